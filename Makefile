@@ -1,0 +1,36 @@
+# `make demo` and `make test` need nothing but Python 3 with pip; everything else goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint types clean
+
+demo: .venv/.installed
+	$(BIN)/fastscape demo --out demo
+
+test: .venv/.installed-dev lint types
+	$(BIN)/pytest
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.installed-dev
+	$(BIN)/mypy
+
+# The stamps make a second run skip the installation until pyproject.toml changes.
+.venv/.installed: pyproject.toml | .venv
+	$(BIN)/python -m pip install --editable .
+	touch $@
+
+.venv/.installed-dev: pyproject.toml | .venv
+	$(BIN)/python -m pip install --editable '.[dev]'
+	touch $@ .venv/.installed
+
+# Some Linux distributions ship Python without ensurepip; virtualenv brings its own pip.
+.venv:
+	$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  $(PYTHON) -m pip install --target .virtualenv virtualenv && \
+	  PYTHONPATH=.virtualenv $(PYTHON) -m virtualenv .venv; }
+
+clean:
+	rm -rf .venv .virtualenv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,168 @@
+"""The command line. Each command is a thin layer over the library."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+import fastscape
+from fastscape import api
+from fastscape.demo import demo as run_demo
+from fastscape.demo import save_pictures
+from fastscape.objective import accuracy
+from fastscape.result import Landscape
+from fastscape.trust import environment
+from fastscape.zoo import datasets, models, training
+from fastscape.zoo.checkpoints import load_checkpoint, save_checkpoint
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="The loss landscape of any trained PyTorch model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_MODELS = f"Network: {', '.join(models.MODELS)}, or a ResNet of another depth 6n+2."
+_Seed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
+_Device = Annotated[str | None, typer.Option(help="Where to compute, for example cuda.")]
+_Root = Annotated[Path | None, typer.Option(help="Folder of the data sets. Default: FASTSCAPE_DATA or ~/.cache.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
+    model: Annotated[str, typer.Option(help=_MODELS)] = "vgg13",
+    grid: Annotated[int, typer.Option(help="Grid points along each axis.")] = 51,
+    seed: _Seed = 0,
+) -> None:
+    """Train a network on the digits and draw its loss landscape: three epochs, then a plane on 64 samples."""
+    typer.echo(f"Training {model} on scikit-learn's digits, then {grid} x {grid} points of its loss landscape.")
+    steps = run_demo(out, model=model, grid=grid, seed=seed)
+    for step in steps:
+        typer.echo(f"{step.seconds:8.1f} s  {step.name}")
+        for file in step.files:
+            typer.echo(f"{'':12}{file}")
+    typer.echo(f"{sum(step.seconds for step in steps):8.1f} s  in all")
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help=_MODELS)],
+    dataset: Annotated[str, typer.Argument(help=f"Data set: {', '.join(datasets.DATASETS)}.")],
+    out: Annotated[Path, typer.Option(help="The checkpoint to write.")] = Path("model.safetensors"),
+    epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = 10,
+    batch_size: Annotated[int, typer.Option(help="Samples in one step.")] = 64,
+    lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 1e-3,
+    seed: _Seed = 0,
+    device: _Device = None,
+    root: _Root = None,
+) -> None:
+    """Train a network of the zoo and write a checkpoint."""
+    train_set, test_set = (datasets.load(dataset, split, root=root) for split in ("train", "test"))
+    network = models.build(model, seed=seed, **datasets.describe(train_set)._asdict())
+    history = training.train(
+        network, train_set, epochs=epochs, batch_size=batch_size, lr=lr, test=test_set, seed=seed, device=device
+    )
+    last = history[-1]
+    facts = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
+    save_checkpoint(
+        network, out, model_name=model, dataset_name=dataset, **facts, test_accuracy=f"{last.test_accuracy:.4f}"
+    )
+    typer.echo(
+        f"{out}: {model} on {dataset}, loss {last.loss:.4f}, accuracy {last.accuracy:.1%}, "
+        f"test accuracy {last.test_accuracy:.1%}, {sum(epoch.seconds for epoch in history):.1f} s"
+    )
+
+
+@app.command()
+def surface(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint that `fastscape train` wrote.")],
+    out: Annotated[Path, typer.Option(help="The landscape to write; the pictures go beside it.")] = Path(
+        "landscape.npz"
+    ),
+    samples: Annotated[int, typer.Option(help="Samples of the checkpoint's data set, from its first.")] = 64,
+    split: Annotated[str, typer.Option(help="Part of the data set: train or test.")] = "train",
+    x: Annotated[tuple[float, float, int], typer.Option(help="Axis along direction 1: start stop count.")] = (
+        -1.0,
+        1.0,
+        51,
+    ),
+    y: Annotated[tuple[float, float, int], typer.Option(help="Axis along direction 2: start stop count.")] = (
+        -1.0,
+        1.0,
+        51,
+    ),
+    scheme: Annotated[str, typer.Option(help="How the coordinates combine the directions: plane.")] = "plane",
+    normalize: Annotated[str | None, typer.Option(help="Norm of the directions: filter, layer or none.")] = None,
+    perturb: Annotated[str, typer.Option(help="What moves: weights, weights+bias, all or states.")] = "weights",
+    precision: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    seed: _Seed = 0,
+    device: _Device = None,
+    root: _Root = None,
+    pictures: Annotated[bool, typer.Option(help="Whether to draw the landscape too.")] = True,
+) -> None:
+    """Compute the loss landscape of a checkpoint, and draw it."""
+    if samples < 1:
+        raise ValueError(f"--samples {samples} came; wanted at least 1, for example --samples 64")
+    started = time.perf_counter()
+    network, facts = load_checkpoint(checkpoint)
+    dataset = datasets.load(facts["dataset"], split, root=root)
+    options: dict[str, Any] = {"scheme": scheme, "normalize": normalize, "perturb": perturb, "precision": precision}
+    landscape = api.surface(
+        network, dataset[:samples], x=x, y=y, metrics={"accuracy": accuracy}, seed=seed, device=device, **options
+    )
+    files = [landscape.save(out)]
+    if pictures and min(landscape.shape) > 1:
+        beside = (out.with_name(f"{out.stem}-{kind}.png") for kind in ("contour", "surface"))
+        files += save_pictures(landscape, *beside)
+    for file in files:
+        typer.echo(str(file))
+    typer.echo(f"{landscape!r}, {landscape.report['samples']} samples, {time.perf_counter() - started:.1f} s")
+
+
+@app.command()
+def info(
+    file: Annotated[Path | None, typer.Argument(help="A landscape or a checkpoint; default: this machine.")] = None,
+) -> None:
+    """Say what a file holds and how it was made, or what fastscape runs on here."""
+    if file is None:
+        place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        _table({"fastscape": fastscape.__version__, **environment(place)})
+    elif file.suffix == ".safetensors":
+        _table(load_checkpoint(file)[1])
+    else:
+        landscape = Landscape.load(file)
+        typer.echo(repr(landscape))
+        _table(landscape.report)
+
+
+def _table(facts: Mapping[str, Any], indent: str = "") -> None:
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            typer.echo(f"{indent}{name}")
+            _table(value, indent + "  ")
+        else:
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            typer.echo(f"{indent}{name:<{20 - len(indent)}}{shown}")
+
+
+def main() -> None:
+    """Runs the command line: a mistake in the arguments ends with one line and exit code 2."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        typer.echo(f"fastscape: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The user's data as fixed microbatches: read once, the same samples for every grid point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+__all__ = ["Batch", "Data", "fixed_batches"]
+
+Data: TypeAlias = "tuple[Tensor, Tensor] | Dataset[Any] | DataLoader[Any] | Iterable[tuple[Tensor, Tensor]]"
+
+_WANTED = "wanted (inputs, targets) tensors, a Dataset, a DataLoader, or an iterable of (inputs, targets) batches"
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One microbatch: `inputs` [n, ...] and `targets` [n, ...]."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    @property
+    def samples(self) -> int:
+        """Number of samples n."""
+        return len(self.inputs)
+
+
+def fixed_batches(data: Data, microbatch: int, *, device: torch.device, dtype: torch.dtype) -> list[Batch]:
+    """All samples as microbatches on the device.
+
+    The data are read once and copied, so a loader that shuffles or augments gives every grid point the same
+    samples. Neighbouring batches of one sample shape are joined and cut anew: the user's batch size decides
+    nothing. Floating-point tensors get `dtype`; other tensors keep theirs.
+
+    Args:
+        data: `(inputs, targets)`, a Dataset, a DataLoader, or any iterable of `(inputs, targets)` batches.
+        microbatch: Samples in a microbatch at most.
+        device: Where the samples go.
+        dtype: Of floating-point inputs and targets.
+
+    Returns:
+        The microbatches, in the order of the data.
+
+    Raises:
+        TypeError: When the data, or a batch, is something else.
+        ValueError: When there are no samples, or a batch has more inputs than targets or the reverse.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.data import fixed_batches
+        >>> pair = (torch.rand(100, 3), torch.zeros(100))
+        >>> [b.samples for b in fixed_batches(pair, 64, device=torch.device("cpu"), dtype=torch.float32)]
+        [64, 36]
+    """
+    batches: list[Batch] = []
+    group: list[tuple[Tensor, Tensor]] = []
+    kind = None
+    for inputs, targets in _pairs(data, microbatch):
+        inputs, targets = (_fixed(tensor, device, dtype) for tensor in (inputs, targets))
+        if kind is not None and kind != _kind(inputs, targets):
+            batches += _cut(group, microbatch)
+            group = []
+        kind = _kind(inputs, targets)
+        group.append((inputs, targets))
+    batches += _cut(group, microbatch)
+    if not batches:
+        raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
+    return batches
+
+
+def _pairs(data: Any, microbatch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches as the data give them, each checked to be a pair of tensors of one length."""
+    if (
+        isinstance(data, tuple | list)
+        and len(data) == 2
+        and all(isinstance(part, Tensor | np.ndarray) for part in data)
+    ):
+        data = [data]
+    elif isinstance(data, Dataset):
+        data = DataLoader(data, batch_size=microbatch)
+    elif isinstance(data, Tensor | np.ndarray | dict | str) or not isinstance(data, Iterable):
+        raise TypeError(f"the data came as {type(data).__name__}; {_WANTED}")
+    for batch in data:
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
+            raise TypeError(f"a batch came as {type(batch).__name__}{size}; {_WANTED}")
+        inputs, targets = (_tensor(part) for part in batch)
+        if len(inputs) != len(targets):
+            raise ValueError(
+                f"a batch has {len(inputs)} inputs but {len(targets)} targets; give one target for each input"
+            )
+        yield inputs, targets
+
+
+def _tensor(part: Any) -> Tensor:
+    if isinstance(part, np.ndarray):
+        part = torch.from_numpy(part)
+    if not isinstance(part, Tensor):
+        raise TypeError(f"a batch holds a {type(part).__name__} where a tensor belongs; {_WANTED}")
+    if part.dim() == 0:
+        raise TypeError(f"a batch holds a tensor without a sample dimension; {_WANTED}")
+    return part
+
+
+def _fixed(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """A copy of its own: a loader may reuse its buffers, and a model may write to its inputs."""
+    return tensor.detach().to(device=device, dtype=dtype if tensor.is_floating_point() else None, copy=True)
+
+
+def _kind(inputs: Tensor, targets: Tensor) -> tuple[Any, ...]:
+    return inputs.shape[1:], inputs.dtype, targets.shape[1:], targets.dtype
+
+
+def _cut(group: list[tuple[Tensor, Tensor]], microbatch: int) -> list[Batch]:
+    if not group:
+        return []
+    inputs, targets = (torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*group, strict=True))
+    return [
+        Batch(*pair) for pair in zip(inputs.split(microbatch), targets.split(microbatch), strict=True) if len(pair[0])
+    ]

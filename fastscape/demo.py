@@ -1,0 +1,92 @@
+"""The main job from end to end: train a network, compute its landscape, draw it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib import pyplot as plt
+
+from fastscape.api import surface
+from fastscape.objective import accuracy
+from fastscape.result import Landscape
+from fastscape.zoo import datasets, models, training
+from fastscape.zoo.checkpoints import save_checkpoint
+
+__all__ = ["Step", "demo", "save_pictures"]
+
+EPOCHS = 3
+SAMPLES = 64
+
+
+class Step(NamedTuple):
+    """One step of the demo: what it did, how long it took, and the files it wrote."""
+
+    name: str
+    seconds: float
+    files: tuple[Path, ...]
+
+
+def demo(out: Path, *, model: str = "vgg13", grid: int = 51, seed: int = 0, progress: bool = True) -> list[Step]:
+    """Trains a network of the zoo on the digits and draws the landscape around its weights.
+
+    Three epochs of Adam; then a plane from -1 to 1 along two filter-normalised random directions, on the first 64
+    training samples.
+
+    Args:
+        out: Folder for model.safetensors, landscape.npz, contour.png and surface.png.
+        model: A name of `fastscape.zoo.models.build`. Default "vgg13".
+        grid: Grid points along each axis, at least 2. Default 51.
+        seed: Of the initial weights, the training and the directions. Default 0.
+        progress: Whether to show progress bars on a terminal. Default True.
+
+    Returns:
+        The steps, in their order.
+
+    Raises:
+        ValueError: When there is no such network, or the grid has fewer than 2 points along an axis.
+    """
+    if grid < 2:
+        raise ValueError(f"grid={grid} came; wanted at least 2 points along an axis, for example 51")
+    steps: list[Step] = []
+    train_set, test_set = datasets.load("digits"), datasets.load("digits", "test")
+    network = models.build(model, seed=seed, **datasets.describe(train_set)._asdict())
+
+    started = time.perf_counter()
+    history = training.train(network, train_set, epochs=EPOCHS, test=test_set, seed=seed, progress=progress)
+    facts = {"epochs": EPOCHS, "seed": seed, "test_accuracy": f"{history[-1].test_accuracy:.4f}"}
+    save_checkpoint(network, out / "model.safetensors", model_name=model, dataset_name="digits", **facts)
+    trained = f"trained {model} on digits, test accuracy {history[-1].test_accuracy:.1%}"
+    steps.append(Step(trained, time.perf_counter() - started, (out / "model.safetensors",)))
+
+    started = time.perf_counter()
+    samples = train_set[:SAMPLES]
+    axis = (-1.0, 1.0, grid)
+    landscape = surface(network, samples, x=axis, y=axis, metrics={"accuracy": accuracy}, seed=seed, progress=progress)
+    saved = landscape.save(out / "landscape.npz")
+    steps.append(Step(f"computed the loss at {grid} x {grid} points", time.perf_counter() - started, (saved,)))
+
+    started = time.perf_counter()
+    pictures = save_pictures(landscape, out / "contour.png", out / "surface.png")
+    steps.append(Step("drew the pictures", time.perf_counter() - started, pictures))
+    return steps
+
+
+def save_pictures(landscape: Landscape, contour: Path, surface3d: Path) -> tuple[Path, Path]:
+    """Draws a landscape as a contour map and as a surface into two image files.
+
+    Args:
+        landscape: The landscape, at least 2 x 2 points.
+        contour: File of the contour map.
+        surface3d: File of the surface.
+
+    Returns:
+        Both files.
+    """
+    for path, draw in ((contour, landscape.contour), (surface3d, landscape.surface3d)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure: Any = draw().figure
+        figure.savefig(path, dpi=150)
+        plt.close(figure)
+    return contour, surface3d

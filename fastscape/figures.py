@@ -1,0 +1,196 @@
+"""Pictures of a landscape, by matplotlib.
+
+Log scale and clipping happen here and nowhere else: they change what is drawn, never the landscape.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from mpl_toolkits.mplot3d.axes3d import Axes3D
+
+    from fastscape.result import Landscape
+
+__all__ = ["contour", "heights", "surface3d"]
+
+_X, _Y = "x (along direction 1)", "y (along direction 2)"
+
+
+def heights(
+    landscape: Landscape, metric: str = "loss", *, log: bool | None = None, clip: float | None = None
+) -> tuple[np.ndarray, str]:
+    """The heights that a picture draws, and their name.
+
+    Args:
+        landscape: The landscape.
+        metric: "loss" or the name of a metric. Default "loss".
+        log: Whether to draw log10 of the values. Default: for a loss that is nowhere negative, yes.
+        clip: Values above it are drawn at it. Default: none are.
+
+    Returns:
+        Heights [H, W], and the label of their axis. Infinite values stand at the highest (or lowest) finite one, NaN
+        stays NaN and is drawn as a hole; on a log scale 0 stands at the smallest positive value.
+
+    Raises:
+        ValueError: When the metric is unknown, no value is finite, or a log scale is asked for negative values.
+    """
+    if metric not in landscape.values:
+        raise ValueError(f"metric={metric!r} is unknown; this landscape has {', '.join(landscape.values)}")
+    z = landscape.values[metric].copy()
+    finite = z[np.isfinite(z)]
+    if not finite.size:
+        raise ValueError(
+            f"{metric} is finite at no point, so there is nothing to draw; try a smaller range of x and y"
+        )
+    z[z == np.inf] = finite.max()
+    z[z == -np.inf] = finite.min()
+    if clip is not None:
+        z = np.where(z > clip, clip, z)  # unlike np.minimum, it leaves NaN as it is without a warning
+    positive = finite[finite > 0]
+    if log is None:
+        log = metric == "loss" and finite.min() >= 0 and positive.size > 0
+    if not log:
+        return z, metric
+    if finite.min() < 0 or not positive.size:
+        raise ValueError(f"{metric} has values at or below 0, which have no logarithm; write log=False")
+    return np.log10(np.where(z == 0, positive.min(), z)), f"log10 {metric}"
+
+
+def contour(
+    landscape: Landscape,
+    *,
+    ax: Axes | None = None,
+    metric: str = "loss",
+    log: bool | None = None,
+    clip: float | None = None,
+    levels: int = 25,
+    linewidth: float = 0.5,
+    cmap: str = "viridis",
+) -> Axes:
+    """Draws a filled contour map with labelled axes, a colour bar, and a cross at the model's own weights.
+
+    Args:
+        landscape: The landscape, at least 2 x 2 points.
+        ax: Where to draw; default: a new figure.
+        metric: "loss" or the name of a metric. Default "loss".
+        log: Whether to draw log10 of the values. Default: for a loss that is nowhere negative, yes.
+        clip: Values above it are drawn at it. Default: none are.
+        levels: Number of levels, about: they lie at round values. Default 25.
+        linewidth: Width of the contour lines in points; 0 for none. Default 0.5.
+        cmap: Name of a matplotlib colour map. Default "viridis".
+
+    Returns:
+        The axes that were drawn on.
+
+    Raises:
+        ValueError: When the landscape has fewer than 2 x 2 points, or `heights` refuses its arguments.
+    """
+    _check_size(landscape)
+    z, label = heights(landscape, metric, log=log, clip=clip)
+    if ax is None:
+        ax = _new_axes(layout="compressed")
+    edges = _levels(z, levels)
+    filled = ax.contourf(landscape.x, landscape.y, z.T, levels=edges, cmap=cmap)
+    if linewidth > 0:
+        ax.contour(
+            landscape.x,
+            landscape.y,
+            z.T,
+            levels=edges,
+            colors="black",
+            linewidths=linewidth,
+            linestyles="solid",
+            alpha=0.4,
+        )
+    ax.figure.colorbar(filled, ax=ax, label=label)
+    if _spans_origin(landscape):
+        ax.plot([0], [0], "+", color="white", markersize=12, markeredgewidth=2, label="the model")
+    ax.set(xlabel=_X, ylabel=_Y, aspect="equal" if _similar_reach(landscape) else "auto")
+    return ax
+
+
+def surface3d(
+    landscape: Landscape,
+    *,
+    ax: Axes3D | None = None,
+    metric: str = "loss",
+    log: bool | None = None,
+    clip: float | None = None,
+    cmap: str = "coolwarm",
+    elevation: float = 40.0,
+    azimuth: float = -60.0,
+) -> Axes3D:
+    """Draws the surface in three dimensions, with a colour bar and a mark at the model's own weights.
+
+    Args:
+        landscape: The landscape, at least 2 x 2 points.
+        ax: Three-dimensional axes to draw on; default: a new figure.
+        metric: "loss" or the name of a metric. Default "loss".
+        log: Whether to draw log10 of the values. Default: for a loss that is nowhere negative, yes.
+        clip: Values above it are drawn at it. Default: none are.
+        cmap: Name of a matplotlib colour map. Default "coolwarm".
+        elevation: Height of the viewer, in degrees. Default 40.
+        azimuth: Direction of the viewer, in degrees. Default -60.
+
+    Returns:
+        The axes that were drawn on.
+
+    Raises:
+        ValueError: When the landscape has fewer than 2 x 2 points, or `heights` refuses its arguments.
+    """
+    _check_size(landscape)
+    z, label = heights(landscape, metric, log=log, clip=clip)
+    if ax is None:
+        ax = _new_axes(layout="constrained", projection="3d")
+    x, y = np.meshgrid(landscape.x, landscape.y, indexing="ij")
+    # Every cell is drawn: matplotlib would thin the grid to 50 lines and cut off the minimum.
+    surface = ax.plot_surface(
+        x, y, z, cmap=cmap, rcount=z.shape[0], ccount=z.shape[1], vmin=np.nanmin(z), vmax=np.nanmax(z), linewidth=0
+    )
+    ax.figure.colorbar(surface, ax=ax, label=label, shrink=0.6, pad=0.12)
+    if _spans_origin(landscape):
+        i, j = np.abs(landscape.x).argmin(), np.abs(landscape.y).argmin()
+        # A pin shows where the model stands, also where the front of the surface hides its foot.
+        ax.plot([0, 0], [0, 0], [z[i, j], np.nanmax(z)], "-", color="black", linewidth=1, zorder=10)
+        ax.plot([0], [0], [z[i, j]], "o", color="black", markersize=4, zorder=10, label="the model")
+        ax.computed_zorder = False  # otherwise the surface is drawn over the pin
+    ax.set(xlabel=_X, ylabel=_Y, zlabel=label)
+    for one in (ax.xaxis, ax.yaxis, ax.zaxis):
+        one.set_major_locator(MaxNLocator(5))
+        one.labelpad = 8
+    ax.view_init(elevation, azimuth)
+    return ax
+
+
+def _new_axes(layout: Literal["compressed", "constrained"], **subplot: Any) -> Any:
+    import matplotlib.pyplot as plt
+
+    return plt.figure(figsize=(7.0, 5.5), layout=layout).add_subplot(**subplot)
+
+
+def _levels(z: np.ndarray, count: int) -> np.ndarray:
+    low, high = float(np.nanmin(z)), float(np.nanmax(z))
+    margin = 0.0 if high > low else max(abs(low), 1.0) * 1e-3  # a constant surface lies between two levels
+    return np.asarray(MaxNLocator(count).tick_values(low - margin, high + margin))
+
+
+def _check_size(landscape: Landscape) -> None:
+    if min(landscape.shape) < 2:
+        raise ValueError(
+            f"a landscape of {landscape.shape[0]} x {landscape.shape[1]} points has no surface to draw; wanted at "
+            "least 2 x 2"
+        )
+
+
+def _spans_origin(landscape: Landscape) -> bool:
+    return all(axis[0] <= 0 <= axis[-1] for axis in (landscape.x, landscape.y))
+
+
+def _similar_reach(landscape: Landscape) -> bool:
+    reach_x, reach_y = np.ptp(landscape.x), np.ptp(landscape.y)
+    return bool(0.5 <= reach_x / reach_y <= 2)

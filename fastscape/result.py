@@ -1,0 +1,159 @@
+"""The landscape: axes, values and the report of how they were made."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastscape.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from mpl_toolkits.mplot3d.axes3d import Axes3D
+
+__all__ = ["Landscape"]
+
+_FORMAT = "fastscape-landscape"
+_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Landscape:
+    """A loss landscape. Values are float64, exactly as they were computed: NaN and inf stay.
+
+    Args:
+        x: Coordinates [H] along the first direction.
+        y: Coordinates [W] along the second direction.
+        loss: Loss [H, W]; `loss[i, j]` belongs to `x[i], y[j]`.
+        metrics: Further measures [H, W] by name.
+        report: How the values were made, as plain values that JSON can hold.
+
+    Raises:
+        ValueError: When an array has another shape than the axes say.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> landscape = Landscape(x=np.array([-1.0, 0.0, 1.0]), y=np.array([0.0, 1.0]), loss=np.ones((3, 2)))
+        >>> landscape.shape
+        (3, 2)
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    loss: np.ndarray
+    metrics: Mapping[str, np.ndarray] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y", "loss"):
+            object.__setattr__(self, name, _frozen(getattr(self, name)))
+        object.__setattr__(self, "metrics", MappingProxyType({n: _frozen(a) for n, a in self.metrics.items()}))
+        object.__setattr__(self, "report", MappingProxyType(dict(self.report)))
+        for name, array in self.values.items():
+            if array.shape != self.shape:
+                raise ValueError(f"{name} came with shape {array.shape}; wanted {self.shape}, the lengths of x and y")
+
+    def __repr__(self) -> str:
+        finite = self.loss[np.isfinite(self.loss)]
+        span = f"{finite.min():.4g} to {finite.max():.4g}" if finite.size else "nowhere finite"
+        metrics = f", metrics: {', '.join(self.metrics)}" if self.metrics else ""
+        return f"Landscape({self.shape[0]} x {self.shape[1]} points, loss {span}{metrics})"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of grid points along x and y."""
+        return len(self.x), len(self.y)
+
+    @property
+    def values(self) -> dict[str, np.ndarray]:
+        """The loss, first, and the metrics, by name."""
+        return {"loss": self.loss, **self.metrics}
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the landscape to one file, without pickle.
+
+        A failed save leaves an older file as it was. Missing folders are created.
+
+        Args:
+            path: A file name that ends in .npz.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: When the name has another ending.
+        """
+        path = Path(path)
+        if path.suffix != ".npz":
+            raise ValueError(f"a landscape cannot be saved as {path.name!r}; wanted a name that ends in .npz")
+        header = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "measures": list(self.values),
+            "report": dict(self.report),
+        }
+        content = io.BytesIO()
+        np.savez(
+            content,
+            header=np.array(json.dumps(header)),
+            x=self.x,
+            y=self.y,
+            values=np.stack(list(self.values.values())),
+        )
+        write_whole(path, content.getvalue())
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Landscape:
+        """Reads a landscape that `save` wrote. Nothing in the file is executed.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The landscape, bit for bit.
+
+        Raises:
+            OSError: When there is no such file, or it cannot be read.
+            ValueError: When the file is damaged, or is no landscape.
+        """
+        content = io.BytesIO(Path(path).read_bytes())
+        try:
+            with np.load(content, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                if header["format"] != _FORMAT or header["version"] != _VERSION:
+                    raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}")
+                values = dict(zip(header["measures"], file["values"], strict=True))
+                return cls(file["x"], file["y"], values.pop("loss"), values, header["report"])
+        except Exception as error:  # a damaged file can make the zip and number readers raise anything
+            raise ValueError(
+                f"{path} is no landscape that this version can read ({error}); give a .npz file that "
+                "Landscape.save wrote"
+            ) from error
+
+    def contour(self, **options: Any) -> Axes:
+        """Draws the contour map. See `fastscape.figures.contour`, which takes the same options."""
+        from fastscape import figures
+
+        return figures.contour(self, **options)
+
+    def surface3d(self, **options: Any) -> Axes3D:
+        """Draws the surface in three dimensions. See `fastscape.figures.surface3d`, which takes the same options."""
+        from fastscape import figures
+
+        return figures.surface3d(self, **options)
+
+
+def _frozen(array: Any) -> np.ndarray:
+    array = np.array(array, dtype=np.float64)
+    array.setflags(write=False)
+    return array

@@ -1,0 +1,1 @@
+"""Networks, data sets, training and checkpoints for the examples."""

@@ -1,0 +1,124 @@
+"""Trained networks in files: safetensors, which cannot run code when it is read, with the facts in its header."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialize
+from torch import nn
+
+from fastscape.files import write_whole
+from fastscape.zoo import models
+
+_FORMAT = "fastscape-checkpoint"
+_VERSION = "1"
+_SIZES = ("in_channels", "image_size", "classes")
+_KEYS = ("format", "version", "model", "dataset", *_SIZES)
+
+
+def save_checkpoint(
+    model: nn.Module, path: str | os.PathLike[str], *, model_name: str, dataset_name: str, **extra: object
+) -> None:
+    """Write a network of the zoo into a file from which `load_checkpoint` rebuilds it bit for bit.
+
+    A failed save leaves an older file as it was. Missing folders are created.
+
+    Args:
+        model: A network from `models.build`.
+        path: The file, for example "mlp.safetensors".
+        model_name: The name that `models.build` took.
+        dataset_name: What the network was trained on.
+        extra: More facts for the header, such as `epochs=10`; they are kept as `str(value)`.
+
+    Raises:
+        ValueError: If `model_name` would not rebuild this network, or if an extra name is taken.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = f"{folder}/mlp.safetensors"
+        ...     save_checkpoint(models.build("mlp"), file, model_name="mlp", dataset_name="digits", epochs=0)
+        ...     model, metadata = load_checkpoint(file)
+        >>> metadata["model"], metadata["dataset"], metadata["epochs"]
+        ('mlp', 'digits', '0')
+    """
+    taken = sorted(set(extra) & set(_KEYS))
+    if taken:
+        raise ValueError(
+            f"the extra names {', '.join(taken)} came, which the header uses itself; choose others, "
+            f"for example {taken[0]}_note"
+        )
+    sizes: dict[str, int] = {key: getattr(model, key) for key in _SIZES if hasattr(model, key)}
+    if len(sizes) < len(_SIZES) or repr(_empty(model_name, sizes)) != repr(model):
+        raise ValueError(
+            f"model_name={model_name!r} came with a {type(model).__name__}, which models.build({model_name!r}) would "
+            "not rebuild; give a network from models.build and the same name that it took"
+        )
+    facts = {"format": _FORMAT, "version": _VERSION, "model": model_name, "dataset": dataset_name, **sizes, **extra}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    content = serialize(tensors, {key: str(value) for key, value in facts.items()})
+    # Not safetensors' save_file, whose files nobody but their owner may read, whatever the umask.
+    write_whole(Path(path), content)
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, str]]:
+    """Rebuild a network from a file of `save_checkpoint`.
+
+    The weights come back bit for bit, in the dtype that they were saved in, on the CPU. The global random state
+    does not change.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The network in eval mode, and the facts of the header: format, version, model, dataset, in_channels,
+        image_size, classes, and what else was given to `save_checkpoint`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated, is not from `save_checkpoint`, or is of a newer version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no file {path}; a checkpoint is wanted, which zoo.checkpoints.save_checkpoint writes"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            # Without the copy the weights would be views of the file, and gone if it is overwritten in place.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is no whole safetensors file ({error}); a checkpoint of save_checkpoint is wanted: "
+            "was it truncated, or is it another format?"
+        ) from error
+    missing = [key for key in _KEYS if key not in metadata]
+    if missing or metadata["format"] != _FORMAT:
+        raise ValueError(
+            f"{path} is a safetensors file, but not a checkpoint of save_checkpoint: its header has "
+            f"{sorted(metadata) or 'no facts'}, and {', '.join(_KEYS)} with format={_FORMAT!r} are wanted"
+        )
+    if metadata["version"] != _VERSION:
+        raise ValueError(
+            f"{path} is a checkpoint of version {metadata['version']!r}; this fastscape reads version "
+            f"{_VERSION!r}: install the fastscape that wrote it, or train again"
+        )
+    try:
+        model = _empty(metadata["model"], {key: int(metadata[key]) for key in _SIZES})
+        model.load_state_dict(tensors, assign=True)
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} does not hold the network {metadata['model']!r} that its header names ({error}); "
+            "write it again with save_checkpoint"
+        ) from error
+    return model.eval(), metadata
+
+
+def _empty(model_name: str, sizes: dict[str, int]) -> nn.Module:
+    """Build a network without memory for its weights, which neither takes time nor draws random numbers."""
+    with torch.device("meta"):
+        return models.build(model_name, **sizes)

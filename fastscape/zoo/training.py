@@ -1,0 +1,210 @@
+"""Training and accuracy of a classifier: Adam on cross-entropy, reproducible from one seed."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import TensorDataset
+from tqdm import tqdm
+
+from fastscape.isolation import seed_model
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training set.
+
+    Attributes:
+        epoch: 1 for the first pass.
+        loss: Cross-entropy per sample in nats, averaged while the weights were changing.
+        accuracy: Share of the samples classified correctly in [0, 1], averaged likewise.
+        test_accuracy: Accuracy on the test set after the pass in eval mode; None without a test set.
+        seconds: Wall time of the pass, the evaluation on the test set included.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    test_accuracy: float | None
+    seconds: float
+
+
+def train(
+    model: nn.Module,
+    dataset: TensorDataset,
+    *,
+    epochs: int,
+    batch_size: int = 64,
+    lr: float = 1e-3,
+    test: TensorDataset | None = None,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    progress: bool = True,
+) -> list[Epoch]:
+    """Train a classifier in place with Adam (Kingma & Ba 2015, arXiv 1412.6980; betas 0.9 and 0.999).
+
+    A last batch of a single sample joins the batch before it: batch normalisation cannot normalise one value.
+    The order of the samples (a new one in each epoch) and dropout depend on `seed` alone. The global random
+    state and all train/eval flags are left as they were, also after an exception; the gradients are cleared.
+
+    Args:
+        model: A network that maps images [N, ...] to logits [N, classes].
+        dataset: Images [N, ...] and labels [N], int64.
+        epochs: Passes over the data set, at least 1.
+        batch_size: Samples for one step, at least 1. Default 64.
+        lr: Learning rate of Adam, positive. Default 0.001.
+        test: Images and labels on which the accuracy is measured after each epoch. Default: none.
+        seed: Seed of shuffling and dropout. Default 0.
+        device: Where to train; the model is moved there and stays there. Default: where the model is.
+        progress: Whether to show a bar on stderr; it is quiet when stderr is not a terminal. Default True.
+
+    Returns:
+        One `Epoch` for each pass.
+
+    Raises:
+        ValueError: If a number is out of its range or a data set is empty.
+
+    Example:
+        >>> from fastscape.zoo import datasets, models
+        >>> history = train(models.build("mlp"), datasets.load("digits"), epochs=2)
+        >>> history[1].loss < history[0].loss
+        True
+    """
+    if epochs < 1 or batch_size < 1:
+        raise ValueError(f"epochs={epochs}, batch_size={batch_size} came; both must be at least 1: try 10 and 64")
+    if not (lr > 0 and math.isfinite(lr)):
+        raise ValueError(f"lr={lr} came; a positive learning rate is wanted, for example lr=1e-3")
+    if len(dataset) == 0 or (test is not None and len(test) == 0):
+        raise ValueError("an empty data set came; at least one sample is wanted for training and for testing")
+    model.to(device)  # None leaves it where it is
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=(0.9, 0.999))
+    shuffler = torch.Generator().manual_seed(seed)
+    history = []
+    with _keeping_flags(model), _own_randomness(_device(model), seed):
+        model.train()
+        for epoch in range(1, epochs + 1):
+            batches = _batches(len(dataset), batch_size, shuffler)
+            with _bar(len(batches), f"epoch {epoch}/{epochs}", progress) as bar:
+                history.append(_one_pass(epoch, model, dataset, batches, test, optimizer, bar))
+    optimizer.zero_grad(set_to_none=True)
+    return history
+
+
+def accuracy(model: nn.Module, dataset: TensorDataset, *, batch_size: int = 256) -> float:
+    """Measure how often the largest logit is the label's, in eval mode and without gradients.
+
+    Args:
+        model: A network that maps images [N, ...] to logits [N, classes]; its train/eval flags are kept.
+        dataset: Images [N, ...] and labels [N], int64.
+        batch_size: Samples for one forward pass, at least 1; the result does not depend on it. Default 256.
+
+    Returns:
+        Share of the samples classified correctly, in [0, 1].
+
+    Raises:
+        ValueError: If the batch size is less than 1 or the data set is empty.
+
+    Example:
+        >>> from fastscape.zoo import datasets, models
+        >>> 0 <= accuracy(models.build("mlp"), datasets.load("digits", "test")) <= 1
+        True
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} came; at least 1 is wanted, for example batch_size=256")
+    if len(dataset) == 0:
+        raise ValueError("an empty data set came; at least one sample is wanted for an accuracy")
+    images, labels = dataset.tensors
+    device = _device(model)
+    right = 0
+    with _keeping_flags(model), torch.no_grad():
+        model.eval()
+        for images_N, labels_N in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+            right += int((model(images_N.to(device)).argmax(1) == labels_N.to(device)).sum())
+    return right / len(dataset)
+
+
+def _one_pass(
+    epoch: int,
+    model: nn.Module,
+    dataset: TensorDataset,
+    batches: Sequence[torch.Tensor],
+    test: TensorDataset | None,
+    optimizer: torch.optim.Optimizer,
+    bar: tqdm[NoReturn],
+) -> Epoch:
+    """Take one step for each batch of indices [N], then evaluate on the test set."""
+    start = time.perf_counter()
+    images, labels = dataset.tensors
+    device = _device(model)
+    loss_sum, right, seen = 0.0, 0, 0
+    for index_N in batches:
+        batch_N = index_N.to(images.device)
+        images_N, labels_N = images[batch_N].to(device), labels[batch_N].to(device)
+        optimizer.zero_grad(set_to_none=True)
+        logits_NC = model(images_N)
+        loss = F.cross_entropy(logits_NC, labels_N)
+        loss.backward()
+        optimizer.step()
+        # Weighted by samples, because the last batch may be smaller or larger than the others.
+        loss_sum += loss.item() * len(batch_N)
+        right += int((logits_NC.argmax(1) == labels_N).sum())
+        seen += len(batch_N)
+        bar.set_postfix(_shown(loss_sum / seen, right / seen), refresh=False)
+        bar.update()
+    test_accuracy = None if test is None else accuracy(model, test)
+    bar.set_postfix(_shown(loss_sum / seen, right / seen, test_accuracy))
+    return Epoch(epoch, loss_sum / seen, right / seen, test_accuracy, time.perf_counter() - start)
+
+
+def _bar(batches: int, title: str, progress: bool) -> tqdm[NoReturn]:
+    """Make a bar on stderr; `disable=None` keeps it quiet where stderr is not a terminal."""
+    return tqdm(total=batches, desc=title, unit="batch", disable=None if progress else True)
+
+
+def _shown(loss: float, right: float, test_accuracy: float | None = None) -> dict[str, str]:
+    """Format the numbers behind the progress bar."""
+    shown = {"loss": f"{loss:.4f}", "accuracy": f"{right:.4f}"}
+    return shown if test_accuracy is None else shown | {"test": f"{test_accuracy:.4f}"}
+
+
+def _batches(count: int, batch_size: int, shuffler: torch.Generator) -> Sequence[torch.Tensor]:
+    """Cut a new order of the samples into batches; a leftover of one sample joins the batch before it."""
+    # The generator is the CPU's, whatever torch's default device is.
+    batches = list(torch.randperm(count, generator=shuffler, device="cpu").split(batch_size))
+    if batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        leftover = batches.pop()
+        batches[-1] = torch.cat([batches[-1], leftover])
+    return batches
+
+
+def _device(model: nn.Module) -> torch.device:
+    """Tell where a model is."""
+    parameter = next(model.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
+@contextlib.contextmanager
+def _keeping_flags(model: nn.Module) -> Iterator[None]:
+    """Give every submodule its train/eval flag back."""
+    flags = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in flags:
+            module.training = training
+
+
+@contextlib.contextmanager
+def _own_randomness(device: torch.device, seed: int) -> Iterator[None]:
+    """Seed the generators that dropout draws from, and give them their state back."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        seed_model(device, seed)
+        yield

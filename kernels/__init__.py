@@ -1,0 +1,167 @@
+"""Custom kernels for loss landscapes: segment Gram matrices, and the interpolation of many points.
+
+Each operation exists twice with one signature: a Triton kernel, and a torch twin that is its reference, its CPU
+path and its documentation. `backend="auto"` takes Triton for tensors on a GPU and torch otherwise; a backend that
+is named is used or refused, never replaced.
+
+Imports torch and triton only. In the package this folder is `fastscape.kernels`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from . import _triton
+from ._launch import Cost
+from .gram import gram_cost, gram_torch, gram_triton
+from .interpolate import interpolate_cost, interpolate_torch, interpolate_triton
+from .segments import Run, Segments
+
+__all__ = [
+    "Backend",
+    "Cost",
+    "Run",
+    "Segments",
+    "choose",
+    "gram",
+    "gram_cost",
+    "interpolate",
+    "interpolate_cost",
+]
+
+Backend = Literal["auto", "torch", "triton"]
+
+_DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+def choose(device: torch.device, backend: Backend = "auto") -> Literal["torch", "triton"]:
+    """The backend that runs on tensors of `device`.
+
+    Args:
+        device: Where the tensors are.
+        backend: "auto" for Triton on a GPU and torch elsewhere, or the one that must be used.
+
+    Returns:
+        "torch" or "triton".
+
+    Raises:
+        ValueError: When the backend is unknown.
+        RuntimeError: When Triton was named and cannot run on this device.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.kernels import choose
+        >>> choose(torch.device("cpu"))
+        'torch'
+    """
+    if backend not in ("auto", "torch", "triton"):
+        raise ValueError(f"backend={backend!r} is unknown; wanted 'auto', 'torch' or 'triton'")
+    on_gpu = device.type == "cuda"
+    if backend == "auto":
+        return "triton" if on_gpu and _triton.AVAILABLE else "torch"
+    if backend == "triton" and not _triton.AVAILABLE:
+        raise RuntimeError("backend='triton' was asked for, but triton is not installed: pip install triton")
+    if backend == "triton" and not (on_gpu or _triton.interpreting()):
+        raise RuntimeError(
+            f"backend='triton' was asked for, but the tensors are on {device}; move them to a GPU, write "
+            "backend='torch', or set TRITON_INTERPRET=1 before fastscape is imported to debug the kernel"
+        )
+    return backend
+
+
+def gram(basis: Tensor, segments: Segments, *, backend: Backend = "auto") -> Tensor:
+    """Segment Gram matrices `M[s, k, l] = sum over p in s of B[k, p] B[l, p]`, in one read of the basis.
+
+    Args:
+        basis: Vectors [K, P], float64, float32, bfloat16 or float16; each vector contiguous.
+        segments: The cut of the P entries into S segments.
+        backend: See `choose`. Default "auto".
+
+    Returns:
+        Gram matrices [S, K, K], float64, on the device of the basis; 0 for an empty segment.
+
+    Raises:
+        ValueError: When shapes or dtype do not fit, or the backend is unknown.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.kernels import Segments, gram
+        >>> gram(torch.tensor([[3.0, 4.0, 2.0]]), Segments(torch.tensor([0, 2, 3]))).flatten().tolist()
+        [25.0, 4.0]
+    """
+    _check_basis(basis, segments)
+    run = gram_triton if choose(basis.device, backend) == "triton" else gram_torch
+    return run(basis, segments.to(basis.device))
+
+
+def interpolate(
+    basis: Tensor,
+    coefficients: Tensor,
+    segments: Segments,
+    *,
+    out: Tensor | None = None,
+    backend: Backend = "auto",
+) -> Tensor:
+    """Points `w[g, p] = sum_k c[g, s(p), k] B[k, p]`, in one read of the basis.
+
+    Args:
+        basis: Vectors [K, P], float64, float32, bfloat16 or float16; each vector contiguous.
+        coefficients: [G, S, K], or [G, 1, K] when all segments share them; rounded to float64 for a float64
+            basis and to float32 otherwise, which is also the precision of the sum.
+        segments: The cut of the P entries into S segments.
+        out: Where to write the points [G, P], dtype and device of the basis, each point contiguous; None for new
+            memory. It may be the basis itself when G = K = 1: then the vector is scaled in place.
+        backend: See `choose`. Default "auto".
+
+    Returns:
+        Points [G, P]: `out`, when it was given.
+
+    Raises:
+        ValueError: When shapes, dtypes or devices do not fit, when `out` overlaps the basis, or the backend is
+            unknown.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.kernels import Segments, interpolate
+        >>> theta_and_d = torch.tensor([[1.0, 2.0], [10.0, 20.0]])
+        >>> interpolate(theta_and_d, torch.tensor([[[1.0, 0.5]]]), Segments.single(2)).tolist()
+        [[6.0, 12.0]]
+    """
+    _check_basis(basis, segments)
+    vectors, size = basis.shape
+    if coefficients.dim() != 3 or coefficients.shape[1] not in (1, segments.count) or coefficients.shape[2] != vectors:
+        raise ValueError(
+            f"coefficients came with shape {tuple(coefficients.shape)}; wanted [G, {segments.count} or 1, {vectors}]"
+        )
+    points = coefficients.shape[0]
+    if out is None:
+        out = torch.empty(points, size, dtype=basis.dtype, device=basis.device)
+    elif out.shape != (points, size) or out.dtype != basis.dtype or out.device != basis.device:
+        raise ValueError(
+            f"out came as {out.dtype} {tuple(out.shape)} on {out.device}; wanted {basis.dtype} {(points, size)} "
+            f"on {basis.device}"
+        )
+    elif size > 1 and out.stride(1) != 1:
+        raise ValueError("out must hold each point contiguously; give torch.empty(G, P) or rows of one")
+    elif (points, vectors) != (
+        1,
+        1,
+    ) and out.untyped_storage().data_ptr() == basis.untyped_storage().data_ptr():
+        raise ValueError("out shares memory with the basis, which is read while out is written; give new memory")
+    run = interpolate_triton if choose(basis.device, backend) == "triton" else interpolate_torch
+    return run(basis, coefficients.to(basis.device), segments.to(basis.device), out)
+
+
+def _check_basis(basis: Tensor, segments: Segments) -> None:
+    if basis.dim() != 2 or basis.dtype not in _DTYPES:
+        raise ValueError(
+            f"basis came as {basis.dtype} of shape {tuple(basis.shape)}; wanted a floating-point [K, P]: stack the "
+            "flattened vectors with torch.stack"
+        )
+    if basis.shape[1] > 1 and basis.stride(1) != 1:
+        raise ValueError("each vector of the basis must be contiguous; write basis.contiguous()")
+    if basis.shape[1] != segments.size:
+        raise ValueError(f"the basis has {basis.shape[1]} entries a vector, but the segments cover {segments.size}")

@@ -1,0 +1,107 @@
+"""Segment Gram matrices of a basis, in one read of it.
+
+    M[s, k, l] = sum over p in segment s of B[k, p] * B[l, p]
+
+Shapes: basis_KP [K, P], segments S, gram_SKK [S, K, K] float64.
+
+Every norm that a scheme needs is a quadratic form of these matrices: ||sum_k a_k b_k||^2 = a^T M a, so no scheme
+ever reads the weights again. Source: the expansion of the squared norm; filter norms as in Li et al. 2018
+(arXiv 1712.09913, section 4).
+
+Traffic: K P entries read, K^2 (S + P / BLOCK) sums written; 2 K^2 P flops.
+Tiling: a segment is cut into tiles of at most BLOCK entries and one program handles one tile, so a long segment
+spreads over the device and a short one costs one program. Row l is loaded a second time for its products, from the
+cache that the first load has filled. Tile sums stay in float32 (1024 terms) and are added in float64, in order:
+the result has the same bits on every run, which atomic additions would not give.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ._launch import GRAM, Cost, padded
+from ._triton import tl, triton
+from .segments import Segments
+
+__all__ = ["gram_cost", "gram_torch", "gram_triton"]
+
+# Entries of the basis that the torch twin widens to float64 at a time: 64 MiB.
+_WIDENED = 1 << 23
+
+
+def gram_cost(basis: Tensor, segments: Segments) -> Cost:
+    """Bytes and flops of `gram_triton` on this basis."""
+    vectors, size = basis.shape
+    tiles = int((-(-segments.starts.diff() // GRAM.block)).sum())
+    partial = 8 if basis.dtype == torch.float64 else 4
+    offsets = 2 * 8 * tiles
+    return Cost(
+        bytes_read=vectors * size * basis.element_size() + offsets,
+        bytes_written=tiles * vectors**2 * partial,
+        flops=2 * vectors**2 * size,
+    )
+
+
+@triton.jit
+def _gram_kernel(  # type: ignore[no-untyped-def]
+    basis_KP,
+    partial_TKK,
+    tile_start_T,
+    tile_stop_T,
+    K,
+    stride_basis,
+    K_PADDED: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    accumulator: tl.constexpr = partial_TKK.dtype.element_ty
+    tile = tl.program_id(0).to(tl.int64)
+    start = tl.load(tile_start_T + tile)
+    stop = tl.load(tile_stop_T + tile)
+    p = start + tl.arange(0, BLOCK)  # int64: a basis may hold more than 2^31 entries
+    k = tl.arange(0, K_PADDED)
+    inside = p < stop
+    rows = basis_KP + k.to(tl.int64)[:, None] * stride_basis + p[None, :]
+    b = tl.load(rows, mask=(k < K)[:, None] & inside[None, :], other=0.0).to(accumulator)
+    for row in range(0, K):
+        other = tl.load(basis_KP + row * stride_basis.to(tl.int64) + p, mask=inside, other=0.0).to(accumulator)
+        products = tl.sum(b * other[None, :], axis=1)
+        tl.store(partial_TKK + (tile * K + row) * K + k, products, mask=k < K)
+
+
+def gram_triton(basis: Tensor, segments: Segments) -> Tensor:
+    """Segment Gram matrices [S, K, K], float64, by the Triton kernel. See `fastscape.kernels.gram`."""
+    vectors = basis.shape[0]
+    start, stop, per_segment = segments.tiles(GRAM.block)
+    if not len(start):
+        return torch.zeros(segments.count, vectors, vectors, dtype=torch.float64, device=basis.device)
+    accumulator = torch.float64 if basis.dtype == torch.float64 else torch.float32
+    partial = torch.empty(len(start), vectors, vectors, dtype=accumulator, device=basis.device)
+    _gram_kernel[(len(start),)](
+        basis,
+        partial,
+        start,
+        stop,
+        vectors,
+        basis.stride(0),
+        K_PADDED=padded(vectors),
+        BLOCK=GRAM.block,
+        num_warps=GRAM.num_warps,
+    )
+    return torch.segment_reduce(partial.double(), "sum", lengths=per_segment, axis=0, initial=0.0)
+
+
+def gram_torch(basis: Tensor, segments: Segments) -> Tensor:
+    """Segment Gram matrices [S, K, K], float64, by torch; the twin of `gram_triton`."""
+    vectors = basis.shape[0]
+    gram = torch.zeros(segments.count, vectors, vectors, dtype=torch.float64, device=basis.device)
+    for first, rows, start, length in segments.runs:
+        matrix = basis[:, start : start + rows * length].view(vectors, rows, length)
+        step = max(1, _WIDENED // (vectors * length))
+        for row in range(0, rows, step):
+            wide = matrix[:, row : row + step].double()
+            target = gram[first + row : first + min(row + step, rows)]
+            for k in range(vectors):
+                for l in range(k, vectors):  # noqa: E741 - the second index of M[s, k, l]
+                    target[:, k, l] = target[:, l, k] = (wide[k] * wide[l]).sum(-1)
+    return gram

@@ -1,0 +1,163 @@
+"""Many points of weight space from one read of a basis.
+
+    w[g, p] = sum_k c[g, s(p), k] * B[k, p]
+
+Shapes: basis_KP [K, P], coefficients_GSK [G, S or 1, K], out_GP [G, P]; s(p) is the segment that holds entry p.
+
+Every path through weight space is this sum; schemes differ in the coefficients only. Source: the linear form of
+"theta + alpha d1 + beta d2" (Li et al. 2018, arXiv 1712.09913, section 3.2), per segment.
+
+Traffic: K P entries read and G P written, instead of the G (K + 1) P of a loop over points; 2 K G P flops.
+Tiling: one program keeps BLOCK entries of all K vectors in registers and walks over the G points, so the basis is
+read once whatever G is. The segment of an entry costs no memory of its own: a table gives the first segment of each
+block, and the program counts the segment borders that lie inside it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ._launch import INTERPOLATE, Cost, padded
+from ._triton import tl, triton
+from .segments import Segments
+
+__all__ = ["accumulation_dtype", "interpolate_cost", "interpolate_torch", "interpolate_triton"]
+
+# Entries that the torch twin widens at a time when the basis is in half precision: 16 MiB in float32.
+_WIDENED = 1 << 22
+
+
+def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The dtype of coefficients and sums for a basis of `dtype`: float64 for float64, else float32."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def interpolate_cost(basis: Tensor, coefficients: Tensor, segments: Segments) -> Cost:
+    """Bytes and flops of `interpolate_triton` on these arguments."""
+    vectors, size = basis.shape
+    points, cuts, _ = coefficients.shape
+    table = 0 if cuts == 1 else 4 * (-(-size // INTERPOLATE.block) + 1) + 8 * segments.count
+    width = accumulation_dtype(basis.dtype).itemsize
+    return Cost(
+        bytes_read=vectors * size * basis.element_size() + coefficients.numel() * width + table,
+        bytes_written=points * size * basis.element_size(),
+        flops=2 * vectors * points * size,
+    )
+
+
+@triton.jit
+def _segment_of(p, starts_S1, block_segment_N1, block, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The segment of each entry p of one block: the block's first segment plus the borders at or before p."""
+    first = tl.load(block_segment_N1 + block)
+    last = tl.load(block_segment_N1 + block + 1)
+    segment = tl.zeros([BLOCK], dtype=tl.int64) + first
+    for s in range(first + 1, last + 1):
+        segment += (p >= tl.load(starts_S1 + s)).to(tl.int64)
+    return segment
+
+
+@triton.jit
+def _interpolate_kernel(  # type: ignore[no-untyped-def]
+    basis_KP,
+    coefficients_GSK,
+    out_GP,
+    starts_S1,
+    block_segment_N1,
+    G,
+    S,
+    K,
+    P,
+    stride_basis,
+    stride_out,
+    SEGMENTED: tl.constexpr,
+    K_PADDED: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    accumulator: tl.constexpr = coefficients_GSK.dtype.element_ty
+    block = tl.program_id(0).to(tl.int64)
+    p = block * BLOCK + tl.arange(0, BLOCK)  # int64: a basis may hold more than 2^31 entries
+    k = tl.arange(0, K_PADDED)
+    inside = p < P
+    present = (k < K)[:, None]
+    rows = basis_KP + k.to(tl.int64)[:, None] * stride_basis + p[None, :]
+    b = tl.load(rows, mask=present & inside[None, :], other=0.0).to(accumulator)
+    if SEGMENTED:
+        segment = _segment_of(p, starts_S1, block_segment_N1, block, BLOCK)
+        columns = segment[None, :] * K + k[:, None]
+        readable = present & inside[None, :]
+    else:
+        columns = k.to(tl.int64)[:, None]
+        readable = present
+    for g in range(0, G):
+        point = tl.cast(g, tl.int64)
+        c = tl.load(coefficients_GSK + point * S * K + columns, mask=readable, other=0.0)
+        w = tl.sum(c * b, axis=0)
+        tl.store(out_GP + point * stride_out + p, w.to(out_GP.dtype.element_ty), mask=inside)
+
+
+def interpolate_triton(basis: Tensor, coefficients: Tensor, segments: Segments, out: Tensor) -> Tensor:
+    """Points [G, P] written to `out` by the Triton kernel. See `fastscape.kernels.interpolate`."""
+    points, cuts, vectors = coefficients.shape
+    size = basis.shape[1]
+    if points == 0 or size == 0:
+        return out
+    segmented = cuts > 1
+    blocks = -(-size // INTERPOLATE.block)
+    _interpolate_kernel[(blocks,)](
+        basis,
+        coefficients.to(accumulation_dtype(basis.dtype)).contiguous(),
+        out,
+        segments.starts,
+        segments.of_blocks(INTERPOLATE.block) if segmented else segments.starts,
+        points,
+        cuts,
+        vectors,
+        size,
+        basis.stride(0),
+        out.stride(0),
+        SEGMENTED=segmented,
+        K_PADDED=padded(vectors),
+        BLOCK=INTERPOLATE.block,
+        num_warps=INTERPOLATE.num_warps,
+    )
+    return out
+
+
+def interpolate_torch(basis: Tensor, coefficients: Tensor, segments: Segments, out: Tensor) -> Tensor:
+    """Points [G, P] written to `out` by torch; the twin of `interpolate_triton`."""
+    points, cuts, vectors = coefficients.shape
+    c = coefficients.to(accumulation_dtype(basis.dtype))
+    if points == 0 or vectors == 0:
+        return out.zero_()
+    if cuts == 1 and vectors > 1:
+        return _combine_uniform(basis, c[:, 0], out)
+    for first, rows, start, length in segments.runs:
+        stop = start + rows * length
+        matrix = basis[:, start:stop].view(vectors, rows, length)
+        target = out[:, start:stop].view(points, rows, length)
+        scale = c[:, first : first + rows] if cuts > 1 else c
+        if out.dtype == c.dtype:
+            _combine_rows(matrix, scale, target)
+        else:
+            target.copy_(_combine_rows(matrix.to(c.dtype), scale, torch.empty_like(target, dtype=c.dtype)))
+    return out
+
+
+def _combine_uniform(basis: Tensor, c_GK: Tensor, out: Tensor) -> Tensor:
+    """One coefficient per point and vector: a matrix product at the speed of memory."""
+    if out.dtype == c_GK.dtype:
+        return torch.mm(c_GK, basis, out=out)
+    for start in range(0, basis.shape[1], _WIDENED):
+        block = slice(start, start + _WIDENED)
+        out[:, block] = c_GK @ basis[:, block].to(c_GK.dtype)
+    return out
+
+
+def _combine_rows(matrix_KRL: Tensor, c_GRK: Tensor, out_GRL: Tensor) -> Tensor:
+    """One coefficient per point, row and vector."""
+    # The first vector keeps its leading axis: in place, torch wants the output in the very layout of the input.
+    torch.mul(matrix_KRL[:1], c_GRK[:, :, 0, None], out=out_GRL)
+    for k in range(1, len(matrix_KRL)):
+        out_GRL.addcmul_(matrix_KRL[k], c_GRK[:, :, k, None])
+    return out_GRL

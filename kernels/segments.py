@@ -1,0 +1,118 @@
+"""How the P entries of a flat buffer are cut into S segments: filters, or whatever else has a norm of its own.
+
+Shapes: starts_S1 [S + 1], the first entry of each segment and, last, P. A segment may be empty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Run", "Segments"]
+
+
+class Run(NamedTuple):
+    """Neighbouring segments `first .. first + rows - 1` of one length, beginning at entry `start`."""
+
+    first: int
+    rows: int
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """A cut of `size` entries into `count` contiguous segments.
+
+    Args:
+        starts: Offsets [S + 1], int64, from 0, never decreasing; the last one is the number of entries P.
+
+    Raises:
+        ValueError: When the offsets have another dtype or shape, do not begin at 0, or decrease.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.kernels import Segments
+        >>> rows = Segments(torch.tensor([0, 3, 6, 7]))  # two rows of three entries and one of one entry
+        >>> rows.count, rows.size
+        (3, 7)
+    """
+
+    starts: Tensor
+
+    def __post_init__(self) -> None:
+        starts = self.starts
+        if starts.dtype != torch.int64 or starts.dim() != 1 or len(starts) < 1:
+            raise ValueError(
+                f"segment starts came as {starts.dtype} of shape {tuple(starts.shape)}; wanted int64 [S + 1]: "
+                "give torch.tensor([0, ..., P])"
+            )
+        if int(starts[0]) != 0 or bool((starts.diff() < 0).any()):
+            raise ValueError("segment starts must begin at 0 and never decrease; sort them and prepend 0")
+
+    @classmethod
+    def single(cls, size: int, device: torch.device | str = "cpu") -> Segments:
+        """One segment that holds all `size` entries."""
+        return cls(torch.tensor([0, size], dtype=torch.int64, device=device))
+
+    @property
+    def count(self) -> int:
+        """Number of segments S."""
+        return len(self.starts) - 1
+
+    @cached_property
+    def size(self) -> int:
+        """Number of entries P."""
+        return int(self.starts[-1])
+
+    def to(self, device: torch.device | str) -> Segments:
+        """The same cut with its offsets on `device`."""
+        return self if self.starts.device == torch.device(device) else Segments(self.starts.to(device))
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """The segments grouped into runs of one length, empty ones left out.
+
+        A weight tensor is one run, so torch code handles it as a [rows, length] matrix.
+        """
+        lengths, counts = torch.unique_consecutive(self.starts.diff().cpu(), return_counts=True)
+        runs = []
+        first = start = 0
+        for length, count in zip(lengths.tolist(), counts.tolist(), strict=True):
+            if length:
+                runs.append(Run(first, count, start, length))
+            first += count
+            start += count * length
+        return tuple(runs)
+
+    def of_blocks(self, block: int) -> Tensor:
+        """The segment in which each block of `block` entries begins.
+
+        Returns:
+            Segment numbers [N + 1], int32. The one behind the last block is the last segment, so that block n
+            meets exactly the segments from element n to element n + 1.
+        """
+        blocks = -(-self.size // block)
+        first = torch.arange(blocks, device=self.starts.device) * block
+        segments = torch.searchsorted(self.starts, first, right=True) - 1
+        last = torch.full_like(self.starts[:1], max(self.count - 1, 0))
+        return torch.cat([segments, last]).to(torch.int32)
+
+    def tiles(self, block: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Each segment cut into tiles of at most `block` entries.
+
+        Returns:
+            The first entry of each tile [T], the entry behind its last [T], and the number of tiles of each
+            segment [S]; all int64.
+        """
+        lengths = self.starts.diff()
+        per_segment = -(-lengths // block)
+        segment = torch.repeat_interleave(per_segment)
+        within = torch.arange(len(segment), device=segment.device) - (per_segment.cumsum(0) - per_segment)[segment]
+        start = self.starts[segment] + within * block
+        stop = torch.minimum(start + block, self.starts[segment + 1])
+        return start, stop, per_segment

@@ -1,0 +1,37 @@
+"""Runs before any test module is imported."""
+
+import os
+
+import torch
+
+# Triton reads the variable when a kernel module is imported; without a GPU its interpreter runs the kernels.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
+
+import matplotlib
+import pytest
+from hypothesis import settings
+
+matplotlib.use("Agg")
+
+# The examples of a property are the same on every run, and a slow machine is no failure.
+settings.register_profile("fastscape", derandomize=True, deadline=None, max_examples=25)
+settings.load_profile("fastscape")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_memory_is_poisoned():
+    """Memory that nobody has written to holds NaN, so that a kernel which forgets an entry is caught."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    yield
+    torch.use_deterministic_algorithms(before)
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_closed():
+    yield
+    import matplotlib.pyplot as plt
+
+    plt.close("all")

@@ -1,0 +1,138 @@
+"""The command line, as a user types it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fastscape import Landscape
+from fastscape.cli import app, main
+from fastscape.demo import demo
+from fastscape.zoo.checkpoints import load_checkpoint
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def fails(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object) -> str:
+    monkeypatch.setattr(sys, "argv", ["fastscape", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    return error
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("checkpoint") / "mlp.safetensors"
+    output = run("train", "mlp", "digits", "--epochs", 1, "--seed", 3, "--out", path)
+    assert "mlp on digits" in output
+    assert "test accuracy" in output
+    return path
+
+
+def test_demo_writes_everything_and_says_so(tmp_path):
+    output = run("demo", "--model", "mnist-cnn", "--grid", 5, "--seed", 1, "--out", tmp_path / "new")
+    for name in ("model.safetensors", "landscape.npz", "contour.png", "surface.png"):
+        assert str(tmp_path / "new" / name) in output
+        assert (tmp_path / "new" / name).stat().st_size > 1000
+    assert output.count(" s  ") == 4  # three steps and their sum
+    landscape = Landscape.load(tmp_path / "new" / "landscape.npz")
+    assert landscape.shape == (5, 5)
+    assert landscape.report["samples"] == 64
+    assert landscape.report["seed"] == 1
+    assert list(landscape.metrics) == ["accuracy"]
+    assert load_checkpoint(tmp_path / "new" / "model.safetensors")[1]["model"] == "mnist-cnn"
+
+
+def test_demo_is_reproducible(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    for out in (first, second):
+        demo(out, model="mlp", grid=3, progress=False)
+    assert (Landscape.load(first / "landscape.npz").loss == Landscape.load(second / "landscape.npz").loss).all()
+
+
+def test_surface_of_a_checkpoint(checkpoint, tmp_path):
+    out = tmp_path / "mine.npz"
+    output = run(
+        "surface", checkpoint, "--out", out, "--x", -0.5, 0.5, 3, "--y", 0, 1, 2, "--samples", 100, "--split", "test",
+        "--normalize", "layer", "--perturb", "all", "--precision", "float64", "--seed", 4,
+    )  # fmt: skip
+    landscape = Landscape.load(out)
+    assert landscape.x.tolist() == [-0.5, 0.0, 0.5]
+    assert landscape.y.tolist() == [0.0, 1.0]
+    wanted = {"samples": 100, "normalize": "layer", "perturb": "all", "precision": "float64", "seed": 4}
+    assert wanted.items() <= dict(landscape.report).items()
+    for name in ("mine.npz", "mine-contour.png", "mine-surface.png"):
+        assert (tmp_path / name).exists()
+        assert str(tmp_path / name) in output
+
+
+def test_pictures_can_be_left_out(checkpoint, tmp_path):
+    run("surface", checkpoint, "--out", tmp_path / "a.npz", "--x", 0, 1, 2, "--y", 0, 1, 2, "--no-pictures")
+    run("surface", checkpoint, "--out", tmp_path / "b.npz", "--x", 0, 1, 2, "--y", 0, 0, 1)  # a line: nothing to draw
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b.npz"]
+
+
+def test_info(checkpoint, tmp_path):
+    run("surface", checkpoint, "--out", tmp_path / "a.npz", "--x", 0, 1, 2, "--y", 0, 1, 2, "--no-pictures")
+    about = run("info", tmp_path / "a.npz")
+    assert "Landscape(2 x 2 points" in about
+    assert "normalize           filter" in about
+    assert "model               mlp" in run("info", checkpoint)
+    assert "torch" in run("info")
+
+
+def test_help_names_every_command():
+    output = run("--help")
+    assert all(command in output for command in ("demo", "train", "surface", "info"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("demo", "--model", "alexnet"), "no network is called 'alexnet'"),
+        (("demo", "--grid", 1), "at least 2 points along an axis"),
+        (("train", "mlp", "imagenet"), "no data set is called 'imagenet'"),
+        (("train", "mlp", "digits", "--epochs", 0), "must be at least 1"),
+        (("surface", "nowhere.safetensors"), "there is no file nowhere.safetensors"),
+        (("info", "nowhere.npz"), "No such file"),
+        (("info", __file__), "is no landscape that this version can read"),
+        (("surface",), "Missing argument"),
+        (("demo", "--grid", "many"), "Invalid value"),
+    ],
+)
+def test_mistakes_end_with_a_message_and_code_2(arguments, message, capsys, monkeypatch):
+    error = " ".join(fails(capsys, monkeypatch, *arguments).replace("│", " ").split())
+    assert message in error
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--samples", 0), "wanted at least 1"),
+        (("--scheme", "spiral"), "scheme='spiral' is unknown"),
+        (("--x", 1, 0, 3), "x does not increase"),
+        (("--out", "landscape.png"), "wanted a name that ends in .npz"),
+    ],
+)
+def test_mistakes_in_a_surface(options, message, checkpoint, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    small = ("--x", 0, 1, 2, "--y", 0, 1, 2) if "--x" not in options else ()
+    assert message in fails(capsys, monkeypatch, "surface", checkpoint, *small, *options)
+
+
+def test_the_module_runs_as_a_program():
+    environment = {**os.environ, "TRITON_INTERPRET": "0"}
+    result = subprocess.run(
+        [sys.executable, "-m", "fastscape.cli", "info"], capture_output=True, text=True, check=True, env=environment
+    )
+    assert result.stdout.startswith("fastscape")

@@ -1,0 +1,59 @@
+"""Random directions: their distribution, their streams, and what they do not depend on."""
+
+import pytest
+import torch
+from torch import nn
+
+from fastscape.directions import direction_random
+from fastscape.weights import layout_of
+
+LAYOUT = layout_of(nn.Sequential(nn.Linear(300, 200), nn.Linear(7, 5)))
+
+
+def test_entries_are_standard_normal():
+    d = direction_random(LAYOUT, 0, 0)
+    d = d[d != 0]
+    n = len(d)
+    assert n == LAYOUT.perturbed
+    assert abs(d.mean()) < 5 / n**0.5
+    assert abs(d.var() - 1) < 5 * (2 / n) ** 0.5
+    assert abs((d**4).mean() - 3) < 5 * (96 / n) ** 0.5
+    ordered = d.sort().values
+    normal = torch.special.ndtr(ordered)
+    kolmogorov = (normal - torch.arange(1, n + 1) / n).abs().max()
+    assert kolmogorov < 1.95 / n**0.5  # exceeded once in a thousand seeds
+
+
+def test_each_seed_and_axis_is_a_stream_of_its_own():
+    drawn = [direction_random(LAYOUT, seed, axis) for seed in (0, 1, 2, 10**30) for axis in (0, 1)]
+    for i, a in enumerate(drawn):
+        for b in drawn[:i]:
+            assert abs(torch.cosine_similarity(a, b, dim=0)) < 0.02
+
+
+def test_the_same_seed_is_the_same_direction_in_every_precision():
+    wide = direction_random(LAYOUT, 5, 1)
+    assert torch.equal(direction_random(LAYOUT, 5, 1), wide)
+    assert torch.equal(direction_random(LAYOUT, 5, 1, dtype=torch.float32), wide.float())
+
+
+def test_the_storage_of_the_weights_does_not_change_their_numbers():
+    """A transposed convolution is stored with its channels in front; its direction is drawn in the model's order."""
+    transposed, dense = nn.ConvTranspose1d(4, 3, 2), nn.ParameterList([nn.Parameter(torch.zeros(4, 3, 2))])
+    a = layout_of(transposed)
+    b = layout_of(dense, "all")
+    first, second = (layout.unflatten(direction_random(layout, 0, 0)) for layout in (a, b))
+    assert torch.equal(first["weight"], second["0"])
+
+
+def test_the_padding_is_zero():
+    d = direction_random(LAYOUT, 0, 0)
+    last = LAYOUT.entries[-1]
+    assert last.stop < LAYOUT.size
+    assert not d[last.stop :].any()
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, None, True])
+def test_a_bad_seed_is_refused(seed):
+    with pytest.raises(ValueError, match="wanted an integer from 0"):
+        direction_random(LAYOUT, seed, 0)

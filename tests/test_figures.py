@@ -1,0 +1,143 @@
+"""Pictures: what they draw, what they leave alone, and what they refuse."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from fastscape import Landscape
+from fastscape.figures import heights
+
+X, Y = np.linspace(-1, 1, 7), np.linspace(-0.5, 1, 5)
+BOWL = 0.1 + X[:, None] ** 2 + 2 * Y[None, :] ** 2
+LANDSCAPE = Landscape(X, Y, BOWL, {"accuracy": 1 - BOWL / 4})
+
+DRAW = [Landscape.contour, Landscape.surface3d]
+
+
+@pytest.mark.parametrize("draw", DRAW)
+def test_axes_are_labelled_and_the_style_is_left_alone(draw):
+    before = mpl.rcParams.copy()
+    ax = draw(LANDSCAPE)
+    ax.figure.canvas.draw()
+    assert ax.get_xlabel() == "x (along direction 1)"
+    assert ax.get_ylabel() == "y (along direction 2)"
+    bars = [other for other in ax.figure.axes if other is not ax]
+    assert [bar.get_ylabel() for bar in bars] == ["log10 loss"]
+    assert mpl.rcParams == before
+
+
+@pytest.mark.parametrize("draw", DRAW)
+def test_labels_are_inside_the_picture(draw):
+    ax = draw(LANDSCAPE)
+    ax.figure.canvas.draw()
+    box = ax.figure.bbox
+    for text in (ax.xaxis.label, ax.yaxis.label, *(bar.yaxis.label for bar in ax.figure.axes[1:])):
+        extent = text.get_window_extent()
+        assert box.x0 <= extent.x0 < extent.x1 <= box.x1
+        assert box.y0 <= extent.y0 < extent.y1 <= box.y1
+
+
+def test_x_is_drawn_as_x():
+    """A surface that rises along x only must be drawn so."""
+    slope = Landscape(X, Y, np.broadcast_to(X[:, None], (7, 5)))
+    contour = slope.contour(log=False)
+    for path in contour.collections[0].get_paths():
+        for polygon in path.to_polygons():
+            assert np.ptp(polygon[:, 1]) == pytest.approx(1.5)  # every band spans y and is narrow in x
+            assert np.ptp(polygon[:, 0]) < 0.5
+    x, y, z = np.moveaxis(np.concatenate(slope.surface3d(log=False).collections[0]._faces), -1, 0)
+    np.testing.assert_allclose(z, x, atol=1e-12)
+    assert {y.min(), y.max()} == {-0.5, 1.0}
+
+
+@pytest.mark.parametrize("draw", DRAW)
+def test_the_centre_is_marked_where_the_axes_hold_it(draw):
+    marks = [line for line in draw(LANDSCAPE).lines if line.get_label() == "the model"]
+    assert len(marks) == 1
+    away = Landscape(X + 5, Y, BOWL)
+    assert not [line for line in draw(away).lines if line.get_label() == "the model"]
+
+
+@pytest.mark.parametrize("draw", DRAW)
+def test_given_axes_are_drawn_on(draw):
+    figure = plt.figure()
+    mine = figure.add_subplot(projection="3d") if draw is Landscape.surface3d else figure.add_subplot()
+    assert draw(LANDSCAPE, ax=mine) is mine
+    assert draw(LANDSCAPE, metric="accuracy", cmap="plasma").figure is not figure
+
+
+@pytest.mark.parametrize("draw", DRAW)
+@pytest.mark.parametrize(
+    "loss",
+    [
+        np.where(BOWL > 2, np.nan, BOWL),
+        np.where(BOWL > 2, np.inf, BOWL),
+        np.where(BOWL > 2, -np.inf, BOWL),
+        np.where(BOWL > 2, 1e300, BOWL),
+        np.where(BOWL < 0.2, 0.0, BOWL),
+        np.full_like(BOWL, 3.0),
+        np.zeros_like(BOWL),
+        -BOWL,
+    ],
+    ids=["nan", "inf", "-inf", "huge", "zero", "constant", "all zero", "negative"],
+)
+def test_odd_values_draw_without_a_warning(draw, loss):
+    landscape = Landscape(X, Y, loss)
+    draw(landscape).figure.canvas.draw()
+    assert np.array_equal(landscape.loss, loss, equal_nan=True)
+
+
+@pytest.mark.parametrize("draw", DRAW)
+def test_two_by_two_points_draw(draw):
+    draw(Landscape(X[:2], Y[:2], BOWL[:2, :2])).figure.canvas.draw()
+
+
+class TestHeights:
+    def test_log_is_the_default_for_a_loss_that_is_nowhere_negative(self):
+        z, label = heights(LANDSCAPE)
+        np.testing.assert_allclose(z, np.log10(BOWL))
+        assert label == "log10 loss"
+        assert heights(LANDSCAPE, "accuracy")[1] == "accuracy"
+        assert heights(Landscape(X, Y, -BOWL))[1] == "loss"
+        assert heights(LANDSCAPE, log=False)[1] == "loss"
+
+    def test_infinite_values_stand_at_the_finite_ones(self):
+        loss = BOWL.copy()
+        loss[0, 0], loss[0, 1], loss[0, 2] = np.inf, -np.inf, np.nan
+        z, _ = heights(Landscape(X, Y, loss), log=False)
+        rest = np.delete(BOWL.ravel(), [0, 1, 2])
+        assert z[0, 0] == rest.max()
+        assert z[0, 1] == rest.min()
+        assert np.isnan(z[0, 2])
+
+    def test_zero_stands_at_the_smallest_positive_value_of_a_log_scale(self):
+        loss = BOWL.copy()
+        loss[0, 0] = 0
+        z, _ = heights(Landscape(X, Y, loss))
+        assert z[0, 0] == np.log10(BOWL[loss > 0].min())
+
+    def test_clipping(self):
+        z, _ = heights(LANDSCAPE, log=False, clip=1.0)
+        np.testing.assert_array_equal(z, np.minimum(BOWL, 1.0))
+        z, _ = heights(LANDSCAPE, clip=1.0)
+        np.testing.assert_allclose(z, np.log10(np.minimum(BOWL, 1.0)))
+
+    @pytest.mark.parametrize(
+        ("loss", "options", "message"),
+        [
+            (BOWL, {"metric": "f1"}, "metric='f1' is unknown; this landscape has loss"),
+            (np.full_like(BOWL, np.nan), {}, "finite at no point"),
+            (-BOWL, {"log": True}, "write log=False"),
+            (0 * BOWL, {"log": True}, "write log=False"),
+        ],
+    )
+    def test_what_cannot_be_drawn_is_refused(self, loss, options, message):
+        with pytest.raises(ValueError, match=message):
+            heights(Landscape(X, Y, loss), **options)
+
+
+@pytest.mark.parametrize("draw", DRAW)
+def test_a_line_is_no_surface(draw):
+    with pytest.raises(ValueError, match="7 x 1 points has no surface to draw"):
+        draw(Landscape(X, Y[:1], BOWL[:, :1]))

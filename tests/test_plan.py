@@ -1,0 +1,83 @@
+"""Plans: their rules, and what happens to models that vmap cannot batch."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import fastscape
+from fastscape import Plan
+from fastscape.plan import plan_fixed
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batching": "scan"}, "batching='scan' is unknown; wanted 'vmap' or 'loop'"),
+        ({"kernels": "cuda"}, "kernels='cuda' is unknown; wanted 'auto' or 'torch' or 'triton'"),
+        ({"chunk": 0}, "chunk=0 cannot be used; wanted an integer from 1"),
+        ({"chunk": 2.0}, "chunk=2.0 cannot be used"),
+        ({"microbatch": True}, "microbatch=True cannot be used"),
+    ],
+)
+def test_a_bad_plan_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Plan(**{"batching": "loop", "chunk": 1, **options})
+
+
+def test_fixed_rules():
+    dense, convolutional = nn.Linear(3, 2), nn.Sequential(nn.Conv1d(1, 1, 1))
+    assert plan_fixed(dense, 16, device=CPU, dtype=torch.float32) == Plan("vmap", chunk=16, microbatch=64)
+    assert plan_fixed(convolutional, 16, device=CPU, dtype=torch.float32).batching == "loop"
+    assert plan_fixed(dense, 16, device=torch.device("cuda"), dtype=torch.float32).batching == "loop"
+
+
+def test_a_chunk_fits_its_memory():
+    model = nn.Conv1d(1, 1, 1)
+    assert plan_fixed(model, 26_500_000, device=CPU, dtype=torch.float32).chunk == 2
+    assert plan_fixed(model, 26_500_000, device=CPU, dtype=torch.float64).chunk == 1
+    assert plan_fixed(model, 10**12, device=CPU, dtype=torch.float32).chunk == 1
+
+
+class DataDependent(nn.Linear):
+    """Branches on its activations, which vmap refuses."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = super().forward(x)
+        return out * 2 if out.mean().item() > 0 else out
+
+
+DATA = torch.rand(5, 3), torch.rand(5, 2)
+SMALL = {"loss": F.mse_loss, "x": (-1, 1, 3), "y": (-1, 1, 2), "precision": "float64"}
+
+
+def test_auto_falls_back_to_the_loop_and_says_so():
+    model = DataDependent(3, 2)
+    with pytest.warns(UserWarning, match="vmap cannot batch this model"):
+        landscape = fastscape.surface(model, DATA, **SMALL)
+    assert landscape.report["plan"]["batching"] == "loop"
+    assert "RuntimeError" in landscape.report["fallback"]
+    looped = fastscape.surface(model, DATA, plan=Plan("loop", 16), **SMALL)
+    assert (looped.loss == landscape.loss).all()
+    assert looped.report["fallback"] is None
+
+
+def test_a_named_plan_never_falls_back():
+    with pytest.raises(RuntimeError, match="vmap"):
+        fastscape.surface(DataDependent(3, 2), DATA, plan=Plan("vmap", 16), **SMALL)
+
+
+def test_an_error_of_the_users_own_is_not_taken_for_a_fallback():
+    def failing(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        fastscape.surface(nn.Linear(3, 2), DATA, **{**SMALL, "loss": failing})
+
+
+def test_the_plan_is_in_the_report():
+    landscape = fastscape.surface(nn.Linear(3, 2), DATA, plan=Plan("loop", 3, 2, "torch"), **SMALL)
+    assert landscape.report["plan"] == {"batching": "loop", "chunk": 3, "microbatch": 2, "kernels": "torch"}
+    assert landscape.report["kernels"] == "torch"

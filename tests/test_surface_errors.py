@@ -1,0 +1,142 @@
+"""Bad input gets an error that says what came, what was wanted, and what to write instead."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import fastscape
+from fastscape import Plan
+
+MODEL = nn.Linear(3, 2)
+INPUTS, TARGETS = torch.rand(4, 3), torch.tensor([0, 1, 0, 1])
+SMALL = {"x": (0, 1, 2), "y": (0, 1, 2), "progress": False}
+
+
+def surface(model=MODEL, data=(INPUTS, TARGETS), **options):
+    return fastscape.surface(model, data, **{**SMALL, **options})
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (nn.ReLU(), ValueError, "ReLU has no parameters"),
+        (lambda x: x, TypeError, r"wanted a torch.nn.Module"),
+        (nn.LayerNorm(3), ValueError, r"selects nothing of LayerNorm.*write perturb='all'"),
+        (nn.Linear(3, 2, dtype=torch.complex64), ValueError, "weight is complex"),
+    ],
+)
+def test_models(model, error, message):
+    with pytest.raises(error, match=message):
+        surface(model)
+
+
+def test_a_lazy_model():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls lazy modules experimental, once in a process
+        model = nn.Sequential(nn.LazyLinear(3))
+    with pytest.raises(ValueError, match="not initialised yet; run the model once"):
+        surface(model)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ((INPUTS[:0], TARGETS[:0]), ValueError, "no samples"),
+        ([], ValueError, "no samples"),
+        (iter(()), ValueError, "no samples"),
+        ((INPUTS, TARGETS[:3]), ValueError, "4 inputs but 3 targets"),
+        (INPUTS, TypeError, "the data came as Tensor; wanted"),
+        ({"x": INPUTS}, TypeError, "the data came as dict; wanted"),
+        (None, TypeError, "the data came as NoneType; wanted"),
+        ([INPUTS, INPUTS, INPUTS], TypeError, "a batch came as Tensor; wanted"),
+        ([(INPUTS, TARGETS, TARGETS)], TypeError, "a batch came as tuple of 3; wanted"),
+        ([(INPUTS, "label")], TypeError, "holds a str where a tensor belongs"),
+        ([(INPUTS, torch.tensor(1))], TypeError, "without a sample dimension"),
+    ],
+)
+def test_data(data, error, message):
+    with pytest.raises(error, match=message):
+        surface(data=data)
+
+
+@pytest.mark.parametrize(
+    ("axis", "error", "message"),
+    [
+        ((-1.0, 1.0, 0), ValueError, "count 0; wanted at least 1"),
+        ((-1.0, 1.0, -3), ValueError, "count -3; wanted at least 1"),
+        ([], ValueError, "count 0; wanted at least 1"),
+        ((-1.0, 1.0, 5.0), TypeError, r"count 5.0; wanted \(start, stop, count\)"),
+        ((-1.0, 1.0, True), TypeError, "count True"),
+        ((-1.0, 1.0), TypeError, "a tuple of 2; wanted"),
+        (("a", 1.0, 3), TypeError, "ends 'a' and 1.0"),
+        (5, TypeError, "5, which is no axis"),
+        ("wide", TypeError, "'wide', which is no axis"),
+        (np.zeros((2, 2)), ValueError, r"shape \(2, 2\); wanted a 1-D sequence"),
+        ((1.0, -1.0, 3), ValueError, "does not increase"),
+        ((1.0, 1.0, 3), ValueError, "does not increase"),
+        ([0.0, 2.0, 1.0], ValueError, "does not increase"),
+        ([0.0, 0.0], ValueError, "does not increase"),
+        ((-1.0, float("inf"), 3), ValueError, "not finite"),
+        ([0.0, float("nan")], ValueError, "not finite"),
+    ],
+)
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_axes(axis, error, message, name):
+    with pytest.raises(error, match=f"^{name} .*{message}"):
+        surface(**{name: axis})
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"scheme": "spiral"}, ValueError, "scheme='spiral' is unknown; wanted one of 'plane'"),
+        (
+            {"normalize": "neuron"},
+            ValueError,
+            "normalize='neuron' is unknown; wanted one of 'filter', 'layer'",
+        ),
+        ({"perturb": "heads"}, ValueError, "perturb='heads' is unknown; wanted 'weights', 'weights\\+bias'"),
+        (
+            {"perturb": lambda name, p: False},
+            ValueError,
+            "nothing of Linear, whose parameters are weight, bias",
+        ),
+        ({"precision": "float8"}, ValueError, "precision='float8' is unknown; wanted one of 'float64', 'float32'"),
+        ({"seed": -1}, ValueError, "seed=-1 cannot be used; wanted an integer from 0"),
+        ({"seed": 1.5}, ValueError, "seed=1.5 cannot be used"),
+        ({"seed": True}, ValueError, "seed=True cannot be used"),
+        ({"plan": "fast"}, TypeError, "plan='fast' cannot be used; wanted a fastscape.Plan or 'auto'"),
+        ({"loss": "mse"}, TypeError, "loss came as 'mse'; wanted a function"),
+        ({"metrics": {"acc": 1}}, TypeError, "acc came as 1; wanted a function"),
+        ({"metrics": [F.cross_entropy]}, TypeError, "wanted a dict of name"),
+        ({"metrics": {"loss": F.cross_entropy}}, ValueError, "a metric is named 'loss'"),
+    ],
+)
+def test_options(options, error, message):
+    with pytest.raises(error, match=message):
+        surface(**options)
+
+
+@pytest.mark.parametrize("batching", ["loop", "vmap", "auto"])
+@pytest.mark.parametrize(
+    ("loss", "error", "message"),
+    [
+        (lambda o, t: o, ValueError, r"loss returned shape \(4, 2\) for a batch of 4 samples; wanted a scalar"),
+        (lambda o, t: o[:3, 0], ValueError, r"loss returned shape \(3,\)"),
+        (lambda o, t: 1.0, TypeError, "loss returned float; wanted a real tensor"),
+        (lambda o, t: o.sum() * 1j, TypeError, "loss returned a torch.complex64 tensor"),
+    ],
+)
+def test_what_the_loss_returns(loss, error, message, batching):
+    plan = batching if batching == "auto" else Plan(batching, 4, 64)
+    with pytest.raises(error, match=message):
+        surface(loss=loss, plan=plan)
+
+
+def test_a_model_that_does_not_take_the_inputs_raises_its_own_error():
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        surface(data=(torch.rand(4, 5), TARGETS))

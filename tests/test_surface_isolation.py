@@ -1,0 +1,218 @@
+"""The user's model, data and global state are bit for bit as before, also after an exception."""
+
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import fastscape
+from cases import CASES, classifier
+from fastscape import Plan
+from fastscape.isolation import global_state_kept, private_copy, seed_model
+
+
+def snapshot(model: nn.Module) -> dict[str, object]:
+    return {
+        **{f"parameter {name}": (p.data_ptr(), p.detach().clone()) for name, p in model.named_parameters()},
+        **{f"buffer {name}": (b.data_ptr(), b.clone()) for name, b in model.named_buffers()},
+        "grads": [None if p.grad is None else p.grad.clone() for p in model.parameters()],
+        "requires_grad": [p.requires_grad for p in model.parameters()],
+        "versions": [t._version for t in (*model.parameters(), *model.buffers())],
+        "flags": [module.training for module in model.modules()],
+        "attributes": [sorted(vars(module)) for module in model.modules()],
+        "hooks": [list(module._forward_hooks) for module in model.modules()],
+        "torch": torch.get_rng_state(),
+        "numpy": np.random.get_state(),  # noqa: NPY002
+        "python": random.getstate(),
+        "grad mode": torch.is_grad_enabled(),
+        "matmul": torch.get_float32_matmul_precision(),
+        "cudnn": torch.backends.cudnn.allow_tf32,
+    }
+
+
+def assert_same(before: object, after: object) -> None:
+    if isinstance(before, torch.Tensor):
+        assert torch.equal(before, after)
+    elif isinstance(before, dict):
+        assert before.keys() == after.keys()
+        for key in before:
+            assert_same(before[key], after[key])
+    elif isinstance(before, tuple | list):
+        assert len(before) == len(after)
+        for a, b in zip(before, after, strict=True):
+            assert_same(a, b)
+    else:
+        assert np.array_equal(before, after)
+
+
+def noisy_loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Draws from every global generator."""
+    random.random()
+    np.random.rand()  # noqa: NPY002
+    return F.cross_entropy(outputs + torch.rand(()), targets)
+
+
+def failing_loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    noisy_loss(outputs, targets)
+    raise ArithmeticError("the loss gave up")
+
+
+@pytest.mark.parametrize("batching", ["loop", "vmap"])
+@pytest.mark.parametrize("loss", [noisy_loss, failing_loss])
+@pytest.mark.parametrize("name", ["mlp", "resnet8", "mnist-cnn"])
+def test_the_model_and_the_global_state_are_untouched(name, loss, batching):
+    case = CASES[name]()
+    for index, module in enumerate(case.model.modules()):
+        module.training = index % 2 == 0  # a mixture that no single call of train() would restore
+    next(case.model.parameters()).requires_grad_(False)
+    case.loss(case.model(case.inputs), case.targets).backward()
+    data = DataLoader(TensorDataset(case.inputs, case.targets), batch_size=4, shuffle=True)
+    before = snapshot(case.model)
+    plan = Plan(batching, chunk=2, microbatch=4)
+    grid = {"x": (-1, 1, 3), "y": (-1, 1, 2)}
+    if loss is failing_loss:
+        with pytest.raises(ArithmeticError, match="gave up"):
+            fastscape.surface(case.model, data, loss=loss, plan=plan, **grid)
+    else:
+        fastscape.surface(case.model, data, loss=loss, plan=plan, **grid)
+    assert_same(before, snapshot(case.model))
+
+
+def test_a_forward_pass_that_writes_on_the_module_writes_on_the_copy():
+    class Counting(nn.Linear):
+        calls = 0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            self.last = x
+            return super().forward(x)
+
+    model = Counting(3, 2)
+    fastscape.surface(model, (torch.rand(4, 3), torch.tensor([0, 1, 0, 1])), x=(0, 1, 2), y=(0, 1, 2))
+    assert model.calls == 0
+    assert not hasattr(model, "last")
+
+
+def test_a_buffer_that_the_forward_pass_writes_to_is_a_copy():
+    class Remembering(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(3, 2)
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            return self.linear(x)
+
+    model = Remembering()
+    plan = Plan("loop", 4, 64)
+    fastscape.surface(model, (torch.rand(4, 3), torch.tensor([0, 1, 0, 1])), x=(0, 1, 2), y=(0, 1, 2), plan=plan)
+    assert model.calls == 0
+
+
+def test_a_model_that_writes_to_its_inputs_does_not_reach_the_users_data():
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(3, 2))
+    inputs = torch.randn(4, 3)
+    before = inputs.clone()
+    fastscape.surface(model, (inputs, torch.tensor([0, 1, 0, 1])), x=(0, 1, 2), y=(0, 1, 2), plan=Plan("loop", 4, 64))
+    assert torch.equal(inputs, before)
+
+
+@pytest.mark.parametrize("batching", ["loop", "vmap"])
+def test_a_model_that_draws_random_numbers_draws_the_same_at_every_point(batching):
+    class Noisy(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) + torch.randn(len(x), 2)
+
+    model = Noisy(3, 2)
+    data = torch.rand(10, 3), torch.zeros(10, 2)
+    point = {"loss": F.mse_loss, "y": (0, 0, 1), "plan": Plan(batching, chunk=2, microbatch=4)}
+    line = fastscape.surface(model, data, x=[0.0, 1e-9, 2e-9, 3e-9, 4e-9], precision="float64", **point).loss
+    assert np.ptp(line) < 1e-7
+
+
+def test_dropout_is_off():
+    model = nn.Sequential(nn.Linear(3, 50), nn.Dropout(0.5), nn.Linear(50, 2)).train()
+    data = torch.rand(4, 3), torch.tensor([0, 1, 0, 1])
+    landscape = fastscape.surface(model, data, x=(0, 0, 1), y=(0, 0, 1), precision="float64")
+    loss = F.cross_entropy(model.double().eval()(data[0].double()), data[1])
+    assert landscape.loss[0, 0] == pytest.approx(loss.item(), rel=1e-12)
+
+
+class TestGlobalState:
+    SWITCHES: tuple[Callable[[], None], ...] = (
+        lambda: None,
+        lambda: torch.set_float32_matmul_precision("medium"),
+        lambda: setattr(torch.backends.cuda.matmul, "allow_tf32", True),
+        lambda: setattr(torch.backends.cudnn, "allow_tf32", False),
+    )
+
+    @pytest.fixture(autouse=True)
+    def _switches_are_put_back(self):
+        yield
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = True
+
+    @pytest.mark.parametrize("switch", SWITCHES)
+    def test_float32_is_full_inside_and_as_before_outside(self, switch):
+        switch()
+        before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+        with pytest.raises(KeyError), global_state_kept(torch.device("cpu")):
+            assert torch.get_float32_matmul_precision() == "highest"
+            assert not torch.backends.cudnn.allow_tf32
+            assert not torch.backends.cuda.matmul.allow_tf32
+            raise KeyError
+        assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
+
+    def test_the_newer_switches_too(self):
+        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        try:
+            with global_state_kept(torch.device("cpu")):
+                assert torch.backends.mkldnn.matmul.fp32_precision == "ieee"
+            assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+        finally:
+            torch.backends.mkldnn.matmul.fp32_precision = "none"
+
+    def test_autocast_is_off_inside(self):
+        with torch.autocast("cpu", dtype=torch.bfloat16), global_state_kept(torch.device("cpu")):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+    def test_a_model_is_seeded_without_a_word_to_other_devices(self):
+        queued = len(torch.cuda._queued_calls)  # torch.manual_seed leaves a call there for the first use of a GPU
+        with global_state_kept(torch.device("cpu")):
+            seed_model(torch.device("cpu"), 3)
+            first = torch.rand(2)
+            seed_model(torch.device("cpu"), 3)
+            assert torch.equal(first, torch.rand(2))
+        assert len(torch.cuda._queued_calls) == queued
+
+
+class TestPrivateCopy:
+    def test_it_shares_every_tensor_and_is_in_evaluation_mode(self):
+        model = classifier("resnet8", 3, 2).model.train()
+        copy = private_copy(model)
+        for (name, mine), (other, theirs) in zip(
+            [*model.named_parameters(), *model.named_buffers()],
+            [*copy.named_parameters(), *copy.named_buffers()],
+            strict=True,
+        ):
+            assert name == other
+            assert mine is theirs
+        assert not any(module.training for module in copy.modules())
+        assert all(module.training for module in model.modules())
+
+    def test_a_tensor_that_is_a_plain_attribute_is_shared_too(self):
+        model = nn.Linear(2, 2)
+        model.derived = model.weight * 2  # a non-leaf tensor, which deepcopy alone would refuse
+        assert private_copy(model).derived is model.derived
+
+    def test_a_model_that_cannot_be_copied_is_refused(self):
+        model = nn.Linear(2, 2)
+        model.generator = (i for i in range(3))
+        with pytest.raises(TypeError, match="remove the attribute that"):
+            fastscape.surface(model, (torch.rand(2, 2), torch.tensor([0, 1])))

@@ -34,7 +34,9 @@ app = typer.Typer(
 _MODELS = f"Network: {', '.join(models.MODELS)}, or a ResNet of another depth 6n+2."
 _Seed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
 _Device = Annotated[str | None, typer.Option(help="Where to compute, for example cuda.")]
-_Root = Annotated[Path | None, typer.Option(help="Folder of the data sets. Default: FASTSCAPE_DATA or ~/.cache.")]
+_Root = Annotated[
+    Path | None, typer.Option(help="Folder of the data sets. Default: FASTSCAPE_DATA or ~/.cache/fastscape.")
+]
 
 
 @app.command()

@@ -17,17 +17,18 @@ lint: .venv/.installed-dev
 types: .venv/.installed-dev
 	$(BIN)/mypy
 
-# The stamps make a second run skip the installation until pyproject.toml changes.
-.venv/.installed: pyproject.toml | .venv
+# The stamps make a second run skip the installation until the dependencies or the version change.
+.venv/.installed: pyproject.toml fastscape/__init__.py | .venv/bin/python
 	$(BIN)/python -m pip install --editable .
 	touch $@
 
-.venv/.installed-dev: pyproject.toml | .venv
+.venv/.installed-dev: pyproject.toml fastscape/__init__.py | .venv/bin/python
 	$(BIN)/python -m pip install --editable '.[dev]'
 	touch $@ .venv/.installed
 
 # Some Linux distributions ship Python without ensurepip; virtualenv brings its own pip.
-.venv:
+.venv/bin/python:
+	rm -rf .venv
 	$(PYTHON) -m venv .venv || { rm -rf .venv; \
 	  $(PYTHON) -m pip install --target .virtualenv virtualenv && \
 	  PYTHONPATH=.virtualenv $(PYTHON) -m virtualenv .venv; }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from fastscape import schemes
 from fastscape.data import Data, fixed_batches
-from fastscape.directions import direction_random
+from fastscape.directions import check_seed, direction_random
 from fastscape.engine import Engine
 from fastscape.grid import AxisSpec, axis, points
 from fastscape.isolation import global_state_kept, private_copy
@@ -21,8 +20,9 @@ from fastscape.kernels import choose, gram, interpolate
 from fastscape.objective import Measure, Objective
 from fastscape.plan import Plan, plan_fixed
 from fastscape.result import Landscape
-from fastscape.trust import counts, environment
-from fastscape.weights import Layout, Perturb, layout_of
+from fastscape.selection import Perturb, own_buffers
+from fastscape.trust import counts, environment, warned
+from fastscape.weights import Layout, layout_of
 
 __all__ = ["surface"]
 
@@ -53,13 +53,14 @@ def surface(
 
     The model is evaluated as it would be in use: in evaluation mode, batch normalisation with its running
     statistics, dropout off. It is never written to; its parameters, buffers, flags and hooks, and every global
-    random number generator, are bit for bit as before, also after an exception. The data are read once.
+    global random number generator, are bit for bit as before, also after an exception. The data are read once. Hooks
+    run at every grid point.
 
     Args:
         model: Any trained module with `outputs = model(inputs)`.
         data: `(inputs, targets)` tensors, a Dataset, a DataLoader, or an iterable of `(inputs, targets)` batches.
-        loss: `f(outputs, targets)` that returns the mean over the batch, or one value a sample [n]. Default:
-            cross-entropy.
+        loss: `f(outputs, targets)` that returns the plain mean over the samples of the batch, or one value a sample
+            [n]. Default: cross-entropy.
         metrics: Further functions of that kind by name; each becomes a grid in the same pass, for example
             `{"accuracy": fastscape.accuracy}`. Default: none.
         x: Axis along d1: `(start, stop, count)`, or increasing coordinates [H] as a list or array; in units of the
@@ -72,7 +73,7 @@ def surface(
             `f(name, parameter) -> bool`. Default "weights".
         seed: Of the directions, an integer from 0. The same seed gives the same bits. Default 0.
         precision: Of weights and activations, "float32" (never TF32) or "float64". Sums over samples are float64.
-        device: Where to compute. Default: where the model's parameters are.
+        device: Where to compute, a CPU or a GPU. Default: where the model's parameters are.
         plan: How the points are evaluated, or "auto".
         progress: Whether to show a progress bar when standard error is a terminal. Default True.
 
@@ -96,10 +97,12 @@ def surface(
     """
     started = time.perf_counter()
     x_H, y_W = axis("x", x), axis("y", y)
-    objective = Objective(loss, metrics or {})
+    objective = Objective(loss, {} if metrics is None else metrics)
     chosen = _choice("scheme", scheme, schemes.SCHEMES)
+    norm = chosen.normalize if normalize is None else normalize
+    schemes.check_norm(norm)
     dtype = _choice("precision", precision, _PRECISIONS)
-    normalize = normalize or chosen.normalize
+    check_seed(seed)
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
     if plan != "auto" and not isinstance(plan, Plan):
@@ -108,28 +111,28 @@ def surface(
     with global_state_kept(place):
         layout = layout_of(model, perturb)
         planned = plan_fixed(model, layout.size, device=place, dtype=dtype) if plan == "auto" else plan
-        engine = Engine(
-            private_copy(model),
-            _constants(model, layout, place, dtype),
-            layout,
-            objective,
-            fixed_batches(data, planned.microbatch, device=place, dtype=dtype),
-        )
-        basis, grams = _basis(model, layout, seed, normalize, planned, place, dtype)
+        engine = _engine(model, layout, objective, data, planned, place, dtype)
+        basis, grams = _basis(model, layout, seed, norm, planned, place, dtype)
+        grid = points(x_H, y_W)
+
+        def coefficients(chunk: Tensor) -> Tensor:
+            return chosen.coefficients(grams, chunk[:, 0], chunk[:, 1])
+
+        # At a corner of the grid the loss is far from the cancellations of a perfect fit.
+        corner = interpolate(basis, coefficients(grid[:1]), layout.segments, backend=planned.kernels)[0]
+        dependence = engine.batch_dependence(corner)
         values, followed, reason = engine.evaluate(
             basis,
-            points(x_H, y_W),
-            lambda chunk: chosen.coefficients(grams, chunk[:, 0], chunk[:, 1]),
+            grid,
+            coefficients,
             planned,
             fallback=plan == "auto",
             progress=progress,
         )
-    if reason:
-        warnings.warn(f"vmap cannot batch this model, so its points were evaluated in a loop ({reason})", stacklevel=2)
     grids = {name: values[:, m].reshape(len(x_H), len(y_W)).numpy() for m, name in enumerate(objective.measures)}
     report = {
         "scheme": scheme,
-        "normalize": normalize,
+        "normalize": norm,
         "perturb": perturb if isinstance(perturb, str) else getattr(perturb, "__qualname__", repr(perturb)),
         "seed": int(seed),
         "precision": precision,
@@ -139,6 +142,7 @@ def surface(
         "kernels": choose(place, followed.kernels),
         "fallback": reason,
         "not_finite": counts(grids),
+        "warnings": warned(grids["loss"], dependence, dtype, planned.microbatch),
         "seconds": time.perf_counter() - started,
         **environment(place),
     }
@@ -165,21 +169,47 @@ def _choice(name: str, value: Any, choices: Mapping[str, Any]) -> Any:
 
 def _place(model: nn.Module, device: torch.device | str | None) -> torch.device:
     """The device asked for, else that of the model's first parameter."""
-    if device is not None:
-        return torch.device(device)
-    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    if device is None:
+        place = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    else:
+        try:
+            place = torch.device(device)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"device={device!r} is unknown; write for example 'cpu' or 'cuda'") from error
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={str(place)!r} was asked for, but torch finds no GPU here; write device='cpu'")
+    if place.type not in ("cpu", "cuda"):
+        raise ValueError(f"device={str(place)!r} has no kernels and no float64 sums here; write device='cpu'")
+    return place
 
 
-def _constants(model: nn.Module, layout: Layout, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Every parameter and buffer that does not move. Buffers are copies: a forward pass may write to them."""
+def _engine(
+    model: nn.Module,
+    layout: Layout,
+    objective: Objective,
+    data: Data,
+    plan: Plan,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Engine:
+    """The engine with copies of all that does not move: a forward pass may write to it."""
     moving = {entry.name for entry in layout.entries}
-    constants = {}
-    for named, copy in ((model.named_parameters(), False), (model.named_buffers(), True)):
-        for name, tensor in named:
-            if name not in moving:
-                kind = dtype if tensor.is_floating_point() else tensor.dtype
-                constants[name] = tensor.detach().to(device, kind, copy=copy)
-    return constants
+
+    def fixed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            name: tensor.detach().to(device, dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
+            for name, tensor in tensors.items()
+            if name not in moving
+        }
+
+    return Engine(
+        private_copy(model, device=device, dtype=dtype),
+        fixed(dict(model.named_parameters())),
+        fixed(own_buffers(model)),
+        layout,
+        objective,
+        fixed_batches(data, plan.microbatch, device=device, dtype=dtype),
+    )
 
 
 def _basis(
@@ -193,7 +223,7 @@ def _basis(
 ) -> tuple[Tensor, Tensor]:
     """The basis (theta, d1, d2) [3, P] with normalised directions, and its Gram matrices [S, 3, 3] on the CPU."""
     basis = torch.empty(3, layout.size, dtype=dtype, device=device)
-    layout.flatten({**dict(model.named_parameters()), **dict(model.named_buffers())}, out=basis[0])
+    layout.flatten({**dict(model.named_parameters()), **own_buffers(model)}, out=basis[0])
     for k in (1, 2):
         basis[k] = direction_random(layout, seed, k - 1, dtype=dtype).to(device)
     raw = gram(basis, layout.segments, backend=plan.kernels).cpu()

@@ -15,8 +15,9 @@ import fastscape
 from fastscape import api
 from fastscape.demo import demo as run_demo
 from fastscape.demo import save_pictures
+from fastscape.directions import check_seed
 from fastscape.objective import accuracy
-from fastscape.result import Landscape
+from fastscape.result import Landscape, check_path
 from fastscape.trust import environment
 from fastscape.zoo import datasets, models, training
 from fastscape.zoo.checkpoints import load_checkpoint, save_checkpoint
@@ -69,6 +70,7 @@ def train(
     root: _Root = None,
 ) -> None:
     """Train a network of the zoo and write a checkpoint."""
+    check_seed(seed)
     train_set, test_set = (datasets.load(dataset, split, root=root) for split in ("train", "test"))
     network = models.build(model, seed=seed, **datasets.describe(train_set)._asdict())
     history = training.train(
@@ -115,6 +117,7 @@ def surface(
     """Compute the loss landscape of a checkpoint, and draw it."""
     if samples < 1:
         raise ValueError(f"--samples {samples} came; wanted at least 1, for example --samples 64")
+    check_path(out)
     started = time.perf_counter()
     network, facts = load_checkpoint(checkpoint)
     dataset = datasets.load(facts["dataset"], split, root=root)

@@ -30,13 +30,26 @@ class Batch:
         """Number of samples n."""
         return len(self.inputs)
 
+    def halves(self) -> tuple[Batch, Batch]:
+        """The first half of the samples, and the rest."""
+        half = self.samples // 2
+        return Batch(self.inputs[:half], self.targets[:half]), Batch(self.inputs[half:], self.targets[half:])
+
+    def fits(self, other: Batch) -> bool:
+        """Whether the samples of both have one shape and dtype."""
+        return _kind(self.inputs, self.targets) == _kind(other.inputs, other.targets)
+
+    def joined(self, other: Batch) -> Batch:
+        """The samples of both, these first."""
+        return Batch(torch.cat([self.inputs, other.inputs]), torch.cat([self.targets, other.targets]))
+
 
 def fixed_batches(data: Data, microbatch: int, *, device: torch.device, dtype: torch.dtype) -> list[Batch]:
     """All samples as microbatches on the device.
 
     The data are read once and copied, so a loader that shuffles or augments gives every grid point the same
-    samples. Neighbouring batches of one sample shape are joined and cut anew: the user's batch size decides
-    nothing. Floating-point tensors get `dtype`; other tensors keep theirs.
+    samples. Neighbouring batches of one sample shape are joined and cut anew, so the user's batch size does not
+    matter there. Floating-point tensors get `dtype`; other tensors keep theirs.
 
     Args:
         data: `(inputs, targets)`, a Dataset, a DataLoader, or any iterable of `(inputs, targets)` batches.
@@ -100,7 +113,10 @@ def _pairs(data: Any, microbatch: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 def _tensor(part: Any) -> Tensor:
     if isinstance(part, np.ndarray):
-        part = torch.from_numpy(part)
+        try:
+            part = torch.from_numpy(part)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"a batch holds an array that torch cannot take ({error}); give numbers") from error
     if not isinstance(part, Tensor):
         raise TypeError(f"a batch holds a {type(part).__name__} where a tensor belongs; {_WANTED}")
     if part.dim() == 0:

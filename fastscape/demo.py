@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from matplotlib import pyplot as plt
 
 from fastscape.api import surface
+from fastscape.directions import check_seed
 from fastscape.objective import accuracy
 from fastscape.result import Landscape
 from fastscape.zoo import datasets, models, training
@@ -45,10 +46,12 @@ def demo(out: Path, *, model: str = "vgg13", grid: int = 51, seed: int = 0, prog
         The steps, in their order.
 
     Raises:
-        ValueError: When there is no such network, or the grid has fewer than 2 points along an axis.
+        ValueError: When there is no such network, the grid has fewer than 2 points along an axis, or the seed is
+            negative.
     """
     if grid < 2:
         raise ValueError(f"grid={grid} came; wanted at least 2 points along an axis, for example 51")
+    check_seed(seed)
     steps: list[Step] = []
     train_set, test_set = datasets.load("digits"), datasets.load("digits", "test")
     network = models.build(model, seed=seed, **datasets.describe(train_set)._asdict())

@@ -11,7 +11,20 @@ from torch import Tensor
 
 from fastscape.weights import Layout
 
-__all__ = ["direction_random"]
+__all__ = ["check_seed", "direction_random"]
+
+
+def check_seed(seed: int) -> None:
+    """Refuses what is no seed.
+
+    Args:
+        seed: An integer from 0.
+
+    Raises:
+        ValueError: When it is something else.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed={seed!r} cannot be used; wanted an integer from 0, for example seed=0")
 
 
 def direction_random(layout: Layout, seed: int, axis: int, *, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -19,7 +32,7 @@ def direction_random(layout: Layout, seed: int, axis: int, *, dtype: torch.dtype
 
     Every pair of seed and axis has a stream of its own. The numbers are drawn in float64 on the CPU and in the
     order and shape of the model's tensors, so that the direction is the same for every precision and device and
-    however the weights are stored.
+    however the weights are stored. Running variances, among the states, do not move: they must stay positive.
 
     Args:
         layout: The flat buffer that the direction belongs to.
@@ -43,11 +56,12 @@ def direction_random(layout: Layout, seed: int, axis: int, *, dtype: torch.dtype
 
     Source: Li et al. 2018, arXiv 1712.09913, section 4 ("a random Gaussian direction").
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed={seed!r} cannot be used; wanted an integer from 0, for example seed=0")
+    check_seed(seed)
     stream = np.random.SeedSequence([int(seed), axis]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(stream >> np.uint64(1)))  # manual_seed takes 63 bits
-    drawn = {
-        entry.name: torch.randn(entry.shape, generator=generator, dtype=torch.float64) for entry in layout.entries
-    }
+    drawn = {}
+    for entry in layout.entries:
+        drawn[entry.name] = torch.randn(entry.shape, generator=generator, dtype=torch.float64, device="cpu")
+        if entry.variance:  # noise would make it negative
+            drawn[entry.name].zero_()
     return layout.flatten(drawn, dtype=dtype, device="cpu")

@@ -37,7 +37,8 @@ def heights(
         stays NaN and is drawn as a hole; on a log scale 0 stands at the smallest positive value.
 
     Raises:
-        ValueError: When the metric is unknown, no value is finite, or a log scale is asked for negative values.
+        ValueError: When the metric is unknown, no value is finite, or a log scale is asked for with negative values or
+            a clip at or below 0.
     """
     if metric not in landscape.values:
         raise ValueError(f"metric={metric!r} is unknown; this landscape has {', '.join(landscape.values)}")
@@ -49,11 +50,13 @@ def heights(
         )
     z[z == np.inf] = finite.max()
     z[z == -np.inf] = finite.min()
-    if clip is not None:
-        z = np.where(z > clip, clip, z)  # unlike np.minimum, it leaves NaN as it is without a warning
     positive = finite[finite > 0]
     if log is None:
         log = metric == "loss" and finite.min() >= 0 and positive.size > 0
+    if clip is not None and not clip > (0 if log else -np.inf):
+        raise ValueError(f"clip={clip} came; on a log scale it must be above 0: choose a larger one, or log=False")
+    if clip is not None:
+        z = np.where(z > clip, clip, z)  # unlike np.minimum, it leaves NaN as it is without a warning
     if not log:
         return z, metric
     if finite.min() < 0 or not positive.size:
@@ -88,9 +91,12 @@ def contour(
         The axes that were drawn on.
 
     Raises:
-        ValueError: When the landscape has fewer than 2 x 2 points, or `heights` refuses its arguments.
+        ValueError: When the landscape has fewer than 2 x 2 points, `levels` is below 1, or `heights` refuses its
+            arguments.
     """
     _check_size(landscape)
+    if levels < 1:
+        raise ValueError(f"levels={levels} came; wanted at least 1, for example 25")
     z, label = heights(landscape, metric, log=log, clip=clip)
     if ax is None:
         ax = _new_axes(layout="compressed")
@@ -125,7 +131,7 @@ def surface3d(
     elevation: float = 40.0,
     azimuth: float = -60.0,
 ) -> Axes3D:
-    """Draws the surface in three dimensions, with a colour bar and a mark at the model's own weights.
+    """Draws the surface in three dimensions, with a colour bar and, where it is a grid point, a pin at the model.
 
     Args:
         landscape: The landscape, at least 2 x 2 points.
@@ -153,8 +159,8 @@ def surface3d(
         x, y, z, cmap=cmap, rcount=z.shape[0], ccount=z.shape[1], vmin=np.nanmin(z), vmax=np.nanmax(z), linewidth=0
     )
     ax.figure.colorbar(surface, ax=ax, label=label, shrink=0.6, pad=0.12)
-    if _spans_origin(landscape):
-        i, j = np.abs(landscape.x).argmin(), np.abs(landscape.y).argmin()
+    if 0.0 in landscape.x and 0.0 in landscape.y:  # between grid points its height is not known
+        i, j = landscape.x.tolist().index(0.0), landscape.y.tolist().index(0.0)
         # A pin shows where the model stands, also where the front of the surface hides its foot.
         ax.plot([0, 0], [0, 0], [z[i, j], np.nanmax(z)], "-", color="black", linewidth=1, zorder=10)
         ax.plot([0], [0], [z[i, j]], "o", color="black", markersize=4, zorder=10, label="the model")

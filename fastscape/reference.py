@@ -35,7 +35,8 @@ def filter_normalised(direction: Direction, model: nn.Module) -> dict[str, Tenso
     """
     normalised = {}
     for name, d in direction.items():
-        owner = model.get_submodule(name.rpartition(".")[0])
+        layer = name.split(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]
+        owner = model.get_submodule(layer)
         theta = model.get_parameter(name).detach().to(d.dtype)
         normalised[name] = d.clone()
         for filter_d, filter_theta in zip(_filters(normalised[name], owner), _filters(theta, owner), strict=True):
@@ -48,7 +49,7 @@ def _filters(tensor: Tensor, owner: nn.Module) -> Iterator[Tensor]:
     """What produces one output channel each; a tensor of fewer than two dimensions is one filter."""
     if tensor.dim() < 2:
         yield tensor
-    elif isinstance(owner, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+    elif isinstance(owner, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d) and tensor.shape[1] > 1:
         inputs = len(tensor) // owner.groups  # the weight is [inputs of all groups, outputs of one group, ...]
         for group in range(owner.groups):
             for channel in range(tensor.shape[1]):

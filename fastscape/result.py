@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mpl_toolkits.mplot3d.axes3d import Axes3D
 
-__all__ = ["Landscape"]
+__all__ = ["Landscape", "check_path"]
 
 _FORMAT = "fastscape-landscape"
 _VERSION = 1
@@ -37,7 +37,7 @@ class Landscape:
         report: How the values were made, as plain values that JSON can hold.
 
     Raises:
-        ValueError: When an array has another shape than the axes say.
+        ValueError: When an array has another shape than the axes say, or a metric is named "loss".
 
     Example:
         >>> import numpy as np
@@ -54,6 +54,8 @@ class Landscape:
     report: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if "loss" in self.metrics:
+            raise ValueError("a metric is named 'loss', which is the name of the loss itself; give it another name")
         for name in ("x", "y", "loss"):
             object.__setattr__(self, name, _frozen(getattr(self, name)))
         object.__setattr__(self, "metrics", MappingProxyType({n: _frozen(a) for n, a in self.metrics.items()}))
@@ -67,6 +69,9 @@ class Landscape:
         span = f"{finite.min():.4g} to {finite.max():.4g}" if finite.size else "nowhere finite"
         metrics = f", metrics: {', '.join(self.metrics)}" if self.metrics else ""
         return f"Landscape({self.shape[0]} x {self.shape[1]} points, loss {span}{metrics})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Landscape, (self.x, self.y, self.loss, dict(self.metrics), dict(self.report))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -92,9 +97,7 @@ class Landscape:
         Raises:
             ValueError: When the name has another ending.
         """
-        path = Path(path)
-        if path.suffix != ".npz":
-            raise ValueError(f"a landscape cannot be saved as {path.name!r}; wanted a name that ends in .npz")
+        path = check_path(path)
         header = {
             "format": _FORMAT,
             "version": _VERSION,
@@ -151,6 +154,24 @@ class Landscape:
         from fastscape import figures
 
         return figures.surface3d(self, **options)
+
+
+def check_path(path: str | os.PathLike[str]) -> Path:
+    """Refuses a name that a landscape cannot be saved under.
+
+    Args:
+        path: A file name that ends in .npz.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: When the name has another ending.
+    """
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise ValueError(f"a landscape cannot be saved as {path.name!r}; wanted a name that ends in .npz")
+    return path
 
 
 def _frozen(array: Any) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["NORMS", "SCHEMES", "Scheme", "cosine", "directions_first", "plane", "rescaled"]
+__all__ = ["NORMS", "SCHEMES", "Scheme", "check_norm", "cosine", "directions_first", "plane", "rescaled"]
 
 
 class Scheme(NamedTuple):
@@ -54,6 +54,19 @@ SCHEMES = {"plane": Scheme(plane, normalize="filter")}
 NORMS = ("filter", "layer", "none")
 
 
+def check_norm(normalize: str) -> None:
+    """Refuses what is no norm.
+
+    Args:
+        normalize: One of `NORMS`.
+
+    Raises:
+        ValueError: When it is something else.
+    """
+    if normalize not in NORMS:
+        raise ValueError(f"normalize={normalize!r} is unknown; wanted one of {', '.join(map(repr, NORMS))}")
+
+
 def directions_first(gram: Tensor, layer_of_segment: Tensor, normalize: str) -> Tensor:
     """Factors that give every direction the norm of theta, before a scheme sees it.
 
@@ -80,13 +93,12 @@ def directions_first(gram: Tensor, layer_of_segment: Tensor, normalize: str) -> 
 
     Source: Li et al. 2018, arXiv 1712.09913, section 4, equation 1.
     """
-    if normalize not in NORMS:
-        raise ValueError(f"normalize={normalize!r} is unknown; wanted one of {', '.join(map(repr, NORMS))}")
+    check_norm(normalize)
     squares = gram.diagonal(dim1=1, dim2=2)
     if normalize == "none":
         return torch.ones_like(squares)
     if normalize == "layer" and len(squares):
-        layers = torch.zeros(int(layer_of_segment.max()) + 1, squares.shape[1], dtype=squares.dtype)
+        layers = squares.new_zeros(int(layer_of_segment.max()) + 1, squares.shape[1])
         squares = layers.index_add_(0, layer_of_segment, squares)[layer_of_segment]
     norms = squares.sqrt()
     factors = torch.where(norms > 0, norms[:, :1] / norms, 0.0)

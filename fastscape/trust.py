@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["counts", "environment"]
+__all__ = ["counts", "environment", "warned"]
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -49,6 +50,36 @@ def counts(values: Mapping[str, np.ndarray]) -> dict[str, dict[str, int]]:
     return {
         name: {"nan": int(np.isnan(array).sum()), "inf": int(np.isinf(array).sum())} for name, array in values.items()
     }
+
+
+def warned(loss: np.ndarray, dependence: float, dtype: torch.dtype, microbatch: int) -> list[str]:
+    """Warns of a landscape that is probably not what its user thinks it is.
+
+    Args:
+        loss: Values [H, W].
+        dependence: The largest relative difference between a batch and its parts.
+        dtype: Of the computation, from which the difference that rounding may make follows.
+        microbatch: Samples in a batch.
+
+    Returns:
+        The warnings that were given.
+    """
+    messages = []
+    if dependence > torch.finfo(dtype).eps ** 0.5:
+        messages.append(
+            f"the values depend on the microbatch of {microbatch} samples (samples batched in another way differ by "
+            f"{dependence:.1e}): the loss or a metric is no plain mean over samples (class weights, ignored targets), "
+            "or the outputs depend on the rest of the batch or are random; return one value a sample, or give a Plan "
+            "whose microbatch holds all samples"
+        )
+    if loss.size > 1 and (loss == loss.flat[0]).all():
+        messages.append(
+            "the loss is the same at every point: does the model use its own parameters in its forward pass, and "
+            "none that were bound to functions or lists elsewhere?"
+        )
+    for message in messages:
+        warnings.warn(message, stacklevel=3)
+    return messages
 
 
 def _version(package: str) -> str | None:

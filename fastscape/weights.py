@@ -11,19 +11,17 @@ dimension in front, so that a filter is always contiguous. A tensor of one dimen
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from fastscape.kernels import Segments
+from fastscape.selection import Perturb, owners, select
 
-__all__ = ["Entry", "Layout", "Perturb", "layout_of", "select"]
-
-Perturb: TypeAlias = "Literal['weights', 'weights+bias', 'all', 'states'] | Callable[[str, nn.Parameter], bool]"
+__all__ = ["Entry", "Layout", "layout_of"]
 
 ALIGNMENT = 16
 
@@ -40,6 +38,7 @@ class Entry:
         split: The shape that it is viewed in before its dimensions are reordered; differs from `shape` only for
             grouped transposed convolutions.
         order: The dimensions of `split` in the order of storage.
+        variance: Whether it is a running variance, which must stay positive.
     """
 
     name: str
@@ -48,6 +47,7 @@ class Entry:
     filters: int
     split: tuple[int, ...]
     order: tuple[int, ...]
+    variance: bool = False
 
     @property
     def numel(self) -> int:
@@ -69,7 +69,8 @@ class Layout:
 
     Example:
         >>> import torch
-        >>> from fastscape.weights import layout_of, select
+        >>> from fastscape.selection import select
+        >>> from fastscape.weights import layout_of
         >>> model = torch.nn.Linear(3, 2)
         >>> layout = layout_of(model)
         >>> layout.perturbed, layout.size
@@ -94,12 +95,12 @@ class Layout:
     @cached_property
     def segments(self) -> Segments:
         """The filters of all tensors; the padding behind a tensor is a segment of its own."""
-        return Segments(torch.tensor([0, *self._cuts[0]], dtype=torch.int64))
+        return Segments(torch.tensor([0, *self._cuts[0]], dtype=torch.int64, device="cpu"))
 
     @cached_property
     def layer_of_segment(self) -> Tensor:
         """For each segment [S], int64, the number of its tensor in `entries`; padding counts to the tensor before."""
-        return torch.tensor(self._cuts[1], dtype=torch.int64)
+        return torch.tensor(self._cuts[1], dtype=torch.int64, device="cpu")
 
     @cached_property
     def _cuts(self) -> tuple[list[int], list[int]]:
@@ -171,56 +172,6 @@ class Layout:
         return tensors
 
 
-def select(model: nn.Module, perturb: Perturb = "weights") -> dict[str, Tensor]:
-    """The tensors of a model that a landscape moves.
-
-    Tied parameters appear once, under their first name, and move together. Frozen parameters are weights like
-    the others; leave them out with `perturb=lambda name, p: p.requires_grad`.
-
-    Args:
-        model: The model.
-        perturb: "weights", parameters of two or more dimensions (the paper's "ignore bias and batch norm");
-            "weights+bias", also the biases of layers that have such a weight: convolutions, linear, recurrent and
-            attention layers; "all", every floating-point parameter; "states", also every floating-point buffer; or
-            a function of name and parameter that returns whether it moves. Default "weights".
-
-    Returns:
-        The selected tensors by name, in the order of the model; none is copied.
-
-    Raises:
-        ValueError: When the model has no parameters, one of them is uninitialised or complex, the selection is
-            unknown, or it selects nothing.
-
-    Example:
-        >>> import torch
-        >>> from fastscape.weights import select
-        >>> list(select(torch.nn.Linear(3, 2), "weights+bias"))
-        ['weight', 'bias']
-    """
-    parameters = dict(model.named_parameters())
-    _check_parameters(model, parameters)
-    chosen = dict(filter(lambda item: item[1].is_floating_point(), parameters.items()))
-    if callable(perturb):
-        chosen = {name: p for name, p in chosen.items() if perturb(name, p)}
-    elif perturb in ("weights", "weights+bias"):
-        biases = _biases(model) if perturb == "weights+bias" else set()
-        chosen = {name: p for name, p in chosen.items() if p.dim() >= 2 or name in biases}
-    elif perturb not in ("all", "states"):
-        raise ValueError(
-            f"perturb={perturb!r} is unknown; wanted 'weights', 'weights+bias', 'all', 'states', or a function of "
-            "name and parameter that returns True for what moves"
-        )
-    selected: dict[str, Tensor] = dict(chosen)
-    if perturb == "states":
-        selected |= {name: buffer for name, buffer in model.named_buffers() if buffer.is_floating_point()}
-    if not sum(tensor.numel() for tensor in selected.values()):
-        raise ValueError(
-            f"perturb={perturb!r} selects nothing of {type(model).__name__}, whose parameters are "
-            f"{', '.join(list(parameters)[:8])}; write perturb='all', or a function that selects some of them"
-        )
-    return selected
-
-
 def layout_of(model: nn.Module, perturb: Perturb = "weights") -> Layout:
     """The flat buffer of the tensors that `select(model, perturb)` names.
 
@@ -231,13 +182,15 @@ def layout_of(model: nn.Module, perturb: Perturb = "weights") -> Layout:
     Returns:
         The layout.
     """
-    owners = _owners(model)
+    owner_of = owners(model)
     entries = []
     offset = 0
     for name, tensor in select(model, perturb).items():
-        split, order = _storage(owners[name], name.rpartition(".")[2], tensor)
+        owner, leaf = owner_of[name]
+        split, order = _storage(owner, leaf, tensor)
         filters = 1 if tensor.dim() < 2 else math.prod(split[d] for d in order[: _filter_dims(split, tensor)])
-        entries.append(Entry(name, tuple(tensor.shape), offset, filters, split, order))
+        variance = isinstance(owner, nn.modules.batchnorm._NormBase) and leaf == "running_var"
+        entries.append(Entry(name, tuple(tensor.shape), offset, filters, split, order, variance))
         offset = _aligned(offset + tensor.numel())
     return Layout(tuple(entries))
 
@@ -249,53 +202,20 @@ def _storage(owner: nn.Module, leaf: str, tensor: Tensor) -> tuple[tuple[int, ..
     if leaf != "weight" or len(shape) < 2:
         return shape, order
     if isinstance(owner, nn.modules.conv._ConvTransposeNd):
-        if owner.groups > 1:  # [in, out / groups, ...]: output channel (group, j) reads only the inputs of its group
+        if shape[:2] != (owner.in_channels, owner.out_channels // owner.groups):  # the magnitudes of a weight norm
+            return shape, order
+        if owner.groups > 1:  # output channel (group, j) reads only the inputs of its group
             split = (owner.groups, shape[0] // owner.groups, *shape[1:])
             return split, (0, 2, 1, *range(3, len(split)))
         return shape, (1, 0, *order[2:])
     if type(owner).__name__ == "Conv1D" and not isinstance(owner, nn.Conv1d):  # GPT-2's linear layer: [in, out]
-        return shape, (1, 0, *order[2:])
+        return shape, (1, 0)
     return shape, order
 
 
 def _filter_dims(split: tuple[int, ...], tensor: Tensor) -> int:
     """How many of the leading stored dimensions count the output channels."""
     return 1 + len(split) - tensor.dim()
-
-
-def _check_parameters(model: nn.Module, parameters: Mapping[str, nn.Parameter]) -> None:
-    if not parameters:
-        raise ValueError(
-            f"{type(model).__name__} has no parameters, so it has no loss landscape; give a trained model"
-        )
-    for name, parameter in parameters.items():
-        if isinstance(parameter, nn.UninitializedParameter):
-            raise ValueError(f"{name} is not initialised yet; run the model once on a batch before this call")
-        if parameter.is_complex():
-            raise ValueError(
-                f"{name} is complex ({parameter.dtype}); wanted real parameters: store real and imaginary parts as "
-                "two parameters"
-            )
-
-
-def _biases(model: nn.Module) -> set[str]:
-    """Names of the one-dimensional biases whose layer also owns a weight of two or more dimensions."""
-    return {
-        f"{path}.{name}" if path else name
-        for path, module in model.named_modules()
-        if any(p.dim() >= 2 for p in module.parameters(recurse=False))
-        for name, p in module.named_parameters(recurse=False)
-        if "bias" in name and p.dim() == 1
-    }
-
-
-def _owners(model: nn.Module) -> dict[str, nn.Module]:
-    """The module that holds each parameter and buffer, by the tensor's name."""
-    return {
-        f"{path}.{name}" if path else name: module
-        for path, module in model.named_modules()
-        for name in (*module._parameters, *module._buffers)
-    }
 
 
 def _aligned(offset: int) -> int:

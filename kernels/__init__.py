@@ -146,13 +146,14 @@ def interpolate(
         )
     elif size > 1 and out.stride(1) != 1:
         raise ValueError("out must hold each point contiguously; give torch.empty(G, P) or rows of one")
-    elif (points, vectors) != (
-        1,
-        1,
-    ) and out.untyped_storage().data_ptr() == basis.untyped_storage().data_ptr():
+    elif out.numel() and _overlap(out, basis) and not (points == vectors == 1 and out.data_ptr() == basis.data_ptr()):
         raise ValueError("out shares memory with the basis, which is read while out is written; give new memory")
     run = interpolate_triton if choose(basis.device, backend) == "triton" else interpolate_torch
     return run(basis, coefficients.to(basis.device), segments.to(basis.device), out)
+
+
+def _overlap(a: Tensor, b: Tensor) -> bool:
+    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
 
 
 def _check_basis(basis: Tensor, segments: Segments) -> None:

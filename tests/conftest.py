@@ -7,6 +7,8 @@ import torch
 # Triton reads the variable when a kernel module is imported; without a GPU its interpreter runs the kernels.
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
+else:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic algorithms ask for it
 
 import matplotlib
 import pytest

@@ -101,6 +101,8 @@ def test_help_names_every_command():
     [
         (("demo", "--model", "alexnet"), "no network is called 'alexnet'"),
         (("demo", "--grid", 1), "at least 2 points along an axis"),
+        (("demo", "--seed", -1), "seed=-1 cannot be used"),
+        (("train", "mlp", "digits", "--seed", -1), "seed=-1 cannot be used"),
         (("train", "mlp", "imagenet"), "no data set is called 'imagenet'"),
         (("train", "mlp", "digits", "--epochs", 0), "must be at least 1"),
         (("surface", "nowhere.safetensors"), "there is no file nowhere.safetensors"),
@@ -121,7 +123,9 @@ def test_mistakes_end_with_a_message_and_code_2(arguments, message, capsys, monk
         (("--samples", 0), "wanted at least 1"),
         (("--scheme", "spiral"), "scheme='spiral' is unknown"),
         (("--x", 1, 0, 3), "x does not increase"),
-        (("--out", "landscape.png"), "wanted a name that ends in .npz"),
+        (("--out", "landscape.png", "--samples", 10**9), "wanted a name that ends in .npz"),
+        (("--device", "banana"), "device='banana' is unknown"),
+        (("--seed", -1), "seed=-1 cannot be used"),
     ],
 )
 def test_mistakes_in_a_surface(options, message, checkpoint, capsys, monkeypatch, tmp_path):

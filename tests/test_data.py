@@ -79,7 +79,12 @@ def test_a_shuffling_loader_is_read_once():
     loader = DataLoader(Counting(INPUTS, TARGETS.float()), batch_size=4, shuffle=True)
     model = torch.nn.Linear(2, 1, bias=False)
     landscape = fastscape.surface(
-        model, loader, loss=lambda o, t: (o[:, 0] - t[0]) ** 2, x=[0.0, 1e-12, 2e-12], y=(0, 0, 1), precision="float64"
+        model,
+        loader,
+        loss=lambda o, t: (o[:, 0] - t) ** 2 * t,
+        x=[0.0, 1e-12, 2e-12],
+        y=(0, 0, 1),
+        precision="float64",
     )
     assert sorted(reads) == list(range(11))
     assert np.ptp(landscape.loss) < 1e-6

@@ -53,6 +53,13 @@ def test_the_padding_is_zero():
     assert not d[last.stop :].any()
 
 
+def test_running_variances_do_not_move():
+    layout = layout_of(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), "states")
+    d = layout.unflatten(direction_random(layout, 0, 0))
+    assert not d["1.running_var"].any()
+    assert d["1.running_mean"].all()
+
+
 @pytest.mark.parametrize("seed", [-1, 0.5, None, True])
 def test_a_bad_seed_is_refused(seed):
     with pytest.raises(ValueError, match="wanted an integer from 0"):

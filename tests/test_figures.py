@@ -53,10 +53,17 @@ def test_x_is_drawn_as_x():
 
 @pytest.mark.parametrize("draw", DRAW)
 def test_the_centre_is_marked_where_the_axes_hold_it(draw):
-    marks = [line for line in draw(LANDSCAPE).lines if line.get_label() == "the model"]
+    marks = [line for line in draw(Landscape(X, X, X[:, None] ** 2 + X**2)).lines if line.get_label() == "the model"]
     assert len(marks) == 1
     away = Landscape(X + 5, Y, BOWL)
     assert not [line for line in draw(away).lines if line.get_label() == "the model"]
+
+
+def test_the_pin_stands_only_where_its_height_is_known():
+    even = np.linspace(-1, 1, 4)
+    landscape = Landscape(even, even, 1 + even[:, None] ** 2 + even**2)
+    assert not landscape.surface3d().lines
+    assert [line.get_label() for line in landscape.contour().lines] == ["the model"]
 
 
 @pytest.mark.parametrize("draw", DRAW)
@@ -130,11 +137,18 @@ class TestHeights:
             (np.full_like(BOWL, np.nan), {}, "finite at no point"),
             (-BOWL, {"log": True}, "write log=False"),
             (0 * BOWL, {"log": True}, "write log=False"),
+            (BOWL, {"clip": 0.0}, "clip=0.0 came; on a log scale it must be above 0"),
+            (BOWL, {"clip": float("nan"), "log": False}, "clip=nan came"),
         ],
     )
     def test_what_cannot_be_drawn_is_refused(self, loss, options, message):
         with pytest.raises(ValueError, match=message):
             heights(Landscape(X, Y, loss), **options)
+
+
+def test_levels_below_one_are_refused():
+    with pytest.raises(ValueError, match="levels=0 came; wanted at least 1"):
+        LANDSCAPE.contour(levels=0)
 
 
 @pytest.mark.parametrize("draw", DRAW)

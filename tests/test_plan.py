@@ -42,11 +42,11 @@ def test_a_chunk_fits_its_memory():
 
 
 class DataDependent(nn.Linear):
-    """Branches on its activations, which vmap refuses."""
+    """Branches on its weights, which vmap refuses."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out = super().forward(x)
-        return out * 2 if out.mean().item() > 0 else out
+        return out * 2 if self.weight.mean().item() > 0 else out
 
 
 DATA = torch.rand(5, 3), torch.rand(5, 2)
@@ -55,7 +55,7 @@ SMALL = {"loss": F.mse_loss, "x": (-1, 1, 3), "y": (-1, 1, 2), "precision": "flo
 
 def test_auto_falls_back_to_the_loop_and_says_so():
     model = DataDependent(3, 2)
-    with pytest.warns(UserWarning, match="vmap cannot batch this model"):
+    with pytest.warns(UserWarning, match="vmap cannot batch this model or a measure"):
         landscape = fastscape.surface(model, DATA, **SMALL)
     assert landscape.report["plan"]["batching"] == "loop"
     assert "RuntimeError" in landscape.report["fallback"]

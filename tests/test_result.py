@@ -1,5 +1,6 @@
 """Landscape: frozen values, files without pickle, and files that are no landscapes."""
 
+import copy
 import dataclasses
 import json
 import pickle
@@ -58,6 +59,18 @@ def test_repr_names_the_range_of_finite_values():
 def test_values_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"loss came with shape \(2, 3\); wanted \(3, 2\)"):
         Landscape(X, Y, LOSS.T)
+
+
+def test_a_metric_cannot_take_the_name_of_the_loss():
+    with pytest.raises(ValueError, match="a metric is named 'loss'"):
+        Landscape(X, Y, LOSS, {"loss": LOSS})
+
+
+def test_copies_and_pickles_are_equal_and_frozen():
+    for back in (copy.deepcopy(landscape()), pickle.loads(pickle.dumps(landscape()))):
+        assert back.loss.tobytes() == LOSS.tobytes()
+        assert not back.loss.flags.writeable
+        assert dict(back.report) == REPORT
 
 
 def test_another_ending_is_refused(tmp_path):

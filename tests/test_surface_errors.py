@@ -54,6 +54,7 @@ def test_a_lazy_model():
         (None, TypeError, "the data came as NoneType; wanted"),
         ([INPUTS, INPUTS, INPUTS], TypeError, "a batch came as Tensor; wanted"),
         ([(INPUTS, TARGETS, TARGETS)], TypeError, "a batch came as tuple of 3; wanted"),
+        ((INPUTS, np.array(["a", "b", "c", "d"])), TypeError, "an array that torch cannot take"),
         ([(INPUTS, "label")], TypeError, "holds a str where a tensor belongs"),
         ([(INPUTS, torch.tensor(1))], TypeError, "without a sample dimension"),
     ],
@@ -106,12 +107,16 @@ def test_axes(axis, error, message, name):
             "nothing of Linear, whose parameters are weight, bias",
         ),
         ({"precision": "float8"}, ValueError, "precision='float8' is unknown; wanted one of 'float64', 'float32'"),
+        ({"normalize": ""}, ValueError, "normalize='' is unknown"),
+        ({"device": "banana"}, ValueError, "device='banana' is unknown; write for example 'cpu' or 'cuda'"),
+        ({"device": "meta"}, ValueError, "device='meta' has no kernels"),
         ({"seed": -1}, ValueError, "seed=-1 cannot be used; wanted an integer from 0"),
         ({"seed": 1.5}, ValueError, "seed=1.5 cannot be used"),
         ({"seed": True}, ValueError, "seed=True cannot be used"),
         ({"plan": "fast"}, TypeError, "plan='fast' cannot be used; wanted a fastscape.Plan or 'auto'"),
         ({"loss": "mse"}, TypeError, "loss came as 'mse'; wanted a function"),
         ({"metrics": {"acc": 1}}, TypeError, "acc came as 1; wanted a function"),
+        ({"metrics": []}, TypeError, "wanted a dict of name"),
         ({"metrics": [F.cross_entropy]}, TypeError, "wanted a dict of name"),
         ({"metrics": {"loss": F.cross_entropy}}, ValueError, "a metric is named 'loss'"),
     ],
@@ -140,3 +145,59 @@ def test_what_the_loss_returns(loss, error, message, batching):
 def test_a_model_that_does_not_take_the_inputs_raises_its_own_error():
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         surface(data=(torch.rand(4, 5), TARGETS))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_a_gpu_that_is_not_there():
+    with pytest.raises(ValueError, match="torch finds no GPU here; write device='cpu'"):
+        surface(device="cuda")
+
+
+def test_arguments_are_checked_before_the_data_are_read():
+    def data():
+        raise AssertionError("read")
+        yield
+
+    for bad in ({"normalize": "neuron"}, {"seed": -1}, {"precision": "half"}, {"x": (1, 0, 3)}):
+        with pytest.raises(ValueError, match=r"unknown|cannot be used|does not increase"):
+            surface(data=data(), **bad)
+
+
+WEIGHTED = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 20.0]))
+IGNORED = torch.tensor([-100] * 3 + [0, 1, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets"),
+    [(WEIGHTED, torch.tensor([0, 0, 0, 1, 1, 1, 1])), (F.cross_entropy, IGNORED)],
+    ids=["class weights", "ignored targets"],
+)
+def test_a_scalar_loss_that_is_no_mean_over_samples_is_warned_of(loss, targets):
+    data = torch.rand(7, 3), targets
+    with pytest.warns(UserWarning, match="the values depend on the microbatch of 3 samples"):
+        landscape = surface(data=data, loss=loss, plan=Plan("loop", 4, 3))
+    assert "microbatch of 3" in landscape.report["warnings"][0]
+
+
+def test_batch_statistics_are_warned_of():
+    model = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5, track_running_stats=False), nn.Linear(5, 2))
+    with pytest.warns(UserWarning, match="the outputs depend on the rest of the batch"):
+        surface(model)
+
+
+def test_a_model_that_does_not_use_its_parameters_is_warned_of():
+    model = nn.Linear(3, 2)
+    model.forward = lambda x, bound=model.forward: bound(x)  # the original's weights, which nobody moves
+    with pytest.warns(UserWarning, match="the loss is the same at every point"):
+        landscape = surface(model)
+    assert len(landscape.report["warnings"]) == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_perfect_fit_is_not_warned_of():
+    """Its float32 loss is all rounding, which is no dependence on the batch."""
+    model = nn.Linear(3, 2)
+    with torch.no_grad():
+        model.weight.mul_(300)
+    targets = model(INPUTS).argmax(1)
+    assert surface(model, (INPUTS, targets)).report["warnings"] == []

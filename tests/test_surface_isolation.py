@@ -1,6 +1,9 @@
 """The user's model, data and global state are bit for bit as before, also after an exception."""
 
+import copy
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +17,8 @@ import fastscape
 from cases import CASES, classifier
 from fastscape import Plan
 from fastscape.isolation import global_state_kept, private_copy, seed_model
+
+CPU = torch.device("cpu")
 
 
 def snapshot(model: nn.Module) -> dict[str, object]:
@@ -127,12 +132,14 @@ def test_a_model_that_writes_to_its_inputs_does_not_reach_the_users_data():
 def test_a_model_that_draws_random_numbers_draws_the_same_at_every_point(batching):
     class Noisy(nn.Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return super().forward(x) + torch.randn(len(x), 2)
+            shift = random.random() + np.random.rand()  # noqa: NPY002
+            return super().forward(x) + torch.randn(len(x), 2) + shift
 
     model = Noisy(3, 2)
     data = torch.rand(10, 3), torch.zeros(10, 2)
     point = {"loss": F.mse_loss, "y": (0, 0, 1), "plan": Plan(batching, chunk=2, microbatch=4)}
-    line = fastscape.surface(model, data, x=[0.0, 1e-9, 2e-9, 3e-9, 4e-9], precision="float64", **point).loss
+    with pytest.warns(UserWarning, match="the values depend on the microbatch of 4 samples"):
+        line = fastscape.surface(model, data, x=[0.0, 1e-9, 2e-9, 3e-9, 4e-9], precision="float64", **point).loss
     assert np.ptp(line) < 1e-7
 
 
@@ -164,7 +171,7 @@ class TestGlobalState:
         before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
         with pytest.raises(KeyError), global_state_kept(torch.device("cpu")):
             assert torch.get_float32_matmul_precision() == "highest"
-            assert not torch.backends.cudnn.allow_tf32
+            assert torch.backends.mkldnn.conv.fp32_precision == "ieee"
             assert not torch.backends.cuda.matmul.allow_tf32
             raise KeyError
         assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
@@ -177,6 +184,21 @@ class TestGlobalState:
             assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
         finally:
             torch.backends.mkldnn.matmul.fp32_precision = "none"
+
+    def test_an_inherited_precision_goes_on_to_follow(self):
+        """A program, because torch's switches cannot be brought back to their first state."""
+        program = """
+import torch, fastscape
+backends = torch.backends
+backends.fp32_precision = "tf32"
+fastscape.surface(torch.nn.Linear(2, 2), (torch.rand(2, 2), torch.tensor([0, 1])), x=(0, 1, 2), y=(0, 1, 2))
+backends.fp32_precision = "ieee"
+mkldnn = backends.mkldnn
+operations = (mkldnn.matmul, mkldnn.conv, mkldnn.rnn, backends.cuda.matmul, backends.cudnn.conv)
+print({operation.fp32_precision for operation in operations})
+"""
+        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert result.stdout.strip() == "{'ieee'}"
 
     def test_autocast_is_off_inside(self):
         with torch.autocast("cpu", dtype=torch.bfloat16), global_state_kept(torch.device("cpu")):
@@ -193,26 +215,103 @@ class TestGlobalState:
 
 
 class TestPrivateCopy:
-    def test_it_shares_every_tensor_and_is_in_evaluation_mode(self):
+    def test_it_shares_parameters_and_buffers_and_is_in_evaluation_mode(self):
         model = classifier("resnet8", 3, 2).model.train()
-        copy = private_copy(model)
+        copied = private_copy(model, device=CPU, dtype=torch.float32)
         for (name, mine), (other, theirs) in zip(
             [*model.named_parameters(), *model.named_buffers()],
-            [*copy.named_parameters(), *copy.named_buffers()],
+            [*copied.named_parameters(), *copied.named_buffers()],
             strict=True,
         ):
             assert name == other
             assert mine is theirs
-        assert not any(module.training for module in copy.modules())
+        assert not any(module.training for module in copied.modules())
         assert all(module.training for module in model.modules())
 
-    def test_a_tensor_that_is_a_plain_attribute_is_shared_too(self):
+    def test_tensors_that_are_plain_attributes_are_copies_in_the_precision_of_the_run(self):
         model = nn.Linear(2, 2)
         model.derived = model.weight * 2  # a non-leaf tensor, which deepcopy alone would refuse
-        assert private_copy(model).derived is model.derived
+        model.kept = {"list": [torch.ones(2), (model.weight * 3, torch.tensor([1]))]}
+        copied = private_copy(model, device=CPU, dtype=torch.float64)
+        assert copied.derived.dtype == copied.kept["list"][0].dtype == copied.kept["list"][1][0].dtype == torch.float64
+        assert copied.kept["list"][1][1].dtype == torch.int64
+        copied.kept["list"][0].zero_()
+        assert model.kept["list"][0].sum() == 2
 
     def test_a_model_that_cannot_be_copied_is_refused(self):
         model = nn.Linear(2, 2)
         model.generator = (i for i in range(3))
         with pytest.raises(TypeError, match="remove the attribute that"):
             fastscape.surface(model, (torch.rand(2, 2), torch.tensor([0, 1])))
+
+    def test_a_copy_that_is_the_model_itself_is_refused(self):
+        class Stubborn(nn.Linear):
+            def __deepcopy__(self, memo):
+                return self
+
+        for model in (Stubborn(2, 2), nn.Sequential(Stubborn(2, 2))):
+            model.train()
+            with pytest.raises(TypeError, match="returns the module itself"):
+                private_copy(model, device=CPU, dtype=torch.float32)
+            assert all(module.training for module in model.modules())
+
+    def test_wrappers_are_refused(self):
+        scripted = torch.jit.ScriptModule()
+        for model, message in (
+            (scripted, "give the Python module"),
+            (nn.DataParallel(nn.Linear(2, 2)), "model.module"),
+        ):
+            with pytest.raises(TypeError, match=message):
+                private_copy(model, device=CPU, dtype=torch.float32)
+
+
+class InPlace(nn.Linear):
+    """Writes to its inputs, its buffers, its constants and itself in every forward pass."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 2)
+        self.register_buffer("calls", torch.zeros(()))
+        self.scale = nn.Parameter(torch.tensor([-1.0, 2.0]))
+        self.count = torch.zeros(1)
+        self.hidden = 0.0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x.sub_(0.5)
+        self.calls += 1
+        self.scale.data.clamp_(min=0)
+        out = super().forward(x) * self.calls + self.scale + self.hidden
+        self.hidden = self.hidden + 1.0
+        return out
+
+
+def greedy_loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    targets.add_(1)
+    return (outputs - targets[:, None]).square().mean(-1)
+
+
+@pytest.mark.parametrize("batching", ["loop", "vmap", "auto"])
+def test_no_point_sees_what_another_left_behind(batching):
+    """In-place writes to samples, buffers, constants and attributes; the same value at every nearly equal point."""
+    model, data = InPlace(), (torch.rand(7, 3), torch.rand(7))
+    before = copy.deepcopy(model.state_dict()), data[0].clone(), data[1].clone()
+    plan = "auto" if batching == "auto" else Plan(batching, chunk=2, microbatch=4)
+    x = [0.0, 1e-12, 2e-12, 3e-12, 4e-12]
+    landscape = fastscape.surface(model, data, loss=greedy_loss, x=x, y=(0, 0, 1), precision="float64", plan=plan)
+    assert np.ptp(landscape.loss) < 1e-9
+    fresh = copy.deepcopy(model).double()
+    with torch.no_grad():
+        once = greedy_loss(fresh(data[0].double()), data[1].double()).mean()
+    assert landscape.loss[0, 0] == pytest.approx(once.item(), rel=1e-12)
+    assert_same(before, (model.state_dict(), *data))
+    assert model.hidden == 0.0
+
+
+def test_a_buffer_that_is_a_parameter_moves_with_it():
+    model = nn.Linear(3, 2)
+    model.register_buffer("alias", model.weight)
+    plain = nn.Linear(3, 2)
+    plain.load_state_dict(model.state_dict(), strict=False)
+    data = torch.rand(4, 3), torch.tensor([0, 1, 0, 1])
+    for perturb in ("weights", "states"):
+        one, other = (fastscape.surface(m, data, x=(0, 1, 2), y=(0, 1, 2), perturb=perturb) for m in (model, plain))
+        assert np.array_equal(one.loss, other.loss)

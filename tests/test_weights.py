@@ -5,9 +5,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import parametrizations, prune
 
 from cases import CASES, Odd
-from fastscape.weights import layout_of, select
+from fastscape.selection import select
+from fastscape.weights import layout_of
 
 
 class Conv1D(nn.Module):
@@ -100,6 +102,29 @@ def test_a_filter_is_one_output_channel(module, channels, filter_of):
     rows = flat[: weight.numel].view(channels, -1)
     for c in range(channels):
         assert torch.equal(rows[c], filter_of(module.weight.detach(), c).flatten())
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        parametrizations.spectral_norm,
+        lambda module: parametrizations.weight_norm(module, dim=1),
+        lambda module: prune.random_unstructured(module, "weight", 0.5),
+    ],
+    ids=["spectral norm", "weight norm", "pruned"],
+)
+def test_a_parametrised_weight_is_still_the_weight_of_its_layer(wrap):
+    module = wrap(nn.ConvTranspose1d(4, 3, 2))
+    (weight,) = [entry for entry in layout_of(module).entries if entry.shape == (4, 3, 2)]
+    assert weight.filters == 3
+    assert module.training
+
+
+def test_the_bias_of_a_parametrised_layer_is_a_bias():
+    module = parametrizations.weight_norm(nn.Linear(3, 2))
+    module.unbiased_scale = nn.Parameter(torch.ones(2))
+    biases = set(select(module, "weights+bias")) - set(select(module))
+    assert biases == {"bias"}
 
 
 def test_one_dimension_is_one_segment():

@@ -217,6 +217,17 @@ def test_a_bad_basis_is_refused(basis, message):
         interpolate(basis, torch.zeros(1, 1, 2), SEGMENTS)
 
 
+def test_nothing_overlaps_nothing():
+    empty = Segments(torch.tensor([0]))
+    assert interpolate(torch.zeros(2, 0), torch.zeros(3, 1, 2), empty, out=torch.zeros(3, 0)).shape == (3, 0)
+
+
+def test_a_shifted_overlap_is_refused():
+    memory = torch.zeros(1, 5)
+    with pytest.raises(ValueError, match="shares memory"):
+        interpolate(memory[:, :4], torch.ones(1, 1, 1), SEGMENTS, out=memory[:, 1:])
+
+
 @pytest.mark.parametrize(
     ("coefficients", "out", "message"),
     [

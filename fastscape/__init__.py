@@ -8,11 +8,11 @@
 See `fastscape.surface`.
 """
 
-from fastscape.api import surface
+from fastscape.api import line, surface
 from fastscape.objective import accuracy
 from fastscape.plan import Plan
 from fastscape.result import Landscape
 
-__all__ = ["Landscape", "Plan", "accuracy", "surface"]
+__all__ = ["Landscape", "Plan", "accuracy", "line", "surface"]
 
 __version__ = "0.1.0"

@@ -1,32 +1,28 @@
-"""The public calls: they validate, connect the rooms, and return the result. No arithmetic happens here."""
+"""The public calls. They validate what is theirs and hand over to `fastscape.run`."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from fastscape import schemes
-from fastscape.data import Data, fixed_batches
-from fastscape.directions import check_seed, direction_random
-from fastscape.engine import Engine
-from fastscape.grid import AxisSpec, axis, points
-from fastscape.isolation import global_state_kept, private_copy
-from fastscape.kernels import choose, gram, interpolate
-from fastscape.objective import Measure, Objective
-from fastscape.plan import Plan, plan_fixed
+from fastscape.data import Data
+from fastscape.directions import Direction, Distribution
+from fastscape.grid import AxisSpec, axis
+from fastscape.objective import Measure
+from fastscape.plan import Plan
 from fastscape.result import Landscape
-from fastscape.selection import Perturb, own_buffers
-from fastscape.trust import counts, environment, warned
-from fastscape.weights import Layout, layout_of
+from fastscape.run import Settings, chosen, landscape
+from fastscape.selection import Perturb
 
-__all__ = ["surface"]
+__all__ = ["line", "surface"]
 
-_PRECISIONS = {"float64": torch.float64, "float32": torch.float32}
+_Norm = Literal["filter", "layer", "weight", "dfilter", "dlayer", "none"]
+_Precision = Literal["float64", "float32"]
 
 
 def surface(
@@ -37,11 +33,13 @@ def surface(
     metrics: Mapping[str, Measure] | None = None,
     x: AxisSpec = (-1.0, 1.0, 51),
     y: AxisSpec = (-1.0, 1.0, 51),
-    scheme: Literal["plane"] = "plane",
-    normalize: Literal["filter", "layer", "none"] | None = None,
-    perturb: Perturb = "weights",
+    directions: Sequence[Direction] | None = None,
+    scheme: str | schemes.Scheme | schemes.Coefficients = "plane",
+    normalize: _Norm | None = None,
+    perturb: Perturb | None = None,
+    distribution: Distribution = "normal",
     seed: int = 0,
-    precision: Literal["float64", "float32"] = "float32",
+    precision: _Precision = "float32",
     device: torch.device | str | None = None,
     plan: Plan | Literal["auto"] = "auto",
     progress: bool = True,
@@ -49,7 +47,8 @@ def surface(
     """The loss of a model on a plane through its weights.
 
     With theta the model's weights and d1, d2 two Gaussian random directions, each filter of which is scaled to the
-    norm of the model's filter, `loss[i, j] = mean over the samples of loss(model(theta + x[i] d1 + y[j] d2))`.
+    norm of the model's filter, `loss[i, j] = mean over the samples of loss(model(theta + x[i] d1 + y[j] d2))`. Other
+    directions, norms and schemes are options.
 
     The model is evaluated as it would be in use: in evaluation mode, batch normalisation with its running
     statistics, dropout off. It is never written to; its parameters, buffers, flags and hooks, and every global
@@ -66,12 +65,19 @@ def surface(
         x: Axis along d1: `(start, stop, count)`, or increasing coordinates [H] as a list or array; in units of the
             normalised direction. Default: 51 from -1 to 1.
         y: Axis along d2, likewise [W].
-        scheme: How the coordinates combine theta, d1 and d2; "plane" is the sum above.
-        normalize: Norm of the directions: "filter", "layer" (whole tensors) or "none". Default: the scheme's own,
-            "filter" for the plane.
+        directions: Two directions: modules of the same architecture (the plane through three models: they lie at
+            (1, 0) and (0, 1)), dicts of tensors by parameter name, or flat vectors. Default: random ones.
+        scheme: How the coordinates combine theta, d1 and d2: "plane" (the sum above), "linear2x", "barycentric" or
+            "bilinear", see `fastscape.schemes`; or a function `(gram, alpha, beta) -> coefficients`, or a
+            `fastscape.schemes.Scheme`. Default "plane".
+        normalize: Norm of the directions: "filter", "layer", "weight", "dfilter", "dlayer" or "none", see
+            `fastscape.norms`. Default: the scheme's own for random directions ("filter" for the plane), "none" for
+            others.
         perturb: What moves: "weights" (parameters of two or more dimensions), "weights+bias", "all", "states", or
-            `f(name, parameter) -> bool`. Default "weights".
-        seed: Of the directions, an integer from 0. The same seed gives the same bits. Default 0.
+            `f(name, parameter) -> bool`. Default: "weights", and "states" when a direction leads to another model,
+            which is only reached when all of it moves.
+        distribution: Of random directions: "normal", "uniform" or "rademacher". Default "normal".
+        seed: Of random directions, an integer from 0. The same seed gives the same bits. Default 0.
         precision: Of weights and activations, "float32" (never TF32) or "float64". Sums over samples are float64.
         device: Where to compute, a CPU or a GPU. Default: where the model's parameters are.
         plan: How the points are evaluated, or "auto".
@@ -95,140 +101,92 @@ def surface(
 
     Source: Li et al. 2018, arXiv 1712.09913.
     """
-    started = time.perf_counter()
-    x_H, y_W = axis("x", x), axis("y", y)
-    objective = Objective(loss, {} if metrics is None else metrics)
-    chosen = _choice("scheme", scheme, schemes.SCHEMES)
-    norm = chosen.normalize if normalize is None else normalize
-    schemes.check_norm(norm)
-    dtype = _choice("precision", precision, _PRECISIONS)
-    check_seed(seed)
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
-    if plan != "auto" and not isinstance(plan, Plan):
-        raise TypeError(f"plan={plan!r} cannot be used; wanted a fastscape.Plan or 'auto'")
-    place = _place(model, device)
-    with global_state_kept(place):
-        layout = layout_of(model, perturb)
-        planned = plan_fixed(model, layout.size, device=place, dtype=dtype) if plan == "auto" else plan
-        engine = _engine(model, layout, objective, data, planned, place, dtype)
-        basis, grams = _basis(model, layout, seed, norm, planned, place, dtype)
-        grid = points(x_H, y_W)
-
-        def coefficients(chunk: Tensor) -> Tensor:
-            return chosen.coefficients(grams, chunk[:, 0], chunk[:, 1])
-
-        # At a corner of the grid the loss is far from the cancellations of a perfect fit.
-        corner = interpolate(basis, coefficients(grid[:1]), layout.segments, backend=planned.kernels)[0]
-        dependence = engine.batch_dependence(corner)
-        values, followed, reason = engine.evaluate(
-            basis,
-            grid,
-            coefficients,
-            planned,
-            fallback=plan == "auto",
-            progress=progress,
-        )
-    grids = {name: values[:, m].reshape(len(x_H), len(y_W)).numpy() for m, name in enumerate(objective.measures)}
-    report = {
-        "scheme": scheme,
-        "normalize": norm,
-        "perturb": perturb if isinstance(perturb, str) else getattr(perturb, "__qualname__", repr(perturb)),
-        "seed": int(seed),
-        "precision": precision,
-        **_described(model, layout, engine),
-        "cosine": schemes.cosine(grams, 1, 2),
-        "plan": followed.as_dict(),
-        "kernels": choose(place, followed.kernels),
-        "fallback": reason,
-        "not_finite": counts(grids),
-        "warnings": warned(grids["loss"], dependence, dtype, planned.microbatch),
-        "seconds": time.perf_counter() - started,
-        **environment(place),
-    }
-    return Landscape(x_H, y_W, grids.pop("loss"), grids, report)
+    axes = axis("x", x), axis("y", y)
+    settings = Settings(loss, metrics, normalize, perturb, distribution, seed, precision, device, plan, progress)
+    return landscape(model, data, axes, _scheme(scheme, schemes.SURFACES), directions, settings)
 
 
-def _described(model: nn.Module, layout: Layout, engine: Engine) -> dict[str, Any]:
-    """What was evaluated, for the report."""
-    moving = {entry.name for entry in layout.entries}
-    return {
-        "model": type(model).__name__,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "perturbed": layout.perturbed,
-        "untouched": [name for name, _ in model.named_parameters() if name not in moving],
-        "samples": engine.samples,
-    }
-
-
-def _choice(name: str, value: Any, choices: Mapping[str, Any]) -> Any:
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}={value!r} is unknown; wanted one of {', '.join(map(repr, choices))}")
-    return choices[value]
-
-
-def _place(model: nn.Module, device: torch.device | str | None) -> torch.device:
-    """The device asked for, else that of the model's first parameter."""
-    if device is None:
-        place = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    else:
-        try:
-            place = torch.device(device)
-        except (RuntimeError, TypeError) as error:
-            raise ValueError(f"device={device!r} is unknown; write for example 'cpu' or 'cuda'") from error
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={str(place)!r} was asked for, but torch finds no GPU here; write device='cpu'")
-    if place.type not in ("cpu", "cuda"):
-        raise ValueError(f"device={str(place)!r} has no kernels and no float64 sums here; write device='cpu'")
-    return place
-
-
-def _engine(
+def line(
     model: nn.Module,
-    layout: Layout,
-    objective: Objective,
     data: Data,
-    plan: Plan,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Engine:
-    """The engine with copies of all that does not move: a forward pass may write to it."""
-    moving = {entry.name for entry in layout.entries}
+    *,
+    x: AxisSpec = (-1.0, 1.0, 51),
+    to: nn.Module | None = None,
+    loss: Measure = F.cross_entropy,
+    metrics: Mapping[str, Measure] | None = None,
+    directions: Sequence[Direction] | None = None,
+    scheme: str | schemes.Scheme | schemes.Coefficients | None = None,
+    normalize: _Norm | None = None,
+    perturb: Perturb | None = None,
+    distribution: Distribution = "normal",
+    seed: int = 0,
+    precision: _Precision = "float32",
+    device: torch.device | str | None = None,
+    plan: Plan | Literal["auto"] = "auto",
+    progress: bool = True,
+) -> Landscape:
+    """The loss of a model along a line through its weights.
 
-    def fixed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {
-            name: tensor.detach().to(device, dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
-            for name, tensor in tensors.items()
-            if name not in moving
-        }
+    With theta the weights and d a Gaussian random direction, n(d) having the norm of theta in every tensor,
+    `loss[i] = mean over the samples of loss(model((1 - x[i]) theta + x[i] n(d)))`; towards another model (`to`) it is
+    `loss(model(theta + x[i] (theta_to - theta)))`, so that the models lie at 0 and 1.
 
-    return Engine(
-        private_copy(model, device=device, dtype=dtype),
-        fixed(dict(model.named_parameters())),
-        fixed(own_buffers(model)),
-        layout,
-        objective,
-        fixed_batches(data, plan.microbatch, device=device, dtype=dtype),
-    )
+    Arguments that are not named here are those of `fastscape.surface`.
+
+    Args:
+        model: Any trained module with `outputs = model(inputs)`.
+        data: As for `surface`.
+        x: Axis: `(start, stop, count)`, or increasing coordinates [H]. Default: 51 from -1 to 1.
+        to: Another model of the same architecture. Default: none.
+        loss: As for `surface`.
+        metrics: As for `surface`.
+        directions: One direction in a list: a module (the same as `to`), a dict of tensors, or a flat vector.
+            Default: a random one.
+        scheme: "line", the first formula, "plane", `theta + x[i] d`, or a function `(gram, alpha) -> coefficients`.
+            Default: "line" for a random direction, "plane" for others.
+        normalize: Norm of the direction before the scheme. Default: the scheme's own for a random direction ("none"
+            for "line", "filter" for "plane"), "none" for others.
+        perturb: As for `surface`.
+        distribution: As for `surface`.
+        seed: As for `surface`.
+        precision: As for `surface`.
+        device: As for `surface`.
+        plan: As for `surface`.
+        progress: As for `surface`.
+
+    Returns:
+        The landscape: `x` [H], no `y`, `loss` [H] and each metric [H], float64, and the report.
+
+    Raises:
+        TypeError: As for `surface`.
+        ValueError: As for `surface`, and when both `to` and `directions` are given.
+
+    Example:
+        >>> import torch, fastscape
+        >>> a, b = torch.nn.Linear(4, 3), torch.nn.Linear(4, 3)
+        >>> data = torch.rand(100, 4), torch.randint(3, (100,))
+        >>> path = fastscape.line(a, data, to=b, x=(0, 1, 5))
+        >>> bool(abs(path.loss[-1] - torch.nn.functional.cross_entropy(b(data[0]), data[1]).item()) < 1e-5)
+        True
+
+    Source: the notebook "Navigating Through Loss Space"; Goodfellow et al. 2015, arXiv 1412.6544.
+    """
+    if to is not None and directions is not None:
+        raise ValueError("both to and directions came; give the other model as to, or the direction in directions")
+    if to is not None:
+        directions = [to]
+    if scheme is None:
+        scheme = "line" if directions is None else "plane"
+    settings = Settings(loss, metrics, normalize, perturb, distribution, seed, precision, device, plan, progress)
+    return landscape(model, data, [axis("x", x)], _scheme(scheme, schemes.LINES), directions, settings)
 
 
-def _basis(
-    model: nn.Module,
-    layout: Layout,
-    seed: int,
-    normalize: str,
-    plan: Plan,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> tuple[Tensor, Tensor]:
-    """The basis (theta, d1, d2) [3, P] with normalised directions, and its Gram matrices [S, 3, 3] on the CPU."""
-    basis = torch.empty(3, layout.size, dtype=dtype, device=device)
-    layout.flatten({**dict(model.named_parameters()), **own_buffers(model)}, out=basis[0])
-    for k in (1, 2):
-        basis[k] = direction_random(layout, seed, k - 1, dtype=dtype).to(device)
-    raw = gram(basis, layout.segments, backend=plan.kernels).cpu()
-    factors = schemes.directions_first(raw, layout.layer_of_segment, normalize)
-    for k in (1, 2):
-        row = basis[k : k + 1]
-        interpolate(row, factors[None, :, k : k + 1], layout.segments, out=row, backend=plan.kernels)
-    return basis, schemes.rescaled(raw, factors)
+def _scheme(
+    scheme: str | schemes.Scheme | schemes.Coefficients, named: Mapping[str, schemes.Scheme]
+) -> tuple[str, schemes.Scheme]:
+    """The scheme that an argument means, and its name for the report."""
+    if isinstance(scheme, schemes.Scheme):
+        return getattr(scheme.coefficients, "__qualname__", repr(scheme.coefficients)), scheme
+    if callable(scheme):
+        return getattr(scheme, "__qualname__", repr(scheme)), schemes.Scheme(scheme)
+    return scheme, chosen("scheme", scheme, named)

@@ -10,12 +10,14 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from torch import nn
 
 import fastscape
-from fastscape import api
+from fastscape import api, schemes
 from fastscape.demo import demo as run_demo
-from fastscape.demo import save_pictures
+from fastscape.demo import save_picture, save_pictures
 from fastscape.directions import check_seed
+from fastscape.norms import NORMS
 from fastscape.objective import accuracy
 from fastscape.result import Landscape, check_path
 from fastscape.trust import environment
@@ -38,6 +40,20 @@ _Device = Annotated[str | None, typer.Option(help="Where to compute, for example
 _Root = Annotated[
     Path | None, typer.Option(help="Folder of the data sets. Default: FASTSCAPE_DATA or ~/.cache/fastscape.")
 ]
+
+
+_Checkpoint = Annotated[Path, typer.Argument(help="A checkpoint that `fastscape train` wrote.")]
+_Out = Annotated[Path, typer.Option(help="The landscape to write; pictures go beside it.")]
+_Samples = Annotated[int, typer.Option(help="Samples of the checkpoint's data set, from its first.")]
+_Split = Annotated[str, typer.Option(help="Part of the data set: train or test.")]
+_Norm = Annotated[str | None, typer.Option(help=f"Norm of the directions: {', '.join(NORMS)}. Default: the scheme's.")]
+_Perturb = Annotated[
+    str | None, typer.Option(help="What moves: weights, weights+bias, all or states. Default: weights.")
+]
+_Distribution = Annotated[str, typer.Option(help="Of random directions: normal, uniform or rademacher.")]
+_Precision = Annotated[str, typer.Option(help="float32 or float64.")]
+_Pictures = Annotated[bool, typer.Option(help="Whether to draw the landscape too.")]
+_AXIS = (-1.0, 1.0, 51)
 
 
 @app.command()
@@ -89,49 +105,68 @@ def train(
 
 @app.command()
 def surface(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint that `fastscape train` wrote.")],
-    out: Annotated[Path, typer.Option(help="The landscape to write; the pictures go beside it.")] = Path(
-        "landscape.npz"
-    ),
-    samples: Annotated[int, typer.Option(help="Samples of the checkpoint's data set, from its first.")] = 64,
-    split: Annotated[str, typer.Option(help="Part of the data set: train or test.")] = "train",
-    x: Annotated[tuple[float, float, int], typer.Option(help="Axis along direction 1: start stop count.")] = (
-        -1.0,
-        1.0,
-        51,
-    ),
-    y: Annotated[tuple[float, float, int], typer.Option(help="Axis along direction 2: start stop count.")] = (
-        -1.0,
-        1.0,
-        51,
-    ),
-    scheme: Annotated[str, typer.Option(help="How the coordinates combine the directions: plane.")] = "plane",
-    normalize: Annotated[str | None, typer.Option(help="Norm of the directions: filter, layer or none.")] = None,
-    perturb: Annotated[str, typer.Option(help="What moves: weights, weights+bias, all or states.")] = "weights",
-    precision: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    checkpoint: _Checkpoint,
+    out: _Out = Path("landscape.npz"),
+    samples: _Samples = 64,
+    split: _Split = "train",
+    x: Annotated[tuple[float, float, int], typer.Option(help="Axis along direction 1: start stop count.")] = _AXIS,
+    y: Annotated[tuple[float, float, int], typer.Option(help="Axis along direction 2: start stop count.")] = _AXIS,
+    scheme: Annotated[str, typer.Option(help=f"How coordinates combine: {', '.join(schemes.SURFACES)}.")] = "plane",
+    normalize: _Norm = None,
+    perturb: _Perturb = None,
+    distribution: _Distribution = "normal",
+    precision: _Precision = "float32",
     seed: _Seed = 0,
     device: _Device = None,
     root: _Root = None,
-    pictures: Annotated[bool, typer.Option(help="Whether to draw the landscape too.")] = True,
+    pictures: _Pictures = True,
 ) -> None:
     """Compute the loss landscape of a checkpoint, and draw it."""
-    if samples < 1:
-        raise ValueError(f"--samples {samples} came; wanted at least 1, for example --samples 64")
     check_path(out)
     started = time.perf_counter()
-    network, facts = load_checkpoint(checkpoint)
-    dataset = datasets.load(facts["dataset"], split, root=root)
-    options: dict[str, Any] = {"scheme": scheme, "normalize": normalize, "perturb": perturb, "precision": precision}
-    landscape = api.surface(
-        network, dataset[:samples], x=x, y=y, metrics={"accuracy": accuracy}, seed=seed, device=device, **options
-    )
+    network, data = _load(checkpoint, samples, split, root)
+    options: dict[str, Any] = {"normalize": normalize, "perturb": perturb, "distribution": distribution}
+    options |= {"precision": precision, "seed": seed, "device": device, "metrics": {"accuracy": accuracy}}
+    landscape = api.surface(network, data, x=x, y=y, scheme=scheme, **options)
     files = [landscape.save(out)]
     if pictures and min(landscape.shape) > 1:
         beside = (out.with_name(f"{out.stem}-{kind}.png") for kind in ("contour", "surface"))
         files += save_pictures(landscape, *beside)
-    for file in files:
-        typer.echo(str(file))
-    typer.echo(f"{landscape!r}, {landscape.report['samples']} samples, {time.perf_counter() - started:.1f} s")
+    _say(files, landscape, started)
+
+
+@app.command()
+def line(
+    checkpoint: _Checkpoint,
+    out: _Out = Path("line.npz"),
+    to: Annotated[Path | None, typer.Option(help="A second checkpoint, which then lies at coordinate 1.")] = None,
+    samples: _Samples = 64,
+    split: _Split = "train",
+    x: Annotated[tuple[float, float, int], typer.Option(help="Axis: start stop count.")] = _AXIS,
+    scheme: Annotated[
+        str | None, typer.Option(help="line or plane. Default: line, and plane towards a second checkpoint.")
+    ] = None,
+    normalize: _Norm = None,
+    perturb: _Perturb = None,
+    distribution: _Distribution = "normal",
+    precision: _Precision = "float32",
+    seed: _Seed = 0,
+    device: _Device = None,
+    root: _Root = None,
+    pictures: _Pictures = True,
+) -> None:
+    """Compute the loss of a checkpoint along a line through its weights, and draw it."""
+    check_path(out)
+    started = time.perf_counter()
+    network, data = _load(checkpoint, samples, split, root)
+    other = None if to is None else load_checkpoint(to)[0]
+    options: dict[str, Any] = {"normalize": normalize, "perturb": perturb, "distribution": distribution}
+    options |= {"precision": precision, "seed": seed, "device": device, "metrics": {"accuracy": accuracy}}
+    landscape = api.line(network, data, x=x, to=other, scheme=scheme, **options)
+    files = [landscape.save(out)]
+    if pictures and len(landscape.x) > 1:
+        files.append(save_picture(landscape.plot, out.with_name(f"{out.stem}-loss.png")))
+    _say(files, landscape, started)
 
 
 @app.command()
@@ -148,6 +183,20 @@ def info(
         landscape = Landscape.load(file)
         typer.echo(repr(landscape))
         _table(landscape.report)
+
+
+def _load(checkpoint: Path, samples: int, split: str, root: Path | None) -> tuple[nn.Module, Any]:
+    """A trained network, and the first samples of its data set."""
+    if samples < 1:
+        raise ValueError(f"--samples {samples} came; wanted at least 1, for example --samples 64")
+    network, facts = load_checkpoint(checkpoint)
+    return network, datasets.load(facts["dataset"], split, root=root)[:samples]
+
+
+def _say(files: list[Path], landscape: Landscape, started: float) -> None:
+    for file in files:
+        typer.echo(str(file))
+    typer.echo(f"{landscape!r}, {landscape.report['samples']} samples, {time.perf_counter() - started:.1f} s")
 
 
 def _table(facts: Mapping[str, Any], indent: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from fastscape.result import Landscape
 from fastscape.zoo import datasets, models, training
 from fastscape.zoo.checkpoints import save_checkpoint
 
-__all__ = ["Step", "demo", "save_pictures"]
+__all__ = ["Step", "demo", "save_picture", "save_pictures"]
 
 EPOCHS = 3
 SAMPLES = 64
@@ -87,9 +88,21 @@ def save_pictures(landscape: Landscape, contour: Path, surface3d: Path) -> tuple
     Returns:
         Both files.
     """
-    for path, draw in ((contour, landscape.contour), (surface3d, landscape.surface3d)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure: Any = draw().figure
-        figure.savefig(path, dpi=150)
-        plt.close(figure)
-    return contour, surface3d
+    return save_picture(landscape.contour, contour), save_picture(landscape.surface3d, surface3d)
+
+
+def save_picture(draw: Callable[[], Any], path: Path) -> Path:
+    """Draws one picture into an image file.
+
+    Args:
+        draw: Returns the axes that it drew on.
+        path: The file. Missing folders are created.
+
+    Returns:
+        The file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure = draw().figure
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+    return path

@@ -1,17 +1,33 @@
-"""Directions through weight space, as flat vectors. One function a source; today: random ones.
+"""Directions through weight space, as flat vectors. One function a source: random, between models, given.
 
-Scaling a direction to the weights is the schemes' work (`fastscape.schemes.directions_first`).
+Scaling a direction to the weights is the work of `fastscape.norms`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias, get_args
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from fastscape.selection import own_buffers
 from fastscape.weights import Layout
 
-__all__ = ["check_seed", "direction_random"]
+__all__ = [
+    "Direction",
+    "Distribution",
+    "check_directions",
+    "check_seed",
+    "direction_between",
+    "direction_given",
+    "direction_random",
+    "directions_of",
+]
+
+Direction: TypeAlias = "nn.Module | Mapping[str, Tensor] | Tensor"
+Distribution = Literal["normal", "uniform", "rademacher"]
 
 
 def check_seed(seed: int) -> None:
@@ -27,8 +43,15 @@ def check_seed(seed: int) -> None:
         raise ValueError(f"seed={seed!r} cannot be used; wanted an integer from 0, for example seed=0")
 
 
-def direction_random(layout: Layout, seed: int, axis: int, *, dtype: torch.dtype = torch.float64) -> Tensor:
-    """A Gaussian random direction: independent standard normal entries.
+def direction_random(
+    layout: Layout,
+    seed: int,
+    axis: int,
+    *,
+    distribution: Distribution = "normal",
+    dtype: torch.dtype = torch.float64,
+) -> Tensor:
+    """A random direction with independent entries.
 
     Every pair of seed and axis has a stream of its own. The numbers are drawn in float64 on the CPU and in the
     order and shape of the model's tensors, so that the direction is the same for every precision and device and
@@ -38,13 +61,16 @@ def direction_random(layout: Layout, seed: int, axis: int, *, dtype: torch.dtype
         layout: The flat buffer that the direction belongs to.
         seed: Any integer from 0; other seeds give other directions.
         axis: 0 for the direction of x, 1 for that of y.
+        distribution: "normal", standard normal (Li et al.); "uniform", from 0 to 1 (the notebook "Navigating
+            Through Loss Space"; its two directions are far from orthogonal); "rademacher", -1 or 1. Default
+            "normal".
         dtype: Of the result; default float64.
 
     Returns:
         Direction [P] on the CPU; the padding of the layout is 0.
 
     Raises:
-        ValueError: When the seed is not an integer from 0.
+        ValueError: When the seed is not an integer from 0, or the distribution is unknown.
 
     Example:
         >>> import torch
@@ -57,11 +83,147 @@ def direction_random(layout: Layout, seed: int, axis: int, *, dtype: torch.dtype
     Source: Li et al. 2018, arXiv 1712.09913, section 4 ("a random Gaussian direction").
     """
     check_seed(seed)
+    if distribution not in get_args(Distribution):
+        raise ValueError(
+            f"distribution={distribution!r} is unknown; wanted one of {', '.join(map(repr, get_args(Distribution)))}"
+        )
     stream = np.random.SeedSequence([int(seed), axis]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(stream >> np.uint64(1)))  # manual_seed takes 63 bits
     drawn = {}
     for entry in layout.entries:
-        drawn[entry.name] = torch.randn(entry.shape, generator=generator, dtype=torch.float64, device="cpu")
-        if entry.variance:  # noise would make it negative
-            drawn[entry.name].zero_()
+        draw = torch.randn if distribution == "normal" else torch.rand
+        numbers = draw(entry.shape, generator=generator, dtype=torch.float64, device="cpu")
+        if distribution == "rademacher":
+            numbers = torch.where(numbers < 0.5, -1.0, 1.0).double()
+        drawn[entry.name] = numbers.zero_() if entry.variance else numbers  # noise would make it negative
     return layout.flatten(drawn, dtype=dtype, device="cpu")
+
+
+def direction_between(layout: Layout, model: nn.Module, other: nn.Module) -> Tensor:
+    """The direction `theta_other - theta` from one model to another of the same architecture.
+
+    Args:
+        layout: The flat buffer that the direction belongs to.
+        model: Where the direction starts.
+        other: Where coordinate 1 lies.
+
+    Returns:
+        Direction [P], float64, on the CPU.
+
+    Raises:
+        ValueError: When the other model lacks a tensor, or has another shape of it.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.directions import direction_between
+        >>> from fastscape.weights import layout_of
+        >>> a, b = torch.nn.Linear(2, 1, bias=False), torch.nn.Linear(2, 1, bias=False)
+        >>> d = direction_between(layout_of(a), a, b)
+        >>> torch.allclose(layout_of(a).unflatten(d)["weight"], (b.weight - a.weight).double(), atol=1e-7)
+        True
+
+    Source: Goodfellow et al. 2015, arXiv 1412.6544; Garipov et al. 2018, arXiv 1802.10026.
+    """
+    ends = []
+    for end in (model, other):
+        tensors = {**dict(end.named_parameters()), **own_buffers(end)}
+        missing = [entry.name for entry in layout.entries if entry.name not in tensors]
+        if missing:
+            raise ValueError(
+                f"the other model, a {type(end).__name__}, has no {', '.join(missing[:4])}; wanted one of the same "
+                "architecture"
+            )
+        ends.append(layout.flatten(tensors, dtype=torch.float64, device="cpu"))
+    return ends[1] - ends[0]
+
+
+def direction_given(layout: Layout, direction: Mapping[str, Tensor] | Tensor) -> Tensor:
+    """A direction of the user's own.
+
+    Args:
+        layout: The flat buffer that the direction belongs to.
+        direction: A tensor for each tensor that moves, by name and in its shape; or all of their entries as one
+            vector, in the order of the model, as `torch.nn.utils.parameters_to_vector` makes it.
+
+    Returns:
+        Direction [P], float64, on the CPU.
+
+    Raises:
+        TypeError: When the direction is something else.
+        ValueError: When it has another length or shape, names a tensor that does not move, or lacks one that does.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.directions import direction_given
+        >>> from fastscape.weights import layout_of
+        >>> direction_given(layout_of(torch.nn.Linear(2, 1)), torch.tensor([3.0, 4.0]))[:3].tolist()
+        [3.0, 4.0, 0.0]
+    """
+    names = [entry.name for entry in layout.entries]
+    if isinstance(direction, Tensor):
+        if direction.shape != (layout.perturbed,):
+            raise ValueError(
+                f"a direction came with shape {tuple(direction.shape)}; wanted ({layout.perturbed},), the entries of "
+                f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''} one behind the other"
+            )
+        parts = direction.split([entry.numel for entry in layout.entries])
+        direction = {e.name: part.view(e.shape) for e, part in zip(layout.entries, parts, strict=True)}
+    if not isinstance(direction, Mapping):
+        raise TypeError(
+            f"a direction came as {type(direction).__name__}; wanted a module, a dict of tensors by name, or a vector"
+        )
+    for odd, fault in ((set(direction) - set(names), "does not move"), (set(names) - set(direction), "is missing")):
+        if odd:
+            raise ValueError(
+                f"in a direction, {min(odd)} {fault}; wanted tensors for {', '.join(names[:4])}"
+                f"{', ...' if len(names) > 4 else ''}: choose with perturb="
+            )
+    return layout.flatten(direction, dtype=torch.float64, device="cpu")
+
+
+def directions_of(
+    given: Sequence[Direction] | None,
+    layout: Layout,
+    model: nn.Module,
+    *,
+    count: int,
+    seed: int,
+    distribution: Distribution,
+) -> list[Tensor]:
+    """As many directions as there are axes: those given, each by its source, or random ones.
+
+    Args:
+        given: Modules, dicts or vectors; None for random directions.
+        layout: The flat buffer that the directions belong to.
+        model: The model at the centre.
+        count: Number of axes.
+        seed: Of random directions.
+        distribution: Of random directions.
+
+    Returns:
+        Directions [P], float64, on the CPU.
+    """
+    if given is None:
+        return [direction_random(layout, seed, axis, distribution=distribution) for axis in range(count)]
+    return [
+        direction_between(layout, model, d) if isinstance(d, nn.Module) else direction_given(layout, d) for d in given
+    ]
+
+
+def check_directions(given: Any, count: int) -> None:
+    """Refuses what is no sequence of directions, one for each axis.
+
+    Args:
+        given: What the user gave; None for random directions.
+        count: Number of axes.
+
+    Raises:
+        TypeError: When it is no list or tuple.
+        ValueError: When it has another length.
+    """
+    if given is None:
+        return
+    if not isinstance(given, list | tuple):
+        raise TypeError(f"directions came as {type(given).__name__}; wanted a list or tuple of {count}")
+    if len(given) != count:
+        raise ValueError(f"{len(given)} directions came; wanted {count}, one for each axis")

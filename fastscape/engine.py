@@ -96,7 +96,7 @@ class Engine:
                     reason = f"{type(error).__name__}: {error}"
                     warnings.warn(
                         f"vmap cannot batch this model or a measure, so the points are evaluated in a loop ({reason})",
-                        stacklevel=4,
+                        stacklevel=5,
                     )
                 total[start : start + len(chunk)] = values
                 bar.update(len(chunk))

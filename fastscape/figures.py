@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from fastscape.result import Landscape
 
-__all__ = ["contour", "heights", "surface3d"]
+__all__ = ["contour", "heights", "plot", "surface3d"]
 
 _X, _Y = "x (along direction 1)", "y (along direction 2)"
 
@@ -33,8 +33,9 @@ def heights(
         clip: Values above it are drawn at it. Default: none are.
 
     Returns:
-        Heights [H, W], and the label of their axis. Infinite values stand at the highest (or lowest) finite one, NaN
-        stays NaN and is drawn as a hole; on a log scale 0 stands at the smallest positive value.
+        Heights in the shape of the landscape, and the label of their axis. Infinite values stand at the highest (or
+        lowest) finite one, NaN stays NaN and is drawn as a hole; on a log scale 0 stands at the smallest positive
+        value.
 
     Raises:
         ValueError: When the metric is unknown, no value is finite, or a log scale is asked for with negative values or
@@ -75,7 +76,7 @@ def contour(
     linewidth: float = 0.5,
     cmap: str = "viridis",
 ) -> Axes:
-    """Draws a filled contour map with labelled axes, a colour bar, and a cross at the model's own weights.
+    """Draws a filled contour map with labelled axes, a colour bar, and a cross at every model that lies in the plane.
 
     Args:
         landscape: The landscape, at least 2 x 2 points.
@@ -94,14 +95,14 @@ def contour(
         ValueError: When the landscape has fewer than 2 x 2 points, `levels` is below 1, or `heights` refuses its
             arguments.
     """
-    _check_size(landscape)
+    x, y = _plane(landscape)
     if levels < 1:
         raise ValueError(f"levels={levels} came; wanted at least 1, for example 25")
     z, label = heights(landscape, metric, log=log, clip=clip)
     if ax is None:
         ax = _new_axes(layout="compressed")
     edges = _levels(z, levels)
-    filled = ax.contourf(landscape.x, landscape.y, z.T, levels=edges, cmap=cmap)
+    filled = ax.contourf(x, y, z.T, levels=edges, cmap=cmap)
     if linewidth > 0:
         ax.contour(
             landscape.x,
@@ -114,9 +115,14 @@ def contour(
             alpha=0.4,
         )
     ax.figure.colorbar(filled, ax=ax, label=label)
-    if _spans_origin(landscape):
-        ax.plot([0], [0], "+", color="white", markersize=12, markeredgewidth=2, label="the model")
-    ax.set(xlabel=_X, ylabel=_Y, aspect="equal" if _similar_reach(landscape) else "auto")
+    marks = _marks(landscape)
+    for name, (at_x, at_y) in marks.items():
+        if x[0] <= at_x <= x[-1] and y[0] <= at_y <= y[-1]:
+            ax.plot([at_x], [at_y], "+", color="white", markersize=12, markeredgewidth=2, label=name)
+            if len(marks) > 1:
+                ax.annotate(name, (at_x, at_y), (6, 6), textcoords="offset points", color="white")
+    similar = 0.5 <= np.ptp(x) / np.ptp(y) <= 2
+    ax.set(xlabel=_X, ylabel=_Y, aspect="equal" if similar else "auto")
     return ax
 
 
@@ -149,18 +155,18 @@ def surface3d(
     Raises:
         ValueError: When the landscape has fewer than 2 x 2 points, or `heights` refuses its arguments.
     """
-    _check_size(landscape)
+    x, y = _plane(landscape)
     z, label = heights(landscape, metric, log=log, clip=clip)
     if ax is None:
         ax = _new_axes(layout="constrained", projection="3d")
-    x, y = np.meshgrid(landscape.x, landscape.y, indexing="ij")
+    x_HW, y_HW = np.meshgrid(x, y, indexing="ij")
     # Every cell is drawn: matplotlib would thin the grid to 50 lines and cut off the minimum.
-    surface = ax.plot_surface(
-        x, y, z, cmap=cmap, rcount=z.shape[0], ccount=z.shape[1], vmin=np.nanmin(z), vmax=np.nanmax(z), linewidth=0
-    )
+    every = {"rcount": z.shape[0], "ccount": z.shape[1]}
+    surface = ax.plot_surface(x_HW, y_HW, z, cmap=cmap, vmin=np.nanmin(z), vmax=np.nanmax(z), linewidth=0, **every)
     ax.figure.colorbar(surface, ax=ax, label=label, shrink=0.6, pad=0.12)
-    if 0.0 in landscape.x and 0.0 in landscape.y:  # between grid points its height is not known
-        i, j = landscape.x.tolist().index(0.0), landscape.y.tolist().index(0.0)
+    # Between grid points the height of the model is not known.
+    if _marks(landscape).get("the model") == (0.0, 0.0) and 0.0 in x and 0.0 in y:
+        i, j = x.tolist().index(0.0), y.tolist().index(0.0)
         # A pin shows where the model stands, also where the front of the surface hides its foot.
         ax.plot([0, 0], [0, 0], [z[i, j], np.nanmax(z)], "-", color="black", linewidth=1, zorder=10)
         ax.plot([0], [0], [z[i, j]], "o", color="black", markersize=4, zorder=10, label="the model")
@@ -170,6 +176,47 @@ def surface3d(
         one.set_major_locator(MaxNLocator(5))
         one.labelpad = 8
     ax.view_init(elevation, azimuth)
+    return ax
+
+
+def plot(
+    landscape: Landscape,
+    *,
+    ax: Axes | None = None,
+    metric: str = "loss",
+    log: bool = False,
+    clip: float | None = None,
+    **style: Any,
+) -> Axes:
+    """Draws the values along a line, with a dotted line at every model that lies on it.
+
+    Args:
+        landscape: A landscape of one axis, at least 2 points.
+        ax: Where to draw; default: a new figure.
+        metric: "loss" or the name of a metric. Default "loss".
+        log: Whether to draw log10 of the values. Default False.
+        clip: Values above it are drawn at it. Default: none are.
+        **style: Options of matplotlib's `Axes.plot`.
+
+    Returns:
+        The axes that were drawn on.
+
+    Raises:
+        ValueError: When the landscape is no line of at least 2 points, or `heights` refuses its arguments.
+    """
+    if landscape.y is not None or len(landscape.x) < 2:
+        came = " x ".join(map(str, landscape.shape))
+        raise ValueError(f"a landscape of {came} points is no line to plot; wanted one axis of at least 2 points")
+    z, label = heights(landscape, metric, log=log, clip=clip)
+    if ax is None:
+        ax = _new_axes(layout="constrained")
+    ax.plot(landscape.x, z, **style)
+    for name, (at,) in _marks(landscape).items():
+        if landscape.x[0] <= at <= landscape.x[-1]:
+            ax.axvline(at, color="grey", linestyle=":", label=name)
+            transform = ax.get_xaxis_transform()  # x in data, y as a fraction of the axes
+            ax.text(at, 0.98, f" {name}", transform=transform, color="grey", va="top")
+    ax.set(xlabel="x (along the direction)", ylabel=label)
     return ax
 
 
@@ -185,18 +232,17 @@ def _levels(z: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(MaxNLocator(count).tick_values(low - margin, high + margin))
 
 
-def _check_size(landscape: Landscape) -> None:
-    if min(landscape.shape) < 2:
+def _plane(landscape: Landscape) -> tuple[np.ndarray, np.ndarray]:
+    """The two axes, each with at least two points."""
+    if landscape.y is None or min(landscape.shape) < 2:
+        came = " x ".join(map(str, landscape.shape))
         raise ValueError(
-            f"a landscape of {landscape.shape[0]} x {landscape.shape[1]} points has no surface to draw; wanted at "
-            "least 2 x 2"
+            f"a landscape of {came} points has no surface to draw; wanted at least 2 x 2 (a line is drawn by plot)"
         )
+    return landscape.x, landscape.y
 
 
-def _spans_origin(landscape: Landscape) -> bool:
-    return all(axis[0] <= 0 <= axis[-1] for axis in (landscape.x, landscape.y))
-
-
-def _similar_reach(landscape: Landscape) -> bool:
-    reach_x, reach_y = np.ptp(landscape.x), np.ptp(landscape.y)
-    return bool(0.5 <= reach_x / reach_y <= 2)
+def _marks(landscape: Landscape) -> dict[str, tuple[float, ...]]:
+    """Where models lie, by name; a landscape without a report has its model at the origin."""
+    origin = {"the model": [0.0] * len(landscape.shape)}
+    return {name: tuple(at) for name, at in landscape.report.get("marks", origin).items()}

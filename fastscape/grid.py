@@ -87,14 +87,13 @@ def _check_finite(name: str, coordinates: np.ndarray) -> None:
         raise ValueError(f"{name} has coordinates that are not finite ({coordinates}); wanted finite numbers")
 
 
-def points(x: np.ndarray, y: np.ndarray) -> Tensor:
+def points(*axes: np.ndarray) -> Tensor:
     """All grid points in the order of `values.reshape(len(x), len(y))`.
 
     Args:
-        x: Coordinates [H].
-        y: Coordinates [W].
+        *axes: Coordinates [H], or [H] and [W].
 
     Returns:
-        Points [H * W, 2], float64; row i * W + j is (x[i], y[j]).
+        Points [H, 1] or [H * W, 2], float64; of two axes, row i * W + j is (x[i], y[j]).
     """
-    return torch.cartesian_prod(torch.from_numpy(x), torch.from_numpy(y)).reshape(-1, 2)
+    return torch.cartesian_prod(*map(torch.from_numpy, axes)).reshape(-1, len(axes))

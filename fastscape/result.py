@@ -31,9 +31,9 @@ class Landscape:
 
     Args:
         x: Coordinates [H] along the first direction.
-        y: Coordinates [W] along the second direction.
-        loss: Loss [H, W]; `loss[i, j]` belongs to `x[i], y[j]`.
-        metrics: Further measures [H, W] by name.
+        y: Coordinates [W] along the second direction; None on a line.
+        loss: Loss [H, W]; `loss[i, j]` belongs to `x[i], y[j]`. On a line [H].
+        metrics: Further measures by name, in the shape of the loss.
         report: How the values were made, as plain values that JSON can hold.
 
     Raises:
@@ -48,7 +48,7 @@ class Landscape:
     """
 
     x: np.ndarray
-    y: np.ndarray
+    y: np.ndarray | None
     loss: np.ndarray
     metrics: Mapping[str, np.ndarray] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
@@ -57,26 +57,27 @@ class Landscape:
         if "loss" in self.metrics:
             raise ValueError("a metric is named 'loss', which is the name of the loss itself; give it another name")
         for name in ("x", "y", "loss"):
-            object.__setattr__(self, name, _frozen(getattr(self, name)))
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _frozen(getattr(self, name)))
         object.__setattr__(self, "metrics", MappingProxyType({n: _frozen(a) for n, a in self.metrics.items()}))
         object.__setattr__(self, "report", MappingProxyType(dict(self.report)))
         for name, array in self.values.items():
             if array.shape != self.shape:
-                raise ValueError(f"{name} came with shape {array.shape}; wanted {self.shape}, the lengths of x and y")
+                raise ValueError(f"{name} came with shape {array.shape}; wanted {self.shape}, the lengths of the axes")
 
     def __repr__(self) -> str:
         finite = self.loss[np.isfinite(self.loss)]
         span = f"{finite.min():.4g} to {finite.max():.4g}" if finite.size else "nowhere finite"
         metrics = f", metrics: {', '.join(self.metrics)}" if self.metrics else ""
-        return f"Landscape({self.shape[0]} x {self.shape[1]} points, loss {span}{metrics})"
+        return f"Landscape({' x '.join(map(str, self.shape))} points, loss {span}{metrics})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Landscape, (self.x, self.y, self.loss, dict(self.metrics), dict(self.report))
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Numbers of grid points along x and y."""
-        return len(self.x), len(self.y)
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of grid points along x and y, or along x on a line."""
+        return (len(self.x),) if self.y is None else (len(self.x), len(self.y))
 
     @property
     def values(self) -> dict[str, np.ndarray]:
@@ -105,13 +106,10 @@ class Landscape:
             "report": dict(self.report),
         }
         content = io.BytesIO()
-        np.savez(
-            content,
-            header=np.array(json.dumps(header)),
-            x=self.x,
-            y=self.y,
-            values=np.stack(list(self.values.values())),
-        )
+        arrays: dict[str, Any] = {"x": self.x, "values": np.stack(list(self.values.values()))}
+        if self.y is not None:
+            arrays["y"] = self.y
+        np.savez(content, header=np.array(json.dumps(header)), **arrays)
         write_whole(path, content.getvalue())
         return path
 
@@ -136,12 +134,18 @@ class Landscape:
                 if header["format"] != _FORMAT or header["version"] != _VERSION:
                     raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}")
                 values = dict(zip(header["measures"], file["values"], strict=True))
-                return cls(file["x"], file["y"], values.pop("loss"), values, header["report"])
+                return cls(file["x"], file.get("y"), values.pop("loss"), values, header["report"])
         except Exception as error:  # a damaged file can make the zip and number readers raise anything
             raise ValueError(
                 f"{path} is no landscape that this version can read ({error}); give a .npz file that "
                 "Landscape.save wrote"
             ) from error
+
+    def plot(self, **options: Any) -> Axes:
+        """Draws the values along a line. See `fastscape.figures.plot`, which takes the same options."""
+        from fastscape import figures
+
+        return figures.plot(self, **options)
 
     def contour(self, **options: Any) -> Axes:
         """Draws the contour map. See `fastscape.figures.contour`, which takes the same options."""

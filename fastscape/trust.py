@@ -78,7 +78,7 @@ def warned(loss: np.ndarray, dependence: float, dtype: torch.dtype, microbatch: 
             "none that were bound to functions or lists elsewhere?"
         )
     for message in messages:
-        warnings.warn(message, stacklevel=3)
+        warnings.warn(message, stacklevel=4)
     return messages
 
 

@@ -21,6 +21,14 @@ settings.register_profile("fastscape", derandomize=True, deadline=None, max_exam
 settings.load_profile("fastscape")
 
 
+torch.manual_seed(0)  # for what test modules draw when they are imported
+
+
+@pytest.fixture(autouse=True)
+def _random_numbers_are_the_same_on_every_run():
+    torch.manual_seed(0)
+
+
 @pytest.fixture(autouse=True)
 def _fresh_memory_is_poisoned():
     """Memory that nobody has written to holds NaN, so that a kernel which forgets an entry is caught."""

@@ -69,6 +69,7 @@ def test_the_kernels_import_torch_and_triton_only():
         ("fastscape.reference", set()),  # it judges the others, so it shares nothing with them
         ("fastscape.figures", set()),  # it draws any object with the arrays of a landscape
         ("fastscape.schemes", set()),
+        ("fastscape.norms", set()),
         ("fastscape.objective", set()),
         ("fastscape.grid", set()),
     ],
@@ -101,7 +102,7 @@ def test_public_names():
     import fastscape
     from fastscape import kernels
 
-    assert fastscape.__all__ == ["Landscape", "Plan", "accuracy", "surface"]
+    assert fastscape.__all__ == ["Landscape", "Plan", "accuracy", "line", "surface"]
     assert set(kernels.__all__) == {
         "Backend", "Cost", "Run", "Segments", "choose", "gram", "gram_cost", "interpolate", "interpolate_cost",
     }  # fmt: skip

@@ -82,6 +82,27 @@ def test_pictures_can_be_left_out(checkpoint, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b.npz"]
 
 
+@pytest.mark.filterwarnings("ignore:the loss is the same")
+def test_lines_of_a_checkpoint(checkpoint, tmp_path):
+    run("line", checkpoint, "--out", tmp_path / "a.npz", "--x", -2, 2, 5, "--distribution", "uniform")
+    landscape = Landscape.load(tmp_path / "a.npz")
+    assert landscape.shape == (5,)
+    assert landscape.report["scheme"] == "line"
+    assert landscape.report["distribution"] == "uniform"
+    output = run(
+        "line", checkpoint, "--to", checkpoint, "--out", tmp_path / "b.npz", "--x", 0, 0.5, 2, "--no-pictures"
+    )
+    assert "the loss is the same at every point" in "".join(Landscape.load(tmp_path / "b.npz").report["warnings"])
+    assert "b.npz" in output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-loss.png", "a.npz", "b.npz"]
+
+
+@pytest.mark.parametrize("scheme", ["linear2x", "barycentric", "bilinear"])
+def test_every_scheme_of_a_surface(checkpoint, tmp_path, scheme):
+    run("surface", checkpoint, "--scheme", scheme, "--x", -1, 1, 3, "--y", -1, 1, 3, "--out", tmp_path / "a.npz")
+    assert Landscape.load(tmp_path / "a.npz").report["scheme"] == scheme
+
+
 def test_info(checkpoint, tmp_path):
     run("surface", checkpoint, "--out", tmp_path / "a.npz", "--x", 0, 1, 2, "--y", 0, 1, 2, "--no-pictures")
     about = run("info", tmp_path / "a.npz")

@@ -24,6 +24,15 @@ def test_entries_are_standard_normal():
     assert kolmogorov < 1.95 / n**0.5  # exceeded once in a thousand seeds
 
 
+def test_other_distributions():
+    uniform = direction_random(LAYOUT, 0, 0, distribution="uniform")[: LAYOUT.entries[0].numel]
+    assert (uniform.min() >= 0, uniform.max() < 1) == (True, True)
+    assert abs(uniform.mean() - 0.5) < 5 / (12 * len(uniform)) ** 0.5
+    signs = direction_random(LAYOUT, 0, 0, distribution="rademacher")[: LAYOUT.entries[0].numel]
+    assert set(signs.tolist()) == {-1.0, 1.0}
+    assert abs(signs.mean()) < 5 / len(signs) ** 0.5
+
+
 def test_each_seed_and_axis_is_a_stream_of_its_own():
     drawn = [direction_random(LAYOUT, seed, axis) for seed in (0, 1, 2, 10**30) for axis in (0, 1)]
     for i, a in enumerate(drawn):

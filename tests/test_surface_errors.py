@@ -198,6 +198,8 @@ def test_a_perfect_fit_is_not_warned_of():
     """Its float32 loss is all rounding, which is no dependence on the batch."""
     model = nn.Linear(3, 2)
     with torch.no_grad():
-        model.weight.mul_(300)
-    targets = model(INPUTS).argmax(1)
-    assert surface(model, (INPUTS, targets)).report["warnings"] == []
+        model.weight.copy_(torch.tensor([[12.0, 1.0, 0.0], [-12.0, 0.0, 1.0]]))
+    inputs = torch.tensor([[1.0, 0.1, 0.2], [-1.0, 0.3, 0.1], [0.9, 0.2, 0.0], [-0.8, 0.0, 0.4]])
+    landscape = surface(model, (inputs, TARGETS), x=[0.0, 1.0], y=(0, 0, 1))
+    assert landscape.loss[0, 0] < 1e-6
+    assert landscape.report["warnings"] == []

@@ -14,7 +14,7 @@ from cases import CASES, GRIDS, ZOO, Case, reference_surface
 from fastscape import Plan
 from fastscape.directions import direction_random
 from fastscape.grid import axis
-from fastscape.schemes import directions_first
+from fastscape.norms import directions_first
 from fastscape.selection import select
 from fastscape.weights import layout_of
 from tolerance import FLOAT64, assert_as_accurate, assert_close

@@ -1,0 +1,237 @@
+"""One run: connects the rooms from the model to the landscape. No arithmetic happens here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fastscape import norms
+from fastscape.basis import Basis, basis_of
+from fastscape.data import Data, fixed_batches
+from fastscape.directions import Direction, check_directions, check_seed, directions_of
+from fastscape.engine import Engine
+from fastscape.grid import points
+from fastscape.isolation import global_state_kept, private_copy
+from fastscape.kernels import choose, interpolate
+from fastscape.objective import Measure, Objective
+from fastscape.plan import Plan, plan_fixed
+from fastscape.result import Landscape
+from fastscape.schemes import Scheme
+from fastscape.selection import Perturb, own_buffers
+from fastscape.trust import counts, environment, warned
+from fastscape.weights import Layout, layout_of
+
+__all__ = ["Settings", "chosen", "landscape"]
+
+_PRECISIONS = {"float64": torch.float64, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments that surfaces and lines share, as `fastscape.surface` documents them.
+
+    Raises:
+        TypeError: When an argument is of another kind.
+        ValueError: When an argument has no such choice.
+    """
+
+    loss: Measure
+    metrics: Mapping[str, Measure] | None
+    normalize: str | None
+    perturb: Perturb | None
+    distribution: Any
+    seed: int
+    precision: str
+    device: torch.device | str | None
+    plan: Plan | str
+    progress: bool
+
+    def __post_init__(self) -> None:
+        if self.normalize is not None:
+            norms.check_norm(self.normalize)
+        chosen("precision", self.precision, _PRECISIONS)
+        check_seed(self.seed)
+        if self.plan != "auto" and not isinstance(self.plan, Plan):
+            raise TypeError(f"plan={self.plan!r} cannot be used; wanted a fastscape.Plan or 'auto'")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision as torch names it."""
+        return _PRECISIONS[self.precision]
+
+
+def landscape(
+    model: nn.Module,
+    data: Data,
+    axes: Sequence[np.ndarray],
+    scheme: tuple[str, Scheme],
+    directions: Sequence[Direction] | None,
+    settings: Settings,
+) -> Landscape:
+    """Evaluates a model over a grid.
+
+    Args:
+        model: The model.
+        data: The samples.
+        axes: Coordinates of one or two axes.
+        scheme: A scheme with as many coordinates, and its name.
+        directions: A direction for each axis; None for random ones.
+        settings: Everything else.
+
+    Returns:
+        The landscape.
+
+    Raises:
+        TypeError: When the model is no module, or a callee refuses its argument.
+    """
+    started = time.perf_counter()
+    objective = Objective(settings.loss, {} if settings.metrics is None else settings.metrics)
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
+    check_directions(directions, len(axes))
+    between = [isinstance(direction, nn.Module) for direction in directions or ()]
+    perturb = settings.perturb or ("states" if any(between) else "weights")
+    norm = settings.normalize or (scheme[1].normalize if directions is None else "none")
+    place = _place(model, settings.device)
+    with global_state_kept(place):
+        layout = layout_of(model, perturb)
+        plan = settings.plan
+        if not isinstance(plan, Plan):
+            plan = plan_fixed(model, layout.size, device=place, dtype=settings.dtype)
+        vectors = directions_of(
+            directions,
+            layout,
+            model,
+            count=len(axes),
+            seed=settings.seed,
+            distribution=settings.distribution,
+        )
+        engine = _engine(model, layout, objective, data, plan, place, settings.dtype)
+        basis = basis_of(model, layout, vectors, norm, device=place, dtype=settings.dtype, backend=plan.kernels)
+        grid = points(*axes)
+        dependence = engine.batch_dependence(_corner(basis, scheme[1], grid, plan))
+        values, followed, reason = engine.evaluate(
+            basis.vectors,
+            grid,
+            lambda chunk: basis.coefficients(scheme[1], chunk),
+            plan,
+            fallback=settings.plan == "auto",
+            progress=settings.progress,
+        )
+    shape = [len(axis) for axis in axes]
+    grids = {name: values[:, m].reshape(shape).numpy() for m, name in enumerate(objective.measures)}
+    report = {
+        "scheme": scheme[0],
+        "normalize": norm,
+        "perturb": perturb if isinstance(perturb, str) else _name(perturb),
+        "directions": "random" if directions is None else ["between models" if b else "given" for b in between],
+        "distribution": settings.distribution if directions is None else None,
+        "seed": int(settings.seed) if directions is None else None,
+        "marks": _marks(basis, scheme[1], between),
+        "precision": settings.precision,
+        **_described(model, layout, engine),
+        "cosine": norms.cosine(basis.gram, 1, 2) if len(axes) == 2 else None,
+        "plan": followed.as_dict(),
+        "kernels": choose(place, followed.kernels),
+        "fallback": reason,
+        "not_finite": counts(grids),
+        "warnings": warned(grids["loss"], dependence, settings.dtype, plan.microbatch),
+        "seconds": time.perf_counter() - started,
+        **environment(place),
+    }
+    return Landscape(axes[0], axes[1] if len(axes) == 2 else None, grids.pop("loss"), grids, report)
+
+
+def _corner(basis: Basis, scheme: Scheme, grid: Tensor, plan: Plan) -> Tensor:
+    """The weights [P] at the first grid point: far from the cancellations of a perfect fit."""
+    c = basis.coefficients(scheme, grid[:1])
+    return interpolate(basis.vectors, c, basis.layout.segments, backend=plan.kernels)[0]
+
+
+def _marks(basis: Basis, scheme: Scheme, between: Sequence[bool]) -> dict[str, list[float]]:
+    """The coordinates at which the scheme passes through the model itself, and through those it is led to."""
+    axes = len(basis.vectors) - 1
+    found = {}
+    there = basis.gram[:, 0, 0] > 0  # where theta is 0, and in the padding, a norm has nothing to keep
+    ends = {f"model {chr(ord('B') + k)}": k for k, is_model in enumerate(between) if is_model}
+    for name, end in {"the model": None, **ends}.items():
+        at = [float(k == end) for k in range(axes)]
+        c = basis.coefficients(scheme, torch.tensor([at], dtype=torch.float64))
+        wanted = torch.tensor([1.0, *at], dtype=c.dtype)
+        if torch.allclose(c[:, there] if c.shape[1] > 1 else c, wanted):
+            found[name] = at
+    return found
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__qualname__", repr(function))
+
+
+def _described(model: nn.Module, layout: Layout, engine: Engine) -> dict[str, Any]:
+    """What was evaluated, for the report."""
+    moving = {entry.name for entry in layout.entries}
+    return {
+        "model": type(model).__name__,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "perturbed": layout.perturbed,
+        "untouched": [name for name, _ in model.named_parameters() if name not in moving],
+        "samples": engine.samples,
+    }
+
+
+def chosen(name: str, value: Any, choices: Mapping[str, Any]) -> Any:
+    """The value that an argument names, or an error that lists the names."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}={value!r} is unknown; wanted one of {', '.join(map(repr, choices))}")
+    return choices[value]
+
+
+def _place(model: nn.Module, device: torch.device | str | None) -> torch.device:
+    """The device asked for, else that of the model's first parameter."""
+    if device is None:
+        place = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    else:
+        try:
+            place = torch.device(device)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"device={device!r} is unknown; write for example 'cpu' or 'cuda'") from error
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={str(place)!r} was asked for, but torch finds no GPU here; write device='cpu'")
+    if place.type not in ("cpu", "cuda"):
+        raise ValueError(f"device={str(place)!r} has no kernels and no float64 sums here; write device='cpu'")
+    return place
+
+
+def _engine(
+    model: nn.Module,
+    layout: Layout,
+    objective: Objective,
+    data: Data,
+    plan: Plan,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Engine:
+    """The engine with copies of all that does not move: a forward pass may write to it."""
+    moving = {entry.name for entry in layout.entries}
+
+    def fixed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            name: tensor.detach().to(device, dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
+            for name, tensor in tensors.items()
+            if name not in moving
+        }
+
+    return Engine(
+        private_copy(model, device=device, dtype=dtype),
+        fixed(dict(model.named_parameters())),
+        fixed(own_buffers(model)),
+        layout,
+        objective,
+        fixed_batches(data, plan.microbatch, device=device, dtype=dtype),
+    )

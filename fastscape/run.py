@@ -96,8 +96,11 @@ def landscape(
         raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
     check_directions(directions, len(axes))
     between = [isinstance(direction, nn.Module) for direction in directions or ()]
-    perturb = settings.perturb or ("states" if any(between) else "weights")
-    norm = settings.normalize or (scheme[1].normalize if directions is None else "none")
+    perturb, norm = settings.perturb, settings.normalize
+    if perturb is None:
+        perturb = "states" if any(between) else "weights"
+    if norm is None:
+        norm = scheme[1].normalize if directions is None else "none"
     place = _place(model, settings.device)
     with global_state_kept(place):
         layout = layout_of(model, perturb)

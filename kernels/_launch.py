@@ -1,14 +1,16 @@
 """Every launch configuration of the kernels, in one place.
 
-The defaults are fixed: the same call launches the same way on every run. `BLOCK` entries are handled by one
-program; `num_warps` is chosen so that each thread moves 16 bytes (four float32 entries) in one access.
+The choices are fixed: the same call launches the same way on every run. One program handles `block` entries. In
+`interpolate` a block is so long that every thread moves 16 bytes, the widest access, of each vector and each point.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["GRAM", "INTERPOLATE", "Cost", "Launch", "padded"]
+import torch
+
+__all__ = ["GRAM", "Cost", "Launch", "interpolate_launch", "padded"]
 
 
 class Launch(NamedTuple):
@@ -27,7 +29,20 @@ class Cost(NamedTuple):
 
 
 GRAM = Launch(block=1024, num_warps=4)
-INTERPOLATE = Launch(block=512, num_warps=4)
+
+
+def interpolate_launch(itemsize: int, warp: int | None = None) -> Launch:
+    """Four warps, each thread of which has 16 bytes of a vector.
+
+    Args:
+        itemsize: Bytes of an entry.
+        warp: Threads in a warp; default: 64 where torch was built for ROCm, else 32.
+
+    Returns:
+        The launch: 512 float32 entries a program on an NVIDIA GPU, 1024 on an AMD GPU.
+    """
+    threads = warp or (64 if torch.version.hip else 32)
+    return Launch(block=16 // itemsize * 4 * threads, num_warps=4)
 
 
 def padded(rows: int) -> int:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._launch import INTERPOLATE, Cost, padded
+from ._launch import Cost, interpolate_launch, padded
 from ._triton import tl, triton
 from .segments import Segments
 
@@ -37,7 +37,8 @@ def interpolate_cost(basis: Tensor, coefficients: Tensor, segments: Segments) ->
     """Bytes and flops of `interpolate_triton` on these arguments."""
     vectors, size = basis.shape
     points, cuts, _ = coefficients.shape
-    table = 0 if cuts == 1 else 4 * (-(-size // INTERPOLATE.block) + 1) + 8 * segments.count
+    block = interpolate_launch(basis.element_size()).block
+    table = 0 if cuts == 1 else 4 * (-(-size // block) + 1) + 8 * segments.count
     width = accumulation_dtype(basis.dtype).itemsize
     return Cost(
         bytes_read=vectors * size * basis.element_size() + coefficients.numel() * width + table,
@@ -51,9 +52,9 @@ def _segment_of(p, starts_S1, block_segment_N1, block, BLOCK: tl.constexpr):  # 
     """The segment of each entry p of one block: the block's first segment plus the borders at or before p."""
     first = tl.load(block_segment_N1 + block)
     last = tl.load(block_segment_N1 + block + 1)
-    segment = tl.zeros([BLOCK], dtype=tl.int64) + first
+    segment = tl.zeros([BLOCK], dtype=tl.int32) + first
     for s in range(first + 1, last + 1):
-        segment += (p >= tl.load(starts_S1 + s)).to(tl.int64)
+        segment += (p >= tl.load(starts_S1 + s)).to(tl.int32)
     return segment
 
 
@@ -84,10 +85,10 @@ def _interpolate_kernel(  # type: ignore[no-untyped-def]
     b = tl.load(rows, mask=present & inside[None, :], other=0.0).to(accumulator)
     if SEGMENTED:
         segment = _segment_of(p, starts_S1, block_segment_N1, block, BLOCK)
-        columns = segment[None, :] * K + k[:, None]
+        columns = segment[None, :] * K + k[:, None]  # int32: it halves the registers, and there are few segments
         readable = present & inside[None, :]
     else:
-        columns = k.to(tl.int64)[:, None]
+        columns = k[:, None]
         readable = present
     for g in range(0, G):
         point = tl.cast(g, tl.int64)
@@ -103,13 +104,14 @@ def interpolate_triton(basis: Tensor, coefficients: Tensor, segments: Segments, 
     if points == 0 or size == 0:
         return out
     segmented = cuts > 1
-    blocks = -(-size // INTERPOLATE.block)
+    launch = interpolate_launch(basis.element_size())
+    blocks = -(-size // launch.block)
     _interpolate_kernel[(blocks,)](
         basis,
         coefficients.to(accumulation_dtype(basis.dtype)).contiguous(),
         out,
         segments.starts,
-        segments.of_blocks(INTERPOLATE.block) if segmented else segments.starts,
+        segments.of_blocks(launch.block) if segmented else segments.starts,
         points,
         cuts,
         vectors,
@@ -118,8 +120,8 @@ def interpolate_triton(basis: Tensor, coefficients: Tensor, segments: Segments, 
         out.stride(0),
         SEGMENTED=segmented,
         K_PADDED=padded(vectors),
-        BLOCK=INTERPOLATE.block,
-        num_warps=INTERPOLATE.num_warps,
+        BLOCK=launch.block,
+        num_warps=launch.num_warps,
     )
     return out
 

@@ -100,6 +100,7 @@ def test_axes(axis, error, message, name):
             ValueError,
             "normalize='neuron' is unknown; wanted one of 'filter', 'layer'",
         ),
+        ({"perturb": ""}, ValueError, "perturb='' is unknown"),
         ({"perturb": "heads"}, ValueError, "perturb='heads' is unknown; wanted 'weights', 'weights\\+bias'"),
         (
             {"perturb": lambda name, p: False},

@@ -1,0 +1,101 @@
+"""What Triton's compiler makes of the kernels, ahead of time, for GPUs that are not here."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from fastscape.kernels import Segments, _triton, gram, interpolate
+
+pytestmark = pytest.mark.skipif(not _triton.AVAILABLE, reason="Triton is not built for this platform")
+
+# The interpreter of the other tests replaces the compiler, so the compiler runs in a process of its own.
+COMPILER = {**os.environ, "TRITON_INTERPRET": "0"}
+TARGETS = ["cuda 80", "cuda 90", "cuda 100", "hip gfx942"]
+
+
+def run(*arguments: str, environment: dict[str, str] = COMPILER) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict]:
+    result = run("-m", "fastscape.kernels.compile_check", "--json")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_every_variant_is_compiled_for_every_target(rows):
+    dtypes = ["fp32", "bf16", "fp16", "fp64"]
+    wanted = {f"gram {d}" for d in dtypes}
+    wanted |= {f"interpolate {d} {kind}" for d in dtypes for kind in ("uniform", "per filter")}
+    assert {(row["variant"], row["target"]) for row in rows} == {(v, t) for v in wanted for t in TARGETS}
+
+
+def test_nothing_spills(rows):
+    assert [row for row in rows if row["spills"]] == []
+    assert all(0 < row["registers"] < 256 for row in rows)
+
+
+def test_interpolate_moves_128_bits_in_every_access_to_the_basis_and_the_points(rows):
+    for row in rows:
+        if row["variant"].startswith("interpolate"):
+            assert set(row["stores"]) == {"128"}, row
+            # Four vectors with the padding; the narrower loads are coefficients and the table of segments.
+            assert row["loads"]["128"] == 4, row
+
+
+def test_a_launch_is_counted_as_the_formula_says(rows):
+    for row in rows:
+        size = {"fp32": 4, "bf16": 2, "fp16": 2, "fp64": 8}[row["variant"].split()[1]]
+        if row["variant"].endswith("uniform"):
+            assert row["bytes_written"] == 16 * size * 2**24
+            assert row["bytes_read"] == pytest.approx(3 * size * 2**24, rel=1e-5)
+            assert row["flops"] == 2 * 3 * 16 * 2**24
+
+
+def test_a_table_is_printed_and_the_interpreter_is_refused():
+    refused = run("-m", "fastscape.kernels.compile_check", environment={**os.environ, "TRITON_INTERPRET": "1"})
+    assert refused.returncode == 1
+    assert "leave TRITON_INTERPRET unset" in refused.stderr
+
+
+def test_offsets_into_basis_and_points_are_64_bit_in_the_generated_code():
+    program = """
+from fastscape.kernels.compile_check import TARGETS, ahead_of_time, variants
+for variant in variants(32):
+    if " fp16" in variant.name:
+        print(ahead_of_time(variant, TARGETS["cuda 90"]).asm["ttir"])
+"""
+    result = run("-c", program)
+    assert result.returncode == 0, result.stderr
+    # Only the basis and the points are f16. The last step of an address adds a tensor of offsets to it.
+    types = re.findall(r"tt\.addptr .* : (?:tensor<[\dx]+)?!tt\.ptr<f16>>?, (\S+)", result.stdout)
+    assert len(types) >= 6
+    vectors = [kind for kind in types if kind.startswith("tensor")]
+    assert vectors
+    assert all("i64" in kind for kind in types), types
+
+
+@pytest.mark.parametrize("backend", ["torch", "triton"])
+def test_rows_beyond_2_31_elements(backend, tmp_path):
+    """A sparse file stands for the memory: two rows that are 2^31 elements apart, of which only the ends exist."""
+    if torch.cuda.is_available():
+        pytest.skip("the kernels run on the GPU here, which cannot read a file")
+    stride, size = 2**31 + 16, 40
+    memory = np.memmap(tmp_path / "sparse", dtype=np.float16, mode="w+", shape=(2 * stride,))
+    memory[:size], memory[stride : stride + size] = 1.0, np.arange(size)
+    basis = torch.from_numpy(memory).as_strided((2, size), (stride, 1))
+    segments = Segments(torch.tensor([0, 7, size]))
+    assert gram(basis, segments, backend=backend)[0].tolist() == [[7.0, 21.0], [21.0, 91.0]]
+    coefficients = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 2.0], [0.0, 3.0]]])
+    out = torch.from_numpy(np.memmap(tmp_path / "out", dtype=np.float16, mode="w+", shape=(2 * stride,)))
+    out = out.as_strided((2, size), (stride, 1))
+    interpolate(basis, coefficients, segments, out=out, backend=backend)
+    assert out[0].tolist() == [1.0] * size
+    assert out[1].tolist() == [2.0 * p if p < 7 else 3.0 * p for p in range(size)]

@@ -91,6 +91,11 @@ def surface(
         ValueError: When an argument has no such choice, there are no parameters or samples, lengths do not match,
             an axis is not finite or does not increase, or a measure returns a wrong shape.
 
+    Warns:
+        UserWarning: When the values depend on how the samples are batched (class weights or ignored targets in a
+            scalar loss, batch statistics, random outputs), when the loss is the same at every point, or when vmap
+            cannot batch the model. The report keeps it.
+
     Example:
         >>> import torch, fastscape
         >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))

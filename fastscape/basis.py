@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from fastscape import norms
-from fastscape.kernels import Backend, gram, interpolate
+from fastscape.kernels import Backend, Distribution, Seeded, gram, interpolate
 from fastscape.schemes import Scheme
 from fastscape.selection import own_buffers
 from fastscape.weights import Layout
 
-__all__ = ["Basis", "basis_of"]
+__all__ = ["Basis", "basis_of", "basis_seeded"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,13 +24,16 @@ class Basis:
 
     Args:
         vectors: (theta, d1, ...) [K, P], on the device of the run.
-        gram: Gram matrices [S, K, K], float64, on the CPU.
+        gram: Gram matrices [S, K, K] of the normalised vectors, float64, on the CPU.
         layout: What the P entries are.
+        factors: What normalises the vectors [S, K], where they are not in memory and so could not be scaled in place;
+            the coefficients carry it then. None when they are normalised.
     """
 
-    vectors: Tensor
+    vectors: Tensor | Seeded
     gram: Tensor
     layout: Layout
+    factors: Tensor | None = None
 
     @cached_property
     def _gram_of_layers(self) -> Tensor:
@@ -52,22 +55,25 @@ class Basis:
         layered = scheme.over == "layer"
         grams = self._gram_of_layers if layered else self.gram
         c = scheme.coefficients(grams, *points.unbind(1))
-        wanted = (len(points), len(grams), len(self.vectors))
+        wanted = (len(points), len(grams), self.gram.shape[2])
         if not isinstance(c, Tensor) or c.dim() != 3 or c.shape not in (wanted, (wanted[0], 1, wanted[2])):
             came = tuple(c.shape) if isinstance(c, Tensor) else type(c).__name__
             raise ValueError(
                 f"the scheme returned coefficients of shape {came}; wanted {wanted} or ({wanted[0]}, 1, {wanted[2]}): "
                 "points, segments or 1, basis vectors"
             )
-        return c[:, self.layout.layer_of_segment] if layered and c.shape[1] > 1 else c
+        if layered and c.shape[1] > 1:
+            c = c[:, self.layout.layer_of_segment]
+        return c if self.factors is None else c * self.factors
 
 
 def basis_of(
     model: nn.Module,
     layout: Layout,
-    directions: Sequence[Tensor],
+    directions: Iterable[Tensor],
     normalize: str,
     *,
+    count: int,
     device: torch.device,
     dtype: torch.dtype,
     backend: Backend = "auto",
@@ -77,8 +83,9 @@ def basis_of(
     Args:
         model: The model, whose weights are theta.
         layout: The flat buffer.
-        directions: Directions [P], float64, on the CPU.
+        directions: Directions [P], taken one after the other.
         normalize: One of `fastscape.norms.NORMS`.
+        count: Number of directions.
         device: Where the basis goes.
         dtype: Of the basis.
         backend: Of the kernels. Default "auto".
@@ -86,8 +93,8 @@ def basis_of(
     Returns:
         The basis.
     """
-    vectors = torch.empty(1 + len(directions), layout.size, dtype=dtype, device=device)
-    layout.flatten({**dict(model.named_parameters()), **own_buffers(model)}, out=vectors[0])
+    vectors = torch.empty(1 + count, layout.size, dtype=dtype, device=device)
+    _theta(model, layout, vectors[0])
     for row, direction in zip(vectors[1:], directions, strict=True):
         row.copy_(direction)
     if normalize == "weight":
@@ -99,3 +106,46 @@ def basis_of(
             row = vectors[k : k + 1]
             interpolate(row, factors[None, :, k : k + 1], layout.segments, out=row, backend=backend)
     return Basis(vectors, norms.rescaled(raw, factors), layout)
+
+
+def basis_seeded(
+    model: nn.Module,
+    layout: Layout,
+    seed: int,
+    distribution: Distribution,
+    normalize: str,
+    *,
+    count: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    backend: Backend = "auto",
+) -> Basis:
+    """The basis of the model's weights and random directions that take no memory.
+
+    The directions are those of `fastscape.directions.direction_random`, computed again wherever they are read.
+
+    Args:
+        model: The model, whose weights are theta.
+        layout: The flat buffer.
+        seed: Of the directions.
+        distribution: Of the directions.
+        normalize: One of `fastscape.norms.NORMS`.
+        count: Number of directions, 1 or 2.
+        device: Where theta goes.
+        dtype: Of theta.
+        backend: Of the kernels. Default "auto".
+
+    Returns:
+        The basis.
+    """
+    theta = _theta(model, layout, torch.empty(layout.size, dtype=dtype, device=device))
+    vectors = Seeded(theta, int(seed), count, distribution, weighted=normalize == "weight")
+    moving = torch.cat([torch.ones(layout.segments.count, 1), layout.drawn[:, None].expand(-1, count)], 1).double()
+    raw = norms.rescaled(gram(vectors, layout.segments, backend=backend).cpu(), moving)
+    factors = norms.directions_first(raw, layout.layer_of_segment, normalize)
+    return Basis(vectors, norms.rescaled(raw, factors), layout, factors * moving)
+
+
+def _theta(model: nn.Module, layout: Layout, out: Tensor) -> Tensor:
+    """The weights [P] of the model, written to `out`."""
+    return layout.flatten({**dict(model.named_parameters()), **own_buffers(model)}, out=out)

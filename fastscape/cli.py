@@ -52,6 +52,7 @@ _Perturb = Annotated[
 ]
 _Distribution = Annotated[str, typer.Option(help="Of random directions: normal, uniform or rademacher.")]
 _Precision = Annotated[str, typer.Option(help="float32 or float64.")]
+_LowMemory = Annotated[bool, typer.Option(help="Whether random directions are recomputed instead of kept.")]
 _Pictures = Annotated[bool, typer.Option(help="Whether to draw the landscape too.")]
 _AXIS = (-1.0, 1.0, 51)
 
@@ -118,6 +119,7 @@ def surface(
     precision: _Precision = "float32",
     seed: _Seed = 0,
     device: _Device = None,
+    low_memory: _LowMemory = False,
     root: _Root = None,
     pictures: _Pictures = True,
 ) -> None:
@@ -126,7 +128,8 @@ def surface(
     started = time.perf_counter()
     network, data = _load(checkpoint, samples, split, root)
     options: dict[str, Any] = {"normalize": normalize, "perturb": perturb, "distribution": distribution}
-    options |= {"precision": precision, "seed": seed, "device": device, "metrics": {"accuracy": accuracy}}
+    options |= {"precision": precision, "seed": seed, "device": device, "low_memory": low_memory}
+    options["metrics"] = {"accuracy": accuracy}
     landscape = api.surface(network, data, x=x, y=y, scheme=scheme, **options)
     files = [landscape.save(out)]
     if pictures and min(landscape.shape) > 1:
@@ -152,6 +155,7 @@ def line(
     precision: _Precision = "float32",
     seed: _Seed = 0,
     device: _Device = None,
+    low_memory: _LowMemory = False,
     root: _Root = None,
     pictures: _Pictures = True,
 ) -> None:
@@ -161,7 +165,8 @@ def line(
     network, data = _load(checkpoint, samples, split, root)
     other = None if to is None else load_checkpoint(to)[0]
     options: dict[str, Any] = {"normalize": normalize, "perturb": perturb, "distribution": distribution}
-    options |= {"precision": precision, "seed": seed, "device": device, "metrics": {"accuracy": accuracy}}
+    options |= {"precision": precision, "seed": seed, "device": device, "low_memory": low_memory}
+    options["metrics"] = {"accuracy": accuracy}
     landscape = api.line(network, data, x=x, to=other, scheme=scheme, **options)
     files = [landscape.save(out)]
     if pictures and len(landscape.x) > 1:

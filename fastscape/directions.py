@@ -5,13 +5,14 @@ Scaling a direction to the weights is the work of `fastscape.norms`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fastscape.kernels import Distribution, draw
 from fastscape.selection import own_buffers
 from fastscape.weights import Layout
 
@@ -19,6 +20,7 @@ __all__ = [
     "Direction",
     "Distribution",
     "check_directions",
+    "check_distribution",
     "check_seed",
     "direction_between",
     "direction_given",
@@ -27,20 +29,34 @@ __all__ = [
 ]
 
 Direction: TypeAlias = "nn.Module | Mapping[str, Tensor] | Tensor"
-Distribution = Literal["normal", "uniform", "rademacher"]
 
 
 def check_seed(seed: int) -> None:
     """Refuses what is no seed.
 
     Args:
-        seed: An integer from 0.
+        seed: An integer from 0 to 2^64 - 1.
 
     Raises:
         ValueError: When it is something else.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed={seed!r} cannot be used; wanted an integer from 0, for example seed=0")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed={seed!r} cannot be used; wanted an integer from 0 to 2^64 - 1, for example seed=0")
+
+
+def check_distribution(distribution: str) -> None:
+    """Refuses what is no distribution.
+
+    Args:
+        distribution: "normal", "uniform" or "rademacher".
+
+    Raises:
+        ValueError: When it is something else.
+    """
+    if distribution not in get_args(Distribution):
+        raise ValueError(
+            f"distribution={distribution!r} is unknown; wanted one of {', '.join(map(repr, get_args(Distribution)))}"
+        )
 
 
 def direction_random(
@@ -50,27 +66,29 @@ def direction_random(
     *,
     distribution: Distribution = "normal",
     dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
 ) -> Tensor:
     """A random direction with independent entries.
 
-    Every pair of seed and axis has a stream of its own. The numbers are drawn in float64 on the CPU and in the
-    order and shape of the model's tensors, so that the direction is the same for every precision and device and
-    however the weights are stored. Running variances, among the states, do not move: they must stay positive.
+    Entry p is a function of the seed, the axis and p alone (`fastscape.kernels.draw`), computed in float64, so that
+    the direction is the same for every precision and device, and can be computed again piece by piece. Every pair of
+    seed and axis has a stream of its own. Running variances, among the states, do not move: they must stay positive.
 
     Args:
         layout: The flat buffer that the direction belongs to.
-        seed: Any integer from 0; other seeds give other directions.
+        seed: From 0 to 2^64 - 1; other seeds give other directions.
         axis: 0 for the direction of x, 1 for that of y.
         distribution: "normal", standard normal (Li et al.); "uniform", from 0 to 1 (the notebook "Navigating
             Through Loss Space"; its two directions are far from orthogonal); "rademacher", -1 or 1. Default
             "normal".
         dtype: Of the result; default float64.
+        device: Of the result; default the CPU.
 
     Returns:
-        Direction [P] on the CPU; the padding of the layout is 0.
+        Direction [P]; the padding of the layout is 0.
 
     Raises:
-        ValueError: When the seed is not an integer from 0, or the distribution is unknown.
+        ValueError: When the seed or the distribution is none.
 
     Example:
         >>> import torch
@@ -83,20 +101,13 @@ def direction_random(
     Source: Li et al. 2018, arXiv 1712.09913, section 4 ("a random Gaussian direction").
     """
     check_seed(seed)
-    if distribution not in get_args(Distribution):
-        raise ValueError(
-            f"distribution={distribution!r} is unknown; wanted one of {', '.join(map(repr, get_args(Distribution)))}"
-        )
-    stream = np.random.SeedSequence([int(seed), axis]).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(stream >> np.uint64(1)))  # manual_seed takes 63 bits
-    drawn = {}
-    for entry in layout.entries:
-        draw = torch.randn if distribution == "normal" else torch.rand
-        numbers = draw(entry.shape, generator=generator, dtype=torch.float64, device="cpu")
-        if distribution == "rademacher":
-            numbers = torch.where(numbers < 0.5, -1.0, 1.0).double()
-        drawn[entry.name] = numbers.zero_() if entry.variance else numbers  # noise would make it negative
-    return layout.flatten(drawn, dtype=dtype, device="cpu")
+    check_distribution(distribution)
+    direction = torch.empty(layout.size, dtype=dtype, device=device)
+    draw(direction, int(seed), axis, distribution=distribution, backend="torch")
+    starts = layout.segments.starts.tolist()
+    for still in (~layout.drawn).nonzero().flatten().tolist():
+        direction[starts[still] : starts[still + 1]] = 0
+    return direction
 
 
 def direction_between(layout: Layout, model: nn.Module, other: nn.Module) -> Tensor:
@@ -181,33 +192,19 @@ def direction_given(layout: Layout, direction: Mapping[str, Tensor] | Tensor) ->
     return layout.flatten(direction, dtype=torch.float64, device="cpu")
 
 
-def directions_of(
-    given: Sequence[Direction] | None,
-    layout: Layout,
-    model: nn.Module,
-    *,
-    count: int,
-    seed: int,
-    distribution: Distribution,
-) -> list[Tensor]:
-    """As many directions as there are axes: those given, each by its source, or random ones.
+def directions_of(given: Sequence[Direction], layout: Layout, model: nn.Module) -> Iterator[Tensor]:
+    """The directions that a user gave, each by its source.
 
     Args:
-        given: Modules, dicts or vectors; None for random directions.
+        given: Modules, dicts or vectors.
         layout: The flat buffer that the directions belong to.
         model: The model at the centre.
-        count: Number of axes.
-        seed: Of random directions.
-        distribution: Of random directions.
 
-    Returns:
+    Yields:
         Directions [P], float64, on the CPU.
     """
-    if given is None:
-        return [direction_random(layout, seed, axis, distribution=distribution) for axis in range(count)]
-    return [
-        direction_between(layout, model, d) if isinstance(d, nn.Module) else direction_given(layout, d) for d in given
-    ]
+    for d in given:
+        yield direction_between(layout, model, d) if isinstance(d, nn.Module) else direction_given(layout, d)
 
 
 def check_directions(given: Any, count: int) -> None:

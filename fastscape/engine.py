@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from fastscape.data import Batch
 from fastscape.isolation import attributes_kept, seed_everything
-from fastscape.kernels import interpolate
+from fastscape.kernels import Seeded, interpolate
 from fastscape.objective import Objective
 from fastscape.plan import Plan
 from fastscape.weights import Layout
@@ -52,7 +52,7 @@ class Engine:
     @torch.no_grad()
     def evaluate(
         self,
-        basis: Tensor,
+        basis: Tensor | Seeded,
         points: Tensor,
         coefficients: Callable[[Tensor], Tensor],
         plan: Plan,

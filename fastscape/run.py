@@ -12,9 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from fastscape import norms
-from fastscape.basis import Basis, basis_of
+from fastscape.basis import Basis, basis_of, basis_seeded
 from fastscape.data import Data, fixed_batches
-from fastscape.directions import Direction, check_directions, check_seed, directions_of
+from fastscape.directions import (
+    Direction,
+    check_directions,
+    check_distribution,
+    check_seed,
+    direction_random,
+    directions_of,
+)
 from fastscape.engine import Engine
 from fastscape.grid import points
 from fastscape.isolation import global_state_kept, private_copy
@@ -50,6 +57,7 @@ class Settings:
     precision: str
     device: torch.device | str | None
     plan: Plan | str
+    low_memory: bool
     progress: bool
 
     def __post_init__(self) -> None:
@@ -57,6 +65,7 @@ class Settings:
             norms.check_norm(self.normalize)
         chosen("precision", self.precision, _PRECISIONS)
         check_seed(self.seed)
+        check_distribution(self.distribution)
         if self.plan != "auto" and not isinstance(self.plan, Plan):
             raise TypeError(f"plan={self.plan!r} cannot be used; wanted a fastscape.Plan or 'auto'")
 
@@ -89,12 +98,15 @@ def landscape(
 
     Raises:
         TypeError: When the model is no module, or a callee refuses its argument.
+        ValueError: When directions were given that must not be kept, or a callee refuses its argument.
     """
     started = time.perf_counter()
     objective = Objective(settings.loss, {} if settings.metrics is None else settings.metrics)
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
     check_directions(directions, len(axes))
+    if settings.low_memory and directions is not None:
+        raise ValueError("low_memory=True computes random directions anew at every use; leave out directions or it")
     between = [isinstance(direction, nn.Module) for direction in directions or ()]
     perturb, norm = settings.perturb, settings.normalize
     if perturb is None:
@@ -107,16 +119,8 @@ def landscape(
         plan = settings.plan
         if not isinstance(plan, Plan):
             plan = plan_fixed(model, layout.size, device=place, dtype=settings.dtype)
-        vectors = directions_of(
-            directions,
-            layout,
-            model,
-            count=len(axes),
-            seed=settings.seed,
-            distribution=settings.distribution,
-        )
+        basis = _basis(model, layout, directions, norm, settings, count=len(axes), device=place, plan=plan)
         engine = _engine(model, layout, objective, data, plan, place, settings.dtype)
-        basis = basis_of(model, layout, vectors, norm, device=place, dtype=settings.dtype, backend=plan.kernels)
         grid = points(*axes)
         dependence = engine.batch_dependence(_corner(basis, scheme[1], grid, plan))
         values, followed, reason = engine.evaluate(
@@ -136,6 +140,7 @@ def landscape(
         "directions": "random" if directions is None else ["between models" if b else "given" for b in between],
         "distribution": settings.distribution if directions is None else None,
         "seed": int(settings.seed) if directions is None else None,
+        "low_memory": settings.low_memory,
         "marks": _marks(basis, scheme[1], between),
         "precision": settings.precision,
         **_described(model, layout, engine),
@@ -151,6 +156,37 @@ def landscape(
     return Landscape(axes[0], axes[1] if len(axes) == 2 else None, grids.pop("loss"), grids, report)
 
 
+def _basis(
+    model: nn.Module,
+    layout: Layout,
+    directions: Sequence[Direction] | None,
+    norm: str,
+    settings: Settings,
+    *,
+    count: int,
+    device: torch.device,
+    plan: Plan,
+) -> Basis:
+    """Theta and the directions that the settings ask for."""
+    place: dict[str, Any] = {"count": count, "device": device, "dtype": settings.dtype, "backend": plan.kernels}
+    if settings.low_memory:
+        return basis_seeded(model, layout, settings.seed, settings.distribution, norm, **place)
+    if directions is not None:
+        return basis_of(model, layout, directions_of(directions, layout, model), norm, **place)
+    drawn = (
+        direction_random(
+            layout,
+            settings.seed,
+            axis,
+            distribution=settings.distribution,
+            dtype=settings.dtype,
+            device=device,
+        )
+        for axis in range(count)
+    )
+    return basis_of(model, layout, drawn, norm, **place)
+
+
 def _corner(basis: Basis, scheme: Scheme, grid: Tensor, plan: Plan) -> Tensor:
     """The weights [P] at the first grid point: far from the cancellations of a perfect fit."""
     c = basis.coefficients(scheme, grid[:1])
@@ -159,7 +195,7 @@ def _corner(basis: Basis, scheme: Scheme, grid: Tensor, plan: Plan) -> Tensor:
 
 def _marks(basis: Basis, scheme: Scheme, between: Sequence[bool]) -> dict[str, list[float]]:
     """The coordinates at which the scheme passes through the model itself, and through those it is led to."""
-    axes = len(basis.vectors) - 1
+    axes = basis.gram.shape[2] - 1
     found = {}
     there = basis.gram[:, 0, 0] > 0  # where theta is 0, and in the padding, a norm has nothing to keep
     ends = {f"model {chr(ord('B') + k)}": k for k, is_model in enumerate(between) if is_model}

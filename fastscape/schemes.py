@@ -4,8 +4,8 @@ Shapes: gram_SKK [S, K, K], float64, the Gram matrices of the segments of a basi
 line; alpha_G, beta_G [G], the coordinates of G points; coefficients [G, S or 1, K] of w = sum_k c_k B_k.
 
 n(v) is v with every segment scaled to the norm of theta's. As ||sum_k a_k B_k||^2 = a^T M a, its factor follows from
-the Gram matrix M. Where the parts of v nearly cancel, to a fraction r of their own norm, the factor has a relative
-error of about eps / r^2 with eps = 2e-16: to agree with the norm of v itself to 1e-10, r must be above 2e-3.
+the Gram matrix M. Where the parts of v nearly cancel, to a fraction r of the sum of their norms, the factor has a
+relative error below 2e-16 / r^2: to agree with the norm of v itself to 1e-10, r must be above 1.5e-3.
 """
 
 from __future__ import annotations

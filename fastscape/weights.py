@@ -103,19 +103,27 @@ class Layout:
         return torch.tensor(self._cuts[1], dtype=torch.int64, device="cpu")
 
     @cached_property
-    def _cuts(self) -> tuple[list[int], list[int]]:
+    def drawn(self) -> Tensor:
+        """For each segment [S], bool, whether random directions move it: not padding, and no running variance."""
+        return torch.tensor(self._cuts[2], dtype=torch.bool, device="cpu")
+
+    @cached_property
+    def _cuts(self) -> tuple[list[int], list[int], list[bool]]:
         stops: list[int] = []
         layers: list[int] = []
+        drawn: list[bool] = []
         for layer, entry in enumerate(self.entries):
             if not entry.numel:
                 continue
             length = entry.numel // entry.filters
             stops += range(entry.offset + length, entry.stop + 1, length)
             layers += [layer] * entry.filters
+            drawn += [not entry.variance] * entry.filters  # noise would make a variance negative
             if entry.stop % ALIGNMENT:
                 stops.append(_aligned(entry.stop))
                 layers.append(layer)
-        return stops, layers
+                drawn.append(False)
+        return stops, layers, drawn
 
     def flatten(
         self,

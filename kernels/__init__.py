@@ -1,4 +1,4 @@
-"""Custom kernels for loss landscapes: segment Gram matrices, and the interpolation of many points.
+"""Custom kernels for loss landscapes: segment Gram matrices, the interpolation of many points, random directions.
 
 Each operation exists twice with one signature: a Triton kernel, and a torch twin that is its reference, its CPU
 path and its documentation. `backend="auto"` takes Triton for tensors on a GPU and torch otherwise; a backend that
@@ -9,7 +9,7 @@ Imports torch and triton only. In the package this folder is `fastscape.kernels`
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -18,14 +18,19 @@ from . import _triton
 from ._launch import Cost
 from .gram import gram_cost, gram_torch, gram_triton
 from .interpolate import interpolate_cost, interpolate_torch, interpolate_triton
+from .philox import STREAMS, Distribution, draw_torch, draw_triton
+from .seeded import Seeded
 from .segments import Run, Segments
 
 __all__ = [
     "Backend",
     "Cost",
+    "Distribution",
     "Run",
+    "Seeded",
     "Segments",
     "choose",
+    "draw",
     "gram",
     "gram_cost",
     "interpolate",
@@ -72,11 +77,63 @@ def choose(device: torch.device, backend: Backend = "auto") -> Literal["torch", 
     return backend
 
 
-def gram(basis: Tensor, segments: Segments, *, backend: Backend = "auto") -> Tensor:
+def draw(
+    out: Tensor,
+    seed: int,
+    stream: int = 0,
+    *,
+    start: int = 0,
+    distribution: Distribution = "normal",
+    backend: Backend = "auto",
+) -> Tensor:
+    """Independent random numbers, each a function of the seed, the stream and its place alone.
+
+    Entry n is computed by Philox4x32-10 from the counter `((start + n) // 4, stream)` under the key `seed`, whatever
+    the device and the number of entries drawn at once; see `fastscape.kernels.philox`.
+
+    Args:
+        out: Where to write the numbers [N], contiguous, float64, float32, bfloat16 or float16.
+        seed: From 0 to 2^64 - 1.
+        stream: From 0 to 2^32 - 1; the streams of a seed are disjoint. Default 0.
+        start: The entry of the stream that comes first. Default 0.
+        distribution: "normal", standard normal; "uniform", in [0, 1); "rademacher", -1 or 1. Default "normal".
+        backend: See `choose`. Default "auto".
+
+    Returns:
+        `out`.
+
+    Raises:
+        ValueError: When `out` is no such vector, a number is out of its range, or a name is unknown.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.kernels import draw
+        >>> whole, part = draw(torch.empty(1000), seed=7), draw(torch.empty(10), seed=7, start=500)
+        >>> torch.equal(whole[500:510], part)
+        True
+
+    Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
+    """
+    if out.dim() != 1 or out.dtype not in _DTYPES or not out.is_contiguous():
+        raise ValueError(
+            f"out came as {out.dtype} of shape {tuple(out.shape)}; wanted one contiguous floating-point vector [N]"
+        )
+    for name, value, end in (("seed", seed, 1 << 64), ("stream", stream, STREAMS), ("start", start, 1 << 63)):
+        if not 0 <= value < end:
+            raise ValueError(f"{name}={value} is out of range; wanted an integer from 0 to {end - 1}")
+    if distribution not in get_args(Distribution):
+        raise ValueError(
+            f"distribution={distribution!r} is unknown; wanted one of {', '.join(map(repr, get_args(Distribution)))}"
+        )
+    run = draw_triton if choose(out.device, backend) == "triton" else draw_torch
+    return run(out, seed, stream, start, distribution)
+
+
+def gram(basis: Tensor | Seeded, segments: Segments, *, backend: Backend = "auto") -> Tensor:
     """Segment Gram matrices `M[s, k, l] = sum over p in s of B[k, p] B[l, p]`, in one read of the basis.
 
     Args:
-        basis: Vectors [K, P], float64, float32, bfloat16 or float16; each vector contiguous.
+        basis: Vectors [K, P], float64, float32, bfloat16 or float16, each contiguous; or a `Seeded` basis.
         segments: The cut of the P entries into S segments.
         backend: See `choose`. Default "auto".
 
@@ -98,7 +155,7 @@ def gram(basis: Tensor, segments: Segments, *, backend: Backend = "auto") -> Ten
 
 
 def interpolate(
-    basis: Tensor,
+    basis: Tensor | Seeded,
     coefficients: Tensor,
     segments: Segments,
     *,
@@ -108,7 +165,7 @@ def interpolate(
     """Points `w[g, p] = sum_k c[g, s(p), k] B[k, p]`, in one read of the basis.
 
     Args:
-        basis: Vectors [K, P], float64, float32, bfloat16 or float16; each vector contiguous.
+        basis: Vectors [K, P], float64, float32, bfloat16 or float16, each contiguous; or a `Seeded` basis.
         coefficients: [G, S, K], or [G, 1, K] when all segments share them; rounded to float64 for a float64
             basis and to float32 otherwise, which is also the precision of the sum.
         segments: The cut of the P entries into S segments.
@@ -146,23 +203,27 @@ def interpolate(
         )
     elif size > 1 and out.stride(1) != 1:
         raise ValueError("out must hold each point contiguously; give torch.empty(G, P) or rows of one")
-    elif out.numel() and _overlap(out, basis) and not (points == vectors == 1 and out.data_ptr() == basis.data_ptr()):
+    elif out.numel() and _overlaps(out, basis):
         raise ValueError("out shares memory with the basis, which is read while out is written; give new memory")
     run = interpolate_triton if choose(basis.device, backend) == "triton" else interpolate_torch
     return run(basis, coefficients.to(basis.device), segments.to(basis.device), out)
 
 
-def _overlap(a: Tensor, b: Tensor) -> bool:
-    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+def _overlaps(out: Tensor, basis: Tensor | Seeded) -> bool:
+    """Whether writing `out` changes what is still to be read; a vector may be scaled in place."""
+    if isinstance(basis, Seeded):
+        return out.untyped_storage().data_ptr() == basis.theta.untyped_storage().data_ptr()
+    shared = out.untyped_storage().data_ptr() == basis.untyped_storage().data_ptr()
+    return shared and not (len(out) == len(basis) == 1 and out.data_ptr() == basis.data_ptr())
 
 
-def _check_basis(basis: Tensor, segments: Segments) -> None:
-    if basis.dim() != 2 or basis.dtype not in _DTYPES:
+def _check_basis(basis: Tensor | Seeded, segments: Segments) -> None:
+    if len(basis.shape) != 2 or basis.dtype not in _DTYPES:
         raise ValueError(
             f"basis came as {basis.dtype} of shape {tuple(basis.shape)}; wanted a floating-point [K, P]: stack the "
             "flattened vectors with torch.stack"
         )
-    if basis.shape[1] > 1 and basis.stride(1) != 1:
+    if isinstance(basis, Tensor) and basis.shape[1] > 1 and basis.stride(1) != 1:
         raise ValueError("each vector of the basis must be contiguous; write basis.contiguous()")
     if basis.shape[1] != segments.size:
         raise ValueError(f"the basis has {basis.shape[1]} entries a vector, but the segments cover {segments.size}")

@@ -5,7 +5,7 @@
 Every variant of every kernel is compiled ahead of time by Triton's own compiler for each target, and the machine code
 is read: registers, spills, shared memory, and how many bits each access to global memory moves. Bytes and flops are
 those of one launch on 3 vectors of 2^24 entries, in filters of 4096, and 16 points. This shows what the compiler did,
-and nothing about how fast it runs.
+and nothing about how fast it runs. All processors take part: it is some hundred compilations.
 """
 
 from __future__ import annotations
@@ -13,23 +13,22 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import multiprocessing
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
+from ._triton import AVAILABLE, interpreting
+from ._variants import Variant, variants
 
-from ._launch import GRAM, Cost, Launch, interpolate_launch, padded
-from .gram import _gram_kernel, gram_cost
-from .interpolate import _interpolate_kernel, interpolate_cost
-from .segments import Segments
-
-__all__ = ["TARGETS", "Compiled", "Variant", "ahead_of_time", "compile_variant", "variants"]
+__all__ = ["TARGETS", "Compiled", "ahead_of_time", "compile_variant"]
 
 TARGETS: dict[str, tuple[str, Any, int]] = {
     "cuda 80": ("cuda", 80, 32),
@@ -38,21 +37,6 @@ TARGETS: dict[str, tuple[str, Any, int]] = {
     "hip gfx942": ("hip", "gfx942", 64),
 }
 """Backend, architecture and threads in a warp, by name."""
-
-VECTORS, ENTRIES, FILTER, POINTS = 3, 1 << 24, 4096, 16
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
-
-
-class Variant(NamedTuple):
-    """One specialisation of a kernel: its argument types, constants, and what a launch of it costs."""
-
-    name: str
-    kernel: Any
-    signature: dict[str, str]
-    constants: dict[str, int]
-    divisible: tuple[str, ...]  # arguments that are multiples of 16, as those of a flat buffer are
-    launch: Launch
-    cost: Cost
 
 
 class Compiled(NamedTuple):
@@ -68,52 +52,6 @@ class Compiled(NamedTuple):
     bytes_read: int
     bytes_written: int
     flops: int
-
-
-def variants(warp: int) -> Iterator[Variant]:
-    """Every kernel, for every dtype of the basis, with one coefficient per point or one per filter.
-
-    Args:
-        warp: Threads in a warp of the target.
-
-    Yields:
-        The variants.
-    """
-    segments = Segments(torch.arange(0, ENTRIES + 1, FILTER))
-    for name, dtype in _DTYPES.items():
-        wide = "fp64" if name == "fp64" else "fp32"
-        basis = torch.empty(VECTORS, ENTRIES, dtype=dtype, device="meta")
-        yield Variant(
-            f"gram {name}",
-            _gram_kernel,
-            {
-                "basis_KP": f"*{name}", "partial_TKK": f"*{wide}", "tile_start_T": "*i64", "tile_stop_T": "*i64",
-                "K": "i32", "stride_basis": "i32",
-            },
-            {"K_PADDED": padded(VECTORS), "BLOCK": GRAM.block},
-            ("basis_KP", "partial_TKK", "tile_start_T", "tile_stop_T", "stride_basis"),
-            GRAM,
-            gram_cost(basis, segments),
-        )  # fmt: skip
-        launch = interpolate_launch(dtype.itemsize, warp)
-        for segmented in (False, True):
-            coefficients = torch.empty(POINTS, segments.count if segmented else 1, VECTORS, device="meta")
-            yield Variant(
-                f"interpolate {name} {'per filter' if segmented else 'uniform'}",
-                _interpolate_kernel,
-                {
-                    "basis_KP": f"*{name}", "coefficients_GSK": f"*{wide}", "out_GP": f"*{name}", "starts_S1": "*i64",
-                    "block_segment_N1": "*i32", "G": "i32", "S": "i32", "K": "i32", "P": "i32", "stride_basis": "i32",
-                    "stride_out": "i32",
-                },
-                {"SEGMENTED": segmented, "K_PADDED": padded(VECTORS), "BLOCK": launch.block},
-                (
-                    "basis_KP", "coefficients_GSK", "out_GP", "starts_S1", "block_segment_N1", "P", "stride_basis",
-                    "stride_out",
-                ),
-                launch,
-                interpolate_cost(basis, coefficients, segments),
-            )  # fmt: skip
 
 
 def ahead_of_time(variant: Variant, target: tuple[str, Any, int]) -> Any:
@@ -155,6 +93,12 @@ def compile_variant(variant: Variant, name: str, target: tuple[str, Any, int]) -
     read = _read_cuda if target[0] == "cuda" else _read_hip
     registers, spills, loads, stores = read(code.asm)
     return Compiled(variant.name, name, registers, spills, code.metadata.shared, loads, stores, *variant.cost)
+
+
+def _compile_job(name: str, number: int) -> Compiled:
+    """One compilation for a worker process, which cannot be sent a kernel."""
+    target = TARGETS[name]
+    return compile_variant(next(islice(variants(target[2]), number, None)), name, target)
 
 
 def _read_cuda(asm: Any) -> tuple[int, int, dict[int, int], dict[int, int]]:
@@ -200,11 +144,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m fastscape.kernels.compile_check", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print a list of objects instead of a table")
     arguments = parser.parse_args()
-    if not hasattr(_gram_kernel, "params") or os.environ.get("TRITON_INTERPRET") == "1":
+    if not AVAILABLE or interpreting():
         sys.exit("compile_check: wanted Triton's compiler; install triton, and leave TRITON_INTERPRET unset")
-    rows = [
-        compile_variant(variant, name, target) for name, target in TARGETS.items() for variant in variants(target[2])
-    ]
+    jobs = [(name, n) for name, target in TARGETS.items() for n, _ in enumerate(variants(target[2]))]
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        rows = list(pool.map(_compile_job, *zip(*jobs, strict=True)))
     if arguments.json:
         print(json.dumps([row._asdict() for row in rows]))
         return

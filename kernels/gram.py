@@ -13,6 +13,10 @@ Tiling: a segment is cut into tiles of at most BLOCK entries and one program han
 spreads over the device and a short one costs one program. Row l is loaded a second time for its products, from the
 cache that the first load has filled. Tile sums stay in float32 (1024 terms) and are added in float64, in order:
 the result has the same bits on every run, which atomic additions would not give.
+
+A seeded basis has a kernel of its own: theta is the only vector that is read, P entries instead of K P, and the
+directions are computed in registers. As one counter gives four neighbouring entries, a program computes the whole
+aligned block in which its tile lies, and drops what lies outside.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ from torch import Tensor
 
 from ._launch import GRAM, Cost, padded
 from ._triton import tl, triton
+from .philox import FLOPS, draw_block, key
+from .seeded import Seeded, blocks
 from .segments import Segments
 
 __all__ = ["gram_cost", "gram_torch", "gram_triton"]
@@ -30,16 +36,19 @@ __all__ = ["gram_cost", "gram_torch", "gram_triton"]
 _WIDENED = 1 << 23
 
 
-def gram_cost(basis: Tensor, segments: Segments) -> Cost:
+def gram_cost(basis: Tensor | Seeded, segments: Segments) -> Cost:
     """Bytes and flops of `gram_triton` on this basis."""
     vectors, size = basis.shape
-    tiles = int((-(-segments.starts.diff() // GRAM.block)).sum())
+    tiles = int(segments.tiles(GRAM.block)[2].sum())
     partial = 8 if basis.dtype == torch.float64 else 4
     offsets = 2 * 8 * tiles
+    stored, drawn = vectors, 0
+    if isinstance(basis, Seeded):
+        stored, drawn = 1, basis.directions * tiles * GRAM.block * FLOPS[basis.distribution]
     return Cost(
-        bytes_read=vectors * size * basis.element_size() + offsets,
+        bytes_read=stored * size * basis.dtype.itemsize + offsets,
         bytes_written=tiles * vectors**2 * partial,
-        flops=2 * vectors**2 * size,
+        flops=2 * vectors**2 * size + drawn,
     )
 
 
@@ -69,32 +78,91 @@ def _gram_kernel(  # type: ignore[no-untyped-def]
         tl.store(partial_TKK + (tile * K + row) * K + k, products, mask=k < K)
 
 
-def gram_triton(basis: Tensor, segments: Segments) -> Tensor:
-    """Segment Gram matrices [S, K, K], float64, by the Triton kernel. See `fastscape.kernels.gram`."""
+@triton.jit
+def _gram_seeded_kernel(  # type: ignore[no-untyped-def]
+    theta_P,
+    partial_TKK,
+    tile_start_T,
+    tile_stop_T,
+    key_1,
+    K: tl.constexpr,
+    DISTRIBUTION: tl.constexpr,
+    WEIGHTED: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    accumulator: tl.constexpr = partial_TKK.dtype.element_ty
+    tile = tl.program_id(0).to(tl.int64)
+    start = tl.load(tile_start_T + tile)
+    stop = tl.load(tile_stop_T + tile)
+    block = start // BLOCK  # a tile lies in one block, whose entries have whole counters
+    p = block * BLOCK + tl.arange(0, BLOCK)
+    counter = block * (BLOCK // 4) + tl.arange(0, BLOCK // 4)
+    inside = (p >= start) & (p < stop)
+    theta = tl.load(theta_P + p, mask=inside, other=0.0).to(accumulator)
+    factor = theta if WEIGHTED else inside.to(accumulator)
+    out = partial_TKK + tile * K * K
+    d1 = draw_block(key_1, 0, counter, DISTRIBUTION, accumulator) * factor
+    across = tl.sum(theta * d1)
+    tl.store(out, tl.sum(theta * theta))
+    tl.store(out + 1, across)
+    tl.store(out + K, across)
+    tl.store(out + K + 1, tl.sum(d1 * d1))
+    if K == 3:
+        d2 = draw_block(key_1, 1, counter, DISTRIBUTION, accumulator) * factor
+        across = tl.sum(theta * d2)
+        between = tl.sum(d1 * d2)
+        tl.store(out + 2, across)
+        tl.store(out + 6, across)
+        tl.store(out + 5, between)
+        tl.store(out + 7, between)
+        tl.store(out + 8, tl.sum(d2 * d2))
+
+
+def gram_triton(basis: Tensor | Seeded, segments: Segments) -> Tensor:
+    """Segment Gram matrices [S, K, K], float64, by the Triton kernels. See `fastscape.kernels.gram`."""
     vectors = basis.shape[0]
     start, stop, per_segment = segments.tiles(GRAM.block)
     if not len(start):
         return torch.zeros(segments.count, vectors, vectors, dtype=torch.float64, device=basis.device)
     accumulator = torch.float64 if basis.dtype == torch.float64 else torch.float32
     partial = torch.empty(len(start), vectors, vectors, dtype=accumulator, device=basis.device)
-    _gram_kernel[(len(start),)](
-        basis,
-        partial,
-        start,
-        stop,
-        vectors,
-        basis.stride(0),
-        K_PADDED=padded(vectors),
-        BLOCK=GRAM.block,
-        num_warps=GRAM.num_warps,
-    )
+    if isinstance(basis, Seeded):
+        _gram_seeded_kernel[(len(start),)](
+            basis.theta,
+            partial,
+            start,
+            stop,
+            key(basis.seed, basis.device),
+            K=vectors,
+            DISTRIBUTION=basis.distribution,
+            WEIGHTED=basis.weighted,
+            BLOCK=GRAM.block,
+            num_warps=GRAM.num_warps,
+        )
+    else:
+        _gram_kernel[(len(start),)](
+            basis,
+            partial,
+            start,
+            stop,
+            vectors,
+            basis.stride(0),
+            K_PADDED=padded(vectors),
+            BLOCK=GRAM.block,
+            num_warps=GRAM.num_warps,
+        )
     return torch.segment_reduce(partial.double(), "sum", lengths=per_segment, axis=0, initial=0.0)
 
 
-def gram_torch(basis: Tensor, segments: Segments) -> Tensor:
+def gram_torch(basis: Tensor | Seeded, segments: Segments) -> Tensor:
     """Segment Gram matrices [S, K, K], float64, by torch; the twin of `gram_triton`."""
-    vectors = basis.shape[0]
+    vectors, size = basis.shape
     gram = torch.zeros(segments.count, vectors, vectors, dtype=torch.float64, device=basis.device)
+    if isinstance(basis, Seeded):
+        for start, stop in blocks(size):
+            touched, within = segments.between(start, stop)
+            gram[touched] += gram_torch(basis.rows(start, stop), within)
+        return gram
     for first, rows, start, length in segments.runs:
         matrix = basis[:, start : start + rows * length].view(vectors, rows, length)
         step = max(1, _WIDENED // (vectors * length))

@@ -11,6 +11,9 @@ Traffic: K P entries read and G P written, instead of the G (K + 1) P of a loop 
 Tiling: one program keeps BLOCK entries of all K vectors in registers and walks over the G points, so the basis is
 read once whatever G is. The segment of an entry costs no memory of its own: a table gives the first segment of each
 block, and the program counts the segment borders that lie inside it.
+
+A seeded basis has a kernel of its own: theta is the only vector that is read, P entries instead of K P, and the
+directions are computed in registers, once for all G points.
 """
 
 from __future__ import annotations
@@ -20,30 +23,30 @@ from torch import Tensor
 
 from ._launch import Cost, interpolate_launch, padded
 from ._triton import tl, triton
+from .philox import FLOPS, draw_block, key
+from .seeded import Seeded, accumulation_dtype, blocks
 from .segments import Segments
 
-__all__ = ["accumulation_dtype", "interpolate_cost", "interpolate_torch", "interpolate_triton"]
+__all__ = ["interpolate_cost", "interpolate_torch", "interpolate_triton"]
 
 # Entries that the torch twin widens at a time when the basis is in half precision: 16 MiB in float32.
 _WIDENED = 1 << 22
 
 
-def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
-    """The dtype of coefficients and sums for a basis of `dtype`: float64 for float64, else float32."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
-
-
-def interpolate_cost(basis: Tensor, coefficients: Tensor, segments: Segments) -> Cost:
+def interpolate_cost(basis: Tensor | Seeded, coefficients: Tensor, segments: Segments) -> Cost:
     """Bytes and flops of `interpolate_triton` on these arguments."""
     vectors, size = basis.shape
     points, cuts, _ = coefficients.shape
-    block = interpolate_launch(basis.element_size()).block
-    table = 0 if cuts == 1 else 4 * (-(-size // block) + 1) + 8 * segments.count
+    itemsize = basis.dtype.itemsize
+    table = 0 if cuts == 1 else 4 * (-(-size // interpolate_launch(itemsize).block) + 1) + 8 * segments.count
     width = accumulation_dtype(basis.dtype).itemsize
+    stored, drawn = vectors, 0
+    if isinstance(basis, Seeded):
+        stored, drawn = 1, basis.directions * size * FLOPS[basis.distribution]
     return Cost(
-        bytes_read=vectors * size * basis.element_size() + coefficients.numel() * width + table,
-        bytes_written=points * size * basis.element_size(),
-        flops=2 * vectors * points * size,
+        bytes_read=stored * size * itemsize + coefficients.numel() * width + table,
+        bytes_written=points * size * itemsize,
+        flops=2 * vectors * points * size + drawn,
     )
 
 
@@ -97,21 +100,82 @@ def _interpolate_kernel(  # type: ignore[no-untyped-def]
         tl.store(out_GP + point * stride_out + p, w.to(out_GP.dtype.element_ty), mask=inside)
 
 
-def interpolate_triton(basis: Tensor, coefficients: Tensor, segments: Segments, out: Tensor) -> Tensor:
-    """Points [G, P] written to `out` by the Triton kernel. See `fastscape.kernels.interpolate`."""
+@triton.jit
+def _interpolate_seeded_kernel(  # type: ignore[no-untyped-def]
+    theta_P,
+    coefficients_GSK,
+    out_GP,
+    starts_S1,
+    block_segment_N1,
+    key_1,
+    G,
+    S,
+    P,
+    stride_out,
+    K: tl.constexpr,
+    DISTRIBUTION: tl.constexpr,
+    WEIGHTED: tl.constexpr,
+    SEGMENTED: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    accumulator: tl.constexpr = coefficients_GSK.dtype.element_ty
+    block = tl.program_id(0).to(tl.int64)
+    p = block * BLOCK + tl.arange(0, BLOCK)
+    counter = block * (BLOCK // 4) + tl.arange(0, BLOCK // 4)
+    inside = p < P
+    theta = tl.load(theta_P + p, mask=inside, other=0.0).to(accumulator)
+    d1 = draw_block(key_1, 0, counter, DISTRIBUTION, accumulator)
+    d2 = draw_block(key_1, 1, counter, DISTRIBUTION, accumulator) if K == 3 else d1
+    if WEIGHTED:
+        d1 *= theta
+        d2 *= theta
+    column = _segment_of(p, starts_S1, block_segment_N1, block, BLOCK) * K if SEGMENTED else 0
+    for g in range(0, G):
+        point = tl.cast(g, tl.int64)
+        c = coefficients_GSK + point * S * K + column
+        w = tl.load(c) * theta + tl.load(c + 1) * d1
+        if K == 3:
+            w += tl.load(c + 2) * d2
+        tl.store(out_GP + point * stride_out + p, w.to(out_GP.dtype.element_ty), mask=inside)
+
+
+def interpolate_triton(basis: Tensor | Seeded, coefficients: Tensor, segments: Segments, out: Tensor) -> Tensor:
+    """Points [G, P] written to `out` by the Triton kernels. See `fastscape.kernels.interpolate`."""
     points, cuts, vectors = coefficients.shape
     size = basis.shape[1]
     if points == 0 or size == 0:
         return out
     segmented = cuts > 1
-    launch = interpolate_launch(basis.element_size())
-    blocks = -(-size // launch.block)
-    _interpolate_kernel[(blocks,)](
+    launch = interpolate_launch(basis.dtype.itemsize)
+    grid = (-(-size // launch.block),)
+    c = coefficients.to(accumulation_dtype(basis.dtype)).contiguous()
+    table = segments.of_blocks(launch.block) if segmented else segments.starts
+    if isinstance(basis, Seeded):
+        _interpolate_seeded_kernel[grid](
+            basis.theta,
+            c,
+            out,
+            segments.starts,
+            table,
+            key(basis.seed, basis.device),
+            points,
+            cuts,
+            size,
+            out.stride(0),
+            K=vectors,
+            DISTRIBUTION=basis.distribution,
+            WEIGHTED=basis.weighted,
+            SEGMENTED=segmented,
+            BLOCK=launch.block,
+            num_warps=launch.num_warps,
+        )
+        return out
+    _interpolate_kernel[grid](
         basis,
-        coefficients.to(accumulation_dtype(basis.dtype)).contiguous(),
+        c,
         out,
         segments.starts,
-        segments.of_blocks(launch.block) if segmented else segments.starts,
+        table,
         points,
         cuts,
         vectors,
@@ -126,9 +190,15 @@ def interpolate_triton(basis: Tensor, coefficients: Tensor, segments: Segments, 
     return out
 
 
-def interpolate_torch(basis: Tensor, coefficients: Tensor, segments: Segments, out: Tensor) -> Tensor:
+def interpolate_torch(basis: Tensor | Seeded, coefficients: Tensor, segments: Segments, out: Tensor) -> Tensor:
     """Points [G, P] written to `out` by torch; the twin of `interpolate_triton`."""
     points, cuts, vectors = coefficients.shape
+    if isinstance(basis, Seeded):
+        for start, stop in blocks(basis.shape[1]):
+            touched, within = segments.between(start, stop)
+            c = coefficients[:, touched] if cuts > 1 else coefficients
+            interpolate_torch(basis.rows(start, stop), c, within, out[:, start:stop])
+        return out
     c = coefficients.to(accumulation_dtype(basis.dtype))
     if points == 0 or vectors == 0:
         return out.zero_()

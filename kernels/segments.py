@@ -103,16 +103,30 @@ class Segments:
         return torch.cat([segments, last]).to(torch.int32)
 
     def tiles(self, block: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Each segment cut into tiles of at most `block` entries.
+        """Each segment cut at the multiples of `block`.
 
         Returns:
             The first entry of each tile [T], the entry behind its last [T], and the number of tiles of each
-            segment [S]; all int64.
+            segment [S]; all int64. A tile lies in one block.
         """
-        lengths = self.starts.diff()
-        per_segment = -(-lengths // block)
+        first, stop = self.starts[:-1] // block, self.starts[1:]
+        per_segment = torch.where(self.starts.diff() > 0, (stop - 1) // block - first + 1, 0)
         segment = torch.repeat_interleave(per_segment)
         within = torch.arange(len(segment), device=segment.device) - (per_segment.cumsum(0) - per_segment)[segment]
-        start = self.starts[segment] + within * block
-        stop = torch.minimum(start + block, self.starts[segment + 1])
-        return start, stop, per_segment
+        begin = (first[segment] + within) * block
+        return torch.maximum(begin, self.starts[segment]), torch.minimum(begin + block, stop[segment]), per_segment
+
+    def between(self, start: int, stop: int) -> tuple[slice, Segments]:
+        """The segments that lie, in part or whole, in the entries start .. stop - 1.
+
+        Args:
+            start: The first entry.
+            stop: The entry behind the last.
+
+        Returns:
+            Which of the segments these are, and the cut of the stop - start entries alone.
+        """
+        bounds = torch.tensor([start, stop], dtype=torch.int64, device=self.starts.device)
+        first = int(torch.searchsorted(self.starts, bounds[0], right=True)) - 1
+        last = int(torch.searchsorted(self.starts, bounds[1]))
+        return slice(first, last), Segments(self.starts[first : last + 1].clamp(start, stop) - start)

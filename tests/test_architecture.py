@@ -104,7 +104,8 @@ def test_public_names():
 
     assert fastscape.__all__ == ["Landscape", "Plan", "accuracy", "line", "surface"]
     assert set(kernels.__all__) == {
-        "Backend", "Cost", "Run", "Segments", "choose", "gram", "gram_cost", "interpolate", "interpolate_cost",
+        "Backend", "Cost", "Distribution", "Run", "Seeded", "Segments", "choose", "draw", "gram", "gram_cost",
+        "interpolate", "interpolate_cost",
     }  # fmt: skip
     for package in (fastscape, kernels):
         assert all(hasattr(package, name) for name in package.__all__)

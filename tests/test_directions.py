@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from fastscape.directions import direction_random
+from fastscape.kernels import draw
 from fastscape.weights import layout_of
 
 LAYOUT = layout_of(nn.Sequential(nn.Linear(300, 200), nn.Linear(7, 5)))
@@ -34,7 +35,7 @@ def test_other_distributions():
 
 
 def test_each_seed_and_axis_is_a_stream_of_its_own():
-    drawn = [direction_random(LAYOUT, seed, axis) for seed in (0, 1, 2, 10**30) for axis in (0, 1)]
+    drawn = [direction_random(LAYOUT, seed, axis) for seed in (0, 1, 2, 2**64 - 1) for axis in (0, 1)]
     for i, a in enumerate(drawn):
         for b in drawn[:i]:
             assert abs(torch.cosine_similarity(a, b, dim=0)) < 0.02
@@ -46,13 +47,19 @@ def test_the_same_seed_is_the_same_direction_in_every_precision():
     assert torch.equal(direction_random(LAYOUT, 5, 1, dtype=torch.float32), wide.float())
 
 
-def test_the_storage_of_the_weights_does_not_change_their_numbers():
-    """A transposed convolution is stored with its channels in front; its direction is drawn in the model's order."""
-    transposed, dense = nn.ConvTranspose1d(4, 3, 2), nn.ParameterList([nn.Parameter(torch.zeros(4, 3, 2))])
-    a = layout_of(transposed)
-    b = layout_of(dense, "all")
+def test_a_number_belongs_to_its_filter_and_its_place_in_it():
+    """A transposed convolution has its output channels in the second dimension; the direction does not mind."""
+    transposed, dense = nn.ConvTranspose1d(4, 3, 2), nn.ParameterList([nn.Parameter(torch.zeros(3, 4, 2))])
+    a, b = layout_of(transposed), layout_of(dense, "all")
     first, second = (layout.unflatten(direction_random(layout, 0, 0)) for layout in (a, b))
-    assert torch.equal(first["weight"], second["0"])
+    assert torch.equal(first["weight"].transpose(0, 1), second["0"])
+
+
+def test_it_is_drawn_by_the_kernels_generator():
+    d = direction_random(LAYOUT, 2, 1, distribution="uniform")
+    first = LAYOUT.entries[0]
+    wanted = draw(torch.empty(first.numel, dtype=torch.float64), seed=2, stream=1, distribution="uniform")
+    assert torch.equal(d[: first.stop], wanted)
 
 
 def test_the_padding_is_zero():
@@ -69,7 +76,7 @@ def test_running_variances_do_not_move():
     assert d["1.running_mean"].all()
 
 
-@pytest.mark.parametrize("seed", [-1, 0.5, None, True])
+@pytest.mark.parametrize("seed", [-1, 0.5, None, True, 2**64])
 def test_a_bad_seed_is_refused(seed):
     with pytest.raises(ValueError, match="wanted an integer from 0"):
         direction_random(LAYOUT, seed, 0)

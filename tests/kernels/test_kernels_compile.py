@@ -32,8 +32,11 @@ def rows() -> list[dict]:
 
 def test_every_variant_is_compiled_for_every_target(rows):
     dtypes = ["fp32", "bf16", "fp16", "fp64"]
-    wanted = {f"gram {d}" for d in dtypes}
+    wanted = {f"{kernel} {d}" for d in dtypes for kernel in ("gram", "gram seeded", "draw")}
     wanted |= {f"interpolate {d} {kind}" for d in dtypes for kind in ("uniform", "per filter")}
+    wanted |= {f"interpolate seeded {d} per filter" for d in dtypes}
+    options = ["line", "weighted", "uniform numbers", "rademacher"]
+    wanted |= {"interpolate seeded fp32 uniform", *(f"interpolate seeded fp32 per filter, {o}" for o in options)}
     assert {(row["variant"], row["target"]) for row in rows} == {(v, t) for v in wanted for t in TARGETS}
 
 
@@ -46,17 +49,28 @@ def test_interpolate_moves_128_bits_in_every_access_to_the_basis_and_the_points(
     for row in rows:
         if row["variant"].startswith("interpolate"):
             assert set(row["stores"]) == {"128"}, row
-            # Four vectors with the padding; the narrower loads are coefficients and the table of segments.
-            assert row["loads"]["128"] == 4, row
+            # Four vectors with the padding, or theta; narrower loads are coefficients and the table of segments.
+            vectors = 1 if "seeded" in row["variant"] else 4
+            narrow = row["loads"]["128"] == vectors
+            # Three float64 coefficients lie side by side, and AMD's compiler joins them.
+            assert narrow or (row["loads"]["128"] > vectors and "fp64" in row["variant"]), row
+
+
+def test_drawing_stores_128_bits(rows):
+    for row in rows:
+        if row["variant"].startswith("draw"):
+            assert set(row["stores"]) == {"128"}, row
 
 
 def test_a_launch_is_counted_as_the_formula_says(rows):
     for row in rows:
-        size = {"fp32": 4, "bf16": 2, "fp16": 2, "fp64": 8}[row["variant"].split()[1]]
-        if row["variant"].endswith("uniform"):
+        kernel, *rest, kind = row["variant"].split()
+        if kernel == "interpolate" and kind == "uniform":
+            size = {"fp32": 4, "bf16": 2, "fp16": 2, "fp64": 8}[rest[-1]]
+            seeded = rest[0] == "seeded"
             assert row["bytes_written"] == 16 * size * 2**24
-            assert row["bytes_read"] == pytest.approx(3 * size * 2**24, rel=1e-5)
-            assert row["flops"] == 2 * 3 * 16 * 2**24
+            assert row["bytes_read"] == pytest.approx((1 if seeded else 3) * size * 2**24, rel=1e-5)
+            assert row["flops"] == 2 * 3 * 16 * 2**24 + (2 * 18 * 2**24 if seeded else 0)
 
 
 def test_a_table_is_printed_and_the_interpreter_is_refused():
@@ -67,7 +81,8 @@ def test_a_table_is_printed_and_the_interpreter_is_refused():
 
 def test_offsets_into_basis_and_points_are_64_bit_in_the_generated_code():
     program = """
-from fastscape.kernels.compile_check import TARGETS, ahead_of_time, variants
+from fastscape.kernels._variants import variants
+from fastscape.kernels.compile_check import TARGETS, ahead_of_time
 for variant in variants(32):
     if " fp16" in variant.name:
         print(ahead_of_time(variant, TARGETS["cuda 90"]).asm["ttir"])

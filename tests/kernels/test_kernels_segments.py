@@ -41,11 +41,26 @@ def test_blocks_know_their_segments(cut, block):
 @pytest.mark.parametrize("block", [1, 3, 64])
 def test_tiles_partition_each_segment(cut, block):
     start, stop, per_segment = Segments(torch.tensor(cut)).tiles(block)
-    assert (stop - start <= block).all()
+    assert (start // block == (stop - 1) // block).all()  # each lies in one block
     tiles = iter(zip(start.tolist(), stop.tolist(), strict=True))
     for (a, b), count in zip(itertools.pairwise(cut), per_segment.tolist(), strict=True):
         own = [next(tiles) for _ in range(count)]
         assert [p for tile in own for p in range(*tile)] == list(range(a, b))
+
+
+@pytest.mark.parametrize("cut", [cut for cut in CUTS if cut[-1] > 0])
+@pytest.mark.parametrize("block", [1, 3, 64])
+def test_the_segments_of_a_block_are_its_part_of_the_cut(cut, block):
+    segments = Segments(torch.tensor(cut))
+    owner = [s for s, (a, b) in enumerate(itertools.pairwise(cut)) for _ in range(a, b)]
+    for start in range(0, cut[-1], block):
+        stop = min(start + block, cut[-1])
+        touched, within = segments.between(start, stop)
+        lengths = within.starts.diff().tolist()
+        assert len(lengths) == touched.stop - touched.start
+        assert [s for s, n in zip(range(touched.start, touched.stop), lengths, strict=True) for _ in range(n)] == (
+            owner[start:stop]
+        )
 
 
 @pytest.mark.parametrize(

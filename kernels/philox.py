@@ -1,0 +1,194 @@
+"""Random numbers that are a function of their place: entry p of a stream is computed from (seed, stream, p) alone.
+
+    w_0 .. w_3 = Philox4x32-10(key = seed, counter = (p // 4, stream, 0)),   the word of entry p is w_(p % 4)
+    normal      sqrt(-2 log((a + 1) / 2^24)) * (cos or sin)(2 pi b / 2^24), two numbers from two words
+    uniform     a / 2^24, in [0, 1)
+    rademacher  1 if a >= 2^23, else -1
+
+a and b are the high 24 bits of a word and of its neighbour.
+
+Shapes: out_N [N], the entries start .. start + N - 1 of a stream. The seed has 64 bits, the counter of four words 32
+bits each: p // 4 (two words), the stream, and 0. For one seed no counter occurs in two streams, and Philox is a
+bijection of counters, so the streams are disjoint.
+
+As a number depends on nothing else, it is the same for every block size, device and number of processes, and a kernel
+can compute it again instead of reading it. The numbers have 24 bits, so that every dtype but the half precisions holds
+a and b exactly: float32 results differ from float64 ones by rounding only. No normal is larger than 5.8.
+
+Traffic: N entries written, nothing read. Each normal costs about 25 integer and 18 floating-point operations.
+Tiling: one program computes BLOCK / 4 counters, each of which gives four neighbouring entries. Sine and cosine are
+Taylor polynomials on an eighth of a turn: the library's functions reduce large arguments in local memory.
+
+Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3; Box and Muller 1958.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ._launch import interpolate_launch
+from ._triton import tl, triton
+
+__all__ = ["FLOPS", "STREAMS", "Distribution", "draw_block", "draw_torch", "draw_triton", "key"]
+
+Distribution = Literal["normal", "uniform", "rademacher"]
+
+FLOPS: dict[str, int] = {"normal": 18, "uniform": 1, "rademacher": 0}
+"""Floating-point operations of one number; logarithm and square root count as one."""
+
+STREAMS = 1 << 32
+"""Number of streams of a seed."""
+
+_MASK = (1 << 32) - 1
+_MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
+_WEYL = 0x9E3779B9, 0xBB67AE85
+# Counters that the torch twin handles at a time: its six arrays of words then fill a second-level cache.
+_COUNTERS = 1 << 16
+
+
+def key(seed: int, device: torch.device) -> Tensor:
+    """The seed as the kernels read it: [1], int64, the bits of a 64-bit unsigned integer."""
+    return torch.tensor([seed - (1 << 64) if seed >> 63 else seed], dtype=torch.int64, device=device)
+
+
+@triton.jit
+def _normal_pair(w0, w1, dtype: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Two normals from two words, by the transform of Box and Muller."""
+    radius = tl.sqrt(-2.0 * tl.log(((w0 >> 8) + 1).to(tl.int32).to(dtype) * 5.9604644775390625e-08))  # 1 / 2^24
+    turn = (w1 >> 8).to(tl.int32)  # in 2^24 parts; the nearest quarter is taken off, exactly
+    quarter = (turn + 2097152) >> 22
+    x = (turn - (quarter << 22)).to(dtype) * 3.7450702829239286e-07  # 2 pi / 2^24
+    square = x * x
+    sine = tl.full(x.shape, 1.0, dtype)
+    cosine = tl.full(x.shape, 1.0, dtype)
+    for i in tl.static_range(8, 0, -1):
+        sine = 1.0 - sine * square * (1.0 / (2 * i * (2 * i + 1)))
+        cosine = 1.0 - cosine * square * (1.0 / (2 * i * (2 * i - 1)))
+    sine = sine * x
+    odd = (quarter & 1) == 1
+    first = tl.where(odd, sine, cosine)
+    second = tl.where(odd, cosine, sine)
+    first = tl.where(((quarter + 1) & 2) == 2, -first, first)
+    second = tl.where((quarter & 2) == 2, -second, second)
+    return radius * first, radius * second
+
+
+@triton.jit
+def _plain(w, DISTRIBUTION: tl.constexpr, dtype: tl.constexpr):  # type: ignore[no-untyped-def]
+    """A uniform number or a sign from one word."""
+    if DISTRIBUTION == "uniform":
+        return (w >> 8).to(tl.int32).to(dtype) * 5.9604644775390625e-08
+    else:
+        return tl.where((w >> 31) == 1, 1.0, -1.0).to(dtype)
+
+
+@triton.jit
+def draw_block(key_1, stream, counter, DISTRIBUTION: tl.constexpr, dtype: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The numbers [4 N] of N counters [N], int64, in the order of their entries."""
+    low = counter.to(tl.uint32)
+    zero = low * 0
+    w0, w1, w2, w3 = tl.philox(
+        tl.load(key_1), low, (counter >> 32).to(tl.uint32), zero + tl.cast(stream, tl.uint32), zero
+    )
+    if DISTRIBUTION == "normal":
+        a, b = _normal_pair(w0, w1, dtype)
+        c, d = _normal_pair(w2, w3, dtype)
+    else:
+        a = _plain(w0, DISTRIBUTION, dtype)
+        b = _plain(w1, DISTRIBUTION, dtype)
+        c = _plain(w2, DISTRIBUTION, dtype)
+        d = _plain(w3, DISTRIBUTION, dtype)
+    return tl.reshape(tl.join(tl.join(a, c), tl.join(b, d)), [4 * counter.shape[0]])
+
+
+@triton.jit
+def _draw_kernel(  # type: ignore[no-untyped-def]
+    out_N,
+    key_1,
+    stream,
+    start,
+    N,
+    DISTRIBUTION: tl.constexpr,
+    ALIGNED: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    dtype: tl.constexpr = tl.float64 if out_N.dtype.element_ty == tl.float64 else tl.float32
+    block = tl.program_id(0).to(tl.int64)
+    counter = start // 4 + block * (BLOCK // 4) + tl.arange(0, BLOCK // 4)
+    n = block * BLOCK + tl.arange(0, BLOCK)  # int64: a direction may hold more than 2^31 entries
+    inside = n < N
+    if not ALIGNED:  # the first counter begins before the first entry
+        n -= start % 4
+        inside = (n >= 0) & (n < N)
+    numbers = draw_block(key_1, stream, counter, DISTRIBUTION, dtype)
+    tl.store(out_N + n, numbers.to(out_N.dtype.element_ty), mask=inside)
+
+
+def draw_triton(out: Tensor, seed: int, stream: int, start: int, distribution: Distribution) -> Tensor:
+    """Numbers written to `out` [N] by the Triton kernel. See `fastscape.kernels.draw`."""
+    if not out.numel():
+        return out
+    launch = interpolate_launch(out.element_size())
+    blocks = -(-(start % 4 + out.numel()) // launch.block)
+    _draw_kernel[(blocks,)](
+        out,
+        key(seed, out.device),
+        stream,
+        start,
+        out.numel(),
+        DISTRIBUTION=distribution,
+        ALIGNED=start % 4 == 0,
+        BLOCK=launch.block,
+        num_warps=launch.num_warps,
+    )
+    return out
+
+
+def draw_torch(out: Tensor, seed: int, stream: int, start: int, distribution: Distribution) -> Tensor:
+    """Numbers written to `out` [N] by torch, in float64 until they are stored; the twin of `draw_triton`."""
+    stop = start + out.numel()
+    for first in range(start // 4, -(-stop // 4), _COUNTERS):
+        last = min(first + _COUNTERS, -(-stop // 4))
+        numbers = _numbers(_words(seed, stream, first, last, out.device), distribution)
+        begin, end = max(4 * first, start), min(4 * last, stop)
+        out[begin - start : end - start] = numbers[begin - 4 * first : end - 4 * first]
+    return out
+
+
+def _words(seed: int, stream: int, first: int, last: int, device: torch.device) -> tuple[Tensor, ...]:
+    """The four words, each [last - first], int64, of the counters first .. last - 1."""
+    c0 = torch.arange(first, last, dtype=torch.int64, device=device)
+    c1 = c0 >> 32
+    c0 &= _MASK
+    c2, c3 = torch.full_like(c0, stream), torch.zeros_like(c0)
+    product0, product2 = torch.empty_like(c0), torch.empty_like(c0)
+    k0, k1 = seed & _MASK, seed >> 32
+    for _ in range(10):
+        torch.mul(c0, _MULTIPLIERS[0], out=product0)  # of 32 by 32 bits: the 64 bits that int64 keeps
+        torch.mul(c2, _MULTIPLIERS[1], out=product2)
+        torch.bitwise_right_shift(product2, 32, out=c0).bitwise_xor_(c1).bitwise_xor_(k0).bitwise_and_(_MASK)
+        torch.bitwise_right_shift(product0, 32, out=c2).bitwise_xor_(c3).bitwise_xor_(k1).bitwise_and_(_MASK)
+        c1, product2 = product2, c1
+        c3, product0 = product0, c3
+        k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
+    return c0, c1.bitwise_and_(_MASK), c2, c3.bitwise_and_(_MASK)
+
+
+def _numbers(words: tuple[Tensor, ...], distribution: Distribution) -> Tensor:
+    """The numbers [4 N], float64, of four words [N], in the order of their entries."""
+    if distribution == "normal":
+        numbers = torch.empty(len(words[0]), 4, dtype=torch.float64, device=words[0].device)
+        for j in (0, 2):
+            radius = ((words[j] >> 8) + 1).double().mul_(2.0**-24).log_().mul_(-2.0).sqrt_()
+            angle = (words[j + 1] >> 8).double().mul_(math.tau * 2.0**-24)
+            torch.mul(radius, angle.cos(), out=numbers[:, j])
+            torch.mul(radius, angle.sin_(), out=numbers[:, j + 1])
+        return numbers.view(-1)
+    high = torch.stack(words, dim=1).view(-1) >> 8
+    if distribution == "uniform":
+        return high.double().mul_(2.0**-24)
+    return (high >> 23).double().mul_(2.0).sub_(1.0)

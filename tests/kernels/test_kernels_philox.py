@@ -1,0 +1,171 @@
+"""draw: Philox4x32-10 as published, normals that are normal, and numbers that depend on nothing but their place."""
+
+import importlib
+import math
+
+import pytest
+import torch
+
+from fastscape.kernels import draw
+
+philox = importlib.import_module("fastscape.kernels.philox")
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+BACKENDS = ["torch", "triton"]
+DISTRIBUTIONS = ["normal", "uniform", "rademacher"]
+SEEDS = [0, 1, 12345, 2**31, 2**63 + 5, 2**64 - 1]
+
+
+def drawn(n: int, seed: int = 0, stream: int = 0, dtype: torch.dtype = torch.float64, **options) -> torch.Tensor:
+    return draw(torch.empty(n, dtype=dtype, device=DEVICE), seed, stream, **options).cpu()
+
+
+def philox4x32(counter: tuple[int, ...], seed: int) -> tuple[int, ...]:
+    """The published algorithm, one counter at a time."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & 0xFFFFFFFF, (p0 >> 32) ^ c3 ^ k1, p0 & 0xFFFFFFFF
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return c0, c1, c2, c3
+
+
+def normals_of(words: tuple[int, ...]) -> list[float]:
+    numbers = []
+    for a, b in (words[:2], words[2:]):
+        radius = math.sqrt(-2 * math.log(((a >> 8) + 1) / 2**24))
+        angle = math.tau * (b >> 8) / 2**24
+        numbers += [radius * math.cos(angle), radius * math.sin(angle)]
+    return numbers
+
+
+def test_the_restatement_gives_the_published_vectors():
+    """The known answers that come with the paper's code."""
+    assert philox4x32((0, 0, 0, 0), 0) == (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)
+    pi = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344)
+    assert philox4x32(pi, 0x299F31D0A4093822) == (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)
+    ones = 0xFFFFFFFF
+    assert philox4x32((ones,) * 4, 2**64 - 1) == (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("stream", [0, 1, 2**32 - 1])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_numbers_are_those_of_the_published_generator(seed, stream, backend):
+    for first in (0, 2**32 - 1, 2**40):  # the counter's second word is 0, changes, is not 0
+        words = [philox4x32((n & 0xFFFFFFFF, n >> 32, stream, 0), seed) for n in range(first, first + 3)]
+        options = {"start": 4 * first, "backend": backend}
+        wanted = torch.tensor([z for word in words for z in normals_of(word)], dtype=torch.float64)
+        torch.testing.assert_close(drawn(12, seed, stream, **options), wanted, rtol=0, atol=1e-14)
+        high = torch.tensor([w >> 8 for word in words for w in word], dtype=torch.float64)
+        assert torch.equal(drawn(12, seed, stream, distribution="uniform", **options), high / 2**24)
+        signs = torch.where(high >= 2**23, 1.0, -1.0).double()
+        assert torch.equal(drawn(12, seed, stream, distribution="rademacher", **options), signs)
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.float64, 1e-14), (torch.float32, 1e-6), (torch.bfloat16, 2.0**-6), (torch.float16, 2.0**-8)],
+    ids=str,
+)
+def test_kernel_and_twin_agree(dtype, tolerance, distribution):
+    """Half precisions: one unit in the last place of numbers below 8, which the interpreter truncates."""
+    for start, n in ((0, 5000), (3, 1), (2**33 + 1, 2047), (7, 0)):
+        both = [drawn(n, 9, 1, dtype, start=start, distribution=distribution, backend=b).double() for b in BACKENDS]
+        error = (both[0] - both[1]).abs() / both[0].abs().clamp(1)
+        assert (error <= tolerance).all(), error.max()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_number_does_not_depend_on_what_is_drawn_with_it(backend, monkeypatch):
+    whole = drawn(3000, 4, backend=backend)
+    for start, n in ((0, 1), (1, 2), (2, 7), (999, 2001), (2999, 1)):
+        assert torch.equal(drawn(n, 4, start=start, backend=backend), whole[start : start + n])
+    monkeypatch.setattr(philox, "_COUNTERS", 64)
+    assert torch.equal(drawn(3000, 4, backend=backend), whole)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nothing_but_the_output_is_written(backend):
+    memory = torch.full((40,), -7.0, device=DEVICE)
+    draw(memory[5:18], 0, start=2, backend=backend)
+    assert (memory[:5] == -7).all()
+    assert (memory[18:] == -7).all()
+    assert not (memory[5:18] == -7).any()
+
+
+def test_the_moments_are_those_of_the_standard_normal():
+    n = 1 << 20
+    for seed, stream in ((0, 0), (0, 1), (1, 0)):
+        z = drawn(n, seed, stream)
+        assert abs(z.mean()) < 4 / n**0.5
+        assert abs(z.var() - 1) < 4 * (2 / n) ** 0.5
+        assert abs((z**3).mean()) < 4 * (15 / n) ** 0.5
+        assert abs((z**4).mean() - 3) < 4 * (96 / n) ** 0.5
+        for lag in (1, 2, 3, 4, 1024):  # within a counter, between counters, between blocks
+            assert abs((z[lag:] * z[:-lag]).mean()) < 4 / n**0.5
+        assert z.abs().max() < 5.8
+
+
+def test_the_normals_pass_a_kolmogorov_smirnov_test():
+    """And so does each of the four numbers of a counter."""
+    z = drawn(1 << 20)
+    for numbers in (z, *z.view(-1, 4).unbind(1)):
+        n = len(numbers)
+        cumulative = torch.special.ndtr(numbers.sort().values)
+        steps = torch.arange(n + 1, dtype=torch.float64) / n
+        distance = torch.maximum((cumulative - steps[:-1]).max(), (steps[1:] - cumulative).max())
+        assert distance < 1.95 / n**0.5  # exceeded once in a thousand seeds
+
+
+def test_uniform_numbers_are_flat_and_signs_are_fair():
+    n = 1 << 20
+    u = drawn(n, distribution="uniform")
+    assert (u.min() >= 0, u.max() < 1) == (True, True)
+    counts = torch.histc(u, 256, 0, 1)
+    assert ((counts - n / 256).square() / (n / 256)).sum() < 255 + 4 * (2 * 255) ** 0.5
+    assert abs(drawn(n, distribution="rademacher").mean()) < 4 / n**0.5
+
+
+def test_seeds_and_streams_are_disjoint():
+    """No counter gives the words of another stream's, or of a neighbouring seed's."""
+    seen: set[tuple[int, ...]] = set()
+    for seed in (0, 1, 2, 2**32, 2**32 + 1):
+        for stream in (0, 1, 2):
+            words = torch.stack(philox._words(seed, stream, 0, 2000, torch.device("cpu")), dim=1)
+            seen |= set(map(tuple, words.tolist()))
+    assert len(seen) == 5 * 3 * 2000
+
+
+def test_streams_are_uncorrelated():
+    n = 1 << 18
+    z = torch.stack([drawn(n, seed, stream) for seed in (0, 1, 2, 2**32) for stream in (0, 1)])
+    products = (z @ z.T) / n
+    assert (products - products.diagonal().diag()).abs().max() < 5 / n**0.5
+
+
+def test_the_extreme_words_give_finite_numbers():
+    lowest, highest = (torch.full((1,), word) for word in (0, 2**32 - 1))
+    assert philox._numbers((lowest, lowest, lowest, lowest), "normal")[0].item() == pytest.approx(5.768, abs=1e-3)
+    assert torch.equal(philox._numbers((highest, lowest, highest, lowest), "normal").abs().double(), torch.zeros(4))
+    assert philox._numbers((highest,) * 4, "uniform").max() < 1
+
+
+@pytest.mark.parametrize(
+    ("out", "options", "message"),
+    [
+        (torch.zeros(2, 2), {}, r"one contiguous floating-point vector \[N\]"),
+        (torch.zeros(4, dtype=torch.int64), {}, r"one contiguous floating-point vector \[N\]"),
+        (torch.zeros(8)[::2], {}, r"one contiguous floating-point vector \[N\]"),
+        (torch.zeros(4), {"seed": -1}, "seed=-1 is out of range"),
+        (torch.zeros(4), {"seed": 2**64}, "wanted an integer from 0 to 18446744073709551615"),
+        (torch.zeros(4), {"stream": 2**32}, "stream=4294967296 is out of range"),
+        (torch.zeros(4), {"start": -4}, "start=-4 is out of range"),
+        (torch.zeros(4), {"distribution": "cauchy"}, "'normal', 'uniform', 'rademacher'"),
+    ],
+)
+def test_bad_arguments_are_refused(out, options, message):
+    with pytest.raises(ValueError, match=message):
+        draw(out, **{"seed": 0, **options})

@@ -63,4 +63,4 @@ def test_peak_memory(size, capsys):
             f"times as much, {seeded / weights:.2f} with low_memory=True"
         )
     assert seeded <= (1 + CHUNK) * weights + ALLOWED
-    assert seeded < stored
+    assert stored - seeded > 1.5 * weights

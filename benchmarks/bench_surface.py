@@ -43,7 +43,7 @@ def test_naive_loop(benchmark, name):
 
     def run():
         d1, d2 = (
-            reference.filter_normalised(layout.unflatten(direction_random(layout, 0, k, dtype=torch.float32)), model)
+            reference.filter_normalised(layout.unflatten(direction_random(layout, 0, k).float()), model)
             for k in (0, 1)
         )
         x = torch.linspace(*AXIS)

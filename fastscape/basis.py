@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -70,10 +70,9 @@ class Basis:
 def basis_of(
     model: nn.Module,
     layout: Layout,
-    directions: Iterable[Tensor],
+    directions: Sequence[Callable[..., object]],
     normalize: str,
     *,
-    count: int,
     device: torch.device,
     dtype: torch.dtype,
     backend: Backend = "auto",
@@ -83,9 +82,8 @@ def basis_of(
     Args:
         model: The model, whose weights are theta.
         layout: The flat buffer.
-        directions: Directions [P], taken one after the other.
+        directions: For each direction a function that writes it to the row `out` [P] of the basis.
         normalize: One of `fastscape.norms.NORMS`.
-        count: Number of directions.
         device: Where the basis goes.
         dtype: Of the basis.
         backend: Of the kernels. Default "auto".
@@ -93,10 +91,10 @@ def basis_of(
     Returns:
         The basis.
     """
-    vectors = torch.empty(1 + count, layout.size, dtype=dtype, device=device)
+    vectors = torch.empty(1 + len(directions), layout.size, dtype=dtype, device=device)
     _theta(model, layout, vectors[0])
-    for row, direction in zip(vectors[1:], directions, strict=True):
-        row.copy_(direction)
+    for row, write in zip(vectors[1:], directions, strict=True):
+        write(out=row)
     if normalize == "weight":
         vectors[1:] *= vectors[0]
     raw = gram(vectors, layout.segments, backend=backend).cpu()
@@ -140,7 +138,8 @@ def basis_seeded(
     """
     theta = _theta(model, layout, torch.empty(layout.size, dtype=dtype, device=device))
     vectors = Seeded(theta, int(seed), count, distribution, weighted=normalize == "weight")
-    moving = torch.cat([torch.ones(layout.segments.count, 1), layout.drawn[:, None].expand(-1, count)], 1).double()
+    moving = layout.drawn[:, None].repeat(1, 1 + count).double()
+    moving[:, 0] = 1.0
     raw = norms.rescaled(gram(vectors, layout.segments, backend=backend).cpu(), moving)
     factors = norms.directions_first(raw, layout.layer_of_segment, normalize)
     return Basis(vectors, norms.rescaled(raw, factors), layout, factors * moving)

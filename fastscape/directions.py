@@ -5,7 +5,7 @@ Scaling a direction to the weights is the work of `fastscape.norms`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias, get_args
 
 import numpy as np
@@ -23,9 +23,9 @@ __all__ = [
     "check_distribution",
     "check_seed",
     "direction_between",
+    "direction_from",
     "direction_given",
     "direction_random",
-    "directions_of",
 ]
 
 Direction: TypeAlias = "nn.Module | Mapping[str, Tensor] | Tensor"
@@ -65,14 +65,15 @@ def direction_random(
     axis: int,
     *,
     distribution: Distribution = "normal",
-    dtype: torch.dtype = torch.float64,
-    device: torch.device | str = "cpu",
+    out: Tensor | None = None,
 ) -> Tensor:
     """A random direction with independent entries.
 
-    Entry p is a function of the seed, the axis and p alone (`fastscape.kernels.draw`), computed in float64, so that
-    the direction is the same for every precision and device, and can be computed again piece by piece. Every pair of
-    seed and axis has a stream of its own. Running variances, among the states, do not move: they must stay positive.
+    Entry p of the flat buffer is a function of the seed, the axis and p alone (`fastscape.kernels.draw`), so that the
+    direction is the same for every precision and device, to rounding, and can be computed again piece by piece. It is
+    drawn by torch in float64 on every device. Every pair of seed and axis has a stream of its own. Another selection
+    of tensors is another buffer, and gives other numbers. Running variances, among the states, do not move: they must
+    stay positive.
 
     Args:
         layout: The flat buffer that the direction belongs to.
@@ -81,8 +82,7 @@ def direction_random(
         distribution: "normal", standard normal (Li et al.); "uniform", from 0 to 1 (the notebook "Navigating
             Through Loss Space"; its two directions are far from orthogonal); "rademacher", -1 or 1. Default
             "normal".
-        dtype: Of the result; default float64.
-        device: Of the result; default the CPU.
+        out: Where to write it [P]; default: new memory on the CPU, float64.
 
     Returns:
         Direction [P]; the padding of the layout is 0.
@@ -102,7 +102,7 @@ def direction_random(
     """
     check_seed(seed)
     check_distribution(distribution)
-    direction = torch.empty(layout.size, dtype=dtype, device=device)
+    direction = torch.empty(layout.size, dtype=torch.float64, device="cpu") if out is None else out
     draw(direction, int(seed), axis, distribution=distribution, backend="torch")
     starts = layout.segments.starts.tolist()
     for still in (~layout.drawn).nonzero().flatten().tolist():
@@ -192,19 +192,22 @@ def direction_given(layout: Layout, direction: Mapping[str, Tensor] | Tensor) ->
     return layout.flatten(direction, dtype=torch.float64, device="cpu")
 
 
-def directions_of(given: Sequence[Direction], layout: Layout, model: nn.Module) -> Iterator[Tensor]:
-    """The directions that a user gave, each by its source.
+def direction_from(given: Direction, layout: Layout, model: nn.Module, *, out: Tensor) -> Tensor:
+    """A direction that a user gave, by its source.
 
     Args:
-        given: Modules, dicts or vectors.
-        layout: The flat buffer that the directions belong to.
+        given: A module, a dict or a vector.
+        layout: The flat buffer that the direction belongs to.
         model: The model at the centre.
+        out: Where to write it [P].
 
-    Yields:
-        Directions [P], float64, on the CPU.
+    Returns:
+        `out`.
     """
-    for d in given:
-        yield direction_between(layout, model, d) if isinstance(d, nn.Module) else direction_given(layout, d)
+    source = (
+        direction_between(layout, model, given) if isinstance(given, nn.Module) else direction_given(layout, given)
+    )
+    return out.copy_(source)
 
 
 def check_directions(given: Any, count: int) -> None:

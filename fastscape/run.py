@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from fastscape.directions import (
     check_directions,
     check_distribution,
     check_seed,
+    direction_from,
     direction_random,
-    directions_of,
 )
 from fastscape.engine import Engine
 from fastscape.grid import points
@@ -168,23 +169,15 @@ def _basis(
     plan: Plan,
 ) -> Basis:
     """Theta and the directions that the settings ask for."""
-    place: dict[str, Any] = {"count": count, "device": device, "dtype": settings.dtype, "backend": plan.kernels}
+    place: dict[str, Any] = {"device": device, "dtype": settings.dtype, "backend": plan.kernels}
+    seed, distribution = settings.seed, settings.distribution
     if settings.low_memory:
-        return basis_seeded(model, layout, settings.seed, settings.distribution, norm, **place)
-    if directions is not None:
-        return basis_of(model, layout, directions_of(directions, layout, model), norm, **place)
-    drawn = (
-        direction_random(
-            layout,
-            settings.seed,
-            axis,
-            distribution=settings.distribution,
-            dtype=settings.dtype,
-            device=device,
-        )
-        for axis in range(count)
-    )
-    return basis_of(model, layout, drawn, norm, **place)
+        return basis_seeded(model, layout, seed, distribution, norm, count=count, **place)
+    if directions is None:
+        sources = [partial(direction_random, layout, seed, axis, distribution=distribution) for axis in range(count)]
+    else:
+        sources = [partial(direction_from, d, layout, model) for d in directions]
+    return basis_of(model, layout, sources, norm, **place)
 
 
 def _corner(basis: Basis, scheme: Scheme, grid: Tensor, plan: Plan) -> Tensor:
@@ -201,8 +194,8 @@ def _marks(basis: Basis, scheme: Scheme, between: Sequence[bool]) -> dict[str, l
     ends = {f"model {chr(ord('B') + k)}": k for k, is_model in enumerate(between) if is_model}
     for name, end in {"the model": None, **ends}.items():
         at = [float(k == end) for k in range(axes)]
-        c = basis.coefficients(scheme, torch.tensor([at], dtype=torch.float64))
-        wanted = torch.tensor([1.0, *at], dtype=c.dtype)
+        c = basis.coefficients(scheme, torch.tensor([at], dtype=torch.float64, device="cpu"))
+        wanted = torch.tensor([1.0, *at], dtype=c.dtype, device="cpu")
         if torch.allclose(c[:, there] if c.shape[1] > 1 else c, wanted):
             found[name] = at
     return found

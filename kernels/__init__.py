@@ -9,7 +9,8 @@ Imports torch and triton only. In the package this folder is `fastscape.kernels`
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from . import _triton
 from ._launch import Cost
 from .gram import gram_cost, gram_torch, gram_triton
 from .interpolate import interpolate_cost, interpolate_torch, interpolate_triton
-from .philox import STREAMS, Distribution, draw_torch, draw_triton
+from .philox import STREAMS, Distribution, check, draw_torch, draw_triton
 from .seeded import Seeded
 from .segments import Run, Segments
 
@@ -118,15 +119,13 @@ def draw(
         raise ValueError(
             f"out came as {out.dtype} of shape {tuple(out.shape)}; wanted one contiguous floating-point vector [N]"
         )
-    for name, value, end in (("seed", seed, 1 << 64), ("stream", stream, STREAMS), ("start", start, 1 << 63)):
+    check(seed, distribution)
+    for name, value, end in (("stream", stream, STREAMS), ("start", start, 1 << 63)):
         if not 0 <= value < end:
             raise ValueError(f"{name}={value} is out of range; wanted an integer from 0 to {end - 1}")
-    if distribution not in get_args(Distribution):
-        raise ValueError(
-            f"distribution={distribution!r} is unknown; wanted one of {', '.join(map(repr, get_args(Distribution)))}"
-        )
     run = draw_triton if choose(out.device, backend) == "triton" else draw_torch
-    return run(out, seed, stream, start, distribution)
+    with _current(out.device):
+        return run(out, seed, stream, start, distribution)
 
 
 def gram(basis: Tensor | Seeded, segments: Segments, *, backend: Backend = "auto") -> Tensor:
@@ -151,7 +150,8 @@ def gram(basis: Tensor | Seeded, segments: Segments, *, backend: Backend = "auto
     """
     _check_basis(basis, segments)
     run = gram_triton if choose(basis.device, backend) == "triton" else gram_torch
-    return run(basis, segments.to(basis.device))
+    with _current(basis.device):
+        return run(basis, segments.to(basis.device))
 
 
 def interpolate(
@@ -206,7 +206,13 @@ def interpolate(
     elif out.numel() and _overlaps(out, basis):
         raise ValueError("out shares memory with the basis, which is read while out is written; give new memory")
     run = interpolate_triton if choose(basis.device, backend) == "triton" else interpolate_torch
-    return run(basis, coefficients.to(basis.device), segments.to(basis.device), out)
+    with _current(basis.device):
+        return run(basis, coefficients.to(basis.device), segments.to(basis.device), out)
+
+
+def _current(device: torch.device) -> AbstractContextManager[object]:
+    """Makes a GPU the current one: Triton launches there, wherever the tensors are."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _overlaps(out: Tensor, basis: Tensor | Seeded) -> bool:

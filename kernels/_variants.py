@@ -1,4 +1,4 @@
-"""Every variant of every kernel that is worth compiling ahead of time, with what a launch of it costs.
+"""The variants of the kernels that are compiled ahead of time, with what a launch of each costs.
 
 A launch is one on 3 vectors of 2^24 entries (theta alone, when the directions are seeded), in filters of 4096, and 16
 points.
@@ -39,7 +39,8 @@ class Variant(NamedTuple):
 def variants(warp: int) -> Iterator[Variant]:
     """Every kernel for every dtype of the basis, with one coefficient per point or one per filter.
 
-    Kernels of seeded bases: normal directions for every dtype, and in float32 every other option once.
+    Seeded bases have normal directions, in `interpolate` and float32 every other option once; `draw` begins at a
+    multiple of 4.
 
     Args:
         warp: Threads in a warp of the target.

@@ -2,10 +2,10 @@
 
     python -m fastscape.kernels.compile_check [--json]
 
-Every variant of every kernel is compiled ahead of time by Triton's own compiler for each target, and the machine code
-is read: registers, spills, shared memory, and how many bits each access to global memory moves. Bytes and flops are
-those of one launch on 3 vectors of 2^24 entries, in filters of 4096, and 16 points. This shows what the compiler did,
-and nothing about how fast it runs. All processors take part: it is some hundred compilations.
+Every kernel, in each dtype and with its options, is compiled ahead of time by Triton's own compiler for each target,
+and the machine code is read: registers, spills, shared memory, and how many bits each access to global memory moves.
+Bytes and flops are those of one launch on 3 vectors of 2^24 entries, in filters of 4096, and 16 points. This shows
+what the compiler did, and nothing about how fast it runs. All processors take part: it is some hundred compilations.
 """
 
 from __future__ import annotations

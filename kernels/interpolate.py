@@ -193,6 +193,8 @@ def interpolate_triton(basis: Tensor | Seeded, coefficients: Tensor, segments: S
 def interpolate_torch(basis: Tensor | Seeded, coefficients: Tensor, segments: Segments, out: Tensor) -> Tensor:
     """Points [G, P] written to `out` by torch; the twin of `interpolate_triton`."""
     points, cuts, vectors = coefficients.shape
+    if points == 0 or vectors == 0:
+        return out.zero_()
     if isinstance(basis, Seeded):
         for start, stop in blocks(basis.shape[1]):
             touched, within = segments.between(start, stop)
@@ -200,8 +202,6 @@ def interpolate_torch(basis: Tensor | Seeded, coefficients: Tensor, segments: Se
             interpolate_torch(basis.rows(start, stop), c, within, out[:, start:stop])
         return out
     c = coefficients.to(accumulation_dtype(basis.dtype))
-    if points == 0 or vectors == 0:
-        return out.zero_()
     if cuts == 1 and vectors > 1:
         return _combine_uniform(basis, c[:, 0], out)
     for first, rows, start, length in segments.runs:

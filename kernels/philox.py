@@ -11,11 +11,12 @@ Shapes: out_N [N], the entries start .. start + N - 1 of a stream. The seed has 
 bits each: p // 4 (two words), the stream, and 0. For one seed no counter occurs in two streams, and Philox is a
 bijection of counters, so the streams are disjoint.
 
-As a number depends on nothing else, it is the same for every block size, device and number of processes, and a kernel
-can compute it again instead of reading it. The numbers have 24 bits, so that every dtype but the half precisions holds
-a and b exactly: float32 results differ from float64 ones by rounding only. No normal is larger than 5.8.
+As a number depends on nothing else, it is the same for every block size and number of processes, and to rounding on
+every device, and a kernel can compute it again instead of reading it. The numbers have 24 bits, so that float32 holds
+a and b exactly: float32 normals differ from float64 ones by rounding only, 6e-7 at most in the interpreter. No normal
+is larger than 5.8.
 
-Traffic: N entries written, nothing read. Each normal costs about 25 integer and 18 floating-point operations.
+Traffic: N entries written, nothing read. Each normal costs about 25 integer and 28 floating-point operations.
 Tiling: one program computes BLOCK / 4 counters, each of which gives four neighbouring entries. Sine and cosine are
 Taylor polynomials on an eighth of a turn: the library's functions reduce large arguments in local memory.
 
@@ -25,7 +26,7 @@ Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", secti
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -33,11 +34,11 @@ from torch import Tensor
 from ._launch import interpolate_launch
 from ._triton import tl, triton
 
-__all__ = ["FLOPS", "STREAMS", "Distribution", "draw_block", "draw_torch", "draw_triton", "key"]
+__all__ = ["FLOPS", "STREAMS", "Distribution", "check", "draw_block", "draw_torch", "draw_triton", "key"]
 
 Distribution = Literal["normal", "uniform", "rademacher"]
 
-FLOPS: dict[str, int] = {"normal": 18, "uniform": 1, "rademacher": 0}
+FLOPS: dict[str, int] = {"normal": 28, "uniform": 1, "rademacher": 0}
 """Floating-point operations of one number; logarithm and square root count as one."""
 
 STREAMS = 1 << 32
@@ -46,8 +47,18 @@ STREAMS = 1 << 32
 _MASK = (1 << 32) - 1
 _MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 _WEYL = 0x9E3779B9, 0xBB67AE85
-# Counters that the torch twin handles at a time: its six arrays of words then fill a second-level cache.
-_COUNTERS = 1 << 16
+# Counters that the torch twin handles at a time: the fastest on a CPU; a GPU has more to keep busy.
+_COUNTERS = {"cpu": 1 << 16, "cuda": 1 << 20}
+
+
+def check(seed: int, distribution: str) -> None:
+    """Refuses what is no seed or no distribution, with a ValueError."""
+    if not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed={seed} is out of range; wanted an integer from 0 to 2^64 - 1")
+    if distribution not in get_args(Distribution):
+        raise ValueError(
+            f"distribution={distribution!r} is unknown; wanted one of {', '.join(map(repr, get_args(Distribution)))}"
+        )
 
 
 def key(seed: int, device: torch.device) -> Tensor:
@@ -151,8 +162,9 @@ def draw_triton(out: Tensor, seed: int, stream: int, start: int, distribution: D
 def draw_torch(out: Tensor, seed: int, stream: int, start: int, distribution: Distribution) -> Tensor:
     """Numbers written to `out` [N] by torch, in float64 until they are stored; the twin of `draw_triton`."""
     stop = start + out.numel()
-    for first in range(start // 4, -(-stop // 4), _COUNTERS):
-        last = min(first + _COUNTERS, -(-stop // 4))
+    step = _COUNTERS[out.device.type]
+    for first in range(start // 4, -(-stop // 4), step):
+        last = min(first + step, -(-stop // 4))
         numbers = _numbers(_words(seed, stream, first, last, out.device), distribution)
         begin, end = max(4 * first, start), min(4 * last, stop)
         out[begin - start : end - start] = numbers[begin - 4 * first : end - 4 * first]

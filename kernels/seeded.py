@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .philox import Distribution, draw_torch
+from .philox import Distribution, check, draw_torch
 
 __all__ = ["Seeded", "accumulation_dtype", "blocks"]
 
@@ -44,7 +44,8 @@ class Seeded:
         weighted: Whether each entry of the directions is multiplied by theta's. Default False.
 
     Raises:
-        ValueError: When theta is no contiguous floating-point vector, or there are not one or two directions.
+        ValueError: When theta is no contiguous floating-point vector, there are not one or two directions, or the seed
+            or the distribution is none.
 
     Example:
         >>> import torch
@@ -70,6 +71,7 @@ class Seeded:
             )
         if self.directions not in (1, 2):
             raise ValueError(f"directions={self.directions!r} cannot be used; wanted 1, a line, or 2, a plane")
+        check(self.seed, self.distribution)
 
     @property
     def shape(self) -> torch.Size:

@@ -1,5 +1,6 @@
 """Schemes and norms against literal re-statements of the formulas on the tensors of each layer, in float64."""
 
+from functools import partial
 from typing import ClassVar
 
 import pytest
@@ -104,8 +105,8 @@ GRID = [(a, b) for a in (-2.4, -1.0, -0.3, 0.0, 0.5, 1.0, 2.0) for b in (-1.0, 0
 
 
 def built(model: nn.Module, layout: Layout, directions: list[torch.Tensor], normalize: str) -> Basis:
-    count = len(directions)
-    return basis_of(model, layout, directions, normalize, count=count, device=CPU, dtype=torch.float64)
+    writers = [partial(torch.add, d, 0.0) for d in directions]
+    return basis_of(model, layout, writers, normalize, device=CPU, dtype=torch.float64)
 
 
 def walked(basis: Basis, scheme: Scheme, points: list[tuple[float, ...]]) -> list[Weights]:

@@ -67,11 +67,11 @@ def test_numbers_are_those_of_the_published_generator(seed, stream, backend):
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 @pytest.mark.parametrize(
     ("dtype", "tolerance"),
-    [(torch.float64, 1e-14), (torch.float32, 1e-6), (torch.bfloat16, 2.0**-6), (torch.float16, 2.0**-8)],
+    [(torch.float64, 1e-14), (torch.float32, 1e-6), (torch.bfloat16, 2.0**-7), (torch.float16, 2.0**-10)],
     ids=str,
 )
 def test_kernel_and_twin_agree(dtype, tolerance, distribution):
-    """Half precisions: one unit in the last place of numbers below 8, which the interpreter truncates."""
+    """Half precisions: one unit in the last place, which a rounding that falls to the other side makes."""
     for start, n in ((0, 5000), (3, 1), (2**33 + 1, 2047), (7, 0)):
         both = [drawn(n, 9, 1, dtype, start=start, distribution=distribution, backend=b).double() for b in BACKENDS]
         error = (both[0] - both[1]).abs() / both[0].abs().clamp(1)
@@ -83,7 +83,7 @@ def test_a_number_does_not_depend_on_what_is_drawn_with_it(backend, monkeypatch)
     whole = drawn(3000, 4, backend=backend)
     for start, n in ((0, 1), (1, 2), (2, 7), (999, 2001), (2999, 1)):
         assert torch.equal(drawn(n, 4, start=start, backend=backend), whole[start : start + n])
-    monkeypatch.setattr(philox, "_COUNTERS", 64)
+    monkeypatch.setattr(philox, "_COUNTERS", {"cpu": 64, "cuda": 64})
     assert torch.equal(drawn(3000, 4, backend=backend), whole)
 
 
@@ -160,7 +160,7 @@ def test_the_extreme_words_give_finite_numbers():
         (torch.zeros(4, dtype=torch.int64), {}, r"one contiguous floating-point vector \[N\]"),
         (torch.zeros(8)[::2], {}, r"one contiguous floating-point vector \[N\]"),
         (torch.zeros(4), {"seed": -1}, "seed=-1 is out of range"),
-        (torch.zeros(4), {"seed": 2**64}, "wanted an integer from 0 to 18446744073709551615"),
+        (torch.zeros(4), {"seed": 2**64}, r"wanted an integer from 0 to 2\^64 - 1"),
         (torch.zeros(4), {"stream": 2**32}, "stream=4294967296 is out of range"),
         (torch.zeros(4), {"start": -4}, "start=-4 is out of range"),
         (torch.zeros(4), {"distribution": "cauchy"}, "'normal', 'uniform', 'rademacher'"),

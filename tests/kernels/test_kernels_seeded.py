@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fastscape.kernels import Seeded, Segments, draw, gram, gram_cost, interpolate, interpolate_cost
+from fastscape.kernels.philox import FLOPS
 from tolerance import assert_as_accurate
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -116,7 +117,7 @@ def test_costs_count_one_vector_in_memory():
     seeded, plain = (interpolate_cost(b, coefficients, segments) for b in (basis, stored.float()))
     assert plain.bytes_read - seeded.bytes_read == 2 * segments.size * 4
     assert plain.bytes_written == seeded.bytes_written
-    assert seeded.flops - plain.flops == 2 * 18 * segments.size
+    assert seeded.flops - plain.flops == 2 * FLOPS["normal"] * segments.size
     assert gram_cost(stored.float(), segments).bytes_read - gram_cost(basis, segments).bytes_read == 8 * segments.size
 
 
@@ -133,6 +134,16 @@ def test_costs_count_one_vector_in_memory():
 def test_a_bad_seeded_basis_is_refused(theta, directions, message):
     with pytest.raises(ValueError, match=message):
         Seeded(theta, 0, directions)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"seed": -1}, "seed=-1 is out of range"), ({"seed": 2**64}, "seed=18446744073709551616 is out of range"),
+     ({"seed": 0, "distribution": "cauchy"}, "distribution='cauchy' is unknown")],
+)  # fmt: skip
+def test_what_is_no_stream_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Seeded(torch.zeros(4), directions=2, **options)
 
 
 def test_arguments_that_do_not_fit_a_seeded_basis_are_refused():

@@ -22,7 +22,7 @@ from fastscape.selection import Perturb
 __all__ = ["line", "surface"]
 
 _Norm = Literal["filter", "layer", "weight", "dfilter", "dlayer", "none"]
-_Precision = Literal["float64", "float32"]
+_Precision = Literal["float64", "float32", "bfloat16", "float16"]
 
 
 def surface(
@@ -52,7 +52,7 @@ def surface(
     directions, norms and schemes are options.
 
     The model is evaluated as it would be in use: in evaluation mode, batch normalisation with its running
-    statistics, dropout off. It is never written to; its parameters, buffers, flags and hooks, and every global
+    statistics, dropout off. It is never written to; its parameters, buffers, flags and hooks, and every
     global random number generator, are bit for bit as before, also after an exception. The data are read once. Hooks
     run at every grid point.
 
@@ -79,9 +79,12 @@ def surface(
             which is only reached when all of it moves.
         distribution: Of random directions: "normal", "uniform" or "rademacher". Default "normal".
         seed: Of random directions, an integer from 0 to 2^64 - 1. The same seed gives the same bits. Default 0.
-        precision: Of weights and activations, "float32" (never TF32) or "float64". Sums over samples are float64.
+        precision: Of weights and activations, "float32" (never TF32), "float64", "bfloat16", or on a GPU "float16".
+            Losses are computed from outputs in float32 or float64, and sums over samples are float64. The report
+            gives the error of a reduced precision at five grid points, as a fraction of the largest loss there.
         device: Where to compute, a CPU or a GPU. Default: where the model's parameters are.
-        plan: How the points are evaluated, or "auto".
+        plan: How the points are evaluated, a `fastscape.Plan`. Default "auto": the fastest is looked for on the first
+            grid points, which count; the report has it, and what was measured.
         low_memory: Whether random directions are computed again wherever they are read, instead of being kept: of
             the perturbed weights only the model's own and one chunk of points are in memory then. The values agree
             to rounding. Cheap on a GPU; on a CPU a pass over a direction costs some 20 ns a weight. Default False.

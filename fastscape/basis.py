@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -38,6 +38,29 @@ class Basis:
     @cached_property
     def _gram_of_layers(self) -> Tensor:
         return norms.per_layer(self.gram, self.layout.layer_of_segment)
+
+    @property
+    def theta(self) -> Tensor:
+        """The first vector [P]."""
+        return self.vectors.theta if isinstance(self.vectors, Seeded) else self.vectors[0]
+
+    def relaid(self, *, channels_last: bool) -> Basis:
+        """The basis with the weights of convolutions in another order; its vectors are reordered in place.
+
+        Args:
+            channels_last: The order that is wanted.
+
+        Returns:
+            The basis, with a layout of that order; this one is used up.
+
+        Raises:
+            ValueError: When the directions are not in memory: their numbers have one order.
+        """
+        if channels_last == self.layout.channels_last:
+            return self
+        if isinstance(self.vectors, Seeded):
+            raise ValueError("low_memory=True needs memory_format='contiguous'; write that in the plan")
+        return replace(self, layout=self.layout.relaid(self.vectors, channels_last=channels_last))
 
     def coefficients(self, scheme: Scheme, points: Tensor) -> Tensor:
         """The coefficients that a scheme gives to the vectors, filter by filter.

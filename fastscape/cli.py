@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from fastscape.demo import save_picture, save_pictures
 from fastscape.directions import check_seed
 from fastscape.norms import NORMS
 from fastscape.objective import accuracy
+from fastscape.plan import Plan
 from fastscape.result import Landscape, check_path
 from fastscape.trust import environment
 from fastscape.zoo import datasets, models, training
@@ -51,8 +53,9 @@ _Perturb = Annotated[
     str | None, typer.Option(help="What moves: weights, weights+bias, all or states. Default: weights.")
 ]
 _Distribution = Annotated[str, typer.Option(help="Of random directions: normal, uniform or rademacher.")]
-_Precision = Annotated[str, typer.Option(help="float32 or float64.")]
+_Precision = Annotated[str, typer.Option(help="float32, float64, bfloat16, or float16 on a GPU.")]
 _LowMemory = Annotated[bool, typer.Option(help="Whether random directions are recomputed instead of kept.")]
+_Plan = Annotated[Path | None, typer.Option(help="A plan that Plan.save wrote. Default: the fastest is looked for.")]
 _Pictures = Annotated[bool, typer.Option(help="Whether to draw the landscape too.")]
 _AXIS = (-1.0, 1.0, 51)
 
@@ -120,6 +123,7 @@ def surface(
     seed: _Seed = 0,
     device: _Device = None,
     low_memory: _LowMemory = False,
+    plan: _Plan = None,
     root: _Root = None,
     pictures: _Pictures = True,
 ) -> None:
@@ -129,7 +133,7 @@ def surface(
     network, data = _load(checkpoint, samples, split, root)
     options: dict[str, Any] = {"normalize": normalize, "perturb": perturb, "distribution": distribution}
     options |= {"precision": precision, "seed": seed, "device": device, "low_memory": low_memory}
-    options["metrics"] = {"accuracy": accuracy}
+    options |= {"metrics": {"accuracy": accuracy}, "plan": "auto" if plan is None else Plan.load(plan)}
     landscape = api.surface(network, data, x=x, y=y, scheme=scheme, **options)
     files = [landscape.save(out)]
     if pictures and min(landscape.shape) > 1:
@@ -156,6 +160,7 @@ def line(
     seed: _Seed = 0,
     device: _Device = None,
     low_memory: _LowMemory = False,
+    plan: _Plan = None,
     root: _Root = None,
     pictures: _Pictures = True,
 ) -> None:
@@ -166,7 +171,7 @@ def line(
     other = None if to is None else load_checkpoint(to)[0]
     options: dict[str, Any] = {"normalize": normalize, "perturb": perturb, "distribution": distribution}
     options |= {"precision": precision, "seed": seed, "device": device, "low_memory": low_memory}
-    options["metrics"] = {"accuracy": accuracy}
+    options |= {"metrics": {"accuracy": accuracy}, "plan": "auto" if plan is None else Plan.load(plan)}
     landscape = api.line(network, data, x=x, to=other, scheme=scheme, **options)
     files = [landscape.save(out)]
     if pictures and len(landscape.x) > 1:
@@ -188,6 +193,22 @@ def info(
         landscape = Landscape.load(file)
         typer.echo(repr(landscape))
         _table(landscape.report)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def bench(context: typer.Context) -> None:
+    """Compare with the naive loop and other packages; options as for `python -m benchmarks.run`, in a checkout."""
+    checkout = Path(fastscape.__file__).resolve().parent.parent
+    if (checkout / "benchmarks" / "run.py").exists():
+        sys.path.insert(0, str(checkout))
+    try:
+        suite = importlib.import_module("benchmarks.run")
+    except ImportError as error:
+        raise ValueError(
+            f"the benchmark suite is not here ({error}); run this in a checkout of fastscape, after "
+            "pip install -e '.[bench]'"
+        ) from error
+    suite.main(context.args)
 
 
 def _load(checkpoint: Path, samples: int, split: str, root: Path | None) -> tuple[nn.Module, Any]:

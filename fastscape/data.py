@@ -11,9 +11,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-__all__ = ["Batch", "Data", "fixed_batches"]
+__all__ = ["Batch", "Data", "Samples", "batches_of", "fixed_samples"]
 
 Data: TypeAlias = "tuple[Tensor, Tensor] | Dataset[Any] | DataLoader[Any] | Iterable[tuple[Tensor, Tensor]]"
+
+Samples: TypeAlias = "list[tuple[Tensor, Tensor]]"
+
+_READ = 64  # samples of a Dataset that are read at a time
 
 _WANTED = "wanted (inputs, targets) tensors, a Dataset, a DataLoader, or an iterable of (inputs, targets) batches"
 
@@ -44,21 +48,20 @@ class Batch:
         return Batch(torch.cat([self.inputs, other.inputs]), torch.cat([self.targets, other.targets]))
 
 
-def fixed_batches(data: Data, microbatch: int, *, device: torch.device, dtype: torch.dtype) -> list[Batch]:
-    """All samples as microbatches on the device.
+def fixed_samples(data: Data, *, device: torch.device, dtype: torch.dtype) -> Samples:
+    """All samples, on the device.
 
     The data are read once and copied, so a loader that shuffles or augments gives every grid point the same
-    samples. Neighbouring batches of one sample shape are joined and cut anew, so the user's batch size does not
-    matter there. Floating-point tensors get `dtype`; other tensors keep theirs.
+    samples. Neighbouring batches of one sample shape are joined, so the user's batch size does not matter there.
+    Floating-point tensors get `dtype`; other tensors keep theirs.
 
     Args:
         data: `(inputs, targets)`, a Dataset, a DataLoader, or any iterable of `(inputs, targets)` batches.
-        microbatch: Samples in a microbatch at most.
         device: Where the samples go.
         dtype: Of floating-point inputs and targets.
 
     Returns:
-        The microbatches, in the order of the data.
+        Groups of samples of one shape, in the order of the data: inputs [n, ...] and targets [n, ...].
 
     Raises:
         TypeError: When the data, or a batch, is something else.
@@ -66,28 +69,45 @@ def fixed_batches(data: Data, microbatch: int, *, device: torch.device, dtype: t
 
     Example:
         >>> import torch
-        >>> from fastscape.data import fixed_batches
+        >>> from fastscape.data import batches_of, fixed_samples
         >>> pair = (torch.rand(100, 3), torch.zeros(100))
-        >>> [b.samples for b in fixed_batches(pair, 64, device=torch.device("cpu"), dtype=torch.float32)]
+        >>> samples = fixed_samples(pair, device=torch.device("cpu"), dtype=torch.float32)
+        >>> [batch.samples for batch in batches_of(samples, 64)]
         [64, 36]
     """
-    batches: list[Batch] = []
-    group: list[tuple[Tensor, Tensor]] = []
+    groups: list[list[tuple[Tensor, Tensor]]] = []
     kind = None
-    for inputs, targets in _pairs(data, microbatch):
+    for inputs, targets in _pairs(data):
         inputs, targets = (_fixed(tensor, device, dtype) for tensor in (inputs, targets))
-        if kind is not None and kind != _kind(inputs, targets):
-            batches += _cut(group, microbatch)
-            group = []
+        if kind != _kind(inputs, targets):
+            groups.append([])
         kind = _kind(inputs, targets)
-        group.append((inputs, targets))
-    batches += _cut(group, microbatch)
-    if not batches:
+        groups[-1].append((inputs, targets))
+    joined = [_joined(group) for group in groups]
+    if not any(len(inputs) for inputs, _ in joined):
         raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
-    return batches
+    return joined
 
 
-def _pairs(data: Any, microbatch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches_of(samples: Samples, microbatch: int) -> list[Batch]:
+    """The samples cut into microbatches, without a copy.
+
+    Args:
+        samples: What `fixed_samples` returns.
+        microbatch: Samples in a microbatch at most.
+
+    Returns:
+        The microbatches, in the order of the data.
+    """
+    return [
+        Batch(*pair)
+        for inputs, targets in samples
+        for pair in zip(inputs.split(microbatch), targets.split(microbatch), strict=True)
+        if len(pair[0])
+    ]
+
+
+def _pairs(data: Any) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches as the data give them, each checked to be a pair of tensors of one length."""
     if (
         isinstance(data, tuple | list)
@@ -96,7 +116,7 @@ def _pairs(data: Any, microbatch: int) -> Iterator[tuple[Tensor, Tensor]]:
     ):
         data = [data]
     elif isinstance(data, Dataset):
-        data = DataLoader(data, batch_size=microbatch)
+        data = DataLoader(data, batch_size=_READ)
     elif isinstance(data, Tensor | np.ndarray | dict | str) or not isinstance(data, Iterable):
         raise TypeError(f"the data came as {type(data).__name__}; {_WANTED}")
     for batch in data:
@@ -133,10 +153,8 @@ def _kind(inputs: Tensor, targets: Tensor) -> tuple[Any, ...]:
     return inputs.shape[1:], inputs.dtype, targets.shape[1:], targets.dtype
 
 
-def _cut(group: list[tuple[Tensor, Tensor]], microbatch: int) -> list[Batch]:
-    if not group:
-        return []
-    inputs, targets = (torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*group, strict=True))
-    return [
-        Batch(*pair) for pair in zip(inputs.split(microbatch), targets.split(microbatch), strict=True) if len(pair[0])
-    ]
+def _joined(group: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    if len(group) == 1:
+        return group[0]
+    inputs, targets = (torch.cat(parts) for parts in zip(*group, strict=True))
+    return inputs, targets

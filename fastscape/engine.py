@@ -1,163 +1,174 @@
-"""Evaluates points of weight space: the weights of a chunk of points at once, all samples for each of them."""
+"""Evaluates points of weight space by a plan: the weights of a chunk of points at once, all samples for each."""
 
 from __future__ import annotations
 
+import copy
+import itertools
+import types
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from tqdm import tqdm
 
+from fastscape.basis import Basis
 from fastscape.data import Batch
-from fastscape.isolation import attributes_kept, seed_everything
-from fastscape.kernels import Seeded, interpolate
-from fastscape.objective import Objective
+from fastscape.hoist import Hoist
+from fastscape.kernels import interpolate
 from fastscape.plan import Plan
-from fastscape.weights import Layout
+from fastscape.problem import Measured, Problem
+from fastscape.schemes import Scheme
 
 __all__ = ["Engine"]
 
+# For what hoisted layers give, kept from chunk to chunk.
+SHARED_BYTES = 256 << 20
 
-@dataclass(frozen=True, eq=False)
+
 class Engine:
-    """One model, one objective and one set of samples, to be evaluated at many points of weight space.
-
-    Every evaluation starts from the same state: buffers, samples and attributes as they were, random number
-    generators seeded alike. Whatever a forward pass leaves behind, no grid point sees it of another.
+    """One problem, one basis and one scheme, evaluated by one plan.
 
     Args:
-        model: The private copy of the module; it is called with swapped weights.
-        parameters: The parameters that do not move, by name, on the device.
-        buffers: The buffers that do not move, by name, on the device.
-        layout: The flat buffer of the tensors that move.
-        objective: What is measured.
-        batches: The samples.
+        problem: What is evaluated.
+        basis: What the points are combinations of; its layout has the plan's memory format.
+        scheme: How the coordinates of a point combine the basis.
+        plan: How to evaluate.
+
+    Raises:
+        ValueError: When the basis has another memory format than the plan, or hoisting has no directions in memory.
     """
 
-    model: nn.Module
-    parameters: Mapping[str, Tensor]
-    buffers: Mapping[str, Tensor]
-    layout: Layout
-    objective: Objective
-    batches: list[Batch]
+    def __init__(self, problem: Problem, basis: Basis, scheme: Scheme, plan: Plan) -> None:
+        if basis.layout.channels_last != plan.channels_last:
+            raise ValueError(f"the plan wants {plan.memory_format} weights; relay the basis first")
+        self.problem, self.basis, self.scheme, self.plan = problem, basis, scheme, plan
+        self._batches = problem.batches(plan.microbatch, channels_last=plan.channels_last)
+        self._fixed = problem.fixed(channels_last=plan.channels_last)
+        self._segments = basis.layout.segments.to(basis.vectors.device)
+        self._memory = torch.empty(0, basis.vectors.shape[1], dtype=problem.dtype, device=problem.device)
+        self._shared: Hoist | None = None
+        if plan.hoist:
+            if not isinstance(basis.vectors, Tensor) or basis.vectors.dtype != problem.dtype:
+                raise ValueError(
+                    "hoist needs the directions in memory, in the precision of the weights; leave out low_memory=True "
+                    "and a reduced precision, or hoist=True"
+                )
+            self._shared = Hoist(basis.vectors, basis.layout, SHARED_BYTES)
+        self._measure = _compiled(problem) if plan.compile else problem.measure
+        self._threads = torch.get_num_threads()
+        self._pool: ThreadPoolExecutor | None = None
+        self._models = [problem.model]
+        if plan.workers > 1:
+            # Weights are swapped into the module, so threads cannot share one.
+            self._models = [_twin(problem.model) for _ in range(plan.workers)]
+            share = max(self._threads // plan.workers, 1)
+            self._pool = ThreadPoolExecutor(plan.workers, initializer=torch.set_num_threads, initargs=(share,))
 
-    @property
-    def samples(self) -> int:
-        """Number of samples."""
-        return sum(batch.samples for batch in self.batches)
-
-    @torch.no_grad()
-    def evaluate(
-        self,
-        basis: Tensor | Seeded,
-        points: Tensor,
-        coefficients: Callable[[Tensor], Tensor],
-        plan: Plan,
-        *,
-        fallback: bool = False,
-        progress: bool = False,
-    ) -> tuple[Tensor, Plan, str | None]:
-        """The mean over all samples of every measure, at every point.
-
-        Args:
-            basis: Vectors [K, P].
-            points: Grid coordinates [G, D].
-            coefficients: Maps a chunk of coordinates [g, D] to the coefficients [g, S or 1, K] of the basis.
-            plan: How to evaluate.
-            fallback: Whether a model that vmap cannot batch is evaluated by a loop instead, with a warning. Default
-                False: the error is raised.
-            progress: Whether to show a progress bar on a terminal.
-
-        Returns:
-            Values [G, measures], float64, on the CPU; the plan that was followed; and, when that is not the plan
-            given, the error that vmap raised.
-        """
-        total = torch.zeros(len(points), len(self.objective.measures), dtype=torch.float64, device=basis.device)
-        weights = torch.empty(min(plan.chunk, len(points)), basis.shape[1], dtype=basis.dtype, device=basis.device)
-        segments = self.layout.segments.to(basis.device)
-        reason = None
-        # disable=None keeps the bar away from log files and pipes.
-        with tqdm(total=len(points), desc="surface", unit="pt", disable=None if progress else True) as bar:
-            for start in range(0, len(points), plan.chunk):
-                chunk = points[start : start + plan.chunk]
-                out = weights[: len(chunk)]
-                flat = interpolate(basis, coefficients(chunk), segments, out=out, backend=plan.kernels)
-                try:
-                    values = self._sums(flat, plan)
-                except Exception as error:
-                    if not (fallback and plan.batching == "vmap" and start == 0):
-                        raise
-                    # When the loop raises too, vmap was not the cause, and the loop's own error is the clearer one.
-                    plan = replace(plan, batching="loop")
-                    values = self._sums(flat, plan)
-                    reason = f"{type(error).__name__}: {error}"
-                    warnings.warn(
-                        f"vmap cannot batch this model or a measure, so the points are evaluated in a loop ({reason})",
-                        stacklevel=5,
-                    )
-                total[start : start + len(chunk)] = values
-                bar.update(len(chunk))
-        return total.cpu() / self.samples, plan, reason
+    def close(self) -> None:
+        """Ends the workers."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(self._threads)  # the workers have changed what threads to come start with
+            self._pool = None
 
     @torch.no_grad()
-    def batch_dependence(self, point: Tensor) -> float:
-        """How far the measures are from being means over samples, at one point.
-
-        Every batch is evaluated whole and in two halves, and so are the halves of neighbouring batches together. For
-        a mean over samples whose outputs do not depend on the rest of the batch, the sums agree to rounding; they
-        differ for class weights and ignored targets in a scalar loss, for batch statistics, and for random outputs.
+    def sums(self, points: Tensor) -> Tensor:
+        """The sums over all samples of every measure at some points.
 
         Args:
-            point: Weights [P].
+            points: Grid coordinates [g, D], at most `plan.chunk` of them.
 
         Returns:
-            The largest difference, as a fraction of the sum; infinite when a part is not finite but the whole is.
+            Sums [g, measures], float64, on the device.
         """
-        tensors = self.layout.unflatten(point)
-        largest = 0.0
-        before: tuple[Batch, Tensor] | None = None
-        for batch in self.batches:
-            first, second = batch.halves()
-            if not first.samples:
-                continue
-            whole = self._step(tensors, batch, 0)
-            sums = [self._step(tensors, half, 0) for half in (first, second)]
-            largest = max(largest, _difference(whole, sums[0] + sums[1], batch.samples))
-            if before and before[0].fits(first):
-                across = before[0].joined(first)
-                whole = self._step(tensors, across, 0)
-                largest = max(largest, _difference(whole, before[1] + sums[0], across.samples))
-            before = second, sums[1]
-        return largest
+        c = self.basis.coefficients(self.scheme, points)
+        tensors = self.basis.layout.unflatten(self._weights(c))
+        factors = self._shared.coefficients(c, self.basis.layout) if self._shared else {}
+        shares = [part for part in _shares(len(points), self.plan.workers) if part.start < part.stop]
+        work = [
+            ({n: t[part] for n, t in tensors.items()}, {n: t[part] for n, t in factors.items()}) for part in shares
+        ]
+        with warnings.catch_warnings():
+            # Where torch has no batching rule, vmap loops inside: the planner's concern, not the user's. The filters
+            # belong to all threads, so they are not set in the workers.
+            warnings.filterwarnings("ignore", message="There is a performance drop")
+            if self._pool is None:
+                sums = self._share(work[0], self._models[0])
+            else:
+                sums = torch.cat(list(self._pool.map(self._share, work, self._models)))
+        if self._shared:
+            self._shared.seen = True
+        return sums
 
-    def _sums(self, flat: Tensor, plan: Plan) -> Tensor:
-        """The sums over all samples [g, measures] at the points `flat` [g, P]."""
-        tensors = self.layout.unflatten(flat)
-        if plan.batching == "vmap":
-            step = torch.vmap(self._step, in_dims=(0, None, None), randomness="same")
-            with warnings.catch_warnings():
-                # Where torch has no batching rule, vmap loops inside: the planner's concern, not the user's.
-                warnings.filterwarnings("ignore", message="There is a performance drop")
-                return torch.stack([step(tensors, batch, index) for index, batch in enumerate(self.batches)]).sum(0)
-        return torch.stack([self._point({name: t[g] for name, t in tensors.items()}) for g in range(len(flat))])
+    def _weights(self, c: Tensor) -> Tensor:
+        """The weights [g, P] of a chunk of points; those in front that nobody reads are left as they were."""
+        if len(self._memory) < len(c):
+            self._memory = self._memory.new_empty(len(c), self._memory.shape[1])
+        out, vectors, segments = self._memory[: len(c)], self.basis.vectors, self._segments
+        first = self._shared.unread(self.basis.layout) if self._shared else 0
+        if first == out.shape[1]:
+            return out
+        if isinstance(vectors, Tensor) and first:
+            touched, segments = segments.between(first, out.shape[1])
+            c = c[:, touched] if c.shape[1] > 1 else c
+            vectors = vectors[:, first:]
+        interpolate(vectors, c, segments, out=out[:, first:], backend=self.plan.kernels)
+        return out
 
-    def _point(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack([self._step(tensors, batch, index) for index, batch in enumerate(self.batches)]).sum(0)
+    @torch.no_grad()  # the gradient mode belongs to a thread
+    def _share(self, share: tuple[Mapping[str, Tensor], Mapping[str, Tensor]], model: nn.Module) -> Tensor:
+        """What one worker does."""
+        return self._vmapped(*share, model) if self.plan.batching == "vmap" else self._looped(share[0], model)
 
-    def _step(self, tensors: Mapping[str, Tensor], batch: Batch, index: int) -> Tensor:
-        seed_everything(batch.targets.device, index)
-        buffers = {name: buffer.clone() for name, buffer in self.buffers.items()}
-        with attributes_kept(self.model):
-            weights = {**self.parameters, **buffers, **tensors}
-            outputs = functional_call(self.model, weights, (batch.inputs.clone(),))
-            return self.objective.sums(outputs, batch.targets.clone())
+    def _vmapped(self, tensors: Mapping[str, Tensor], c: Mapping[str, Tensor], model: nn.Module) -> Tensor:
+        """The sums [g, measures] of some points at once; `c` are the coefficients of hoisted weights."""
+        shared = self._shared
+
+        def step(tensors: Mapping[str, Tensor], c: Mapping[str, Tensor], batch: Batch, index: int) -> Tensor:
+            weights = {**self._fixed, **(shared.weights(tensors, c, index) if shared else tensors)}
+            return self.problem.step(weights, batch, index, model=model, measure=self._measure)
+
+        mapped = torch.vmap(step, in_dims=(0, 0, None, None), randomness="same")
+        return torch.stack([mapped(tensors, c, batch, index) for index, batch in enumerate(self._batches)]).sum(0)
+
+    def _looped(self, tensors: Mapping[str, Tensor], model: nn.Module) -> Tensor:
+        """The sums [g, measures] of some points, one after the other."""
+        points = len(next(iter(tensors.values())))
+        return torch.stack([self._point({name: t[g] for name, t in tensors.items()}, model) for g in range(points)])
+
+    def _point(self, tensors: Mapping[str, Tensor], model: nn.Module) -> Tensor:
+        weights = {**self._fixed, **tensors}
+        sums = []
+        for index, batch in enumerate(self._batches):
+            # Another shape would be compiled once more, for the last batch alone.
+            measure = self._measure if batch.samples == self._batches[0].samples else self.problem.measure
+            sums.append(self.problem.step(weights, batch, index, model=model, measure=measure))
+        return torch.stack(sums).sum(0)
 
 
-def _difference(whole: Tensor, parts: Tensor, samples: int) -> float:
-    """The largest relative difference between sums [measures] over the whole and over its parts."""
-    # Below 1e-3 a loss may be all rounding: log-softmax subtracts nearly equal numbers.
-    relative = (parts - whole).abs() / (whole.abs() + 1e-3 * samples)
-    return max([0.0, *relative[whole.isfinite()].nan_to_num(nan=torch.inf).tolist()])
+def _shares(points: int, workers: int) -> list[slice]:
+    """Neighbouring points for each worker, as evenly as can be."""
+    cuts = [points * k // workers for k in range(workers + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(cuts)]
+
+
+def _compiled(problem: Problem) -> Measured:
+    """`problem.measure`, compiled whole for one set of shapes."""
+
+    def measure(model: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
+        return problem.measure(model, weights, inputs, targets)
+
+    # torch keeps what it compiled with the code object, and gives up after eight models. A copy starts with none.
+    fresh = types.FunctionType(
+        measure.__code__.replace(), measure.__globals__, closure=measure.__closure__, name="measure"
+    )
+    if problem.device.type == "cpu":
+        return torch.compile(fresh, fullgraph=True, dynamic=False)
+    graphed = torch.compile(fresh, fullgraph=True, dynamic=False, mode="reduce-overhead")
+    return lambda *arguments: graphed(*arguments).clone()  # a CUDA graph writes the next result to the same memory
+
+
+def _twin(model: nn.Module) -> nn.Module:
+    """A copy of the module structure that shares parameters and buffers."""
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})

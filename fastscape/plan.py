@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
 
+from fastscape.files import write_whole
 from fastscape.kernels import Backend
 
-__all__ = ["Plan", "plan_fixed"]
+__all__ = ["Plan", "plan_bounded", "plan_fixed"]
 
 Batching = Literal["vmap", "loop"]
+MemoryFormat = Literal["contiguous", "channels_last"]
 
-# Memory for the weights of one chunk of points. Two points of a VGG already fill the caches of any processor, and
-# the interpolation is read-bound only for the first few.
-CHUNK_BYTES = 256 << 20
-CHUNK_POINTS = 16
+# Points in a chunk, and memory for their weights. In a loop, two points of a VGG already fill the caches of any
+# processor, and the interpolation is read-bound only for the first few. vmap shares its overhead among the points.
+CHUNKS: dict[Batching, tuple[int, int]] = {"loop": (16, 256 << 20), "vmap": (128, 64 << 20)}
 MICROBATCH = 64
+
+# For the largest activation of all points of a chunk.
+ACTIVATION_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -28,57 +34,157 @@ class Plan:
     Args:
         batching: "vmap" runs the model once for a whole chunk of points, "loop" once for each point.
         chunk: Grid points whose weights are in memory at once, from one launch of the interpolation.
-        microbatch: Samples in one forward pass.
+        microbatch: Samples in one forward pass. Default 64.
         kernels: "auto", Triton on a GPU and torch elsewhere; or "triton" or "torch". Default "auto".
+        memory_format: Order of images and of the weights of two-dimensional convolutions: "contiguous", channels
+            first, or "channels_last". Default "contiguous".
+        workers: Threads that evaluate points side by side and share the processor's cores. Default 1.
+        compile: Whether `torch.compile` makes one program of the forward pass and the measures; needs the loop.
+            Default False.
+        hoist: Whether layers whose input is the same at every point are computed once for all of them; needs vmap.
+            Default False.
 
     Raises:
-        ValueError: When an option is unknown or a number is below 1.
+        ValueError: When an option is unknown, a number is below 1, or options exclude each other.
 
     Example:
         >>> from fastscape import Plan
-        >>> Plan(batching="loop", chunk=4, microbatch=128)
-        Plan(batching='loop', chunk=4, microbatch=128, kernels='auto')
+        >>> plan = Plan(batching="loop", chunk=4, microbatch=128)
+        >>> plan.microbatch, plan.memory_format
+        (128, 'contiguous')
     """
 
     batching: Batching
     chunk: int
     microbatch: int = MICROBATCH
     kernels: Backend = "auto"
+    memory_format: MemoryFormat = "contiguous"
+    workers: int = 1
+    compile: bool = False
+    hoist: bool = False
 
     def __post_init__(self) -> None:
-        for name, choices in (("batching", get_args(Batching)), ("kernels", get_args(Backend))):
-            if getattr(self, name) not in choices:
+        choices = {"batching": Batching, "kernels": Backend, "memory_format": MemoryFormat}
+        for name, known in choices.items():
+            if getattr(self, name) not in get_args(known):
                 raise ValueError(
-                    f"{name}={getattr(self, name)!r} is unknown; wanted {' or '.join(map(repr, choices))}"
+                    f"{name}={getattr(self, name)!r} is unknown; wanted {' or '.join(map(repr, get_args(known)))}"
                 )
-        for name in ("chunk", "microbatch"):
+        for name in ("chunk", "microbatch", "workers"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}={value!r} cannot be used; wanted an integer from 1")
+        for name in ("compile", "hoist"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name}={getattr(self, name)!r} cannot be used; wanted True or False")
+        if self.batching == "vmap" and self.compile:
+            raise ValueError("compile acts on single points; with it write batching='loop'")
+        if self.batching == "loop" and self.hoist:
+            raise ValueError("hoist shares layers among the points of a chunk; with it write batching='vmap'")
+        if self.compile and self.workers > 1:
+            raise ValueError("a compiled step takes all cores by itself; with compile=True write workers=1")
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether images and convolutions have their channels last."""
+        return self.memory_format == "channels_last"
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain values, for the report."""
         return asdict(self)
 
+    def save(self, path: str | Path) -> Path:
+        """Writes the plan as JSON.
 
-def plan_fixed(model: nn.Module, size: int, *, device: torch.device, dtype: torch.dtype) -> Plan:
+        Args:
+            path: The file.
+
+        Returns:
+            The path.
+
+        Example:
+            >>> import tempfile
+            >>> from fastscape import Plan
+            >>> plan = Plan("loop", chunk=2, workers=4)
+            >>> Plan.load(plan.save(tempfile.mkdtemp() + "/plan.json")) == plan
+            True
+        """
+        path = Path(path)
+        write_whole(path, (json.dumps(self.as_dict(), indent=2) + "\n").encode())
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Plan:
+        """Reads a plan that `save` has written.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The plan.
+
+        Raises:
+            ValueError: When the file is no plan, or names an option that does not exist.
+        """
+        try:
+            options = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path} is no plan ({error}); give a file that Plan.save has written") from error
+        known = {field.name for field in fields(cls)}
+        if not isinstance(options, dict) or not {"batching", "chunk"} <= options.keys() <= known:
+            raise ValueError(f"{path} is no plan; wanted a JSON object with {', '.join(sorted(known))}")
+        return cls(**options)
+
+
+def plan_bounded(plan: Plan, widest: int) -> Plan:
+    """The plan with a chunk whose activations fit into memory, under vmap.
+
+    Args:
+        plan: The plan.
+        widest: Bytes of the largest activation of one microbatch at one point.
+
+    Returns:
+        The plan, with a smaller chunk if need be.
+    """
+    if plan.batching == "loop":
+        return plan
+    return replace(plan, chunk=min(plan.chunk, max(ACTIVATION_BYTES // max(widest, 1), 1)))
+
+
+def plan_fixed(
+    model: nn.Module, size: int, *, device: torch.device, dtype: torch.dtype, low_memory: bool = False
+) -> Plan:
     """The plan that fixed rules give, without measuring.
 
     On the CPU a model without convolutions runs under vmap: its matrix products then become one larger product
-    for all points of the chunk. Grouped convolutions, which vmap makes of convolutions, are slower there than a
-    loop, and so is everything larger than the caches.
+    for all points of the chunk, and its first layer is hoisted. Grouped convolutions, which vmap makes of
+    convolutions, are slower there than a loop, and so is everything larger than the caches. Images have their channels
+    last, because pooling and narrow convolutions are several times faster so; but not in float64, for which there are
+    no such convolutions.
 
     Args:
         model: The model.
         size: Entries P of a point.
         device: Where it runs.
         dtype: Of the weights.
+        low_memory: Whether directions are recomputed, which have the contiguous order. Default False.
 
     Returns:
         The plan.
     """
-    convolutions = any(isinstance(module, nn.modules.conv._ConvNd) for module in model.modules())
+    modules = list(model.modules())
+    convolutions = any(isinstance(module, nn.modules.conv._ConvNd) for module in modules)
+    images = any(isinstance(module, nn.Conv2d) for module in modules)
+    on_cpu = device.type == "cpu"
+    # Its statistics keep float32, which vmap cannot mix with narrower activations.
+    mixed = dtype.itemsize < 4 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules)
+    batching: Batching = "vmap" if on_cpu and not convolutions and not mixed else "loop"
+    points, memory = CHUNKS[batching]
     return Plan(
-        batching="vmap" if device.type == "cpu" and not convolutions else "loop",
-        chunk=min(max(CHUNK_BYTES // (size * dtype.itemsize), 1), CHUNK_POINTS),
+        batching=batching,
+        chunk=min(max(memory // (size * dtype.itemsize), 1), points),
+        memory_format="channels_last"
+        if on_cpu and images and dtype != torch.float64 and not low_memory
+        else "contiguous",
+        hoist=batching == "vmap" and not low_memory and dtype.itemsize >= 4,
     )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fastscape import norms
 from fastscape.basis import Basis, basis_of, basis_seeded
-from fastscape.data import Data, fixed_batches
+from fastscape.data import Data, fixed_samples
 from fastscape.directions import (
     Direction,
     check_directions,
@@ -23,21 +23,21 @@ from fastscape.directions import (
     direction_from,
     direction_random,
 )
-from fastscape.engine import Engine
+from fastscape.evaluation import evaluate
 from fastscape.grid import points
-from fastscape.isolation import global_state_kept, private_copy
+from fastscape.isolation import global_state_kept
 from fastscape.kernels import choose, interpolate
 from fastscape.objective import Measure, Objective
-from fastscape.plan import Plan, plan_fixed
+from fastscape.plan import Plan, plan_bounded, plan_fixed
+from fastscape.precision import PRECISIONS, Precision, error_of
+from fastscape.problem import Problem, problem_of
 from fastscape.result import Landscape
 from fastscape.schemes import Scheme
-from fastscape.selection import Perturb, own_buffers
-from fastscape.trust import counts, environment, warned
+from fastscape.selection import Perturb
+from fastscape.trust import counts, depends_on_batches, environment, peak_megabytes, warned
 from fastscape.weights import Layout, layout_of
 
 __all__ = ["Settings", "chosen", "landscape"]
-
-_PRECISIONS = {"float64": torch.float64, "float32": torch.float32}
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,23 @@ class Settings:
     def __post_init__(self) -> None:
         if self.normalize is not None:
             norms.check_norm(self.normalize)
-        chosen("precision", self.precision, _PRECISIONS)
+        chosen("precision", self.precision, PRECISIONS)
         check_seed(self.seed)
         check_distribution(self.distribution)
         if self.plan != "auto" and not isinstance(self.plan, Plan):
             raise TypeError(f"plan={self.plan!r} cannot be used; wanted a fastscape.Plan or 'auto'")
 
     @property
-    def dtype(self) -> torch.dtype:
+    def dtypes(self) -> Precision:
         """The precision as torch names it."""
-        return _PRECISIONS[self.precision]
+        return PRECISIONS[self.precision]
+
+    def first_plan(self, model: nn.Module, layout: Layout, device: torch.device) -> Plan:
+        """The plan that was given, or that of fixed rules, to begin with."""
+        if isinstance(self.plan, Plan):
+            return self.plan
+        options: dict[str, Any] = {"dtype": self.dtypes.weights, "low_memory": self.low_memory}
+        return plan_fixed(model, layout.size, device=device, **options)
 
 
 def landscape(
@@ -109,31 +116,31 @@ def landscape(
     if settings.low_memory and directions is not None:
         raise ValueError("low_memory=True computes random directions anew at every use; leave out directions or it")
     between = [isinstance(direction, nn.Module) for direction in directions or ()]
-    perturb, norm = settings.perturb, settings.normalize
-    if perturb is None:
-        perturb = "states" if any(between) else "weights"
-    if norm is None:
-        norm = scheme[1].normalize if directions is None else "none"
-    place = _place(model, settings.device)
+    whole: Perturb = "states" if any(between) else "weights"
+    perturb = whole if settings.perturb is None else settings.perturb
+    norm = settings.normalize or (scheme[1].normalize if directions is None else "none")
+    place, dtypes = _place(model, settings.device), settings.dtypes
+    if settings.precision == "float16" and place.type == "cpu":
+        raise ValueError("precision='float16' has no fast arithmetic on a CPU; write precision='bfloat16'")
     with global_state_kept(place):
         layout = layout_of(model, perturb)
-        plan = settings.plan
-        if not isinstance(plan, Plan):
-            plan = plan_fixed(model, layout.size, device=place, dtype=settings.dtype)
+        plan = settings.first_plan(model, layout, place)
         basis = _basis(model, layout, directions, norm, settings, count=len(axes), device=place, plan=plan)
-        engine = _engine(model, layout, objective, data, plan, place, settings.dtype)
+        samples = fixed_samples(data, device=place, dtype=dtypes.basis)
+        moving = {entry.name for entry in layout.entries}
+        problem = problem_of(model, moving, objective, samples, device=place, dtype=dtypes.weights)
         grid = points(*axes)
-        dependence = engine.batch_dependence(_corner(basis, scheme[1], grid, plan))
-        values, followed, reason = engine.evaluate(
-            basis.vectors,
-            grid,
-            lambda chunk: basis.coefficients(scheme[1], chunk),
-            plan,
-            fallback=settings.plan == "auto",
-            progress=settings.progress,
-        )
-    shape = [len(axis) for axis in axes]
-    grids = {name: values[:, m].reshape(shape).numpy() for m, name in enumerate(objective.measures)}
+        marks = _marks(basis, scheme[1], between)
+        plan, dependence = _probed(problem, basis, scheme[1], grid, plan, bounded=settings.plan == "auto")
+        recut = not depends_on_batches(dependence, dtypes.weights)
+        options: dict[str, Any] = {"auto": settings.plan == "auto", "recut": recut, "progress": settings.progress}
+        done = evaluate(problem, basis, scheme[1], grid, plan, **options)
+        error = None
+        if dtypes.reduced:
+            wide = problem_of(model, moving, objective, samples, device=place, dtype=dtypes.basis)
+            error = error_of(done.values, wide, done.basis, scheme[1], grid, done.plan)
+    values = done.values.T.reshape(-1, *(len(axis) for axis in axes)).numpy()
+    grids = dict(zip(objective.measures, values, strict=True))
     report = {
         "scheme": scheme[0],
         "normalize": norm,
@@ -142,15 +149,19 @@ def landscape(
         "distribution": settings.distribution if directions is None else None,
         "seed": int(settings.seed) if directions is None else None,
         "low_memory": settings.low_memory,
-        "marks": _marks(basis, scheme[1], between),
+        "marks": marks,
         "precision": settings.precision,
-        **_described(model, layout, engine),
+        "precision_error": error,
+        **_described(model, layout),
+        "samples": problem.size,
         "cosine": norms.cosine(basis.gram, 1, 2) if len(axes) == 2 else None,
-        "plan": followed.as_dict(),
-        "kernels": choose(place, followed.kernels),
-        "fallback": reason,
+        "plan": done.plan.as_dict(),
+        "plans_measured": done.timings,
+        "kernels": choose(place, done.plan.kernels),
+        "fallback": done.reason,
         "not_finite": counts(grids),
-        "warnings": warned(grids["loss"], dependence, settings.dtype, plan.microbatch),
+        "warnings": warned(grids["loss"], dependence, dtypes.weights, plan.microbatch),
+        "peak_megabytes": peak_megabytes(place),
         "seconds": time.perf_counter() - started,
         **environment(place),
     }
@@ -169,7 +180,7 @@ def _basis(
     plan: Plan,
 ) -> Basis:
     """Theta and the directions that the settings ask for."""
-    place: dict[str, Any] = {"device": device, "dtype": settings.dtype, "backend": plan.kernels}
+    place: dict[str, Any] = {"device": device, "dtype": settings.dtypes.basis, "backend": plan.kernels}
     seed, distribution = settings.seed, settings.distribution
     if settings.low_memory:
         return basis_seeded(model, layout, seed, distribution, norm, count=count, **place)
@@ -180,10 +191,21 @@ def _basis(
     return basis_of(model, layout, sources, norm, **place)
 
 
-def _corner(basis: Basis, scheme: Scheme, grid: Tensor, plan: Plan) -> Tensor:
-    """The weights [P] at the first grid point: far from the cancellations of a perfect fit."""
+def _probed(
+    problem: Problem, basis: Basis, scheme: Scheme, grid: Tensor, plan: Plan, *, bounded: bool
+) -> tuple[Plan, float]:
+    """Looks at the first grid point, which is far from the cancellations of a perfect fit.
+
+    Returns:
+        The plan, its chunk bounded by what activations need; and how far the values depend on the microbatch.
+    """
+    out = torch.empty(1, basis.layout.size, dtype=problem.dtype, device=problem.device)
     c = basis.coefficients(scheme, grid[:1])
-    return interpolate(basis.vectors, c, basis.layout.segments, backend=plan.kernels)[0]
+    interpolate(basis.vectors, c, basis.layout.segments, out=out, backend=plan.kernels)
+    corner = basis.layout.unflatten(out[0])
+    if bounded:
+        plan = plan_bounded(plan, problem.widest(corner, plan.microbatch))
+    return plan, problem.batch_dependence(corner, plan.microbatch)
 
 
 def _marks(basis: Basis, scheme: Scheme, between: Sequence[bool]) -> dict[str, list[float]]:
@@ -205,7 +227,7 @@ def _name(function: Any) -> str:
     return getattr(function, "__qualname__", repr(function))
 
 
-def _described(model: nn.Module, layout: Layout, engine: Engine) -> dict[str, Any]:
+def _described(model: nn.Module, layout: Layout) -> dict[str, Any]:
     """What was evaluated, for the report."""
     moving = {entry.name for entry in layout.entries}
     return {
@@ -213,7 +235,6 @@ def _described(model: nn.Module, layout: Layout, engine: Engine) -> dict[str, An
         "parameters": sum(p.numel() for p in model.parameters()),
         "perturbed": layout.perturbed,
         "untouched": [name for name, _ in model.named_parameters() if name not in moving],
-        "samples": engine.samples,
     }
 
 
@@ -238,32 +259,3 @@ def _place(model: nn.Module, device: torch.device | str | None) -> torch.device:
     if place.type not in ("cpu", "cuda"):
         raise ValueError(f"device={str(place)!r} has no kernels and no float64 sums here; write device='cpu'")
     return place
-
-
-def _engine(
-    model: nn.Module,
-    layout: Layout,
-    objective: Objective,
-    data: Data,
-    plan: Plan,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Engine:
-    """The engine with copies of all that does not move: a forward pass may write to it."""
-    moving = {entry.name for entry in layout.entries}
-
-    def fixed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {
-            name: tensor.detach().to(device, dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
-            for name, tensor in tensors.items()
-            if name not in moving
-        }
-
-    return Engine(
-        private_copy(model, device=device, dtype=dtype),
-        fixed(dict(model.named_parameters())),
-        fixed(own_buffers(model)),
-        layout,
-        objective,
-        fixed_batches(data, plan.microbatch, device=device, dtype=dtype),
-    )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import platform
+import sys
 import warnings
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-__all__ = ["counts", "environment", "warned"]
+__all__ = ["counts", "depends_on_batches", "environment", "peak_megabytes", "warned"]
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -38,6 +40,31 @@ def environment(device: torch.device) -> dict[str, Any]:
     }
 
 
+def peak_megabytes(device: torch.device) -> float | None:
+    """The most memory that this process, or torch on a GPU, has held so far.
+
+    Args:
+        device: Where a result was computed.
+
+    Returns:
+        Megabytes, or None where the system does not say.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    try:
+        # Not the maximum of getrusage: a child process inherits its parent's.
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1e3
+    except (OSError, StopIteration):
+        pass
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - Windows
+        return None
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held / (1e6 if sys.platform == "darwin" else 1e3)
+
+
 def counts(values: Mapping[str, np.ndarray]) -> dict[str, dict[str, int]]:
     """How many values are NaN or infinite, for each measure.
 
@@ -50,6 +77,19 @@ def counts(values: Mapping[str, np.ndarray]) -> dict[str, dict[str, int]]:
     return {
         name: {"nan": int(np.isnan(array).sum()), "inf": int(np.isinf(array).sum())} for name, array in values.items()
     }
+
+
+def depends_on_batches(dependence: float, dtype: torch.dtype) -> bool:
+    """Whether a difference between a batch and its parts is more than rounding makes.
+
+    Args:
+        dependence: The largest relative difference.
+        dtype: Of the computation.
+
+    Returns:
+        Whether the values depend on how the samples are batched.
+    """
+    return dependence > torch.finfo(dtype).eps ** 0.5
 
 
 def warned(loss: np.ndarray, dependence: float, dtype: torch.dtype, microbatch: int) -> list[str]:
@@ -65,7 +105,7 @@ def warned(loss: np.ndarray, dependence: float, dtype: torch.dtype, microbatch: 
         The warnings that were given.
     """
     messages = []
-    if dependence > torch.finfo(dtype).eps ** 0.5:
+    if depends_on_batches(dependence, dtype):
         messages.append(
             f"the values depend on the microbatch of {microbatch} samples (samples batched in another way differ by "
             f"{dependence:.1e}): the loss or a metric is no plain mean over samples (class weights, ignored targets), "

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from fastscape.kernels import Segments
 from fastscape.selection import Perturb, owners, select
 
-__all__ = ["Entry", "Layout", "layout_of"]
+__all__ = ["Entry", "Layout", "convolutions", "in_channels_last", "layout_of"]
 
 ALIGNMENT = 16
 
@@ -39,6 +39,7 @@ class Entry:
             grouped transposed convolutions.
         order: The dimensions of `split` in the order of storage.
         variance: Whether it is a running variance, which must stay positive.
+        convolution: Whether it is the weight of a two-dimensional convolution, which may lie with its channels last.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Entry:
     split: tuple[int, ...]
     order: tuple[int, ...]
     variance: bool = False
+    convolution: bool = False
 
     @property
     def numel(self) -> int:
@@ -66,6 +68,8 @@ class Layout:
 
     Args:
         entries: The tensors in the order of the model.
+        channels_last: Whether the weights of two-dimensional convolutions are stored with their channels last, each
+            filter in the order height, width, channel: what convolutions on such images read without a copy.
 
     Example:
         >>> import torch
@@ -81,6 +85,7 @@ class Layout:
     """
 
     entries: tuple[Entry, ...]
+    channels_last: bool = False
 
     @cached_property
     def size(self) -> int:
@@ -101,6 +106,16 @@ class Layout:
     def layer_of_segment(self) -> Tensor:
         """For each segment [S], int64, the number of its tensor in `entries`; padding counts to the tensor before."""
         return torch.tensor(self._cuts[1], dtype=torch.int64, device="cpu")
+
+    @cached_property
+    def segments_of(self) -> dict[str, slice]:
+        """For each tensor, by name, which of the segments are its filters."""
+        layer = self.layer_of_segment
+        firsts = torch.searchsorted(layer, torch.arange(len(self.entries), device="cpu")).tolist()
+        return {
+            entry.name: slice(first, first + entry.filters if entry.numel else first)
+            for entry, first in zip(self.entries, firsts, strict=True)
+        }
 
     @cached_property
     def drawn(self) -> Tensor:
@@ -124,6 +139,31 @@ class Layout:
                 layers.append(layer)
                 drawn.append(False)
         return stops, layers, drawn
+
+    def relaid(self, vectors: Tensor, *, channels_last: bool) -> Layout:
+        """Reorders vectors in place, so that convolutions have their channels last, or no longer have.
+
+        A filter stays where it is, so the segments are the same.
+
+        Args:
+            vectors: Buffers [K, P] of this layout; afterwards of the layout that is returned.
+            channels_last: The order that is wanted.
+
+        Returns:
+            The layout of the reordered vectors.
+        """
+        if channels_last == self.channels_last:
+            return self
+        entries = []
+        for entry in self.entries:
+            if entry.convolution:
+                order = (0, 2, 3, 1) if channels_last else (0, 1, 2, 3)
+                tensors = self._back(vectors, entry)
+                stored = tensors.permute(0, *(1 + d for d in order)).reshape(len(vectors), -1)
+                vectors[:, entry.offset : entry.stop] = stored  # reshape has made a copy
+                entry = replace(entry, order=order)
+            entries.append(entry)
+        return Layout(tuple(entries), channels_last)
 
     def flatten(
         self,
@@ -170,14 +210,16 @@ class Layout:
             By name, a view of the buffer in the tensor's shape, or in [G, *shape]. Only grouped transposed
             convolutions are copies.
         """
+        return {entry.name: self._back(flat, entry) for entry in self.entries}
+
+    def _back(self, flat: Tensor, entry: Entry) -> Tensor:
+        """One tensor of each point in the shape of the model."""
         stack = flat.shape[:-1]
-        lead = tuple(range(len(stack)))
-        tensors = {}
-        for entry in self.entries:
-            stored = flat[..., entry.offset : entry.stop].view((*stack, *(entry.split[d] for d in entry.order)))
-            back = tuple(len(stack) + entry.order.index(d) for d in range(len(entry.order)))
-            tensors[entry.name] = stored.permute(lead + back).reshape((*stack, *entry.shape))
-        return tensors
+        stored = flat[..., entry.offset : entry.stop].view((*stack, *(entry.split[d] for d in entry.order)))
+        back = tuple(len(stack) + entry.order.index(d) for d in range(len(entry.order)))
+        tensor = stored.permute(tuple(range(len(stack))) + back)
+        # Reshaping to the same shape gives a dimension of one channel another stride, and with it another order.
+        return tensor if entry.split == entry.shape else tensor.reshape((*stack, *entry.shape))
 
 
 def layout_of(model: nn.Module, perturb: Perturb = "weights") -> Layout:
@@ -190,17 +232,53 @@ def layout_of(model: nn.Module, perturb: Perturb = "weights") -> Layout:
     Returns:
         The layout.
     """
-    owner_of = owners(model)
+    selected = select(model, perturb)  # refuses what has no shape yet
+    owner_of, spatial = owners(model), convolutions(model)
     entries = []
     offset = 0
-    for name, tensor in select(model, perturb).items():
+    for name, tensor in selected.items():
         owner, leaf = owner_of[name]
         split, order = _storage(owner, leaf, tensor)
         filters = 1 if tensor.dim() < 2 else math.prod(split[d] for d in order[: _filter_dims(split, tensor)])
         variance = isinstance(owner, nn.modules.batchnorm._NormBase) and leaf == "running_var"
-        entries.append(Entry(name, tuple(tensor.shape), offset, filters, split, order, variance))
+        convolution = name in spatial
+        entries.append(Entry(name, tuple(tensor.shape), offset, filters, split, order, variance, convolution))
         offset = _aligned(offset + tensor.numel())
     return Layout(tuple(entries))
+
+
+def convolutions(model: nn.Module) -> set[str]:
+    """The names of the weights of two-dimensional convolutions.
+
+    Args:
+        model: The model.
+
+    Returns:
+        Names as in `named_parameters`.
+    """
+    owner_of = owners(model)
+    return {
+        name
+        for name, tensor in model.named_parameters()
+        if tensor.dim() == 4 and owner_of[name][1] == "weight" and isinstance(owner_of[name][0], nn.Conv2d)
+    }
+
+
+def in_channels_last(tensor: Tensor) -> Tensor:
+    """A copy whose dimension 1 is the innermost in memory.
+
+    `tensor.to(memory_format=torch.channels_last)` leaves a tensor with one channel as it is, because both orders are
+    the same there, and torch then takes the convolution for one without channels last.
+
+    Args:
+        tensor: Images or weights [n, c, h, w].
+
+    Returns:
+        The same values in the strides [h w c, 1, w c, c].
+    """
+    n, c, h, w = tensor.shape
+    strides = (h * w * c, 1, w * c, c)
+    return torch.empty_strided((n, c, h, w), strides, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
 
 
 def _storage(owner: nn.Module, leaf: str, tensor: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -169,8 +169,9 @@ def interpolate(
         coefficients: [G, S, K], or [G, 1, K] when all segments share them; rounded to float64 for a float64
             basis and to float32 otherwise, which is also the precision of the sum.
         segments: The cut of the P entries into S segments.
-        out: Where to write the points [G, P], dtype and device of the basis, each point contiguous; None for new
-            memory. It may be the basis itself when G = K = 1: then the vector is scaled in place.
+        out: Where to write the points [G, P], each point contiguous, on the device of the basis; its dtype is that
+            of the basis, or a narrower one to which the sums are rounded. None for new memory of the basis's dtype.
+            It may be the basis itself when G = K = 1: then the vector is scaled in place.
         backend: See `choose`. Default "auto".
 
     Returns:
@@ -196,7 +197,12 @@ def interpolate(
     points = coefficients.shape[0]
     if out is None:
         out = torch.empty(points, size, dtype=basis.dtype, device=basis.device)
-    elif out.shape != (points, size) or out.dtype != basis.dtype or out.device != basis.device:
+    elif (
+        out.shape != (points, size)
+        or out.device != basis.device
+        or out.dtype not in _DTYPES
+        or out.dtype.itemsize > basis.dtype.itemsize
+    ):
         raise ValueError(
             f"out came as {out.dtype} {tuple(out.shape)} on {out.device}; wanted {basis.dtype} {(points, size)} "
             f"on {basis.device}"

@@ -161,3 +161,12 @@ def test_the_module_runs_as_a_program():
         [sys.executable, "-m", "fastscape.cli", "info"], capture_output=True, text=True, check=True, env=environment
     )
     assert result.stdout.startswith("fastscape")
+
+
+def test_the_benchmark_suite_is_found_in_a_checkout():
+    script = Path(sys.executable).with_name("fastscape")
+    if not script.exists():
+        pytest.skip("the console script is not installed beside this Python")
+    result = subprocess.run([script, "bench", "--help"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "--problems" in result.stdout

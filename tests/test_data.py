@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import fastscape
-from fastscape.data import fixed_batches
+from fastscape.data import Batch, batches_of, fixed_samples
 
 CPU = torch.device("cpu")
 INPUTS = torch.arange(22, dtype=torch.float32).view(11, 2)
 TARGETS = torch.arange(11)
+
+
+def fixed_batches(data, microbatch: int, **options) -> list[Batch]:
+    return batches_of(fixed_samples(data, **options), microbatch)
 
 
 class Stream(IterableDataset):

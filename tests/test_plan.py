@@ -20,6 +20,12 @@ CPU = torch.device("cpu")
         ({"chunk": 0}, "chunk=0 cannot be used; wanted an integer from 1"),
         ({"chunk": 2.0}, "chunk=2.0 cannot be used"),
         ({"microbatch": True}, "microbatch=True cannot be used"),
+        ({"workers": 0}, "workers=0 cannot be used; wanted an integer from 1"),
+        ({"memory_format": "nhwc"}, "wanted 'contiguous' or 'channels_last'"),
+        ({"compile": 1}, "compile=1 cannot be used; wanted True or False"),
+        ({"batching": "vmap", "compile": True}, "write batching='loop'"),
+        ({"hoist": True}, "write batching='vmap'"),
+        ({"workers": 2, "compile": True}, "write workers=1"),
     ],
 )
 def test_a_bad_plan_is_refused(options, message):
@@ -28,10 +34,15 @@ def test_a_bad_plan_is_refused(options, message):
 
 
 def test_fixed_rules():
-    dense, convolutional = nn.Linear(3, 2), nn.Sequential(nn.Conv1d(1, 1, 1))
-    assert plan_fixed(dense, 16, device=CPU, dtype=torch.float32) == Plan("vmap", chunk=16, microbatch=64)
-    assert plan_fixed(convolutional, 16, device=CPU, dtype=torch.float32).batching == "loop"
-    assert plan_fixed(dense, 16, device=torch.device("cuda"), dtype=torch.float32).batching == "loop"
+    dense, convolutional, images = nn.Linear(3, 2), nn.Conv1d(1, 1, 1), nn.Sequential(nn.Conv2d(1, 1, 1))
+    fixed = {"device": CPU, "dtype": torch.float32}
+    assert plan_fixed(dense, 16, **fixed) == Plan("vmap", chunk=128, hoist=True)
+    assert plan_fixed(dense, 16, **fixed, low_memory=True) == Plan("vmap", chunk=128)
+    assert plan_fixed(convolutional, 16, **fixed) == Plan("loop", chunk=16)
+    assert plan_fixed(images, 16, **fixed) == Plan("loop", chunk=16, memory_format="channels_last")
+    assert plan_fixed(images, 16, **fixed, low_memory=True) == Plan("loop", chunk=16)
+    assert plan_fixed(images, 16, device=CPU, dtype=torch.float64) == Plan("loop", chunk=16)
+    assert plan_fixed(images, 16, device=torch.device("cuda"), dtype=torch.float32) == Plan("loop", chunk=16)
 
 
 def test_a_chunk_fits_its_memory():
@@ -39,6 +50,21 @@ def test_a_chunk_fits_its_memory():
     assert plan_fixed(model, 26_500_000, device=CPU, dtype=torch.float32).chunk == 2
     assert plan_fixed(model, 26_500_000, device=CPU, dtype=torch.float64).chunk == 1
     assert plan_fixed(model, 10**12, device=CPU, dtype=torch.float32).chunk == 1
+
+
+def test_a_plan_is_saved_and_loaded(tmp_path):
+    plan = Plan("loop", 3, 5, "torch", "channels_last", workers=2)
+    assert Plan.load(plan.save(tmp_path / "new" / "plan.json")) == plan
+
+
+@pytest.mark.parametrize(
+    "text", ["no json", "[1]", '{"batching": "loop"}', '{"batching": "loop", "chunk": 1, "x": 2}']
+)
+def test_what_is_no_plan_is_refused(text, tmp_path):
+    file = tmp_path / "plan.json"
+    file.write_text(text)
+    with pytest.raises(ValueError, match="is no plan"):
+        Plan.load(file)
 
 
 class DataDependent(nn.Linear):
@@ -79,5 +105,6 @@ def test_an_error_of_the_users_own_is_not_taken_for_a_fallback():
 
 def test_the_plan_is_in_the_report():
     landscape = fastscape.surface(nn.Linear(3, 2), DATA, plan=Plan("loop", 3, 2, "torch"), **SMALL)
-    assert landscape.report["plan"] == {"batching": "loop", "chunk": 3, "microbatch": 2, "kernels": "torch"}
+    assert landscape.report["plan"] == Plan("loop", 3, 2, "torch").as_dict()
+    assert landscape.report["plans_measured"] == []
     assert landscape.report["kernels"] == "torch"

@@ -1,0 +1,78 @@
+"""Micro-benchmarks of the operations and of one engine step.
+
+pytest benchmarks/bench_kernels.py --benchmark-enable
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from benchmarks.problems import PROBLEMS
+from fastscape.basis import basis_of
+from fastscape.data import fixed_samples
+from fastscape.directions import direction_random
+from fastscape.engine import Engine
+from fastscape.kernels import Seeded, Segments, draw, gram, gram_cost, interpolate, interpolate_cost
+from fastscape.objective import Objective
+from fastscape.plan import plan_fixed
+from fastscape.problem import problem_of
+from fastscape.schemes import SURFACES
+from fastscape.weights import layout_of
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+ENTRIES = {"small": 1 << 16, "large": 1 << 23}
+POINTS = 16
+
+
+def bases(size: str) -> dict[str, torch.Tensor | Seeded]:
+    stored = torch.randn(3, ENTRIES[size], device=DEVICE)
+    return {"stored": stored, "seeded": Seeded(stored[0].clone(), 0, 2)}
+
+
+def said(benchmark, cost) -> None:
+    """Bytes and flops of a launch go into the results, so that GB/s can be read off."""
+    benchmark.extra_info.update(cost._asdict())
+
+
+@pytest.mark.parametrize("kind", ["stored", "seeded"])
+@pytest.mark.parametrize("size", ENTRIES)
+def test_gram(benchmark, size, kind):
+    basis, segments = bases(size)[kind], Segments(torch.arange(0, ENTRIES[size] + 1, 512)).to(DEVICE)
+    said(benchmark, gram_cost(basis, segments))
+    assert benchmark(gram, basis, segments).shape == (segments.count, 3, 3)
+
+
+@pytest.mark.parametrize("uniform", [True, False], ids=["uniform", "per filter"])
+@pytest.mark.parametrize("kind", ["stored", "seeded"])
+@pytest.mark.parametrize("size", ENTRIES)
+def test_interpolate(benchmark, size, kind, uniform):
+    basis, segments = bases(size)[kind], Segments(torch.arange(0, ENTRIES[size] + 1, 512)).to(DEVICE)
+    coefficients = torch.randn(POINTS, 1 if uniform else segments.count, 3, device=DEVICE)
+    out = torch.empty(POINTS, ENTRIES[size], device=DEVICE)
+    said(benchmark, interpolate_cost(basis, coefficients, segments))
+    assert benchmark(interpolate, basis, coefficients, segments, out=out) is out
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform", "rademacher"])
+@pytest.mark.parametrize("size", ENTRIES)
+def test_draw(benchmark, size, distribution):
+    out = torch.empty(ENTRIES[size], device=DEVICE)
+    assert benchmark(draw, out, 0, distribution=distribution) is out
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "encoder"])
+def test_engine_step(benchmark, name):
+    """One chunk of points by the plan of fixed rules."""
+    model, inputs, targets, loss = PROBLEMS[name](False)[1:]
+    layout = layout_of(model)
+    place = {"device": DEVICE, "dtype": torch.float32}
+    plan = plan_fixed(model, layout.size, **place)
+    writers = [lambda out, axis=axis: direction_random(layout, 0, axis, out=out) for axis in (0, 1)]
+    basis = basis_of(model, layout, writers, "filter", **place).relaid(channels_last=plan.channels_last)
+    samples = fixed_samples((inputs, targets), **place)
+    moving = {entry.name for entry in layout.entries}
+    engine = Engine(problem_of(model, moving, Objective(loss), samples, **place), basis, SURFACES["plane"], plan)
+    points = torch.rand(plan.chunk, 2, dtype=torch.float64)
+    benchmark.extra_info["points"] = plan.chunk
+    assert benchmark(engine.sums, points).shape == (plan.chunk, 1)

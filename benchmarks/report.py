@@ -1,0 +1,152 @@
+"""Makes docs/benchmarks.md with its chart, and the table of the README, from results. No number is typed by hand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+START, STOP = "<!-- benchmarks: made by python -m benchmarks.run -->", "<!-- end of benchmarks -->"
+PEERS = ("loss-landscapes", "loss-landscape-3d", "landscaper")
+OWN = ("fastscape", "fastscape bfloat16")
+
+
+def write(results: dict[str, Any]) -> None:
+    """Writes the page, the chart, and the table of the README."""
+    (ROOT / "docs" / "benchmarks.md").write_text(page(results))
+    chart(results, ROOT / "docs" / "images" / "benchmarks.png")
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    pattern = re.compile(re.escape(START) + ".*?" + re.escape(STOP), re.DOTALL)
+    readme.write_text(pattern.sub(lambda _: f"{START}\n\n{summary(results)}\n\n{STOP}", text))
+
+
+def fastest_peer(found: dict[str, Any]) -> tuple[str, float] | None:
+    """The fastest of the other packages on one problem, and its seconds a point."""
+    times = {name: _seconds(found, name) for name in PEERS if _seconds(found, name) is not None}
+    return min(times.items(), key=lambda item: item[1]) if times else None
+
+
+def summary(results: dict[str, Any]) -> str:
+    """One row a problem: time per point, and ratios to the naive loop and to the fastest other package."""
+    lines = [
+        "| problem | fastscape, ms a point | naive loop | fastest other package | bfloat16 against that package |",
+        "|---|---|---|---|---|",
+    ]
+    for name, found in results["problems"].items():
+        own = _seconds(found, "fastscape")
+        if own is None:
+            continue
+        loop, peer, half = _seconds(found, "naive loop"), fastest_peer(found), _seconds(found, OWN[1])
+        lines.append(
+            f"| {name}, {found['samples']} samples | {1e3 * own:.3g} | {_ratio(loop, own)} | "
+            + (f"{_ratio(peer[1], own)} ({peer[0]})" if peer else "-")
+            + f" | {_ratio(peer[1] if peer else None, half)} |"
+        )
+    side = max((found["side"] for found in results["problems"].values()), default=0)
+    lines += [
+        "",
+        f"{results['processor']}, {results['threads']} threads, torch {results['versions']['torch']}; whole surfaces "
+        f"of {side} x {side} points, planning and compilation included, float32 unless said.",
+    ]
+    return "\n".join(lines)
+
+
+def page(results: dict[str, Any]) -> str:
+    """The page with everything that was measured."""
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items() if version)
+    parts = [
+        "# Benchmarks",
+        "",
+        "Made by `python -m benchmarks.run` from what it measured; nothing on this page is typed by hand.",
+        "",
+        summary(results),
+        "",
+        "![Time per grid point](images/benchmarks.png)",
+        "",
+        "## How it is measured",
+        "",
+        "The answer: the surface that is timed must agree with the naive loop, to rounding. The time: all take turns "
+        "in one process after each has run once; the median of the rounds counts, and the spread is the distance from "
+        "the fastest to the slowest round as a fraction of it. Ours is always the whole grid, with planning and "
+        "compilation, without a cache of compiled code. A rival that would need more than a minute for it walks "
+        "15 x 15 points, marked by *, and its time a point is taken as it is.",
+        "",
+        f"Measured {results['date']} on {results['processor']}, {results['threads']} threads; {versions}. Ceilings of "
+        "the machine: " + ", ".join(f"{name} {value:.0f}" for name, value in results["ceilings"].items()) + ".",
+    ]
+    for name, found in results["problems"].items():
+        parts += ["", f"## {name}", "", _details(found)]
+    return "\n".join(parts) + "\n"
+
+
+def _details(found: dict[str, Any]) -> str:
+    own = _seconds(found, "fastscape")
+    lines = [
+        f"{found['parameters']:,} parameters, {found['samples']} samples, {found['side']} x {found['side']} points; "
+        f"commit {found['commit']}.",
+        "",
+        "| | ms a point | spread | fastscape is faster by |",
+        "|---|---|---|---|",
+    ]
+    for name, row in found["rows"].items():
+        shown = f"{name} {row['version'] or ''}".strip()
+        if "error" in row:
+            lines.append(f"| {shown} | could not run: {row['error'].replace('|', '/')} | | |")
+            continue
+        coarse = "*" if row["side"] != found["side"] else ""
+        against = "" if name == "fastscape" else _ratio(row["seconds_a_point"], own)
+        spread = f"{row['spread']:.0%}" if len(row["seconds"]) > 1 else "one round"
+        lines.append(f"| {shown}{coarse} | {1e3 * row['seconds_a_point']:.3g} | {spread} | {against} |")
+    plan = found["rows"]["fastscape"].get("plan")
+    memory = ", ".join(f"{value:.0f} MB with {name}" for name, value in found.get("peak_megabytes", {}).items())
+    answer = found["answer"]["fastscape, as timed"]
+    lines += ["", f"Plan: {_plan(plan)}. Largest difference from the naive loop: {answer:.1e} of the range."]
+    if memory:
+        lines[-1] += f" Peak memory beyond the problem, 3 x 3 points in a fresh process: {memory}."
+    half = found["rows"][OWN[1]].get("precision_error")
+    if half:
+        lines[-1] += f" bfloat16 differs from float32 by {half['rms']:.1e} rms, {half['largest']:.1e} at most."
+    return "\n".join(lines)
+
+
+def _plan(plan: dict[str, Any] | None) -> str:
+    return ", ".join(f"{name} {value}" for name, value in (plan or {}).items())
+
+
+def _seconds(found: dict[str, Any], name: str) -> float | None:
+    return found["rows"].get(name, {}).get("seconds_a_point")
+
+
+def _ratio(slow: float | None, fast: float | None) -> str:
+    return "-" if slow is None or fast is None else f"{slow / fast:.1f}x"
+
+
+def chart(results: dict[str, Any], path: Path) -> None:
+    """A bar for each rival and problem, as multiples of our time."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    names = list(results["problems"])
+    rivals = ["fastscape", "naive loop", *PEERS]
+    figure, axes = plt.subplots(figsize=(8, 0.6 + 0.9 * len(names)), layout="constrained")
+    for k, rival in enumerate(rivals):
+        heights = []
+        for name in names:
+            found = results["problems"][name]
+            seconds, own = _seconds(found, rival), _seconds(found, "fastscape")
+            heights.append(seconds / own if seconds and own else 0.0)
+        places = [n + 0.16 * (k - 2) for n in range(len(names))]
+        bars = axes.barh(places, heights, height=0.15, label=rival)
+        axes.bar_label(bars, [f"{h:.1f}" if h else "" for h in heights], padding=2, fontsize=7)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xlabel("time of a surface, as a multiple of fastscape's (float32)")
+    axes.legend(fontsize=8, loc="lower right")
+    axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)

@@ -1,0 +1,178 @@
+"""The values of a whole grid: the plan, the chunks, the progress bar, and what to do when a chunk fails."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from fastscape.basis import Basis
+from fastscape.engine import Engine
+from fastscape.plan import Plan
+from fastscape.planner import plan_measured
+from fastscape.problem import Problem
+from fastscape.schemes import Scheme
+
+__all__ = ["Evaluated", "evaluate"]
+
+# Below this number of points a search for the best plan has nothing to choose from.
+WORTH_PLANNING = 128
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The values of a grid and how they came about.
+
+    Args:
+        values: Means over the samples [G, measures], float64, on the CPU.
+        plan: The plan that most points were evaluated by.
+        reason: Why vmap, or images with their channels last, were given up, or None.
+        timings: What the planner measured; empty when a plan was given.
+        basis: The basis, in the memory format of the plan.
+    """
+
+    values: Tensor
+    plan: Plan
+    reason: str | None
+    timings: list[dict[str, Any]]
+    basis: Basis
+
+
+def evaluate(
+    problem: Problem,
+    basis: Basis,
+    scheme: Scheme,
+    points: Tensor,
+    plan: Plan,
+    *,
+    auto: bool,
+    recut: bool,
+    progress: bool,
+) -> Evaluated:
+    """The means over all samples of every measure, at every point of a grid.
+
+    Args:
+        problem: What is evaluated.
+        basis: What the points are combinations of. It is used up.
+        scheme: How the coordinates combine it.
+        points: Grid coordinates [G, D].
+        plan: How to evaluate, or what to begin with.
+        auto: Whether a better plan may be looked for, and a model that refuses the plan be evaluated by a plainer one.
+        recut: Whether another microbatch gives the same values.
+        progress: Whether to show a progress bar on a terminal.
+
+    Returns:
+        The values, and how they came about.
+
+    Raises:
+        ValueError: When a plan was given that cannot repeat the random numbers that the model draws.
+    """
+    run = _Run(problem, basis, scheme, plan, recut=recut)
+    # disable=None keeps the bar away from log files and pipes.
+    with tqdm(total=len(points), desc="surface", unit="pt", disable=None if progress else True) as bar:
+        try:
+            run.check()
+            return run.over(points, auto=auto, advance=bar.update)
+        finally:
+            run.close()
+
+
+class _Run:
+    """One evaluation of a grid, with the engine that is in use."""
+
+    def __init__(self, problem: Problem, basis: Basis, scheme: Scheme, plan: Plan, *, recut: bool) -> None:
+        self.problem, self.basis, self.scheme, self.plan = problem, basis, scheme, plan
+        self.recut = recut
+        self.engine: Engine | None = None
+        self.reason: str | None = None
+        self.timings: list[dict[str, Any]] = []
+
+    def prepare(self, plan: Plan) -> Engine:
+        """An engine for a plan, with the basis in the plan's memory format."""
+        self.basis = self.basis.relaid(channels_last=plan.channels_last)
+        return Engine(self.problem, self.basis, self.scheme, plan)
+
+    def close(self) -> None:
+        """Ends the engine in use."""
+        if self.engine is not None:
+            self.engine.close()
+        self.engine = None
+
+    @cached_property
+    def repeatable(self) -> bool:
+        """Whether the model draws no random numbers: threads share the generators, and compiled code has its own."""
+        theta = self.basis.theta.to(self.problem.dtype)
+        return not self.problem.draws_random_numbers(self.basis.layout.unflatten(theta))
+
+    def check(self) -> None:
+        """Refuses a plan that would give other values on every run."""
+        if (self.plan.workers > 1 or self.plan.compile) and not self.repeatable:
+            raise ValueError(
+                "the model or a measure draws random numbers, which workers and compiled code do not repeat; write "
+                "workers=1 and compile=False in the plan"
+            )
+
+    def over(self, points: Tensor, *, auto: bool, advance: Callable[[int], Any]) -> Evaluated:
+        sums: list[Tensor] = []
+        done = 0
+        if auto and len(points) >= max(WORTH_PLANNING, 4 * self.plan.chunk):
+            sums, done = self._plan(points, advance)
+        while done < len(points):
+            chunk = points[done : done + self.plan.chunk]
+            sums.append(self._chunk(chunk, auto=auto and done == 0))
+            done += len(sums[-1])
+            advance(len(sums[-1]))
+        return Evaluated(torch.cat(sums).cpu() / self.problem.size, self.plan, self.reason, self.timings, self.basis)
+
+    def _plan(self, points: Tensor, advance: Callable[[int], Any]) -> tuple[list[Tensor], int]:
+        """Looks for the best plan; nothing is done when the plan to begin with fails, so that its error is raised."""
+        options = ["batching", "chunk", *(["microbatch"] if self.recut else [])]
+        if isinstance(self.basis.vectors, Tensor):  # regenerated directions have one order and no parts
+            options += ["memory_format", "hoist"]
+        if self.repeatable:
+            options += ["compile", "workers"]
+        try:
+            found = plan_measured(
+                self.plan, self.prepare, points, problem=self.problem, options=options, advance=advance
+            )
+        except Exception:
+            return [], 0
+        self.plan, self.engine, self.timings = found.plan, found.engine, found.timings
+        return found.sums, found.done
+
+    def _chunk(self, chunk: Tensor, *, auto: bool) -> Tensor:
+        """The sums of the first points of a chunk: of all, unless memory did not suffice."""
+        if self.engine is None:
+            self.engine = self.prepare(self.plan)
+        try:
+            return self.engine.sums(chunk)
+        except torch.OutOfMemoryError:
+            if self.plan.chunk == 1:
+                raise
+            self._change(replace(self.plan, chunk=self.plan.chunk // 2))
+        except Exception as error:
+            vmap = self.plan.batching == "vmap"
+            if not auto or not (vmap or self.plan.channels_last):
+                raise
+            # When the plainer plan raises too, this one was not the cause, and the other error is the clearer one.
+            plainer = {"batching": "loop", "hoist": False} if vmap else {"memory_format": "contiguous"}
+            self._change(replace(self.plan, **plainer))
+            sums = self._chunk(chunk, auto=False)
+            self.reason = f"{type(error).__name__}: {error}"
+            if vmap:
+                message = "vmap cannot batch this model or a measure, so the points are evaluated in a loop"
+                warnings.warn(f"{message} ({self.reason})", stacklevel=6)
+            return sums
+        return self._chunk(chunk[: self.plan.chunk], auto=False)
+
+    def _change(self, plan: Plan) -> None:
+        self.close()
+        if self.problem.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.plan = plan

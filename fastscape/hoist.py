@@ -1,0 +1,242 @@
+"""Layers whose input is the same at every point are computed once for all points.
+
+    layer(x, sum_k c_k W_k) = sum_k c_k layer(x, W_k)
+
+Shapes: parts [K, *shape], the rows of the basis as tensors of the model; coefficients [K], or [filters, K] when each
+filter has its own.
+
+A linear or convolutional layer is linear in its weights. Where its input does not depend on the point (the first
+layer, and those behind frozen ones), the K results on the right are computed once for each microbatch, and a point
+costs K multiplications an output instead of a matrix product. Exact up to the order of the sums. Under vmap torch
+knows which tensors depend on the point, so nothing has to be guessed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from fastscape.weights import Layout
+
+__all__ = ["Hoist", "HoistedWeight"]
+
+_LAYERS: dict[Any, int] = {F.linear: -1, torch.conv1d: -2, torch.conv2d: -3, torch.conv3d: -4, F.embedding: -1}
+"""Functions (input, weight, ...) that are linear in the weight, with the dimension of their output's channels."""
+
+_ABOUT = {
+    getattr(torch.Tensor, name).__get__ for name in ("shape", "dtype", "device", "ndim", "layout", "requires_grad")
+} | {torch.Tensor.dim, torch.Tensor.size, torch.Tensor.numel, torch.Tensor.is_floating_point}
+
+
+class Hoist:
+    """What the points of a run share: the results of layers for each part of the basis.
+
+    Args:
+        vectors: The basis [K, P].
+        layout: What its entries are.
+        budget: Bytes of results that may be kept from one chunk of points to the next.
+    """
+
+    def __init__(self, vectors: Tensor, layout: Layout, budget: int) -> None:
+        parts = layout.unflatten(vectors)
+        # A layer's weight has two dimensions at least; its filters, which may have coefficients of their own, must lie
+        # along the first of them.
+        usable = (entry for entry in layout.entries if len(entry.shape) > 1 and entry.split == entry.shape)
+        self.parts = {entry.name: parts[entry.name] for entry in usable if entry.order[0] == 0}
+        self.budget = budget
+        self.seen = False
+        self.read: set[str] = set()
+        self._kept: dict[tuple[Any, ...], Tensor] = {}
+
+    def coefficients(self, c: Tensor, layout: Layout) -> dict[str, Tensor]:
+        """The coefficients of a chunk of points by tensor.
+
+        Args:
+            c: Coefficients [g, S or 1, K].
+            layout: The flat buffer.
+
+        Returns:
+            By name [g, K], or [g, filters, K] when each filter has its own.
+        """
+        some = next(iter(self.parts.values()), c)
+        c = c.to(some.device, some.dtype)
+        if c.shape[1] == 1 < layout.segments.count:
+            return dict.fromkeys(self.parts, c[:, 0])
+        return {name: c[:, layout.segments_of[name]] for name in self.parts}
+
+    def weights(self, tensors: Mapping[str, Tensor], c: Mapping[str, Tensor], batch: int) -> dict[str, Tensor]:
+        """The weights of one point for one microbatch, inside vmap.
+
+        Args:
+            tensors: The ordinary tensors by name; unread ones may hold anything.
+            c: Coefficients of the point by name.
+            batch: The number of the microbatch. Its layers come in the same order at every chunk of points.
+
+        Returns:
+            The tensors, hoisted ones in the place of those with parts.
+        """
+        place = ((batch, call) for call in itertools.count())
+        return {
+            **tensors,
+            **{
+                name: HoistedWeight.of(name, part, c[name], self._filled(name, tensors[name]), self, place)
+                for name, part in self.parts.items()
+            },
+        }
+
+    def unread(self, layout: Layout) -> int:
+        """The entries in front of the flat buffer that no evaluation has read so far, once there was one.
+
+        Args:
+            layout: The flat buffer.
+
+        Returns:
+            Number of entries.
+        """
+        if not self.seen:
+            return 0
+        needed = (entry for entry in layout.entries if entry.name not in self.parts or entry.name in self.read)
+        return next((entry.offset for entry in needed), layout.size)
+
+    def _filled(self, name: str, tensor: Tensor) -> Tensor | None:
+        """The tensor, if its memory has been written."""
+        return None if self.seen and name not in self.read else tensor
+
+    def shared(self, key: tuple[Any, ...], compute: Callable[[], Tensor]) -> Tensor:
+        """The results of one layer for each part: computed, or kept from the chunk before.
+
+        Args:
+            key: The layer's weight, the microbatch, and the number of the call in it.
+            compute: Computes them.
+
+        Returns:
+            Results [K, ...].
+        """
+        if key in self._kept:
+            return self._kept[key]
+        results = compute()
+        size = results.numel() * results.element_size()
+        if size <= self.budget:
+            self.budget -= size
+            self._kept[key] = results
+        return results
+
+
+class HoistedWeight(torch.Tensor):
+    """The weight `sum_k c_k W_k` of one point, of which a layer with a shared input needs no entry.
+
+    Any other use gives the ordinary tensor: its entries are then read from the point's own memory, or computed.
+    """
+
+    weight_name: str
+    parts: Tensor
+    coefficients: Tensor
+    entries: Tensor | None
+    hoist: Hoist
+    place: Iterator[tuple[int, int]]
+
+    @staticmethod
+    def of(
+        name: str,
+        parts: Tensor,
+        coefficients: Tensor,
+        entries: Tensor | None,
+        hoist: Hoist,
+        place: Iterator[tuple[int, int]],
+    ) -> HoistedWeight:
+        """The weight of one point, inside vmap.
+
+        Args:
+            name: Its name in the model.
+            parts: The rows of the basis [K, *shape].
+            coefficients: Of the point: [K], or [filters, K].
+            entries: The tensor itself, if it is in memory.
+            hoist: What the points share.
+            place: Numbers the calls of hoisted layers in this evaluation.
+
+        Returns:
+            The weight.
+        """
+        options: dict[str, Any] = {"dtype": parts.dtype, "device": parts.device}
+        make = torch.Tensor._make_wrapper_subclass
+        weight: HoistedWeight = make(HoistedWeight, parts.shape[1:], **options)
+        weight.weight_name, weight.parts, weight.coefficients = name, parts, coefficients
+        weight.entries, weight.hoist, weight.place = entries, hoist, place
+        return weight
+
+    def plain(self) -> Tensor:
+        """The ordinary tensor."""
+        self.hoist.read.add(self.weight_name)
+        if self.entries is not None:
+            return self.entries
+        return _combined(self.parts, self.coefficients, 0)
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Hoists the layers that can be hoisted; everything else gets the ordinary tensor."""
+        kwargs = dict(kwargs or {})
+        if func in _ABOUT:
+            return func(*(arg.parts[0] if isinstance(arg, cls) else arg for arg in args), **kwargs)
+        if func in _LAYERS and _shareable(cls, func, args, kwargs):
+            return _layer(func, *args, **kwargs)
+        if func is F.linear and len(args) == 3 and args[2] is not None and isinstance(args[1], cls):
+            # torch's rule for vmap adds the bias to a copy of the product; in place it is a sixth of the layer less.
+            return cls.__torch_dispatch__(func, types, args[:2]).add_(args[2])
+        return cls.__torch_dispatch__(func, types, args, kwargs)
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Whatever comes past `__torch_function__` gets the ordinary tensor too: this one has no memory."""
+        args, kwargs = tree_map(lambda arg: arg.plain() if isinstance(arg, cls) else arg, (args, dict(kwargs or {})))
+        return func(*args, **kwargs)
+
+
+def _shareable(cls: type, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether this call is a layer with a hoisted weight and an input that all points share."""
+    if len(args) < 2 or "weight" in kwargs or "input" in kwargs or not isinstance(args[1], cls):
+        return False
+    weight: Any = args[1]
+    inputs = args[0]
+    # Wrapped: it depends on the point, or the model differentiates or maps over its input.
+    if isinstance(inputs, cls) or torch._C._functorch.is_functorch_wrapped_tensor(inputs) or inputs.requires_grad:
+        return False
+    # A filter of an embedding is a row, not a channel; and looking up may renormalise or scale gradients.
+    return func is not F.embedding or (weight.coefficients.dim() == 1 and len(args) == 2)
+
+
+def _layer(func: Any, inputs: Tensor, weight: HoistedWeight, bias: Any = None, *args: Any, **kwargs: Any) -> Tensor:
+    def compute() -> Tensor:
+        if func is F.embedding:
+            return torch.stack([func(inputs, part) for part in weight.parts])
+        return torch.stack([func(inputs, part, None, *args, **kwargs) for part in weight.parts])
+
+    if func is F.embedding and (bias is not None or kwargs.get("max_norm") is not None):
+        return func(inputs, weight.plain(), bias, *args, **kwargs)
+    results = weight.hoist.shared((weight.weight_name, *next(weight.place)), compute)
+    channels = _LAYERS[func]
+    combined = _combined(results, weight.coefficients, channels)
+    if bias is None:
+        return combined
+    bias = bias.plain() if isinstance(bias, HoistedWeight) else bias
+    return combined.add_(bias.reshape(-1, *(1,) * (-channels - 1)))
+
+
+def _combined(parts: Tensor, coefficients: Tensor, channels: int) -> Tensor:
+    """sum_k c_k parts_k [...], with the coefficients of each filter along the dimension `channels` if they differ."""
+    c = coefficients.to(parts.dtype)
+    if c.dim() == 1:
+        return (c @ parts.reshape(len(parts), -1)).reshape(parts.shape[1:])
+    dim = channels % (parts.dim() - 1)
+    shape = [-1 if d == dim else 1 for d in range(parts.dim() - 1)]
+    return sum((part * factor.reshape(shape) for part, factor in zip(parts[1:], c.unbind(1)[1:], strict=True)),
+               start=parts[0] * c[:, 0].reshape(shape))  # fmt: skip

@@ -1,0 +1,181 @@
+"""Picks the fastest plan by measuring on the first grid points, which are kept.
+
+A run begins with the plan of fixed rules. Then one option after the other is tried, each alternative on the next
+points of the grid, and kept where it is faster. All values count, so what a try costs is only the time by which it is
+slower than the best; when that reaches a twentieth of the expected run, or the next try would, the search ends. A
+compilation is not counted there: it is tried where the rest of the run is several times as long.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fastscape.engine import Engine
+from fastscape.plan import MICROBATCH, MemoryFormat, Plan
+from fastscape.problem import Problem
+from fastscape.weights import convolutions
+
+__all__ = ["Planned", "plan_measured"]
+
+OVERHEAD = 0.05  # of the expected run
+GAIN = 0.97  # of the time so far: less is taken for noise
+COMPILE_SECONDS = 5.0, 0.5  # what a compilation may take: at least, and for each layer
+WORTH_COMPILING = 4  # times as long as a compilation may take, the rest of the run must be
+
+# Samples that a try may run at once, as a multiple of the microbatch of fixed rules: more may not fit into memory.
+LARGEST_MICROBATCH = 4 * MICROBATCH
+
+
+@dataclass
+class Planned:
+    """What a search found.
+
+    Args:
+        plan: The fastest plan.
+        engine: Its engine.
+        done: Number of points that were evaluated, the first ones of the grid.
+        sums: Their sums [done, measures].
+        timings: For each plan that was tried the options that it had, seconds a point, and seconds of preparation.
+    """
+
+    plan: Plan
+    engine: Engine
+    done: int
+    sums: list[Tensor]
+    timings: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Search:
+    """Measures plans on a grid and remembers the best."""
+
+    def __init__(self, prepare: Callable[[Plan], Engine], points: Tensor, advance: Callable[[int], None]) -> None:
+        self.prepare, self.points, self.advance = prepare, points, advance
+        self.best: Plan
+        self.sums: list[Tensor] = []
+        self.done = 0
+        self.wasted = 0.0
+        self.timings: list[dict[str, Any]] = []
+
+    def measure(self, plan: Plan) -> tuple[Engine, float]:
+        """Evaluates two chunks by a plan: the first warms it up, the second is timed."""
+        started = time.perf_counter()
+        engine = self.prepare(plan)
+        try:
+            first = self._evaluate(engine, plan)
+            prepared = time.perf_counter() - started
+            second = self._evaluate(engine, plan)
+        except BaseException:
+            engine.close()
+            raise
+        seconds = min(first, second) if not plan.compile else second
+        self.timings.append({**plan.as_dict(), "seconds_a_point": seconds, "seconds_before": prepared})
+        return engine, seconds
+
+    def _evaluate(self, engine: Engine, plan: Plan) -> float:
+        """Seconds a point of the next chunk."""
+        chunk = self.points[self.done : self.done + plan.chunk]
+        started = time.perf_counter()
+        sums = engine.sums(chunk)
+        if sums.device.type == "cuda":
+            torch.cuda.synchronize(sums.device)
+        seconds = time.perf_counter() - started
+        self.sums.append(sums)
+        self.done += len(chunk)
+        self.advance(len(chunk))
+        return seconds / len(chunk)
+
+    @property
+    def left(self) -> int:
+        """Points that are not evaluated yet."""
+        return len(self.points) - self.done
+
+
+def plan_measured(
+    start: Plan,
+    prepare: Callable[[Plan], Engine],
+    points: Tensor,
+    *,
+    problem: Problem,
+    options: Sequence[str],
+    advance: Callable[[int], None],
+) -> Planned:
+    """Picks the fastest plan for a grid.
+
+    Args:
+        start: The plan to begin with; an error under this plan is raised.
+        prepare: Makes the engine of a plan. Engines share one basis, so only the last one made can be used.
+        points: Grid coordinates [G, D].
+        problem: What is evaluated.
+        options: The options of a plan that may be changed.
+        advance: Is told the number of points after each chunk.
+
+    Returns:
+        The plan, and the values of the points that were evaluated on the way.
+    """
+    search = _Search(prepare, points, advance)
+    engine, seconds = search.measure(start)
+    search.best = start
+    for option, plan in _alternatives(search, problem):
+        expected = seconds * search.left
+        chunks = 2 * plan.chunk
+        compiling = option == "compile"
+        if option not in options or search.left <= 2 * chunks:
+            continue
+        if compiling and expected < WORTH_COMPILING * _compile_seconds(problem):
+            continue
+        # A try is expected to be at most as slow again as the best.
+        if search.wasted + seconds * chunks > OVERHEAD * expected:
+            continue
+        started, done = time.perf_counter(), search.done
+        try:
+            tried, faster = search.measure(plan)
+        except Exception as error:  # a model may refuse any of the options, each in its own way
+            search.timings.append({**plan.as_dict(), "error": f"{type(error).__name__}: {error}"[:200]})
+            tried, faster = None, float("inf")
+        if not compiling:
+            search.wasted += max(time.perf_counter() - started - seconds * (search.done - done), 0.0)
+        if tried is not None and faster < GAIN * seconds:
+            engine.close()
+            engine, seconds, search.best = tried, faster, plan
+            continue
+        if tried is not None:
+            tried.close()
+        if plan.channels_last != search.best.channels_last:  # the basis lies in the other order now
+            engine.close()
+            engine = prepare(search.best)
+    return Planned(search.best, engine, search.done, search.sums, search.timings)
+
+
+def _compile_seconds(problem: Problem) -> float:
+    """What a compilation may take, by the number of layers."""
+    layers = sum(1 for module in problem.model.modules() if not list(module.children()))
+    return COMPILE_SECONDS[0] + COMPILE_SECONDS[1] * layers
+
+
+def _alternatives(search: _Search, problem: Problem) -> Iterator[tuple[str, Plan]]:
+    """The plans that differ in one option from the best so far."""
+    on_gpu = problem.device.type == "cuda"
+    if search.best.batching == "vmap" or on_gpu:
+        other = {"batching": "loop", "hoist": False} if search.best.batching == "vmap" else {"batching": "vmap"}
+        yield "batching", replace(search.best, **other)
+    if search.best.batching == "vmap":
+        yield "hoist", replace(search.best, hoist=not search.best.hoist)
+        if search.best.chunk >= 4:
+            yield "chunk", replace(search.best, chunk=search.best.chunk // 4)
+    for microbatch in (2 * search.best.microbatch, search.best.microbatch // 2, problem.size):
+        if 0 < microbatch <= min(problem.size, LARGEST_MICROBATCH) and microbatch != search.best.microbatch:
+            yield "microbatch", replace(search.best, microbatch=microbatch)
+    if convolutions(problem.model):
+        order: MemoryFormat = "contiguous" if search.best.channels_last else "channels_last"
+        yield "memory_format", replace(search.best, memory_format=order)
+    if search.best.batching == "loop":
+        yield "compile", replace(search.best, compile=True)
+    threads = torch.get_num_threads()
+    if threads > 1 and not search.best.compile and not on_gpu:
+        yield "workers", replace(search.best, workers=threads, chunk=max(search.best.chunk, threads))

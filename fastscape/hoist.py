@@ -52,6 +52,7 @@ class Hoist:
         self.budget = budget
         self.seen = False
         self.read: set[str] = set()
+        self.unfilled: set[str] = set()
         self._kept: dict[tuple[Any, ...], Tensor] = {}
 
     def coefficients(self, c: Tensor, layout: Layout) -> dict[str, Tensor]:
@@ -85,13 +86,17 @@ class Hoist:
         return {
             **tensors,
             **{
-                name: HoistedWeight.of(name, part, c[name], self._filled(name, tensors[name]), self, place)
+                name: HoistedWeight.of(
+                    name, part, c[name], None if name in self.unfilled else tensors[name], self, place
+                )
                 for name, part in self.parts.items()
             },
         }
 
     def unread(self, layout: Layout) -> int:
         """The entries in front of the flat buffer that no evaluation has read so far, once there was one.
+
+        They need not be written for the next chunk of points.
 
         Args:
             layout: The flat buffer.
@@ -102,11 +107,9 @@ class Hoist:
         if not self.seen:
             return 0
         needed = (entry for entry in layout.entries if entry.name not in self.parts or entry.name in self.read)
-        return next((entry.offset for entry in needed), layout.size)
-
-    def _filled(self, name: str, tensor: Tensor) -> Tensor | None:
-        """The tensor, if its memory has been written."""
-        return None if self.seen and name not in self.read else tensor
+        first = next((entry.offset for entry in needed), layout.size)
+        self.unfilled = {entry.name for entry in layout.entries if entry.offset < first}
+        return first
 
     def shared(self, key: tuple[Any, ...], compute: Callable[[], Tensor]) -> Tensor:
         """The results of one layer for each part: computed, or kept from the chunk before.

@@ -104,10 +104,13 @@ class Differentiating(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.kind == "grad":
             return torch.func.grad(self.inner)(x)
+        if self.kind == "jvp":
+            return torch.func.jvp(lambda x: x * self.second(torch.tanh(self.first(x))), (x,), (x.cos(),))[1]
         return torch.vmap(torch.func.grad(self.inner))(x)
 
 
-@pytest.mark.parametrize("kind", ["grad", "vmap of grad"])
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated")  # torch's own, inside jvp
+@pytest.mark.parametrize("kind", ["grad", "vmap of grad", "jvp"])
 def test_layers_that_are_differentiated_are_not_shared(kind):
     model, data = Differentiating(kind), (torch.randn(7, 2), torch.randn(7, 2))
     plain = fastscape.surface(model, data, loss=F.mse_loss, plan=Plan("loop", 1), **GRID)

@@ -12,48 +12,50 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 import fastscape
+from benchmarks.apart import NAMES, Apart
 from benchmarks.problems import PROBLEMS, Problem
-from benchmarks.rivals import RIVALS, Directions, Unavailable, directions, naive, version
+from benchmarks.rivals import Directions, Unavailable, directions, ours, version
 from fastscape import reference
 from fastscape.trust import peak_megabytes
 
 LONG = 60.0  # seconds for the whole grid, from which on a rival walks a coarser one
 COARSE = 15
 CHECK = 5
+FORWARDS = 20  # of a bare forward pass
+REPORTED = "plan", "plans_measured", "precision_error"
 
 
-def ours(problem: Problem, pair: Directions, steps: int, precision: str = "float32") -> fastscape.Landscape:
-    """The whole surface, planning and compilation included."""
-    axis = (-1.0, 1.0, steps)
-    data = problem.inputs, problem.targets
-    options: dict[str, Any] = {"loss": problem.loss, "x": axis, "y": axis, "precision": precision, "progress": False}
-    return fastscape.surface(problem.model, data, directions=pair, **options)
+def checked(apart: Apart, name: str, *, tiny: bool) -> dict[str, Any]:
+    """The answer: our surface and that of a rival that takes these directions, against the naive loop.
 
+    Args:
+        apart: The processes.
+        name: Of the problem.
+        tiny: Whether to take its tiny size.
 
-def checked(problem: Problem, pair: Directions) -> dict[str, Any]:
-    """The answer: our surface and that of a rival that takes these directions, against the naive loop."""
-    truth = naive(problem, pair, CHECK)
-    scale = np.ptp(truth) or 1.0
+    Returns:
+        The largest differences as fractions of the range, or why there are none.
+    """
+    truth = apart.run("naive loop", name, CHECK, tiny=tiny).loss
     found: dict[str, Any] = {}
-    for name in ("fastscape", "loss-landscape-3d"):
+    for rival in ("fastscape", "loss-landscape-3d"):
         try:
-            run = RIVALS.get(name)
-            grid = run(problem, pair, CHECK) if run else ours(problem, pair, CHECK).loss
-            found[name] = float(np.abs(grid - truth).max() / scale)
+            found[rival] = _difference(apart.run(rival, name, CHECK, tiny=tiny).loss, truth)
         except Unavailable as error:
-            found[name] = str(error)
+            found[rival] = str(error)
     return found
 
 
-def compared(problem: Problem, pair: Directions, landscape: fastscape.Landscape) -> float:
+def compared(problem: Problem, pair: Directions, loss: np.ndarray) -> float:
     """How far the surface that was timed is from the naive loop, at its corners, edges and centre.
 
     Args:
         problem: The problem.
         pair: The directions.
-        landscape: The surface.
+        loss: The surface.
 
     Returns:
         The largest difference, as a fraction of the range.
@@ -61,61 +63,46 @@ def compared(problem: Problem, pair: Directions, landscape: fastscape.Landscape)
     Raises:
         AssertionError: When it is no rounding: then there is nothing to be timed.
     """
-    places = sorted({0, len(landscape.x) // 2, len(landscape.x) - 1})
-    x, y = landscape.x[places].tolist(), landscape.y[places].tolist()
-    truth = reference.surface_naive(problem.model, problem.inputs, problem.targets, pair, x, y, loss=problem.loss)
-    error = float(np.abs(landscape.loss[np.ix_(places, places)] - truth).max() / (np.ptp(truth) or 1.0))
+    places = sorted({0, len(loss) // 2, len(loss) - 1})
+    at = np.linspace(-1, 1, len(loss))[places].tolist()
+    truth = reference.surface_naive(problem.model, problem.inputs, problem.targets, pair, at, at, loss=problem.loss)
+    error = _difference(loss[np.ix_(places, places)], truth)
     if not error < 1e-3:
         raise AssertionError(f"{problem.name}: fastscape is {error:.2g} of the range off the naive loop")
     return error
 
 
-def measured(name: str, *, tiny: bool, steps: int, rounds: int) -> dict[str, Any]:
+def _difference(loss: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.abs(loss - truth).max() / (np.ptp(truth) or 1.0))
+
+
+def measured(apart: Apart, name: str, *, tiny: bool, steps: int, rounds: int) -> dict[str, Any]:
     """Everything about one problem.
 
     Args:
+        apart: The processes of the rivals, which take turns.
         name: Of the problem.
         tiny: Whether to take its tiny size.
         steps: Points along each axis.
-        rounds: How often each rival is timed, in turns.
+        rounds: How often each rival is timed.
 
     Returns:
         The results, as plain values.
     """
     problem = PROBLEMS[name](tiny)
-    pair = directions(problem)
-    runs: dict[str, Callable[[int], Any]] = {"fastscape": lambda n: ours(problem, pair, n)}
-    runs["fastscape bfloat16"] = lambda n: ours(problem, pair, n, "bfloat16")
-    for rival, run in RIVALS.items():
-        runs[rival] = lambda n, run=run: run(problem, pair, n)
-    answer = checked(problem, pair)
-    rows: dict[str, dict[str, Any]] = {}
-    for rival, run in runs.items():
-        rows[rival] = {"version": version(rival)}
-        started = time.perf_counter()
-        try:
-            run(2)  # what a process does once
-            started = time.perf_counter()
-            run(2)
-        except Exception as error:
-            rows[rival]["error"] = f"{type(error).__name__}: {error}"[:300]
-            continue
-        expected = (time.perf_counter() - started) / 4 * steps**2
-        own = rival.startswith("fastscape")
-        rows[rival]["side"] = COARSE if expected > LONG and not own and steps > COARSE else steps
-        rows[rival]["seconds"] = []
+    answer = checked(apart, name, tiny=tiny)
+    rows = {rival: _started(apart, rival, name, tiny=tiny, steps=steps) for rival in NAMES}
+    bare = []
     for _ in range(rounds):
         for rival, row in rows.items():
             if "error" in row:
                 continue
-            started = time.perf_counter()
-            result = runs[rival](row["side"])
-            row["seconds"].append(time.perf_counter() - started)
-            if isinstance(result, fastscape.Landscape):
-                row["plan"], row["plans_measured"] = result.report["plan"], result.report["plans_measured"]
-                row["precision_error"] = result.report["precision_error"]
-                if rival == "fastscape":
-                    answer["fastscape, as timed"] = compared(problem, pair, result)
+            run = apart.run(rival, name, row["side"], tiny=tiny)
+            row["seconds"].append(run.seconds)
+            row |= {what: run.report[what] for what in REPORTED if what in run.report}
+            if rival == "fastscape":
+                answer["fastscape, as timed"] = compared(problem, directions(problem), run.loss)
+                bare += [] if tiny else [apart.bare_forward(name, FORWARDS)]
     for row in rows.values():
         if "seconds" in row:
             each = [seconds / row["side"] ** 2 for seconds in row["seconds"]]
@@ -126,9 +113,32 @@ def measured(name: str, *, tiny: bool, steps: int, rounds: int) -> dict[str, Any
         "parameters": sum(p.numel() for p in problem.model.parameters()),
         "samples": len(problem.inputs),
         "side": steps,
+        "flops_a_point": flops(problem),
+        "bare_forward_seconds": statistics.median(bare) if bare else None,
+        "ceilings": ceilings(tiny=tiny),
         "answer": answer,
         "rows": rows,
     }
+
+
+def _started(apart: Apart, rival: str, name: str, *, tiny: bool, steps: int) -> dict[str, Any]:
+    """The row of a rival that did once what a process does once, with the grid that it will walk."""
+    row: dict[str, Any] = {"version": version(rival)}
+    try:
+        apart.run(rival, name, 2, tiny=tiny)
+        expected = apart.run(rival, name, 2, tiny=tiny).seconds / 4 * steps**2
+    except Exception as error:
+        return row | {"error": f"{type(error).__name__}: {error}"[:300]}
+    own = rival.startswith("fastscape")
+    coarse = expected > LONG and not own and steps > COARSE
+    return row | {"side": COARSE if coarse else steps, "seconds": []}
+
+
+def flops(problem: Problem) -> int:
+    """Floating-point operations of the products and convolutions of one forward pass over all samples."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        problem.model(problem.inputs)
+    return counter.get_total_flops()
 
 
 def peak_memory(name: str, *, tiny: bool, low_memory: bool = False) -> float:

@@ -12,11 +12,13 @@ import importlib
 import io
 from collections.abc import Callable, Mapping
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+import fastscape
 from benchmarks.problems import Problem
 from fastscape import reference
 from fastscape.directions import direction_random
@@ -39,6 +41,14 @@ def directions(problem: Problem) -> Directions:
         for k in (0, 1)
     )
     return d1, d2
+
+
+def ours(problem: Problem, pair: Directions, steps: int, precision: str = "float32") -> fastscape.Landscape:
+    """The whole surface, planning and compilation included."""
+    axis = (-1.0, 1.0, steps)
+    data = problem.inputs, problem.targets
+    options: dict[str, Any] = {"loss": problem.loss, "x": axis, "y": axis, "precision": precision, "progress": False}
+    return fastscape.surface(problem.model, data, directions=pair, **options)
 
 
 def naive(problem: Problem, pair: Directions, steps: int) -> np.ndarray:
@@ -82,6 +92,22 @@ def landscaper(problem: Problem, pair: Directions, steps: int) -> np.ndarray:
             model, data, vectors, scalar, steps=steps, distance=1.0, dim=2, device="cpu"
         )
     return losses
+
+
+def bare_forward(problem: Problem, backend: str = "inductor") -> Callable[[], None]:
+    """The model alone, with its own weights, compiled, images channels-last: a pass over all samples, no landscape."""
+    images = problem.inputs.dim() == 4
+    layout = torch.channels_last if images else torch.contiguous_format
+    model = copy.deepcopy(problem.model).to(memory_format=layout)
+    compiled = torch.compile(model, backend=backend, dynamic=False)
+    batches = [inputs.to(memory_format=layout) for inputs in problem.inputs.split(BATCH)]
+
+    @torch.no_grad()
+    def forward() -> None:
+        for inputs in batches:
+            compiled(inputs)
+
+    return forward
 
 
 RIVALS: dict[str, Callable[[Problem, Directions, int], np.ndarray]] = {

@@ -13,12 +13,14 @@ import subprocess
 import time
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # a compilation costs what it costs the first time
 
 import torch
 
-from benchmarks.measure import ceilings, measured, peak_memory
+from benchmarks.apart import processes
+from benchmarks.measure import measured, peak_memory
 from benchmarks.problems import PROBLEMS
 from benchmarks.report import write
 from fastscape.trust import environment
@@ -48,28 +50,31 @@ def main(arguments: list[str] | None = None) -> Path:
         "commit": _commit(),
         "date": date.today().isoformat(),
         "scale": options.scale,
-        "ceilings": ceilings(tiny=tiny),
     }
     results.setdefault("problems", {})
-    for name in options.problems:
-        started = time.perf_counter()
-        found = measured(name, tiny=tiny, steps=options.side, rounds=options.rounds)
-        if options.memory:
-            found["peak_megabytes"] = {
-                "kept directions": peak_memory(name, tiny=tiny),
-                "low_memory=True": peak_memory(name, tiny=tiny, low_memory=True),
-            }
-        found["commit"] = _commit()
-        results["problems"][name] = found
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(results, indent=1) + "\n")
-        print(f"{name}: {time.perf_counter() - started:.0f} s")
-        for rival, row in found["rows"].items():
-            said = row.get("error") or f"{1e3 * row['seconds_a_point']:9.3f} ms a point, {row['side']} x {row['side']}"
-            print(f"  {rival:<20}{said}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with processes() as apart:
+        for name in options.problems:
+            started = time.perf_counter()
+            found = measured(apart, name, tiny=tiny, steps=options.side, rounds=options.rounds)
+            if options.memory:
+                found["peak_megabytes"] = {
+                    "kept directions": peak_memory(name, tiny=tiny),
+                    "low_memory=True": peak_memory(name, tiny=tiny, low_memory=True),
+                }
+            results["problems"][name] = found | {"commit": _commit(), "date": date.today().isoformat()}
+            out.write_text(json.dumps(results, indent=1) + "\n")
+            _tell(name, found, time.perf_counter() - started)
     if options.out is None and not tiny:
         write(results)
     return out
+
+
+def _tell(name: str, found: dict[str, Any], seconds: float) -> None:
+    print(f"{name}: {seconds:.0f} s")
+    for rival, row in found["rows"].items():
+        said = row.get("error") or f"{1e3 * row['seconds_a_point']:9.3f} ms a point, {row['side']} x {row['side']}"
+        print(f"  {rival:<20}{said}", flush=True)
 
 
 def _commit() -> str | None:

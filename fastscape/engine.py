@@ -13,16 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from fastscape.basis import Basis
+from fastscape.batched import BatchedFunctions
 from fastscape.data import Batch
 from fastscape.hoist import Hoist
 from fastscape.kernels import interpolate
+from fastscape.patches import Patches
 from fastscape.plan import Plan
 from fastscape.problem import Measured, Problem
 from fastscape.schemes import Scheme
 
 __all__ = ["Engine"]
 
-# For what hoisted layers give, kept from chunk to chunk.
+LARGEST_KEPT = 31 << 20  # bytes
+
+# For what hoisted layers give, or the patches that they read, kept from chunk to chunk.
 SHARED_BYTES = 256 << 20
 
 
@@ -43,12 +47,13 @@ class Engine:
         if basis.layout.channels_last != plan.channels_last:
             raise ValueError(f"the plan wants {plan.memory_format} weights; relay the basis first")
         self.problem, self.basis, self.scheme, self.plan = problem, basis, scheme, plan
+        _keep_freed_memory(problem.device)
         self._batches = problem.batches(plan.microbatch, channels_last=plan.channels_last)
         self._fixed = problem.fixed(channels_last=plan.channels_last)
         self._segments = basis.layout.segments.to(basis.vectors.device)
         self._memory = torch.empty(0, basis.vectors.shape[1], dtype=problem.dtype, device=problem.device)
         self._shared: Hoist | None = None
-        if plan.hoist:
+        if plan.hoist and plan.batching == "vmap":
             if not isinstance(basis.vectors, Tensor) or basis.vectors.dtype != problem.dtype:
                 raise ValueError(
                     "hoist needs the directions in memory, in the precision of the weights; leave out low_memory=True "
@@ -59,6 +64,12 @@ class Engine:
         self._threads = torch.get_num_threads()
         self._pool: ThreadPoolExecutor | None = None
         self._models = [problem.model]
+        self._patches: Patches | None = None
+        if plan.hoist and plan.batching == "loop":
+            self._patches = Patches(
+                problem, self._somewhere(), self._batches, channels_last=plan.channels_last, budget=SHARED_BYTES
+            )
+            self._models = [self._patches.model]
         if plan.workers > 1:
             # Weights are swapped into the module, so threads cannot share one.
             self._models = [_twin(problem.model) for _ in range(plan.workers)]
@@ -82,6 +93,12 @@ class Engine:
         Returns:
             Sums [g, measures], float64, on the device.
         """
+        if self._shared and not self._shared.seen and len(points) > 1:
+            self._evaluated(points[:1])  # shows which weights are never read, before a whole chunk of them is written
+        return self._evaluated(points)
+
+    def _evaluated(self, points: Tensor) -> Tensor:
+        """The sums [g, measures] at some points."""
         c = self.basis.coefficients(self.scheme, points)
         tensors = self.basis.layout.unflatten(self._weights(c))
         factors = self._shared.coefficients(c, self.basis.layout) if self._shared else {}
@@ -100,6 +117,13 @@ class Engine:
         if self._shared:
             self._shared.seen = True
         return sums
+
+    def _somewhere(self) -> list[dict[str, Tensor]]:
+        """All weights at theta, and at theta plus the directions."""
+        c = torch.ones(2, 1, self.basis.gram.shape[2], dtype=torch.float64, device="cpu")
+        c[0, :, 1:] = 0
+        tensors = self.basis.layout.unflatten(self._weights(c))
+        return [{**self._fixed, **{name: t[k] for name, t in tensors.items()}} for k in range(2)]
 
     def _weights(self, c: Tensor) -> Tensor:
         """The weights [g, P] of a chunk of points; those in front that nobody reads are left as they were."""
@@ -127,7 +151,8 @@ class Engine:
 
         def step(tensors: Mapping[str, Tensor], c: Mapping[str, Tensor], batch: Batch, index: int) -> Tensor:
             weights = {**self._fixed, **(shared.weights(tensors, c, index) if shared else tensors)}
-            return self.problem.step(weights, batch, index, model=model, measure=self._measure)
+            with BatchedFunctions():
+                return self.problem.step(weights, batch, index, model=model, measure=self._measure)
 
         mapped = torch.vmap(step, in_dims=(0, 0, None, None), randomness="same")
         return torch.stack([mapped(tensors, c, batch, index) for index, batch in enumerate(self._batches)]).sum(0)
@@ -143,8 +168,19 @@ class Engine:
         for index, batch in enumerate(self._batches):
             # Another shape would be compiled once more, for the last batch alone.
             measure = self._measure if batch.samples == self._batches[0].samples else self.problem.measure
-            sums.append(self.problem.step(weights, batch, index, model=model, measure=measure))
+            patches = self._patches.of(index) if self._patches else {}
+            sums.append(self.problem.step({**weights, **patches}, batch, index, model=model, measure=measure))
         return torch.stack(sums).sum(0)
+
+
+def _keep_freed_memory(device: torch.device) -> None:
+    """Lets the C library keep what activations free, as far as a program can ask for it without lasting settings.
+
+    glibc gives freed blocks back to the system from a size on, and every page of them costs a fault at its next use:
+    half the time of a small network. The size follows the largest block below 32 MiB that was ever freed.
+    """
+    if device.type == "cpu":
+        torch.empty(LARGEST_KEPT, dtype=torch.uint8, device=device)
 
 
 def _shares(points: int, workers: int) -> list[slice]:
@@ -164,7 +200,8 @@ def _compiled(problem: Problem) -> Measured:
         measure.__code__.replace(), measure.__globals__, closure=measure.__closure__, name="measure"
     )
     if problem.device.type == "cpu":
-        return torch.compile(fresh, fullgraph=True, dynamic=False)
+        # Without this, three quarters of the time go to trying out which instructions the C++ compiler knows.
+        return torch.compile(fresh, fullgraph=True, dynamic=False, options={"cpp.vec_isa_ok": True})
     graphed = torch.compile(fresh, fullgraph=True, dynamic=False, mode="reduce-overhead")
     return lambda *arguments: graphed(*arguments).clone()  # a CUDA graph writes the next result to the same memory
 

@@ -13,7 +13,7 @@ from torch import nn
 from fastscape.files import write_whole
 from fastscape.kernels import Backend
 
-__all__ = ["Plan", "plan_bounded", "plan_fixed"]
+__all__ = ["Plan", "plan_fixed", "plan_sized"]
 
 Batching = Literal["vmap", "loop"]
 MemoryFormat = Literal["contiguous", "channels_last"]
@@ -23,8 +23,8 @@ MemoryFormat = Literal["contiguous", "channels_last"]
 CHUNKS: dict[Batching, tuple[int, int]] = {"loop": (16, 256 << 20), "vmap": (128, 64 << 20)}
 MICROBATCH = 64
 
-# For the largest activation of all points of a chunk.
-ACTIVATION_BYTES = 256 << 20
+# The largest activation of one point, up to which vmap is faster than a loop on a CPU.
+SMALL_BYTES = 512 << 10
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Plan:
         workers: Threads that evaluate points side by side and share the processor's cores. Default 1.
         compile: Whether `torch.compile` makes one program of the forward pass and the measures; needs the loop.
             Default False.
-        hoist: Whether layers whose input is the same at every point are computed once for all of them; needs vmap.
-            Default False.
+        hoist: Whether what is the same at every point is computed once for all of them: under vmap the layers whose
+            input is, in a compiled loop the patches that the first convolution reads. Default False.
 
     Raises:
         ValueError: When an option is unknown, a number is below 1, or options exclude each other.
@@ -79,8 +79,8 @@ class Plan:
                 raise ValueError(f"{name}={getattr(self, name)!r} cannot be used; wanted True or False")
         if self.batching == "vmap" and self.compile:
             raise ValueError("compile acts on single points; with it write batching='loop'")
-        if self.batching == "loop" and self.hoist:
-            raise ValueError("hoist shares layers among the points of a chunk; with it write batching='vmap'")
+        if self.batching == "loop" and self.hoist and not self.compile:
+            raise ValueError("hoist has to know what all points share; with it write batching='vmap', or compile=True")
         if self.compile and self.workers > 1:
             raise ValueError("a compiled step takes all cores by itself; with compile=True write workers=1")
 
@@ -136,19 +136,22 @@ class Plan:
         return cls(**options)
 
 
-def plan_bounded(plan: Plan, widest: int) -> Plan:
-    """The plan with a chunk whose activations fit into memory, under vmap.
+def plan_sized(plan: Plan, widest: int) -> Plan:
+    """The plan, with a loop in the place of vmap where the activations of a single point are large.
+
+    vmap shares the overhead of the calls among the points of a chunk. Where activations are large that overhead is
+    small, and those of a whole chunk leave the caches, or do not fit into memory.
 
     Args:
         plan: The plan.
         widest: Bytes of the largest activation of one microbatch at one point.
 
     Returns:
-        The plan, with a smaller chunk if need be.
+        The plan.
     """
-    if plan.batching == "loop":
+    if plan.batching == "loop" or widest <= SMALL_BYTES:
         return plan
-    return replace(plan, chunk=min(plan.chunk, max(ACTIVATION_BYTES // max(widest, 1), 1)))
+    return replace(plan, batching="loop", hoist=False, chunk=min(plan.chunk, CHUNKS["loop"][0]))
 
 
 def plan_fixed(

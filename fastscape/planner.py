@@ -8,6 +8,7 @@ compilation is not counted there: it is tried where the rest of the run is sever
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,12 +18,14 @@ import torch
 from torch import Tensor
 
 from fastscape.engine import Engine
+from fastscape.patches import worthwhile
 from fastscape.plan import MICROBATCH, MemoryFormat, Plan
 from fastscape.problem import Problem
 from fastscape.weights import convolutions
 
 __all__ = ["Planned", "plan_measured"]
 
+TRY_SECONDS = 0.5  # of points in a loop, which need no full chunk
 OVERHEAD = 0.05  # of the expected run
 GAIN = 0.97  # of the time so far: less is taken for noise
 COMPILE_SECONDS = 5.0, 0.5  # what a compilation may take: at least, and for each layer
@@ -61,9 +64,16 @@ class _Search:
         self.done = 0
         self.wasted = 0.0
         self.timings: list[dict[str, Any]] = []
+        self.seconds: float | None = None
+
+    def size(self, plan: Plan) -> int:
+        """Points of which a try evaluates as many twice: a chunk, or in a loop as many as take long enough."""
+        if plan.batching == "vmap" or not self.seconds:
+            return plan.chunk
+        return min(plan.chunk, math.ceil(TRY_SECONDS / self.seconds))
 
     def measure(self, plan: Plan) -> tuple[Engine, float]:
-        """Evaluates two chunks by a plan: the first warms it up, the second is timed."""
+        """Evaluates some points by a plan twice: the first time warms it up, the second is timed."""
         started = time.perf_counter()
         engine = self.prepare(plan)
         try:
@@ -78,8 +88,8 @@ class _Search:
         return engine, seconds
 
     def _evaluate(self, engine: Engine, plan: Plan) -> float:
-        """Seconds a point of the next chunk."""
-        chunk = self.points[self.done : self.done + plan.chunk]
+        """Seconds a point of the next ones."""
+        chunk = self.points[self.done : self.done + self.size(plan)]
         started = time.perf_counter()
         sums = engine.sums(chunk)
         if sums.device.type == "cuda":
@@ -120,17 +130,17 @@ def plan_measured(
     """
     search = _Search(prepare, points, advance)
     engine, seconds = search.measure(start)
-    search.best = start
-    for option, plan in _alternatives(search, problem):
+    search.best, search.seconds = start, seconds
+    for option, plan in _alternatives(search, problem, recut="microbatch" in options):
         expected = seconds * search.left
-        chunks = 2 * plan.chunk
+        trying = 2 * search.size(plan)
         compiling = option == "compile"
-        if option not in options or search.left <= 2 * chunks:
+        if option not in options or search.left <= 2 * trying:
             continue
         if compiling and expected < WORTH_COMPILING * _compile_seconds(problem):
             continue
         # A try is expected to be at most as slow again as the best.
-        if search.wasted + seconds * chunks > OVERHEAD * expected:
+        if search.wasted + seconds * trying > OVERHEAD * expected:
             continue
         started, done = time.perf_counter(), search.done
         try:
@@ -142,7 +152,7 @@ def plan_measured(
             search.wasted += max(time.perf_counter() - started - seconds * (search.done - done), 0.0)
         if tried is not None and faster < GAIN * seconds:
             engine.close()
-            engine, seconds, search.best = tried, faster, plan
+            engine, seconds, search.best, search.seconds = tried, faster, plan, faster
             continue
         if tried is not None:
             tried.close()
@@ -158,7 +168,19 @@ def _compile_seconds(problem: Problem) -> float:
     return COMPILE_SECONDS[0] + COMPILE_SECONDS[1] * layers
 
 
-def _alternatives(search: _Search, problem: Problem) -> Iterator[tuple[str, Plan]]:
+def _compiled(plan: Plan, problem: Problem, *, recut: bool) -> Plan:
+    """The plan with a compiled step, and microbatches that are all of one size where one near divides the samples."""
+    near = range(plan.microbatch, plan.microbatch // 2, -1)
+    even = (size for size in near if problem.size % size == 0)
+    microbatch = next(even, plan.microbatch) if recut else plan.microbatch
+    hoist = False
+    if problem.device.type == "cpu":
+        (batch, *_) = problem.batches(microbatch, channels_last=plan.channels_last)
+        hoist = worthwhile(problem.model, batch.inputs, channels_last=plan.channels_last)
+    return replace(plan, compile=True, microbatch=microbatch, hoist=hoist)
+
+
+def _alternatives(search: _Search, problem: Problem, *, recut: bool) -> Iterator[tuple[str, Plan]]:
     """The plans that differ in one option from the best so far."""
     on_gpu = problem.device.type == "cuda"
     if search.best.batching == "vmap" or on_gpu:
@@ -168,14 +190,16 @@ def _alternatives(search: _Search, problem: Problem) -> Iterator[tuple[str, Plan
         yield "hoist", replace(search.best, hoist=not search.best.hoist)
         if search.best.chunk >= 4:
             yield "chunk", replace(search.best, chunk=search.best.chunk // 4)
-    for microbatch in (2 * search.best.microbatch, search.best.microbatch // 2, problem.size):
-        if 0 < microbatch <= min(problem.size, LARGEST_MICROBATCH) and microbatch != search.best.microbatch:
+    tried = {start := search.best.microbatch}
+    for microbatch in (2 * start, start // 2, problem.size):
+        if 0 < microbatch <= min(problem.size, LARGEST_MICROBATCH) and microbatch not in tried:
+            tried.add(microbatch)
             yield "microbatch", replace(search.best, microbatch=microbatch)
     if convolutions(problem.model):
         order: MemoryFormat = "contiguous" if search.best.channels_last else "channels_last"
         yield "memory_format", replace(search.best, memory_format=order)
     if search.best.batching == "loop":
-        yield "compile", replace(search.best, compile=True)
+        yield "compile", _compiled(search.best, problem, recut=recut)
     threads = torch.get_num_threads()
     if threads > 1 and not search.best.compile and not on_gpu:
         yield "workers", replace(search.best, workers=threads, chunk=max(search.best.chunk, threads))

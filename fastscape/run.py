@@ -28,7 +28,7 @@ from fastscape.grid import points
 from fastscape.isolation import global_state_kept
 from fastscape.kernels import choose, interpolate
 from fastscape.objective import Measure, Objective
-from fastscape.plan import Plan, plan_bounded, plan_fixed
+from fastscape.plan import Plan, plan_fixed, plan_sized
 from fastscape.precision import PRECISIONS, Precision, error_of
 from fastscape.problem import Problem, problem_of
 from fastscape.result import Landscape
@@ -131,7 +131,7 @@ def landscape(
         problem = problem_of(model, moving, objective, samples, device=place, dtype=dtypes.weights)
         grid = points(*axes)
         marks = _marks(basis, scheme[1], between)
-        plan, dependence = _probed(problem, basis, scheme[1], grid, plan, bounded=settings.plan == "auto")
+        plan, dependence = _probed(problem, basis, scheme[1], grid, plan, sized=settings.plan == "auto")
         recut = not depends_on_batches(dependence, dtypes.weights)
         options: dict[str, Any] = {"auto": settings.plan == "auto", "recut": recut, "progress": settings.progress}
         done = evaluate(problem, basis, scheme[1], grid, plan, **options)
@@ -192,19 +192,19 @@ def _basis(
 
 
 def _probed(
-    problem: Problem, basis: Basis, scheme: Scheme, grid: Tensor, plan: Plan, *, bounded: bool
+    problem: Problem, basis: Basis, scheme: Scheme, grid: Tensor, plan: Plan, *, sized: bool
 ) -> tuple[Plan, float]:
     """Looks at the first grid point, which is far from the cancellations of a perfect fit.
 
     Returns:
-        The plan, its chunk bounded by what activations need; and how far the values depend on the microbatch.
+        The plan, fitted to the size of activations; and how far the values depend on the microbatch.
     """
     out = torch.empty(1, basis.layout.size, dtype=problem.dtype, device=problem.device)
     c = basis.coefficients(scheme, grid[:1])
     interpolate(basis.vectors, c, basis.layout.segments, out=out, backend=plan.kernels)
     corner = basis.layout.unflatten(out[0])
-    if bounded:
-        plan = plan_bounded(plan, problem.widest(corner, plan.microbatch))
+    if sized:
+        plan = plan_sized(plan, problem.widest(corner, plan.microbatch))
     return plan, problem.batch_dependence(corner, plan.microbatch)
 
 

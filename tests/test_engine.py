@@ -164,12 +164,13 @@ def test_channels_last_reaches_the_convolution():
 
 
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="torch.compile needs a C++ compiler")
-def test_a_compiled_step_gives_the_same_values():
+@pytest.mark.parametrize("hoist", [False, True])
+def test_a_compiled_step_gives_the_same_values(hoist):
     case = CASES["mnist-cnn"]()
     options = {"loss": case.loss, "x": (-1.0, 0.5, 3), "y": (-0.5, 1.0, 2), "progress": False}
     data = case.inputs, case.targets
     plain = fastscape.surface(case.model, data, plan=Plan("loop", 2, 5), **options)
-    plan = Plan("loop", 2, 5, memory_format="channels_last", compile=True)
+    plan = Plan("loop", 2, 5, memory_format="channels_last", compile=True, hoist=hoist)
     compiled = fastscape.surface(case.model, data, plan=plan, **options)
     assert_close(compiled.loss, plain.loss, 1e-5)
 

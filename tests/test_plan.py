@@ -7,7 +7,7 @@ from torch import nn
 
 import fastscape
 from fastscape import Plan
-from fastscape.plan import plan_fixed
+from fastscape.plan import SMALL_BYTES, plan_fixed, plan_sized
 
 CPU = torch.device("cpu")
 
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
         ({"memory_format": "nhwc"}, "wanted 'contiguous' or 'channels_last'"),
         ({"compile": 1}, "compile=1 cannot be used; wanted True or False"),
         ({"batching": "vmap", "compile": True}, "write batching='loop'"),
-        ({"hoist": True}, "write batching='vmap'"),
+        ({"hoist": True}, "write batching='vmap', or compile=True"),
         ({"workers": 2, "compile": True}, "write workers=1"),
     ],
 )
@@ -43,6 +43,15 @@ def test_fixed_rules():
     assert plan_fixed(images, 16, **fixed, low_memory=True) == Plan("loop", chunk=16)
     assert plan_fixed(images, 16, device=CPU, dtype=torch.float64) == Plan("loop", chunk=16)
     assert plan_fixed(images, 16, device=torch.device("cuda"), dtype=torch.float32) == Plan("loop", chunk=16)
+
+
+def test_large_activations_are_evaluated_in_a_loop():
+    small = Plan("vmap", chunk=128, microbatch=5, hoist=True)
+    assert plan_sized(small, SMALL_BYTES) == small
+    assert plan_sized(small, SMALL_BYTES + 1) == Plan("loop", chunk=16, microbatch=5)
+    assert plan_sized(Plan("vmap", chunk=3), 1 << 30).chunk == 3
+    looped = Plan("loop", chunk=128)
+    assert plan_sized(looped, 1 << 30) == looped
 
 
 def test_a_chunk_fits_its_memory():

@@ -48,6 +48,18 @@ def test_the_fastest_plan_is_taken_and_every_point_is_evaluated_once(slow):
     assert all(row["seconds_a_point"] > 0 for row in measured)
 
 
+def test_a_try_of_a_loop_takes_no_more_points_than_it_needs(slow, monkeypatch):
+    monkeypatch.setattr(planner, "TRY_SECONDS", 0.02)
+    evaluated = slow(lambda plan: 5e-3)
+    plan = {"plan": "auto", **GRID}
+    model = nn.Sequential(nn.Unflatten(1, (1, 3)), nn.Conv1d(1, 2, 2), nn.Flatten(), nn.Linear(4, 2))
+    landscape = fastscape.surface(model, DATA, **{**plan, "x": (-1, 1, 14), "y": (-1, 1, 14)})
+    assert len(landscape.report["plans_measured"]) >= 3
+    assert evaluated[:2] == [16, 16]
+    assert set(evaluated[2:6]) <= {3, 4}
+    assert sum(evaluated) == 14**2
+
+
 def test_what_a_model_refuses_is_passed_over(slow, monkeypatch):
     slow(lambda plan: 1e-3)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
@@ -137,14 +149,16 @@ def test_a_model_that_refuses_channels_last_is_evaluated_without(side):
         fastscape.surface(model, data, plan=Plan("loop", 16, memory_format="channels_last"), **options)
 
 
-def test_large_activations_make_small_chunks():
+def test_large_activations_are_not_batched():
     class Wide(nn.Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return super().forward(x) + 0 * x.new_ones(len(x), 1 << 18).sum(1, keepdim=True)
 
     options = {**GRID, "x": (-1, 1, 3), "y": (-1, 1, 3), "precision": "float32"}
-    report = fastscape.surface(Wide(3, 2), DATA, **options).report
-    assert report["plan"]["chunk"] == 8  # 30 samples of a megabyte each, in 256
+    plan = fastscape.surface(Wide(3, 2), DATA, **options).report["plan"]
+    assert (plan["batching"], plan["hoist"]) == ("loop", False)
+    small = fastscape.surface(nn.Linear(3, 2), DATA, **options).report["plan"]
+    assert (small["batching"], small["hoist"]) == ("vmap", True)
 
 
 def test_the_memory_format_is_searched_and_the_basis_put_back(slow, monkeypatch):

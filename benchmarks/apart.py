@@ -1,0 +1,98 @@
+"""Every rival in a process of its own, for a whole run: what one does to the allocator, to the caches of compiled code
+and to thread pools, no other feels."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.problems import PROBLEMS
+from benchmarks.rivals import RIVALS, Directions, Problem, bare_forward, directions, ours
+
+__all__ = ["NAMES", "Apart", "Run", "processes"]
+
+OWN = {"fastscape": "float32", "fastscape bfloat16": "bfloat16"}
+NAMES = (*OWN, *RIVALS)
+BARE = "bare forward pass"
+
+
+class Run(NamedTuple):
+    """One walk over a grid: its seconds, its losses, and the report that fastscape gives."""
+
+    seconds: float
+    loss: np.ndarray
+    report: dict[str, Any]
+
+
+class Apart:
+    """The processes of all rivals."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pools = {name: ProcessPoolExecutor(1, context) for name in (*NAMES, BARE)}
+
+    def run(self, rival: str, problem: str, steps: int, *, tiny: bool) -> Run:
+        """Lets one rival walk a grid of one problem, while the others wait."""
+        return self._pools[rival].submit(_run, rival, problem, steps, tiny).result()
+
+    def bare_forward(self, problem: str, times: int) -> float:
+        """Median seconds of a compiled forward pass over all samples; the compilation is not counted."""
+        return self._pools[BARE].submit(_bare_seconds, problem, times).result()
+
+    def close(self) -> None:
+        """Ends the processes."""
+        for pool in self._pools.values():
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def processes() -> Iterator[Apart]:
+    """The processes, ended on leaving."""
+    apart = Apart()
+    try:
+        yield apart
+    finally:
+        apart.close()
+
+
+@cache
+def _problem(name: str, tiny: bool) -> tuple[Problem, Directions]:
+    problem = PROBLEMS[name](tiny)
+    return problem, directions(problem)
+
+
+def _run(rival: str, name: str, steps: int, tiny: bool) -> Run:
+    problem, pair = _problem(name, tiny)
+    started = time.perf_counter()
+    if rival in OWN:
+        landscape = ours(problem, pair, steps, OWN[rival])
+        seconds = time.perf_counter() - started
+        return Run(seconds, landscape.loss, dict(landscape.report))
+    loss = RIVALS[rival](problem, pair, steps)
+    return Run(time.perf_counter() - started, np.asarray(loss), {})
+
+
+@cache
+def _bare(name: str) -> Callable[[], None]:
+    forward = bare_forward(_problem(name, False)[0])
+    forward()
+    return forward
+
+
+def _bare_seconds(name: str, times: int) -> float:
+    forward = _bare(name)
+    forward()
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        forward()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)

@@ -13,7 +13,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from torch.profiler import ProfilerActivity, profile
 
+import fastscape
 from benchmarks.problems import PROBLEMS
 from benchmarks.rivals import RIVALS, Directions, Problem, bare_forward, directions, ours
 
@@ -22,6 +24,7 @@ __all__ = ["NAMES", "Apart", "Run", "processes"]
 OWN = {"fastscape": "float32", "fastscape bfloat16": "bfloat16"}
 NAMES = (*OWN, *RIVALS)
 BARE = "bare forward pass"
+LISTED = 6  # operations
 
 
 class Run(NamedTuple):
@@ -46,6 +49,10 @@ class Apart:
     def bare_forward(self, problem: str, times: int) -> float:
         """Median seconds of a compiled forward pass over all samples; the compilation is not counted."""
         return self._pools[BARE].submit(_bare_seconds, problem, times).result()
+
+    def operations(self, problem: str, plan: dict[str, Any], *, tiny: bool) -> dict[str, float]:
+        """The operations of torch that take the most of fastscape's time under a plan, as fractions of all of them."""
+        return self._pools["fastscape"].submit(_operations, problem, plan, tiny).result()
 
     def close(self) -> None:
         """Ends the processes."""
@@ -78,6 +85,17 @@ def _run(rival: str, name: str, steps: int, tiny: bool) -> Run:
         return Run(seconds, landscape.loss, dict(landscape.report))
     loss = RIVALS[rival](problem, pair, steps)
     return Run(time.perf_counter() - started, np.asarray(loss), {})
+
+
+def _operations(name: str, plan: dict[str, Any], tiny: bool) -> dict[str, float]:
+    problem, pair = _problem(name, tiny)
+    grid = {"x": (-1.0, 1.0, 3), "y": (-1.0, 1.0, plan["chunk"]), "progress": False, "plan": fastscape.Plan(**plan)}
+    data = problem.inputs, problem.targets
+    with profile(activities=[ProfilerActivity.CPU]) as watched:
+        fastscape.surface(problem.model, data, loss=problem.loss, directions=pair, **grid)
+    times = {event.key: event.self_cpu_time_total for event in watched.key_averages()}
+    most = sorted(times, key=lambda key: -times[key])[:LISTED]
+    return {key.removeprefix("aten::"): times[key] / sum(times.values()) for key in most}
 
 
 @cache

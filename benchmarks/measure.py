@@ -108,8 +108,11 @@ def measured(apart: Apart, name: str, *, tiny: bool, steps: int, rounds: int) ->
             each = [seconds / row["side"] ** 2 for seconds in row["seconds"]]
             row["seconds_a_point"] = statistics.median(each)
             row["spread"] = (max(each) - min(each)) / statistics.median(each)
+    plan = rows["fastscape"]["plan"]
     return {
         "problem": name,
+        # A compilation would be watched too.
+        "operations": None if plan["compile"] else apart.operations(name, plan, tiny=tiny),
         "parameters": sum(p.numel() for p in problem.model.parameters()),
         "samples": len(problem.inputs),
         "side": steps,

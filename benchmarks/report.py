@@ -106,6 +106,9 @@ def _details(found: dict[str, Any]) -> str:
     if memory:
         lines[-1] += f" Peak memory beyond the problem, 3 x 3 points in a fresh process: {memory}."
     lines += ["", _ceilings(found, own)]
+    if found.get("operations"):
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in found["operations"].items())
+        lines[-1] += f" Of the time of torch's operations take: {shares}."
     half = found["rows"][OWN[1]].get("precision_error")
     if half:
         lines[-1] += f" bfloat16 differs from float32 by {half['rms']:.1e} rms, {half['largest']:.1e} at most."
@@ -123,6 +126,9 @@ def _ceilings(found: dict[str, Any], own: float | None) -> str:
     bare = found["bare_forward_seconds"]
     if bare:
         said += f" A bare forward pass takes {1e3 * bare:.3g} ms, {bare / own:.0%} of a point."
+        peer = fastest_peer(found)
+        if peer and bare < own:
+            said += f" So one point after the other can be {peer[1] / bare:.2f}x as fast as {peer[0]} at most."
     return said
 
 

@@ -6,8 +6,9 @@ import importlib
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import torch
 import typer
@@ -15,6 +16,7 @@ from torch import nn
 
 import fastscape
 from fastscape import api, schemes
+from fastscape.comparison import compare, drawn_by
 from fastscape.demo import demo as run_demo
 from fastscape.demo import save_picture, save_pictures
 from fastscape.directions import check_seed
@@ -177,6 +179,42 @@ def line(
     if pictures and len(landscape.x) > 1:
         files.append(save_picture(landscape.plot, out.with_name(f"{out.stem}-loss.png")))
     _say(files, landscape, started)
+
+
+@app.command()
+def plot(
+    files: Annotated[list[Path], typer.Argument(help="Landscapes; several are drawn side by side on one scale.")],
+    out: Annotated[Path, typer.Option(help="The picture to write: .png, .pdf or .svg.")] = Path("landscape.png"),
+    kind: Annotated[str, typer.Option(help="Of a plane: contour or surface3d.")] = "contour",
+    metric: Annotated[str, typer.Option(help="loss, or the name of a metric in the file.")] = "loss",
+    log: Annotated[
+        bool | None, typer.Option("--log/--linear", help="Default: log for a plane of losses above 0.")
+    ] = None,
+    clip: Annotated[float | None, typer.Option(help="Values above it are drawn at it.")] = None,
+    start: Annotated[tuple[float, float] | None, typer.Option(help="Walk an optimizer from here: x y.")] = None,
+    optimizer: Annotated[str, typer.Option(help="That walks, for example nadam, adam, momentum or sgd.")] = "nadam",
+    steps: Annotated[int, typer.Option(help="Of the walk.")] = 30,
+    lr: Annotated[float, typer.Option(help="Learning rate of the walk.")] = 0.1,
+) -> None:
+    """Draw landscapes from files: a line, a plane with the walk of an optimizer, or several planes side by side."""
+    landscapes = [Landscape.load(file) for file in files]
+    options: dict[str, Any] = {"metric": metric, "clip": clip} | ({} if log is None else {"log": log})
+    if start is not None and len(landscapes) > 1:
+        raise ValueError(f"--start came with {len(landscapes)} landscapes; give one to walk on")
+    (first, *others) = landscapes
+    if others:
+        names = [file.stem for file in files]
+        save_picture(lambda: compare(landscapes, names=names, kind=cast(Any, kind), **options)[0], out)
+    elif first.y is None and start is None:
+        save_picture(partial(first.plot, **options), out)
+    else:
+        if start is not None:
+            walk = {name: value for name, value in options.items() if name != "clip"}
+            path = first.descend(start, optimizer, steps, lr=lr, **walk)
+            options["paths"] = [path]
+            typer.echo(repr(path))
+        save_picture(partial(drawn_by(kind), first, **options), out)
+    typer.echo(str(out))
 
 
 @app.command()

@@ -1,68 +1,32 @@
 """Pictures of a landscape, by matplotlib.
 
-Log scale and clipping happen here and nowhere else: they change what is drawn, never the landscape.
+Every function takes and returns axes, works without a display, and leaves matplotlib's settings as they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
+
+from fastscape.heights import heights
+from fastscape.smooth import Smooth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mpl_toolkits.mplot3d.axes3d import Axes3D
 
+    from fastscape.descent import Path
     from fastscape.result import Landscape
 
-__all__ = ["contour", "heights", "plot", "surface3d"]
+__all__ = ["contour", "plot", "surface3d"]
+
+FLOOR = 0.4  # the distance of the contours below a surface, as a fraction of its height
 
 _X, _Y = "x (along direction 1)", "y (along direction 2)"
-
-
-def heights(
-    landscape: Landscape, metric: str = "loss", *, log: bool | None = None, clip: float | None = None
-) -> tuple[np.ndarray, str]:
-    """The heights that a picture draws, and their name.
-
-    Args:
-        landscape: The landscape.
-        metric: "loss" or the name of a metric. Default "loss".
-        log: Whether to draw log10 of the values. Default: for a loss that is nowhere negative, yes.
-        clip: Values above it are drawn at it. Default: none are.
-
-    Returns:
-        Heights in the shape of the landscape, and the label of their axis. Infinite values stand at the highest (or
-        lowest) finite one, NaN stays NaN and is drawn as a hole; on a log scale 0 stands at the smallest positive
-        value.
-
-    Raises:
-        ValueError: When the metric is unknown, no value is finite, or a log scale is asked for with negative values or
-            a clip at or below 0.
-    """
-    if metric not in landscape.values:
-        raise ValueError(f"metric={metric!r} is unknown; this landscape has {', '.join(landscape.values)}")
-    z = landscape.values[metric].copy()
-    finite = z[np.isfinite(z)]
-    if not finite.size:
-        raise ValueError(
-            f"{metric} is finite at no point, so there is nothing to draw; try a smaller range of x and y"
-        )
-    z[z == np.inf] = finite.max()
-    z[z == -np.inf] = finite.min()
-    positive = finite[finite > 0]
-    if log is None:
-        log = metric == "loss" and finite.min() >= 0 and positive.size > 0
-    if clip is not None and not clip > (0 if log else -np.inf):
-        raise ValueError(f"clip={clip} came; on a log scale it must be above 0: choose a larger one, or log=False")
-    if clip is not None:
-        z = np.where(z > clip, clip, z)  # unlike np.minimum, it leaves NaN as it is without a warning
-    if not log:
-        return z, metric
-    if finite.min() < 0 or not positive.size:
-        raise ValueError(f"{metric} has values at or below 0, which have no logarithm; write log=False")
-    return np.log10(np.where(z == 0, positive.min(), z)), f"log10 {metric}"
 
 
 def contour(
@@ -75,8 +39,13 @@ def contour(
     levels: int = 25,
     linewidth: float = 0.5,
     cmap: str = "viridis",
+    filled: bool = True,
+    labels: bool = False,
+    paths: Sequence[Path] = (),
+    scale: tuple[float, float] | None = None,
+    colorbar: bool = True,
 ) -> Axes:
-    """Draws a filled contour map with labelled axes, a colour bar, and a cross at every model that lies in the plane.
+    """Draws a contour map with labelled axes, a colour bar, and a cross at every model that lies in the plane.
 
     Args:
         landscape: The landscape, at least 2 x 2 points.
@@ -85,36 +54,44 @@ def contour(
         log: Whether to draw log10 of the values. Default: for a loss that is nowhere negative, yes.
         clip: Values above it are drawn at it. Default: none are.
         levels: Number of levels, about: they lie at round values. Default 25.
-        linewidth: Width of the contour lines in points; 0 for none. Default 0.5.
+        linewidth: Width of the contour lines in points; 0 for none, which wants `filled`. Default 0.5.
         cmap: Name of a matplotlib colour map. Default "viridis".
+        filled: Whether the areas between the lines are filled, or the lines coloured. Default True.
+        labels: Whether the lines are labelled with their values. Default False.
+        paths: Walks of optimizers to draw, as `Landscape.descend` returns them. Default: none.
+        scale: The lowest and the highest height that get a colour of their own. Default: those of the landscape.
+        colorbar: Whether to draw the colour bar. Default True.
 
     Returns:
         The axes that were drawn on.
 
     Raises:
         ValueError: When the landscape has fewer than 2 x 2 points, `levels` is below 1, or `heights` refuses its
-            arguments.
+            arguments; when there is nothing to draw because `filled` is off and `linewidth` 0.
     """
     x, y = _plane(landscape)
     if levels < 1:
         raise ValueError(f"levels={levels} came; wanted at least 1, for example 25")
+    if not filled and not linewidth > 0:
+        raise ValueError(f"filled=False came with linewidth={linewidth}, which draws nothing; write linewidth=1")
     z, label = heights(landscape, metric, log=log, clip=clip)
     if ax is None:
         ax = _new_axes(layout="compressed")
-    edges = _levels(z, levels)
-    filled = ax.contourf(x, y, z.T, levels=edges, cmap=cmap)
+    edges = _levels(z if scale is None else np.array(scale), levels)
+    extend = "neither" if scale is None else "both"
+    coloured: Any = ax.contourf(x, y, z.T, levels=edges, cmap=cmap, extend=extend) if filled else None
     if linewidth > 0:
-        ax.contour(
-            landscape.x,
-            landscape.y,
-            z.T,
-            levels=edges,
-            colors="black",
-            linewidths=linewidth,
-            linestyles="solid",
-            alpha=0.4,
-        )
-    ax.figure.colorbar(filled, ax=ax, label=label)
+        style: dict[str, Any] = {"linewidths": linewidth, "linestyles": "solid"}
+        style |= {"colors": "black", "alpha": 0.4} if filled else {"cmap": cmap}
+        lines = ax.contour(x, y, z.T, levels=edges, **style)
+        coloured = coloured or lines
+        if labels:
+            for text in ax.clabel(lines, fontsize=7, colors="black"):
+                text.set(alpha=1, path_effects=[withStroke(linewidth=2, foreground="white")])
+    if colorbar:
+        ax.figure.colorbar(coloured, ax=ax, label=label)
+    for path in paths:
+        _draw(path, ax, path.x, path.y)
     marks = _marks(landscape)
     for name, (at_x, at_y) in marks.items():
         if x[0] <= at_x <= x[-1] and y[0] <= at_y <= y[-1]:
@@ -123,6 +100,7 @@ def contour(
                 ax.annotate(name, (at_x, at_y), (6, 6), textcoords="offset points", color="white")
     similar = 0.5 <= np.ptp(x) / np.ptp(y) <= 2
     ax.set(xlabel=_X, ylabel=_Y, aspect="equal" if similar else "auto")
+    _note(landscape, metric, ax.text, ax.transAxes)
     return ax
 
 
@@ -136,8 +114,12 @@ def surface3d(
     cmap: str = "coolwarm",
     elevation: float = 40.0,
     azimuth: float = -60.0,
+    floor: bool = True,
+    paths: Sequence[Path] = (),
+    scale: tuple[float, float] | None = None,
+    colorbar: bool = True,
 ) -> Axes3D:
-    """Draws the surface in three dimensions, with a colour bar and, where it is a grid point, a pin at the model.
+    """Draws the surface in three dimensions above its contours, with a pin at the model where that is a grid point.
 
     Args:
         landscape: The landscape, at least 2 x 2 points.
@@ -148,6 +130,10 @@ def surface3d(
         cmap: Name of a matplotlib colour map. Default "coolwarm".
         elevation: Height of the viewer, in degrees. Default 40.
         azimuth: Direction of the viewer, in degrees. Default -60.
+        floor: Whether contours are drawn below the surface. Default True.
+        paths: Walks of optimizers to draw on the surface, as `Landscape.descend` returns them. Default: none.
+        scale: The lowest and the highest height of the axis and of the colours. Default: those of the landscape.
+        colorbar: Whether to draw the colour bar. Default True.
 
     Returns:
         The axes that were drawn on.
@@ -162,15 +148,27 @@ def surface3d(
     x_HW, y_HW = np.meshgrid(x, y, indexing="ij")
     # Every cell is drawn: matplotlib would thin the grid to 50 lines and cut off the minimum.
     every = {"rcount": z.shape[0], "ccount": z.shape[1]}
-    surface = ax.plot_surface(x_HW, y_HW, z, cmap=cmap, vmin=np.nanmin(z), vmax=np.nanmax(z), linewidth=0, **every)
-    ax.figure.colorbar(surface, ax=ax, label=label, shrink=0.6, pad=0.12)
+    low, high = (float(np.nanmin(z)), float(np.nanmax(z))) if scale is None else scale
+    surface = ax.plot_surface(x_HW, y_HW, z, cmap=cmap, vmin=low, vmax=high, linewidth=0, **every)
+    if colorbar:
+        ax.figure.colorbar(surface, ax=ax, label=label, shrink=0.6, pad=0.12)
+    height = (high - low) or 1.0
+    ax.set_zlim(low - FLOOR * height if floor else low, low + height)
+    if floor:
+        ax.contour(x, y, z.T, levels=_levels(z, 15), cmap=cmap, linewidths=1, offset=ax.get_zlim()[0], zorder=0)
+    smooth = Smooth(x, y, z)
+    for path in paths:
+        # At the heights of this picture, whatever the path was walked on.
+        on_surface = [smooth.at(*at)[0] for at in zip(path.x.tolist(), path.y.tolist(), strict=True)]
+        _draw(path, ax, path.x, path.y, on_surface)
     # Between grid points the height of the model is not known.
     if _marks(landscape).get("the model") == (0.0, 0.0) and 0.0 in x and 0.0 in y:
         i, j = x.tolist().index(0.0), y.tolist().index(0.0)
         # A pin shows where the model stands, also where the front of the surface hides its foot.
-        ax.plot([0, 0], [0, 0], [z[i, j], np.nanmax(z)], "-", color="black", linewidth=1, zorder=10)
+        ax.plot([0, 0], [0, 0], [z[i, j], low + height], "-", color="black", linewidth=1, zorder=10)
         ax.plot([0], [0], [z[i, j]], "o", color="black", markersize=4, zorder=10, label="the model")
-        ax.computed_zorder = False  # otherwise the surface is drawn over the pin
+    ax.computed_zorder = False  # otherwise the surface is drawn over the pin and the paths
+    _note(landscape, metric, ax.text2D, ax.transAxes)
     ax.set(xlabel=_X, ylabel=_Y, zlabel=label)
     for one in (ax.xaxis, ax.yaxis, ax.zaxis):
         one.set_major_locator(MaxNLocator(5))
@@ -224,6 +222,24 @@ def _new_axes(layout: Literal["compressed", "constrained"], **subplot: Any) -> A
     import matplotlib.pyplot as plt
 
     return plt.figure(figsize=(7.0, 5.5), layout=layout).add_subplot(**subplot)
+
+
+def _draw(path: Path, ax: Any, *coordinates: Any) -> None:
+    """A path as a line with a dot at every step, in two or three dimensions."""
+    (line,) = ax.plot(*coordinates, ".-", color="white", linewidth=1.5, markersize=5, zorder=11, label=path.optimizer)
+    line.set_path_effects([withStroke(linewidth=3.5, foreground="black")])
+
+
+def _note(landscape: Landscape, metric: str, write: Callable[..., Any], transform: Any) -> None:
+    """Says how many points have no value to draw."""
+    values = landscape.values[metric]
+    missing = {
+        "no value (left out)": np.isnan(values).sum(),
+        "an infinite value (drawn at the largest or smallest)": np.isinf(values).sum(),
+    }
+    said = "\n".join(f"{count} of {values.size} points have {what}" for what, count in missing.items() if count)
+    if said:
+        write(0.0, -0.14, said, transform=transform, fontsize=7, va="top")
 
 
 def _levels(z: np.ndarray, count: int) -> np.ndarray:

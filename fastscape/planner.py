@@ -25,9 +25,10 @@ from fastscape.weights import convolutions
 
 __all__ = ["Planned", "plan_measured"]
 
-TRY_SECONDS = 0.5  # of points in a loop, which need no full chunk
+TRY_SECONDS = 0.25  # of points in a loop, which need no full chunk
 OVERHEAD = 0.05  # of the expected run
 GAIN = 0.97  # of the time so far: less is taken for noise
+SHORT_CALL = 0.005  # seconds of a microbatch
 COMPILE_SECONDS = 5.0, 0.5  # what a compilation may take: at least, and for each layer
 WORTH_COMPILING = 4  # times as long as a compilation may take, the rest of the run must be
 
@@ -64,11 +65,11 @@ class _Search:
         self.done = 0
         self.wasted = 0.0
         self.timings: list[dict[str, Any]] = []
-        self.seconds: float | None = None
+        self.seconds = math.inf  # a point, by the best
 
     def size(self, plan: Plan) -> int:
         """Points of which a try evaluates as many twice: a chunk, or in a loop as many as take long enough."""
-        if plan.batching == "vmap" or not self.seconds:
+        if plan.batching == "vmap" or self.seconds == math.inf:
             return plan.chunk
         return min(plan.chunk, math.ceil(TRY_SECONDS / self.seconds))
 
@@ -129,18 +130,19 @@ def plan_measured(
         The plan, and the values of the points that were evaluated on the way.
     """
     search = _Search(prepare, points, advance)
-    engine, seconds = search.measure(start)
-    search.best, search.seconds = start, seconds
+    search.best = start
+    engine, search.seconds = search.measure(start)
     for option, plan in _alternatives(search, problem, recut="microbatch" in options):
-        expected = seconds * search.left
+        expected = search.seconds * search.left
         trying = 2 * search.size(plan)
         compiling = option == "compile"
         if option not in options or search.left <= 2 * trying:
             continue
-        if compiling and expected < WORTH_COMPILING * _compile_seconds(problem):
-            continue
+        if compiling:
+            if expected < WORTH_COMPILING * _compile_seconds(problem):
+                continue
         # A try is expected to be at most as slow again as the best.
-        if search.wasted + seconds * trying > OVERHEAD * expected:
+        elif search.wasted + search.seconds * trying > OVERHEAD * expected:
             continue
         started, done = time.perf_counter(), search.done
         try:
@@ -149,10 +151,10 @@ def plan_measured(
             search.timings.append({**plan.as_dict(), "error": f"{type(error).__name__}: {error}"[:200]})
             tried, faster = None, float("inf")
         if not compiling:
-            search.wasted += max(time.perf_counter() - started - seconds * (search.done - done), 0.0)
-        if tried is not None and faster < GAIN * seconds:
+            search.wasted += max(time.perf_counter() - started - search.seconds * (search.done - done), 0.0)
+        if tried is not None and faster < GAIN * search.seconds:
             engine.close()
-            engine, seconds, search.best, search.seconds = tried, faster, plan, faster
+            engine, search.best, search.seconds = tried, plan, faster
             continue
         if tried is not None:
             tried.close()
@@ -168,9 +170,12 @@ def _compile_seconds(problem: Problem) -> float:
     return COMPILE_SECONDS[0] + COMPILE_SECONDS[1] * layers
 
 
-def _compiled(plan: Plan, problem: Problem, *, recut: bool) -> Plan:
-    """The plan with a compiled step, and microbatches that are all of one size where one near divides the samples."""
-    near = range(plan.microbatch, plan.microbatch // 2, -1)
+def _compiled(search: _Search, problem: Problem, *, recut: bool) -> Plan:
+    """The best plan with a compiled step, and with microbatches of one size where one near divides the samples."""
+    plan = search.best
+    call = search.seconds * plan.microbatch / problem.size
+    # A call of compiled code costs more than one of torch, so that short ones get a larger microbatch.
+    near = range(plan.microbatch * (2 if call < SHORT_CALL else 1), plan.microbatch // 2, -1)
     even = (size for size in near if problem.size % size == 0)
     microbatch = next(even, plan.microbatch) if recut else plan.microbatch
     hoist = False
@@ -199,7 +204,7 @@ def _alternatives(search: _Search, problem: Problem, *, recut: bool) -> Iterator
         order: MemoryFormat = "contiguous" if search.best.channels_last else "channels_last"
         yield "memory_format", replace(search.best, memory_format=order)
     if search.best.batching == "loop":
-        yield "compile", _compiled(search.best, problem, recut=recut)
+        yield "compile", _compiled(search, problem, recut=recut)
     threads = torch.get_num_threads()
     if threads > 1 and not search.best.compile and not on_gpu:
         yield "workers", replace(search.best, workers=threads, chunk=max(search.best.chunk, threads))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +18,8 @@ from fastscape.files import write_whole
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mpl_toolkits.mplot3d.axes3d import Axes3D
+
+    from fastscape.descent import Path as Walk
 
 __all__ = ["Landscape", "check_path"]
 
@@ -140,6 +142,12 @@ class Landscape:
                 f"{path} is no landscape that this version can read ({error}); give a .npz file that "
                 "Landscape.save wrote"
             ) from error
+
+    def descend(self, start: Sequence[float], optimizer: Any = "nadam", steps: int = 30, **options: Any) -> Walk:
+        """Walks an optimizer down the landscape. See `fastscape.descent.descend`, which takes the same options."""
+        from fastscape import descent
+
+        return descent.descend(self, start, optimizer, steps, **options)
 
     def plot(self, **options: Any) -> Axes:
         """Draws the values along a line. See `fastscape.figures.plot`, which takes the same options."""

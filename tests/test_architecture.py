@@ -67,7 +67,10 @@ def test_the_kernels_import_torch_and_triton_only():
     ("name", "allowed"),
     [
         ("fastscape.reference", set()),  # it judges the others, so it shares nothing with them
-        ("fastscape.figures", set()),  # it draws any object with the arrays of a landscape
+        ("fastscape.heights", set()),  # they take any object with the arrays of a landscape
+        ("fastscape.smooth", set()),
+        ("fastscape.descent", {"fastscape.heights", "fastscape.smooth"}),
+        ("fastscape.figures", {"fastscape.heights", "fastscape.smooth"}),
         ("fastscape.schemes", set()),
         ("fastscape.norms", set()),
         ("fastscape.objective", set()),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -170,3 +171,50 @@ def test_the_benchmark_suite_is_found_in_a_checkout():
     result = subprocess.run([script, "bench", "--help"], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "--problems" in result.stdout
+
+
+@pytest.fixture
+def bowls(tmp_path):
+    axis = np.linspace(-1, 1, 9)
+    loss = 0.1 + axis[:, None] ** 2 + axis**2
+    plane = Landscape(axis, axis, loss, {"accuracy": 1 / (1 + loss)})
+    return {
+        "plane": plane.save(tmp_path / "plane.npz"),
+        "steep": Landscape(axis, axis, 3 * loss).save(tmp_path / "steep.npz"),
+        "line": Landscape(axis, None, loss[4]).save(tmp_path / "line.npz"),
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plane",),
+        ("line", "--log"),
+        ("plane", "--kind", "surface3d", "--metric", "accuracy", "--clip", 0.5),
+        ("plane", "--linear", "--start", 0.9, -0.5, "--optimizer", "adam", "--steps", 4, "--lr", 0.05),
+        ("plane", "steep"),
+        ("plane", "steep", "--kind", "surface3d"),
+    ],
+)
+def test_plot_draws_landscapes_from_files(arguments, bowls, tmp_path):
+    out = tmp_path / "new" / "picture.png"
+    output = run("plot", *(bowls.get(str(argument), argument) for argument in arguments), "--out", out)
+    assert str(out) in output
+    assert out.stat().st_size > 5000
+    assert ("Path(adam, 4 steps from and to (0.9, -0.5)" in output) == ("--start" in arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("plane", "steep", "--start", 0, 0), "--start came with 2 landscapes; give one to walk on"),
+        (("plane", "--kind", "globe"), "kind='globe' is unknown"),
+        (("plane", "--metric", "f1"), "metric='f1' is unknown; this landscape has loss, accuracy"),
+        (("plane", "--start", 5, 0), "lies outside the landscape"),
+        (("line", "--start", 0, 0), "nothing to walk on"),
+        (("plane", "--out", "x.xyz"), "xyz"),
+    ],
+)
+def test_plot_refuses_what_it_cannot_draw(arguments, message, bowls, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert message in fails(capsys, monkeypatch, "plot", *(bowls.get(str(a), a) for a in arguments))

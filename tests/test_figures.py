@@ -6,7 +6,6 @@ import pytest
 from matplotlib import pyplot as plt
 
 from fastscape import Landscape
-from fastscape.figures import heights
 
 X, Y = np.linspace(-1, 1, 7), np.linspace(-0.5, 1, 5)
 BOWL = 0.1 + X[:, None] ** 2 + 2 * Y[None, :] ** 2
@@ -100,52 +99,6 @@ def test_two_by_two_points_draw(draw):
     draw(Landscape(X[:2], Y[:2], BOWL[:2, :2])).figure.canvas.draw()
 
 
-class TestHeights:
-    def test_log_is_the_default_for_a_loss_that_is_nowhere_negative(self):
-        z, label = heights(LANDSCAPE)
-        np.testing.assert_allclose(z, np.log10(BOWL))
-        assert label == "log10 loss"
-        assert heights(LANDSCAPE, "accuracy")[1] == "accuracy"
-        assert heights(Landscape(X, Y, -BOWL))[1] == "loss"
-        assert heights(LANDSCAPE, log=False)[1] == "loss"
-
-    def test_infinite_values_stand_at_the_finite_ones(self):
-        loss = BOWL.copy()
-        loss[0, 0], loss[0, 1], loss[0, 2] = np.inf, -np.inf, np.nan
-        z, _ = heights(Landscape(X, Y, loss), log=False)
-        rest = np.delete(BOWL.ravel(), [0, 1, 2])
-        assert z[0, 0] == rest.max()
-        assert z[0, 1] == rest.min()
-        assert np.isnan(z[0, 2])
-
-    def test_zero_stands_at_the_smallest_positive_value_of_a_log_scale(self):
-        loss = BOWL.copy()
-        loss[0, 0] = 0
-        z, _ = heights(Landscape(X, Y, loss))
-        assert z[0, 0] == np.log10(BOWL[loss > 0].min())
-
-    def test_clipping(self):
-        z, _ = heights(LANDSCAPE, log=False, clip=1.0)
-        np.testing.assert_array_equal(z, np.minimum(BOWL, 1.0))
-        z, _ = heights(LANDSCAPE, clip=1.0)
-        np.testing.assert_allclose(z, np.log10(np.minimum(BOWL, 1.0)))
-
-    @pytest.mark.parametrize(
-        ("loss", "options", "message"),
-        [
-            (BOWL, {"metric": "f1"}, "metric='f1' is unknown; this landscape has loss"),
-            (np.full_like(BOWL, np.nan), {}, "finite at no point"),
-            (-BOWL, {"log": True}, "write log=False"),
-            (0 * BOWL, {"log": True}, "write log=False"),
-            (BOWL, {"clip": 0.0}, "clip=0.0 came; on a log scale it must be above 0"),
-            (BOWL, {"clip": float("nan"), "log": False}, "clip=nan came"),
-        ],
-    )
-    def test_what_cannot_be_drawn_is_refused(self, loss, options, message):
-        with pytest.raises(ValueError, match=message):
-            heights(Landscape(X, Y, loss), **options)
-
-
 def test_levels_below_one_are_refused():
     with pytest.raises(ValueError, match="levels=0 came; wanted at least 1"):
         LANDSCAPE.contour(levels=0)
@@ -155,3 +108,50 @@ def test_levels_below_one_are_refused():
 def test_a_line_is_no_surface(draw):
     with pytest.raises(ValueError, match="7 x 1 points has no surface to draw"):
         draw(Landscape(X, Y[:1], BOWL[:, :1]))
+
+
+@pytest.mark.parametrize("draw", DRAW)
+def test_paths_are_drawn_where_they_went(draw):
+    path = LANDSCAPE.descend((0.9, -0.4), steps=7)
+    lines = [line for line in draw(LANDSCAPE, paths=[path]).lines if line.get_label() == "nadam"]
+    assert len(lines) == 1
+    if draw is Landscape.contour:
+        np.testing.assert_array_equal(lines[0].get_xydata(), np.stack([path.x, path.y], 1))
+    else:
+        x, y, z = lines[0].get_data_3d()
+        np.testing.assert_array_equal((x, y), (path.x, path.y))
+        np.testing.assert_allclose(z, path.height)
+
+
+def test_a_path_lies_on_the_surface_that_is_drawn():
+    """A walk on the logarithm, drawn on the loss."""
+    path = LANDSCAPE.descend((X[1], Y[1]), steps=0)
+    line = next(line for line in LANDSCAPE.surface3d(paths=[path], log=False).lines if line.get_label() == "nadam")
+    np.testing.assert_allclose(line.get_data_3d()[2], [BOWL[1, 1]])
+
+
+def test_the_contours_lie_below_the_surface():
+    with_floor, without = LANDSCAPE.surface3d(), LANDSCAPE.surface3d(floor=False)
+    assert len(with_floor.collections) == len(without.collections) + 1
+    low = np.log10(BOWL).min()
+    assert with_floor.get_zlim()[0] < low - 0.1
+    assert without.get_zlim()[0] > low - 0.1
+
+
+def test_contour_lines_without_areas_and_with_labels():
+    ax = LANDSCAPE.contour(filled=False, linewidth=1, labels=True, levels=5)
+    assert len(ax.collections) == 1
+    assert ax.texts
+    assert not LANDSCAPE.contour(levels=5).texts
+    with pytest.raises(ValueError, match="which draws nothing; write linewidth=1"):
+        LANDSCAPE.contour(filled=False, linewidth=0)
+
+
+@pytest.mark.parametrize("draw", DRAW)
+def test_points_without_a_value_are_noted(draw):
+    loss = BOWL.copy()
+    loss[0, 0], loss[0, 1], loss[6, 4] = np.nan, np.nan, np.inf
+    (note,) = [text.get_text() for text in draw(Landscape(X, Y, loss)).texts if "35 points" in text.get_text()]
+    assert "2 of 35 points have no value" in note
+    assert "1 of 35 points have an infinite value" in note
+    assert not [text for text in draw(LANDSCAPE).texts if "points" in text.get_text()]

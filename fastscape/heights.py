@@ -1,0 +1,56 @@
+"""Log scale and clipping happen here and nowhere else: they change what is drawn, never the landscape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fastscape.result import Landscape
+
+__all__ = ["heights"]
+
+
+def heights(
+    landscape: Landscape, metric: str = "loss", *, log: bool | None = None, clip: float | None = None
+) -> tuple[np.ndarray, str]:
+    """The heights that a picture draws, and their name.
+
+    Args:
+        landscape: The landscape.
+        metric: "loss" or the name of a metric. Default "loss".
+        log: Whether to draw log10 of the values. Default: for a loss that is nowhere negative, yes.
+        clip: Values above it are drawn at it. Default: none are.
+
+    Returns:
+        Heights in the shape of the landscape, and the label of their axis. Infinite values stand at the highest (or
+        lowest) finite one, NaN stays NaN and is drawn as a hole; on a log scale 0 stands at the smallest positive
+        value.
+
+    Raises:
+        ValueError: When the metric is unknown, no value is finite, or a log scale is asked for with negative values or
+            a clip at or below 0.
+    """
+    if metric not in landscape.values:
+        raise ValueError(f"metric={metric!r} is unknown; this landscape has {', '.join(landscape.values)}")
+    z = landscape.values[metric].copy()
+    finite = z[np.isfinite(z)]
+    if not finite.size:
+        raise ValueError(
+            f"{metric} is finite at no point, so there is nothing to draw; try a smaller range of x and y"
+        )
+    z[z == np.inf] = finite.max()
+    z[z == -np.inf] = finite.min()
+    positive = finite[finite > 0]
+    if log is None:
+        log = metric == "loss" and finite.min() >= 0 and positive.size > 0
+    if clip is not None and not clip > (0 if log else -np.inf):
+        raise ValueError(f"clip={clip} came; on a log scale it must be above 0: choose a larger one, or log=False")
+    if clip is not None:
+        z = np.where(z > clip, clip, z)  # unlike np.minimum, it leaves NaN as it is without a warning
+    if not log:
+        return z, metric
+    if finite.min() < 0 or not positive.size:
+        raise ValueError(f"{metric} has values at or below 0, which have no logarithm; write log=False")
+    return np.log10(np.where(z == 0, positive.min(), z)), f"log10 {metric}"

@@ -24,7 +24,7 @@ CHUNKS: dict[Batching, tuple[int, int]] = {"loop": (16, 256 << 20), "vmap": (128
 MICROBATCH = 64
 
 # The largest activation of one point, up to which vmap is faster than a loop on a CPU.
-SMALL_BYTES = 512 << 10
+SMALL_BYTES = 256 << 10
 
 
 @dataclass(frozen=True)

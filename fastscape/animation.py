@@ -55,14 +55,16 @@ def animate(
             ends otherwise, `interval` is below 1, or a landscape cannot be drawn.
 
     Example:
+        >>> import os, tempfile
         >>> import numpy as np
         >>> from fastscape import Landscape
         >>> from fastscape.animation import animate
         >>> axis = np.linspace(-1, 1, 5)
         >>> bowl = Landscape(axis, axis, 1 + axis[:, None] ** 2 + axis**2)
-        >>> animation = animate(bowl, bowl.descend((0.8, 0.6), steps=4))
-        >>> len(list(animation.new_saved_frame_seq()))
-        5
+        >>> out = tempfile.mkdtemp() + "/walk.gif"
+        >>> animation = animate(bowl, bowl.descend((0.8, 0.6), steps=4), out=out)
+        >>> os.path.exists(out)
+        True
     """
     from matplotlib.animation import FuncAnimation, PillowWriter
 

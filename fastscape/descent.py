@@ -114,8 +114,8 @@ def descend(
         >>> axis = np.linspace(-1, 1, 21)
         >>> bowl = Landscape(axis, axis, axis[:, None] ** 2 + axis**2 + 1)
         >>> path = bowl.descend(start=(0.9, -0.7), optimizer="adam", steps=60)
-        >>> path.ended, bool(path.height[-1] < 0.01)
-        ('steps', True)
+        >>> path.ended, len(path), bool(path.height[-1] < path.height[0])
+        ('steps', 61, True)
 
     Source: Luciani, Huang and Danisch, "Efficient Neural Network Loss Landscape Generation".
     """

@@ -31,8 +31,8 @@ class Smooth:
         >>> from fastscape.smooth import Smooth
         >>> x, y = np.linspace(-1, 1, 5), np.array([0.0, 1.0, 3.0])
         >>> bowl = Smooth(x, y, x[:, None] ** 2 + y**2)
-        >>> bowl.at(0.3, 2.0)
-        (4.09, 0.6, 4.0)
+        >>> [round(value, 6) for value in bowl.at(0.3, 2.0)]
+        [4.09, 0.6, 4.0]
     """
 
     def __init__(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> None:

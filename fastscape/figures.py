@@ -156,9 +156,8 @@ def surface3d(
     ax.set_zlim(low - FLOOR * height if floor else low, low + height)
     if floor:
         ax.contour(x, y, z.T, levels=_levels(z, 15), cmap=cmap, linewidths=1, offset=ax.get_zlim()[0], zorder=0)
-    smooth = Smooth(x, y, z)
     for path in paths:
-        # At the heights of this picture, whatever the path was walked on.
+        smooth = Smooth(x, y, z)  # at the heights of this picture, whatever the path was walked on
         on_surface = [smooth.at(*at)[0] for at in zip(path.x.tolist(), path.y.tolist(), strict=True)]
         _draw(path, ax, path.x, path.y, on_surface)
     # Between grid points the height of the model is not known.

@@ -128,7 +128,8 @@ def _ceilings(found: dict[str, Any], own: float | None) -> str:
         said += f" A bare forward pass takes {1e3 * bare:.3g} ms, {bare / own:.0%} of a point."
         peer = fastest_peer(found)
         if peer and bare < own:
-            said += f" So one point after the other can be {peer[1] / bare:.2f}x as fast as {peer[0]} at most."
+            limit = f"{peer[1] / bare:.2f}x as fast as {peer[0]}"
+            said += f" So with this forward pass a loop over the points is at most {limit}."
     return said
 
 

@@ -39,7 +39,7 @@ def animate(
         landscapes: The landscape that the path was walked on; or several, at least two, without a path.
         path: A walk, as `Landscape.descend` returns it. Default: none.
         out: A file to write, whose name ends in .gif. Default: none is written.
-        names: A title for each landscape. Default: its number, from 0.
+        names: A title for each of several landscapes. Default: its number, from 0.
         kind: "contour" or "surface3d". Default "contour".
         metric: "loss" or the name of a metric. Default "loss".
         log: Whether to draw log10 of the values. Default: for losses that are nowhere negative, yes.
@@ -51,8 +51,8 @@ def animate(
         The animation, with its figure.
 
     Raises:
-        ValueError: When there are several landscapes and a path, or neither; when the names are not as many, `out`
-            ends otherwise, `interval` is below 1, or a landscape cannot be drawn.
+        ValueError: When there are several landscapes and a path, or neither; when the names are not as many, or came
+            with a path; when `out` ends otherwise, `interval` is below 1, or a landscape cannot be drawn.
 
     Example:
         >>> import os, tempfile
@@ -76,13 +76,15 @@ def animate(
     if (path is None) == (len(several) < 2):
         what = "without a path" if path is None else "with a path"
         raise ValueError(f"{len(several)} landscapes came {what}; wanted one with a path, or at least two without")
+    if path is not None and names is not None:
+        raise ValueError("names came with a path, whose frames are numbered by its steps; leave them out")
     titles = [str(k) for k in range(len(several))] if names is None else list(names)
     if len(titles) != len(several):
         raise ValueError(f"{len(titles)} names came for {len(several)} landscapes; wanted one for each")
     log, scale, _ = common_scale(several, metric, log=log, clip=clip)
     options |= {"metric": metric, "log": log, "clip": clip, "scale": scale}
     ax = drawn_by(kind)(several[0], paths=() if path is None else (path,), **options)
-    frame, count = _walked(ax, path) if path else _redrawn(ax, several, titles, kind, options)
+    frame, count = _walked(ax, path) if path is not None else _redrawn(ax, several, titles, kind, options)
     frame(0)
     animation = FuncAnimation(ax.figure, frame, frames=count, interval=interval)
     if out is not None:

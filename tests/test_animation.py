@@ -53,6 +53,7 @@ def test_landscapes_follow_each_other_on_one_scale(kind, tmp_path):
         (([],), {}, "0 landscapes came without a path"),
         ((EPOCHS,), {"out": "x.mp4"}, "out='x.mp4' cannot be written; wanted a name that ends in .gif"),
         ((EPOCHS,), {"interval": 0}, "interval=0 came"),
+        ((EPOCHS[0], PATH), {"names": ["a"]}, "names came with a path"),
         ((EPOCHS,), {"names": ["a"]}, "1 names came for 3 landscapes"),
         ((EPOCHS,), {"kind": "globe"}, "kind='globe' is unknown"),
     ],

@@ -103,7 +103,7 @@ def test_a_walk_ends_at_a_hole():
 
 def test_a_walk_ends_when_there_is_no_next_point():
     path = BOWL.descend((0.5, -0.4), "sgd", 5, lr=1e308)
-    assert path.ended == "not finite" or path.ended == "border"
+    assert path.ended == "border"
     assert np.isfinite([path.x, path.y, path.height]).all()
     assert BOWL.descend((0.5, -0.4), "sgd", 5, lr=float("inf")).ended == "not finite"
 

@@ -4,7 +4,6 @@ and to thread pools, no other feels."""
 from __future__ import annotations
 
 import multiprocessing
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -16,14 +15,15 @@ import numpy as np
 from torch.profiler import ProfilerActivity, profile
 
 import fastscape
+from benchmarks.limits import bare_convolutions, bare_forward, median_seconds
 from benchmarks.problems import PROBLEMS
-from benchmarks.rivals import RIVALS, Directions, Problem, bare_forward, directions, ours
+from benchmarks.rivals import RIVALS, Directions, Problem, directions, ours
 
 __all__ = ["NAMES", "Apart", "Run", "processes"]
 
 OWN = {"fastscape": "float32", "fastscape bfloat16": "bfloat16"}
 NAMES = (*OWN, *RIVALS)
-BARE = "bare forward pass"
+BARE = "limits"
 LISTED = 6  # operations
 
 
@@ -46,9 +46,12 @@ class Apart:
         """Lets one rival walk a grid of one problem, while the others wait."""
         return self._pools[rival].submit(_run, rival, problem, steps, tiny).result()
 
-    def bare_forward(self, problem: str, times: int) -> float:
-        """Median seconds of a compiled forward pass over all samples; the compilation is not counted."""
-        return self._pools[BARE].submit(_bare_seconds, problem, times).result()
+    def limits(self, problem: str, precision: str, times: int) -> dict[str, float | None]:
+        """Median seconds of a compiled forward pass over all samples, and of its convolutions alone.
+
+        The compilation is not counted.
+        """
+        return self._pools[BARE].submit(_limits, problem, precision, times).result()
 
     def operations(self, problem: str, plan: dict[str, Any], *, tiny: bool) -> dict[str, float]:
         """The operations of torch that take the most of fastscape's time under a plan, as fractions of all of them."""
@@ -99,18 +102,13 @@ def _operations(name: str, plan: dict[str, Any], tiny: bool) -> dict[str, float]
 
 
 @cache
-def _bare(name: str) -> Callable[[], None]:
-    forward = bare_forward(_problem(name, False)[0])
-    forward()
-    return forward
+def _bare(name: str, precision: str) -> dict[str, Callable[[], None] | None]:
+    problem = _problem(name, False)[0]
+    return {
+        "forward": bare_forward(problem, precision),
+        "convolutions": bare_convolutions(problem, precision),
+    }
 
 
-def _bare_seconds(name: str, times: int) -> float:
-    forward = _bare(name)
-    forward()
-    seconds = []
-    for _ in range(times):
-        started = time.perf_counter()
-        forward()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
+def _limits(name: str, precision: str, times: int) -> dict[str, float | None]:
+    return {what: median_seconds(run, times) if run else None for what, run in _bare(name, precision).items()}

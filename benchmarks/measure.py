@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 import fastscape
-from benchmarks.apart import NAMES, Apart
+from benchmarks.apart import NAMES, OWN, Apart
 from benchmarks.problems import PROBLEMS, Problem
 from benchmarks.rivals import Directions, Unavailable, directions, ours, version
 from fastscape import reference
@@ -24,7 +24,7 @@ from fastscape.trust import peak_megabytes
 LONG = 60.0  # seconds for the whole grid, from which on a rival walks a coarser one
 COARSE = 15
 CHECK = 5
-FORWARDS = 20  # of a bare forward pass
+FORWARDS = 20  # passes for each limit
 REPORTED = "plan", "plans_measured", "precision_error"
 
 
@@ -92,7 +92,7 @@ def measured(apart: Apart, name: str, *, tiny: bool, steps: int, rounds: int) ->
     problem = PROBLEMS[name](tiny)
     answer = checked(apart, name, tiny=tiny)
     rows = {rival: _started(apart, rival, name, tiny=tiny, steps=steps) for rival in NAMES}
-    bare = []
+    limits: dict[str, list[dict[str, float | None]]] = {precision: [] for precision in OWN.values()}
     for _ in range(rounds):
         for rival, row in rows.items():
             if "error" in row:
@@ -102,7 +102,8 @@ def measured(apart: Apart, name: str, *, tiny: bool, steps: int, rounds: int) ->
             row |= {what: run.report[what] for what in REPORTED if what in run.report}
             if rival == "fastscape":
                 answer["fastscape, as timed"] = compared(problem, directions(problem), run.loss)
-                bare += [] if tiny else [apart.bare_forward(name, FORWARDS)]
+            if rival in OWN and not tiny:
+                limits[OWN[rival]].append(apart.limits(name, OWN[rival], FORWARDS))
     for row in rows.values():
         if "seconds" in row:
             each = [seconds / row["side"] ** 2 for seconds in row["seconds"]]
@@ -117,11 +118,17 @@ def measured(apart: Apart, name: str, *, tiny: bool, steps: int, rounds: int) ->
         "samples": len(problem.inputs),
         "side": steps,
         "flops_a_point": flops(problem),
-        "bare_forward_seconds": statistics.median(bare) if bare else None,
+        "limits": {precision: _medians(found) for precision, found in limits.items()},
         "ceilings": ceilings(tiny=tiny),
         "answer": answer,
         "rows": rows,
     }
+
+
+def _medians(found: list[dict[str, float | None]]) -> dict[str, float]:
+    """The median of each limit that this problem has."""
+    each = {name: [limit[name] for limit in found] for name in (found[0] if found else ())}
+    return {name: statistics.median(s for s in seconds if s) for name, seconds in each.items() if all(seconds)}
 
 
 def _started(apart: Apart, rival: str, name: str, *, tiny: bool, steps: int) -> dict[str, Any]:

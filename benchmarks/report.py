@@ -9,7 +9,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 START, STOP = "<!-- benchmarks: made by python -m benchmarks.run -->", "<!-- end of benchmarks -->"
 PEERS = ("loss-landscapes", "loss-landscape-3d", "landscaper")
-OWN = ("fastscape", "fastscape bfloat16")
+OWN = {"float32": "fastscape", "bfloat16": "fastscape bfloat16"}
 
 
 def write(results: dict[str, Any]) -> None:
@@ -38,7 +38,7 @@ def summary(results: dict[str, Any]) -> str:
         own = _seconds(found, "fastscape")
         if own is None:
             continue
-        loop, peer, half = _seconds(found, "naive loop"), fastest_peer(found), _seconds(found, OWN[1])
+        loop, peer, half = _seconds(found, "naive loop"), fastest_peer(found), _seconds(found, OWN["bfloat16"])
         lines.append(
             f"| {name}, {found['samples']} samples | {1e3 * own:.3g} | {_ratio(loop, own)} | "
             + (f"{_ratio(peer[1], own)} ({peer[0]})" if peer else "-")
@@ -72,7 +72,9 @@ def page(results: dict[str, Any]) -> str:
         "the distance from the fastest to the slowest round as a fraction of it. Ours is always the whole grid, with "
         "planning and compilation, without a cache of compiled code. A rival that would need more than a minute for "
         "it walks 15 x 15 points, marked by *, and its time a point is taken as it is. The ceilings of the machine "
-        "are measured with every problem; the bare forward pass is the model alone, with its own weights, compiled.",
+        "are measured with every problem. So are limits that no loop over the points passes: the bare forward pass is "
+        "the model alone, with its own weights, compiled; the bare convolutions are those of that pass and nothing "
+        "else.",
         "",
         f"Measured on {results['processor']}, {results['threads']} threads; {versions}.",
     ]
@@ -109,10 +111,11 @@ def _details(found: dict[str, Any]) -> str:
     if found.get("operations"):
         shares = ", ".join(f"{name} {share:.0%}" for name, share in found["operations"].items())
         lines[-1] += f" Of the time of torch's operations take: {shares}."
-    half = found["rows"][OWN[1]].get("precision_error")
+    half = found["rows"][OWN["bfloat16"]].get("precision_error")
     if half:
         lines[-1] += f" bfloat16 differs from float32 by {half['rms']:.1e} rms, {half['largest']:.1e} at most."
-    return "\n".join(lines)
+    limits = _limits(found)
+    return "\n".join([*lines, "", *limits] if limits else lines)
 
 
 def _ceilings(found: dict[str, Any], own: float | None) -> str:
@@ -122,15 +125,21 @@ def _ceilings(found: dict[str, Any], own: float | None) -> str:
         return f"Ceilings: {ceilings}."
     rate = found["flops_a_point"] / own / 1e9
     highest = max(value for name, value in found["ceilings"].items() if "GFLOP" in name)
-    said = f"{rate:.0f} GFLOP/s, {rate / highest:.0%} of the highest ceiling ({ceilings})."
-    bare = found["bare_forward_seconds"]
-    if bare:
-        said += f" A bare forward pass takes {1e3 * bare:.3g} ms, {bare / own:.0%} of a point."
-        peer = fastest_peer(found)
-        if peer and bare < own:
-            limit = f"{peer[1] / bare:.2f}x as fast as {peer[0]}"
-            said += f" So with this forward pass a loop over the points is at most {limit}."
-    return said
+    return f"{rate:.0f} GFLOP/s, {rate / highest:.0%} of the highest ceiling ({ceilings})."
+
+
+def _limits(found: dict[str, Any]) -> list[str]:
+    """What no loop over the points can be faster than, by precision: a list of Markdown."""
+    lines = []
+    peer = fastest_peer(found)
+    for precision, limits in found["limits"].items():
+        own = _seconds(found, OWN[precision])
+        for name, seconds in limits.items() if own else ():
+            said = f"- {precision}, bare {name}: {1e3 * seconds:.3g} ms, {seconds / own:.0%} of a point"
+            if peer and seconds < own:
+                said += f"; at most {peer[1] / seconds:.2f}x as fast as {peer[0]}"
+            lines.append(f"{said}.")
+    return lines
 
 
 def _plan(plan: dict[str, Any] | None) -> str:
@@ -142,7 +151,7 @@ def _seconds(found: dict[str, Any], name: str) -> float | None:
 
 
 def _ratio(slow: float | None, fast: float | None) -> str:
-    return "-" if slow is None or fast is None else f"{slow / fast:.1f}x"
+    return "-" if slow is None or fast is None else f"{slow / fast:.3g}x"
 
 
 def chart(results: dict[str, Any], path: Path) -> None:

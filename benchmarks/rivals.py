@@ -94,22 +94,6 @@ def landscaper(problem: Problem, pair: Directions, steps: int) -> np.ndarray:
     return losses
 
 
-def bare_forward(problem: Problem, backend: str = "inductor") -> Callable[[], None]:
-    """The model alone, with its own weights, compiled, images channels-last: a pass over all samples, no landscape."""
-    images = problem.inputs.dim() == 4
-    layout = torch.channels_last if images else torch.contiguous_format
-    model = copy.deepcopy(problem.model).to(memory_format=layout)
-    compiled = torch.compile(model, backend=backend, dynamic=False)
-    batches = [inputs.to(memory_format=layout) for inputs in problem.inputs.split(BATCH)]
-
-    @torch.no_grad()
-    def forward() -> None:
-        for inputs in batches:
-            compiled(inputs)
-
-    return forward
-
-
 RIVALS: dict[str, Callable[[Problem, Directions, int], np.ndarray]] = {
     "naive loop": naive,
     "loss-landscapes": loss_landscapes,

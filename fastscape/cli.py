@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+import webbrowser
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import typer
 from torch import nn
 
 import fastscape
-from fastscape import api, schemes
+from fastscape import api, explorer, schemes
 from fastscape.comparison import compare, drawn_by
 from fastscape.demo import demo as run_demo
 from fastscape.demo import save_picture, save_pictures
@@ -68,10 +69,13 @@ def demo(
     model: Annotated[str, typer.Option(help=_MODELS)] = "vgg13",
     grid: Annotated[int, typer.Option(help="Grid points along each axis.")] = 51,
     seed: _Seed = 0,
+    compare_skip: Annotated[
+        bool, typer.Option("--compare-skip", help="Compare a ResNet-56 with and without shortcuts too.")
+    ] = False,
 ) -> None:
     """Train a network on the digits and draw its loss landscape: three epochs, then a plane on 64 samples."""
     typer.echo(f"Training {model} on scikit-learn's digits, then {grid} x {grid} points of its loss landscape.")
-    steps = run_demo(out, model=model, grid=grid, seed=seed)
+    steps = run_demo(out, model=model, grid=grid, seed=seed, compare_skip=compare_skip)
     for step in steps:
         typer.echo(f"{step.seconds:8.1f} s  {step.name}")
         for file in step.files:
@@ -177,7 +181,8 @@ def line(
     landscape = api.line(network, data, x=x, to=other, scheme=scheme, **options)
     files = [landscape.save(out)]
     if pictures and len(landscape.x) > 1:
-        files.append(save_picture(landscape.plot, out.with_name(f"{out.stem}-loss.png")))
+        draw = partial(landscape.plot, metric=list(landscape.values))
+        files.append(save_picture(draw, out.with_name(f"{out.stem}-loss.png")))
     _say(files, landscape, started)
 
 
@@ -186,7 +191,10 @@ def plot(
     files: Annotated[list[Path], typer.Argument(help="Landscapes; several are drawn side by side on one scale.")],
     out: Annotated[Path, typer.Option(help="The picture to write: .png, .pdf or .svg.")] = Path("landscape.png"),
     kind: Annotated[str, typer.Option(help="Of a plane: contour or surface3d.")] = "contour",
-    metric: Annotated[str, typer.Option(help="loss, or the name of a metric in the file.")] = "loss",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="loss (the default) or a metric in the file; of a line several."),
+    ] = None,
     log: Annotated[
         bool | None, typer.Option("--log/--linear", help="Default: log for a plane of losses above 0.")
     ] = None,
@@ -198,7 +206,10 @@ def plot(
 ) -> None:
     """Draw landscapes from files: a line, a plane with the walk of an optimizer, or several planes side by side."""
     landscapes = [Landscape.load(file) for file in files]
-    options: dict[str, Any] = {"metric": metric, "clip": clip} | ({} if log is None else {"log": log})
+    named = metric or ["loss"]
+    if len(named) > 1 and (start is not None or any(landscape.y is not None for landscape in landscapes)):
+        raise ValueError(f"--metric came {len(named)} times; only the picture of a line shows several")
+    options: dict[str, Any] = {"metric": named[0], "clip": clip} | ({} if log is None else {"log": log})
     if start is not None and len(landscapes) > 1:
         raise ValueError(f"--start came with {len(landscapes)} landscapes; give one to walk on")
     (first, *others) = landscapes
@@ -206,7 +217,7 @@ def plot(
         names = [file.stem for file in files]
         save_picture(lambda: compare(landscapes, names=names, kind=cast(Any, kind), **options)[0], out)
     elif first.y is None and start is None:
-        save_picture(partial(first.plot, **options), out)
+        save_picture(partial(first.plot, **options | {"metric": named}), out)
     else:
         if start is not None:
             walk = {name: value for name, value in options.items() if name != "clip"}
@@ -215,6 +226,19 @@ def plot(
             typer.echo(repr(path))
         save_picture(partial(drawn_by(kind), first, **options), out)
     typer.echo(str(out))
+
+
+@app.command()
+def explore(
+    files: Annotated[list[Path], typer.Argument(help="Landscapes; several are shown side by side on one scale.")],
+    out: Annotated[Path, typer.Option(help="The page to write: .html.")] = Path("explorer.html"),
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Write a page for the browser in which landscapes can be turned and optimizers walk on them."""
+    landscapes = [Landscape.load(file) for file in files]
+    typer.echo(str(explorer.explore(landscapes, out, names=[file.stem for file in files])))
+    if show and not webbrowser.open(out.resolve().as_uri()):
+        raise ValueError(f"no browser could be started here; open {out} in one by hand")
 
 
 @app.command()

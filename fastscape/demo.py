@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from matplotlib import pyplot as plt
 
 from fastscape.api import surface
+from fastscape.comparison import compare
 from fastscape.directions import check_seed
 from fastscape.objective import accuracy
 from fastscape.result import Landscape
@@ -20,6 +21,7 @@ __all__ = ["Step", "demo", "save_picture", "save_pictures"]
 
 EPOCHS = 3
 SAMPLES = 64
+SKIP = {"resnet56": "ResNet-56", "resnet56-noshort": "ResNet-56 without shortcuts"}
 
 
 class Step(NamedTuple):
@@ -30,17 +32,27 @@ class Step(NamedTuple):
     files: tuple[Path, ...]
 
 
-def demo(out: Path, *, model: str = "vgg13", grid: int = 51, seed: int = 0, progress: bool = True) -> list[Step]:
+def demo(
+    out: Path,
+    *,
+    model: str = "vgg13",
+    grid: int = 51,
+    seed: int = 0,
+    compare_skip: bool = False,
+    progress: bool = True,
+) -> list[Step]:
     """Trains a network of the zoo on the digits and draws the landscape around its weights.
 
     Three epochs of Adam; then a plane from -1 to 1 along two filter-normalised random directions, on the first 64
     training samples.
 
     Args:
-        out: Folder for model.safetensors, landscape.npz, contour.png and surface.png.
+        out: Folder for model.safetensors, landscape.npz, contour.png, surface.png and explorer.html.
         model: A name of `fastscape.zoo.models.build`. Default "vgg13".
         grid: Grid points along each axis, at least 2. Default 51.
         seed: Of the initial weights, the training and the directions. Default 0.
+        compare_skip: Whether to do the same with a ResNet-56 with and without its shortcuts, and to draw both into
+            compare.png on one scale (Li et al. 2018, arXiv 1712.09913, figure 1). Default False.
         progress: Whether to show progress bars on a terminal. Default True.
 
     Returns:
@@ -53,28 +65,48 @@ def demo(out: Path, *, model: str = "vgg13", grid: int = 51, seed: int = 0, prog
     if grid < 2:
         raise ValueError(f"grid={grid} came; wanted at least 2 points along an axis, for example 51")
     check_seed(seed)
-    steps: list[Step] = []
+    options: dict[str, Any] = {"grid": grid, "seed": seed, "progress": progress}
+    landscape, steps = _landscape_of(model, out / "model.safetensors", out / "landscape.npz", **options)
+    started = time.perf_counter()
+    pictures = save_pictures(landscape, out / "contour.png", out / "surface.png")
+    page = landscape.explore(out / "explorer.html", names=[model])
+    steps.append(Step("drew the pictures and the page", time.perf_counter() - started, (*pictures, page)))
+    return steps + (_compared(out, **options) if compare_skip else [])
+
+
+def _compared(out: Path, **options: Any) -> list[Step]:
+    """The landscapes of a deep network with and without shortcuts, in one picture."""
+    landscapes, steps = [], []
+    for name in SKIP:
+        landscape, done = _landscape_of(name, out / f"{name}.safetensors", out / f"{name}.npz", **options)
+        landscapes.append(landscape)
+        steps += done
+    started = time.perf_counter()
+    picture = save_picture(lambda: compare(landscapes, names=list(SKIP.values()))[0], out / "compare.png")
+    return [*steps, Step("drew both on one scale", time.perf_counter() - started, (picture,))]
+
+
+def _landscape_of(
+    model: str, checkpoint: Path, file: Path, *, grid: int, seed: int, progress: bool
+) -> tuple[Landscape, list[Step]]:
+    """The landscape of a network that is trained first."""
     train_set, test_set = datasets.load("digits"), datasets.load("digits", "test")
     network = models.build(model, seed=seed, **datasets.describe(train_set)._asdict())
 
     started = time.perf_counter()
     history = training.train(network, train_set, epochs=EPOCHS, test=test_set, seed=seed, progress=progress)
     facts = {"epochs": EPOCHS, "seed": seed, "test_accuracy": f"{history[-1].test_accuracy:.4f}"}
-    save_checkpoint(network, out / "model.safetensors", model_name=model, dataset_name="digits", **facts)
+    save_checkpoint(network, checkpoint, model_name=model, dataset_name="digits", **facts)
     trained = f"trained {model} on digits, test accuracy {history[-1].test_accuracy:.1%}"
-    steps.append(Step(trained, time.perf_counter() - started, (out / "model.safetensors",)))
+    steps = [Step(trained, time.perf_counter() - started, (checkpoint,))]
 
     started = time.perf_counter()
     samples = train_set[:SAMPLES]
     axis = (-1.0, 1.0, grid)
     landscape = surface(network, samples, x=axis, y=axis, metrics={"accuracy": accuracy}, seed=seed, progress=progress)
-    saved = landscape.save(out / "landscape.npz")
+    saved = landscape.save(file)
     steps.append(Step(f"computed the loss at {grid} x {grid} points", time.perf_counter() - started, (saved,)))
-
-    started = time.perf_counter()
-    pictures = save_pictures(landscape, out / "contour.png", out / "surface.png")
-    steps.append(Step("drew the pictures", time.perf_counter() - started, pictures))
-    return steps
+    return landscape, steps
 
 
 def save_pictures(landscape: Landscape, contour: Path, surface3d: Path) -> tuple[Path, Path]:

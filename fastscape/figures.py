@@ -100,7 +100,7 @@ def contour(
                 ax.annotate(name, (at_x, at_y), (6, 6), textcoords="offset points", color="white")
     similar = 0.5 <= np.ptp(x) / np.ptp(y) <= 2
     ax.set(xlabel=_X, ylabel=_Y, aspect="equal" if similar else "auto")
-    _note(landscape, metric, ax.text, ax.transAxes)
+    _note(landscape, [metric], ax.text, ax.transAxes)
     return ax
 
 
@@ -167,8 +167,9 @@ def surface3d(
         ax.plot([0, 0], [0, 0], [z[i, j], low + height], "-", color="black", linewidth=1, zorder=10)
         ax.plot([0], [0], [z[i, j]], "o", color="black", markersize=4, zorder=10, label="the model")
     ax.computed_zorder = False  # otherwise the surface is drawn over the pin and the paths
-    _note(landscape, metric, ax.text2D, ax.transAxes)
-    ax.set(xlabel=_X, ylabel=_Y, zlabel=label)
+    _note(landscape, [metric], ax.text2D, ax.transAxes)
+    # The colour bar says what the heights are; on the left side of the scene, a label would be cut off.
+    ax.set(xlabel=_X, ylabel=_Y, zlabel="" if colorbar else label)
     for one in (ax.xaxis, ax.yaxis, ax.zaxis):
         one.set_major_locator(MaxNLocator(5))
         one.labelpad = 8
@@ -180,7 +181,7 @@ def plot(
     landscape: Landscape,
     *,
     ax: Axes | None = None,
-    metric: str = "loss",
+    metric: str | Sequence[str] = "loss",
     log: bool = False,
     clip: float | None = None,
     **style: Any,
@@ -190,30 +191,43 @@ def plot(
     Args:
         landscape: A landscape of one axis, at least 2 points.
         ax: Where to draw; default: a new figure.
-        metric: "loss" or the name of a metric. Default "loss".
-        log: Whether to draw log10 of the values. Default False.
-        clip: Values above it are drawn at it. Default: none are.
-        **style: Options of matplotlib's `Axes.plot`.
+        metric: "loss" or the name of a metric; or several names, of which the first belongs to the left axis and the
+            others, dashed, to one on the right. Default "loss".
+        log: Whether to draw log10 of the first one's values. Default False.
+        clip: Values of the first one above it are drawn at it. Default: none are.
+        **style: Options of matplotlib's `Axes.plot`, for the first one.
 
     Returns:
-        The axes that were drawn on.
+        The axes that were drawn on, the left ones.
 
     Raises:
-        ValueError: When the landscape is no line of at least 2 points, or `heights` refuses its arguments.
+        ValueError: When the landscape is no line of at least 2 points, no metric is named or one twice, or `heights`
+            refuses its arguments.
     """
     if landscape.y is not None or len(landscape.x) < 2:
         came = " x ".join(map(str, landscape.shape))
         raise ValueError(f"a landscape of {came} points is no line to plot; wanted one axis of at least 2 points")
-    z, label = heights(landscape, metric, log=log, clip=clip)
+    first, *others = [metric] if isinstance(metric, str) else metric or [""]
+    if not first or len({first, *others}) <= len(others):
+        raise ValueError(f"metric={metric!r} came; wanted names, each once, for example ['loss', 'accuracy']")
+    z, label = heights(landscape, first, log=log, clip=clip)
+    right = {name: heights(landscape, name, log=False)[0] for name in others}
     if ax is None:
         ax = _new_axes(layout="constrained")
-    ax.plot(landscape.x, z, **style)
+    lines = ax.plot(landscape.x, z, **{"label": label, **style})
+    if right:
+        beside = ax.twinx()
+        for k, (name, values) in enumerate(right.items(), start=1):
+            lines += beside.plot(landscape.x, values, "--", color=f"C{k}", label=name)
+        beside.set_ylabel(", ".join(right))
+        ax.legend(handles=lines)
     for name, (at,) in _marks(landscape).items():
         if landscape.x[0] <= at <= landscape.x[-1]:
             ax.axvline(at, color="grey", linestyle=":", label=name)
             transform = ax.get_xaxis_transform()  # x in data, y as a fraction of the axes
             ax.text(at, 0.98, f" {name}", transform=transform, color="grey", va="top")
     ax.set(xlabel="x (along the direction)", ylabel=label)
+    _note(landscape, [first, *others], ax.text, ax.transAxes)
     return ax
 
 
@@ -229,16 +243,19 @@ def _draw(path: Path, ax: Any, *coordinates: Any) -> None:
     line.set_path_effects([withStroke(linewidth=3.5, foreground="black")])
 
 
-def _note(landscape: Landscape, metric: str, write: Callable[..., Any], transform: Any) -> None:
+def _note(landscape: Landscape, metrics: Sequence[str], write: Callable[..., Any], transform: Any) -> None:
     """Says how many points have no value to draw."""
-    values = landscape.values[metric]
-    missing = {
-        "no value (left out)": np.isnan(values).sum(),
-        "an infinite value (drawn at the largest or smallest)": np.isinf(values).sum(),
-    }
-    said = "\n".join(f"{count} of {values.size} points have {what}" for what, count in missing.items() if count)
+    said = []
+    for metric in metrics:
+        values = landscape.values[metric]
+        missing = {
+            "no value (left out)": np.isnan(values).sum(),
+            "an infinite value (drawn at the largest or smallest)": np.isinf(values).sum(),
+        }
+        of = f", of {metric}" if len(metrics) > 1 else ""
+        said += [f"{count} of {values.size} points have {what}{of}" for what, count in missing.items() if count]
     if said:
-        write(0.0, -0.14, said, transform=transform, fontsize=7, va="top")
+        write(0.0, -0.14, "\n".join(said), transform=transform, fontsize=7, va="top")
 
 
 def _levels(z: np.ndarray, count: int) -> np.ndarray:

@@ -167,6 +167,18 @@ class Landscape:
 
         return figures.surface3d(self, **options)
 
+    def explore(self, path: str | os.PathLike[str], **options: Any) -> Path:
+        """Writes an interactive page for the browser. See `fastscape.explorer.explore`, with the same options."""
+        from fastscape import explorer
+
+        return explorer.explore(self, path, **options)
+
+    def _repr_html_(self) -> str | None:
+        """How a notebook shows the landscape. See `fastscape.notebook.displayed`."""
+        from fastscape import notebook
+
+        return notebook.displayed(self)
+
 
 def check_path(path: str | os.PathLike[str]) -> Path:
     """Refuses a name that a landscape cannot be saved under.

@@ -71,6 +71,7 @@ def test_the_kernels_import_torch_and_triton_only():
         ("fastscape.smooth", set()),
         ("fastscape.descent", {"fastscape.heights", "fastscape.smooth"}),
         ("fastscape.figures", {"fastscape.heights", "fastscape.smooth"}),
+        ("fastscape.explorer", {"fastscape.files", "fastscape.heights", "fastscape.smooth"}),
         ("fastscape.schemes", set()),
         ("fastscape.norms", set()),
         ("fastscape.objective", set()),
@@ -132,7 +133,7 @@ def test_files_and_functions_are_short(name):
 
 
 def test_the_import_is_lean():
-    heavy = ["matplotlib", "sklearn", "torchvision", "typer", "safetensors"]
+    heavy = ["matplotlib", "sklearn", "torchvision", "typer", "safetensors", "plotly"]
     code = f"import sys, fastscape; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
     assert result.stdout.strip() == "[]"

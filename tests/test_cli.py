@@ -42,7 +42,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_demo_writes_everything_and_says_so(tmp_path):
     output = run("demo", "--model", "mnist-cnn", "--grid", 5, "--seed", 1, "--out", tmp_path / "new")
-    for name in ("model.safetensors", "landscape.npz", "contour.png", "surface.png"):
+    for name in ("model.safetensors", "landscape.npz", "contour.png", "surface.png", "explorer.html"):
         assert str(tmp_path / "new" / name) in output
         assert (tmp_path / "new" / name).stat().st_size > 1000
     assert output.count(" s  ") == 4  # three steps and their sum
@@ -52,6 +52,17 @@ def test_demo_writes_everything_and_says_so(tmp_path):
     assert landscape.report["seed"] == 1
     assert list(landscape.metrics) == ["accuracy"]
     assert load_checkpoint(tmp_path / "new" / "model.safetensors")[1]["model"] == "mnist-cnn"
+
+
+def test_demo_compares_a_deep_network_with_and_without_shortcuts(tmp_path, monkeypatch):
+    networks = {"resnet8": "with", "resnet8-noshort": "without"}
+    monkeypatch.setattr("fastscape.demo.SKIP", networks)
+    output = run("demo", "--model", "mlp", "--grid", 3, "--compare-skip", "--out", tmp_path)
+    assert str(tmp_path / "compare.png") in output
+    assert (tmp_path / "compare.png").stat().st_size > 10_000
+    for name in networks:
+        assert Landscape.load(tmp_path / f"{name}.npz").shape == (3, 3)
+        assert load_checkpoint(tmp_path / f"{name}.safetensors")[1]["model"] == name
 
 
 def test_demo_is_reproducible(tmp_path):
@@ -181,7 +192,7 @@ def bowls(tmp_path):
     return {
         "plane": plane.save(tmp_path / "plane.npz"),
         "steep": Landscape(axis, axis, 3 * loss).save(tmp_path / "steep.npz"),
-        "line": Landscape(axis, None, loss[4]).save(tmp_path / "line.npz"),
+        "line": Landscape(axis, None, loss[4], {"accuracy": 1 / loss[4]}).save(tmp_path / "line.npz"),
     }
 
 
@@ -190,6 +201,7 @@ def bowls(tmp_path):
     [
         ("plane",),
         ("line", "--log"),
+        ("line", "--metric", "loss", "--metric", "accuracy"),
         ("plane", "--kind", "surface3d", "--metric", "accuracy", "--clip", 0.5),
         ("plane", "--linear", "--start", 0.9, -0.5, "--optimizer", "adam", "--steps", 4, "--lr", 0.05),
         ("plane", "steep"),
@@ -212,9 +224,29 @@ def test_plot_draws_landscapes_from_files(arguments, bowls, tmp_path):
         (("plane", "--metric", "f1"), "metric='f1' is unknown; this landscape has loss, accuracy"),
         (("plane", "--start", 5, 0), "lies outside the landscape"),
         (("line", "--start", 0, 0), "nothing to walk on"),
+        (("plane", "--metric", "loss", "--metric", "accuracy"), "--metric came 2 times; only the picture of a line"),
         (("plane", "--out", "x.xyz"), "xyz"),
     ],
 )
 def test_plot_refuses_what_it_cannot_draw(arguments, message, bowls, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert message in fails(capsys, monkeypatch, "plot", *(bowls.get(str(a), a) for a in arguments))
+
+
+def test_explore_writes_a_page_and_opens_it(bowls, monkeypatch, tmp_path):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    out = tmp_path / "new" / "page.html"
+    assert str(out) in run("explore", bowls["plane"], "--out", out)
+    assert opened == []
+    run("explore", bowls["plane"], bowls["steep"], "--out", out, "--open")
+    assert opened == [out.resolve().as_uri()]
+    assert "<title>Loss landscape: plane, steep</title>" in out.read_text()
+
+
+def test_explore_says_where_no_browser_can_be_started(bowls, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("webbrowser.open", lambda url: False)
+    assert "no browser could be started here" in fails(capsys, monkeypatch, "explore", bowls["plane"], "--open")
+    assert (tmp_path / "explorer.html").exists()
+    assert "has no surface to explore" in fails(capsys, monkeypatch, "explore", bowls["line"])

@@ -155,3 +155,23 @@ def test_points_without_a_value_are_noted(draw):
     assert "2 of 35 points have no value" in note
     assert "1 of 35 points have an infinite value" in note
     assert not [text for text in draw(LANDSCAPE).texts if "points" in text.get_text()]
+
+
+LINE = Landscape(X, None, X**2 + 0.5, {"accuracy": 1 - X**2, "margin": 3 * X})
+
+
+def test_a_line_with_several_measures_has_an_axis_on_the_right():
+    ax = LINE.plot(metric=["loss", "accuracy", "margin"], log=True, color="black")
+    (beside,) = [other for other in ax.figure.axes if other is not ax]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), np.log10(LINE.loss))
+    assert ax.lines[0].get_color() == "black"
+    np.testing.assert_array_equal(beside.lines[0].get_ydata(), LINE.metrics["accuracy"])
+    np.testing.assert_array_equal(beside.lines[1].get_ydata(), LINE.metrics["margin"])
+    assert (ax.get_ylabel(), beside.get_ylabel()) == ("log10 loss", "accuracy, margin")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["log10 loss", "accuracy", "margin"]
+
+
+@pytest.mark.parametrize("metric", ["", [], ["loss", "loss"]])
+def test_a_line_wants_names_each_once(metric):
+    with pytest.raises(ValueError, match="wanted names, each once"):
+        LINE.plot(metric=metric)

@@ -1,0 +1,152 @@
+"""One page for the browser that shows landscapes and lets optimizers walk on them. It needs no server and no network.
+
+The page holds everything: plotly.js, the values bit for bit, and three scripts. walk.js computes what `heights`,
+`smooth` and `descent` compute in Python, scene.js draws, page.js listens to the controls.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastscape.files import write_whole
+from fastscape.heights import heights
+from fastscape.smooth import Smooth
+
+if TYPE_CHECKING:
+    from fastscape.result import Landscape
+
+__all__ = ["explore", "page"]
+
+_PARTS = {"style": "style.css", "walk": "walk.js", "scene": "scene.js", "page": "page.js"}
+
+
+def explore(
+    landscapes: Landscape | Sequence[Landscape],
+    path: str | os.PathLike[str],
+    *,
+    names: Sequence[str] | None = None,
+    title: str | None = None,
+) -> Path:
+    """Writes an interactive page with landscapes side by side into one file that works without a network.
+
+    Args:
+        landscapes: One landscape or several, each at least 2 x 2 points. Several share scale, camera and start.
+        path: A file name that ends in .html or .htm. Missing folders are created.
+        names: A name for each. Default: the class of its model, as the report says it.
+        title: Of the page. Default: made from the names.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: When the name has another ending, or `page` refuses its arguments.
+
+    Example:
+        >>> import numpy as np, tempfile
+        >>> from fastscape import Landscape
+        >>> from fastscape.explorer import explore
+        >>> axis = np.linspace(-1, 1, 21)
+        >>> bowl = Landscape(axis, axis, 1 + axis[:, None] ** 2 + axis**2)
+        >>> steep = Landscape(axis, axis, 1 + 9 * axis[:, None] ** 2 + axis**2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     explore([bowl, steep], f"{folder}/both.html", names=["bowl", "steep"]).name
+        'both.html'
+    """
+    path = Path(path)
+    if path.suffix not in (".html", ".htm"):
+        raise ValueError(f"a page cannot be saved as {path.name!r}; wanted a name that ends in .html")
+    write_whole(path, page(landscapes, names=names, title=title).encode())
+    return path
+
+
+def page(
+    landscapes: Landscape | Sequence[Landscape], *, names: Sequence[str] | None = None, title: str | None = None
+) -> str:
+    """The interactive page as text.
+
+    Args:
+        landscapes: One landscape or several, each at least 2 x 2 points.
+        names: A name for each. Default: the class of its model, as the report says it.
+        title: Of the page. Default: made from the names.
+
+    Returns:
+        HTML that refers to nothing outside itself.
+
+    Raises:
+        ValueError: When there is no landscape, the names are not as many, a landscape is no plane of at least 2 x 2
+            different points, the planes share no region, or the landscapes have no measure in common that is finite
+            somewhere.
+    """
+    several = list(landscapes) if isinstance(landscapes, Sequence) else [landscapes]
+    if names is None:
+        names = [str(one.report.get("model", "")) or "landscape" for one in several]
+    if len(names) != len(several):
+        raise ValueError(f"{len(names)} names came for {len(several)} landscapes; wanted one for each")
+    shown = [_packed(one, name) for one, name in zip(several, names, strict=True)]
+    _check_together(several, shown)
+    folder = resources.files(__name__)
+    parts = {name: (folder / file).read_text("utf-8") for name, file in _PARTS.items()}
+    parts["title"] = html.escape(title if title is not None else f"Loss landscape: {', '.join(names)}")
+    # Inside a script, only "</" and "<!--" could end or hide something.
+    parts["landscapes"] = json.dumps(shown).replace("<", "\\u003c")
+    parts["plotly"] = _plotly()
+    template = (folder / "page.html").read_text("utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+
+
+def _packed(landscape: Landscape, name: str) -> dict[str, Any]:
+    """What the page wants to know of a landscape: axes in increasing order, and every measure that can be drawn."""
+    if landscape.y is None or min(landscape.shape) < 2:
+        came = " x ".join(map(str, landscape.shape))
+        raise ValueError(
+            f"a landscape of {came} points has no surface to explore; wanted at least 2 x 2 (a line is drawn by plot)"
+        )
+    order = np.ix_(np.argsort(landscape.x), np.argsort(landscape.y))
+    axes = Smooth(landscape.x, landscape.y, np.zeros(landscape.shape))  # in order; refuses what no walk can use
+    drawable = {metric: z for metric, z in landscape.values.items() if np.isfinite(z).any()}
+    if not drawable:
+        heights(landscape)  # says why not
+    return {
+        "name": name,
+        "x": _encoded(axes.x),
+        "y": _encoded(axes.y),
+        "marks": dict(landscape.report.get("marks", {"the model": [0.0, 0.0]})),
+        "values": {metric: _encoded(z[order]) for metric, z in drawable.items()},
+    }
+
+
+def _check_together(landscapes: list[Landscape], shown: list[dict[str, Any]]) -> None:
+    if not shown:
+        raise ValueError("no landscape came; wanted at least one to explore")
+    for name in ("x", "y"):
+        low = max(getattr(one, name).min() for one in landscapes)
+        high = min(getattr(one, name).max() for one in landscapes)
+        if not low < high:
+            raise ValueError(f"the landscapes share no range of {name}, so no start lies on all; explore them apart")
+    common = set.intersection(*(set(one["values"]) for one in shown))
+    if not common:
+        found = "; ".join(", ".join(one["values"]) for one in shown)
+        raise ValueError(
+            f"the landscapes have no measure in common that is finite somewhere ({found}); explore them apart"
+        )
+
+
+def _encoded(array: np.ndarray) -> str:
+    """Base64 of little-endian float64."""
+    return base64.b64encode(np.ascontiguousarray(array, dtype="<f8").tobytes()).decode()
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs()

@@ -1,0 +1,57 @@
+"""How a landscape shows itself in a notebook."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastscape import explorer, figures
+
+if TYPE_CHECKING:
+    from fastscape.result import Landscape
+
+__all__ = ["displayed"]
+
+HEIGHT = 900  # pixels of the page
+
+
+def displayed(landscape: Landscape) -> str | None:
+    """A landscape as HTML: a plane as the interactive page, a line as a picture.
+
+    Args:
+        landscape: The landscape.
+
+    Returns:
+        HTML that refers to nothing outside itself; None when there is nothing to draw, and a notebook then shows the
+        text of the landscape.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> from fastscape.notebook import displayed
+        >>> displayed(Landscape(np.linspace(-1, 1, 5), None, np.linspace(-1, 1, 5) ** 2))[:31]
+        '<img alt="Landscape(5 points, l'
+    """
+    if not np.isfinite(landscape.loss).any() or min(landscape.shape) < 2:
+        return None
+    text = html.escape(repr(landscape))
+    if landscape.y is None:
+        return f'<img alt="{text}" src="data:image/png;base64,{_picture(landscape)}">'
+    # In a frame of its own, its styles and scripts touch nothing else in the notebook.
+    page = html.escape(explorer.page(landscape))
+    return f'<iframe title="{text}" srcdoc="{page}" width="100%" height="{HEIGHT}" style="border: 0"></iframe>'
+
+
+def _picture(landscape: Landscape) -> str:
+    import matplotlib.pyplot as plt
+
+    content = io.BytesIO()
+    figure, ax = plt.subplots(figsize=(7.0, 4.5), layout="constrained")
+    figures.plot(landscape, ax=ax)
+    figure.savefig(content, format="png", dpi=100)
+    plt.close(figure)
+    return base64.b64encode(content.getvalue()).decode()

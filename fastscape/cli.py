@@ -190,7 +190,7 @@ def line(
 def plot(
     files: Annotated[list[Path], typer.Argument(help="Landscapes; several are drawn side by side on one scale.")],
     out: Annotated[Path, typer.Option(help="The picture to write: .png, .pdf or .svg.")] = Path("landscape.png"),
-    kind: Annotated[str, typer.Option(help="Of a plane: contour or surface3d.")] = "contour",
+    kind: Annotated[str | None, typer.Option(help="Of a plane: contour (default) or surface3d.")] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(help="loss (the default) or a metric in the file; of a line several."),
@@ -200,9 +200,11 @@ def plot(
     ] = None,
     clip: Annotated[float | None, typer.Option(help="Values above it are drawn at it.")] = None,
     start: Annotated[tuple[float, float] | None, typer.Option(help="Walk an optimizer from here: x y.")] = None,
-    optimizer: Annotated[str, typer.Option(help="That walks, for example nadam, adam, momentum or sgd.")] = "nadam",
-    steps: Annotated[int, typer.Option(help="Of the walk.")] = 30,
-    lr: Annotated[float, typer.Option(help="Learning rate of the walk.")] = 0.1,
+    optimizer: Annotated[
+        str | None, typer.Option(help="That walks, for example nadam (default), adam, momentum or sgd.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Of the walk. Default: 30.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate of the walk. Default: 0.1.")] = None,
 ) -> None:
     """Draw landscapes from files: a line, a plane with the walk of an optimizer, or several planes side by side."""
     landscapes = [Landscape.load(file) for file in files]
@@ -210,21 +212,27 @@ def plot(
     if len(named) > 1 and (start is not None or any(landscape.y is not None for landscape in landscapes)):
         raise ValueError(f"--metric came {len(named)} times; only the picture of a line shows several")
     options: dict[str, Any] = {"metric": named[0], "clip": clip} | ({} if log is None else {"log": log})
-    if start is not None and len(landscapes) > 1:
-        raise ValueError(f"--start came with {len(landscapes)} landscapes; give one to walk on")
+    given = {"optimizer": optimizer, "steps": steps, "lr": lr}
+    walk: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     (first, *others) = landscapes
+    if start is not None and others:
+        raise ValueError(f"--start came with {len(landscapes)} landscapes; give one to walk on")
+    if walk and start is None:
+        raise ValueError(f"--{next(iter(walk))} came without --start; write --start X Y to walk from there")
+    if kind is not None and first.y is None:
+        raise ValueError(f"--kind {kind} came for a line, which has one kind of picture; leave it out")
+    draw = drawn_by(kind or "contour")
     if others:
         names = [file.stem for file in files]
-        save_picture(lambda: compare(landscapes, names=names, kind=cast(Any, kind), **options)[0], out)
+        save_picture(lambda: compare(landscapes, names=names, kind=cast(Any, kind or "contour"), **options)[0], out)
     elif first.y is None and start is None:
         save_picture(partial(first.plot, **options | {"metric": named}), out)
     else:
         if start is not None:
-            walk = {name: value for name, value in options.items() if name != "clip"}
-            path = first.descend(start, optimizer, steps, lr=lr, **walk)
+            path = first.descend(start, metric=named[0], log=log, **walk)
             options["paths"] = [path]
             typer.echo(repr(path))
-        save_picture(partial(drawn_by(kind), first, **options), out)
+        save_picture(partial(draw, first, **options), out)
     typer.echo(str(out))
 
 

@@ -76,6 +76,8 @@ def compare(
     axes = []
     for k, (landscape, name) in enumerate(zip(landscapes, names, strict=True), start=1):
         ax = draw(landscape, ax=figure.add_subplot(1, len(landscapes), k, projection=projection), **options)
+        if kind == "surface3d":
+            ax.set_box_aspect(None, zoom=0.85)  # the layout knows nothing of labels in three dimensions
         ax.set_title(name)
         axes.append(ax)
     figure.colorbar(ScalarMappable(Normalize(*scale), cmap), ax=axes, label=label, shrink=0.8)

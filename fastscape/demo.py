@@ -52,7 +52,8 @@ def demo(
         grid: Grid points along each axis, at least 2. Default 51.
         seed: Of the initial weights, the training and the directions. Default 0.
         compare_skip: Whether to do the same with a ResNet-56 with and without its shortcuts, and to draw both into
-            compare.png on one scale (Li et al. 2018, arXiv 1712.09913, figure 1). Default False.
+            compare.png on one scale (Li et al. 2018, arXiv 1712.09913, figure 1); their checkpoints and landscapes
+            are written too. Default False.
         progress: Whether to show progress bars on a terminal. Default True.
 
     Returns:

@@ -155,7 +155,8 @@ def surface3d(
     height = (high - low) or 1.0
     ax.set_zlim(low - FLOOR * height if floor else low, low + height)
     if floor:
-        ax.contour(x, y, z.T, levels=_levels(z, 15), cmap=cmap, linewidths=1, offset=ax.get_zlim()[0], zorder=0)
+        below: dict[str, Any] = {"offset": ax.get_zlim()[0], "linewidths": 1, "zorder": 0}
+        ax.contour(x, y, z.T, levels=_levels(np.array([low, high]), 15), cmap=cmap, vmin=low, vmax=high, **below)
     for path in paths:
         smooth = Smooth(x, y, z)  # at the heights of this picture, whatever the path was walked on
         on_surface = [smooth.at(*at)[0] for at in zip(path.x.tolist(), path.y.tolist(), strict=True)]

@@ -7,8 +7,6 @@ import html
 import io
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fastscape import explorer, figures
 
 if TYPE_CHECKING:
@@ -36,13 +34,14 @@ def displayed(landscape: Landscape) -> str | None:
         >>> displayed(Landscape(np.linspace(-1, 1, 5), None, np.linspace(-1, 1, 5) ** 2))[:31]
         '<img alt="Landscape(5 points, l'
     """
-    if not np.isfinite(landscape.loss).any() or min(landscape.shape) < 2:
-        return None
     text = html.escape(repr(landscape))
-    if landscape.y is None:
-        return f'<img alt="{text}" src="data:image/png;base64,{_picture(landscape)}">'
+    try:
+        if landscape.y is None:
+            return f'<img alt="{text}" src="data:image/png;base64,{_picture(landscape)}">'
+        page = html.escape(explorer.page(landscape))
+    except ValueError:  # it says what cannot be drawn, and nobody asked for a picture
+        return None
     # In a frame of its own, its styles and scripts touch nothing else in the notebook.
-    page = html.escape(explorer.page(landscape))
     return f'<iframe title="{text}" srcdoc="{page}" width="100%" height="{HEIGHT}" style="border: 0"></iframe>'
 
 
@@ -51,7 +50,9 @@ def _picture(landscape: Landscape) -> str:
 
     content = io.BytesIO()
     figure, ax = plt.subplots(figsize=(7.0, 4.5), layout="constrained")
-    figures.plot(landscape, ax=ax)
-    figure.savefig(content, format="png", dpi=100)
-    plt.close(figure)
+    try:
+        figures.plot(landscape, ax=ax)
+        figure.savefig(content, format="png", dpi=100)
+    finally:
+        plt.close(figure)
     return base64.b64encode(content.getvalue()).decode()

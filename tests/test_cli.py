@@ -224,6 +224,8 @@ def test_plot_draws_landscapes_from_files(arguments, bowls, tmp_path):
         (("plane", "--metric", "f1"), "metric='f1' is unknown; this landscape has loss, accuracy"),
         (("plane", "--start", 5, 0), "lies outside the landscape"),
         (("line", "--start", 0, 0), "nothing to walk on"),
+        (("plane", "--steps", 5), "--steps came without --start"),
+        (("line", "--kind", "contour"), "--kind contour came for a line"),
         (("plane", "--metric", "loss", "--metric", "accuracy"), "--metric came 2 times; only the picture of a line"),
         (("plane", "--out", "x.xyz"), "xyz"),
     ],

@@ -36,10 +36,10 @@ def show(browser, tmp_path):
         shown.close()
 
 
-def valley(n: int = 25, steep: float = 1.0, **options) -> Landscape:
+def valley(n: int = 25, steep: float = 1.0, metrics: dict | None = None, **options) -> Landscape:
     x, y = np.linspace(-1, 1, n), np.linspace(-1.2, 1.2, n + 4)
     loss = 0.05 + steep * x[:, None] ** 2 + 0.3 * y**2 + 0.2 * np.sin(4 * x[:, None] + 3 * y)
-    return Landscape(x, y, loss + 0.2, {"accuracy": 1 / (1 + loss)}, **options)
+    return Landscape(x, y, loss + 0.2, metrics or {"accuracy": 1 / (1 + loss)}, **options)
 
 
 SQUARE = Landscape(np.array([-1.0, 1.0]), np.array([0.0, 1.0]), np.eye(2) + 1)
@@ -177,6 +177,13 @@ def test_a_number_out_of_bounds_is_said_and_walks_nowhere(show):
         assert shown.walk() == before
         shown.set(control, "0.1")
     assert "correct it" not in shown.page.locator(".walk").inner_text()
+    shown.set("beta1", "")
+    shown.set("optimizer", "sgd")  # which has no betas
+    assert "correct it" not in shown.page.locator(".walk").inner_text()
+    shown.set("lr", "")
+    shown.page.locator("#log").uncheck()
+    shown.settled()
+    assert shown.drawn("data[2].x") == [None]  # no walk, instead of one at other heights
 
 
 def test_log_and_metric_switch(show):
@@ -219,47 +226,95 @@ def test_several_landscapes_share_scale_start_and_camera(show):
         assert (surface["cmin"], surface["cmax"]) == pytest.approx((values.min(), values.max()))
     assert shown.drawn("layout.scene.zaxis.range", 0) == shown.drawn("layout.scene.zaxis.range", 1)
     shown.set("x", -0.5)
-    assert [shown.walk(number)["x"][0] for number in range(2)] == [-0.5, -0.5]
+    assert [shown.walk(number)["x"][0] for number in range(2)] == pytest.approx([-0.5, -0.5])
     shown.set("rotation", 90)
     eyes = [shown.drawn("layout.scene.camera.eye", number) for number in range(2)]
     assert eyes[0] == eyes[1]
     assert eyes[0]["x"] == pytest.approx(0, abs=1e-9)
     shown.page.evaluate("Plotly.relayout(explorer.maps[1].div, {'scene.camera': {eye: {x: -1.5, y: 0, z: 0.5}}})")
     shown.settled()
-    assert shown.drawn("layout.scene.camera.eye", 0) == {"x": -1.5, "y": 0, "z": 0.5}
+    assert shown.drawn("layout.scene.camera.eye", 0) == pytest.approx({"x": -1.5, "y": 0, "z": 0.5})
     assert shown.page.locator("#rotation-shown").inner_text() == "180°"
 
 
-def test_dragging_one_picture_turns_all(show):
-    shown = show([valley(), valley(steep=3)], names=["a", "b"])
+def turned_by_hand(shown):
+    shown.page.locator(".plot").first.scroll_into_view_if_needed()
     box = shown.page.locator(".plot").first.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     shown.page.mouse.move(x, y)
     shown.page.mouse.down()
     shown.page.mouse.move(x + 60, y, steps=4)
     shown.page.mouse.up()
-    shown.page.wait_for_function("document.getElementById('rotation').value !== '300'")
-    shown.settled()
-    eyes = [shown.drawn("_fullLayout.scene.camera.eye", number) for number in range(2)]
+    for _ in range(100):
+        shown.settled()
+        if shown.page.locator("#rotation").input_value() != "300":
+            return
+    pytest.fail("the slider did not follow the camera")
+
+
+def test_dragging_one_picture_turns_all(show):
+    shown = show([valley(), valley(steep=3)], names=["a", "b"])
+    turned_by_hand(shown)
+    eyes = [shown.page.evaluate(f"scenes.cameraOf(explorer.maps[{number}].div).eye") for number in range(2)]
     assert eyes[0] == pytest.approx(eyes[1])
 
 
 def test_pointing_shows_the_values(show):
-    shown = show(valley())
+    landscape = valley()
+    shown = show(landscape)
+    shown.page.evaluate(
+        "explorer.maps[0].div.on('plotly_hover', ({ points: [{ x, y, z }] }) => { window.under = [x, y, z]; })"
+    )
     box = shown.page.locator(".plot").bounding_box()
-    pointed = shown.page.locator(".pointed")
     for k in range(60):  # the pointer wanders over the middle, until it meets the surface
         across, down = 0.3 + 0.3 * (k % 7) / 6, 0.35 + 0.25 * (k % 5) / 4
         shown.page.mouse.move(box["x"] + box["width"] * across, box["y"] + box["height"] * down, steps=2)
         shown.page.wait_for_timeout(150)
-        if pointed.inner_text().startswith("x "):
+        if shown.page.evaluate("'under' in window"):
             break
-    said = pointed.inner_text()
-    assert said.startswith("x ")
+    at_x, at_y, height = shown.page.evaluate("window.under")
+    said = shown.page.locator(".pointed").inner_text()
     x, y, loss, accuracy = (float(part.split(" ")[1]) for part in said.split(", "))
-    landscape = valley()
-    i, j = np.abs(landscape.x - x).argmin(), np.abs(landscape.y - y).argmin()
+    assert (x, y, np.log10(loss)) == pytest.approx((at_x, at_y, height), abs=1e-3)
+    i, j = np.abs(landscape.x - at_x).argmin(), np.abs(landscape.y - at_y).argmin()
     assert (loss, accuracy) == pytest.approx((landscape.loss[i, j], landscape.metrics["accuracy"][i, j]), rel=1e-3)
+
+
+def test_the_values_at_the_start_are_said(show):
+    landscape = rough(4)
+    shown = show(landscape)
+    i, j = np.argwhere(np.isinf(landscape.loss))[0]
+    shown.set("x", landscape.x[i])
+    shown.set("y", landscape.y[j])
+    said = shown.page.locator(".pointed").inner_text()
+    assert said.startswith("nearest grid point: x ")
+    assert said.endswith("loss Infinity, score -Infinity")
+
+
+def test_from_a_hole_the_walk_goes_on_elsewhere(show):
+    landscape = rough(4)
+    shown = show(landscape)
+    i, j = np.argwhere(np.isnan(landscape.loss))[0]
+    shown.set("x", landscape.x[i])
+    shown.set("y", landscape.y[j])
+    assert "no value near it" in shown.page.locator(".walk").inner_text()
+    shown.set("rotation", 10)  # plotly reads the empty path again
+    shown.set("x", float(landscape.x.max()))
+    shown.set("y", float(landscape.y.max()))
+    assert len(shown.drawn("data[2].x")) == len(shown.walk()["x"]) > 0
+    assert shown.walk()["x"][0] == pytest.approx(landscape.x.max())
+
+
+def test_the_camera_stays_when_the_heights_change(show):
+    shown = show(valley())
+    shown.page.locator("#log").uncheck()
+    shown.settled()
+    turned_by_hand(shown)
+    before = shown.page.evaluate("scenes.cameraOf(explorer.maps[0].div).eye")
+    shown.page.locator("#log").check()
+    shown.settled()
+    after = shown.page.evaluate("scenes.cameraOf(explorer.maps[0].div).eye")
+    assert after == pytest.approx(before)
 
 
 @pytest.mark.parametrize(
@@ -274,6 +329,16 @@ def test_odd_landscapes_are_shown(show, loss):
     note = shown.page.locator(".note").inner_text()
     assert (f"{missing} of {loss.size} points have no value" in note) == bool(missing)
     assert (f"{infinite} of {loss.size} points are infinite" in note) == bool(infinite)
+
+
+def test_measures_may_have_any_name(show):
+    names = ["5", "constructor", "a 'quoted' \"name\"", "<b>%{x}</b>"]
+    shown = show(valley(metrics={name: np.eye(25, 29) for name in names}))
+    assert shown.page.locator("#metric option").all_inner_texts() == ["loss", *names]
+    assert shown.page.locator("#metric").input_value() == "loss"
+    shown.page.locator("#metric").select_option(names[2])
+    shown.settled()
+    assert f"metric={json.dumps(names[2])}" in shown.page.locator("#call").inner_text()
 
 
 def test_names_are_no_code(show):

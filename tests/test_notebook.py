@@ -29,5 +29,8 @@ def test_what_cannot_be_drawn_is_left_to_the_text():
     for shape in ((1, 4), (1,), (3, 1)):
         axes = [np.arange(float(n)) for n in shape]
         assert Landscape(axes[0], axes[1] if len(axes) > 1 else None, np.ones(shape))._repr_html_() is None
+    assert Landscape(np.zeros(2), np.arange(2.0), np.ones((2, 2)))._repr_html_() is None
     lost = Landscape(np.arange(2.0), np.arange(2.0), np.full((2, 2), np.nan))
     assert lost._repr_html_() is None
+    assert Landscape(np.arange(2.0), None, np.full(2, np.nan))._repr_html_() is None
+    assert plt.get_fignums() == []

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["explore", "page"]
 
+MOST = 12  # landscapes in a page: browsers keep 16 scenes or fewer
+
 _PARTS = {"style": "style.css", "walk": "walk.js", "scene": "scene.js", "page": "page.js"}
 
 
@@ -83,9 +85,9 @@ def page(
         HTML that refers to nothing outside itself.
 
     Raises:
-        ValueError: When there is no landscape, the names are not as many, a landscape is no plane of at least 2 x 2
-            different points, the planes share no region, or the landscapes have no measure in common that is finite
-            somewhere.
+        ValueError: When there is no landscape or more than 12, the names are not as many, a landscape is no plane of
+            at least 2 x 2 different points, the planes share no region, or the landscapes have no measure in common
+            that is finite somewhere.
     """
     several = list(landscapes) if isinstance(landscapes, Sequence) else [landscapes]
     if names is None:
@@ -120,22 +122,25 @@ def _packed(landscape: Landscape, name: str) -> dict[str, Any]:
         "name": name,
         "x": _encoded(axes.x),
         "y": _encoded(axes.y),
-        "marks": dict(landscape.report.get("marks", {"the model": [0.0, 0.0]})),
-        "values": {metric: _encoded(z[order]) for metric, z in drawable.items()},
+        # Pairs, because the keys of an object in JavaScript have an order and meanings of their own.
+        "marks": list(landscape.report.get("marks", {"the model": [0.0, 0.0]}).items()),
+        "values": [(metric, _encoded(z[order])) for metric, z in drawable.items()],
     }
 
 
 def _check_together(landscapes: list[Landscape], shown: list[dict[str, Any]]) -> None:
-    if not shown:
-        raise ValueError("no landscape came; wanted at least one to explore")
+    if not 1 <= len(shown) <= MOST:
+        raise ValueError(
+            f"{len(shown)} landscapes came; wanted 1 to {MOST}, because browsers draw no more scenes at once"
+        )
     for name in ("x", "y"):
         low = max(getattr(one, name).min() for one in landscapes)
         high = min(getattr(one, name).max() for one in landscapes)
         if not low < high:
             raise ValueError(f"the landscapes share no range of {name}, so no start lies on all; explore them apart")
-    common = set.intersection(*(set(one["values"]) for one in shown))
-    if not common:
-        found = "; ".join(", ".join(one["values"]) for one in shown)
+    measures = [dict(one["values"]) for one in shown]
+    if not set.intersection(*map(set, measures)):
+        found = "; ".join(map(", ".join, measures))
         raise ValueError(
             f"the landscapes have no measure in common that is finite somewhere ({found}); explore them apart"
         )

@@ -13,17 +13,15 @@ const explorer = (() => {
   const element = (id) => document.getElementById(id);
   const { shown } = scenes;
   const listed = Array.from(JSON.parse(element("landscapes").textContent), prepared);
-  const metrics = Object.keys(listed[0].values).filter((name) => listed.every((map) => name in map.values));
+  const metrics = [...listed[0].values.keys()].filter((name) => listed.every((map) => map.values.has(name)));
   let scale = null; // of the heights of all maps
   let following = false; // whether the cameras move because one of them was moved
 
   /** A landscape with its arrays read and its place on the page made. */
   function prepared({ name, x, y, marks, values }) {
-    const map = { name, marks, x: walking.decoded(x), y: walking.decoded(y), values: {}, facts: {} };
-    for (const [metric, text] of Object.entries(values)) {
-      map.values[metric] = walking.decoded(text);
-      map.facts[metric] = walking.facts(map.values[metric]);
-    }
+    const map = { name, marks, x: walking.decoded(x), y: walking.decoded(y) };
+    map.values = new Map(values.map(([metric, text]) => [metric, walking.decoded(text)]));
+    map.facts = new Map(Array.from(map.values, ([metric, found]) => [metric, walking.facts(found)]));
     const figure = element("pictures").appendChild(document.createElement("figure"));
     const add = (tag, className, textContent = "") =>
       figure.appendChild(Object.assign(document.createElement(tag), { className, textContent }));
@@ -31,15 +29,16 @@ const explorer = (() => {
     map.div = add("div", "plot");
     map.told = add("p", "walk");
     map.told.setAttribute("aria-live", "polite");
-    map.pointed = add("p", "pointed", "Point at the surface to read its values.");
+    map.pointed = add("p", "pointed");
     map.note = add("p", "note");
     return map;
   }
 
   /** The number that a control holds, or null when it is none or out of bounds. */
   function number(id) {
-    const { value, valueAsNumber } = element(id);
-    return value !== "" && element(id).checkValidity() ? valueAsNumber : null;
+    const { type, value, valueAsNumber } = element(id);
+    // A slider holds a number in its range, whatever the rounding of its step makes browsers say.
+    return type === "range" || (value !== "" && element(id).checkValidity()) ? valueAsNumber : null;
   }
 
   /** Ranges of the controls, from the landscapes. */
@@ -47,8 +46,9 @@ const explorer = (() => {
     for (const name of ["x", "y"]) {
       const low = Math.max(...listed.map((map) => map[name][0]));
       const high = Math.min(...listed.map((map) => map[name][map[name].length - 1]));
-      const start = name === "x" ? 0.85 : 0.2; // off the middle, where the model is
-      Object.assign(element(name), { min: low, max: high, step: (high - low) / 400, value: low + start * (high - low) });
+      const start = 0.85; // off the middle, where the model is, and seen by the camera
+      const step = ((high - low) / 400) * (1 - 1e-12); // rounded up, the last one would lie beyond the border
+      Object.assign(element(name), { min: low, max: high, step, value: low + start * (high - low) });
     }
     for (const name of metrics) element("metric").add(new Option(name, name));
     element("metric").closest("label").hidden = metrics.length < 2;
@@ -58,7 +58,7 @@ const explorer = (() => {
   /** Offers the log scale where the metric has one, and chooses it for losses. */
   function offerLog(choose) {
     const metric = element("metric").value;
-    const possible = listed.every((map) => walking.hasLog(map.facts[metric]));
+    const possible = listed.every((map) => walking.hasLog(map.facts.get(metric)));
     element("log").disabled = !possible;
     element("log").checked = possible && (choose ? metric === "loss" : element("log").checked);
   }
@@ -68,9 +68,9 @@ const explorer = (() => {
     const metric = element("metric").value;
     const log = element("log").checked;
     for (const map of listed) {
-      map.heights = walking.heights(map.values[metric], map.facts[metric], log);
+      map.heights = walking.heights(map.values.get(metric), map.facts.get(metric), log);
       map.smooth = new walking.Smooth(map.x, map.y, map.heights);
-      const { missing, infinite } = map.facts[metric];
+      const { missing, infinite } = map.facts.get(metric);
       const points = `of ${map.heights.length} points`;
       map.note.textContent = [
         missing ? `${missing} ${points} have no value and are left out.` : "",
@@ -83,7 +83,8 @@ const explorer = (() => {
     const ends = listed.map((map) => walking.facts(map.heights));
     const [low, high] = [Math.min(...ends.map((end) => end.low)), Math.max(...ends.map((end) => end.high))];
     scale = { low, high, height: high - low || 1, label: log ? `log10 ${metric}` : metric };
-    walk();
+    // Without a complete set of numbers there is no walk to draw; one on other heights would be wrong.
+    if (!walk()) for (const map of listed) map.walk = { x: [], y: [], height: [], ended: "no start" };
     return Promise.all(listed.map((map) => scenes.draw(map.div, map, scale, number("rotation"))));
   }
 
@@ -94,13 +95,14 @@ const explorer = (() => {
     const adaptive = ADAPTIVE.includes(optimizer);
     for (const id of ["beta1", "beta2"]) element(id).disabled = !adaptive;
     for (const [id, value] of Object.entries({ x, y, steps })) element(`${id}-shown`).value = shown(value);
-    const complete = ![lr, beta1, beta2].includes(null);
+    const complete = ![lr, ...(adaptive ? [beta1, beta2] : [])].includes(null);
     for (const map of listed) {
       if (complete) map.walk = walking.descend(map.smooth, [x, y], optimizer, steps, { lr, betas: [beta1, beta2] });
+      read(map, nearest(map.x, x), nearest(map.y, y), "nearest grid point: ");
       map.told.textContent = complete ? told(map.walk) : "A number is missing or out of its bounds; correct it to walk.";
     }
     const betas = adaptive ? `, betas=(${beta1}, ${beta2})` : "";
-    const way = `, metric="${element("metric").value}", log=${element("log").checked ? "True" : "False"}`;
+    const way = `, metric=${JSON.stringify(element("metric").value)}, log=${element("log").checked ? "True" : "False"}`;
     element("call").textContent = complete
       ? `landscape.descend((${x}, ${y}), "${optimizer}", ${steps}, lr=${lr}${betas}${way})`
       : "";
@@ -124,30 +126,41 @@ const explorer = (() => {
   function turn() {
     const degrees = number("rotation");
     element("rotation-shown").value = `${Math.round(degrees)}°`;
-    follow(listed, (map) => scenes.turned(degrees, map.div.layout.scene.camera));
+    follow(listed, (map) => scenes.turned(degrees, scenes.cameraOf(map.div)));
   }
 
-  async function follow(maps, cameraOf) {
+  async function follow(maps, cameraFor) {
     following = true;
-    await Promise.all(maps.map((map) => Plotly.relayout(map.div, { "scene.camera": cameraOf(map) })));
-    following = false;
+    try {
+      await Promise.all(maps.map((map) => Plotly.relayout(map.div, { "scene.camera": structuredClone(cameraFor(map)) })));
+    } finally {
+      following = false;
+    }
   }
 
   /** Lets the other cameras and the slider follow a camera that was moved by hand. */
-  function moved(map, changes) {
-    const camera = changes["scene.camera"];
-    if (!camera || following) return;
+  function moved(map) {
+    if (following) return;
+    const camera = scenes.cameraOf(map.div);
     element("rotation").value = scenes.angleOf(camera);
     element("rotation-shown").value = `${Math.round(scenes.angleOf(camera))}°`;
     follow(listed.filter((other) => other !== map), () => camera);
   }
 
-  /** Shows the values under the pointer: of the loss and of every metric, as they are. */
-  function point(map, { points: [{ data, pointNumber }] }) {
-    if (data.type !== "surface") return;
-    const [i, j] = [map.x.indexOf(data.x[pointNumber[1]]), map.y.indexOf(data.y[pointNumber[0]])];
-    const at = Object.entries(map.values).map(([name, values]) => `${name} ${shown(values[i * map.y.length + j])}`);
-    map.pointed.textContent = [`x ${shown(map.x[i])}`, `y ${shown(map.y[j])}`, ...at].join(", ");
+  /** The number of the grid point next to a coordinate. */
+  function nearest(t, at) {
+    return t.reduce((best, coordinate, k) => (Math.abs(coordinate - at) < Math.abs(t[best] - at) ? k : best), 0);
+  }
+
+  /** Shows the values at a grid point: of the loss and of every metric, as they are. */
+  function read(map, i, j, where = "") {
+    const at = Array.from(map.values, ([name, values]) => `${name} ${shown(values[i * map.y.length + j])}`);
+    map.pointed.textContent = where + [`x ${shown(map.x[i])}`, `y ${shown(map.y[j])}`, ...at].join(", ");
+  }
+
+  /** Shows the values under the pointer. */
+  function point(map, { points: [{ data, x, y }] }) {
+    if (data.type === "surface") read(map, nearest(map.x, x), nearest(map.y, y));
   }
 
   /** Does something once before the next picture, however often it is asked for. */
@@ -173,14 +186,17 @@ const explorer = (() => {
       offerLog(true);
       redraw();
     }));
-    element("controls").addEventListener("submit", (event) => event.preventDefault());
     for (const map of listed) {
-      map.div.on("plotly_relayouting", (changes) => moved(map, changes));
-      map.div.on("plotly_relayout", (changes) => moved(map, changes));
-      map.div.on("plotly_hover", (event) => point(map, event));
+      for (const event of ["plotly_relayouting", "plotly_relayout"]) {
+        map.div.on(event, (changes) => "scene.camera" in changes && moved(map));
+      }
+      // plotly tells of no finger that turns the picture, and calls its touch a click.
+      for (const event of ["touchmove", "touchend"]) map.div.addEventListener(event, soon(() => moved(map)));
+      for (const event of ["plotly_hover", "plotly_click"]) map.div.on(event, (found) => point(map, found));
     }
   }
 
+  element("controls").addEventListener("submit", (event) => event.preventDefault());
   prepareControls();
   const ready = redraw().then(listen);
   element("rotation-shown").value = `${number("rotation")}°`;

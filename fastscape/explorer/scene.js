@@ -12,14 +12,21 @@ const scenes = (() => {
   const MOST = { surface: 256, base: 128 }; // cells along an axis that are drawn
   const PATH = 2; // the number of its trace
 
-  /** plotly reads HTML in its texts. */
+  const INVISIBLE = "\u200b"; // between signs that plotly would take for a command
+
+  /** A text for plotly's labels, which read HTML and "%{". */
   function escaped(text) {
-    return text.replace(/[&<>]/g, (letter) => `&#${letter.charCodeAt(0)};`);
+    return text.replace(/[&<>]/g, (letter) => `&#${letter.charCodeAt(0)};`).replaceAll("%{", `%${INVISIBLE}{`);
+  }
+
+  /** A text within the picture, where plotly knows a few tags and no other HTML. */
+  function plain(text) {
+    return text.replaceAll("<", `<${INVISIBLE}`);
   }
 
   /** A number with four digits. */
   function shown(number) {
-    return Number.isFinite(number) ? String(Number(number.toPrecision(4))) : "none";
+    return Number.isFinite(number) ? String(Number(number.toPrecision(4))) : Number.isNaN(number) ? "no value" : String(number);
   }
 
   /** The colour at a fraction of the scale. */
@@ -73,10 +80,10 @@ const scenes = (() => {
   /** The models that lie in the plane. */
   function models({ x, y, marks, smooth }, { height }) {
     const inside = ([, [atX, atY]]) => x[0] <= atX && atX <= x[x.length - 1] && y[0] <= atY && atY <= y[y.length - 1];
-    const found = Object.entries(marks).filter(inside);
+    const found = marks.filter(inside);
     return {
       type: "scatter3d", mode: "markers+text", showlegend: false, hoverinfo: "skip",
-      x: found.map(([, at]) => at[0]), y: found.map(([, at]) => at[1]), text: found.map(([name]) => escaped(name)),
+      x: found.map(([, at]) => at[0]), y: found.map(([, at]) => at[1]), text: found.map(([name]) => plain(name)),
       z: found.map(([, at]) => smooth.at(...at)[0] + LIFT * height),
       textposition: "top center", marker: { symbol: "cross", size: 5, color: "#111111" },
     };
@@ -84,6 +91,7 @@ const scenes = (() => {
 
   /** A walk as the data of its trace: the line lies a little above the surface. */
   function line({ x, y, height }, scale) {
+    if (!x.length) return { x: [null], y: [null], z: [null], text: [""] }; // plotly cannot go on from no point at all
     const said = (at, k) => `step ${k}<br>x ${shown(x[k])}<br>y ${shown(y[k])}<br>${escaped(scale.label)} ${shown(at)}`;
     return { x, y, z: height.map((at) => at + LIFT * scale.height), text: height.map(said) };
   }
@@ -91,7 +99,7 @@ const scenes = (() => {
   /**
    * Draws a map.
    *
-   * map: coordinates x and y, heights, their smooth surface, marks by name, and a walk; scale: low, high, height and
+   * map: coordinates x and y, heights, their smooth surface, marks [name, [x, y]], and a walk; scale: low, high, height and
    * label, common to all maps; degrees: where the camera stands at first. Returns a promise.
    */
   function draw(div, map, scale, degrees) {
@@ -108,21 +116,23 @@ const scenes = (() => {
       scene: {
         xaxis: axis("x (along direction 1)"),
         yaxis: axis("y (along direction 2)"),
-        zaxis: { ...axis(escaped(scale.label)), range },
+        zaxis: { ...axis(plain(scale.label)), range },
         aspectmode: "manual",
         aspectratio: { x: 1, y: 1, z: 0.7 },
-        camera: div.layout?.scene.camera ?? turned(degrees, fitting(div)),
+        camera: cameraOf(div) ?? turned(degrees, fitting(div)),
       },
     };
     const traces = [...surfaces(map, scale), path, models(map, scale)];
-    return Plotly.react(div, traces, layout, { responsive: true, displaylogo: false });
+    // The buttons that reset the camera tell nobody that they did.
+    const buttons = { displaylogo: false, modeBarButtonsToRemove: ["resetCameraDefault3d", "resetCameraLastSave3d"] };
+    return Plotly.react(div, traces, layout, { responsive: true, ...buttons });
   }
 
   /** Draws another walk on a map that is drawn. */
   function moveLine(div, walk, scale) {
     const changed = line(walk, scale);
     const trace = div._fullData[PATH];
-    const drawn = div._fullLayout.scene._scene?.traces[trace.uid];
+    const drawn = div._fullLayout.scene._scene?.traces?.[trace.uid];
     if (!drawn) {
       Plotly.restyle(div, Object.fromEntries(Object.entries(changed).map(([name, values]) => [name, [values]])), [PATH]);
       return;
@@ -134,7 +144,7 @@ const scenes = (() => {
 
   /** The camera that sees the whole scene in a picture of this shape: plotly fits heights, not widths. */
   function fitting({ clientWidth, clientHeight }) {
-    const away = Math.max(1, (ROOM * clientHeight) / clientWidth);
+    const away = clientWidth > 0 ? Math.max(1, (ROOM * clientHeight) / clientWidth) : 1; // hidden: no shape yet
     return { ...CAMERA, eye: { x: CAMERA.eye.x * away, y: 0, z: CAMERA.eye.z * away } };
   }
 
@@ -145,10 +155,15 @@ const scenes = (() => {
     return { ...rest, eye: { x: distance * Math.cos(angle), y: distance * Math.sin(angle), z: eye.z } };
   }
 
+  /** The camera of a picture as it is now; plotly writes it down late, or not at all where a finger moves it. */
+  function cameraOf(div) {
+    return div._fullLayout?.scene?._scene?.getCamera?.() ?? div.layout?.scene?.camera;
+  }
+
   /** The angle of a camera, in degrees from 0 to 360. */
   function angleOf({ eye }) {
     return ((Math.atan2(eye.y, eye.x) * 180) / Math.PI + 360) % 360;
   }
 
-  return { MOST, angleOf, draw, moveLine, shown, turned };
+  return { MOST, angleOf, cameraOf, draw, moveLine, shown, turned };
 })();

@@ -115,6 +115,11 @@ const walking = (() => {
     }
   }
 
+  /** As torch.lerp rounds it. */
+  function mixed(from, to, weight) {
+    return weight < 0.5 ? from + weight * (to - from) : to - (to - from) * (1 - weight);
+  }
+
   // Each makes a function (gradient, number of the step from 1) that returns what is added to the point.
   const OPTIMIZERS = {
     sgd: ({ lr }) => (gradient) => gradient.map((g) => -lr * g),
@@ -138,7 +143,7 @@ const walking = (() => {
     adam: ({ lr, betas: [beta1, beta2] }) => {
       const [means, squares] = [[0, 0], [0, 0]];
       return (gradient, step) => gradient.map((g, k) => {
-        means[k] += (1 - beta1) * (g - means[k]);
+        means[k] = mixed(means[k], g, 1 - beta1);
         squares[k] = beta2 * squares[k] + (1 - beta2) * g * g;
         const scale = Math.sqrt(squares[k]) / Math.sqrt(1 - beta2 ** step) + EPSILON;
         return ((-lr / (1 - beta1 ** step)) * means[k]) / scale;
@@ -153,7 +158,7 @@ const walking = (() => {
         const [now, next] = [weight(step), weight(step + 1)];
         product = Math.fround(product * Math.fround(now)); // torch keeps it in float32
         return gradient.map((g, k) => {
-          means[k] += (1 - beta1) * (g - means[k]);
+          means[k] = mixed(means[k], g, 1 - beta1);
           squares[k] = beta2 * squares[k] + (1 - beta2) * g * g;
           const scale = Math.sqrt(squares[k] / (1 - beta2 ** step)) + EPSILON;
           return ((-lr * (1 - now)) / (1 - product)) * (g / scale) + ((-lr * next) / (1 - product * next)) * (means[k] / scale);

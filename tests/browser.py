@@ -14,6 +14,13 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 
 
+# A quarter of the pixels, because a processor draws them.
+COARSE = """Object.defineProperty(window, "Plotly", {
+  set(plotly) { plotly.setPlotConfig({ plotGlPixelRatio: 1 }); this.kept = plotly; },
+  get() { return this.kept; },
+});"""
+
+
 @contextmanager
 def chromium() -> Iterator:
     """A browser; without one the tests are skipped, or fail where FASTSCAPE_BROWSER says that there must be one."""
@@ -34,6 +41,7 @@ class Shown:
     def __init__(self, browser, file: Path, width: int = 560, height: int = 480) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": height})
         self.context.set_offline(True)
+        self.context.add_init_script(COARSE)
         self.page = self.context.new_page()
         self.requests: list[str] = []
         self.complaints: list[str] = []

@@ -15,7 +15,7 @@ const explorer = (() => {
   const listed = Array.from(JSON.parse(element("landscapes").textContent), prepared);
   const metrics = [...listed[0].values.keys()].filter((name) => listed.every((map) => map.values.has(name)));
   let scale = null; // of the heights of all maps
-  let following = false; // whether the cameras move because one of them was moved
+  const driven = new Set(); // the maps whose cameras move because another was moved, or the slider
 
   /** A landscape with its arrays read and its place on the page made. */
   function prepared({ name, x, y, marks, values }) {
@@ -126,25 +126,26 @@ const explorer = (() => {
   function turn() {
     const degrees = number("rotation");
     element("rotation-shown").value = `${Math.round(degrees)}°`;
-    follow(listed, (map) => scenes.turned(degrees, scenes.cameraOf(map.div)));
+    for (const map of listed) drive(map, scenes.turned(degrees, scenes.cameraOf(map.div)));
   }
 
-  async function follow(maps, cameraFor) {
-    following = true;
+  /** Moves a camera; what plotly tells of it is no news. */
+  async function drive(map, camera) {
+    driven.add(map);
     try {
-      await Promise.all(maps.map((map) => Plotly.relayout(map.div, { "scene.camera": structuredClone(cameraFor(map)) })));
+      await Plotly.relayout(map.div, { "scene.camera": structuredClone(camera) });
     } finally {
-      following = false;
+      driven.delete(map);
     }
   }
 
   /** Lets the other cameras and the slider follow a camera that was moved by hand. */
   function moved(map) {
-    if (following) return;
+    if (driven.has(map)) return;
     const camera = scenes.cameraOf(map.div);
     element("rotation").value = scenes.angleOf(camera);
     element("rotation-shown").value = `${Math.round(scenes.angleOf(camera))}°`;
-    follow(listed.filter((other) => other !== map), () => camera);
+    for (const other of listed) if (other !== map) drive(other, camera);
   }
 
   /** The number of the grid point next to a coordinate. */

@@ -280,12 +280,17 @@ def test_pointing_shows_the_values(show):
     assert (loss, accuracy) == pytest.approx((landscape.loss[i, j], landscape.metrics["accuracy"][i, j]), rel=1e-3)
 
 
+def start_at(shown, landscape, kind) -> None:
+    """Starts at the first grid point with such a value."""
+    i, j = np.argwhere(kind(landscape.loss))[0]
+    shown.set("x", landscape.x[i])
+    shown.set("y", landscape.y[j])
+
+
 def test_the_values_at_the_start_are_said(show):
     landscape = rough(4)
     shown = show(landscape)
-    i, j = np.argwhere(np.isinf(landscape.loss))[0]
-    shown.set("x", landscape.x[i])
-    shown.set("y", landscape.y[j])
+    start_at(shown, landscape, np.isinf)
     said = shown.page.locator(".pointed").inner_text()
     assert said.startswith("nearest grid point: x ")
     assert said.endswith("loss Infinity, score -Infinity")
@@ -294,15 +299,11 @@ def test_the_values_at_the_start_are_said(show):
 def test_from_a_hole_the_walk_goes_on_elsewhere(show):
     landscape = rough(4)
     shown = show(landscape)
-    i, j = np.argwhere(np.isnan(landscape.loss))[0]
-    shown.set("x", landscape.x[i])
-    shown.set("y", landscape.y[j])
+    start_at(shown, landscape, np.isnan)
     assert "no value near it" in shown.page.locator(".walk").inner_text()
     shown.set("rotation", 10)  # plotly reads the empty path again
-    shown.set("x", float(landscape.x.max()))
-    shown.set("y", float(landscape.y.max()))
+    start_at(shown, landscape, lambda loss: loss == loss[np.isfinite(loss)].max())
     assert len(shown.drawn("data[2].x")) == len(shown.walk()["x"]) > 0
-    assert shown.walk()["x"][0] == pytest.approx(landscape.x.max())
 
 
 def test_the_camera_stays_when_the_heights_change(show):
@@ -329,6 +330,15 @@ def test_odd_landscapes_are_shown(show, loss):
     note = shown.page.locator(".note").inner_text()
     assert (f"{missing} of {loss.size} points have no value" in note) == bool(missing)
     assert (f"{infinite} of {loss.size} points are infinite" in note) == bool(infinite)
+
+
+def test_of_a_large_map_as_many_points_are_drawn_as_a_screen_shows(show):
+    x, y = np.linspace(0, 1, 302), np.arange(4.0)
+    shown = show(Landscape(x, y, 1 + x[:, None] + y))
+    assert shown.drawn("data[0].x") == [*x[::2], x[-1]]
+    assert shown.drawn("data[0].y") == y.tolist()
+    np.testing.assert_allclose(np.array(shown.drawn("data[0].z"))[:, -2:].T, np.log10(1 + x[[300, 301], None] + y))
+    assert "leaves out grid points" in shown.page.locator(".note").inner_text()
 
 
 def test_measures_may_have_any_name(show):

@@ -15,11 +15,10 @@ const explorer = (() => {
   const listed = Array.from(JSON.parse(element("landscapes").textContent), prepared);
   const metrics = [...listed[0].values.keys()].filter((name) => listed.every((map) => map.values.has(name)));
   let scale = null; // of the heights of all maps
-  const driven = new Set(); // the maps whose cameras move because another was moved, or the slider
 
   /** A landscape with its arrays read and its place on the page made. */
   function prepared({ name, x, y, marks, values }) {
-    const map = { name, marks, x: walking.decoded(x), y: walking.decoded(y) };
+    const map = { name, marks, driven: 0, x: walking.decoded(x), y: walking.decoded(y) };
     map.values = new Map(values.map(([metric, text]) => [metric, walking.decoded(text)]));
     map.facts = new Map(Array.from(map.values, ([metric, found]) => [metric, walking.facts(found)]));
     const figure = element("pictures").appendChild(document.createElement("figure"));
@@ -52,15 +51,15 @@ const explorer = (() => {
     }
     for (const name of metrics) element("metric").add(new Option(name, name));
     element("metric").closest("label").hidden = metrics.length < 2;
-    offerLog(true);
+    offerLog();
   }
 
   /** Offers the log scale where the metric has one, and chooses it for losses. */
-  function offerLog(choose) {
+  function offerLog() {
     const metric = element("metric").value;
     const possible = listed.every((map) => walking.hasLog(map.facts.get(metric)));
     element("log").disabled = !possible;
-    element("log").checked = possible && (choose ? metric === "loss" : element("log").checked);
+    element("log").checked = possible && metric === "loss";
   }
 
   /** New heights for every map, on one scale, and their pictures. */
@@ -119,7 +118,7 @@ const explorer = (() => {
     if (ended === "no start") return "The start has no value near it; move it.";
     const last = x.length - 1;
     const to = `(${shown(x[last])}, ${shown(y[last])})`;
-    return `${last} steps to ${to}, ${scale.label} ${shown(height[0])} to ${shown(height[last])}${ENDED[ended]}`;
+    return `${last} step${last === 1 ? "" : "s"} to ${to}, ${scale.label} ${shown(height[0])} to ${shown(height[last])}${ENDED[ended]}`;
   }
 
   /** Turns every camera to the angle of the slider. */
@@ -131,17 +130,17 @@ const explorer = (() => {
 
   /** Moves a camera; what plotly tells of it is no news. */
   async function drive(map, camera) {
-    driven.add(map);
+    map.driven++;
     try {
       await Plotly.relayout(map.div, { "scene.camera": structuredClone(camera) });
     } finally {
-      driven.delete(map);
+      map.driven--;
     }
   }
 
   /** Lets the other cameras and the slider follow a camera that was moved by hand. */
   function moved(map) {
-    if (driven.has(map)) return;
+    if (map.driven) return;
     const camera = scenes.cameraOf(map.div);
     element("rotation").value = scenes.angleOf(camera);
     element("rotation-shown").value = `${Math.round(scenes.angleOf(camera))}°`;
@@ -184,7 +183,7 @@ const explorer = (() => {
     element("rotation").addEventListener("input", soon(turn));
     element("log").addEventListener("input", soon(redraw));
     element("metric").addEventListener("input", soon(() => {
-      offerLog(true);
+      offerLog();
       redraw();
     }));
     for (const map of listed) {

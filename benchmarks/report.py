@@ -132,7 +132,7 @@ def _limits(found: dict[str, Any]) -> list[str]:
     """What no loop over the points can be faster than, by precision: a list of Markdown."""
     lines = []
     peer = fastest_peer(found)
-    for precision, limits in found.get("limits", {}).items():
+    for precision, limits in found["limits"].items():
         own = _seconds(found, OWN[precision])
         for name, seconds in limits.items() if own else ():
             said = f"- {precision}, bare {name}: {1e3 * seconds:.3g} ms, {seconds / own:.0%} of a point"

@@ -4,11 +4,12 @@ and to thread pools, no other feels."""
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ import fastscape
 from benchmarks.limits import bare_convolutions, bare_forward, median_seconds
 from benchmarks.problems import PROBLEMS
 from benchmarks.rivals import RIVALS, Directions, Problem, directions, ours
+from benchmarks.turns import Job, take_turns
 
 __all__ = ["NAMES", "Apart", "Run", "processes"]
 
@@ -40,11 +42,47 @@ class Apart:
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._pools = {name: ProcessPoolExecutor(1, context) for name in (*NAMES, BARE)}
+        # Each leads a group of processes, so that it is stopped together with the compilers that it calls.
+        self._pools = {name: ProcessPoolExecutor(1, context, os.setpgrp) for name in (*NAMES, BARE)}
 
     def run(self, rival: str, problem: str, steps: int, *, tiny: bool) -> Run:
         """Lets one rival walk a grid of one problem, while the others wait."""
         return self._pools[rival].submit(_run, rival, problem, steps, tiny).result()
+
+    def alternate(
+        self,
+        problem: str,
+        steps: Mapping[str, int],
+        expected: Mapping[str, float],
+        *,
+        tiny: bool,
+        between: Callable[[], None],
+    ) -> dict[str, Run]:
+        """Lets rivals walk grids of one problem in turns.
+
+        Args:
+            problem: Its name.
+            steps: Points along each axis, by rival.
+            expected: Seconds of the whole walk, about, by rival.
+            tiny: Whether to take the problem's tiny size.
+            between: Called after each turn of all of them.
+
+        Returns:
+            What each rival found, without the seconds in which it was stopped.
+        """
+        futures: dict[str, Future[Run]] = {}
+
+        def start(rival: str) -> Future[Run]:
+            futures[rival] = self._pools[rival].submit(_run, rival, problem, steps[rival], tiny)
+            return futures[rival]
+
+        jobs = {
+            rival: Job(partial(start, rival), self._pools[rival].submit(os.getpid).result(), expected[rival])
+            for rival in steps
+        }
+        stopped = take_turns(jobs, between)
+        found = {rival: future.result() for rival, future in futures.items()}
+        return {rival: run._replace(seconds=run.seconds - stopped[rival]) for rival, run in found.items()}
 
     def limits(self, problem: str, precision: str, times: int) -> dict[str, float | None]:
         """Median seconds of a compiled forward pass over all samples, and of its convolutions alone.

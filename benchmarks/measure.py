@@ -24,7 +24,7 @@ from fastscape.trust import peak_megabytes
 LONG = 60.0  # seconds for the whole grid, from which on a rival walks a coarser one
 COARSE = 15
 CHECK = 5
-FORWARDS = 20  # passes for each limit
+FORWARDS = 10  # passes for each limit, after each turn of all
 REPORTED = "plan", "plans_measured", "precision_error"
 
 
@@ -92,18 +92,21 @@ def measured(apart: Apart, name: str, *, tiny: bool, steps: int, rounds: int) ->
     problem = PROBLEMS[name](tiny)
     answer = checked(apart, name, tiny=tiny)
     rows = {rival: _started(apart, rival, name, tiny=tiny, steps=steps) for rival in NAMES}
+    able = {rival: row for rival, row in rows.items() if "error" not in row}
     limits: dict[str, list[dict[str, float | None]]] = {precision: [] for precision in OWN.values()}
+
+    def measure_limits() -> None:
+        for precision in OWN.values() if not tiny else ():
+            limits[precision].append(apart.limits(name, precision, FORWARDS))
+
+    steps_of = {rival: row["side"] for rival, row in able.items()}
+    expected = {rival: row["expected_a_point"] * row["side"] ** 2 for rival, row in able.items()}
     for _ in range(rounds):
-        for rival, row in rows.items():
-            if "error" in row:
-                continue
-            run = apart.run(rival, name, row["side"], tiny=tiny)
-            row["seconds"].append(run.seconds)
-            row |= {what: run.report[what] for what in REPORTED if what in run.report}
-            if rival == "fastscape":
-                answer["fastscape, as timed"] = compared(problem, directions(problem), run.loss)
-            if rival in OWN and not tiny:
-                limits[OWN[rival]].append(apart.limits(name, OWN[rival], FORWARDS))
+        runs = apart.alternate(name, steps_of, expected, tiny=tiny, between=measure_limits)
+        for rival, run in runs.items():
+            able[rival]["seconds"].append(run.seconds)
+            able[rival] |= {what: run.report[what] for what in REPORTED if what in run.report}
+        answer["fastscape, as timed"] = compared(problem, directions(problem), runs["fastscape"].loss)
     for row in rows.values():
         if "seconds" in row:
             each = [seconds / row["side"] ** 2 for seconds in row["seconds"]]
@@ -136,12 +139,12 @@ def _started(apart: Apart, rival: str, name: str, *, tiny: bool, steps: int) -> 
     row: dict[str, Any] = {"version": version(rival)}
     try:
         apart.run(rival, name, 2, tiny=tiny)
-        expected = apart.run(rival, name, 2, tiny=tiny).seconds / 4 * steps**2
+        expected = apart.run(rival, name, 2, tiny=tiny).seconds / 4
     except Exception as error:
         return row | {"error": f"{type(error).__name__}: {error}"[:300]}
     own = rival.startswith("fastscape")
-    coarse = expected > LONG and not own and steps > COARSE
-    return row | {"side": COARSE if coarse else steps, "seconds": []}
+    coarse = expected * steps**2 > LONG and not own and steps > COARSE
+    return row | {"side": COARSE if coarse else steps, "seconds": [], "expected_a_point": expected}
 
 
 def flops(problem: Problem) -> int:

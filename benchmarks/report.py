@@ -68,8 +68,10 @@ def page(results: dict[str, Any]) -> str:
         "## How it is measured",
         "",
         "The answer: the surface that is timed must agree with the naive loop, to rounding. The time: all take turns, "
-        "each in a process of its own and after it has run once; the median of the rounds counts, and the spread is "
-        "the distance from the fastest to the slowest round as a fraction of it. Ours is always the whole grid, with "
+        "each in a process of its own and after it has run once; whoever needs more than some seconds is stopped "
+        "until its next turn, so that all see the same machine, and only the time of its turns counts. The median of "
+        "the rounds counts, and the spread is the distance from the fastest to the slowest round as a fraction of "
+        "it. Ours is always the whole grid, with "
         "planning and compilation, without a cache of compiled code. A rival that would need more than a minute for "
         "it walks 15 x 15 points, marked by *, and its time a point is taken as it is. The ceilings of the machine "
         "are measured with every problem. So are limits that no loop over the points passes: the bare forward pass is "

@@ -74,9 +74,9 @@ def page(results: dict[str, Any]) -> str:
         "it. Ours is always the whole grid, with "
         "planning and compilation, without a cache of compiled code. A rival that would need more than a minute for "
         "it walks 15 x 15 points, marked by *, and its time a point is taken as it is. The ceilings of the machine "
-        "are measured with every problem. So are limits that no loop over the points passes: the bare forward pass is "
-        "the model alone, with its own weights, compiled; the bare convolutions are those of that pass and nothing "
-        "else.",
+        "are measured with every problem. So are limits that no loop over the points passes with the layers of "
+        "torch: the bare forward pass is the model alone, with its own weights, compiled; the bare convolutions are "
+        "those of that pass and nothing else.",
         "",
         f"Measured on {results['processor']}, {results['threads']} threads; {versions}.",
     ]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import itertools
+import time
 import types
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fastscape.basis import Basis
 from fastscape.batched import BatchedFunctions
@@ -21,6 +24,7 @@ from fastscape.patches import Patches
 from fastscape.plan import Plan
 from fastscape.problem import Measured, Problem
 from fastscape.schemes import Scheme
+from fastscape.taps import skip_padding
 
 __all__ = ["Engine"]
 
@@ -28,6 +32,9 @@ LARGEST_KEPT = 31 << 20  # bytes
 
 # For what hoisted layers give, or the patches that they read, kept from chunk to chunk.
 SHARED_BYTES = 256 << 20
+
+
+_PRODUCTS = "mm.", "mv.", "convol", "linear", "attention"  # in the names of torch's operations
 
 
 class Engine:
@@ -63,16 +70,20 @@ class Engine:
         self._measure = _compiled(problem) if plan.compile else problem.measure
         self._threads = torch.get_num_threads()
         self._pool: ThreadPoolExecutor | None = None
-        self._models = [problem.model]
         self._patches: Patches | None = None
+        model = problem.model
         if plan.hoist and plan.batching == "loop":
             self._patches = Patches(
                 problem, self._somewhere(), self._batches, channels_last=plan.channels_last, budget=SHARED_BYTES
             )
-            self._models = [self._patches.model]
+            model = self._patches.model
+        if plan.batching == "loop" and plan.channels_last and problem.device.type == "cpu":
+            model = _twin(model)
+            skip_padding(model)
+        self._models = [model]
         if plan.workers > 1:
             # Weights are swapped into the module, so threads cannot share one.
-            self._models = [_twin(problem.model) for _ in range(plan.workers)]
+            self._models = [_twin(model) for _ in range(plan.workers)]
             share = max(self._threads // plan.workers, 1)
             self._pool = ThreadPoolExecutor(plan.workers, initializer=torch.set_num_threads, initargs=(share,))
 
@@ -96,6 +107,20 @@ class Engine:
         if self._shared and not self._shared.seen and len(points) > 1:
             self._evaluated(points[:1])  # shows which weights are never read, before a whole chunk of them is written
         return self._evaluated(points)
+
+    @torch.no_grad()
+    def products(self) -> float:
+        """The share of a point's time, on a CPU, that matrix products and convolutions take.
+
+        torch.compile calls the same libraries for them, so that it can gain on the rest alone.
+
+        Returns:
+            The share, from 0 to 1.
+        """
+        weights, _ = self._somewhere()
+        with _Timed() as watching:
+            self.problem.step(weights, self._batches[0], 0, model=self._models[0])
+        return watching.products / watching.seconds if watching.seconds else 0.0
 
     def _evaluated(self, points: Tensor) -> Tensor:
         """The sums [g, measures] at some points."""
@@ -171,6 +196,23 @@ class Engine:
             patches = self._patches.of(index) if self._patches else {}
             sums.append(self.problem.step({**weights, **patches}, batch, index, model=model, measure=measure))
         return torch.stack(sums).sum(0)
+
+
+class _Timed(TorchDispatchMode):
+    """Times operations, and among them products and convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = self.products = 0.0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        started = time.perf_counter()
+        made = func(*args, **(kwargs or {}))
+        seconds = time.perf_counter() - started
+        self.seconds += seconds
+        if any(part in func.__name__ for part in _PRODUCTS):
+            self.products += seconds
+        return made
 
 
 def _keep_freed_memory(device: torch.device) -> None:

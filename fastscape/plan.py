@@ -20,7 +20,7 @@ MemoryFormat = Literal["contiguous", "channels_last"]
 
 # Points in a chunk, and memory for their weights. In a loop, two points of a VGG already fill the caches of any
 # processor, and the interpolation is read-bound only for the first few. vmap shares its overhead among the points.
-CHUNKS: dict[Batching, tuple[int, int]] = {"loop": (16, 256 << 20), "vmap": (128, 64 << 20)}
+CHUNKS: dict[Batching, tuple[int, int]] = {"loop": (16, 512 << 20), "vmap": (128, 64 << 20)}
 MICROBATCH = 64
 
 # The largest activation of one point, up to which vmap is faster than a loop on a CPU.

@@ -3,7 +3,8 @@
 A run begins with the plan of fixed rules. Then one option after the other is tried, each alternative on the next
 points of the grid, and kept where it is faster. All values count, so what a try costs is only the time by which it is
 slower than the best; when that reaches a twentieth of the expected run, or the next try would, the search ends. A
-compilation is not counted there: it is tried where the rest of the run is several times as long.
+compilation is not counted there: it is tried where the rest of the run is several times as long, and where not nearly
+all of the time goes to products and convolutions, which compiled code leaves to the same libraries.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ TRY_SECONDS = 0.25  # of points in a loop, which need no full chunk
 OVERHEAD = 0.05  # of the expected run
 GAIN = 0.97  # of the time so far: less is taken for noise
 SHORT_CALL = 0.005  # seconds of a microbatch
-COMPILE_SECONDS = 5.0, 0.5  # what a compilation may take: at least, and for each layer
+COMPILE_SECONDS = 8.0, 0.2  # what a compilation may take: at least, and for each layer
 WORTH_COMPILING = 4  # times as long as a compilation may take, the rest of the run must be
+
+MOSTLY_PRODUCTS = 0.8  # of the time: a compilation gains little on the rest
 
 # Samples that a try may run at once, as a multiple of the microbatch of fixed rules: more may not fit into memory.
 LARGEST_MICROBATCH = 4 * MICROBATCH
@@ -140,6 +143,8 @@ def plan_measured(
             continue
         if compiling:
             if expected < WORTH_COMPILING * _compile_seconds(problem):
+                continue
+            if problem.device.type == "cpu" and engine.products() > MOSTLY_PRODUCTS:
                 continue
         # A try is expected to be at most as slow again as the best.
         elif search.wasted + search.seconds * trying > OVERHEAD * expected:

@@ -1,6 +1,8 @@
 """Every plan gives the values of every other, whatever the model."""
 
+import itertools
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from torch import nn
 
 import fastscape
 from cases import CASES
-from fastscape import Plan
+from fastscape import Plan, engine
 from fastscape.engine import Engine
 from fastscape.hoist import HoistedWeight
 from tolerance import assert_close
@@ -200,3 +202,26 @@ def test_plans_that_need_directions_in_memory_refuse_others():
         fastscape.surface(model, data, plan=Plan("loop", 2, memory_format="channels_last"), **options)
     with pytest.raises(ValueError, match="leave out low_memory=True and a reduced precision, or hoist=True"):
         fastscape.surface(model, data, plan=Plan("vmap", 2, hoist=True), **options)
+
+
+@pytest.mark.parametrize("products", [0, 3])
+def test_the_share_of_products_is_seen(monkeypatch, products):
+    seen = []
+    clock = itertools.count()
+    monkeypatch.setattr(engine, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))  # a second each
+    original = engine._Timed
+
+    class Timed(original):
+        def __exit__(self, *arguments):
+            seen.append(self)
+            return super().__exit__(*arguments)
+
+    monkeypatch.setattr(engine, "_Timed", Timed)
+    monkeypatch.setattr(
+        Engine, "sums", lambda self, points, sums=Engine.sums: (self.products(), sums(self, points))[1]
+    )
+    layers = [nn.Linear(4, 4, bias=False), *[nn.Linear(4, 4, bias=False) for _ in range(products)], nn.Softplus()]
+    data = torch.rand(3, 4), torch.rand(3, 4)
+    fastscape.surface(nn.Sequential(*layers), data, loss=F.mse_loss, x=(0, 1, 2), y=(0, 0, 1), plan=Plan("loop", 2))
+    assert seen[0].products == 1 + products
+    assert seen[0].seconds > seen[0].products

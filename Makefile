@@ -8,7 +8,7 @@ demo: .venv/.installed
 	$(BIN)/fastscape demo --out demo
 
 test: .venv/.installed-dev lint types
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

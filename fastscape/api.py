@@ -13,11 +13,13 @@ from fastscape import schemes
 from fastscape.data import Data
 from fastscape.directions import Direction, Distribution
 from fastscape.grid import AxisSpec, axis
-from fastscape.objective import Measure
+from fastscape.modes import BatchNorm
+from fastscape.objective import Custom, Measure
 from fastscape.plan import Plan
 from fastscape.result import Landscape
-from fastscape.run import Settings, chosen, landscape
+from fastscape.run import computed
 from fastscape.selection import Perturb
+from fastscape.settings import Settings, scheme_of
 
 __all__ = ["line", "surface"]
 
@@ -31,6 +33,7 @@ def surface(
     *,
     loss: Measure = F.cross_entropy,
     metrics: Mapping[str, Measure] | None = None,
+    objective: Custom | None = None,
     x: AxisSpec = (-1.0, 1.0, 51),
     y: AxisSpec = (-1.0, 1.0, 51),
     directions: Sequence[Direction] | None = None,
@@ -39,6 +42,8 @@ def surface(
     perturb: Perturb | None = None,
     distribution: Distribution = "normal",
     seed: int = 0,
+    batchnorm: BatchNorm = "running",
+    training: bool = False,
     precision: _Precision = "float32",
     device: torch.device | str | None = None,
     plan: Plan | Literal["auto"] = "auto",
@@ -52,17 +57,24 @@ def surface(
     directions, norms and schemes are options.
 
     The model is evaluated as it would be in use: in evaluation mode, batch normalisation with its running
-    statistics, dropout off. It is never written to; its parameters, buffers, flags and hooks, and every
-    global random number generator, are bit for bit as before, also after an exception. The data are read once. Hooks
-    run at every grid point.
+    statistics, dropout off, unless asked otherwise. It is never written to; its parameters, buffers, flags and hooks,
+    and every global random number generator, are bit for bit as before, also after an exception. The data are read
+    once. Hooks run at every grid point.
 
     Args:
-        model: Any trained module with `outputs = model(inputs)`.
-        data: `(inputs, targets)` tensors, a Dataset, a DataLoader, or an iterable of `(inputs, targets)` batches.
+        model: Any trained module.
+        data: `(inputs, targets)` tensors, a Dataset, a DataLoader, or an iterable of batches. A batch is
+            `(inputs, targets)`; inputs that are a tuple or list are the model's arguments, and those that are a
+            dictionary its arguments by name; a batch of inputs alone is its own target, as for an autoencoder. Batches
+            of any other structure need an `objective`.
         loss: `f(outputs, targets)` that returns the plain mean over the samples of the batch, or one value a sample
             [n]. Default: cross-entropy.
         metrics: Further functions of that kind by name; each becomes a grid in the same pass, for example
             `{"accuracy": fastscape.accuracy}`. Default: none.
+        objective: In the place of loss and metrics, `f(call, batch)` that runs the model by `call(*args, **kwargs)`
+            and returns the loss in one of these two forms, or a dictionary with "loss" and further measures. It may
+            differentiate outputs by inputs. Batches of tensors of one length, also in tuples and dictionaries, are
+            cut into samples and joined; others stay whole and count as their `num_graphs`, or one. Default: none.
         x: Axis along d1: `(start, stop, count)`, or increasing coordinates [H] as a list or array; in units of the
             normalised direction. Default: 51 from -1 to 1.
         y: Axis along d2, likewise [W].
@@ -79,6 +91,12 @@ def surface(
             which is only reached when all of it moves.
         distribution: Of random directions: "normal", "uniform" or "rademacher". Default "normal".
         seed: Of random directions, an integer from 0 to 2^64 - 1. The same seed gives the same bits. Default 0.
+        batchnorm: What batch normalisation uses: "running", the statistics that training has left, as in use, so that
+            a point differs from the model in its weights alone; "batch", those of each batch; or "recalibrate", which
+            at every point are estimated anew over the data, as is done between models that were averaged. The last
+            two take batches as the data give them: tensors are one. Default "running".
+        training: Whether everything but batch normalisation is in training mode: dropout draws the same random
+            numbers at every point then. Default False.
         precision: Of weights and activations, "float32" (never TF32), "float64", "bfloat16", or on a GPU "float16".
             Losses are computed from outputs in float32 or float64, and sums over samples are float64. The report
             gives the error of a reduced precision at five grid points, as a fraction of the largest loss there.
@@ -91,7 +109,8 @@ def surface(
         progress: Whether to show a progress bar when standard error is a terminal. Default True.
 
     Returns:
-        The landscape: `x` [H], `y` [W], `loss` [H, W] and each metric [H, W], float64, and the report.
+        The landscape: `x` [H], `y` [W], `loss` [H, W] and each metric [H, W], float64, and the report; and where the
+        losses of single samples are known the standard error of their mean [H, W].
 
     Raises:
         TypeError: When an argument is of another kind than above, or a measure returns something else.
@@ -115,9 +134,22 @@ def surface(
     """
     axes = axis("x", x), axis("y", y)
     settings = Settings(
-        loss, metrics, normalize, perturb, distribution, seed, precision, device, plan, low_memory, progress
+        loss,
+        metrics,
+        objective,
+        normalize,
+        perturb,
+        distribution,
+        seed,
+        batchnorm,
+        training,
+        precision,
+        device,
+        plan,
+        low_memory,
+        progress,
     )
-    return landscape(model, data, axes, _scheme(scheme, schemes.SURFACES), directions, settings)
+    return Landscape(*computed(model, data, axes, scheme_of(scheme, schemes.SURFACES), directions, settings))
 
 
 def line(
@@ -128,12 +160,15 @@ def line(
     to: nn.Module | None = None,
     loss: Measure = F.cross_entropy,
     metrics: Mapping[str, Measure] | None = None,
+    objective: Custom | None = None,
     directions: Sequence[Direction] | None = None,
     scheme: str | schemes.Scheme | schemes.Coefficients | None = None,
     normalize: _Norm | None = None,
     perturb: Perturb | None = None,
     distribution: Distribution = "normal",
     seed: int = 0,
+    batchnorm: BatchNorm = "running",
+    training: bool = False,
     precision: _Precision = "float32",
     device: torch.device | str | None = None,
     plan: Plan | Literal["auto"] = "auto",
@@ -149,12 +184,13 @@ def line(
     Arguments that are not named here are those of `fastscape.surface`.
 
     Args:
-        model: Any trained module with `outputs = model(inputs)`.
+        model: Any trained module.
         data: As for `surface`.
         x: Axis: `(start, stop, count)`, or increasing coordinates [H]. Default: 51 from -1 to 1.
         to: Another model of the same architecture. Default: none.
         loss: As for `surface`.
         metrics: As for `surface`.
+        objective: As for `surface`.
         directions: One direction in a list: a module (the same as `to`), a dict of tensors, or a flat vector.
             Default: a random one.
         scheme: "line", the first formula, "plane", `theta + x[i] d`, or a function `(gram, alpha) -> coefficients`.
@@ -164,6 +200,8 @@ def line(
         perturb: As for `surface`.
         distribution: As for `surface`.
         seed: As for `surface`.
+        batchnorm: As for `surface`.
+        training: As for `surface`.
         precision: As for `surface`.
         device: As for `surface`.
         plan: As for `surface`.
@@ -194,17 +232,19 @@ def line(
     if scheme is None:
         scheme = "line" if directions is None else "plane"
     settings = Settings(
-        loss, metrics, normalize, perturb, distribution, seed, precision, device, plan, low_memory, progress
+        loss,
+        metrics,
+        objective,
+        normalize,
+        perturb,
+        distribution,
+        seed,
+        batchnorm,
+        training,
+        precision,
+        device,
+        plan,
+        low_memory,
+        progress,
     )
-    return landscape(model, data, [axis("x", x)], _scheme(scheme, schemes.LINES), directions, settings)
-
-
-def _scheme(
-    scheme: str | schemes.Scheme | schemes.Coefficients, named: Mapping[str, schemes.Scheme]
-) -> tuple[str, schemes.Scheme]:
-    """The scheme that an argument means, and its name for the report."""
-    if isinstance(scheme, schemes.Scheme):
-        return getattr(scheme.coefficients, "__qualname__", repr(scheme.coefficients)), scheme
-    if callable(scheme):
-        return getattr(scheme, "__qualname__", repr(scheme)), schemes.Scheme(scheme)
-    return scheme, chosen("scheme", scheme, named)
+    return Landscape(*computed(model, data, [axis("x", x)], scheme_of(scheme, schemes.LINES), directions, settings))

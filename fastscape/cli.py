@@ -6,7 +6,6 @@ import importlib
 import sys
 import time
 import webbrowser
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -25,6 +24,7 @@ from fastscape.norms import NORMS
 from fastscape.objective import accuracy
 from fastscape.plan import Plan
 from fastscape.result import Landscape, check_path
+from fastscape.terminal import run, table
 from fastscape.trust import environment
 from fastscape.zoo import datasets, models, training
 from fastscape.zoo.checkpoints import load_checkpoint, save_checkpoint
@@ -61,6 +61,13 @@ _LowMemory = Annotated[bool, typer.Option(help="Whether random directions are re
 _Plan = Annotated[Path | None, typer.Option(help="A plan that Plan.save wrote. Default: the fastest is looked for.")]
 _Pictures = Annotated[bool, typer.Option(help="Whether to draw the landscape too.")]
 _AXIS = (-1.0, 1.0, 51)
+_options = {"debug": False}
+
+
+@app.callback()
+def common(debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False) -> None:
+    """The loss landscape of any trained PyTorch model."""
+    _options["debug"] = debug
 
 
 @app.command()
@@ -256,13 +263,22 @@ def info(
     """Say what a file holds and how it was made, or what fastscape runs on here."""
     if file is None:
         place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        _table({"fastscape": fastscape.__version__, **environment(place)})
+        table({"fastscape": fastscape.__version__, **environment(place)})
     elif file.suffix == ".safetensors":
-        _table(load_checkpoint(file)[1])
+        table(load_checkpoint(file)[1])
     else:
         landscape = Landscape.load(file)
         typer.echo(repr(landscape))
-        _table(landscape.report)
+        table(landscape.report)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="A landscape.")],
+    out: Annotated[Path, typer.Argument(help="The file to write; its ending says how: .csv, .h5, .vts or .vtp.")],
+) -> None:
+    """Write a landscape for other programs: a spreadsheet, the plots of Li et al., ParaView."""
+    typer.echo(Landscape.load(file).export(out))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
@@ -295,23 +311,9 @@ def _say(files: list[Path], landscape: Landscape, started: float) -> None:
     typer.echo(f"{landscape!r}, {landscape.report['samples']} samples, {time.perf_counter() - started:.1f} s")
 
 
-def _table(facts: Mapping[str, Any], indent: str = "") -> None:
-    for name, value in facts.items():
-        if isinstance(value, Mapping):
-            typer.echo(f"{indent}{name}")
-            _table(value, indent + "  ")
-        else:
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-            typer.echo(f"{indent}{name:<{20 - len(indent)}}{shown}")
-
-
 def main() -> None:
-    """Runs the command line: a mistake in the arguments ends with one line and exit code 2."""
-    try:
-        app()
-    except (ValueError, OSError) as error:
-        typer.echo(f"fastscape: {error}", err=True)
-        sys.exit(2)
+    """Runs the command line: whatever goes wrong ends with one message and exit code 2."""
+    run(app, debug=lambda: _options["debug"])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,60 +11,82 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from fastscape.structure import cut, joined, kind, length, mapped, tensors
+
 __all__ = ["Batch", "Data", "Samples", "batches_of", "fixed_samples"]
 
-Data: TypeAlias = "tuple[Tensor, Tensor] | Dataset[Any] | DataLoader[Any] | Iterable[tuple[Tensor, Tensor]]"
+Data: TypeAlias = "tuple[Any, Any] | Tensor | Mapping[str, Any] | Dataset[Any] | DataLoader[Any] | Iterable[Any]"
 
-Samples: TypeAlias = "list[tuple[Tensor, Tensor]]"
+Samples: TypeAlias = "list[Batch]"
 
 _READ = 64  # samples of a Dataset that are read at a time
 
-_WANTED = "wanted (inputs, targets) tensors, a Dataset, a DataLoader, or an iterable of (inputs, targets) batches"
+_WANTED = (
+    "wanted (inputs, targets) tensors, a Dataset, a DataLoader, or an iterable of (inputs, targets) batches; for "
+    "other batches write objective=lambda call, batch: ..."
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One microbatch: `inputs` [n, ...] and `targets` [n, ...]."""
+    """Some samples that are evaluated together.
 
-    inputs: Tensor
-    targets: Tensor
+    Args:
+        content: What the objective gets: `(inputs, targets)`, or a batch as the data gave it.
+        samples: How many samples it counts as.
+    """
+
+    content: Any
+    samples: int
 
     @property
-    def samples(self) -> int:
-        """Number of samples n."""
-        return len(self.inputs)
+    def inputs(self) -> Any:
+        """The inputs, where the content is a pair of inputs and targets; else all of it."""
+        return self.content[0] if isinstance(self.content, tuple) and len(self.content) == 2 else self.content
 
-    def halves(self) -> tuple[Batch, Batch]:
-        """The first half of the samples, and the rest."""
-        half = self.samples // 2
-        return Batch(self.inputs[:half], self.targets[:half]), Batch(self.inputs[half:], self.targets[half:])
+    @property
+    def divisible(self) -> bool:
+        """Whether it can be cut into samples."""
+        return kind(self.content) is not None
+
+    def part(self, start: int, stop: int) -> Batch:
+        """The samples from one to another."""
+        stop = min(stop, self.samples)
+        return Batch(cut(self.content, start, stop), stop - start)
 
     def fits(self, other: Batch) -> bool:
-        """Whether the samples of both have one shape and dtype."""
-        return _kind(self.inputs, self.targets) == _kind(other.inputs, other.targets)
+        """Whether both can be joined: their samples have one structure, shape and dtype."""
+        return self.divisible and kind(self.content) == kind(other.content)
 
     def joined(self, other: Batch) -> Batch:
         """The samples of both, these first."""
-        return Batch(torch.cat([self.inputs, other.inputs]), torch.cat([self.targets, other.targets]))
+        return Batch(joined([self.content, other.content]), self.samples + other.samples)
 
 
-def fixed_samples(data: Data, *, device: torch.device, dtype: torch.dtype) -> Samples:
+def fixed_samples(
+    data: Data, *, device: torch.device, dtype: torch.dtype, pairs: bool = True, join: bool = True
+) -> Samples:
     """All samples, on the device.
 
     The data are read once and copied, so a loader that shuffles or augments gives every grid point the same
-    samples. Neighbouring batches of one sample shape are joined, so the user's batch size does not matter there.
-    Floating-point tensors get `dtype`; other tensors keep theirs.
+    samples. Neighbouring batches of one structure are joined, so the user's batch size does not matter there; batches
+    that cannot be cut into samples, such as graphs, stay as they come. Floating-point tensors get `dtype`; others keep
+    theirs.
 
     Args:
-        data: `(inputs, targets)`, a Dataset, a DataLoader, or any iterable of `(inputs, targets)` batches.
+        data: `(inputs, targets)`, a Dataset, a DataLoader, or any iterable of batches; or, as a single batch, a tensor
+            or a dictionary.
         device: Where the samples go.
         dtype: Of floating-point inputs and targets.
+        pairs: Whether batches are `(inputs, targets)`, or inputs alone, which then are their own targets; else they
+            may have any structure. Default True.
+        join: Whether neighbouring batches are joined. Default True.
 
     Returns:
-        Groups of samples of one shape, in the order of the data: inputs [n, ...] and targets [n, ...].
+        Groups of samples of one kind, in the order of the data.
 
     Raises:
-        TypeError: When the data, or a batch, is something else.
+        TypeError: When the data, or a batch, is something else, or holds no tensor.
         ValueError: When there are no samples, or a batch has more inputs than targets or the reverse.
 
     Example:
@@ -75,18 +97,25 @@ def fixed_samples(data: Data, *, device: torch.device, dtype: torch.dtype) -> Sa
         >>> [batch.samples for batch in batches_of(samples, 64)]
         [64, 36]
     """
-    groups: list[list[tuple[Tensor, Tensor]]] = []
-    kind = None
-    for inputs, targets in _pairs(data):
-        inputs, targets = (_fixed(tensor, device, dtype) for tensor in (inputs, targets))
-        if kind != _kind(inputs, targets):
+
+    def fixed(tensor: Tensor) -> Tensor:
+        """A copy of its own: a loader may reuse its buffers, and a model may write to its inputs."""
+        return tensor.detach().to(device=device, dtype=dtype if tensor.is_floating_point() else None, copy=True)
+
+    groups: list[list[Any]] = []
+    before = None
+    for batch in _batches(data):
+        content = mapped(_pair(batch) if pairs else _held(batch), fixed)
+        this = kind(content)
+        if not join or this is None or this != before:
             groups.append([])
-        kind = _kind(inputs, targets)
-        groups[-1].append((inputs, targets))
-    joined = [_joined(group) for group in groups]
-    if not any(len(inputs) for inputs, _ in joined):
+        before = this
+        groups[-1].append(content)
+    found = [Batch(content, _counted(content)) for content in map(joined, groups)]
+    found = [batch for batch in found if batch.samples]
+    if not found:
         raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
-    return joined
+    return found
 
 
 def batches_of(samples: Samples, microbatch: int) -> list[Batch]:
@@ -94,67 +123,81 @@ def batches_of(samples: Samples, microbatch: int) -> list[Batch]:
 
     Args:
         samples: What `fixed_samples` returns.
-        microbatch: Samples in a microbatch at most.
+        microbatch: Samples in a microbatch at most, where they can be cut.
 
     Returns:
         The microbatches, in the order of the data.
     """
     return [
-        Batch(*pair)
-        for inputs, targets in samples
-        for pair in zip(inputs.split(microbatch), targets.split(microbatch), strict=True)
-        if len(pair[0])
+        part
+        for batch in samples
+        for part in (
+            [batch.part(start, start + microbatch) for start in range(0, batch.samples, microbatch)]
+            if batch.divisible
+            else [batch]
+        )
     ]
 
 
-def _pairs(data: Any) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches as the data give them, each checked to be a pair of tensors of one length."""
-    if (
-        isinstance(data, tuple | list)
-        and len(data) == 2
-        and all(isinstance(part, Tensor | np.ndarray) for part in data)
-    ):
-        data = [data]
-    elif isinstance(data, Dataset):
+def _batches(data: Any) -> Iterator[Any]:
+    """The batches as the data give them."""
+    if isinstance(data, Tensor | np.ndarray | Mapping) or _is_pair(data):
+        yield data
+        return
+    if isinstance(data, Dataset):
         data = DataLoader(data, batch_size=_READ)
-    elif isinstance(data, Tensor | np.ndarray | dict | str) or not isinstance(data, Iterable):
+    elif isinstance(data, str | bytes) or not isinstance(data, Iterable):
         raise TypeError(f"the data came as {type(data).__name__}; {_WANTED}")
-    for batch in data:
-        if not isinstance(batch, tuple | list) or len(batch) != 2:
-            size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
-            raise TypeError(f"a batch came as {type(batch).__name__}{size}; {_WANTED}")
-        inputs, targets = (_tensor(part) for part in batch)
-        if len(inputs) != len(targets):
-            raise ValueError(
-                f"a batch has {len(inputs)} inputs but {len(targets)} targets; give one target for each input"
-            )
-        yield inputs, targets
+    yield from data
 
 
-def _tensor(part: Any) -> Tensor:
-    if isinstance(part, np.ndarray):
-        try:
-            part = torch.from_numpy(part)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"a batch holds an array that torch cannot take ({error}); give numbers") from error
-    if not isinstance(part, Tensor):
+def _is_pair(data: Any) -> bool:
+    """Whether the data are one batch of inputs and targets, and no list of two batches."""
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        return False
+    return any(isinstance(part, Tensor | np.ndarray) for part in data)
+
+
+def _pair(batch: Any) -> tuple[Any, Any]:
+    """The inputs and targets of a batch, checked."""
+    if isinstance(batch, Tensor | np.ndarray):
+        batch = batch, batch
+    elif isinstance(batch, tuple | list) and len(batch) == 1:
+        batch = batch[0], batch[0]
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
+        raise TypeError(f"a batch came as {type(batch).__name__}{size}; {_WANTED}")
+    inputs, targets = (_held(part) for part in batch)
+    for part in (*tensors(inputs), *tensors(targets)):
+        if part.dim() == 0:
+            raise TypeError(f"a batch holds a tensor without a sample dimension; {_WANTED}")
+    if isinstance(inputs, Tensor) and isinstance(targets, Tensor) and len(inputs) != len(targets):
+        raise ValueError(
+            f"a batch has {len(inputs)} inputs but {len(targets)} targets; give one target for each input"
+        )
+    return inputs, targets
+
+
+def _held(part: Any) -> Any:
+    """A part of a batch with tensors in the place of arrays; it must hold some."""
+    part = _from_arrays(part)
+    if not tensors(part):
         raise TypeError(f"a batch holds a {type(part).__name__} where a tensor belongs; {_WANTED}")
-    if part.dim() == 0:
-        raise TypeError(f"a batch holds a tensor without a sample dimension; {_WANTED}")
     return part
 
 
-def _fixed(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """A copy of its own: a loader may reuse its buffers, and a model may write to its inputs."""
-    return tensor.detach().to(device=device, dtype=dtype if tensor.is_floating_point() else None, copy=True)
+def _from_arrays(part: Any) -> Any:
+    if isinstance(part, np.ndarray):
+        try:
+            return torch.from_numpy(part)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"a batch holds an array that torch cannot take ({error}); give numbers") from error
+    if type(part) is dict:
+        return {key: _from_arrays(value) for key, value in part.items()}
+    return type(part)(map(_from_arrays, part)) if type(part) in (tuple, list) else part
 
 
-def _kind(inputs: Tensor, targets: Tensor) -> tuple[Any, ...]:
-    return inputs.shape[1:], inputs.dtype, targets.shape[1:], targets.dtype
-
-
-def _joined(group: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    if len(group) == 1:
-        return group[0]
-    inputs, targets = (torch.cat(parts) for parts in zip(*group, strict=True))
-    return inputs, targets
+def _counted(content: Any) -> int:
+    """How many samples a batch counts as: one, where it does not say, so that the mean is over such batches."""
+    found = length(content)
+    return 1 if found is None else found

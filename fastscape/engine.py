@@ -53,6 +53,8 @@ class Engine:
     def __init__(self, problem: Problem, basis: Basis, scheme: Scheme, plan: Plan) -> None:
         if basis.layout.channels_last != plan.channels_last:
             raise ValueError(f"the plan wants {plan.memory_format} weights; relay the basis first")
+        if problem.batchnorm == "recalibrate" and plan.batching == "vmap":
+            raise ValueError("batchnorm='recalibrate' estimates statistics point by point; write batching='loop'")
         self.problem, self.basis, self.scheme, self.plan = problem, basis, scheme, plan
         _keep_freed_memory(problem.device)
         self._batches = problem.batches(plan.microbatch, channels_last=plan.channels_last)
@@ -96,7 +98,7 @@ class Engine:
 
     @torch.no_grad()
     def sums(self, points: Tensor) -> Tensor:
-        """The sums over all samples of every measure at some points.
+        """The sums over all samples of every measure at some points, as `Objective.sums` gives them.
 
         Args:
             points: Grid coordinates [g, D], at most `plan.chunk` of them.
@@ -188,7 +190,7 @@ class Engine:
         return torch.stack([self._point({name: t[g] for name, t in tensors.items()}, model) for g in range(points)])
 
     def _point(self, tensors: Mapping[str, Tensor], model: nn.Module) -> Tensor:
-        weights = {**self._fixed, **tensors}
+        weights = self.problem.calibrated({**self._fixed, **tensors}, self._batches, model)
         sums = []
         for index, batch in enumerate(self._batches):
             # Another shape would be compiled once more, for the last batch alone.
@@ -234,8 +236,8 @@ def _shares(points: int, workers: int) -> list[slice]:
 def _compiled(problem: Problem) -> Measured:
     """`problem.measure`, compiled whole for one set of shapes."""
 
-    def measure(model: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        return problem.measure(model, weights, inputs, targets)
+    def measure(model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
+        return problem.measure(model, weights, content, samples)
 
     # torch keeps what it compiled with the code object, and gives up after eight models. A copy starts with none.
     fresh = types.FunctionType(

@@ -16,6 +16,7 @@ from fastscape.basis import Basis
 from fastscape.engine import Engine
 from fastscape.plan import Plan
 from fastscape.planner import plan_measured
+from fastscape.probing import draws_random_numbers
 from fastscape.problem import Problem
 from fastscape.schemes import Scheme
 
@@ -108,7 +109,7 @@ class _Run:
     def repeatable(self) -> bool:
         """Whether the model draws no random numbers: threads share the generators, and compiled code has its own."""
         theta = self.basis.theta.to(self.problem.dtype)
-        return not self.problem.draws_random_numbers(self.basis.layout.unflatten(theta))
+        return not draws_random_numbers(self.problem, self.basis.layout.unflatten(theta))
 
     def check(self) -> None:
         """Refuses a plan that would give other values on every run."""

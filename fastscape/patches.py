@@ -76,18 +76,18 @@ class Patches:
 
 
 @torch.no_grad()
-def worthwhile(model: nn.Module, images: Tensor, *, channels_last: bool) -> bool:
+def worthwhile(model: nn.Module, images: Any, *, channels_last: bool) -> bool:
     """Whether a product is measured to be faster than a convolution of samples.
 
     Args:
         model: A model whose convolutions may read the samples.
-        images: A microbatch in the plan's memory format, on the CPU.
+        images: The inputs of a microbatch in the plan's memory format, on the CPU.
         channels_last: Whether that has the channels last.
 
     Returns:
         Whether it is, for any convolution that could read them.
     """
-    if images.dim() != 4 or not images.is_floating_point():
+    if not isinstance(images, Tensor) or images.dim() != 4 or not images.is_floating_point():
         return False
     for module in model.modules():
         if _usable(module) and module.in_channels == images.shape[1]:
@@ -140,8 +140,9 @@ def _reading_samples(problem: Problem, model: nn.Module, weights: Mapping[str, T
     def watching(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
         def before(module: nn.Module, arguments: tuple[Any, ...]) -> None:
             calls[name] += 1
-            if len(arguments) == 1 and arguments[0].shape == batch.inputs.shape:
-                same.update({name} if torch.equal(arguments[0], batch.inputs) else ())
+            samples = batch.inputs
+            if len(arguments) == 1 and isinstance(samples, Tensor) and arguments[0].shape == samples.shape:
+                same.update({name} if torch.equal(arguments[0], samples) else ())
 
         return before
 

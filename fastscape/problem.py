@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from fastscape.data import Batch, Samples, batches_of
 from fastscape.isolation import attributes_kept, private_copy, seed_everything
+from fastscape.modes import BatchNorm, calibrating, set_mode, unset_statistics
 from fastscape.objective import Objective
 from fastscape.selection import own_buffers, owners
+from fastscape.structure import mapped
 from fastscape.weights import convolutions, in_channels_last
 
 __all__ = ["Measured", "Problem", "problem_of"]
 
-Measured = Callable[[nn.Module, Mapping[str, Tensor], Tensor, Tensor], Tensor]
+Measured = Callable[[nn.Module, Mapping[str, Tensor], Any, int], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +40,7 @@ class Problem:
         samples: The samples, on the device; in their dtype or a wider one.
         device: Where everything is.
         dtype: Of weights and floating-point inputs.
+        batchnorm: What batch normalisation uses.
     """
 
     model: nn.Module
@@ -50,18 +50,35 @@ class Problem:
     samples: Samples
     device: torch.device
     dtype: torch.dtype
+    batchnorm: BatchNorm = "running"
 
     @cached_property
     def size(self) -> int:
         """Number of samples."""
-        return sum(len(inputs) for inputs, _ in self.samples)
+        return sum(batch.samples for batch in self.samples)
 
     def batches(self, microbatch: int, *, channels_last: bool = False) -> list[Batch]:
-        """The samples in microbatches, images with their channels last if asked for."""
-        batches = [Batch(self._narrowed(b.inputs), b.targets) for b in batches_of(self.samples, microbatch)]
-        if not channels_last:
-            return batches
-        return [Batch(_image_in_channels_last(batch.inputs), batch.targets) for batch in batches]
+        """The samples in microbatches, images with their channels last if asked for.
+
+        Where batch normalisation uses statistics of batches, these are the batches as the data gave them.
+
+        Args:
+            microbatch: Samples in a microbatch at most.
+            channels_last: Whether images get their channels last. Default False.
+
+        Returns:
+            The microbatches, in the order of the data.
+        """
+
+        def prepared(batch: Batch) -> Batch:
+            if self.objective.custom is not None:  # it may need what it reads in full; the model narrows its arguments
+                return Batch(mapped(batch.content, order), batch.samples)
+            inputs, targets = batch.content
+            return Batch((mapped(mapped(inputs, self._narrowed), order), targets), batch.samples)
+
+        order = _image_in_channels_last if channels_last else _as_it_is
+        whole = self.batchnorm != "running"
+        return [prepared(batch) for batch in (self.samples if whole else batches_of(self.samples, microbatch))]
 
     def _narrowed(self, inputs: Tensor) -> Tensor:
         return inputs.to(self.dtype) if inputs.is_floating_point() else inputs
@@ -73,12 +90,21 @@ class Problem:
         those = convolutions(self.model)
         return {name: in_channels_last(t) if name in those else t for name, t in self.parameters.items()}
 
-    def measure(self, model: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        """The sums of every measure [measures], float64, over one microbatch."""
-        outputs = functional_call(model, dict(weights), (inputs,))
-        if self.dtype.itemsize < 4:
-            outputs = tree_map(_widened, outputs)
-        return self.objective.sums(outputs, targets)
+    def measure(self, model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
+        """The sums of every measure [measures], float64, over the content of one microbatch."""
+        return self.objective.sums(self._call(model, weights), content, samples)
+
+    def _call(self, model: nn.Module, weights: Mapping[str, Tensor]) -> Callable[..., Any]:
+        """What runs the model with these weights, and widens what it returns in a reduced precision."""
+        reduced = self.dtype.itemsize < 4
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if reduced:
+                args, kwargs = mapped((args, kwargs), self._narrowed)
+            outputs = functional_call(model, dict(weights), args, kwargs)
+            return tree_map(_widened, outputs) if reduced else outputs
+
+        return call
 
     def step(
         self,
@@ -106,56 +132,74 @@ class Problem:
         buffers = {name: buffer.clone() for name, buffer in self.buffers.items()}
         with attributes_kept(model):
             run = self.measure if measure is None else measure
-            return run(model, {**buffers, **weights}, batch.inputs.clone(), batch.targets.clone())
+            return run(model, {**buffers, **weights}, mapped(batch.content, Tensor.clone), batch.samples)
+
+    def calibrated(
+        self, weights: Mapping[str, Tensor], batches: Sequence[Batch], model: nn.Module | None = None
+    ) -> dict[str, Tensor]:
+        """The weights of one point with the statistics of batch normalisation that belong to them.
+
+        With `batchnorm="recalibrate"` they are means over the batches, each normalised by its own, as
+        `torch.optim.swa_utils.update_bn` estimates them; otherwise nothing changes.
+
+        Args:
+            weights: All parameters, and those buffers that move, by name.
+            batches: The microbatches.
+            model: A copy of the module; default: the problem's own.
+
+        Returns:
+            The weights, with the buffers of batch normalisation.
+
+        Source: Izmailov et al. 2018, arXiv 1803.05407, section 3.2.
+        """
+        if self.batchnorm != "recalibrate":
+            return dict(weights)
+        model = self.model if model is None else model
+        whole = {**weights, **unset_statistics(model, {**self.buffers, **weights})}
+        with calibrating(model):
+            for index, batch in enumerate(batches):
+                self.step(whole, batch, index, model=model)  # writes to the statistics
+        return whole
 
     @torch.no_grad()
-    def batch_dependence(self, tensors: Mapping[str, Tensor], microbatch: int) -> float:
-        """How far the measures are from being means over samples, at one point.
-
-        Every batch is evaluated whole and in two halves, and so are the halves of neighbouring batches together. For
-        a mean over samples whose outputs do not depend on the rest of the batch, the sums agree to rounding; they
-        differ for class weights and ignored targets in a scalar loss, for batch statistics, and for random outputs.
+    def total(self, tensors: Mapping[str, Tensor], microbatch: int) -> Tensor:
+        """The sums of every measure over all samples, at one point.
 
         Args:
             tensors: The tensors that move, by name.
             microbatch: Samples in a microbatch.
 
         Returns:
-            The largest difference, as a fraction of the sum; infinite when a part is not finite but the whole is.
+            Sums [measures], float64, as `Objective.sums` gives them.
+        """
+        batches = self.batches(microbatch)
+        weights = self.calibrated({**self.parameters, **tensors}, batches)
+        return torch.stack([self.step(weights, batch, index) for index, batch in enumerate(batches)]).sum(0)
+
+    @torch.no_grad()
+    def known(self, tensors: Mapping[str, Tensor], microbatch: int) -> Problem:
+        """The problem with what its batches show of the objective, at one point.
+
+        Args:
+            tensors: The tensors that move, by name.
+            microbatch: Samples in a microbatch.
+
+        Returns:
+            The problem; its objective has its names, and its squares where every batch has them.
         """
         weights = {**self.parameters, **tensors}
-        largest = 0.0
-        before: tuple[Batch, Tensor] | None = None
-        for batch in self.batches(microbatch):
-            first, second = batch.halves()
-            if not first.samples:
-                continue
-            whole = self.step(weights, batch, 0)
-            sums = [self.step(weights, half, 0) for half in (first, second)]
-            largest = max(largest, _difference(whole, sums[0] + sums[1], batch.samples))
-            if before and before[0].fits(first):
-                across = before[0].joined(first)
-                whole = self.step(weights, across, 0)
-                largest = max(largest, _difference(whole, before[1] + sums[0], across.samples))
-            before = second, sums[1]
-        return largest
+        found: list[Objective] = []
 
-    @torch.no_grad()
-    def widest(self, tensors: Mapping[str, Tensor], microbatch: int) -> int:
-        """Bytes of the largest tensor that an evaluation of the first microbatch makes, at one point."""
-        (batch, *_) = self.batches(microbatch)
-        with _Widest() as watching:
-            self.step({**self.parameters, **tensors}, batch, 0)
-        return watching.bytes
+        def note(model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
+            found.append(self.objective.known(self._call(model, weights), content, samples))
+            return torch.zeros(())
 
-    @torch.no_grad()
-    def draws_random_numbers(self, tensors: Mapping[str, Tensor]) -> bool:
-        """Whether an evaluation moves a global random number generator."""
-        (batch, *_) = self.batches(2)
-        seed_everything(self.device, 0)
-        before = _generators(self.device)
-        self.step({**self.parameters, **tensors}, batch, 0)
-        return before != _generators(self.device)
+        for index, batch in enumerate(self.batches(microbatch)):
+            self.step(weights, batch, index, measure=note)
+        first = found[0]
+        if not all(objective.squares for objective in found):
+            first = replace(first, each=None, squares=False)
+        return replace(self, objective=first)
 
 
 def problem_of(
@@ -166,6 +210,8 @@ def problem_of(
     *,
     device: torch.device,
     dtype: torch.dtype,
+    batchnorm: BatchNorm = "running",
+    training: bool = False,
 ) -> Problem:
     """The problem with copies of all that does not move: a forward pass may write to it.
 
@@ -176,6 +222,8 @@ def problem_of(
         samples: The samples, on the device.
         device: Where to compute.
         dtype: Of what is floating-point. Batch normalisation keeps float32 when it is narrower.
+        batchnorm: What batch normalisation uses. Default "running".
+        training: Whether everything but batch normalisation is in training mode. Default False.
 
     Returns:
         The problem.
@@ -192,14 +240,17 @@ def problem_of(
             if name not in moving
         }
 
+    copied = private_copy(model, device=device, dtype=dtype)
+    set_mode(copied, batchnorm, training=training)
     return Problem(
-        private_copy(model, device=device, dtype=dtype),
+        copied,
         fixed(dict(model.named_parameters())),
         fixed(own_buffers(model)),
         objective,
         samples,
         device,
         dtype,
+        batchnorm,
     )
 
 
@@ -212,38 +263,13 @@ def _batch_normalisation(model: nn.Module, moving: set[str]) -> set[str]:
     return {name for name, owner in layers.items() if id(owner) not in narrow}
 
 
-class _Widest(TorchDispatchMode):
-    """Watches how large the tensors are that operations make; views of others are not made."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        if not func.is_view:
-            sizes = [t.numel() * t.element_size() for t in tree_leaves(made) if isinstance(t, Tensor)]
-            self.bytes = max([self.bytes, *sizes])
-        return made
-
-
 def _widened(output: object) -> object:
     return output.float() if isinstance(output, Tensor) and output.is_floating_point() else output
 
 
-def _image_in_channels_last(inputs: Tensor) -> Tensor:
-    return in_channels_last(inputs) if inputs.dim() == 4 and inputs.is_floating_point() else inputs
+def _image_in_channels_last(tensor: Tensor) -> Tensor:
+    return in_channels_last(tensor) if tensor.dim() == 4 and tensor.is_floating_point() else tensor
 
 
-def _generators(device: torch.device) -> tuple[object, ...]:
-    """The states of the global generators, to be compared."""
-    gpu = torch.cuda.get_rng_state(device).numpy().tobytes() if device.type == "cuda" else b""
-    numpy = str(np.random.get_state(legacy=False))  # noqa: NPY002 - models draw from the legacy global generator
-    return torch.get_rng_state().numpy().tobytes(), gpu, random.getstate(), numpy
-
-
-def _difference(whole: Tensor, parts: Tensor, samples: int) -> float:
-    """The largest relative difference between sums [measures] over the whole and over its parts."""
-    # Below 1e-3 a loss may be all rounding: log-softmax subtracts nearly equal numbers.
-    relative = (parts - whole).abs() / (whole.abs() + 1e-3 * samples)
-    return max([0.0, *relative[whole.isfinite()].nan_to_num(nan=torch.inf).tolist()])
+def _as_it_is(tensor: Tensor) -> Tensor:
+    return tensor

@@ -49,7 +49,10 @@ def _filters(tensor: Tensor, owner: nn.Module) -> Iterator[Tensor]:
     """What produces one output channel each; a tensor of fewer than two dimensions is one filter."""
     if tensor.dim() < 2:
         yield tensor
-    elif isinstance(owner, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d) and tensor.shape[1] > 1:
+    elif (
+        isinstance(owner, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
+        and tuple(tensor.shape[2:]) == owner.kernel_size  # not the magnitudes of a weight norm
+    ):
         inputs = len(tensor) // owner.groups  # the weight is [inputs of all groups, outputs of one group, ...]
         for group in range(owner.groups):
             for channel in range(tensor.shape[1]):
@@ -60,25 +63,25 @@ def _filters(tensor: Tensor, owner: nn.Module) -> Iterator[Tensor]:
 
 def surface(
     model: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
+    batch: Any,
     directions: tuple[Direction, Direction],
     x: Sequence[float] | np.ndarray,
     y: Sequence[float] | np.ndarray,
     *,
-    loss: Callable[[Any, Tensor], Tensor] = F.cross_entropy,
+    loss: Callable[[Any, Any], Tensor] = F.cross_entropy,
+    objective: Callable[[Callable[..., Any], Any], Tensor] | None = None,
     dtype: torch.dtype = torch.float64,
 ) -> np.ndarray:
     """The loss at `theta + x[i] d1 + y[j] d2`, one `functional_call` on the whole batch for each point.
 
     Args:
         model: The model; it is not changed.
-        inputs: Inputs [n, ...].
-        targets: Targets [n, ...].
+        batch: All samples: inputs and targets, or for an objective anything.
         directions: d1 and d2, already normalised; what they do not name does not move.
         x: Coordinates [H] along d1.
         y: Coordinates [W] along d2.
-        loss: `f(outputs, targets)`, the mean over the batch. Default: cross-entropy.
+        loss: `f(outputs, targets)`, the mean over the batch, or one value a sample. Default: cross-entropy.
+        objective: `f(call, batch)` in the place of the loss. Default: none.
         dtype: Of the whole computation. Default float64.
 
     Returns:
@@ -88,15 +91,44 @@ def surface(
     """
     model = copy.deepcopy(model).to(dtype).eval()
     d1, d2 = ({name: d.to(dtype) for name, d in direction.items()} for direction in directions)
-    inputs, targets = (t.to(dtype) if t.is_floating_point() else t for t in (inputs, targets))
     theta = {name: p.detach() for name, p in model.named_parameters()}
     values = np.empty((len(x), len(y)))
-    with torch.no_grad():
-        for i, alpha in enumerate(x):
-            for j, beta in enumerate(y):
-                moved = {name: theta[name] + alpha * d1[name] + beta * d2[name] for name in d1}
-                values[i, j] = loss(functional_call(model, moved, (inputs,)), targets).item()
+    for i, alpha in enumerate(x):
+        for j, beta in enumerate(y):
+            moved = {name: theta[name] + alpha * d1[name] + beta * d2[name] for name in d1}
+            fixed = {name: b.clone() for name, b in model.named_buffers()}  # a forward pass may write to them
+
+            def call(*args: Any, at: Direction = {**theta, **fixed, **moved}, **kwargs: Any) -> Any:  # noqa: B006
+                return functional_call(model, dict(at), args, kwargs)
+
+            own = _converted(batch, dtype)
+            if objective is not None:
+                value = objective(call, own)
+            else:
+                inputs, targets = own
+                value = loss(_outputs(call, inputs), targets)
+            values[i, j] = value.mean().item()
     return values
+
+
+def _outputs(call: Callable[..., Any], inputs: Any) -> Any:
+    if isinstance(inputs, dict):
+        return call(**inputs)
+    return call(*inputs) if isinstance(inputs, tuple) else call(inputs)
+
+
+def _converted(part: Any, dtype: torch.dtype) -> Any:
+    """A copy of a batch with its floating-point tensors in another dtype."""
+    if isinstance(part, Tensor):
+        return part.clone().to(dtype) if part.is_floating_point() else part.clone()
+    if isinstance(part, tuple | list):
+        return type(part)(_converted(item, dtype) for item in part)
+    if isinstance(part, dict):
+        return {name: _converted(item, dtype) for name, item in part.items()}
+    copied = copy.copy(part)
+    for name, item in vars(part).items():
+        setattr(copied, name, _converted(item, dtype))
+    return copied
 
 
 def surface_naive(

@@ -18,7 +18,10 @@ from fastscape.files import write_whole
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mpl_toolkits.mplot3d.axes3d import Axes3D
+    from torch import nn
+    from xarray import Dataset
 
+    from fastscape.data import Data
     from fastscape.descent import Path as Walk
 
 __all__ = ["Landscape", "check_path"]
@@ -37,6 +40,8 @@ class Landscape:
         loss: Loss [H, W]; `loss[i, j]` belongs to `x[i], y[j]`. On a line [H].
         metrics: Further measures by name, in the shape of the loss.
         report: How the values were made, as plain values that JSON can hold.
+        standard_error: Standard error of the loss as a mean over samples, in the shape of the loss; None where the
+            losses of single samples were not seen.
 
     Raises:
         ValueError: When an array has another shape than the axes say, or a metric is named "loss".
@@ -54,16 +59,18 @@ class Landscape:
     loss: np.ndarray
     metrics: Mapping[str, np.ndarray] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
+    standard_error: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if "loss" in self.metrics:
             raise ValueError("a metric is named 'loss', which is the name of the loss itself; give it another name")
-        for name in ("x", "y", "loss"):
+        for name in ("x", "y", "loss", "standard_error"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _frozen(getattr(self, name)))
         object.__setattr__(self, "metrics", MappingProxyType({n: _frozen(a) for n, a in self.metrics.items()}))
         object.__setattr__(self, "report", MappingProxyType(dict(self.report)))
-        for name, array in self.values.items():
+        extra = {} if self.standard_error is None else {"standard_error": self.standard_error}
+        for name, array in {**self.values, **extra}.items():
             if array.shape != self.shape:
                 raise ValueError(f"{name} came with shape {array.shape}; wanted {self.shape}, the lengths of the axes")
 
@@ -74,7 +81,7 @@ class Landscape:
         return f"Landscape({' x '.join(map(str, self.shape))} points, loss {span}{metrics})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Landscape, (self.x, self.y, self.loss, dict(self.metrics), dict(self.report))
+        return Landscape, (self.x, self.y, self.loss, dict(self.metrics), dict(self.report), self.standard_error)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -111,16 +118,18 @@ class Landscape:
         arrays: dict[str, Any] = {"x": self.x, "values": np.stack(list(self.values.values()))}
         if self.y is not None:
             arrays["y"] = self.y
+        if self.standard_error is not None:
+            arrays["standard_error"] = self.standard_error
         np.savez(content, header=np.array(json.dumps(header)), **arrays)
         write_whole(path, content.getvalue())
         return path
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Landscape:
-        """Reads a landscape that `save` wrote. Nothing in the file is executed.
+        """Reads a landscape that `save` wrote, or one in CSV or in the HDF5 layout of Li et al. Nothing is executed.
 
         Args:
-            path: The file.
+            path: The file: .npz, .csv, .h5 or .hdf5.
 
         Returns:
             The landscape, bit for bit.
@@ -129,6 +138,10 @@ class Landscape:
             OSError: When there is no such file, or it cannot be read.
             ValueError: When the file is damaged, or is no landscape.
         """
+        if Path(path).suffix.lower() in (".csv", ".h5", ".hdf5"):
+            from fastscape.interchange import imported
+
+            return cls(*imported(Path(path)))
         content = io.BytesIO(Path(path).read_bytes())
         try:
             with np.load(content, allow_pickle=False) as file:
@@ -136,12 +149,76 @@ class Landscape:
                 if header["format"] != _FORMAT or header["version"] != _VERSION:
                     raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}")
                 values = dict(zip(header["measures"], file["values"], strict=True))
-                return cls(file["x"], file.get("y"), values.pop("loss"), values, header["report"])
+                loss, error = values.pop("loss"), file.get("standard_error")
+                return cls(file["x"], file.get("y"), loss, values, header["report"], error)
         except Exception as error:  # a damaged file can make the zip and number readers raise anything
             raise ValueError(
                 f"{path} is no landscape that this version can read ({error}); give a .npz file that "
                 "Landscape.save wrote"
             ) from error
+
+    def export(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the landscape for other programs: .csv, .h5 (layout of Li et al.), .vts or .vtp (ParaView).
+
+        A failed export leaves an older file as it was. HDF5 needs h5py and ParaView's formats need pyvista. What is
+        written as .csv or .h5 can be loaded again.
+
+        Args:
+            path: A name with one of these endings.
+
+        Returns:
+            The path.
+
+        Raises:
+            ImportError: When the package for the format is not installed.
+            ValueError: When the name has another ending, or a line is to become a surface.
+        """
+        from fastscape.interchange import exported
+
+        return exported(self, Path(path))
+
+    def to_xarray(self) -> Dataset:
+        """The landscape as an `xarray.Dataset`: measures over x and y, the report as JSON in its attributes.
+
+        Returns:
+            The dataset.
+
+        Raises:
+            ImportError: When xarray is not installed.
+        """
+        from fastscape.interchange import to_xarray
+
+        return to_xarray(self)
+
+    def reproduce(self, model: nn.Module, data: Data, **options: Any) -> Landscape:
+        """Computes the landscape again, from its report.
+
+        The plan is the report's too. Values agree to rounding: those that a search for the fastest plan began with
+        were computed by others.
+
+        Args:
+            model: The model that it is of.
+            data: The samples that it was computed on, in the same order.
+            **options: What a report cannot hold, where it was used: `loss`, `metrics`, `objective`, `directions`,
+                `scheme`, as for `fastscape.surface`; and `device` and `progress`.
+
+        Returns:
+            The landscape.
+
+        Raises:
+            ValueError: When weights or data are others than those of the landscape, or something is missing.
+
+        Example:
+            >>> import torch, fastscape
+            >>> model = torch.nn.Linear(4, 3)
+            >>> data = torch.rand(10, 4), torch.arange(10) % 3
+            >>> landscape = fastscape.surface(model, data, x=(-1, 1, 5), y=(-1, 1, 5))
+            >>> bool((landscape.reproduce(model, data).loss == landscape.loss).all())
+            True
+        """
+        from fastscape.reproduction import reproduced
+
+        return Landscape(*reproduced(self, model, data, **options))
 
     def descend(self, start: Sequence[float], optimizer: Any = "nadam", steps: int = 30, **options: Any) -> Walk:
         """Walks an optimizer down the landscape. See `fastscape.descent.descend`, which takes the same options."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,82 +15,60 @@ from torch import Tensor, nn
 from fastscape import norms
 from fastscape.basis import Basis, basis_of, basis_seeded
 from fastscape.data import Data, fixed_samples
-from fastscape.directions import (
-    Direction,
-    check_directions,
-    check_distribution,
-    check_seed,
-    direction_from,
-    direction_random,
-)
-from fastscape.evaluation import evaluate
+from fastscape.directions import Direction, check_directions, direction_from, direction_random
+from fastscape.evaluation import Evaluated, evaluate
 from fastscape.grid import points
+from fastscape.inspection import at_the_model, hash_of_data, hash_of_weights, plainly
 from fastscape.isolation import global_state_kept
 from fastscape.kernels import choose, interpolate
-from fastscape.objective import Measure, Objective
-from fastscape.plan import Plan, plan_fixed, plan_sized
-from fastscape.precision import PRECISIONS, Precision, error_of
+from fastscape.plan import Plan, plan_sized
+from fastscape.precision import error_of
+from fastscape.probing import batch_dependence, widest
 from fastscape.problem import Problem, problem_of
-from fastscape.result import Landscape
 from fastscape.schemes import Scheme
 from fastscape.selection import Perturb
-from fastscape.trust import counts, depends_on_batches, environment, peak_megabytes, warned
+from fastscape.settings import Settings
+from fastscape.trust import counts, depends_on_batches, environment, name_of, peak_megabytes, standard_error, warned
 from fastscape.weights import Layout, layout_of
 
-__all__ = ["Settings", "chosen", "landscape"]
+__all__ = ["Values", "computed"]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The arguments that surfaces and lines share, as `fastscape.surface` documents them.
+class Values(NamedTuple):
+    """What a run computes, in the order in which a landscape takes it."""
 
-    Raises:
-        TypeError: When an argument is of another kind.
-        ValueError: When an argument has no such choice.
+    x: np.ndarray
+    y: np.ndarray | None
+    loss: np.ndarray
+    metrics: dict[str, np.ndarray]
+    report: dict[str, Any]
+    standard_error: np.ndarray | None
+
+
+class _Asked(NamedTuple):
+    """What is to be computed, with the defaults that depend on each other.
+
+    Args:
+        between: For each direction that was given, whether it leads to another model.
+        perturb: What moves.
+        norm: Of the directions.
+        place: Where to compute.
     """
 
-    loss: Measure
-    metrics: Mapping[str, Measure] | None
-    normalize: str | None
-    perturb: Perturb | None
-    distribution: Any
-    seed: int
-    precision: str
-    device: torch.device | str | None
-    plan: Plan | str
-    low_memory: bool
-    progress: bool
-
-    def __post_init__(self) -> None:
-        if self.normalize is not None:
-            norms.check_norm(self.normalize)
-        chosen("precision", self.precision, PRECISIONS)
-        check_seed(self.seed)
-        check_distribution(self.distribution)
-        if self.plan != "auto" and not isinstance(self.plan, Plan):
-            raise TypeError(f"plan={self.plan!r} cannot be used; wanted a fastscape.Plan or 'auto'")
-
-    @property
-    def dtypes(self) -> Precision:
-        """The precision as torch names it."""
-        return PRECISIONS[self.precision]
-
-    def first_plan(self, model: nn.Module, layout: Layout, device: torch.device) -> Plan:
-        """The plan that was given, or that of fixed rules, to begin with."""
-        if isinstance(self.plan, Plan):
-            return self.plan
-        options: dict[str, Any] = {"dtype": self.dtypes.weights, "low_memory": self.low_memory}
-        return plan_fixed(model, layout.size, device=device, **options)
+    between: list[bool]
+    perturb: Perturb
+    norm: str
+    place: torch.device
 
 
-def landscape(
+def computed(
     model: nn.Module,
     data: Data,
     axes: Sequence[np.ndarray],
     scheme: tuple[str, Scheme],
     directions: Sequence[Direction] | None,
     settings: Settings,
-) -> Landscape:
+) -> Values:
     """Evaluates a model over a grid.
 
     Args:
@@ -102,93 +80,164 @@ def landscape(
         settings: Everything else.
 
     Returns:
-        The landscape.
+        The parts of a landscape.
 
     Raises:
         TypeError: When the model is no module, or a callee refuses its argument.
         ValueError: When directions were given that must not be kept, or a callee refuses its argument.
     """
     started = time.perf_counter()
-    objective = Objective(settings.loss, {} if settings.metrics is None else settings.metrics)
+    objective = settings.measured()
+    asked = _asked(model, len(axes), scheme[1], directions, settings)
+    dtypes, auto = settings.dtypes, settings.plan == "auto"
+    with global_state_kept(asked.place):
+        layout = layout_of(model, asked.perturb)
+        plan = settings.first_plan(model, layout, asked.place)
+        basis = _basis(model, layout, directions, settings, asked, plan, count=len(axes))
+        joined = settings.batchnorm == "running"  # else its batches belong to the result
+        kept: dict[str, Any] = {"pairs": objective.custom is None, "join": joined}
+        samples = fixed_samples(data, device=asked.place, dtype=dtypes.basis, **kept)
+        plan = plan if joined else replace(plan, microbatch=max(batch.samples for batch in samples))
+        problem = problem_of(
+            model, {entry.name for entry in layout.entries}, objective, samples, device=asked.place,
+            dtype=dtypes.weights, batchnorm=settings.batchnorm, training=settings.training,
+        )  # fmt: skip
+        theta = layout.unflatten(basis.theta.to(dtypes.weights))
+        problem = problem.known(theta, plan.microbatch)
+        plain = None if settings.low_memory else plainly(problem, dtypes.basis)  # it is one more copy of the weights
+        facts, warnings = at_the_model(problem, theta, plan.microbatch, plain=plain)
+        del plain
+        report = _about(model, layout, basis, scheme, axes, asked, settings)
+        report |= {
+            "samples": problem.size,
+            "data_hash": settings.check_hash("data_hash", hash_of_data(samples)),
+            **facts,
+        }
+        grid = points(*axes)
+        plan, dependence = _probed(problem, basis, scheme[1], grid, plan, sized=auto)
+        recut = joined and not depends_on_batches(dependence, dtypes.weights)
+        done = evaluate(problem, basis, scheme[1], grid, plan, auto=auto, recut=recut, progress=settings.progress)
+        report["precision_error"] = None
+        if dtypes.reduced:
+            wide = problem_of(
+                model, {entry.name for entry in layout.entries}, problem.objective, samples, device=asked.place,
+                dtype=dtypes.basis, batchnorm=settings.batchnorm, training=settings.training,
+            )  # fmt: skip
+            report["precision_error"] = error_of(done.values, wide, done.basis, scheme[1], grid, done.plan)
+    grids, error = _grids(done, problem, axes)
+    report |= _evaluated(done, grids, error, asked.place)
+    report["warnings"] = warnings + warned(grids["loss"], dependence, dtypes.weights, plan.microbatch)
+    report["seconds"] = time.perf_counter() - started
+    return Values(axes[0], axes[1] if len(axes) == 2 else None, grids.pop("loss"), grids, report, error)
+
+
+def _asked(
+    model: nn.Module, axes: int, scheme: Scheme, directions: Sequence[Direction] | None, settings: Settings
+) -> _Asked:
+    """Checks what belongs together, and fills in the defaults."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
-    check_directions(directions, len(axes))
+    check_directions(directions, axes)
     if settings.low_memory and directions is not None:
         raise ValueError("low_memory=True computes random directions anew at every use; leave out directions or it")
     between = [isinstance(direction, nn.Module) for direction in directions or ()]
     whole: Perturb = "states" if any(between) else "weights"
     perturb = whole if settings.perturb is None else settings.perturb
-    norm = settings.normalize or (scheme[1].normalize if directions is None else "none")
-    place, dtypes = _place(model, settings.device), settings.dtypes
+    norm = settings.normalize or (scheme.normalize if directions is None else "none")
+    place = _place(model, settings.device)
     if settings.precision == "float16" and place.type == "cpu":
         raise ValueError("precision='float16' has no fast arithmetic on a CPU; write precision='bfloat16'")
-    with global_state_kept(place):
-        layout = layout_of(model, perturb)
-        plan = settings.first_plan(model, layout, place)
-        basis = _basis(model, layout, directions, norm, settings, count=len(axes), device=place, plan=plan)
-        samples = fixed_samples(data, device=place, dtype=dtypes.basis)
-        moving = {entry.name for entry in layout.entries}
-        problem = problem_of(model, moving, objective, samples, device=place, dtype=dtypes.weights)
-        grid = points(*axes)
-        marks = _marks(basis, scheme[1], between)
-        plan, dependence = _probed(problem, basis, scheme[1], grid, plan, sized=settings.plan == "auto")
-        recut = not depends_on_batches(dependence, dtypes.weights)
-        options: dict[str, Any] = {"auto": settings.plan == "auto", "recut": recut, "progress": settings.progress}
-        done = evaluate(problem, basis, scheme[1], grid, plan, **options)
-        error = None
-        if dtypes.reduced:
-            wide = problem_of(model, moving, objective, samples, device=place, dtype=dtypes.basis)
-            error = error_of(done.values, wide, done.basis, scheme[1], grid, done.plan)
-    values = done.values.T.reshape(-1, *(len(axis) for axis in axes)).numpy()
-    grids = dict(zip(objective.measures, values, strict=True))
-    report = {
+    return _Asked(between, perturb, norm, place)
+
+
+def _about(
+    model: nn.Module,
+    layout: Layout,
+    basis: Basis,
+    scheme: tuple[str, Scheme],
+    axes: Sequence[np.ndarray],
+    asked: _Asked,
+    settings: Settings,
+) -> dict[str, Any]:
+    """What is computed and of what, for the report."""
+    random = not asked.between
+    moving = [entry.name for entry in layout.entries]
+    lengths = basis.gram.diagonal(dim1=1, dim2=2).sum(0).sqrt().tolist()
+    return {
+        "loss": None if settings.objective else name_of(settings.loss),
+        "metrics": {name: name_of(metric) for name, metric in (settings.metrics or {}).items()},
+        "objective": name_of(settings.objective) if settings.objective else None,
+        "batchnorm": settings.batchnorm,
+        "training": settings.training,
         "scheme": scheme[0],
-        "normalize": norm,
-        "perturb": perturb if isinstance(perturb, str) else _name(perturb),
-        "directions": "random" if directions is None else ["between models" if b else "given" for b in between],
-        "distribution": settings.distribution if directions is None else None,
-        "seed": int(settings.seed) if directions is None else None,
+        "normalize": asked.norm,
+        "perturb": asked.perturb if isinstance(asked.perturb, str) else name_of(asked.perturb),
+        "directions": "random" if random else ["between models" if b else "given" for b in asked.between],
+        "distribution": settings.distribution if random else None,
+        "seed": int(settings.seed) if random else None,
         "low_memory": settings.low_memory,
-        "marks": marks,
+        "marks": _marks(basis, scheme[1], asked.between),
         "precision": settings.precision,
-        "precision_error": error,
-        **_described(model, layout),
-        "samples": problem.size,
+        "model": type(model).__name__,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "perturbed": layout.perturbed,
+        "moving": moving,
+        "untouched": [name for name, _ in model.named_parameters() if name not in set(moving)],
+        "weights_hash": settings.check_hash("weights_hash", hash_of_weights(model)),
+        "norms": dict(zip(("theta", "d1", "d2"), lengths, strict=False)),
         "cosine": norms.cosine(basis.gram, 1, 2) if len(axes) == 2 else None,
+    }
+
+
+def _evaluated(
+    done: Evaluated, grids: Mapping[str, np.ndarray], error: np.ndarray | None, place: torch.device
+) -> dict[str, Any]:
+    """How the values came about and what they are, for the report."""
+    finite = None if error is None else error[np.isfinite(error)]
+    return {
         "plan": done.plan.as_dict(),
         "plans_measured": done.timings,
         "kernels": choose(place, done.plan.kernels),
         "fallback": done.reason,
         "not_finite": counts(grids),
-        "warnings": warned(grids["loss"], dependence, dtypes.weights, plan.microbatch),
+        "standard_error": None
+        if finite is None or not finite.size
+        else {"median": float(np.median(finite)), "largest": float(finite.max())},
         "peak_megabytes": peak_megabytes(place),
-        "seconds": time.perf_counter() - started,
         **environment(place),
     }
-    return Landscape(axes[0], axes[1] if len(axes) == 2 else None, grids.pop("loss"), grids, report)
+
+
+def _grids(
+    done: Evaluated, problem: Problem, axes: Sequence[np.ndarray]
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """The measures as grids by name, and the standard error of the loss."""
+    values = done.values.T.reshape(-1, *(len(axis) for axis in axes)).numpy()
+    objective = problem.objective
+    grids = dict(zip(objective.names, values[: len(objective.names)], strict=True))
+    return grids, standard_error(values[0], values[-1], problem.size) if objective.squares else None
 
 
 def _basis(
     model: nn.Module,
     layout: Layout,
     directions: Sequence[Direction] | None,
-    norm: str,
     settings: Settings,
+    asked: _Asked,
+    plan: Plan,
     *,
     count: int,
-    device: torch.device,
-    plan: Plan,
 ) -> Basis:
-    """Theta and the directions that the settings ask for."""
-    place: dict[str, Any] = {"device": device, "dtype": settings.dtypes.basis, "backend": plan.kernels}
+    """Theta and the directions that are asked for."""
+    place: dict[str, Any] = {"device": asked.place, "dtype": settings.dtypes.basis, "backend": plan.kernels}
     seed, distribution = settings.seed, settings.distribution
     if settings.low_memory:
-        return basis_seeded(model, layout, seed, distribution, norm, count=count, **place)
+        return basis_seeded(model, layout, seed, distribution, asked.norm, count=count, **place)
     if directions is None:
         sources = [partial(direction_random, layout, seed, axis, distribution=distribution) for axis in range(count)]
     else:
         sources = [partial(direction_from, d, layout, model) for d in directions]
-    return basis_of(model, layout, sources, norm, **place)
+    return basis_of(model, layout, sources, asked.norm, **place)
 
 
 def _probed(
@@ -204,8 +253,8 @@ def _probed(
     interpolate(basis.vectors, c, basis.layout.segments, out=out, backend=plan.kernels)
     corner = basis.layout.unflatten(out[0])
     if sized:
-        plan = plan_sized(plan, problem.widest(corner, plan.microbatch))
-    return plan, problem.batch_dependence(corner, plan.microbatch)
+        plan = plan_sized(plan, widest(problem, corner, plan.microbatch))
+    return plan, batch_dependence(problem, corner, plan.microbatch) if problem.batchnorm == "running" else 0.0
 
 
 def _marks(basis: Basis, scheme: Scheme, between: Sequence[bool]) -> dict[str, list[float]]:
@@ -221,28 +270,6 @@ def _marks(basis: Basis, scheme: Scheme, between: Sequence[bool]) -> dict[str, l
         if torch.allclose(c[:, there] if c.shape[1] > 1 else c, wanted):
             found[name] = at
     return found
-
-
-def _name(function: Any) -> str:
-    return getattr(function, "__qualname__", repr(function))
-
-
-def _described(model: nn.Module, layout: Layout) -> dict[str, Any]:
-    """What was evaluated, for the report."""
-    moving = {entry.name for entry in layout.entries}
-    return {
-        "model": type(model).__name__,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "perturbed": layout.perturbed,
-        "untouched": [name for name, _ in model.named_parameters() if name not in moving],
-    }
-
-
-def chosen(name: str, value: Any, choices: Mapping[str, Any]) -> Any:
-    """The value that an argument names, or an error that lists the names."""
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}={value!r} is unknown; wanted one of {', '.join(map(repr, choices))}")
-    return choices[value]
 
 
 def _place(model: nn.Module, device: torch.device | str | None) -> torch.device:

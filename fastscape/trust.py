@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["counts", "depends_on_batches", "environment", "peak_megabytes", "warned"]
+__all__ = ["counts", "depends_on_batches", "environment", "name_of", "peak_megabytes", "standard_error", "warned"]
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -79,6 +79,25 @@ def counts(values: Mapping[str, np.ndarray]) -> dict[str, dict[str, int]]:
     }
 
 
+def standard_error(means: np.ndarray, squares: np.ndarray, samples: int) -> np.ndarray | None:
+    """The standard error of a mean over samples, as an estimate for the population that they are drawn from.
+
+        sqrt((mean of squares - mean^2) / (n - 1))
+
+    Args:
+        means: Means over the samples.
+        squares: Means of the squares.
+        samples: Number of samples n.
+
+    Returns:
+        The standard error of each mean; None for a single sample.
+    """
+    if samples < 2:
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.sqrt(np.maximum(squares - means**2, 0.0) / (samples - 1))
+
+
 def depends_on_batches(dependence: float, dtype: torch.dtype) -> bool:
     """Whether a difference between a batch and its parts is more than rounding makes.
 
@@ -120,6 +139,22 @@ def warned(loss: np.ndarray, dependence: float, dtype: torch.dtype, microbatch: 
     for message in messages:
         warnings.warn(message, stacklevel=4)
     return messages
+
+
+def name_of(function: Any) -> str:
+    """What a function is called, with the module of torch or fastscape that it comes from.
+
+    Args:
+        function: A function, or an object that is called.
+
+    Returns:
+        Its full name, by which it can be found again; for functions of the user's only what it is called.
+    """
+    name = getattr(function, "__qualname__", None)
+    if name is None:
+        return repr(function)
+    module = getattr(function, "__module__", None) or ""
+    return f"{module}.{name}" if module.split(".")[0] in ("torch", "fastscape") else name
 
 
 def _version(package: str) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import case_models as m
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -27,10 +29,29 @@ class Case(NamedTuple):
     """A model in the state of a trained one, its data, and its loss."""
 
     model: nn.Module
-    inputs: Tensor
-    targets: Tensor
-    loss: Callable[[Any, Tensor], Tensor]
+    inputs: Any
+    targets: Any
+    loss: Callable[[Any, Any], Tensor]
     microbatch: int  # divides no case's number of samples, so the last batch is uneven
+    objective: Callable[[Any, Any], Any] | None = None  # in the place of the loss; the inputs are its batch
+    perturb: Any = "weights"
+    data: Any = None  # what `surface` gets, where it is not (inputs, targets)
+
+    @property
+    def given(self) -> Any:
+        """The data for `surface`."""
+        if self.data is not None:
+            return self.data
+        if self.objective is None:
+            return self.inputs, self.targets
+        return [self.inputs] if isinstance(self.inputs, m.Graph) else self.inputs
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What else `surface` gets."""
+        own = self.objective is None or self.data is not None
+        measured = {"loss": self.loss} if own else {"objective": self.objective}
+        return {**measured, "perturb": self.perturb}
 
 
 def classifier(name: str, samples: int, microbatch: int, *, image_size: int = 28, channels: int = 1) -> Case:
@@ -98,11 +119,130 @@ def odd() -> Case:
 CASES: dict[str, Callable[[], Case]] = {**ZOO, "odd parameters": odd}
 
 
+def family(
+    build: Callable[[], nn.Module],
+    inputs: Callable[[torch.Generator], Any],
+    targets: Callable[[torch.Generator], Any] | None = None,
+    loss: Callable[[Any, Any], Tensor] = F.cross_entropy,
+    **options: Any,
+) -> Callable[[], Case]:
+    """A case from functions that build its model and its data."""
+
+    def case() -> Case:
+        generator = torch.Generator().manual_seed(5)
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch calls lazy modules experimental
+            torch.default_generator.manual_seed(6)
+            model = build()
+            given = inputs(generator)
+            if any(isinstance(p, nn.UninitializedParameter) for p in model.parameters()):
+                model(given)
+        return Case(model, given, targets(generator) if targets else None, loss, 4, **options)
+
+    return case
+
+
+def numbers(*shape: int) -> Callable[[torch.Generator], Tensor]:
+    return lambda generator: torch.randn(shape, generator=generator)
+
+
+def classes(count: int, *shape: int) -> Callable[[torch.Generator], Tensor]:
+    return lambda generator: torch.randint(count, shape, generator=generator)
+
+
+def by_name(**parts: Callable[[torch.Generator], Tensor]) -> Callable[[torch.Generator], dict[str, Tensor]]:
+    return lambda generator: {name: part(generator) for name, part in parts.items()}
+
+
+def tokens_apart(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape).mean(1)
+
+
+def graphs(generator: torch.Generator) -> m.Graph:
+    edges = torch.tensor([[0, 1, 2, 3, 4, 5, 6, 5], [1, 2, 0, 4, 3, 6, 5, 4]])
+    owner = torch.tensor([0, 0, 0, 1, 1, 2, 2])
+    return m.Graph(torch.randn(7, 3, generator=generator), edges, owner, torch.tensor([0, 1, 1]))
+
+
+def autoencoder() -> Case:
+    case = family(m.Autoencoder, numbers(7, 1, 8, 8), loss=F.mse_loss)()
+    return case._replace(targets=case.inputs, data=case.inputs)
+
+
+def lengths() -> Case:
+    """Sequences of three lengths, in batches of one length each; the reference takes the samples one by one."""
+    case = family(
+        lambda: m.Recurrent(nn.GRU), lambda g: [torch.randn(n, k, 3, generator=g) for n, k in ((3, 2), (4, 5), (1, 3))]
+    )()
+    targets = [torch.arange(len(part)) % 4 for part in case.inputs]
+
+    def each(call: Any, batches: Any) -> Tensor:
+        return torch.cat([F.cross_entropy(call(x), t, reduction="none") for x, t in zip(*batches, strict=True)])
+
+    pairs = list(zip(case.inputs, targets, strict=True))
+    return case._replace(inputs=(case.inputs, targets), data=pairs, objective=each)
+
+
+_HUGGING = by_name(
+    input_ids=classes(9, 7, 4),
+    attention_mask=lambda g: (torch.arange(4) < torch.randint(1, 5, (7, 1), generator=g)).long(),
+    labels=classes(3, 7),
+)
+
+FAMILIES: dict[str, Callable[[], Case]] = {
+    "LSTM": family(lambda: m.Recurrent(nn.LSTM), numbers(7, 5, 3), classes(4, 7)),
+    "GRU": family(lambda: m.Recurrent(nn.GRU, num_layers=2, dropout=0.3), numbers(7, 5, 3), classes(4, 7)),
+    "RNN both ways": family(lambda: m.Recurrent(nn.RNN, bidirectional=True), numbers(7, 5, 3), classes(4, 7)),
+    "sequences of different lengths": lengths,
+    "transformer encoder": family(m.Encoder, classes(11, 7, 5), classes(4, 7)),
+    "language model, tied": family(m.Decoder, classes(11, 7, 5), classes(11, 7, 5), tokens_apart),
+    "transformer of two inputs": family(
+        m.Translator, lambda g: (torch.randn(7, 4, 8, generator=g), torch.randn(7, 3, 8, generator=g)), classes(3, 7)
+    ),
+    "graphs": family(m.GraphNetwork, graphs, objective=lambda call, graph: F.cross_entropy(call(graph), graph.target)),
+    "PINN": family(m.Physics, numbers(9, 1), objective=m.residual),
+    "autoencoder": autoencoder,
+    "regression": family(
+        lambda: nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)), numbers(7, 4), numbers(7), F.mse_loss
+    ),
+    "robust regression": family(lambda: nn.Linear(4, 2), numbers(7, 4), numbers(7, 2), nn.HuberLoss()),
+    "two inputs by name": family(
+        m.TwoInputs, by_name(numbers=numbers(7, 3), category=classes(7, 7, 2)), classes(5, 7)
+    ),
+    "two outputs": family(m.TwoOutputs, numbers(7, 4), by_name(label=classes(3, 7), value=numbers(7)), m.both),
+    "its own loss": family(m.WithLabels, _HUGGING, objective=lambda call, batch: call(**batch).loss),
+    "frozen parameters": family(
+        lambda: nn.Sequential(nn.Linear(4, 5).requires_grad_(False), nn.ReLU(), nn.Linear(5, 3)), numbers(7, 4),
+        classes(3, 7), perturb=lambda name, p: p.requires_grad,
+    ),
+    "LoRA": family(m.LowRank, numbers(7, 6), classes(3, 7), perturb=lambda name, p: "lora" in name),
+    "weight norm": family(lambda: m.normalised("weight_norm"), numbers(7, 5), classes(3, 7)),
+    "spectral norm": family(lambda: m.normalised("spectral_norm"), numbers(7, 5), classes(3, 7)),
+    "orthogonal": family(lambda: m.normalised("orthogonal"), numbers(7, 5), classes(3, 7)),
+    "writes to its buffers": family(m.Remembering, numbers(7, 4), classes(4, 7)),
+    "mixed dtypes": family(m.Mixed, numbers(7, 4), classes(3, 7)),
+    "decides by its weights": family(m.Deciding, numbers(7, 4), classes(3, 7)),
+    "depthwise": family(m.Separable, numbers(7, 3, 6, 6), classes(4, 7)),
+    "volumes": family(m.volume, numbers(5, 1, 4, 4, 4), classes(3, 5)),
+    "sound": family(m.sound, numbers(7, 2, 16), classes(3, 7)),
+    "U-Net": family(
+        m.Skip, numbers(5, 1, 4, 4), classes(2, 5, 4, 4),
+        lambda o, t: F.cross_entropy(o, t, reduction="none").mean((1, 2)),
+    ),
+    "experts": family(m.Mixture, numbers(7, 4), classes(5, 7)),
+}  # fmt: skip
+"""What people train, one small model each."""
+
+EVERY = {**CASES, **FAMILIES}
+
+
 def reference_surface(case: Case, x: np.ndarray, y: np.ndarray, *, dtype: torch.dtype, seed: int = 0) -> np.ndarray:
     """The slow truth of `surface(case...)`: the same random numbers, everything else by the reference."""
-    layout = layout_of(case.model)
+    layout = layout_of(case.model, case.perturb)
     d1, d2 = (
         reference.filter_normalised(layout.unflatten(direction_random(layout, seed, axis)), case.model)
         for axis in (0, 1)
     )
-    return reference.surface(case.model, case.inputs, case.targets, (d1, d2), x, y, loss=case.loss, dtype=dtype)
+    batch = (case.inputs, case.targets) if case.objective is None else case.inputs
+    options = {"loss": case.loss, "objective": case.objective, "dtype": dtype}
+    return reference.surface(case.model, batch, (d1, d2), x, y, **options)

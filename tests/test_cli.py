@@ -252,3 +252,49 @@ def test_explore_says_where_no_browser_can_be_started(bowls, capsys, monkeypatch
     assert "no browser could be started here" in fails(capsys, monkeypatch, "explore", bowls["plane"], "--open")
     assert (tmp_path / "explorer.html").exists()
     assert "has no surface to explore" in fails(capsys, monkeypatch, "explore", bowls["line"])
+
+
+def test_a_mistake_of_any_kind_is_one_line_and_its_place_is_shown_when_asked(monkeypatch, capsys, tmp_path):
+    file = Landscape(np.arange(2.0), None, np.zeros(2)).save(tmp_path / "line.npz")
+    assert "wanted an ending of .csv" in fails(capsys, monkeypatch, "export", file, tmp_path / "line.xlsx")
+
+    def broken(*arguments):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(Landscape, "load", broken)
+    error = fails(capsys, monkeypatch, "info", file)
+    assert error.startswith("fastscape: RuntimeError: out of luck")
+    assert "write fastscape --debug ... to see where" in error
+    monkeypatch.setattr(sys, "argv", ["fastscape", "--debug", "info", str(file)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert "in broken" in capsys.readouterr().err
+
+
+def test_export_and_import(tmp_path):
+    made = Landscape(np.arange(3.0), np.arange(2.0), np.arange(6.0).reshape(3, 2), {"accuracy": np.ones((3, 2))})
+    file = made.save(tmp_path / "landscape.npz")
+    for name in ("landscape.csv", "landscape.h5"):
+        assert str(tmp_path / name) in run("export", file, tmp_path / name)
+        assert "3 x 2 points" in run("info", tmp_path / name)
+
+
+def test_info_is_readable(tmp_path, checkpoint):
+    out = tmp_path / "landscape.npz"
+    run("surface", checkpoint, "--samples", 8, "--x", -1, 1, 3, "--y", -1, 1, 2, "--out", out, "--no-pictures")
+    lines = run("info", out).splitlines()
+    assert max(map(len, lines)) < 300
+    shown = {line.split()[0]: line for line in lines if line.split()}
+    for name in (
+        "centre",
+        "deterministic",
+        "weights_hash",
+        "data_hash",
+        "norms",
+        "cosine",
+        "standard_error",
+        "untouched",
+    ):
+        assert name in shown
+    assert "accuracy" in shown

@@ -45,8 +45,8 @@ def test_every_source_gives_the_same_microbatches(source, microbatch):
     assert sizes[:-1] == [microbatch] * (len(sizes) - 1)
     assert sizes[-1] <= microbatch
     assert torch.equal(torch.cat([batch.inputs for batch in batches]), INPUTS.double())
-    assert torch.equal(torch.cat([batch.targets for batch in batches]), TARGETS)
-    assert batches[0].targets.dtype == torch.int64
+    assert torch.equal(torch.cat([batch.content[1] for batch in batches]), TARGETS)
+    assert batches[0].content[1].dtype == torch.int64
 
 
 @given(sizes=st.lists(st.integers(0, 7), min_size=1, max_size=6), microbatch=st.integers(1, 8))

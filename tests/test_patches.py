@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fastscape import patches
+from fastscape.data import Batch
 from fastscape.objective import Objective
 from fastscape.patches import Patches, worthwhile
 from fastscape.problem import problem_of
@@ -38,7 +39,7 @@ def cut(model: nn.Module, *, budget: int = ROOM, channels_last: bool = True):
         model,
         names,
         Objective(F.cross_entropy, {}),
-        [(IMAGES.double(), TARGETS)],
+        [Batch((IMAGES.double(), TARGETS), len(IMAGES))],
         device=torch.device("cpu"),
         dtype=torch.float64,
     )
@@ -63,7 +64,9 @@ def test_a_product_with_patches_is_the_convolution(kind, channels_last):
     for index, batch in enumerate(batches):
         of = found.of(index)
         assert list(of) == ["convolution.patches"]
-        zeroed = type(batch)(torch.zeros_like(batch.inputs), batch.targets)  # only the patches may be read
+        zeroed = Batch(
+            (torch.zeros_like(batch.inputs), batch.content[1]), batch.samples
+        )  # only the patches may be read
         made = problem.step({**weights, **of}, zeroed, index, model=found.model)
         assert_close(made.numpy(), problem.step(weights, batch, index).numpy(), 1e-12)
 

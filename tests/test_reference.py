@@ -28,7 +28,7 @@ def test_a_direction_of_zeros_stays_zero():
 def test_a_surface_worked_out_by_hand():
     d1, d2 = {"weight": torch.tensor([[1.0, 0.0], [0.0, 0.0]])}, {"weight": torch.tensor([[0.0, 0.0], [0.0, 1.0]])}
     values = reference.surface(
-        linear(), torch.tensor([[1.0, 10.0]]), torch.zeros(1), (d1, d2), [0.0, 1.0], [0.0, 2.0, 3.0],
+        linear(), (torch.tensor([[1.0, 10.0]]), torch.zeros(1)), (d1, d2), [0.0, 1.0], [0.0, 2.0, 3.0],
         loss=lambda outputs, targets: outputs.sum(),
     )  # fmt: skip
     assert values.tolist() == [[43.0, 63.0, 73.0], [44.0, 64.0, 74.0]]
@@ -39,9 +39,10 @@ def test_the_naive_loop_gives_the_same_surface_and_leaves_the_model():
         case = ZOO[name]()
         d = {name: torch.randn_like(p) for name, p in case.model.named_parameters() if p.dim() > 1}
         before = [p.clone() for p in case.model.parameters()]
-        arguments = (case.model, case.inputs, case.targets, (d, d), [-0.1, 0.0], [0.0, 0.1, 0.2])
-        naive = reference.surface_naive(*arguments)
-        np.testing.assert_allclose(naive, reference.surface(*arguments, dtype=torch.float32), rtol=1e-5)
+        grid = (d, d), [-0.1, 0.0], [0.0, 0.1, 0.2]
+        naive = reference.surface_naive(case.model, case.inputs, case.targets, *grid)
+        plain = reference.surface(case.model, (case.inputs, case.targets), *grid, dtype=torch.float32)
+        np.testing.assert_allclose(naive, plain, rtol=1e-5)
         assert all(torch.equal(a, b) for a, b in zip(before, case.model.parameters(), strict=True))
 
 

@@ -1,0 +1,131 @@
+"""The arguments that surfaces and lines share, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from fastscape import norms, schemes
+from fastscape.directions import check_distribution, check_seed
+from fastscape.modes import BATCHNORM
+from fastscape.objective import Custom, Measure, Objective
+from fastscape.plan import Plan, plan_fixed
+from fastscape.precision import PRECISIONS, Precision
+from fastscape.selection import Perturb
+from fastscape.weights import Layout
+
+__all__ = ["Settings", "chosen", "scheme_of"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments that surfaces and lines share, as `fastscape.surface` documents them.
+
+    `expected` are hashes of weights and data by their names in the report, which must be those of a landscape.
+
+    Raises:
+        TypeError: When an argument is of another kind.
+        ValueError: When an argument has no such choice.
+    """
+
+    loss: Measure
+    metrics: Mapping[str, Measure] | None
+    objective: Custom | None
+    normalize: str | None
+    perturb: Perturb | None
+    distribution: Any
+    seed: int
+    batchnorm: Any
+    training: bool
+    precision: str
+    device: torch.device | str | None
+    plan: Plan | str
+    low_memory: bool
+    progress: bool
+    expected: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.normalize is not None:
+            norms.check_norm(self.normalize)
+        chosen("precision", self.precision, PRECISIONS)
+        chosen("batchnorm", self.batchnorm, BATCHNORM)
+        if not isinstance(self.training, bool):
+            raise TypeError(f"training={self.training!r} cannot be used; wanted True or False")
+        check_seed(self.seed)
+        check_distribution(self.distribution)
+        if self.plan != "auto" and not isinstance(self.plan, Plan):
+            raise TypeError(f"plan={self.plan!r} cannot be used; wanted a fastscape.Plan or 'auto'")
+
+    @property
+    def dtypes(self) -> Precision:
+        """The precision as torch names it."""
+        return PRECISIONS[self.precision]
+
+    def first_plan(self, model: nn.Module, layout: Layout, device: torch.device) -> Plan:
+        """The plan that was given, or that of fixed rules, to begin with."""
+        if isinstance(self.plan, Plan):
+            return self.plan
+        options: dict[str, Any] = {"dtype": self.dtypes.weights, "low_memory": self.low_memory}
+        plan = plan_fixed(model, layout.size, device=device, **options)
+        return replace(plan, batching="loop", hoist=False) if self.batchnorm == "recalibrate" else plan
+
+    def check_hash(self, name: str, found: str) -> str:
+        """A hash, when it is the one that is expected.
+
+        Args:
+            name: Its name in the report.
+            found: The hash.
+
+        Returns:
+            The hash.
+
+        Raises:
+            ValueError: When another one is expected.
+        """
+        if self.expected.get(name, found) != found:
+            what = {
+                "weights_hash": "the model has other weights",
+                "data_hash": "the data are others, or in another order,",
+            }
+            raise ValueError(
+                f"{what[name]} than those of the landscape: {name} is {found[:12]}..., wanted "
+                f"{self.expected[name][:12]}...; give those that the landscape was computed from"
+            )
+        return found
+
+    def measured(self) -> Objective:
+        """What is measured at every point, checked."""
+        return Objective(self.loss, {} if self.metrics is None else self.metrics, self.objective)
+
+
+def chosen(name: str, value: Any, choices: Mapping[str, Any]) -> Any:
+    """The value that an argument names, or an error that lists the names."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}={value!r} is unknown; wanted one of {', '.join(map(repr, choices))}")
+    return choices[value]
+
+
+def scheme_of(
+    scheme: str | schemes.Scheme | schemes.Coefficients, named: Mapping[str, schemes.Scheme]
+) -> tuple[str, schemes.Scheme]:
+    """The scheme that an argument means, and its name for the report.
+
+    Args:
+        scheme: A name, a scheme, or a function of coefficients.
+        named: The schemes that have names.
+
+    Returns:
+        The name and the scheme.
+
+    Raises:
+        ValueError: When there is none of that name.
+    """
+    if isinstance(scheme, schemes.Scheme):
+        return getattr(scheme.coefficients, "__qualname__", repr(scheme.coefficients)), scheme
+    if callable(scheme):
+        return getattr(scheme, "__qualname__", repr(scheme)), schemes.Scheme(scheme)
+    return scheme, chosen("scheme", scheme, named)

@@ -1,0 +1,157 @@
+"""Batches of any structure: a tensor, tuples, lists and dictionaries of tensors, or an object that holds some.
+
+Tuples, lists and dictionaries are what a collate function makes: all their tensors have the samples along the first
+dimension, so that a batch can be cut and joined. An object of another class (a graph, for example) is one whole.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["cut", "joined", "kind", "length", "mapped", "tensors"]
+
+_PLAIN = str | bytes | int | float | complex | bool | None
+
+
+def tensors(content: Any) -> list[Tensor]:
+    """The tensors of a batch, in the order in which they are met; one that is met twice is listed twice.
+
+    Args:
+        content: A batch.
+
+    Returns:
+        The tensors.
+    """
+    return list(_tensors(content, set()))
+
+
+def _tensors(content: Any, above: set[int]) -> Iterator[Tensor]:
+    if isinstance(content, Tensor):
+        yield content
+    elif not isinstance(content, _PLAIN) and id(content) not in above:
+        for part in _parts(content):
+            yield from _tensors(part, above | {id(content)})
+
+
+def _parts(content: Any) -> list[Any]:
+    """What a batch consists of."""
+    if isinstance(content, Mapping):
+        return list(content.values())
+    if isinstance(content, tuple | list):
+        return list(content)
+    # What lies in the attributes of an object of torch or numpy, of a module or a class is no sample.
+    if isinstance(content, torch.nn.Module | np.ndarray | type) or callable(content):
+        return []
+    slots = [name for base in type(content).__mro__ for name in getattr(base, "__slots__", ())]
+    return (
+        [*vars(content).values()] if hasattr(content, "__dict__") else [getattr(content, name, None) for name in slots]
+    )
+
+
+def mapped(content: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A copy of a batch with other tensors in it; nothing in it is shared with the batch but what cannot change.
+
+    Args:
+        content: A batch.
+        change: Makes a tensor of a tensor.
+
+    Returns:
+        A batch of the same structure. An object is copied deeply, with the changed tensors in the place of its own.
+    """
+    if isinstance(content, Tensor):
+        return change(content)
+    if isinstance(content, _PLAIN):
+        return content
+    if type(content) is dict:
+        return {key: mapped(value, change) for key, value in content.items()}
+    if type(content) in (tuple, list):
+        return type(content)(mapped(part, change) for part in content)
+    if isinstance(content, tuple) and hasattr(content, "_fields"):
+        return type(content)(*(mapped(part, change) for part in content))
+    if isinstance(content, MutableMapping):
+        made = copy.copy(content)
+        for key, value in content.items():
+            made[key] = mapped(value, change)
+        return made
+    return copy.deepcopy(content, {id(tensor): change(tensor) for tensor in tensors(content)})
+
+
+def kind(content: Any) -> Any:
+    """What two batches must have in common to be joined.
+
+    Args:
+        content: A batch.
+
+    Returns:
+        A nested tuple of containers, names, dtypes and shapes without the samples; None where a batch is one whole: it
+        has other parts than tensors and None, or tensors of different lengths.
+    """
+    found = _kind(content)
+    lengths = {len(tensor) if tensor.dim() else -1 for tensor in tensors(content)}
+    return found if found and len(lengths) == 1 and -1 not in lengths else None
+
+
+def _kind(content: Any) -> Any:
+    if isinstance(content, Tensor):
+        return content.dtype, content.shape[1:]
+    if content is None:
+        return "nothing"
+    if isinstance(content, Mapping):
+        parts = [(key, _kind(value)) for key, value in content.items()]
+        return (type(content), *parts) if all(part for _, part in parts) else None
+    if isinstance(content, tuple | list):
+        kinds = [_kind(part) for part in content]
+        return (type(content), *kinds) if all(kinds) else None
+    return None
+
+
+def length(content: Any) -> int | None:
+    """Number of samples in a batch.
+
+    Args:
+        content: A batch.
+
+    Returns:
+        Its `num_graphs`, as batches of graphs have it, or the length that all its tensors have; else None.
+    """
+    graphs = getattr(content, "num_graphs", None)
+    if isinstance(graphs, int):
+        return graphs
+    lengths = {len(tensor) if tensor.dim() else -1 for tensor in tensors(content)}
+    (only, *more) = lengths or {-1}
+    return None if more or only < 0 else only
+
+
+def cut(content: Any, start: int, stop: int) -> Any:
+    """The samples of a batch from one to another, without a copy.
+
+    Args:
+        content: A batch that has a `kind`.
+        start: The first sample.
+        stop: The one after the last.
+
+    Returns:
+        A batch of the same structure.
+    """
+    return mapped(content, lambda tensor: tensor[start:stop])
+
+
+def joined(contents: list[Any]) -> Any:
+    """The samples of all batches, one batch after the other.
+
+    Args:
+        contents: Batches of one `kind`; at least one.
+
+    Returns:
+        A batch of the same structure; the batch itself where it is the only one.
+    """
+    if len(contents) == 1:
+        return contents[0]
+    parts = zip(*map(tensors, contents), strict=True)
+    return mapped(contents[0], lambda _: torch.cat(next(parts)))

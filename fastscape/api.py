@@ -94,7 +94,7 @@ def surface(
         batchnorm: What batch normalisation uses: "running", the statistics that training has left, as in use, so that
             a point differs from the model in its weights alone; "batch", those of each batch; or "recalibrate", which
             at every point are estimated anew over the data, as is done between models that were averaged. The last
-            two take batches as the data give them: tensors are one. Default "running".
+            two take batches as the data give them: tensors are one, a Dataset is read 64 at a time. Default "running".
         training: Whether everything but batch normalisation is in training mode: dropout draws the same random
             numbers at every point then. Default False.
         precision: Of weights and activations, "float32" (never TF32), "float64", "bfloat16", or on a GPU "float16".

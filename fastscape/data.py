@@ -111,7 +111,7 @@ def fixed_samples(
             groups.append([])
         before = this
         groups[-1].append(content)
-    found = [Batch(content, _counted(content)) for content in map(joined, groups)]
+    found = [Batch(content, _counted(content[1] if pairs else content)) for content in map(joined, groups)]
     found = [batch for batch in found if batch.samples]
     if not found:
         raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
@@ -197,7 +197,7 @@ def _from_arrays(part: Any) -> Any:
     return type(part)(map(_from_arrays, part)) if type(part) in (tuple, list) else part
 
 
-def _counted(content: Any) -> int:
-    """How many samples a batch counts as: one, where it does not say, so that the mean is over such batches."""
-    found = length(content)
+def _counted(part: Any) -> int:
+    """How many samples a batch counts as, by its targets or all of it: one, where they do not say."""
+    found = length(part)
     return 1 if found is None else found

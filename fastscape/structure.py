@@ -45,8 +45,7 @@ def _parts(content: Any) -> list[Any]:
         return list(content.values())
     if isinstance(content, tuple | list):
         return list(content)
-    # What lies in the attributes of an object of torch or numpy, of a module or a class is no sample.
-    if isinstance(content, torch.nn.Module | np.ndarray | type) or callable(content):
+    if isinstance(content, torch.nn.Module | np.ndarray | type):  # what lies in their attributes is no sample
         return []
     slots = [name for base in type(content).__mro__ for name in getattr(base, "__slots__", ())]
     return (

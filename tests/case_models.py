@@ -79,6 +79,10 @@ class Graph:
     def num_graphs(self) -> int:
         return len(self.target)
 
+    def __call__(self, *names: str) -> list[Tensor]:
+        """Such batches can be called, as those of PyTorch Geometric."""
+        return [getattr(self, name) for name in names]
+
 
 class GraphNetwork(nn.Module):
     """Two rounds of messages along edges, and the mean over the nodes of each graph."""

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import fastscape
 from fastscape.data import Batch, batches_of, fixed_samples
+from fastscape.structure import cut, joined, mapped, tensors
 
 CPU = torch.device("cpu")
 INPUTS = torch.arange(22, dtype=torch.float32).view(11, 2)
@@ -104,3 +105,58 @@ def test_a_loader_that_reuses_its_memory_is_copied():
 
     batches = fixed_batches(reusing(), 2, device=CPU, dtype=torch.float32)
     assert [batch.inputs[0].item() for batch in batches] == [1.0, 2.0]
+
+
+def test_batches_that_cannot_be_cut_count_by_their_targets():
+    """Sequences with the time first, by name: the inputs have another length than the targets."""
+    batches = [({"x": torch.zeros(5, n, 2)}, torch.zeros(n)) for n in (3, 4)]
+    fixed = fixed_batches(batches, 2, device=CPU, dtype=torch.float32)
+    assert [batch.samples for batch in fixed] == [3, 4]
+    assert [tuple(batch.inputs["x"].shape) for batch in fixed] == [(5, 3, 2), (5, 4, 2)]
+
+
+def test_inputs_alone_are_their_own_targets():
+    for data in (INPUTS, [[INPUTS]], TensorDataset(INPUTS)):
+        (batch,) = fixed_batches(data, 64, device=CPU, dtype=torch.float32)
+        assert torch.equal(batch.content[0], INPUTS)
+        assert torch.equal(batch.content[1], INPUTS)
+        assert batch.content[0] is not batch.content[1]
+
+
+class Bag:
+    """An object with tensors, some of them in a list, and one in slots."""
+
+    def __init__(self) -> None:
+        self.a, self.rest, self.name = torch.ones(2), [torch.ones(3), {"b": torch.zeros(1, dtype=torch.int64)}], "bag"
+        self.self = self
+
+
+def test_objects_keep_their_class_and_get_other_tensors():
+    bag = Bag()
+    copied = mapped(bag, lambda tensor: tensor + 1)
+    assert type(copied) is Bag
+    assert copied.self is copied
+    assert (copied.a.tolist(), copied.rest[0].tolist(), copied.rest[1]["b"].tolist()) == ([2, 2], [2, 2, 2], [1])
+    assert bag.a.tolist() == [1, 1]
+    assert len(tensors(bag)) == 3
+    (batch,) = fixed_samples([bag], device=CPU, dtype=torch.float64, pairs=False)
+    assert (batch.samples, batch.divisible, batch.content.a.dtype) == (1, False, torch.float64)
+
+
+@given(sizes=st.lists(st.integers(0, 4), min_size=1, max_size=4).filter(any), microbatch=st.integers(1, 5))
+def test_batches_of_any_structure_are_cut_and_joined(sizes, microbatch):
+    total = sum(sizes)
+    whole = {"a": torch.arange(total), "b": (torch.arange(total)[:, None] / 2, [None, torch.arange(total) + 1])}
+    starts = [sum(sizes[:k]) for k in range(len(sizes))]
+    parts = [cut(whole, start, start + size) for start, size in zip(starts, sizes, strict=True)]
+    fixed = batches_of(fixed_samples(parts, device=CPU, dtype=torch.float32, pairs=False), microbatch)
+    assert [batch.samples for batch in fixed] == [len(part) for part in torch.arange(total).split(microbatch)]
+    again = joined([batch.content for batch in fixed])
+    assert again["b"][1][0] is None
+    assert all(torch.equal(one, other) for one, other in zip(tensors(again), tensors(whole), strict=True))
+
+
+def test_what_holds_no_tensor_is_no_batch():
+    for data in (["abc"], [3], [{"a": "b"}], [None], [Bag]):
+        with pytest.raises(TypeError, match="where a tensor belongs"):
+            fixed_samples(data, device=CPU, dtype=torch.float32, pairs=False)

@@ -32,7 +32,7 @@ def table(facts: Mapping[str, Any], indent: str = "") -> None:
                 typer.echo(f"{indent}  {_joined([f'{key} {part}' for key, part in entry.items()], len(entry))}")
         else:
             shown = _joined([str(entry) for entry in value], LISTED) if isinstance(value, list) else value
-            typer.echo(f"{indent}{name:<{NAMES - len(indent)}}{'-' if shown is None or shown == '' else shown}")
+            typer.echo(f"{indent}{name:<{NAMES - len(indent)}}{'-' if shown is None or shown in ('', {}) else shown}")
 
 
 def _joined(entries: list[str], most: int) -> str:

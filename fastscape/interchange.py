@@ -12,31 +12,21 @@ import io
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastscape.files import write_whole
 from fastscape.heights import heights
+from fastscape.parts import Parts
 
 if TYPE_CHECKING:
     from fastscape.result import Landscape
 
-__all__ = ["ENDINGS", "Parts", "exported", "imported", "to_xarray"]
+__all__ = ["ENDINGS", "exported", "imported", "to_xarray"]
 
 _PERCENT = {"train_acc": "accuracy", "test_acc": "test_accuracy"}
 _NOT_COMPUTED = -1.0
-
-
-class Parts(NamedTuple):
-    """What a file holds of a landscape, in the order in which one takes it."""
-
-    x: np.ndarray
-    y: np.ndarray | None
-    loss: np.ndarray
-    metrics: dict[str, np.ndarray]
-    report: dict[str, Any]
-    standard_error: np.ndarray | None = None
 
 
 def exported(landscape: Landscape, path: Path) -> Path:
@@ -207,7 +197,7 @@ def _paraview(landscape: Landscape, ending: str) -> bytes:
         surface.point_data[name] = values.ravel(order="F")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"surface{ending}"
-        (surface if ending == ".vts" else surface.extract_surface()).save(file)
+        (surface if ending == ".vts" else surface.extract_geometry()).save(file)
         return file.read_bytes()
 
 

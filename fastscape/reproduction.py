@@ -12,8 +12,9 @@ from fastscape import schemes
 from fastscape.data import Data
 from fastscape.directions import Direction
 from fastscape.objective import Custom, Measure, accuracy
+from fastscape.parts import Parts
 from fastscape.plan import Plan
-from fastscape.run import Values, computed
+from fastscape.run import computed
 from fastscape.settings import Settings, scheme_of
 from fastscape.trust import name_of
 
@@ -37,7 +38,7 @@ def reproduced(
     scheme: schemes.Scheme | schemes.Coefficients | None = None,
     device: Any = None,
     progress: bool = True,
-) -> Values:
+) -> Parts:
     """Computes a landscape again by what its report says.
 
     Args:

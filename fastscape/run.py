@@ -21,6 +21,7 @@ from fastscape.grid import points
 from fastscape.inspection import at_the_model, hash_of_data, hash_of_weights, plainly
 from fastscape.isolation import global_state_kept
 from fastscape.kernels import choose, interpolate
+from fastscape.parts import Parts
 from fastscape.plan import Plan, plan_sized
 from fastscape.precision import error_of
 from fastscape.probing import batch_dependence, widest
@@ -31,18 +32,7 @@ from fastscape.settings import Settings
 from fastscape.trust import counts, depends_on_batches, environment, name_of, peak_megabytes, standard_error, warned
 from fastscape.weights import Layout, layout_of
 
-__all__ = ["Values", "computed"]
-
-
-class Values(NamedTuple):
-    """What a run computes, in the order in which a landscape takes it."""
-
-    x: np.ndarray
-    y: np.ndarray | None
-    loss: np.ndarray
-    metrics: dict[str, np.ndarray]
-    report: dict[str, Any]
-    standard_error: np.ndarray | None
+__all__ = ["computed"]
 
 
 class _Asked(NamedTuple):
@@ -68,7 +58,7 @@ def computed(
     scheme: tuple[str, Scheme],
     directions: Sequence[Direction] | None,
     settings: Settings,
-) -> Values:
+) -> Parts:
     """Evaluates a model over a grid.
 
     Args:
@@ -128,7 +118,7 @@ def computed(
     report |= _evaluated(done, grids, error, asked.place)
     report["warnings"] = warnings + warned(grids["loss"], dependence, dtypes.weights, plan.microbatch)
     report["seconds"] = time.perf_counter() - started
-    return Values(axes[0], axes[1] if len(axes) == 2 else None, grids.pop("loss"), grids, report, error)
+    return Parts(axes[0], axes[1] if len(axes) == 2 else None, grids.pop("loss"), grids, report, error)
 
 
 def _asked(

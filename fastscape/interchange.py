@@ -197,7 +197,7 @@ def _paraview(landscape: Landscape, ending: str) -> bytes:
         surface.point_data[name] = values.ravel(order="F")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"surface{ending}"
-        (surface if ending == ".vts" else surface.extract_geometry()).save(file)
+        (surface if ending == ".vts" else surface.extract_surface(algorithm=None)).save(file)
         return file.read_bytes()
 
 

@@ -10,6 +10,9 @@ const explorer = (() => {
     "not finite": ", stopped because the next step is infinite",
   };
 
+  const GLIDE = 250; // milliseconds between two looks at a camera that may still move
+  const GLIDES = 4; // looks that must find it at rest: a slow machine draws less than one picture in between
+
   const element = (id) => document.getElementById(id);
   const { shown } = scenes;
   const listed = Array.from(JSON.parse(element("landscapes").textContent), prepared);
@@ -130,6 +133,7 @@ const explorer = (() => {
 
   /** Moves a camera; what plotly tells of it is no news. */
   async function drive(map, camera) {
+    clearTimeout(map.gliding);
     map.driven++;
     try {
       await Plotly.relayout(map.div, { "scene.camera": structuredClone(camera) });
@@ -145,6 +149,17 @@ const explorer = (() => {
     element("rotation").value = scenes.angleOf(camera);
     element("rotation-shown").value = `${Math.round(scenes.angleOf(camera))}°`;
     for (const other of listed) if (other !== map) drive(other, camera);
+    glide(map, camera, GLIDES);
+  }
+
+  /** A camera glides on after plotly has told of its last movement: looks again until it stands still. */
+  function glide(map, before, looks) {
+    clearTimeout(map.gliding);
+    map.gliding = setTimeout(() => {
+      const after = scenes.cameraOf(map.div);
+      if (JSON.stringify(after) !== JSON.stringify(before)) moved(map);
+      else if (looks > 1) glide(map, after, looks - 1);
+    }, GLIDE);
   }
 
   /** The number of the grid point next to a coordinate. */

@@ -18,7 +18,7 @@ import pytest
 CHUNK = 2
 WIDTHS = {"small": 1024, "large": 4096}
 LAYERS = 4
-ALLOWED = 50e6  # bytes besides the weights: activations, numbers of one block, and what the allocator keeps
+ALLOWED = 40e6  # bytes besides the weights: activations, numbers of one block, and what the allocator keeps
 
 PROGRAM = """
 import json, resource, sys
@@ -56,7 +56,8 @@ def peak_of_a_surface(width: int, *, low_memory: bool) -> float:
 @pytest.mark.parametrize("size", WIDTHS)
 def test_peak_memory(size, capsys):
     weights = 4 * LAYERS * WIDTHS[size] ** 2
-    stored, seeded = (peak_of_a_surface(WIDTHS[size], low_memory=low) for low in (False, True))
+    # What the allocator keeps differs from run to run, and only adds to what is needed.
+    stored, seeded = (min(peak_of_a_surface(WIDTHS[size], low_memory=low) for _ in range(2)) for low in (False, True))
     with capsys.disabled():
         print(
             f"\n{size}: weights {weights / 1e6:.0f} MB, chunk of {CHUNK}; a surface needs {stored / weights:.2f} "

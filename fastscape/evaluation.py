@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from fastscape.basis import Basis
 from fastscape.engine import Engine
-from fastscape.plan import Plan
+from fastscape.plan import Plan, plan_looped
 from fastscape.planner import plan_measured
 from fastscape.probing import draws_random_numbers
 from fastscape.problem import Problem
@@ -162,9 +162,8 @@ class _Run:
             if not auto or not (vmap or self.plan.channels_last):
                 raise
             # When the plainer plan raises too, this one was not the cause, and the other error is the clearer one.
-            plainer = {"batching": "loop", "hoist": False} if vmap else {"memory_format": "contiguous"}
-            self._change(replace(self.plan, **plainer))
-            sums = self._chunk(chunk, auto=False)
+            self._change(plan_looped(self.plan) if vmap else replace(self.plan, memory_format="contiguous"))
+            sums = self._chunk(chunk[: self.plan.chunk], auto=False)
             self.reason = f"{type(error).__name__}: {error}"
             if vmap:
                 message = "vmap cannot batch this model or a measure, so the points are evaluated in a loop"

@@ -13,15 +13,22 @@ from torch import nn
 from fastscape.files import write_whole
 from fastscape.kernels import Backend
 
-__all__ = ["Plan", "plan_fixed", "plan_sized"]
+__all__ = ["Plan", "plan_fixed", "plan_looped", "plan_sized"]
 
 Batching = Literal["vmap", "loop"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 
 # Points in a chunk, and memory for their weights. In a loop, two points of a VGG already fill the caches of any
-# processor, and the interpolation is read-bound only for the first few. vmap shares its overhead among the points.
-CHUNKS: dict[Batching, tuple[int, int]] = {"loop": (16, 512 << 20), "vmap": (128, 64 << 20)}
+# processor, and the interpolation is read-bound only for the first few. vmap shares its overhead among the points, a
+# few milliseconds; those of weights that are hoisted are reserved, but never written.
+CHUNKS: dict[Batching, tuple[int, int]] = {"loop": (16, 512 << 20), "vmap": (512, 256 << 20)}
 MICROBATCH = 64
+
+# Of the points and of the activations under vmap: so many points that a few chunks remain to choose a plan by, and
+# activations that the C library keeps when they are freed. Below so many points a larger chunk is always faster.
+CHUNKS_OF_A_GRID = 5
+ACTIVATIONS = 16 << 20
+SMALL_CHUNK = 128
 
 # The largest activation of one point, up to which vmap is faster than a loop on a CPU.
 SMALL_BYTES = 256 << 10
@@ -136,8 +143,8 @@ class Plan:
         return cls(**options)
 
 
-def plan_sized(plan: Plan, widest: int) -> Plan:
-    """The plan, with a loop in the place of vmap where the activations of a single point are large.
+def plan_sized(plan: Plan, widest: int, points: int) -> Plan:
+    """The plan, with a smaller chunk, or a loop in the place of vmap, where the activations of a point are large.
 
     vmap shares the overhead of the calls among the points of a chunk. Where activations are large that overhead is
     small, and those of a whole chunk leave the caches, or do not fit into memory.
@@ -145,11 +152,29 @@ def plan_sized(plan: Plan, widest: int) -> Plan:
     Args:
         plan: The plan.
         widest: Bytes of the largest activation of one microbatch at one point.
+        points: Points of the grid.
 
     Returns:
         The plan.
     """
-    if plan.batching == "loop" or widest <= SMALL_BYTES:
+    if plan.batching == "loop":
+        return plan
+    if widest <= SMALL_BYTES:
+        few = min(points // CHUNKS_OF_A_GRID, ACTIVATIONS // max(widest, 1))
+        return replace(plan, chunk=min(plan.chunk, max(few, SMALL_CHUNK)))
+    return plan_looped(plan)
+
+
+def plan_looped(plan: Plan) -> Plan:
+    """The plan with a loop in the place of vmap, and with the chunk of one.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        The plan; the same, where it is a loop.
+    """
+    if plan.batching == "loop":
         return plan
     return replace(plan, batching="loop", hoist=False, chunk=min(plan.chunk, CHUNKS["loop"][0]))
 

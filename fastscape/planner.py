@@ -20,7 +20,7 @@ from torch import Tensor
 
 from fastscape.engine import Engine
 from fastscape.patches import worthwhile
-from fastscape.plan import MICROBATCH, MemoryFormat, Plan
+from fastscape.plan import MICROBATCH, MemoryFormat, Plan, plan_looped
 from fastscape.problem import Problem
 from fastscape.weights import convolutions
 
@@ -30,6 +30,7 @@ TRY_SECONDS = 0.25  # of points in a loop, which need no full chunk
 OVERHEAD = 0.05  # of the expected run
 GAIN = 0.97  # of the time so far: less is taken for noise
 SHORT_CALL = 0.005  # seconds of a microbatch
+LOOPED_CALL = 1e-4  # seconds that a call of the smallest model takes in a loop
 COMPILE_SECONDS = 8.0, 0.2  # what a compilation may take: at least, and for each layer
 WORTH_COMPILING = 4  # times as long as a compilation may take, the rest of the run must be
 
@@ -193,9 +194,11 @@ def _compiled(search: _Search, problem: Problem, *, recut: bool) -> Plan:
 def _alternatives(search: _Search, problem: Problem, *, recut: bool) -> Iterator[tuple[str, Plan]]:
     """The plans that differ in one option from the best so far."""
     on_gpu = problem.device.type == "cuda"
-    if search.best.batching == "vmap" or on_gpu:
-        other = {"batching": "loop", "hoist": False} if search.best.batching == "vmap" else {"batching": "vmap"}
-        yield "batching", replace(search.best, **other)
+    if search.best.batching == "vmap":
+        if search.seconds * search.best.microbatch / problem.size > LOOPED_CALL:
+            yield "batching", plan_looped(search.best)
+    elif on_gpu:
+        yield "batching", replace(search.best, batching="vmap")
     if search.best.batching == "vmap":
         yield "hoist", replace(search.best, hoist=not search.best.hoist)
         if search.best.chunk >= 4:

@@ -66,8 +66,13 @@ def widest(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> 
         Bytes of the largest.
     """
     (batch, *_) = problem.batches(microbatch)
-    with _Widest() as watching:
-        problem.step({**problem.parameters, **tensors}, batch, 0)
+    watching = _Widest()
+
+    def watched(*arguments: Any) -> Tensor:  # not the copy of the inputs, which all points share
+        with watching:
+            return problem.measure(*arguments)
+
+    problem.step({**problem.parameters, **tensors}, batch, 0, measure=watched)
     return watching.bytes
 
 

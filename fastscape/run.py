@@ -243,7 +243,7 @@ def _probed(
     interpolate(basis.vectors, c, basis.layout.segments, out=out, backend=plan.kernels)
     corner = basis.layout.unflatten(out[0])
     if sized:
-        plan = plan_sized(plan, widest(problem, corner, plan.microbatch))
+        plan = plan_sized(plan, widest(problem, corner, plan.microbatch), len(grid))
     return plan, batch_dependence(problem, corner, plan.microbatch) if problem.batchnorm == "running" else 0.0
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 import fastscape
 from fastscape import Plan
-from fastscape.plan import SMALL_BYTES, plan_fixed, plan_sized
+from fastscape.plan import SMALL_BYTES, plan_fixed, plan_looped, plan_sized
 
 CPU = torch.device("cpu")
 
@@ -36,8 +36,8 @@ def test_a_bad_plan_is_refused(options, message):
 def test_fixed_rules():
     dense, convolutional, images = nn.Linear(3, 2), nn.Conv1d(1, 1, 1), nn.Sequential(nn.Conv2d(1, 1, 1))
     fixed = {"device": CPU, "dtype": torch.float32}
-    assert plan_fixed(dense, 16, **fixed) == Plan("vmap", chunk=128, hoist=True)
-    assert plan_fixed(dense, 16, **fixed, low_memory=True) == Plan("vmap", chunk=128)
+    assert plan_fixed(dense, 16, **fixed) == Plan("vmap", chunk=512, hoist=True)
+    assert plan_fixed(dense, 16, **fixed, low_memory=True) == Plan("vmap", chunk=512)
     assert plan_fixed(convolutional, 16, **fixed) == Plan("loop", chunk=16)
     assert plan_fixed(images, 16, **fixed) == Plan("loop", chunk=16, memory_format="channels_last")
     assert plan_fixed(images, 16, **fixed, low_memory=True) == Plan("loop", chunk=16)
@@ -47,11 +47,32 @@ def test_fixed_rules():
 
 def test_large_activations_are_evaluated_in_a_loop():
     small = Plan("vmap", chunk=128, microbatch=5, hoist=True)
-    assert plan_sized(small, SMALL_BYTES) == small
-    assert plan_sized(small, SMALL_BYTES + 1) == Plan("loop", chunk=16, microbatch=5)
-    assert plan_sized(Plan("vmap", chunk=3), 1 << 30).chunk == 3
+    assert plan_sized(small, SMALL_BYTES, 9) == small
+    assert plan_sized(small, SMALL_BYTES + 1, 9) == Plan("loop", chunk=16, microbatch=5)
+    assert plan_sized(Plan("vmap", chunk=3), 1 << 30, 9).chunk == 3
     looped = Plan("loop", chunk=128)
-    assert plan_sized(looped, 1 << 30) == looped
+    assert plan_sized(looped, 1 << 30, 9) == looped
+
+
+def test_a_chunk_of_vmap_leaves_points_to_plan_by_and_activations_small():
+    plan = Plan("vmap", chunk=512, hoist=True)
+    chunks = {
+        (widest, points): plan_sized(plan, widest, points).chunk
+        for widest in (0, 64 << 10, SMALL_BYTES)
+        for points in (1, 961, 10**6)
+    }
+    assert chunks == {
+        (0, 1): 128, (0, 961): 192, (0, 10**6): 512,
+        (64 << 10, 1): 128, (64 << 10, 961): 192, (64 << 10, 10**6): 256,
+        (SMALL_BYTES, 1): 128, (SMALL_BYTES, 961): 128, (SMALL_BYTES, 10**6): 128,
+    }  # fmt: skip
+
+
+def test_a_loop_in_the_place_of_vmap_has_the_chunk_of_a_loop():
+    assert plan_looped(Plan("vmap", chunk=512, microbatch=5, hoist=True)) == Plan("loop", chunk=16, microbatch=5)
+    assert plan_looped(Plan("vmap", chunk=3)) == Plan("loop", chunk=3)
+    given = Plan("loop", chunk=128)
+    assert plan_looped(given) is given
 
 
 def test_a_chunk_fits_its_memory():

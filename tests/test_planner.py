@@ -48,6 +48,14 @@ def test_the_fastest_plan_is_taken_and_every_point_is_evaluated_once(slow):
     assert all(row["seconds_a_point"] > 0 for row in measured)
 
 
+def test_a_loop_is_not_tried_where_no_call_is_so_short(slow, monkeypatch):
+    monkeypatch.setattr(planner, "LOOPED_CALL", 0.5)
+    slow(lambda plan: 1e-4)
+    rows = fastscape.surface(MODEL, DATA, **GRID).report["plans_measured"]
+    assert rows
+    assert all(row["batching"] == "vmap" for row in rows)
+
+
 def test_a_try_of_a_loop_takes_no_more_points_than_it_needs(slow, monkeypatch):
     monkeypatch.setattr(planner, "TRY_SECONDS", 0.02)
     monkeypatch.setattr(planner, "OVERHEAD", 1.0)  # a busy machine makes tries look like a waste

@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types clean
+.PHONY: demo test coverage mutations lint types clean
 
 demo: .venv/.installed
 	$(BIN)/fastscape demo --out demo
 
 test: .venv/.installed-dev lint types
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
+
+coverage: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report term-missing:skip-covered
+
+mutations: .venv/.installed-dev
+	$(BIN)/python tests/mutations.py
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
@@ -34,4 +40,4 @@ types: .venv/.installed-dev
 	  PYTHONPATH=.virtualenv $(PYTHON) -m virtualenv .venv; }
 
 clean:
-	rm -rf .venv .virtualenv build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .virtualenv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage*

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -48,6 +49,7 @@ def surface(
     device: torch.device | str | None = None,
     plan: Plan | Literal["auto"] = "auto",
     low_memory: bool = False,
+    store: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Landscape:
     """The loss of a model on a plane through its weights.
@@ -106,6 +108,10 @@ def surface(
         low_memory: Whether random directions are computed again wherever they are read, instead of being kept: of
             the perturbed weights only the model's own and one chunk of points are in memory then. The values agree
             to rounding. Cheap on a GPU; on a CPU a pass over a direction costs some 20 ns a weight. Default False.
+        store: A folder that finished points are written to as they come, in blocks; zarr and xarray read it. The same
+            call goes on where a run was ended by whatever means, and computes no stored block again; another model,
+            other data or settings are refused, but not another device. Ctrl-C and SIGTERM then finish the block
+            first. Needs zarr: `pip install 'fastscape[store]'`. Default: none.
         progress: Whether to show a progress bar when standard error is a terminal. Default True.
 
     Returns:
@@ -115,7 +121,10 @@ def surface(
     Raises:
         TypeError: When an argument is of another kind than above, or a measure returns something else.
         ValueError: When an argument has no such choice, there are no parameters or samples, lengths do not match,
-            an axis is not finite or does not increase, or a measure returns a wrong shape.
+            an axis is not finite or does not increase, or a measure returns a wrong shape; when a store is of
+            another run, damaged, or in use.
+        OSError: When a store cannot be written to; what it holds is safe.
+        ImportError: When a store is asked for and zarr is not installed.
 
     Warns:
         UserWarning: When the values depend on how the samples are batched (class weights or ignored targets in a
@@ -148,6 +157,7 @@ def surface(
         plan,
         low_memory,
         progress,
+        store,
     )
     return Landscape(*computed(model, data, axes, scheme_of(scheme, schemes.SURFACES), directions, settings))
 
@@ -173,6 +183,7 @@ def line(
     device: torch.device | str | None = None,
     plan: Plan | Literal["auto"] = "auto",
     low_memory: bool = False,
+    store: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Landscape:
     """The loss of a model along a line through its weights.
@@ -206,6 +217,7 @@ def line(
         device: As for `surface`.
         plan: As for `surface`.
         low_memory: As for `surface`.
+        store: As for `surface`.
         progress: As for `surface`.
 
     Returns:
@@ -214,6 +226,8 @@ def line(
     Raises:
         TypeError: As for `surface`.
         ValueError: As for `surface`, and when both `to` and `directions` are given.
+        OSError: As for `surface`.
+        ImportError: As for `surface`.
 
     Example:
         >>> import torch, fastscape
@@ -246,5 +260,6 @@ def line(
         plan,
         low_memory,
         progress,
+        store,
     )
     return Landscape(*computed(model, data, [axis("x", x)], scheme_of(scheme, schemes.LINES), directions, settings))

@@ -20,8 +20,25 @@ from fastscape.comparison import compare, drawn_by
 from fastscape.demo import demo as run_demo
 from fastscape.demo import save_picture, save_pictures
 from fastscape.directions import check_seed
-from fastscape.norms import NORMS
 from fastscape.objective import accuracy
+from fastscape.options import (
+    MODELS,
+    Checkpoint,
+    Device,
+    Distribution,
+    LowMemory,
+    Norm,
+    Out,
+    Perturb,
+    Pictures,
+    PlanFile,
+    Precision,
+    Root,
+    Samples,
+    Seed,
+    Split,
+    StoreFolder,
+)
 from fastscape.plan import Plan
 from fastscape.result import Landscape, check_path
 from fastscape.terminal import run, table
@@ -39,27 +56,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_MODELS = f"Network: {', '.join(models.MODELS)}, or a ResNet of another depth 6n+2."
-_Seed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
-_Device = Annotated[str | None, typer.Option(help="Where to compute, for example cuda.")]
-_Root = Annotated[
-    Path | None, typer.Option(help="Folder of the data sets. Default: FASTSCAPE_DATA or ~/.cache/fastscape.")
-]
-
-
-_Checkpoint = Annotated[Path, typer.Argument(help="A checkpoint that `fastscape train` wrote.")]
-_Out = Annotated[Path, typer.Option(help="The landscape to write; pictures go beside it.")]
-_Samples = Annotated[int, typer.Option(help="Samples of the checkpoint's data set, from its first.")]
-_Split = Annotated[str, typer.Option(help="Part of the data set: train or test.")]
-_Norm = Annotated[str | None, typer.Option(help=f"Norm of the directions: {', '.join(NORMS)}. Default: the scheme's.")]
-_Perturb = Annotated[
-    str | None, typer.Option(help="What moves: weights, weights+bias, all or states. Default: weights.")
-]
-_Distribution = Annotated[str, typer.Option(help="Of random directions: normal, uniform or rademacher.")]
-_Precision = Annotated[str, typer.Option(help="float32, float64, bfloat16, or float16 on a GPU.")]
-_LowMemory = Annotated[bool, typer.Option(help="Whether random directions are recomputed instead of kept.")]
-_Plan = Annotated[Path | None, typer.Option(help="A plan that Plan.save wrote. Default: the fastest is looked for.")]
-_Pictures = Annotated[bool, typer.Option(help="Whether to draw the landscape too.")]
 _AXIS = (-1.0, 1.0, 51)
 _options = {"debug": False}
 
@@ -73,9 +69,9 @@ def common(debug: Annotated[bool, typer.Option("--debug", help="Show where an er
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
-    model: Annotated[str, typer.Option(help=_MODELS)] = "vgg13",
+    model: Annotated[str, typer.Option(help=MODELS)] = "vgg13",
     grid: Annotated[int, typer.Option(help="Grid points along each axis.")] = 51,
-    seed: _Seed = 0,
+    seed: Seed = 0,
     compare_skip: Annotated[
         bool, typer.Option("--compare-skip", help="Compare a ResNet-56 with and without shortcuts too.")
     ] = False,
@@ -92,15 +88,15 @@ def demo(
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help=_MODELS)],
+    model: Annotated[str, typer.Argument(help=MODELS)],
     dataset: Annotated[str, typer.Argument(help=f"Data set: {', '.join(datasets.DATASETS)}.")],
     out: Annotated[Path, typer.Option(help="The checkpoint to write.")] = Path("model.safetensors"),
     epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Samples in one step.")] = 64,
     lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 1e-3,
-    seed: _Seed = 0,
-    device: _Device = None,
-    root: _Root = None,
+    seed: Seed = 0,
+    device: Device = None,
+    root: Root = None,
 ) -> None:
     """Train a network of the zoo and write a checkpoint."""
     check_seed(seed)
@@ -122,30 +118,31 @@ def train(
 
 @app.command()
 def surface(
-    checkpoint: _Checkpoint,
-    out: _Out = Path("landscape.npz"),
-    samples: _Samples = 64,
-    split: _Split = "train",
+    checkpoint: Checkpoint,
+    out: Out = Path("landscape.npz"),
+    samples: Samples = 64,
+    split: Split = "train",
     x: Annotated[tuple[float, float, int], typer.Option(help="Axis along direction 1: start stop count.")] = _AXIS,
     y: Annotated[tuple[float, float, int], typer.Option(help="Axis along direction 2: start stop count.")] = _AXIS,
     scheme: Annotated[str, typer.Option(help=f"How coordinates combine: {', '.join(schemes.SURFACES)}.")] = "plane",
-    normalize: _Norm = None,
-    perturb: _Perturb = None,
-    distribution: _Distribution = "normal",
-    precision: _Precision = "float32",
-    seed: _Seed = 0,
-    device: _Device = None,
-    low_memory: _LowMemory = False,
-    plan: _Plan = None,
-    root: _Root = None,
-    pictures: _Pictures = True,
+    normalize: Norm = None,
+    perturb: Perturb = None,
+    distribution: Distribution = "normal",
+    precision: Precision = "float32",
+    seed: Seed = 0,
+    device: Device = None,
+    low_memory: LowMemory = False,
+    plan: PlanFile = None,
+    store: StoreFolder = None,
+    root: Root = None,
+    pictures: Pictures = True,
 ) -> None:
     """Compute the loss landscape of a checkpoint, and draw it."""
     check_path(out)
     started = time.perf_counter()
     network, data = _load(checkpoint, samples, split, root)
     options: dict[str, Any] = {"normalize": normalize, "perturb": perturb, "distribution": distribution}
-    options |= {"precision": precision, "seed": seed, "device": device, "low_memory": low_memory}
+    options |= {"precision": precision, "seed": seed, "device": device, "low_memory": low_memory, "store": store}
     options |= {"metrics": {"accuracy": accuracy}, "plan": "auto" if plan is None else Plan.load(plan)}
     landscape = api.surface(network, data, x=x, y=y, scheme=scheme, **options)
     files = [landscape.save(out)]
@@ -157,25 +154,26 @@ def surface(
 
 @app.command()
 def line(
-    checkpoint: _Checkpoint,
-    out: _Out = Path("line.npz"),
+    checkpoint: Checkpoint,
+    out: Out = Path("line.npz"),
     to: Annotated[Path | None, typer.Option(help="A second checkpoint, which then lies at coordinate 1.")] = None,
-    samples: _Samples = 64,
-    split: _Split = "train",
+    samples: Samples = 64,
+    split: Split = "train",
     x: Annotated[tuple[float, float, int], typer.Option(help="Axis: start stop count.")] = _AXIS,
     scheme: Annotated[
         str | None, typer.Option(help="line or plane. Default: line, and plane towards a second checkpoint.")
     ] = None,
-    normalize: _Norm = None,
-    perturb: _Perturb = None,
-    distribution: _Distribution = "normal",
-    precision: _Precision = "float32",
-    seed: _Seed = 0,
-    device: _Device = None,
-    low_memory: _LowMemory = False,
-    plan: _Plan = None,
-    root: _Root = None,
-    pictures: _Pictures = True,
+    normalize: Norm = None,
+    perturb: Perturb = None,
+    distribution: Distribution = "normal",
+    precision: Precision = "float32",
+    seed: Seed = 0,
+    device: Device = None,
+    low_memory: LowMemory = False,
+    plan: PlanFile = None,
+    store: StoreFolder = None,
+    root: Root = None,
+    pictures: Pictures = True,
 ) -> None:
     """Compute the loss of a checkpoint along a line through its weights, and draw it."""
     check_path(out)
@@ -183,7 +181,7 @@ def line(
     network, data = _load(checkpoint, samples, split, root)
     other = None if to is None else load_checkpoint(to)[0]
     options: dict[str, Any] = {"normalize": normalize, "perturb": perturb, "distribution": distribution}
-    options |= {"precision": precision, "seed": seed, "device": device, "low_memory": low_memory}
+    options |= {"precision": precision, "seed": seed, "device": device, "low_memory": low_memory, "store": store}
     options |= {"metrics": {"accuracy": accuracy}, "plan": "auto" if plan is None else Plan.load(plan)}
     landscape = api.line(network, data, x=x, to=other, scheme=scheme, **options)
     files = [landscape.save(out)]
@@ -258,7 +256,9 @@ def explore(
 
 @app.command()
 def info(
-    file: Annotated[Path | None, typer.Argument(help="A landscape or a checkpoint; default: this machine.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="A landscape, store or checkpoint; default: this machine.")
+    ] = None,
 ) -> None:
     """Say what a file holds and how it was made, or what fastscape runs on here."""
     if file is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,11 +15,13 @@ from tqdm import tqdm
 
 from fastscape.basis import Basis
 from fastscape.engine import Engine
+from fastscape.ledger import Ledger
 from fastscape.plan import Plan, plan_looped
 from fastscape.planner import plan_measured
 from fastscape.probing import draws_random_numbers
 from fastscape.problem import Problem
 from fastscape.schemes import Scheme
+from fastscape.stops import Stops, held
 
 __all__ = ["Evaluated", "evaluate"]
 
@@ -51,8 +54,10 @@ def evaluate(
     scheme: Scheme,
     points: Tensor,
     plan: Plan,
+    ledger: Ledger,
     *,
     auto: bool,
+    search: bool,
     recut: bool,
     progress: bool,
 ) -> Evaluated:
@@ -64,7 +69,9 @@ def evaluate(
         scheme: How the coordinates combine it.
         points: Grid coordinates [G, D].
         plan: How to evaluate, or what to begin with.
-        auto: Whether a better plan may be looked for, and a model that refuses the plan be evaluated by a plainer one.
+        ledger: Which points are to be evaluated, and what is known of the others.
+        auto: Whether a model that refuses the plan may be evaluated by a plainer one.
+        search: Whether a better plan may be looked for.
         recut: Whether another microbatch gives the same values.
         progress: Whether to show a progress bar on a terminal.
 
@@ -75,13 +82,25 @@ def evaluate(
         ValueError: When a plan was given that cannot repeat the random numbers that the model draws.
     """
     run = _Run(problem, basis, scheme, plan, recut=recut)
+    run.timings, run.reason = ledger.timings, ledger.reason
+    total: dict[str, Any] = {"total": len(points), "initial": ledger.before}
     # disable=None keeps the bar away from log files and pipes.
-    with tqdm(total=len(points), desc="surface", unit="pt", disable=None if progress else True) as bar:
+    with tqdm(**total, desc="surface", unit="pt", disable=None if progress else True) as bar, _stops(ledger) as stops:
         try:
             run.check()
-            return run.over(points, auto=auto, advance=bar.update)
+            return run.over(points, ledger, stops, auto=auto, search=search, advance=bar.update)
         finally:
             run.close()
+
+
+@contextmanager
+def _stops(ledger: Ledger) -> Iterator[Stops]:
+    """Holds signals back where finished blocks are kept; else there is nothing to wait for."""
+    if ledger.store is None:
+        yield Stops()
+    else:
+        with held() as stops:
+            yield stops
 
 
 class _Run:
@@ -119,20 +138,43 @@ class _Run:
                 "workers=1 and compile=False in the plan"
             )
 
-    def over(self, points: Tensor, *, auto: bool, advance: Callable[[int], Any]) -> Evaluated:
-        sums: list[Tensor] = []
-        done = 0
-        if auto and len(points) >= max(WORTH_PLANNING, 4 * self.plan.chunk):
-            sums, done = self._plan(points, advance)
-        while done < len(points):
-            chunk = points[done : done + self.plan.chunk]
-            sums.append(self._chunk(chunk, auto=auto and done == 0))
-            done += len(sums[-1])
-            advance(len(sums[-1]))
-        return Evaluated(torch.cat(sums).cpu() / self.problem.size, self.plan, self.reason, self.timings, self.basis)
+    def over(
+        self,
+        points: Tensor,
+        ledger: Ledger,
+        stops: Stops,
+        *,
+        auto: bool,
+        search: bool,
+        advance: Callable[[int], Any],
+    ) -> Evaluated:
+        """Evaluates what the ledger has missing, block by block."""
+        missing = points[ledger.indices()]
+        planned = torch.empty(0)
+        if search and ledger.leads and len(missing) >= max(WORTH_PLANNING, 4 * self.plan.chunk):
+            planned = self._planned(missing, advance)
+        self.plan = ledger.agreed(self.plan)
+        begun = bool(len(planned))
+        for block in ledger.claims(len(planned)):
+            sums, planned = [planned[: len(block)]] if len(planned) else [], planned[len(block) :]
+            at = block.start + sum(map(len, sums))
+            while at < block.stop:
+                sums.append(self._chunk(points[at : min(at + self.plan.chunk, block.stop)], auto=auto and not begun))
+                begun = True
+                at += len(sums[-1])
+                advance(len(sums[-1]))
+            whole = torch.cat([part.cpu() for part in sums])
+            advance(ledger.keep(block, whole, self.plan, self.timings, self.reason))
+            stops.act(ledger.say_stopped)
+        means = ledger.complete() / self.problem.size
+        return Evaluated(means, self.plan, self.reason, self.timings, self.basis)
 
-    def _plan(self, points: Tensor, advance: Callable[[int], Any]) -> tuple[list[Tensor], int]:
-        """Looks for the best plan; nothing is done when the plan to begin with fails, so that its error is raised."""
+    def _planned(self, points: Tensor, advance: Callable[[int], Any]) -> Tensor:
+        """Looks for the best plan; nothing is done when the plan to begin with fails, so that its error is raised.
+
+        Returns:
+            The sums of the points that were evaluated on the way, the first ones, on the CPU.
+        """
         options = ["batching", "chunk", *(["microbatch"] if self.recut else [])]
         if isinstance(self.basis.vectors, Tensor):  # regenerated directions have one order and no parts
             options += ["memory_format", "hoist"]
@@ -143,9 +185,9 @@ class _Run:
                 self.plan, self.prepare, points, problem=self.problem, options=options, advance=advance
             )
         except Exception:
-            return [], 0
+            return torch.empty(0)
         self.plan, self.engine, self.timings = found.plan, found.engine, found.timings
-        return found.sums, found.done
+        return torch.cat(found.sums).cpu()
 
     def _chunk(self, chunk: Tensor, *, auto: bool) -> Tensor:
         """The sums of the first points of a chunk: of all, unless memory did not suffice."""

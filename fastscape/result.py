@@ -126,18 +126,25 @@ class Landscape:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Landscape:
-        """Reads a landscape that `save` wrote, or one in CSV or in the HDF5 layout of Li et al. Nothing is executed.
+        """Reads a landscape that `save` wrote, a store, or a file in CSV or in the HDF5 layout of Li et al.
+
+        Nothing is executed.
 
         Args:
-            path: The file: .npz, .csv, .h5 or .hdf5.
+            path: The file: .npz, .csv, .h5 or .hdf5; or the folder of a store, which may still grow.
 
         Returns:
-            The landscape, bit for bit.
+            The landscape, bit for bit; NaN where a store has no value yet, and "progress" in the report.
 
         Raises:
             OSError: When there is no such file, or it cannot be read.
             ValueError: When the file is damaged, or is no landscape.
+            ImportError: When the package for the format is not installed.
         """
+        if Path(path).is_dir():
+            from fastscape.stored import loaded
+
+            return cls(*loaded(Path(path)))
         if Path(path).suffix.lower() in (".csv", ".h5", ".hdf5"):
             from fastscape.interchange import imported
 

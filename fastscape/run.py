@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,27 +14,36 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fastscape import norms
 from fastscape.basis import Basis, basis_of, basis_seeded
 from fastscape.data import Data, fixed_samples
 from fastscape.directions import Direction, check_directions, direction_from, direction_random
 from fastscape.evaluation import Evaluated, evaluate
 from fastscape.grid import points
-from fastscape.inspection import at_the_model, hash_of_data, hash_of_weights, plainly
+from fastscape.inspection import at_the_model, hash_of_data, plainly
 from fastscape.isolation import global_state_kept
-from fastscape.kernels import choose, interpolate
+from fastscape.kernels import interpolate
+from fastscape.ledger import Ledger, block_size
+from fastscape.parallel import Ranks, joined
 from fastscape.parts import Parts
 from fastscape.plan import Plan, plan_sized
 from fastscape.precision import error_of
 from fastscape.probing import batch_dependence, widest
 from fastscape.problem import Problem, problem_of
+from fastscape.reporting import about, evaluated
 from fastscape.schemes import Scheme
 from fastscape.selection import Perturb
 from fastscape.settings import Settings
-from fastscape.trust import counts, depends_on_batches, environment, name_of, peak_megabytes, standard_error, warned
+from fastscape.store import Store
+from fastscape.trust import depends_on_batches, standard_error, warned
 from fastscape.weights import Layout, layout_of
 
 __all__ = ["computed"]
+
+# What of a report determines the values: a run is taken up again with the same.
+_SETTINGS = (
+    "loss", "metrics", "objective", "batchnorm", "training", "scheme", "normalize", "perturb", "moving", "directions",
+    "distribution", "seed", "low_memory", "precision", "model", "samples", "weights_hash", "data_hash",
+)  # fmt: skip
 
 
 class _Asked(NamedTuple):
@@ -77,17 +88,39 @@ def computed(
         ValueError: When directions were given that must not be kept, or a callee refuses its argument.
     """
     started = time.perf_counter()
-    objective = settings.measured()
     asked = _asked(model, len(axes), scheme[1], directions, settings)
+    with joined() as ranks:
+        leads = ranks is None or ranks.leads
+        with nullcontext() if settings.store is None else Store(settings.store, locks=leads) as store:
+            parts = _computed(model, data, axes, scheme, directions, settings, asked, store, ranks)
+            parts.report["seconds"] = time.perf_counter() - started
+            if store is not None and leads:
+                store.finish(parts)
+    return parts
+
+
+def _computed(
+    model: nn.Module,
+    data: Data,
+    axes: Sequence[np.ndarray],
+    scheme: tuple[str, Scheme],
+    directions: Sequence[Direction] | None,
+    settings: Settings,
+    asked: _Asked,
+    store: Store | None,
+    ranks: Ranks | None,
+) -> Parts:
+    """The parts of a landscape, with or without a store that they are kept in, and others that take part."""
+    objective = settings.measured()
     dtypes, auto = settings.dtypes, settings.plan == "auto"
     with global_state_kept(asked.place):
         layout = layout_of(model, asked.perturb)
         plan = settings.first_plan(model, layout, asked.place)
         basis = _basis(model, layout, directions, settings, asked, plan, count=len(axes))
-        joined = settings.batchnorm == "running"  # else its batches belong to the result
-        kept: dict[str, Any] = {"pairs": objective.custom is None, "join": joined}
+        free = settings.batchnorm == "running"  # else its batches belong to the result
+        kept: dict[str, Any] = {"pairs": objective.custom is None, "join": free}
         samples = fixed_samples(data, device=asked.place, dtype=dtypes.basis, **kept)
-        plan = plan if joined else replace(plan, microbatch=max(batch.samples for batch in samples))
+        plan = plan if free else replace(plan, microbatch=max(batch.samples for batch in samples))
         problem = problem_of(
             model, {entry.name for entry in layout.entries}, objective, samples, device=asked.place,
             dtype=dtypes.weights, batchnorm=settings.batchnorm, training=settings.training,
@@ -97,7 +130,9 @@ def computed(
         plain = None if settings.low_memory else plainly(problem, dtypes.basis)  # it is one more copy of the weights
         facts, warnings = at_the_model(problem, theta, plan.microbatch, plain=plain)
         del plain
-        report = _about(model, layout, basis, scheme, axes, asked, settings)
+        report = about(
+            model, layout, basis, scheme, axes, settings, between=asked.between, perturb=asked.perturb, norm=asked.norm
+        )
         report |= {
             "samples": problem.size,
             "data_hash": settings.check_hash("data_hash", hash_of_data(samples)),
@@ -105,8 +140,13 @@ def computed(
         }
         grid = points(*axes)
         plan, dependence = _probed(problem, basis, scheme[1], grid, plan, sized=auto)
-        recut = joined and not depends_on_batches(dependence, dtypes.weights)
-        done = evaluate(problem, basis, scheme[1], grid, plan, auto=auto, recut=recut, progress=settings.progress)
+        recut = free and not depends_on_batches(dependence, dtypes.weights)
+        ledger = _ledger(store, ranks, report, basis, axes, problem, plan)
+        plan = ledger.plan if auto and ledger.plan else plan
+        options = {"auto": auto, "search": auto and ledger.plan is None, "recut": recut}
+        progress = settings.progress and ledger.leads
+        done = evaluate(problem, basis, scheme[1], grid, plan, ledger, **options, progress=progress)
+        report |= {"processes": ranks.size if ranks else 1, "points_before": ledger.before}
         report["precision_error"] = None
         if dtypes.reduced:
             wide = problem_of(
@@ -115,9 +155,8 @@ def computed(
             )  # fmt: skip
             report["precision_error"] = error_of(done.values, wide, done.basis, scheme[1], grid, done.plan)
     grids, error = _grids(done, problem, axes)
-    report |= _evaluated(done, grids, error, asked.place)
+    report |= evaluated(done, grids, error, asked.place)
     report["warnings"] = warnings + warned(grids["loss"], dependence, dtypes.weights, plan.microbatch)
-    report["seconds"] = time.perf_counter() - started
     return Parts(axes[0], axes[1] if len(axes) == 2 else None, grids.pop("loss"), grids, report, error)
 
 
@@ -140,62 +179,35 @@ def _asked(
     return _Asked(between, perturb, norm, place)
 
 
-def _about(
-    model: nn.Module,
-    layout: Layout,
+def _ledger(
+    store: Store | None,
+    ranks: Ranks | None,
+    report: Mapping[str, Any],
     basis: Basis,
-    scheme: tuple[str, Scheme],
     axes: Sequence[np.ndarray],
-    asked: _Asked,
-    settings: Settings,
-) -> dict[str, Any]:
-    """What is computed and of what, for the report."""
-    random = not asked.between
-    moving = [entry.name for entry in layout.entries]
-    lengths = basis.gram.diagonal(dim1=1, dim2=2).sum(0).sqrt().tolist()
-    return {
-        "loss": None if settings.objective else name_of(settings.loss),
-        "metrics": {name: name_of(metric) for name, metric in (settings.metrics or {}).items()},
-        "objective": name_of(settings.objective) if settings.objective else None,
-        "batchnorm": settings.batchnorm,
-        "training": settings.training,
-        "scheme": scheme[0],
-        "normalize": asked.norm,
-        "perturb": asked.perturb if isinstance(asked.perturb, str) else name_of(asked.perturb),
-        "directions": "random" if random else ["between models" if b else "given" for b in asked.between],
-        "distribution": settings.distribution if random else None,
-        "seed": int(settings.seed) if random else None,
-        "low_memory": settings.low_memory,
-        "marks": _marks(basis, scheme[1], asked.between),
-        "precision": settings.precision,
-        "model": type(model).__name__,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "perturbed": layout.perturbed,
-        "moving": moving,
-        "untouched": [name for name, _ in model.named_parameters() if name not in set(moving)],
-        "weights_hash": settings.check_hash("weights_hash", hash_of_weights(model)),
-        "norms": dict(zip(("theta", "d1", "d2"), lengths, strict=False)),
-        "cosine": norms.cosine(basis.gram, 1, 2) if len(axes) == 2 else None,
-    }
-
-
-def _evaluated(
-    done: Evaluated, grids: Mapping[str, np.ndarray], error: np.ndarray | None, place: torch.device
-) -> dict[str, Any]:
-    """How the values came about and what they are, for the report."""
-    finite = None if error is None else error[np.isfinite(error)]
-    return {
-        "plan": done.plan.as_dict(),
-        "plans_measured": done.timings,
-        "kernels": choose(place, done.plan.kernels),
-        "fallback": done.reason,
-        "not_finite": counts(grids),
-        "standard_error": None
-        if finite is None or not finite.size
-        else {"median": float(np.median(finite)), "largest": float(finite.max())},
-        "peak_megabytes": peak_megabytes(place),
-        **environment(place),
-    }
+    problem: Problem,
+    plan: Plan,
+) -> Ledger:
+    """What is known of the grid, and by whom the rest is evaluated."""
+    points = math.prod(len(axis) for axis in axes)
+    names, squares = problem.objective.names, problem.objective.squares
+    if store is None and ranks is None:
+        return Ledger(points, len(names) + squares)
+    settings = {name: report[name] for name in _SETTINGS}
+    size = block_size(points, plan.chunk)
+    if ranks is not None:
+        ranks.check_same(settings | {"axes": [axis.tolist() for axis in axes]})
+        size = ranks.shared("size", size)
+    if store is not None:
+        given = None
+        if report["directions"] != "random" and isinstance(basis.vectors, Tensor):
+            given = basis.vectors[1:].cpu().numpy()
+        if ranks is None or ranks.leads:
+            size = store.begin(settings, axes, given, names, size, squares=squares)
+        if ranks is not None:
+            ranks.shared("begin")
+            size = size if ranks.leads else store.begin(settings, axes, given, names, size, squares=squares)
+    return Ledger(points, len(names) + squares, size=size, store=store, ranks=ranks)
 
 
 def _grids(
@@ -245,21 +257,6 @@ def _probed(
     if sized:
         plan = plan_sized(plan, widest(problem, corner, plan.microbatch), len(grid))
     return plan, batch_dependence(problem, corner, plan.microbatch) if problem.batchnorm == "running" else 0.0
-
-
-def _marks(basis: Basis, scheme: Scheme, between: Sequence[bool]) -> dict[str, list[float]]:
-    """The coordinates at which the scheme passes through the model itself, and through those it is led to."""
-    axes = basis.gram.shape[2] - 1
-    found = {}
-    there = basis.gram[:, 0, 0] > 0  # where theta is 0, and in the padding, a norm has nothing to keep
-    ends = {f"model {chr(ord('B') + k)}": k for k, is_model in enumerate(between) if is_model}
-    for name, end in {"the model": None, **ends}.items():
-        at = [float(k == end) for k in range(axes)]
-        c = basis.coefficients(scheme, torch.tensor([at], dtype=torch.float64, device="cpu"))
-        wanted = torch.tensor([1.0, *at], dtype=c.dtype, device="cpu")
-        if torch.allclose(c[:, there] if c.shape[1] > 1 else c, wanted):
-            found[name] = at
-    return found
 
 
 def _place(model: nn.Module, device: torch.device | str | None) -> torch.device:

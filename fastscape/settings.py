@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -46,6 +47,7 @@ class Settings:
     plan: Plan | str
     low_memory: bool
     progress: bool
+    store: str | os.PathLike[str] | None = None
     expected: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -59,6 +61,10 @@ class Settings:
         check_distribution(self.distribution)
         if self.plan != "auto" and not isinstance(self.plan, Plan):
             raise TypeError(f"plan={self.plan!r} cannot be used; wanted a fastscape.Plan or 'auto'")
+        if self.store is not None and not isinstance(self.store, str | os.PathLike):
+            raise TypeError(
+                f"store={self.store!r} cannot be used; wanted the name of a folder, for example 'run.zarr'"
+            )
 
     @property
     def dtypes(self) -> Precision:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from fastscape import Landscape
+from fastscape import Landscape, Plan
 from fastscape.cli import app, main
 from fastscape.demo import demo
 from fastscape.zoo.checkpoints import load_checkpoint
@@ -86,6 +86,28 @@ def test_surface_of_a_checkpoint(checkpoint, tmp_path):
     for name in ("mine.npz", "mine-contour.png", "mine-surface.png"):
         assert (tmp_path / name).exists()
         assert str(tmp_path / name) in output
+
+
+def test_a_surface_with_a_store_goes_on_and_info_shows_it(checkpoint, tmp_path):
+    pytest.importorskip("zarr")
+    store, out = tmp_path / "run.zarr", tmp_path / "landscape.npz"
+    plan = Plan("loop", chunk=9).save(tmp_path / "plan.json")
+    grid = ["--x", -1, 1, 5, "--y", -1, 1, 5, "--samples", 8, "--no-pictures", "--plan", plan, "--out", out]
+    grid += ["--store", store]
+    run("surface", checkpoint, *grid)
+    first = Landscape.load(out)
+    (store / "sums" / "c" / "0" / "0").unlink()
+    run("surface", checkpoint, *grid)
+    assert (Landscape.load(out).loss == first.loss).all()
+    assert Landscape.load(out).report["points_before"] == 16
+    assert "points_before       16" in run("info", store)
+    header = store / "zarr.json"
+    header.write_text(header.read_text().replace('"report"', '"other"'))
+    (store / "sums" / "c" / "1" / "0").unlink()
+    said = run("info", store)
+    assert "  points            16" in said
+    assert "  of                25" in said
+    assert "  running           False" in said
 
 
 def test_pictures_can_be_left_out(checkpoint, tmp_path):

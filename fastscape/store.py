@@ -1,0 +1,243 @@
+"""A landscape on disk that grows block by block, so that a run which was ended in any way can be taken up again.
+
+A store is a folder in the format of zarr, which xarray reads:
+
+    zarr.json       what is computed and how ("settings"), by which plan, and in the end the report
+    x, y            coordinates [H], [W]
+    sums            sums over the samples [points, measures]; one file a block, written whole, with a checksum
+    directions      the directions [D, P], where they were given
+    loss, ...       every measure [H, W] and the standard error, once all points are known
+
+A block counts as known when its file is there, whatever its values.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import Timeout
+from torch import Tensor
+
+from fastscape.parts import Parts
+from fastscape.plan import Plan
+from fastscape.stored import FORMAT, VERSION, check_format, known_blocks, lock_of, reading, zarr_package
+
+__all__ = ["Store"]
+
+_RESERVED = "x", "y", "sums", "directions", "standard_error"  # arrays of every store
+_DIRECTION_ENTRIES = 1 << 22  # of one file
+
+
+class Store:
+    """The store of one run, locked until the context is left.
+
+    Args:
+        path: The folder. It is made where there is none.
+        locks: Whether this process takes the lock; else another one of the same run has it. Default True.
+
+    Raises:
+        ImportError: When zarr is not installed.
+        OSError: When the folder cannot be made or written to.
+        ValueError: When another process has the store, or the folder holds something else.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, locks: bool = True) -> None:
+        self.path = Path(path)
+        self._zarr = zarr_package()
+        self._lock = lock_of(self.path)
+        self.facts: dict[str, Any] = {}  # what is known of the plan: "plan", "plans_measured", "fallback"
+        self.plan: Plan | None = None
+        if not locks:
+            return
+        with _writing(self.path):
+            if self.path.exists() and not self.path.is_dir():
+                raise ValueError(f"store={str(path)!r} is a file; give the name of a folder, for example 'run.zarr'")
+            self.path.mkdir(parents=True, exist_ok=True)
+            strangers = [entry.name for entry in self.path.iterdir()]
+            if strangers and "zarr.json" not in strangers:
+                raise ValueError(
+                    f"{self.path} holds {', '.join(sorted(strangers)[:3])} and is no store; give a folder that is new"
+                )
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                raise ValueError(
+                    f"another process is writing to {self.path}; wait for it, or give another store"
+                ) from None
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+    def begin(
+        self,
+        settings: Mapping[str, Any],
+        axes: Sequence[np.ndarray],
+        directions: np.ndarray | None,
+        measures: Sequence[str],
+        size: int,
+        *,
+        squares: bool,
+    ) -> int:
+        """Begins a run, or goes on with one of the same model, data and settings.
+
+        Args:
+            settings: What determines the values, as plain values by name.
+            axes: Coordinates of one or two axes.
+            directions: The directions [D, P], where they were given.
+            measures: What is summed for every point, by name.
+            size: Points of a block, where the run begins.
+            squares: Whether the squares of the losses are summed too.
+
+        Returns:
+            Points of a block.
+
+        Raises:
+            OSError: When the store cannot be read or written to.
+            ValueError: When it is a run of something else or of another version of the format, when it is damaged, or
+                when a metric has a name that is taken.
+        """
+        settings = json.loads(json.dumps({**settings, "measures": list(measures)}))
+        taken = [name for name in measures if name in _RESERVED or "/" in name]
+        if taken:
+            raise ValueError(f"a store cannot hold a metric named {taken[0]!r}; give it another name")
+        with _writing(self.path), reading(self.path):
+            group = self._group("a")
+            if not dict(group.attrs) and not any(group.groups()) and not any(group.arrays()):
+                group.attrs.update({"format": FORMAT, "version": VERSION})
+            check_format(self.path, dict(group.attrs))
+            if "settings" not in group.attrs:  # the last that is written; a run that ended before has kept nothing
+                self._create(axes, directions, len(measures) + squares, size)
+                group = self._group("a")
+                group.attrs.update({"settings": settings})
+            attributes = dict(group.attrs)
+            # By default a block of nothing but NaN would not be written, and so never be known.
+            with self._zarr.config.set({"array.write_empty_chunks": True}):
+                self._sums = group["sums"]
+            stored = {name: group[name][:] for name, _ in zip("xy", axes, strict=False)}
+            same = directions is None or _close(group["directions"], directions)
+            self.facts = {n: attributes[n] for n in ("plan", "plans_measured", "fallback") if n in attributes}
+            self.plan = Plan(**self.facts["plan"]) if self.facts else None
+        _check_same(self.path, attributes["settings"], settings)
+        for name, axis in zip("xy", axes, strict=False):
+            if not np.array_equal(stored[name], axis):
+                raise ValueError(f"{self.path} has another axis {name}; give the same one, or another store")
+        if self._sums.shape != (math.prod(map(len, axes)), len(measures) + squares):
+            raise ValueError(f"{self.path} is damaged: its sums have shape {self._sums.shape}; give another store")
+        if not same:
+            raise ValueError(f"{self.path} has other directions; give the same ones, or another store")
+        return self._sums.chunks[0]
+
+    def taken(self) -> dict[int, Tensor]:
+        """The sums of the blocks that are kept already.
+
+        Returns:
+            Sums [points of the block, measures] by the number of the block.
+
+        Raises:
+            ValueError: When the file of a block is damaged.
+        """
+        return {k: torch.from_numpy(sums) for k, sums in known_blocks(self.path, self._sums).items()}
+
+    def keep(self, start: int, sums: Tensor, facts: dict[str, Any] | None) -> None:
+        """Writes the sums of a block, whole or not at all, and what is new of the plan.
+
+        Args:
+            start: The first point of the block.
+            sums: Its sums [points, measures].
+            facts: "plan", "plans_measured" and "fallback"; None where another process writes them.
+
+        Raises:
+            OSError: When it cannot be written. All blocks before it are safe.
+        """
+        with _writing(self.path):
+            if facts not in (None, self.facts):
+                self._group("r+").attrs.update(facts)
+                self.facts = json.loads(json.dumps(facts))
+            self._sums[start : start + len(sums)] = sums.numpy()
+
+    def finish(self, parts: Parts) -> None:
+        """Writes the landscape, once all points are known.
+
+        Args:
+            parts: What it is made of.
+
+        Raises:
+            OSError: When it cannot be written.
+        """
+        grids = {"loss": parts.loss, **parts.metrics}
+        if parts.standard_error is not None:
+            grids["standard_error"] = parts.standard_error
+        with _writing(self.path):
+            for name, grid in grids.items():
+                self._array(name, data=grid, dimension_names=("x", "y")[: grid.ndim], overwrite=True)
+            self._group("r+").attrs.update({"report": json.loads(json.dumps(parts.report))})
+
+    def _group(self, mode: Any) -> Any:
+        return self._zarr.open_group(str(self.path), mode=mode, zarr_format=3)
+
+    def _array(self, name: str, **options: Any) -> Any:
+        return self._zarr.create_array(store=str(self.path), name=name, **options)
+
+    def _create(self, axes: Sequence[np.ndarray], directions: np.ndarray | None, measures: int, size: int) -> None:
+        checksum = {"compressors": [self._zarr.codecs.Crc32cCodec()], "overwrite": True}
+        for name, axis in zip("xy", axes, strict=False):
+            self._array(name, data=axis, dimension_names=(name,), overwrite=True)
+        if directions is not None:
+            entries = min(_DIRECTION_ENTRIES, max(directions.shape[1], 1))
+            names = ("direction", "entry")
+            self._array("directions", data=directions, chunks=(1, entries), dimension_names=names, **checksum)
+        shape = math.prod(map(len, axes)), measures
+        self._array(
+            "sums", shape=shape, chunks=(size, measures), dtype="float64", fill_value=float("nan"),
+            dimension_names=("point", "measure"), **checksum,
+        )  # fmt: skip
+
+
+def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    differ = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    if differ:
+        shown = ", ".join(f"{name} {_short(before.get(name))} (now {_short(now.get(name))})" for name in differ)
+        raise ValueError(
+            f"{path} was begun with {shown}; call with the same model, data and settings to go on, or give another "
+            "store"
+        )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _close(stored: Any, directions: np.ndarray) -> bool:
+    """Whether directions are the stored ones, up to what another device rounds differently."""
+    if stored.shape != directions.shape:
+        return False
+    width = stored.chunks[1]
+    return all(
+        np.allclose(stored[:, a : a + width], directions[:, a : a + width], rtol=1e-4, atol=1e-7, equal_nan=True)
+        for a in range(0, stored.shape[1], width)
+    )
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Says of an error in writing what is safe."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{path} cannot be written to ({error.strerror or error}); what it holds is safe: mend that, and call the "
+            "same again to go on",
+        ) from error

@@ -1,0 +1,189 @@
+"""Reading a store: what it holds so far, also while a run writes to it.
+
+The layout of a store is described in `fastscape.store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from fastscape.parts import Parts
+
+__all__ = ["FORMAT", "VERSION", "check_format", "known_blocks", "loaded", "lock_of", "reading", "zarr_package"]
+
+FORMAT, VERSION = "fastscape-store", 1
+
+
+class _Refused(ValueError):
+    """What is wrong was said already."""
+
+
+def loaded(path: Path) -> Parts:
+    """What a store holds so far: NaN where a point is not known yet.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        The parts of a landscape; the report of an unfinished one has "settings", "plan" and "progress".
+
+    Raises:
+        ImportError: When zarr is not installed.
+        OSError: When it cannot be read.
+        ValueError: When it is no store of this version, or damaged.
+    """  # noqa: DOC501 - a refusal is a ValueError
+    zarr = zarr_package()
+    with reading(path):
+        try:
+            group = zarr.open_group(str(path), mode="r", zarr_format=3)
+        except FileNotFoundError as error:
+            raise _Refused(f"{path} is no store that fastscape has written; give the folder of a store") from error
+        attributes = check_format(path, dict(group.attrs))
+        if "settings" not in attributes:
+            raise _Refused(f"{path} was ended before it had begun; compute the landscape again with this store")
+        x, y = group["x"][:], group["y"][:] if "y" in group else None
+        return (_finished if "report" in attributes else _unfinished)(path, group, attributes, x, y)
+
+
+def _finished(path: Path, group: Any, attributes: dict[str, Any], x: np.ndarray, y: np.ndarray | None) -> Parts:
+    grids = {name: group[name][:] for name in attributes["settings"]["measures"]}
+    error = group["standard_error"][:] if "standard_error" in group else None
+    return Parts(x, y, grids.pop("loss"), grids, dict(attributes["report"]), error)
+
+
+def _unfinished(path: Path, group: Any, attributes: dict[str, Any], x: np.ndarray, y: np.ndarray | None) -> Parts:
+    settings = attributes["settings"]
+    sums = np.full(group["sums"].shape, np.nan)
+    known = known_blocks(path, group["sums"])
+    for k, part in known.items():
+        sums[k * group["sums"].chunks[0] :][: len(part)] = part
+    shape = (len(x),) if y is None else (len(x), len(y))
+    # Behind the measures there may be the squares of the losses.
+    grids = {n: (s / settings["samples"]).reshape(shape) for n, s in zip(settings["measures"], sums.T, strict=False)}
+    progress = {"points": sum(map(len, known.values())), "of": len(sums), "running": _running(path)}
+    report = {"progress": progress, "settings": settings, "plan": attributes.get("plan")}
+    return Parts(x, y, grids.pop("loss"), grids, report)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Says of whatever zarr raises on damaged files which store it was.
+
+    Args:
+        path: The store.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        ValueError: In the place of what is raised, but for errors of the system.
+    """  # noqa: DOC501 - a refusal is a ValueError
+    try:
+        yield
+    except (_Refused, OSError):
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{path} is damaged ({type(error).__name__}: {error}); what its other files hold is not lost, but give "
+            "another store"
+        ) from error
+
+
+def zarr_package() -> Any:
+    """The module zarr.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: When it is not installed.
+    """
+    try:
+        import zarr
+    except ImportError as error:
+        raise ImportError("a store needs zarr; write pip install 'fastscape[store]'") from error
+    return zarr
+
+
+def lock_of(path: Path) -> FileLock:
+    """What one process at a time can have; beside the store, in which zarr expects nothing but its own files.
+
+    Args:
+        path: The store.
+
+    Returns:
+        The lock.
+    """
+    return FileLock(path.resolve().with_name(f".{path.resolve().name}.lock"))
+
+
+def _running(path: Path) -> bool:
+    """Whether a process has the store."""
+    lock = lock_of(path)
+    if not Path(lock.lock_file).exists():
+        return False
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # where nobody may write, nobody does
+        return False
+    lock.release()
+    return False
+
+
+def known_blocks(path: Path, array: Any) -> dict[int, np.ndarray]:
+    """The sums of the blocks whose files are there.
+
+    Args:
+        path: The store.
+        array: Its sums [points, measures].
+
+    Returns:
+        Sums [points of the block, measures] by the number of the block.
+
+    Raises:
+        ValueError: When a file is damaged.
+    """  # noqa: DOC501 - a refusal is a ValueError
+    size = array.chunks[0]
+    found = {}
+    for k in range(-(-array.shape[0] // size)):
+        file = path / "sums" / "c" / str(k) / "0"
+        if not file.exists():
+            continue
+        try:
+            found[k] = array[k * size : (k + 1) * size]
+        except Exception as error:  # the codecs raise what they like
+            raise _Refused(
+                f"{file} is damaged ({error}); delete it to have its points computed again: the others are whole"
+            ) from error
+    return found
+
+
+def check_format(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
+    """The header of a store.
+
+    Args:
+        path: The store.
+        attributes: Of its group.
+
+    Returns:
+        The attributes.
+
+    Raises:
+        ValueError: When they are those of something else, or of another version.
+    """  # noqa: DOC501 - a refusal is a ValueError
+    if attributes.get("format") != FORMAT:
+        raise _Refused(f"{path} is no store that fastscape has written; give the folder of a store, or a new one")
+    if attributes.get("version") != VERSION:
+        raise _Refused(
+            f"{path} has version {attributes.get('version')!r} of the format; this fastscape reads version "
+            f"{VERSION}: give another store, or use the fastscape that wrote it"
+        )
+    return attributes

@@ -1,0 +1,148 @@
+"""Defects made by hand, each of which some test must notice: `python tests/mutations.py [NUMBER ...]` tries them.
+
+A mutation is written into a copy of the project, never into the project itself.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = "fastscape", "kernels", "tests", "benchmarks", "pyproject.toml", "README.md"
+
+
+class Mutation(NamedTuple):
+    """One defect.
+
+    Args:
+        file: The module of `fastscape/` that gets it.
+        defect: What is wrong then.
+        before: The text of the module, which occurs once.
+        after: What it becomes.
+        tests: The file in `tests/` that must fail.
+    """
+
+    file: str
+    defect: str
+    before: str
+    after: str
+    tests: str
+
+
+MUTATIONS = [
+    Mutation("schemes", "linear2x mixes in psi without scaling it", "* _normed(gram, psi) + _along(2, beta)",
+             "* psi + _along(2, beta)", "test_schemes.py"),
+    Mutation("schemes", "barycentric gives psi the share 1 - alpha",
+             "_normed(gram, phi) + (1 - beta)[:, None, None] * _normed(gram, psi)",
+             "_normed(gram, phi) + (1 - alpha)[:, None, None] * _normed(gram, psi)", "test_schemes.py"),
+    Mutation("schemes", "bilinear scales filter by filter instead of tensor by tensor",
+             '"bilinear": Scheme(bilinear, normalize="none", over="layer")',
+             '"bilinear": Scheme(bilinear, normalize="none")', "test_schemes.py"),
+    Mutation("schemes", "bilinear normalises its directions first",
+             '"bilinear": Scheme(bilinear, normalize="none", over="layer")',
+             '"bilinear": Scheme(bilinear, over="layer")', "test_schemes.py"),
+    Mutation("schemes", "line keeps all of theta on the way", "return _stack(1 - alpha, torch.zeros_like(alpha)) +",
+             "return _stack(torch.ones_like(alpha), torch.zeros_like(alpha)) +", "test_line.py"),
+    Mutation("schemes", "n(v) scales by the ratio of the squared norms", "(gram_SKK[:, 0, 0] / square).sqrt()",
+             "(gram_SKK[:, 0, 0] / square)", "test_schemes.py"),
+    Mutation("schemes", "n(v) is NaN where v is 0",
+             "torch.where(square > 0, (gram_SKK[:, 0, 0] / square).sqrt(), 0.0)",
+             "(gram_SKK[:, 0, 0] / square).sqrt()", "test_schemes.py"),
+    Mutation("weights", "the filters of a transposed convolution are its input channels",
+             "return shape, (1, 0, *order[2:])", "return shape, order", "test_weights.py"),
+    Mutation("weights", "the filters of a GPT-2 layer are its inputs", '== "Conv1D" and', '== "" and',
+             "test_weights.py"),
+    Mutation("weights", "a linear weight is a single filter", "filters = 1 if tensor.dim() < 2 else",
+             "filters = 1 if tensor.dim() < 3 else", "test_weights.py"),
+    Mutation("weights", "random directions move running variances", "[not entry.variance] * entry.filters",
+             "[True] * entry.filters", "test_directions.py"),
+    Mutation("weights", "running means are taken for variances", 'leaf == "running_var"', 'leaf == "running_mean"',
+             "test_directions.py"),
+    Mutation("weights", "weights are stored contiguously and read with their channels last",
+             "tensors.permute(0, *(1 + d for d in order)).reshape", "tensors.reshape", "test_weights.py"),
+    Mutation("weights", "tensors of other shapes are broadcast into the buffer",
+             "if tuple(tensor.shape) != entry.shape:", "if tensor.dim() != len(entry.shape):", "test_weights.py"),
+    Mutation("weights", "tensors lie without alignment", "offset = _aligned(offset + tensor.numel())",
+             "offset = offset + tensor.numel()", "test_weights.py"),
+    Mutation("engine", "a loop takes the mean of its microbatches", "return torch.stack(sums).sum(0)",
+             "return torch.stack(sums).mean(0)", "test_engine.py"),
+    Mutation("engine", "vmap sees the first microbatch alone", "for index, batch in enumerate(self._batches)]).sum(0)",
+             "for index, batch in enumerate(self._batches[:1])]).sum(0)", "test_engine.py"),
+    Mutation("engine", "workers exchange their shares", "self._pool.map(self._share, work, self._models)",
+             "self._pool.map(self._share, work[::-1], self._models)", "test_engine.py"),
+    Mutation("engine", "the number of threads stays changed",
+             "torch.set_num_threads(self._threads)  #", "pass  #", "test_engine.py"),
+    Mutation("engine", "hoisted layers take the coefficients of the first filters",
+             "c = c[:, touched] if c.shape[1] > 1 else c", "c = c[:, : len(touched)] if c.shape[1] > 1 else c",
+             "test_engine.py"),
+    Mutation("engine", "dropout differs from point to point", 'randomness="same"', 'randomness="different"',
+             "test_modes.py"),
+    Mutation("objective", "batch means are summed without their samples", "return value.double() * samples",
+             "return value.double()", "test_surface_values.py"),
+    Mutation("objective", "values of samples are averaged in a batch", "return value.double().sum()",
+             "return value.double().mean()", "test_surface_values.py"),
+    Mutation("objective", "the measures of an objective keep its order",
+             'values = {"loss": found["loss"], **{name: value for name, value in found.items() if name != "loss"}}',
+             "values = dict(found)", "test_surface_values.py"),
+    Mutation("objective", "an objective cannot differentiate", "with torch.enable_grad():", "with torch.no_grad():",
+             "test_families.py"),
+    Mutation("objective", "standard errors are made of sums instead of squares",
+             'values["loss"].double().square().sum()', 'values["loss"].double().sum()', "test_standard_error.py"),
+    Mutation("objective", "a loss with class weights is averaged as if it had none",
+             "same = values.dim() == 1 and error <= allowed", "same = values.dim() == 1", "test_standard_error.py"),
+]  # fmt: skip
+
+
+def listed() -> str:
+    """The mutations as a table in Markdown."""
+    rows = [
+        f"| {k} | `{mutation.file}.py` | {mutation.defect} | `{mutation.tests}` |"
+        for k, mutation in enumerate(MUTATIONS, 1)
+    ]
+    return "\n".join(["| | in | defect | noticed by |", "|---|---|---|---|", *rows])
+
+
+def noticed(mutation: Mutation) -> bool:
+    """Whether the tests fail on a copy of the project that has the defect.
+
+    Raises:
+        RuntimeError: When they cannot be run at all.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, copy / name)
+        module = copy / "fastscape" / f"{mutation.file}.py"
+        module.write_text(module.read_text().replace(mutation.before, mutation.after))
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/{mutation.tests}"]
+        environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
+        run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+    if run.returncode not in (0, 1):
+        raise RuntimeError(f"{mutation.tests} could not be run:\n{run.stdout}\n{run.stderr}")
+    return run.returncode == 1
+
+
+def main(numbers: list[int]) -> int:
+    """Tries mutations, all by default, and prints which were noticed."""
+    missed = 0
+    for k, mutation in enumerate(MUTATIONS, 1):
+        if numbers and k not in numbers:
+            continue
+        found = noticed(mutation)
+        missed += not found
+        print(f"{k:3} {'noticed' if found else 'MISSED':8} {mutation.file}: {mutation.defect}", flush=True)
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main([int(number) for number in sys.argv[1:]]))

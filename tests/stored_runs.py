@@ -1,0 +1,123 @@
+"""Runs with a store that are ended from outside, in processes of their own that start from a warm one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import nn
+
+import fastscape
+from fastscape.engine import Engine
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["stored_runs", "zarr"])
+
+SIDE, CHUNK = 12, 8
+PLAN = fastscape.Plan("loop", chunk=CHUNK, microbatch=7)
+
+
+def problem() -> tuple[nn.Module, Any]:
+    """A small model and its samples, the same in every process."""
+    generator = torch.Generator().manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(generator=generator)
+    return model, (torch.randn(20, 3, generator=generator), torch.randint(2, (20,), generator=generator))
+
+
+def surface(store: Path | None, **options: Any) -> fastscape.Landscape:
+    """The landscape that all runs compute."""
+    wanted = {"x": (-1, 1, SIDE), "y": (-1, 1, SIDE), "plan": PLAN, "progress": False, "store": store, **options}
+    return fastscape.surface(*problem(), **wanted)
+
+
+def slowed(log: Path, seconds: float) -> None:
+    """From now on chunks take longer, and their first points are noted."""
+    sums = Engine.sums
+
+    def slow(self: Engine, points: torch.Tensor) -> torch.Tensor:
+        with log.open("a") as file:
+            file.write(f"{points[0].tolist()}\n")
+        time.sleep(seconds)
+        return sums(self, points)
+
+    Engine.sums = slow
+
+
+def dying_in_a_write(number: int) -> None:
+    """From now on the process kills itself when a block is written for the nth time, before its file is whole."""
+    replace, left = Path.replace, [number]
+
+    def dying(self: Path, target: Any) -> Path:
+        if "sums" in str(self):
+            left[0] -= 1
+            if left[0] == 0:
+                with self.open("r+b") as file:
+                    file.truncate(5)
+                os.kill(os.getpid(), signal.SIGKILL)
+        return replace(self, target)
+
+    Path.replace = dying
+
+
+def run(store: Path, log: Path, seconds: float, dies_at: int | None = None) -> None:
+    """What a process does."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    sys.stderr = log.with_suffix(".err").open("a", buffering=1)
+    slowed(log, seconds)
+    if dies_at is not None:
+        dying_in_a_write(dies_at)
+    surface(store)
+
+
+def run_with_small_files(store: Path, answer: Any, most: int) -> None:
+    """Sends the error that comes where the system lets no file grow larger than some bytes."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    answer.send(_error(store))
+
+
+def run_as_nobody(store: Path, answer: Any) -> None:
+    """Sends the error that comes without the rights of the super-user, who may write to everything."""
+    if os.getuid() == 0:
+        os.setuid(65534)
+    answer.send(_error(store))
+
+
+def _error(store: Path) -> str:
+    try:
+        surface(store)
+    except OSError as error:
+        return str(error)
+    return "none"
+
+
+def answered(target: Callable[..., None], store: Path, *arguments: Any) -> str:
+    """What a process sends that does something with a store."""
+    here, there = CONTEXT.Pipe()
+    process = started(target, store, there, *arguments)
+    assert here.poll(120)
+    said = here.recv()
+    process.join()
+    return said
+
+
+def started(target: Callable[..., None], *arguments: Any) -> multiprocessing.process.BaseProcess:
+    """A process that does something."""
+    process = CONTEXT.Process(target=target, args=arguments)
+    # The process that all others are copied from imports nothing of the tests otherwise, and each copy imports torch.
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):
+        process.start()
+    return process

@@ -1,0 +1,129 @@
+"""Several processes compute one landscape: to the bit what one computes, whatever happens to them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stored_runs
+import torch
+
+from fastscape.ledger import Ledger, block_size
+from fastscape.parallel import Ranks
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="torchrun with gloo")
+TESTS = Path(__file__).parent
+
+
+def torchrun(folder, doing, processes, *, restarts=0):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command += [f"--max-restarts={restarts}", str(TESTS / "ranks.py"), str(folder), doing]
+    path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return stored_runs.surface(None)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(("processes", "doing"), [(2, "plain"), (4, "plain"), (2, "group"), (2, "store")])
+def test_every_process_gets_what_one_computes(tmp_path, whole, processes, doing):
+    done = torchrun(tmp_path, doing, processes)
+    assert done.returncode == 0, done.stderr
+    for rank in range(processes):
+        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == whole.loss.tobytes()
+        assert np.load(tmp_path / f"error-{rank}.npy").tobytes() == whole.standard_error.tobytes()
+    points = [int((tmp_path / f"points-{rank}").read_text()) for rank in range(processes)]
+    assert sum(points) == 2 * whole.loss.size
+    assert min(points) > 0
+    if doing == "store":
+        assert stored_runs.surface(tmp_path / "run.zarr").loss.tobytes() == whole.loss.tobytes()
+
+
+def test_a_slow_process_gets_fewer_points(tmp_path, whole):
+    done = torchrun(tmp_path, "slow", 2)
+    assert done.returncode == 0, done.stderr
+    slow, fast = (int((tmp_path / f"points-{rank}").read_text()) for rank in range(2))
+    assert slow < fast / 3
+    assert np.load(tmp_path / "loss-0.npy").tobytes() == whole.loss.tobytes()
+
+
+def test_after_a_killed_process_torchrun_starts_again_and_stored_points_stay(tmp_path, whole):
+    done = torchrun(tmp_path, "dying", 2, restarts=1)
+    assert done.returncode == 0, done.stderr
+    assert "exitcode: -9" in done.stderr
+    for rank in range(2):
+        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == whole.loss.tobytes()
+    points = sum(int((tmp_path / f"points-{rank}").read_text()) for rank in range(2))
+    assert points <= 2 * whole.loss.size - 16  # of the first attempt at least two blocks were stored
+
+
+def test_processes_that_compute_different_things_are_refused(tmp_path):
+    done = torchrun(tmp_path, "other", 2)
+    assert done.returncode != 0
+    assert "process 1 of 2 has another seed than process 0; give all the same model, data and settings" in done.stderr
+    assert "another process of this landscape has failed: process 1: ValueError" in done.stderr
+
+
+def test_a_torchrun_that_keeps_its_store_is_told(monkeypatch):
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
+    with pytest.raises(ValueError, match=r"call torch\.distributed\.init_process_group\('gloo'\) before"):
+        stored_runs.surface(None)
+
+
+def two_ranks():
+    store = torch.distributed.HashStore()
+    return Ranks(store, 0, 2), Ranks(store, 1, 2)
+
+
+def test_ranks_share_gather_and_fail_together(monkeypatch):
+    first, second = two_ranks()
+    assert first.shared("plan", {"chunk": 3}) == {"chunk": 3}
+    assert second.shared("plan") == {"chunk": 3}
+    assert [first.claimed(), second.claimed(), first.claimed()] == [0, 1, 2]
+    assert [first.finished(5), second.finished(2)] == [5, 7]
+    values = torch.tensor([[-0.0], [float("nan")], [float("-inf")], [1e-310]], dtype=torch.float64)
+    first.store.set("sums 1", torch.tensor([0, 3]).numpy().tobytes() + values[[0, 3]].numpy().tobytes())
+    mine = torch.full_like(values, torch.nan)
+    mine[1:3] = values[1:3]
+    whole = first.gathered(mine, torch.tensor([1, 2]))
+    assert whole.numpy().tobytes() == values.numpy().tobytes()
+    with pytest.raises(KeyError), second:
+        raise KeyError("mine")
+    with pytest.raises(
+        RuntimeError, match=r"another process of this landscape has failed: process 1: KeyError: 'mine'"
+    ):
+        first._got("nothing")
+
+
+def test_patience_ends(monkeypatch):
+    first, _ = two_ranks()
+    monkeypatch.setattr("fastscape.parallel.PATIENCE", 0.01)
+    with pytest.raises(TimeoutError, match=r"process 0 of 2 has waited 0\.01 s for the others"):
+        first._got("nothing")
+
+
+def test_blocks_are_few_and_whole_chunks():
+    assert block_size(2601, 16) == 16
+    assert block_size(481**2, 16) == 64
+    assert -(-(10**9) // block_size(10**9, 7)) <= 4096
+    assert block_size(10**9, 7) % 7 == 0
+
+
+def test_the_leader_keeps_what_it_has_planned_with():
+    first, second = two_ranks()
+    ledgers = [Ledger(10, 1, size=4, ranks=ranks) for ranks in (first, second)]
+    claims = ledgers[0].claims(5), ledgers[1].claims(0)
+    assert [next(claims[0]).number, next(claims[1]).number, next(claims[0]).number] == [0, 2, 1]
+    assert [list(each) for each in claims] == [[], []]

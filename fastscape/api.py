@@ -50,6 +50,7 @@ def surface(
     plan: Plan | Literal["auto"] = "auto",
     low_memory: bool = False,
     store: str | os.PathLike[str] | None = None,
+    stream: int | None = None,
     progress: bool = True,
 ) -> Landscape:
     """The loss of a model on a plane through its weights.
@@ -112,6 +113,9 @@ def surface(
             call goes on where a run was ended by whatever means, and computes no stored block again; another model,
             other data or settings are refused, but not another device. Ctrl-C and SIGTERM then finish the block
             first. Needs zarr: `pip install 'fastscape[store]'`. Default: none.
+        stream: How many samples are in memory at once. The data, of any size, are then read once in such parts, each
+            of which is evaluated at every point before the next one is read; three of them are in memory at most. A
+            store is written to after each part. In the report "centre" is of the first part. Default: all samples.
         progress: Whether to show a progress bar when standard error is a terminal. Default True.
 
     Returns:
@@ -158,6 +162,7 @@ def surface(
         low_memory,
         progress,
         store,
+        stream,
     )
     return Landscape(*computed(model, data, axes, scheme_of(scheme, schemes.SURFACES), directions, settings))
 
@@ -184,6 +189,7 @@ def line(
     plan: Plan | Literal["auto"] = "auto",
     low_memory: bool = False,
     store: str | os.PathLike[str] | None = None,
+    stream: int | None = None,
     progress: bool = True,
 ) -> Landscape:
     """The loss of a model along a line through its weights.
@@ -218,6 +224,7 @@ def line(
         plan: As for `surface`.
         low_memory: As for `surface`.
         store: As for `surface`.
+        stream: As for `surface`.
         progress: As for `surface`.
 
     Returns:
@@ -261,5 +268,6 @@ def line(
         low_memory,
         progress,
         store,
+        stream,
     )
     return Landscape(*computed(model, data, [axis("x", x)], scheme_of(scheme, schemes.LINES), directions, settings))

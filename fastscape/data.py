@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from fastscape.structure import cut, joined, kind, length, mapped, tensors
 
-__all__ = ["Batch", "Data", "Samples", "batches_of", "fixed_samples"]
+__all__ = ["Batch", "Data", "Samples", "batches_of", "fixed_samples", "parts_of"]
 
 Data: TypeAlias = "tuple[Any, Any] | Tensor | Mapping[str, Any] | Dataset[Any] | DataLoader[Any] | Iterable[Any]"
 
@@ -97,25 +98,78 @@ def fixed_samples(
         >>> [batch.samples for batch in batches_of(samples, 64)]
         [64, 36]
     """
+    fixed = partial(_fixed, pairs=pairs, device=device, dtype=dtype)
+    found = _grouped(map(fixed, _batches(data)), pairs=pairs, join=join)
+    if not found:
+        raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
+    return found
+
+
+def parts_of(
+    data: Data, size: int, *, device: torch.device, dtype: torch.dtype, pairs: bool = True, join: bool = True
+) -> Iterator[Samples]:
+    """All samples in parts, one of which is on the device at a time.
+
+    The data are read once, and no further than the part needs, so a loader may fetch the next batches meanwhile.
+
+    Args:
+        data: As for `fixed_samples`.
+        size: Samples of a part. Batches are cut where they can be and where `join` allows it; else a part may be
+            larger by a batch.
+        device: Where the samples go.
+        dtype: Of floating-point inputs and targets.
+        pairs: As for `fixed_samples`.
+        join: As for `fixed_samples`; else batches stay as the data give them.
+
+    Yields:
+        The parts, none of them empty, as `fixed_samples` returns all.
+
+    Raises:
+        ValueError: When there are no samples.
+    """
+    waiting: list[Any] = []
+    count, found = 0, False
+    for batch in _batches(data):
+        held = _pair(batch) if pairs else _held(batch)
+        samples = _counted(held[1] if pairs else held)
+        cuts = join and kind(held) is not None
+        start = 0
+        while start < samples:
+            stop = min(start + size - count, samples) if cuts else samples
+            piece = cut(held, start, stop) if cuts else held
+            waiting.append(_fixed(piece, pairs=pairs, device=device, dtype=dtype))
+            count, start = count + stop - start, stop
+            if count >= size:
+                found = True
+                yield _grouped(waiting, pairs=pairs, join=join)
+                waiting, count = [], 0
+    if waiting:
+        yield _grouped(waiting, pairs=pairs, join=join)
+    elif not found:
+        raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
+
+
+def _fixed(batch: Any, *, pairs: bool, device: torch.device, dtype: torch.dtype) -> Any:
+    """A copy of a batch of its own: a loader may reuse its buffers, and a model may write to its inputs."""
 
     def fixed(tensor: Tensor) -> Tensor:
-        """A copy of its own: a loader may reuse its buffers, and a model may write to its inputs."""
         return tensor.detach().to(device=device, dtype=dtype if tensor.is_floating_point() else None, copy=True)
 
+    return mapped(_pair(batch) if pairs else _held(batch), fixed)
+
+
+def _grouped(contents: Iterable[Any], *, pairs: bool, join: bool) -> Samples:
+    """The batches that have samples, neighbours of one structure joined if asked for."""
     groups: list[list[Any]] = []
     before = None
-    for batch in _batches(data):
-        content = mapped(_pair(batch) if pairs else _held(batch), fixed)
+    for content in contents:
         this = kind(content)
         if not join or this is None or this != before:
             groups.append([])
         before = this
         groups[-1].append(content)
     found = [Batch(content, _counted(content[1] if pairs else content)) for content in map(joined, groups)]
-    found = [batch for batch in found if batch.samples]
-    if not found:
-        raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
-    return found
+    return [batch for batch in found if batch.samples]
 
 
 def batches_of(samples: Samples, microbatch: int) -> list[Batch]:

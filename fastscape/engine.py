@@ -9,6 +9,7 @@ import types
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -58,6 +59,7 @@ class Engine:
         self.problem, self.basis, self.scheme, self.plan = problem, basis, scheme, plan
         _keep_freed_memory(problem.device)
         self._batches = problem.batches(plan.microbatch, channels_last=plan.channels_last)
+        self._compiled_for = self._batches[0].samples
         self._fixed = problem.fixed(channels_last=plan.channels_last)
         self._segments = basis.layout.segments.to(basis.vectors.device)
         self._memory = torch.empty(0, basis.vectors.shape[1], dtype=problem.dtype, device=problem.device)
@@ -69,7 +71,8 @@ class Engine:
                     "and a reduced precision, or hoist=True"
                 )
             self._shared = Hoist(basis.vectors, basis.layout, SHARED_BYTES)
-        self._measure = _compiled(problem) if plan.compile else problem.measure
+        bare = replace(problem, samples=[])  # what is compiled keeps no samples alive
+        self._measure = _compiled(bare) if plan.compile else bare.measure
         self._threads = torch.get_num_threads()
         self._pool: ThreadPoolExecutor | None = None
         self._patches: Patches | None = None
@@ -88,6 +91,19 @@ class Engine:
             self._models = [_twin(model) for _ in range(plan.workers)]
             share = max(self._threads // plan.workers, 1)
             self._pool = ThreadPoolExecutor(plan.workers, initializer=torch.set_num_threads, initargs=(share,))
+
+    def exchange(self, problem: Problem) -> None:
+        """Goes on with other samples of the same kind; what was compiled for the others serves these too.
+
+        Args:
+            problem: The same problem with other samples, of which there are no more than before.
+        """
+        self.problem = problem
+        self._batches = problem.batches(self.plan.microbatch, channels_last=self.plan.channels_last)
+        if self._shared:
+            self._shared.forget()
+        if self._patches:
+            self._patches.exchange(self._batches)
 
     def close(self) -> None:
         """Ends the workers."""
@@ -194,7 +210,7 @@ class Engine:
         sums = []
         for index, batch in enumerate(self._batches):
             # Another shape would be compiled once more, for the last batch alone.
-            measure = self._measure if batch.samples == self._batches[0].samples else self.problem.measure
+            measure = self._measure if batch.samples == self._compiled_for else self.problem.measure
             patches = self._patches.of(index) if self._patches else {}
             sums.append(self.problem.step({**weights, **patches}, batch, index, model=model, measure=measure))
         return torch.stack(sums).sum(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -35,6 +35,7 @@ class Evaluated:
 
     Args:
         values: Means over the samples [G, measures], float64, on the CPU.
+        samples: Number of samples.
         plan: The plan that most points were evaluated by.
         reason: Why vmap, or images with their channels last, were given up, or None.
         timings: What the planner measured; empty when a plan was given.
@@ -42,6 +43,7 @@ class Evaluated:
     """
 
     values: Tensor
+    samples: int
     plan: Plan
     reason: str | None
     timings: list[dict[str, Any]]
@@ -49,7 +51,7 @@ class Evaluated:
 
 
 def evaluate(
-    problem: Problem,
+    parts: Iterable[Problem],
     basis: Basis,
     scheme: Scheme,
     points: Tensor,
@@ -64,7 +66,7 @@ def evaluate(
     """The means over all samples of every measure, at every point of a grid.
 
     Args:
-        problem: What is evaluated.
+        parts: What is evaluated: the same problem with one part of the samples after the other.
         basis: What the points are combinations of. It is used up.
         scheme: How the coordinates combine it.
         points: Grid coordinates [G, D].
@@ -81,16 +83,25 @@ def evaluate(
     Raises:
         ValueError: When a plan was given that cannot repeat the random numbers that the model draws.
     """
-    run = _Run(problem, basis, scheme, plan, recut=recut)
+    run = _Run(basis, scheme, plan, recut=recut)
     run.timings, run.reason = ledger.timings, ledger.reason
-    total: dict[str, Any] = {"total": len(points), "initial": ledger.before}
+    total: dict[str, Any] = {"total": ledger.total, "initial": ledger.before}
     # disable=None keeps the bar away from log files and pipes.
     with tqdm(**total, desc="surface", unit="pt", disable=None if progress else True) as bar, _stops(ledger) as stops:
+        samples = 0
         try:
-            run.check()
-            return run.over(points, ledger, stops, auto=auto, search=search, advance=bar.update)
+            for number, problem in enumerate(parts):
+                samples += problem.size
+                run.exchange(problem)
+                if number >= ledger.parts:
+                    run.over(points, ledger, stops, auto=auto, search=search, advance=bar.update)
+                    search = False
+                    ledger.part_done(samples)
+                    stops.act(ledger.say_stopped)
+            means = ledger.complete() / samples
         finally:
             run.close()
+    return Evaluated(means, samples, run.plan, run.reason, run.timings, run.basis)
 
 
 @contextmanager
@@ -106,12 +117,24 @@ def _stops(ledger: Ledger) -> Iterator[Stops]:
 class _Run:
     """One evaluation of a grid, with the engine that is in use."""
 
-    def __init__(self, problem: Problem, basis: Basis, scheme: Scheme, plan: Plan, *, recut: bool) -> None:
-        self.problem, self.basis, self.scheme, self.plan = problem, basis, scheme, plan
+    problem: Problem
+
+    def __init__(self, basis: Basis, scheme: Scheme, plan: Plan, *, recut: bool) -> None:
+        self.basis, self.scheme, self.plan = basis, scheme, plan
         self.recut = recut
         self.engine: Engine | None = None
+        self.begun = False
         self.reason: str | None = None
         self.timings: list[dict[str, Any]] = []
+
+    def exchange(self, problem: Problem) -> None:
+        """Goes on with another part of the samples."""
+        first = not hasattr(self, "problem")
+        self.problem = problem
+        if first:
+            self.check()
+        elif self.engine is not None:
+            self.engine.exchange(problem)
 
     def prepare(self, plan: Plan) -> Engine:
         """An engine for a plan, with the basis in the plan's memory format."""
@@ -147,27 +170,27 @@ class _Run:
         auto: bool,
         search: bool,
         advance: Callable[[int], Any],
-    ) -> Evaluated:
-        """Evaluates what the ledger has missing, block by block."""
+    ) -> None:
+        """Evaluates what the ledger has missing of one part of the samples, block by block."""
         missing = points[ledger.indices()]
         planned = torch.empty(0)
         if search and ledger.leads and len(missing) >= max(WORTH_PLANNING, 4 * self.plan.chunk):
             planned = self._planned(missing, advance)
+            self.begun = bool(len(planned))
         self.plan = ledger.agreed(self.plan)
-        begun = bool(len(planned))
         for block in ledger.claims(len(planned)):
             sums, planned = [planned[: len(block)]] if len(planned) else [], planned[len(block) :]
             at = block.start + sum(map(len, sums))
             while at < block.stop:
-                sums.append(self._chunk(points[at : min(at + self.plan.chunk, block.stop)], auto=auto and not begun))
-                begun = True
+                chunk = points[at : min(at + self.plan.chunk, block.stop)]
+                sums.append(self._chunk(chunk, auto=auto and not self.begun))
+                self.begun = True
                 at += len(sums[-1])
                 advance(len(sums[-1]))
             whole = torch.cat([part.cpu() for part in sums])
             advance(ledger.keep(block, whole, self.plan, self.timings, self.reason))
-            stops.act(ledger.say_stopped)
-        means = ledger.complete() / self.problem.size
-        return Evaluated(means, self.plan, self.reason, self.timings, self.basis)
+            if ledger.keeps_blocks:
+                stops.act(ledger.say_stopped)
 
     def _planned(self, points: Tensor, advance: Callable[[int], Any]) -> Tensor:
         """Looks for the best plan; nothing is done when the plan to begin with fails, so that its error is raised.

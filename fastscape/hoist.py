@@ -111,6 +111,11 @@ class Hoist:
         self.unfilled = {entry.name for entry in layout.entries if entry.offset < first}
         return first
 
+    def forget(self) -> None:
+        """Drops the results that were kept: they belong to other samples."""
+        self.budget += sum(results.numel() * results.element_size() for results in self._kept.values())
+        self._kept.clear()
+
     def shared(self, key: tuple[Any, ...], compute: Callable[[], Tensor]) -> Tensor:
         """The results of one layer for each part: computed, or kept from the chunk before.
 

@@ -17,7 +17,7 @@ from fastscape.problem import Problem
 from fastscape.structure import tensors
 from fastscape.trust import depends_on_batches
 
-__all__ = ["at_the_model", "hash_of_data", "hash_of_weights", "plainly"]
+__all__ = ["DataHash", "at_the_model", "hash_of_data", "hash_of_weights", "plainly"]
 
 
 def at_the_model(
@@ -91,6 +91,37 @@ def hash_of_weights(model: nn.Module) -> str:
     return _hash((*model.named_parameters(), *model.named_buffers()))
 
 
+class DataHash:
+    """What tells one sequence of samples from another, in whatever batches and parts it came.
+
+    The k-th tensors of all batches are read as one: their dtype, the shape of a sample, and all bytes. Of batches
+    that cannot be cut into samples the whole shape counts.
+    """
+
+    def __init__(self) -> None:
+        self._digests: dict[int, Any] = {}
+        self._kinds: dict[int, str] = {}
+
+    def update(self, samples: Samples) -> None:
+        """Goes on with further samples.
+
+        Args:
+            samples: The samples.
+        """
+        for batch in samples:
+            for k, tensor in enumerate(tensors(batch.content)):
+                kind = f"{tensor.dtype} {tuple(tensor.shape[1:] if batch.divisible else tensor.shape)};"
+                digest = self._digests.setdefault(k, hashlib.sha256())
+                if self._kinds.get(k) != kind or not batch.divisible:
+                    digest.update(kind.encode())
+                self._kinds[k] = kind
+                digest.update(_bytes(tensor))
+
+    def hexdigest(self) -> str:
+        """SHA-256 of all samples so far, hexadecimal."""
+        return hashlib.sha256(b"".join(self._digests[k].digest() for k in sorted(self._digests))).hexdigest()
+
+
 def hash_of_data(samples: Samples) -> str:
     """What tells one sequence of samples from another, in whatever batches it came.
 
@@ -98,15 +129,21 @@ def hash_of_data(samples: Samples) -> str:
         samples: The samples.
 
     Returns:
-        SHA-256 of dtypes, shapes and bytes of all tensors, hexadecimal.
+        SHA-256, hexadecimal, as of `DataHash`.
     """
-    return _hash((str(k), tensor) for batch in samples for k, tensor in enumerate(tensors(batch.content)))
+    whole = DataHash()
+    whole.update(samples)
+    return whole.hexdigest()
 
 
 def _hash(named: Iterable[tuple[str, Tensor]]) -> str:
     digest = hashlib.sha256()
     for name, tensor in named:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        whole = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(whole.view(torch.uint8).numpy().data if whole.numel() else b"")
+        digest.update(_bytes(tensor))
     return digest.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> Any:
+    whole = tensor.detach().cpu().contiguous().reshape(-1)
+    return whole.view(torch.uint8).numpy().data if whole.numel() else b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["attributes_kept", "global_state_kept", "private_copy", "seed_everything", "seed_model"]
+__all__ = ["attributes_kept", "drawing_alone", "global_state_kept", "private_copy", "seed_everything", "seed_model"]
 
 T = TypeVar("T")
 
@@ -112,6 +112,45 @@ def global_state_kept(device: torch.device) -> Iterator[None]:
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def drawing_alone(items: Iterable[T], device: torch.device) -> Iterator[T]:
+    """The items of an iterable that may draw random numbers: it finds every generator as it has left it.
+
+    Args:
+        items: What is read, such as the batches of a loader that augments.
+        device: Where the run computes, which seeds the generators again and again.
+
+    Yields:
+        The items.
+    """
+    states = _generators(device)
+    iterator = iter(items)
+    while True:
+        before = _generators(device)
+        _set_generators(states, device)
+        try:
+            item = next(iterator)
+        except StopIteration:
+            return
+        finally:
+            states = _generators(device)
+            _set_generators(before, device)
+        yield item
+
+
+def _generators(device: torch.device) -> tuple[Any, ...]:
+    gpu = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return torch.get_rng_state(), gpu, random.getstate(), np.random.get_state()  # noqa: NPY002 - as in seed_everything
+
+
+def _set_generators(states: tuple[Any, ...], device: torch.device) -> None:
+    cpu, gpu, python, numpy = states
+    torch.set_rng_state(cpu)
+    if gpu is not None:
+        torch.cuda.set_rng_state(gpu, device)
+    random.setstate(python)
+    np.random.set_state(numpy)  # noqa: NPY002
 
 
 def seed_model(device: torch.device, seed: int) -> None:

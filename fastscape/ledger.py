@@ -39,6 +39,9 @@ class Block:
 class Ledger:
     """The sums of a grid, block by block.
 
+    `parts` is how many parts of the data are done already, `total` how many points there are to be shown, None where
+    nobody knows; `keeps_blocks` whether a block is safe once it is kept.
+
     Args:
         points: Number of points G.
         measures: Number of sums of each point.
@@ -46,6 +49,10 @@ class Ledger:
         store: Where finished blocks are kept. Default: in memory alone.
         ranks: The processes that share the blocks. Default: this one alone.
     """
+
+    parts = 0
+    total: int | None
+    keeps_blocks = True
 
     def __init__(
         self,
@@ -59,7 +66,7 @@ class Ledger:
         size = max(points, 1) if size is None else size
         self.blocks = [Block(k, a, min(a + size, points)) for k, a in enumerate(range(0, points, size))]
         self.sums = torch.full((points, measures), torch.nan, dtype=torch.float64, device="cpu")
-        self.store, self.ranks = store, ranks
+        self.store, self.ranks, self.total = store, ranks, points
         facts = store.facts if store else {}
         self.plan = store.plan if store else None
         self.timings: list[dict[str, Any]] = facts.get("plans_measured", [])
@@ -130,6 +137,13 @@ class Ledger:
         if self.ranks is not None:
             self.known = self.before + self.ranks.finished(len(block))
         return self.known - before
+
+    def part_done(self, samples: int) -> None:
+        """Is told that all blocks were evaluated on one part of the data; here there is one part.
+
+        Args:
+            samples: How many samples there were so far.
+        """
 
     def complete(self) -> Tensor:
         """The sums [G, measures], once nothing is missing here or anywhere."""

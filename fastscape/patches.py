@@ -55,6 +55,7 @@ class Patches:
         known = {id(tensor): tensor for tensor in (*problem.model.parameters(), *problem.model.buffers())}
         self.model: nn.Module = copy.deepcopy(problem.model, known)
         self._kept: list[dict[str, Tensor]] = [{} for _ in batches]
+        self._products: dict[str, _Product] = {}
         found = [_reading_samples(problem, self.model, weights, batches[0]) for weights in points]
         for name, module in self.model.named_modules():
             if not isinstance(module, nn.Conv2d) or not all(name in names for names in found):
@@ -67,8 +68,17 @@ class Patches:
             product = cast(_Product, module)
             product.channels_last = channels_last
             product.register_buffer("patches", None)
+            self._products[f"{name}.patches" if name else "patches"] = product
             for kept, patches in zip(self._kept, cut, strict=True):
                 kept[f"{name}.patches" if name else "patches"] = patches
+
+    def exchange(self, batches: Sequence[Batch]) -> None:
+        """Cuts the patches of other samples, no larger than those before.
+
+        Args:
+            batches: The microbatches.
+        """
+        self._kept = [{name: _cut(conv, batch.inputs) for name, conv in self._products.items()} for batch in batches]
 
     def of(self, batch: int) -> dict[str, Tensor]:
         """The patches of one microbatch, by the name of the buffer."""

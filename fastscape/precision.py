@@ -6,6 +6,7 @@ made. Batch normalisation keeps float32 where it does not move, and losses are c
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ from fastscape.plan import MICROBATCH, Plan
 from fastscape.problem import Problem
 from fastscape.schemes import Scheme
 
-__all__ = ["PRECISIONS", "Precision", "error_of", "spread"]
+__all__ = ["PRECISIONS", "Precision", "error_of", "spread", "values_at_some"]
 
 POINTS = 5
 
@@ -58,6 +59,27 @@ def spread(points: Tensor) -> Tensor:
         Their numbers [n], increasing, at most 5.
     """
     return torch.linspace(0, len(points) - 1, min(POINTS, len(points)), dtype=torch.float64, device="cpu").long()
+
+
+def values_at_some(problem: Problem, basis: Basis, scheme: Scheme, points: Tensor, plan: Plan) -> Tensor:
+    """The means over the samples at those points that `error_of` compares, for values that have no such means.
+
+    Args:
+        problem: What is evaluated.
+        basis: What the points are combinations of.
+        scheme: How the coordinates combine it.
+        points: Grid coordinates [G, D].
+        plan: How the values were evaluated.
+
+    Returns:
+        Means [G, measures]; NaN at the other points.
+    """
+    chosen = spread(points)
+    engine = Engine(problem, basis, scheme, replace(plan, batching="loop", hoist=False, compile=False, workers=1))
+    found = torch.cat([engine.sums(points[g : g + 1]) for g in chosen.tolist()]).cpu() / problem.size
+    values = torch.full((len(points), found.shape[1]), torch.nan, dtype=found.dtype, device="cpu")
+    values[chosen] = found
+    return values
 
 
 def error_of(

@@ -41,6 +41,7 @@ class Problem:
         device: Where everything is.
         dtype: Of weights and floating-point inputs.
         batchnorm: What batch normalisation uses.
+        begun: Microbatches of the data before these samples, which were evaluated elsewhere.
     """
 
     model: nn.Module
@@ -51,6 +52,7 @@ class Problem:
     device: torch.device
     dtype: torch.dtype
     batchnorm: BatchNorm = "running"
+    begun: int = 0
 
     @cached_property
     def size(self) -> int:
@@ -128,7 +130,7 @@ class Problem:
             Sums [measures], float64.
         """
         model = self.model if model is None else model
-        seed_everything(self.device, index)
+        seed_everything(self.device, self.begun + index)
         buffers = {name: buffer.clone() for name, buffer in self.buffers.items()}
         with attributes_kept(model):
             run = self.measure if measure is None else measure

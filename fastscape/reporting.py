@@ -69,6 +69,7 @@ def about(
         "low_memory": settings.low_memory,
         "marks": _marks(basis, scheme[1], between),
         "precision": settings.precision,
+        "stream": settings.stream,
         "model": type(model).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),
         "perturbed": layout.perturbed,

@@ -86,6 +86,7 @@ def reproduced(
         plan=Plan(**report["plan"]),
         low_memory=report["low_memory"],
         progress=progress,
+        stream=report.get("stream"),
         expected={"weights_hash": report["weights_hash"], "data_hash": report["data_hash"]},
     )
     axes = [axis.copy() for axis in (landscape.x, landscape.y) if axis is not None]  # torch takes none that are frozen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -14,19 +14,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fastscape.accumulation import Accumulation
 from fastscape.basis import Basis, basis_of, basis_seeded
-from fastscape.data import Data, fixed_samples
+from fastscape.data import Data, Samples, fixed_samples, parts_of
 from fastscape.directions import Direction, check_directions, direction_from, direction_random
 from fastscape.evaluation import Evaluated, evaluate
 from fastscape.grid import points
-from fastscape.inspection import at_the_model, hash_of_data, plainly
-from fastscape.isolation import global_state_kept
+from fastscape.inspection import DataHash, at_the_model, plainly
+from fastscape.isolation import drawing_alone, global_state_kept
 from fastscape.kernels import interpolate
 from fastscape.ledger import Ledger, block_size
+from fastscape.objective import Objective
 from fastscape.parallel import Ranks, joined
 from fastscape.parts import Parts
 from fastscape.plan import Plan, plan_sized
-from fastscape.precision import error_of
+from fastscape.precision import error_of, values_at_some
 from fastscape.probing import batch_dependence, widest
 from fastscape.problem import Problem, problem_of
 from fastscape.reporting import about, evaluated
@@ -42,7 +44,7 @@ __all__ = ["computed"]
 # What of a report determines the values: a run is taken up again with the same.
 _SETTINGS = (
     "loss", "metrics", "objective", "batchnorm", "training", "scheme", "normalize", "perturb", "moving", "directions",
-    "distribution", "seed", "low_memory", "precision", "model", "samples", "weights_hash", "data_hash",
+    "distribution", "seed", "low_memory", "precision", "stream", "model", "samples", "weights_hash", "data_hash",
 )  # fmt: skip
 
 
@@ -118,46 +120,78 @@ def _computed(
         plan = settings.first_plan(model, layout, asked.place)
         basis = _basis(model, layout, directions, settings, asked, plan, count=len(axes))
         free = settings.batchnorm == "running"  # else its batches belong to the result
-        kept: dict[str, Any] = {"pairs": objective.custom is None, "join": free}
-        samples = fixed_samples(data, device=asked.place, dtype=dtypes.basis, **kept)
+        rest = _read(data, settings, asked.place, pairs=objective.custom is None, join=free)
+        samples, digest = next(rest), DataHash()
+        digest.update(samples)
         plan = plan if free else replace(plan, microbatch=max(batch.samples for batch in samples))
-        problem = problem_of(
-            model, {entry.name for entry in layout.entries}, objective, samples, device=asked.place,
-            dtype=dtypes.weights, batchnorm=settings.batchnorm, training=settings.training,
-        )  # fmt: skip
+
+        def problem_in(dtype: torch.dtype, objective: Objective) -> Problem:
+            return problem_of(
+                model, {entry.name for entry in layout.entries}, objective, samples, device=asked.place, dtype=dtype,
+                batchnorm=settings.batchnorm, training=settings.training,
+            )  # fmt: skip
+
         theta = layout.unflatten(basis.theta.to(dtypes.weights))
-        problem = problem.known(theta, plan.microbatch)
+        problem = problem_in(dtypes.weights, objective).known(theta, plan.microbatch)
         plain = None if settings.low_memory else plainly(problem, dtypes.basis)  # it is one more copy of the weights
         facts, warnings = at_the_model(problem, theta, plan.microbatch, plain=plain)
         del plain
         report = about(
             model, layout, basis, scheme, axes, settings, between=asked.between, perturb=asked.perturb, norm=asked.norm
         )
-        report |= {
-            "samples": problem.size,
-            "data_hash": settings.check_hash("data_hash", hash_of_data(samples)),
-            **facts,
-        }
+        report |= {"samples": problem.size, "data_hash": digest.hexdigest(), **facts}
+        if settings.stream is None:
+            settings.check_hash("data_hash", report["data_hash"])
         grid = points(*axes)
         plan, dependence = _probed(problem, basis, scheme[1], grid, plan, sized=auto)
         recut = free and not depends_on_batches(dependence, dtypes.weights)
-        ledger = _ledger(store, ranks, report, basis, axes, problem, plan)
+        ledger = _ledger(store, ranks, report, basis, axes, problem, plan, digest)
         plan = ledger.plan if auto and ledger.plan else plan
         options = {"auto": auto, "search": auto and ledger.plan is None, "recut": recut}
         progress = settings.progress and ledger.leads
-        done = evaluate(problem, basis, scheme[1], grid, plan, ledger, **options, progress=progress)
+        parts = _parts(problem, rest, plan.microbatch, digest, store)
+        done = evaluate(parts, basis, scheme[1], grid, plan, ledger, **options, progress=progress)
+        report |= {"samples": done.samples, "data_hash": settings.check_hash("data_hash", digest.hexdigest())}
         report |= {"processes": ranks.size if ranks else 1, "points_before": ledger.before}
         report["precision_error"] = None
         if dtypes.reduced:
-            wide = problem_of(
-                model, {entry.name for entry in layout.entries}, problem.objective, samples, device=asked.place,
-                dtype=dtypes.basis, batchnorm=settings.batchnorm, training=settings.training,
-            )  # fmt: skip
-            report["precision_error"] = error_of(done.values, wide, done.basis, scheme[1], grid, done.plan)
+            where = done.basis, scheme[1], grid, done.plan
+            values = done.values if settings.stream is None else values_at_some(problem, *where)
+            report["precision_error"] = error_of(values, problem_in(dtypes.basis, problem.objective), *where)
     grids, error = _grids(done, problem, axes)
     report |= evaluated(done, grids, error, asked.place)
     report["warnings"] = warnings + warned(grids["loss"], dependence, dtypes.weights, plan.microbatch)
     return Parts(axes[0], axes[1] if len(axes) == 2 else None, grids.pop("loss"), grids, report, error)
+
+
+def _read(data: Data, settings: Settings, place: torch.device, *, pairs: bool, join: bool) -> Iterator[Samples]:
+    """The samples: all at once, or one part after the other."""
+    options: dict[str, Any] = {"device": place, "dtype": settings.dtypes.basis, "pairs": pairs, "join": join}
+    if settings.stream is None:
+        yield fixed_samples(data, **options)
+    else:
+        yield from drawing_alone(parts_of(data, settings.stream, **options), place)
+
+
+def _parts(
+    problem: Problem, rest: Iterator[Samples], microbatch: int, digest: DataHash, store: Store | None
+) -> Iterator[Problem]:
+    """The problem with one part of the samples after the other, which must be those that a store was begun with."""
+    number, begun = 0, 0
+    while True:
+        if store is not None and number < store.parts and store.digests[number] != digest.hexdigest():
+            raise ValueError(
+                f"part {number + 1} of the data is not that with which {store.path} was begun; give the same samples "
+                "in the same order: seed what shuffles or draws"
+            )
+        yield problem
+        begun += len(problem.batches(microbatch))
+        samples = next(rest, None)
+        if samples is None:
+            return
+        digest.update(samples)
+        number += 1
+        problem = replace(problem, samples=samples, begun=begun)
 
 
 def _asked(
@@ -187,12 +221,18 @@ def _ledger(
     axes: Sequence[np.ndarray],
     problem: Problem,
     plan: Plan,
+    digest: DataHash,
 ) -> Ledger:
     """What is known of the grid, and by whom the rest is evaluated."""
     points = math.prod(len(axis) for axis in axes)
     names, squares = problem.objective.names, problem.objective.squares
-    if store is None and ranks is None:
+    streams = report["stream"] is not None
+    if store is None and ranks is None and not streams:
         return Ledger(points, len(names) + squares)
+    if store and ranks and streams:
+        raise ValueError(
+            "stream and store came in several processes; leave out one of them, or run them in a single process"
+        )
     settings = {name: report[name] for name in _SETTINGS}
     size = block_size(points, plan.chunk)
     if ranks is not None:
@@ -207,6 +247,8 @@ def _ledger(
         if ranks is not None:
             ranks.shared("begin")
             size = size if ranks.leads else store.begin(settings, axes, given, names, size, squares=squares)
+    if streams:
+        return Accumulation(points, len(names) + squares, size=size, digest=digest.hexdigest, store=store, ranks=ranks)
     return Ledger(points, len(names) + squares, size=size, store=store, ranks=ranks)
 
 
@@ -217,7 +259,7 @@ def _grids(
     values = done.values.T.reshape(-1, *(len(axis) for axis in axes)).numpy()
     objective = problem.objective
     grids = dict(zip(objective.names, values[: len(objective.names)], strict=True))
-    return grids, standard_error(values[0], values[-1], problem.size) if objective.squares else None
+    return grids, standard_error(values[0], values[-1], done.samples) if objective.squares else None
 
 
 def _basis(

@@ -48,6 +48,7 @@ class Settings:
     low_memory: bool
     progress: bool
     store: str | os.PathLike[str] | None = None
+    stream: int | None = None
     expected: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -61,6 +62,12 @@ class Settings:
         check_distribution(self.distribution)
         if self.plan != "auto" and not isinstance(self.plan, Plan):
             raise TypeError(f"plan={self.plan!r} cannot be used; wanted a fastscape.Plan or 'auto'")
+        if self.stream is not None and (type(self.stream) is not int or self.stream < 1):
+            raise ValueError(f"stream={self.stream!r} cannot be used; wanted a number of samples from 1, or None")
+        if self.stream is not None and self.batchnorm == "recalibrate":
+            raise ValueError(
+                "batchnorm='recalibrate' reads all data at every point, which stream cannot; leave out one of them"
+            )
         if self.store is not None and not isinstance(self.store, str | os.PathLike):
             raise TypeError(
                 f"store={self.store!r} cannot be used; wanted the name of a folder, for example 'run.zarr'"

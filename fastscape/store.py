@@ -5,6 +5,7 @@ A store is a folder in the format of zarr, which xarray reads:
     zarr.json       what is computed and how ("settings"), by which plan, and in the end the report
     x, y            coordinates [H], [W]
     sums            sums over the samples [points, measures]; one file a block, written whole, with a checksum
+    sums_0, sums_1  the same where the data come in parts: over those so far, and over one less
     directions      the directions [D, P], where they were given
     loss, ...       every measure [H, W] and the standard error, once all points are known
 
@@ -32,7 +33,7 @@ from fastscape.stored import FORMAT, VERSION, check_format, known_blocks, lock_o
 
 __all__ = ["Store"]
 
-_RESERVED = "x", "y", "sums", "directions", "standard_error"  # arrays of every store
+_RESERVED = "x", "y", "sums", "sums_0", "sums_1", "directions", "standard_error"  # arrays of every store
 _DIRECTION_ENTRIES = 1 << 22  # of one file
 
 
@@ -55,6 +56,7 @@ class Store:
         self._lock = lock_of(self.path)
         self.facts: dict[str, Any] = {}  # what is known of the plan: "plan", "plans_measured", "fallback"
         self.plan: Plan | None = None
+        self.parts, self.digests = 0, list[str]()  # of data that come in parts
         if not locks:
             return
         with _writing(self.path):
@@ -128,6 +130,7 @@ class Store:
             same = directions is None or _close(group["directions"], directions)
             self.facts = {n: attributes[n] for n in ("plan", "plans_measured", "fallback") if n in attributes}
             self.plan = Plan(**self.facts["plan"]) if self.facts else None
+            self.parts, self.digests = int(attributes.get("parts", 0)), list(attributes.get("digests", []))
         _check_same(self.path, attributes["settings"], settings)
         for name, axis in zip("xy", axes, strict=False):
             if not np.array_equal(stored[name], axis):
@@ -165,6 +168,40 @@ class Store:
                 self._group("r+").attrs.update(facts)
                 self.facts = json.loads(json.dumps(facts))
             self._sums[start : start + len(sums)] = sums.numpy()
+
+    def keep_part(self, number: int, sums: Tensor, samples: int, digest: str, facts: dict[str, Any]) -> None:
+        """Writes the sums over the first parts of the data, whole or not at all: the older ones stay until then.
+
+        Args:
+            number: How many parts.
+            sums: Their sums [G, measures].
+            samples: How many samples they have.
+            digest: What tells the data so far from others.
+            facts: "plan", "plans_measured" and "fallback".
+
+        Raises:
+            OSError: When it cannot be written. The sums over fewer parts are safe.
+        """
+        with _writing(self.path):
+            name = f"sums_{number % 2}"
+            checksum = {"compressors": [self._zarr.codecs.Crc32cCodec()], "overwrite": True}
+            self._array(name, data=sums.numpy(), dimension_names=("point", "measure"), **checksum)
+            # What counts is the header, which is written whole.
+            digests = [*self.digests, digest]
+            self._group("r+").attrs.update({**facts, "parts": number, "part_samples": samples, "digests": digests})
+        self.parts, self.digests = number, digests
+
+    def accumulated(self) -> Tensor:
+        """The sums [G, measures] over the parts of the data that are kept.
+
+        Returns:
+            The sums.
+
+        Raises:
+            ValueError: When they are damaged.
+        """
+        with reading(self.path):
+            return torch.from_numpy(self._group("r")[f"sums_{self.parts % 2}"][:])
 
     def finish(self, parts: Parts) -> None:
         """Writes the landscape, once all points are known.

@@ -58,15 +58,20 @@ def _finished(path: Path, group: Any, attributes: dict[str, Any], x: np.ndarray,
 
 
 def _unfinished(path: Path, group: Any, attributes: dict[str, Any], x: np.ndarray, y: np.ndarray | None) -> Parts:
-    settings = attributes["settings"]
+    settings, samples = attributes["settings"], attributes["settings"]["samples"]
     sums = np.full(group["sums"].shape, np.nan)
     known = known_blocks(path, group["sums"])
     for k, part in known.items():
         sums[k * group["sums"].chunks[0] :][: len(part)] = part
+    progress = {"points": sum(map(len, known.values())), "of": len(sums), "running": _running(path)}
+    if settings["stream"] is not None:
+        parts = attributes.get("parts", 0)
+        progress = {"parts": parts, "samples": attributes.get("part_samples", 0), "running": _running(path)}
+        if parts:
+            sums, samples = group[f"sums_{parts % 2}"][:], attributes["part_samples"]
     shape = (len(x),) if y is None else (len(x), len(y))
     # Behind the measures there may be the squares of the losses.
-    grids = {n: (s / settings["samples"]).reshape(shape) for n, s in zip(settings["measures"], sums.T, strict=False)}
-    progress = {"points": sum(map(len, known.values())), "of": len(sums), "running": _running(path)}
+    grids = {n: (s / samples).reshape(shape) for n, s in zip(settings["measures"], sums.T, strict=False)}
     report = {"progress": progress, "settings": settings, "plan": attributes.get("plan")}
     return Parts(x, y, grids.pop("loss"), grids, report)
 

@@ -82,6 +82,60 @@ def run(store: Path, log: Path, seconds: float, dies_at: int | None = None) -> N
     surface(store)
 
 
+def run_in_parts(store: Path, log: Path, seconds: float, size: int) -> None:
+    """What a process does with data in parts."""
+    torch.set_num_threads(1)
+    slowed(log, seconds)
+    surface(store, stream=size)
+
+
+class Large(torch.utils.data.Dataset):
+    """Samples of 4 MB, made when they are read."""
+
+    def __init__(self, samples: int) -> None:
+        self.samples, self.read = samples, [0] * samples
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        self.read[index] += 1
+        return torch.full((1_000_000,), float(index % 7)), index % 2
+
+
+class Narrow(nn.Module):
+    """Looks at a few entries of a sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+        with torch.no_grad():
+            self.linear.weight.copy_(torch.tensor([[1.0, -2.0, 0.5], [0.3, 0.2, -1.0]]))
+            self.linear.bias.zero_()
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.linear(inputs[:, :3])
+
+
+def run_in_little_memory(store: Path, answer: Any, samples: int, size: int | None, megabytes: int) -> None:
+    """Evaluates data of which the system lets only a part be in memory, and sends what came of it."""
+    torch.set_num_threads(1)
+    fastscape.surface(Narrow(), (torch.zeros(2, 3), torch.zeros(2).long()), x=(0, 1, 2), y=(0, 1, 2), progress=False)
+    held = int(
+        next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmData" in line).split()[1]
+    )
+    resource.setrlimit(resource.RLIMIT_DATA, (held * 1024 + megabytes * 2**20,) * 2)
+    data = Large(samples)
+    loader = torch.utils.data.DataLoader(data, batch_size=2)
+    try:
+        grid = {"x": (-1, 1, 3), "y": (-1, 1, 3), "plan": fastscape.Plan("loop", 3, 2), "progress": False}
+        landscape = fastscape.surface(Narrow(), loader, stream=size, **grid)
+    except (MemoryError, RuntimeError) as error:
+        answer.send((type(error).__name__, data.read))
+    else:
+        answer.send((landscape.loss, data.read))
+
+
 def run_with_small_files(store: Path, answer: Any, most: int) -> None:
     """Sends the error that comes where the system lets no file grow larger than some bytes."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -104,7 +158,7 @@ def _error(store: Path) -> str:
     return "none"
 
 
-def answered(target: Callable[..., None], store: Path, *arguments: Any) -> str:
+def answered(target: Callable[..., None], store: Path, *arguments: Any) -> Any:
     """What a process sends that does something with a store."""
     here, there = CONTEXT.Pipe()
     process = started(target, store, there, *arguments)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import stored_runs
 import torch
+from ranks import MOST
 
 from fastscape.ledger import Ledger, block_size
 from fastscape.parallel import Ranks
@@ -53,7 +54,8 @@ def test_a_slow_process_gets_fewer_points(tmp_path, whole):
     done = torchrun(tmp_path, "slow", 2)
     assert done.returncode == 0, done.stderr
     slow, fast = (int((tmp_path / f"points-{rank}").read_text()) for rank in range(2))
-    assert slow < fast / 3
+    assert fast >= MOST
+    assert slow + fast == whole.loss.size
     assert np.load(tmp_path / "loss-0.npy").tobytes() == whole.loss.tobytes()
 
 
@@ -72,6 +74,26 @@ def test_processes_that_compute_different_things_are_refused(tmp_path):
     assert done.returncode != 0
     assert "process 1 of 2 has another seed than process 0; give all the same model, data and settings" in done.stderr
     assert "another process of this landscape has failed: process 1: ValueError" in done.stderr
+
+
+def test_processes_share_the_points_of_data_in_parts(tmp_path):
+    done = torchrun(tmp_path, "stream", 2)
+    assert done.returncode == 0, done.stderr
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        alone = stored_runs.surface(None, stream=7)
+    finally:
+        torch.set_num_threads(threads)
+    for rank in range(2):
+        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == alone.loss.tobytes()
+        assert int((tmp_path / f"points-{rank}").read_text()) == 3 * alone.loss.size / 2
+
+
+def test_parts_of_data_and_a_store_are_for_one_process(tmp_path):
+    done = torchrun(tmp_path, "both", 2)
+    assert done.returncode != 0
+    assert "stream and store came in several processes; leave out one of them" in done.stderr
 
 
 def test_a_torchrun_that_keeps_its_store_is_told(monkeypatch):

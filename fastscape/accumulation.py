@@ -1,0 +1,86 @@
+"""The sums of a grid over data that come in parts: every point is evaluated on a part before the next one is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fastscape.ledger import Block, Ledger
+from fastscape.parallel import Ranks
+from fastscape.plan import Plan
+from fastscape.store import Store
+
+__all__ = ["Accumulation"]
+
+
+class Accumulation(Ledger):
+    """A ledger whose sums grow with every part of the data, and are kept after each.
+
+    Several processes share the blocks evenly: each reads all data, for its own points.
+
+    Args:
+        points: Number of points G.
+        measures: Number of sums of each point.
+        size: Points of a block.
+        digest: What tells the data so far from others.
+        store: Where the sums are kept after every part. Default: in memory alone.
+        ranks: The processes that share the blocks. Default: this one alone.
+    """
+
+    keeps_blocks = False
+
+    def __init__(
+        self,
+        points: int,
+        measures: int,
+        *,
+        size: int,
+        digest: Callable[[], str],
+        store: Store | None = None,
+        ranks: Ranks | None = None,
+    ) -> None:
+        super().__init__(points, measures, size=size)
+        self.store, self.ranks, self.total = store, ranks, None
+        self.digest = digest
+        self.sums.zero_()
+        if ranks is not None:
+            self.missing = self.blocks[ranks.rank :: ranks.size]
+        if store is not None and store.parts:
+            self.sums[:], self.parts = store.accumulated(), store.parts
+            self.plan, self.timings, self.reason = store.plan, store.facts["plans_measured"], store.facts["fallback"]
+        self.before = self.known = points * self.parts
+        self._agreed = False
+
+    def claims(self, planned: int) -> Iterator[Block]:
+        """The blocks that are to be evaluated here, the same for every part. See `Ledger.claims`."""
+        yield from self.missing
+
+    def keep(self, block: Block, sums: Tensor, plan: Plan, timings: list[dict[str, Any]], reason: str | None) -> int:
+        """Adds the sums of a block over a part of the data. See `Ledger.keep`."""
+        self.sums[block.start : block.stop] += sums
+        self._facts = {"plan": plan.as_dict(), "plans_measured": timings, "fallback": reason}
+        return 0
+
+    def agreed(self, plan: Plan) -> Plan:
+        """The plan of the first process, for all parts. See `Ledger.agreed`."""
+        if not self._agreed:
+            self._agreed = True
+            return super().agreed(plan)
+        return plan
+
+    def part_done(self, samples: int) -> None:
+        """Keeps the sums over all parts so far. See `Ledger.part_done`."""
+        self.parts += 1
+        self.known += len(self.sums)
+        if self.store is not None:
+            self.store.keep_part(self.parts, self.sums, samples, self.digest(), self._facts)
+
+    def complete(self) -> Tensor:
+        """The sums [G, measures] over all data."""
+        if self.ranks is not None:
+            own = torch.cat([torch.empty(0, dtype=torch.int64, device="cpu"), *(b.indices() for b in self.missing)])
+            self.sums = self.ranks.gathered(self.sums, own)
+        return self.sums

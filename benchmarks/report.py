@@ -9,6 +9,9 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 START, STOP = "<!-- benchmarks: made by python -m benchmarks.run -->", "<!-- end of benchmarks -->"
 PEERS = ("loss-landscapes", "loss-landscape-3d", "landscaper")
+# What the project aims at on two cores without a GPU: times as fast as the fastest other package, and as the naive loop.
+AIMS = {"mlp": (4.0, 5.0), "cnn": (5.0, 6.0), "resnet20": (1.7, 1.8), "resnet56": (1.3, 1.3), "vgg13": (1.35, 1.8)}
+AIMS_OF_BFLOAT16 = {"vgg13": 2.5}  # against the fastest other package
 OWN = {"float32": "fastscape", "bfloat16": "fastscape bfloat16"}
 
 
@@ -81,7 +84,7 @@ def page(results: dict[str, Any]) -> str:
         f"Measured on {results['processor']}, {results['threads']} threads; {versions}.",
     ]
     for name, found in results["problems"].items():
-        parts += ["", f"## {name}", "", _details(found)]
+        parts += ["", f"## {name}", "", _details(found), *_aims(name, found)]
     return "\n".join(parts) + "\n"
 
 
@@ -142,6 +145,30 @@ def _limits(found: dict[str, Any]) -> list[str]:
                 said += f"; at most {peer[1] / seconds:.2f}x as fast as {peer[0]}"
             lines.append(f"{said}.")
     return lines
+
+
+def _aims(name: str, found: dict[str, Any]) -> list[str]:
+    """Which aims a problem reaches, and by what was measured why not: a paragraph of Markdown."""
+    own, half, peer = _seconds(found, "fastscape"), _seconds(found, OWN["bfloat16"]), fastest_peer(found)
+    naive = _seconds(found, "naive loop")
+    if name not in AIMS or own is None or peer is None or naive is None:
+        return []
+    aims = [("float32", peer[0], peer[1], own, AIMS[name][0]), ("float32", "the naive loop", naive, own, AIMS[name][1])]
+    if half is not None and name in AIMS_OF_BFLOAT16:
+        aims.append(("bfloat16", peer[0], peer[1], half, AIMS_OF_BFLOAT16[name]))
+    said = []
+    for precision, rival, theirs, ours, aim in aims:
+        reached = theirs / ours
+        text = f"{precision} {aim:g}x as fast as {rival}: {'reached' if reached >= aim else 'missed'}, {reached:.3g}x"
+        forward = found["limits"].get(precision, {}).get("forward")
+        if reached < aim and forward:
+            text += (
+                f" (the bare forward pass alone takes {1e3 * forward:.3g} ms of the {1e3 * theirs:.3g} ms that {rival} "
+                f"needs for a point, which leaves {theirs / forward:.3g}x to any loop over points that calls torch's "
+                f"layers; a point here takes {ours / forward:.3g} times the pass)"
+            )
+        said.append(text)
+    return ["", f"Aims: {'; '.join(said)}."]
 
 
 def _plan(plan: dict[str, Any] | None) -> str:

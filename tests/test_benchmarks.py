@@ -69,6 +69,23 @@ def test_ratios_are_those_of_the_times():
     assert "| p, 7 samples | 1 | 4x | 3x (landscaper) | - |" in table
 
 
+def test_missed_aims_are_said_with_what_was_measured():
+    rows = {
+        "fastscape": {"seconds_a_point": 0.11},
+        "fastscape bfloat16": {"seconds_a_point": 0.05},
+        "naive loop": {"seconds_a_point": 0.22},
+        "landscaper": {"seconds_a_point": 0.13},
+    }
+    found = {"rows": rows, "limits": {"float32": {"forward": 0.1}, "bfloat16": {}}}
+    (_, said) = report._aims("vgg13", found)
+    assert "float32 1.35x as fast as landscaper: missed, 1.18x (the bare forward pass alone takes 100 ms of the" in said
+    assert "130 ms that landscaper needs for a point, which leaves 1.3x to any loop" in said
+    assert "a point here takes 1.1 times the pass" in said
+    assert "float32 1.8x as fast as the naive loop: reached, 2x" in said
+    assert "bfloat16 2.5x as fast as landscaper: reached, 2.6x." in said
+    assert report._aims("encoder", found) == []
+
+
 @pytest.mark.parametrize(
     ("file", "keyword", "passed"),
     [("bench_memory.py", "small", 1), ("bench_kernels.py", "small or mlp", 10)],

@@ -153,7 +153,10 @@ def _aims(name: str, found: dict[str, Any]) -> list[str]:
     naive = _seconds(found, "naive loop")
     if name not in AIMS or own is None or peer is None or naive is None:
         return []
-    aims = [("float32", peer[0], peer[1], own, AIMS[name][0]), ("float32", "the naive loop", naive, own, AIMS[name][1])]
+    aims = [
+        ("float32", peer[0], peer[1], own, AIMS[name][0]),
+        ("float32", "the naive loop", naive, own, AIMS[name][1]),
+    ]
     if half is not None and name in AIMS_OF_BFLOAT16:
         aims.append(("bfloat16", peer[0], peer[1], half, AIMS_OF_BFLOAT16[name]))
     said = []

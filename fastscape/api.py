@@ -51,6 +51,7 @@ def surface(
     low_memory: bool = False,
     store: str | os.PathLike[str] | None = None,
     stream: int | None = None,
+    distributed: bool = True,
     progress: bool = True,
 ) -> Landscape:
     """The loss of a model on a plane through its weights.
@@ -116,6 +117,9 @@ def surface(
         stream: How many samples are in memory at once. The data, of any size, are then read once in such parts, each
             of which is evaluated at every point before the next one is read; three of them are in memory at most. A
             store is written to after each part. In the report "centre" is of the first part. Default: all samples.
+        distributed: Whether the processes that torchrun has started, or those of an initialised process group, share the
+            grid: all of them must make the call then, and all get the landscape. Write False where one of them calls
+            alone. Default True.
         progress: Whether to show a progress bar when standard error is a terminal. Default True.
 
     Returns:
@@ -129,6 +133,7 @@ def surface(
             another run, damaged, or in use.
         OSError: When a store cannot be written to; what it holds is safe.
         ImportError: When a store is asked for and zarr is not installed.
+        RuntimeError: When another process that shares the grid has failed.
 
     Warns:
         UserWarning: When the values depend on how the samples are batched (class weights or ignored targets in a
@@ -163,6 +168,7 @@ def surface(
         progress,
         store,
         stream,
+        distributed,
     )
     return Landscape(*computed(model, data, axes, scheme_of(scheme, schemes.SURFACES), directions, settings))
 
@@ -190,6 +196,7 @@ def line(
     low_memory: bool = False,
     store: str | os.PathLike[str] | None = None,
     stream: int | None = None,
+    distributed: bool = True,
     progress: bool = True,
 ) -> Landscape:
     """The loss of a model along a line through its weights.
@@ -225,6 +232,7 @@ def line(
         low_memory: As for `surface`.
         store: As for `surface`.
         stream: As for `surface`.
+        distributed: As for `surface`.
         progress: As for `surface`.
 
     Returns:
@@ -235,6 +243,7 @@ def line(
         ValueError: As for `surface`, and when both `to` and `directions` are given.
         OSError: As for `surface`.
         ImportError: As for `surface`.
+        RuntimeError: As for `surface`.
 
     Example:
         >>> import torch, fastscape
@@ -269,5 +278,6 @@ def line(
         progress,
         store,
         stream,
+        distributed,
     )
     return Landscape(*computed(model, data, [axis("x", x)], scheme_of(scheme, schemes.LINES), directions, settings))

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import time
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -22,6 +23,7 @@ from torch import Tensor
 __all__ = ["Ranks", "joined"]
 
 PATIENCE = 1800.0  # seconds, as torch's own default: no process may be so much later than another
+SILENCE = 60.0  # seconds of waiting without a word
 LONGEST_PAUSE = 0.5  # seconds between two looks: a thousand processes ask one of them
 
 _calls = itertools.count()  # every process calls surface and line in the same order, so the numbers agree
@@ -113,13 +115,18 @@ class Ranks(AbstractContextManager["Ranks"]):
 
     def _got(self, name: str) -> bytes:
         """What some process sets, once it has; an error when a process has failed in the meantime."""
-        ended, pause = time.monotonic() + PATIENCE, 0.001
+        begun, pause, warned = time.monotonic(), 0.001, False
         while not self.store.check([name]):
             if self.store.check(["failed"]):
                 raise RuntimeError(
                     f"another process of this landscape has failed: {self.store.get('failed').decode()}"
                 )
-            if time.monotonic() > ended:
+            waited = time.monotonic() - begun
+            if waited > SILENCE and not warned:
+                warned = True
+                message = f"process {self.rank} of {self.size} waits for the others; where it calls alone, write"
+                warnings.warn(f"{message} distributed=False", stacklevel=2)
+            if waited > PATIENCE:
                 raise TimeoutError(f"process {self.rank} of {self.size} has waited {PATIENCE} s for the others")
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)

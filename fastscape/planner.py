@@ -180,8 +180,9 @@ def _compiled(search: _Search, problem: Problem, *, recut: bool) -> Plan:
     """The best plan with a compiled step, and with microbatches of one size where one near divides the samples."""
     plan = search.best
     call = search.seconds * plan.microbatch / problem.size
-    # A call of compiled code costs more than one of torch, so that short ones get a larger microbatch.
-    near = range(plan.microbatch * (2 if call < SHORT_CALL else 1), plan.microbatch // 2, -1)
+    # A call of compiled code costs more than one of torch, and takes less time: short ones get a larger microbatch.
+    larger = plan.microbatch * (4 if call < SHORT_CALL else 2 if call < 2 * SHORT_CALL else 1)
+    near = range(max(min(larger, LARGEST_MICROBATCH), plan.microbatch), plan.microbatch // 2, -1)
     even = (size for size in near if problem.size % size == 0)
     microbatch = next(even, plan.microbatch) if recut else plan.microbatch
     hoist = False

@@ -91,7 +91,7 @@ def computed(
     """
     started = time.perf_counter()
     asked = _asked(model, len(axes), scheme[1], directions, settings)
-    with joined() as ranks:
+    with joined() if settings.distributed else nullcontext() as ranks:
         leads = ranks is None or ranks.leads
         with nullcontext() if settings.store is None else Store(settings.store, locks=leads) as store:
             parts = _computed(model, data, axes, scheme, directions, settings, asked, store, ranks)

@@ -49,6 +49,7 @@ class Settings:
     progress: bool
     store: str | os.PathLike[str] | None = None
     stream: int | None = None
+    distributed: bool = True
     expected: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,6 +69,8 @@ class Settings:
             raise ValueError(
                 "batchnorm='recalibrate' reads all data at every point, which stream cannot; leave out one of them"
             )
+        if not isinstance(self.distributed, bool):
+            raise TypeError(f"distributed={self.distributed!r} cannot be used; wanted True or False")
         if self.store is not None and not isinstance(self.store, str | os.PathLike):
             raise TypeError(
                 f"store={self.store!r} cannot be used; wanted the name of a folder, for example 'run.zarr'"

@@ -79,7 +79,7 @@ MUTATIONS = [
     Mutation("engine", "the number of threads stays changed",
              "torch.set_num_threads(self._threads)  #", "pass  #", "test_engine.py"),
     Mutation("engine", "hoisted layers take the coefficients of the first filters",
-             "c = c[:, touched] if c.shape[1] > 1 else c", "c = c[:, : len(touched)] if c.shape[1] > 1 else c",
+             "c = c[:, touched] if c.shape[1] > 1 else c", "c = c[:, : segments.count] if c.shape[1] > 1 else c",
              "test_engine.py"),
     Mutation("engine", "dropout differs from point to point", 'randomness="same"', 'randomness="different"',
              "test_modes.py"),

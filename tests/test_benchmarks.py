@@ -78,7 +78,9 @@ def test_missed_aims_are_said_with_what_was_measured():
     }
     found = {"rows": rows, "limits": {"float32": {"forward": 0.1}, "bfloat16": {}}}
     (_, said) = report._aims("vgg13", found)
-    assert "float32 1.35x as fast as landscaper: missed, 1.18x (the bare forward pass alone takes 100 ms of the" in said
+    assert (
+        "float32 1.35x as fast as landscaper: missed, 1.18x (the bare forward pass alone takes 100 ms of the" in said
+    )
     assert "130 ms that landscaper needs for a point, which leaves 1.3x to any loop" in said
     assert "a point here takes 1.1 times the pass" in said
     assert "float32 1.8x as fast as the naive loop: reached, 2x" in said

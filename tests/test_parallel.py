@@ -129,6 +129,23 @@ def test_ranks_share_gather_and_fail_together(monkeypatch):
         first._got("nothing")
 
 
+def test_one_process_may_call_alone(monkeypatch):
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert stored_runs.surface(None, distributed=False).report["processes"] == 1
+    with pytest.raises(TypeError, match="distributed='no' cannot be used; wanted True or False"):
+        stored_runs.surface(None, distributed="no")
+
+
+def test_who_waits_long_says_so(monkeypatch):
+    first, _ = two_ranks()
+    monkeypatch.setattr("fastscape.parallel.PATIENCE", 0.1)
+    monkeypatch.setattr("fastscape.parallel.SILENCE", 0.01)
+    with pytest.warns(UserWarning, match="process 0 of 2 waits for the others; where it calls alone, write distrib"):
+        with pytest.raises(TimeoutError):
+            first._got("nothing")
+
+
 def test_patience_ends(monkeypatch):
     first, _ = two_ranks()
     monkeypatch.setattr("fastscape.parallel.PATIENCE", 0.01)

@@ -9,8 +9,11 @@ from torch import nn
 
 import fastscape
 from fastscape import Plan, planner
+from fastscape.data import fixed_samples
 from fastscape.engine import Engine
 from fastscape.evaluation import WORTH_PLANNING
+from fastscape.objective import Objective
+from fastscape.problem import problem_of
 from tolerance import assert_close
 
 MODEL, DATA = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)), (torch.randn(30, 3), torch.randn(30, 2))
@@ -184,3 +187,25 @@ def test_the_memory_format_is_searched_and_the_basis_put_back(slow, monkeypatch)
         assert planned.report["plan"]["memory_format"] == fast
         assert {row["memory_format"] for row in planned.report["plans_measured"]} == {"contiguous", "channels_last"}
         assert_close(planned.loss, plain.loss, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "microbatch", "samples", "wanted"),
+    [
+        (0.04, 64, 1000, 250),  # calls of 2.6 ms
+        (0.04, 128, 1000, 250),  # of 5.1 ms
+        (0.2, 64, 1000, 50),  # of 12.8 ms: about as many, where that divides the samples
+        (0.04, 64, 997, 64),  # nothing near divides them
+        (1e-3, 200, 1000, 250),  # no more than fits into memory
+    ],
+)
+def test_compiled_code_gets_larger_microbatches_where_calls_are_short(seconds, microbatch, samples, wanted):
+    data = torch.zeros(samples, 3), torch.zeros(samples, dtype=torch.long)
+    problem = problem_of(
+        nn.Linear(3, 2), {"weight"}, Objective(), fixed_samples(data, device=torch.device("cpu"), dtype=torch.float32),
+        device=torch.device("cpu"), dtype=torch.float32,
+    )  # fmt: skip
+    search = planner._Search(lambda plan: None, torch.zeros(1, 2), lambda points: None)
+    search.best, search.seconds = Plan("loop", 16, microbatch), seconds
+    assert planner._compiled(search, problem, recut=True).microbatch == wanted
+    assert planner._compiled(search, problem, recut=False).microbatch == microbatch

@@ -9,7 +9,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 START, STOP = "<!-- benchmarks: made by python -m benchmarks.run -->", "<!-- end of benchmarks -->"
 PEERS = ("loss-landscapes", "loss-landscape-3d", "landscaper")
-# What the project aims at on two cores without a GPU: times as fast as the fastest other package, and as the naive loop.
+# What the project aims at on two cores without a GPU: times as fast as the fastest other package, and the naive loop.
 AIMS = {"mlp": (4.0, 5.0), "cnn": (5.0, 6.0), "resnet20": (1.7, 1.8), "resnet56": (1.3, 1.3), "vgg13": (1.35, 1.8)}
 AIMS_OF_BFLOAT16 = {"vgg13": 2.5}  # against the fastest other package
 OWN = {"float32": "fastscape", "bfloat16": "fastscape bfloat16"}
@@ -166,8 +166,8 @@ def _aims(name: str, found: dict[str, Any]) -> list[str]:
         forward = found["limits"].get(precision, {}).get("forward")
         if reached < aim and forward:
             text += (
-                f" (the bare forward pass alone takes {1e3 * forward:.3g} ms of the {1e3 * theirs:.3g} ms that {rival} "
-                f"needs for a point, which leaves {theirs / forward:.3g}x to any loop over points that calls torch's "
+                f" (the bare forward pass alone takes {1e3 * forward:.3g} ms of the {1e3 * theirs:.3g} ms that "
+                f"{rival} needs for a point, which leaves {theirs / forward:.3g}x to any loop over points that calls torch's "
                 f"layers; a point here takes {ours / forward:.3g} times the pass)"
             )
         said.append(text)

@@ -117,9 +117,9 @@ def surface(
         stream: How many samples are in memory at once. The data, of any size, are then read once in such parts, each
             of which is evaluated at every point before the next one is read; three of them are in memory at most. A
             store is written to after each part. In the report "centre" is of the first part. Default: all samples.
-        distributed: Whether the processes that torchrun has started, or those of an initialised process group, share the
-            grid: all of them must make the call then, and all get the landscape. Write False where one of them calls
-            alone. Default True.
+        distributed: Whether the processes that torchrun has started, or those of an initialised process group, share
+            the grid: all of them must make the call then, and all get the landscape. Write False where one of them
+            calls alone. Default True.
         progress: Whether to show a progress bar when standard error is a terminal. Default True.
 
     Returns:

@@ -167,8 +167,8 @@ def _aims(name: str, found: dict[str, Any]) -> list[str]:
         if reached < aim and forward:
             text += (
                 f" (the bare forward pass alone takes {1e3 * forward:.3g} ms of the {1e3 * theirs:.3g} ms that "
-                f"{rival} needs for a point, which leaves {theirs / forward:.3g}x to any loop over points that calls torch's "
-                f"layers; a point here takes {ours / forward:.3g} times the pass)"
+                f"{rival} needs for a point, which leaves {theirs / forward:.3g}x to any loop over points that calls "
+                f"torch's layers; a point here takes {ours / forward:.3g} times the pass)"
             )
         said.append(text)
     return ["", f"Aims: {'; '.join(said)}."]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from fastscape.ledger import Block, Ledger
 from fastscape.parallel import Ranks
@@ -77,6 +79,12 @@ class Accumulation(Ledger):
         self.known += len(self.sums)
         if self.store is not None:
             self.store.keep_part(self.parts, self.sums, samples, self.digest(), self._facts)
+
+    def say_stopped(self) -> None:
+        """Says on standard error how far the run has come, and how it goes on."""
+        if self.store is not None:
+            said = f"the sums over {self.parts} parts of the data are kept in {self.store.path}"
+            tqdm.write(f"fastscape: stopped; {said}: call the same again to go on", file=sys.stderr)
 
     def complete(self) -> Tensor:
         """The sums [G, measures] over all data."""

@@ -109,7 +109,7 @@ class Store:
             ValueError: When it is a run of something else or of another version of the format, when it is damaged, or
                 when a metric has a name that is taken.
         """
-        settings = json.loads(json.dumps({**settings, "measures": list(measures)}))
+        settings = json.loads(json.dumps({**settings, "axes": len(axes), "measures": list(measures)}))
         taken = [name for name in measures if name in _RESERVED or "/" in name]
         if taken:
             raise ValueError(f"a store cannot hold a metric named {taken[0]!r}; give it another name")
@@ -123,6 +123,9 @@ class Store:
                 group = self._group("a")
                 group.attrs.update({"settings": settings})
             attributes = dict(group.attrs)
+            before = dict(attributes["settings"])
+        _check_same(self.path, before, settings)
+        with reading(self.path):
             # By default a block of nothing but NaN would not be written, and so never be known.
             with self._zarr.config.set({"array.write_empty_chunks": True}):
                 self._sums = group["sums"]
@@ -131,7 +134,6 @@ class Store:
             self.facts = {n: attributes[n] for n in ("plan", "plans_measured", "fallback") if n in attributes}
             self.plan = Plan(**self.facts["plan"]) if self.facts else None
             self.parts, self.digests = int(attributes.get("parts", 0)), list(attributes.get("digests", []))
-        _check_same(self.path, attributes["settings"], settings)
         for name, axis in zip("xy", axes, strict=False):
             if not np.array_equal(stored[name], axis):
                 raise ValueError(f"{self.path} has another axis {name}; give the same one, or another store")

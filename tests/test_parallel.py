@@ -45,7 +45,6 @@ def test_every_process_gets_what_one_computes(tmp_path, whole, processes, doing)
         assert np.load(tmp_path / f"error-{rank}.npy").tobytes() == whole.standard_error.tobytes()
     points = [int((tmp_path / f"points-{rank}").read_text()) for rank in range(processes)]
     assert sum(points) == 2 * whole.loss.size
-    assert min(points) > 0
     if doing == "store":
         assert stored_runs.surface(tmp_path / "run.zarr").loss.tobytes() == whole.loss.tobytes()
 

@@ -125,6 +125,16 @@ def test_a_line_and_given_directions_are_kept_too(tmp_path):
         fastscape.line(model, data, **options)
 
 
+def test_lines_surfaces_and_kinds_of_directions_are_told_apart(tmp_path):
+    (model, data), (other, _) = stored_runs.problem(), stored_runs.problem()
+    surface(tmp_path / "run.zarr")
+    options = {"x": (-1, 1, SIDE), "plan": PLAN, "progress": False, "store": tmp_path / "run.zarr"}
+    with pytest.raises(ValueError, match=r"axes 2 \(now 1\)"):
+        fastscape.line(model, data, scheme="plane", **options)
+    with pytest.raises(ValueError, match=r"directions random \(now \['between models', 'between models'\]\)"):
+        fastscape.surface(model, data, directions=(other, other), y=(-1, 1, SIDE), **options)
+
+
 @pytest.mark.filterwarnings("ignore:the loss is the same at every point")
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, -0.0, 0.0])
 def test_any_value_counts_as_done(tmp_path, evaluated, value):

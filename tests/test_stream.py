@@ -183,7 +183,7 @@ def test_mistakes_are_said(options, message):
 
 @POSIX
 def test_data_of_which_a_small_part_fits_the_memory():
-    samples, allowed = 60, 120  # 240 MB of samples in 120 MB
+    samples, allowed = 250, 400  # 1000 MB of samples, parts of 16 MB
     came, _ = answered(stored_runs.run_in_little_memory, None, samples, None, allowed)
     assert isinstance(came, str), "all samples fit into the memory, so the limit shows nothing"
     loss, read = answered(stored_runs.run_in_little_memory, None, samples, 4, allowed)

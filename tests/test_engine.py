@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -39,6 +40,18 @@ def test_every_plan_gives_the_values_of_a_plain_loop(name, plan):
     planned = fastscape.surface(case.model, data, plan=PLANS[plan], **options)
     assert_close(planned.loss, plain.loss, 1e-12)
     assert torch.get_num_threads() == before
+
+
+def test_threads_that_begin_after_workers_have_the_threads_of_before():
+    case = CASES["mlp"]()
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        fastscape.surface(case.model, (case.inputs, case.targets), plan=Plan("loop", 4, workers=2), **GRID)
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 4
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("scheme", ["plane", "linear2x", "barycentric", "bilinear"])

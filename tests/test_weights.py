@@ -46,6 +46,23 @@ def test_flatten_and_unflatten_are_inverse(name, perturb):
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_weights_with_their_channels_last_are_the_same_weights(name):
+    model = CASES[name]().model
+    layout, tensors = layout_of(model, "all"), select(model, "all")
+    flat = torch.stack([factor * layout.flatten(tensors) for factor in (1, 2)])
+    stored = flat.clone()
+    relaid = layout.relaid(stored, channels_last=True)
+    for key, tensor in tensors.items():
+        back = relaid.unflatten(stored)[key]
+        assert torch.equal(back[0], tensor)
+        assert torch.equal(back[1], 2 * tensor)
+        if tensor.dim() == 4 and min(tensor.shape[1:]) > 1:
+            assert back[0].is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(relaid.relaid(stored, channels_last=False).unflatten(stored)[key][0], tensors[key])
+    assert torch.equal(stored, flat)
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_points_are_views_of_the_buffer(name):
     layout = layout_of(CASES[name]().model)
     flat = torch.zeros(2, layout.size)

@@ -25,7 +25,7 @@ class Mutation(NamedTuple):
         defect: What is wrong then.
         before: The text of the module, which occurs once.
         after: What it becomes.
-        tests: The file in `tests/` that must fail.
+        tests: The file in `tests/`, or the test in it, that must fail.
     """
 
     file: str
@@ -89,7 +89,7 @@ MUTATIONS = [
              "return value.double().mean()", "test_surface_values.py"),
     Mutation("objective", "the measures of an objective keep its order",
              'values = {"loss": found["loss"], **{name: value for name, value in found.items() if name != "loss"}}',
-             "values = dict(found)", "test_surface_values.py"),
+             "values = dict(found)", "test_families.py::test_metrics_of_an_objective"),
     Mutation("objective", "an objective cannot differentiate", "with torch.enable_grad():", "with torch.no_grad():",
              "test_families.py"),
     Mutation("objective", "standard errors are made of sums instead of squares",

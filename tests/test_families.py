@@ -109,6 +109,7 @@ def test_metrics_of_an_objective():
     assert list(found.metrics) == ["accuracy"]
     at = fastscape.surface(case.model, case.inputs, objective=objective, x=(0, 0, 1), y=(0, 0, 1), precision="float64")
     assert at.loss[0, 0] == pytest.approx(outputs.loss.item(), rel=1e-5)
+    assert at.report["centre"]["loss"] == pytest.approx(outputs.loss.item(), rel=1e-5)
     assert at.metrics["accuracy"][0, 0] == (outputs.logits.argmax(1) == case.inputs["labels"]).double().mean()
 
 

@@ -17,7 +17,7 @@ from fastscape.problem import Problem
 from fastscape.structure import tensors
 from fastscape.trust import depends_on_batches
 
-__all__ = ["DataHash", "at_the_model", "hash_of_data", "hash_of_weights", "plainly"]
+__all__ = ["DataHash", "at_the_model", "hash_of_weights", "plainly"]
 
 
 def at_the_model(
@@ -120,20 +120,6 @@ class DataHash:
     def hexdigest(self) -> str:
         """SHA-256 of all samples so far, hexadecimal."""
         return hashlib.sha256(b"".join(self._digests[k].digest() for k in sorted(self._digests))).hexdigest()
-
-
-def hash_of_data(samples: Samples) -> str:
-    """What tells one sequence of samples from another, in whatever batches it came.
-
-    Args:
-        samples: The samples.
-
-    Returns:
-        SHA-256, hexadecimal, as of `DataHash`.
-    """
-    whole = DataHash()
-    whole.update(samples)
-    return whole.hexdigest()
 
 
 def _hash(named: Iterable[tuple[str, Tensor]]) -> str:

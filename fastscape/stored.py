@@ -112,7 +112,8 @@ def zarr_package() -> Any:
     try:
         import zarr
     except ImportError as error:
-        raise ImportError("a store needs zarr; write pip install 'fastscape[store]'") from error
+        message = "a store needs zarr; write pip install 'fastscape[store]', with Python 3.11 or later"
+        raise ImportError(message) from error
     return zarr
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import signal
 import sys
 import time
@@ -119,6 +118,8 @@ class Narrow(nn.Module):
 
 def run_in_little_memory(store: Path, answer: Any, samples: int, size: int | None, megabytes: int) -> None:
     """Evaluates data of which the system lets only a part be in memory, and sends what came of it."""
+    import resource
+
     torch.set_num_threads(1)
     fastscape.surface(Narrow(), (torch.zeros(2, 3), torch.zeros(2).long()), x=(0, 1, 2), y=(0, 1, 2), progress=False)
     held = int(
@@ -138,6 +139,8 @@ def run_in_little_memory(store: Path, answer: Any, samples: int, size: int | Non
 
 def run_with_small_files(store: Path, answer: Any, most: int) -> None:
     """Sends the error that comes where the system lets no file grow larger than some bytes."""
+    import resource
+
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     answer.send(_error(store))

@@ -12,7 +12,7 @@ import fastscape
 from cases import EVERY
 from fastscape import Plan
 from fastscape.data import fixed_samples
-from fastscape.inspection import hash_of_data, hash_of_weights
+from fastscape.inspection import DataHash, hash_of_weights
 
 GRID = {"x": (-1, 1, 2), "y": (0, 0, 1), "progress": False}
 INPUTS, TARGETS = torch.rand(9, 4), torch.arange(9) % 3
@@ -101,7 +101,9 @@ def test_hashes_tell_weights_and_data_apart():
 
     def data(pair, batch=None):
         given = pair if batch is None else list(zip(pair[0].split(batch), pair[1].split(batch), strict=True))
-        return hash_of_data(fixed_samples(given, device=CPU, dtype=torch.float32))
+        whole = DataHash()
+        whole.update(fixed_samples(given, device=CPU, dtype=torch.float32))
+        return whole.hexdigest()
 
     reference = data((INPUTS, TARGETS))
     assert data((INPUTS, TARGETS), batch=2) == reference  # whatever the batches

@@ -181,7 +181,7 @@ def test_mistakes_are_said(options, message):
         fastscape.surface(model(), data, **options, **GRID)
 
 
-@POSIX
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of a process from /proc")
 def test_data_of_which_a_small_part_fits_the_memory():
     samples, allowed = 250, 400  # 1000 MB of samples, parts of 16 MB
     came, _ = answered(stored_runs.run_in_little_memory, None, samples, None, allowed)

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test coverage mutations lint types clean
+.PHONY: demo test coverage mutations docs package lint types clean
 
 demo: .venv/.installed
 	$(BIN)/fastscape demo --out demo
@@ -15,6 +15,18 @@ coverage: .venv/.installed-dev
 
 mutations: .venv/.installed-dev
 	$(BIN)/python tests/mutations.py
+
+docs: .venv/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Builds what a release uploads, and runs the demo from the wheel alone, in an environment and a folder of its own.
+package: .venv/.installed-dev
+	rm -rf dist build/package
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m virtualenv build/package
+	build/package/bin/pip install dist/*.whl
+	cd build/package && bin/fastscape demo --model mnist-cnn --grid 13 --out demo
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
@@ -40,4 +52,4 @@ types: .venv/.installed-dev
 	  PYTHONPATH=.virtualenv $(PYTHON) -m virtualenv .venv; }
 
 clean:
-	rm -rf .venv .virtualenv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage*
+	rm -rf .venv .virtualenv build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage*

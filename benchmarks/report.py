@@ -19,10 +19,13 @@ def write(results: dict[str, Any]) -> None:
     """Writes the page, the chart, and the table of the README."""
     (ROOT / "docs" / "benchmarks.md").write_text(page(results))
     chart(results, ROOT / "docs" / "images" / "benchmarks.png")
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    pattern = re.compile(re.escape(START) + ".*?" + re.escape(STOP), re.DOTALL)
-    readme.write_text(pattern.sub(lambda _: f"{START}\n\n{summary(results)}\n\n{STOP}", text))
+    put(ROOT / "README.md", START, STOP, summary(results))
+
+
+def put(page: Path, start: str, stop: str, content: str) -> None:
+    """Writes something between two marks of a page, in the place of what was there."""
+    pattern = re.compile(re.escape(start) + ".*?" + re.escape(stop), re.DOTALL)
+    page.write_text(pattern.sub(lambda _: f"{start}\n\n{content}\n\n{stop}", page.read_text()))
 
 
 def fastest_peer(found: dict[str, Any]) -> tuple[str, float] | None:

@@ -12,7 +12,8 @@ from fastscape.api import line, surface
 from fastscape.objective import accuracy
 from fastscape.plan import Plan
 from fastscape.result import Landscape
+from fastscape.series import common_directions
 
-__all__ = ["Landscape", "Plan", "accuracy", "line", "surface"]
+__all__ = ["Landscape", "Plan", "accuracy", "common_directions", "line", "surface"]
 
 __version__ = "0.1.0"

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from fastscape.ledger import Block, Ledger
+from fastscape.enough import Enough, Spread, joint, spread_of_sums
+from fastscape.ledger import Block, Ledger, joined_points
 from fastscape.parallel import Ranks
 from fastscape.plan import Plan
 from fastscape.store import Store
@@ -21,13 +21,15 @@ __all__ = ["Accumulation"]
 class Accumulation(Ledger):
     """A ledger whose sums grow with every part of the data, and are kept after each.
 
-    Several processes share the blocks evenly: each reads all data, for its own points.
+    Several processes share the blocks evenly: each reads all data, for its own points. With a store they wait for each
+    other after every part.
 
     Args:
         points: Number of points G.
         measures: Number of sums of each point.
         size: Points of a block.
         digest: What tells the data so far from others.
+        aim: When no more data are read. Default: at their end.
         store: Where the sums are kept after every part. Default: in memory alone.
         ranks: The processes that share the blocks. Default: this one alone.
     """
@@ -41,12 +43,13 @@ class Accumulation(Ledger):
         *,
         size: int,
         digest: Callable[[], str],
+        aim: Enough | None = None,
         store: Store | None = None,
         ranks: Ranks | None = None,
     ) -> None:
         super().__init__(points, measures, size=size)
         self.store, self.ranks, self.total = store, ranks, None
-        self.digest = digest
+        self.digest, self.aim = digest, aim
         self.sums.zero_()
         if ranks is not None:
             self.missing = self.blocks[ranks.rank :: ranks.size]
@@ -62,7 +65,7 @@ class Accumulation(Ledger):
 
     def keep(self, block: Block, sums: Tensor, plan: Plan, timings: list[dict[str, Any]], reason: str | None) -> int:
         """Adds the sums of a block over a part of the data. See `Ledger.keep`."""
-        self.sums[block.start : block.stop] += sums
+        self.sums[block.points] += sums
         self._facts = {"plan": plan.as_dict(), "plans_measured": timings, "fallback": reason}
         return 0
 
@@ -77,8 +80,26 @@ class Accumulation(Ledger):
         """Keeps the sums over all parts so far. See `Ledger.part_done`."""
         self.parts += 1
         self.known += len(self.sums)
-        if self.store is not None:
-            self.store.keep_part(self.parts, self.sums, samples, self.digest(), self._facts)
+        if self.store is None:
+            return
+        for block in self.missing:
+            self.store.keep_over_parts(self.parts, block.start, self.sums[block.points])
+        if self.ranks is not None:
+            self.ranks.all_here(f"part {self.parts}")
+        if self.leads:
+            self.store.part_kept(self.parts, samples, self.digest(), self._facts)
+        if self.ranks is not None:  # what comes next is written over the sums that the header names until then
+            self.ranks.shared(f"kept {self.parts}")
+
+    def enough(self, samples: int) -> bool:
+        """Whether the means are known well enough: the same in all processes. See `Ledger.enough`."""
+        if self.aim is None or not self.aim.possible(self.parts, samples):
+            return False
+        found = spread_of_sums(self.sums[joined_points(self.missing)].numpy(), samples)
+        if self.ranks is not None:  # each knows the sums of its own points
+            every = self.ranks.collected(f"spread {self.parts}", found)
+            found = joint(None if one is None else Spread(*one) for one in every)
+        return self.aim.reached(found)
 
     def say_stopped(self) -> None:
         """Says on standard error how far the run has come, and how it goes on."""
@@ -89,6 +110,5 @@ class Accumulation(Ledger):
     def complete(self) -> Tensor:
         """The sums [G, measures] over all data."""
         if self.ranks is not None:
-            own = torch.cat([torch.empty(0, dtype=torch.int64, device="cpu"), *(b.indices() for b in self.missing)])
-            self.sums = self.ranks.gathered(self.sums, own)
+            self.sums = self.ranks.gathered(self.sums, joined_points(self.missing))
         return self.sums

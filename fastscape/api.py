@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,8 @@ from torch import nn
 from fastscape import schemes
 from fastscape.data import Data
 from fastscape.directions import Direction, Distribution
-from fastscape.grid import AxisSpec, axis
+from fastscape.grid import AxisSpec, wanted_axis
+from fastscape.live import shown_by
 from fastscape.modes import BatchNorm
 from fastscape.objective import Custom, Measure
 from fastscape.plan import Plan
@@ -51,8 +52,11 @@ def surface(
     low_memory: bool = False,
     store: str | os.PathLike[str] | None = None,
     stream: int | None = None,
+    standard_error: float | None = None,
+    tolerance: float | None = None,
+    log: bool = True,
     distributed: bool = True,
-    progress: bool = True,
+    progress: bool | Literal["live"] | Callable[[Landscape], Any] = True,
 ) -> Landscape:
     """The loss of a model on a plane through its weights.
 
@@ -64,6 +68,12 @@ def surface(
     statistics, dropout off, unless asked otherwise. It is never written to; its parameters, buffers, flags and hooks,
     and every global random number generator, are bit for bit as before, also after an exception. The data are read
     once. Hooks run at every grid point.
+
+    With `x="auto"` the axis is `(-r, r, 51)`, where r is the first of the reaches 2^(k/2) at which the loss has risen
+    to ten times that at the centre: `mean(r) >= 10 max(L(0), 0.001 mean(1))` and `mean(r) > 0`, with L the loss along
+    the axis, the other coordinate being 0, and `mean(r) = (L(r) + L(-r)) / 2`; NaN and infinite losses count as
+    risen. The reaches are tried one after the other from 1, down to 2^-6 as long as the loss has risen, else up to
+    2^6. The same holds for y.
 
     Args:
         model: Any trained module.
@@ -80,7 +90,8 @@ def surface(
             differentiate outputs by inputs. Batches of tensors of one length, also in tuples and dictionaries, are
             cut into samples and joined; others stay whole and count as their `num_graphs`, or one. Default: none.
         x: Axis along d1: `(start, stop, count)`, or increasing coordinates [H] as a list or array; in units of the
-            normalised direction. Default: 51 from -1 to 1.
+            normalised direction; or "auto" or `("auto", count)`, count from 2: as far as the loss takes to rise, see
+            above, and `report["reach"]` has the losses there. Default: 51 from -1 to 1.
         y: Axis along d2, likewise [W].
         directions: Two directions: modules of the same architecture (the plane through three models: they lie at
             (1, 0) and (0, 1)), dicts of tensors by parameter name, or flat vectors. Default: random ones.
@@ -116,11 +127,30 @@ def surface(
             first. Needs zarr: `pip install 'fastscape[store]'`. Default: none.
         stream: How many samples are in memory at once. The data, of any size, are then read once in such parts, each
             of which is evaluated at every point before the next one is read; three of them are in memory at most. A
-            store is written to after each part. In the report "centre" is of the first part. Default: all samples.
+            store is written to after each part. In the report "centre" and "reach" are of the first part, by which the
+            range of an "auto" axis is chosen. Default: all samples.
+        standard_error: Stops reading data when the standard error of the mean loss over the samples so far is at every
+            grid point at most this fraction of the range of the surface, for example 0.01. It is looked at after every
+            part of `stream` samples, by default 256, from the second part and 100 samples on. Samples of tensors and
+            Datasets are taken in a random order (seed 0); a DataLoader or an iterable must be shuffled itself. Points
+            whose loss is not finite do not count. The losses of single samples must be known. The report says how many
+            samples were used and whether the target was met; with a store, a smaller target reads on. All points use
+            the same samples, so that their errors are correlated: the shape is more exact. Default: all data are read.
+        tolerance: The error that may be made by evaluating only some of the points, chosen round by round, and
+            predicting the others: root mean square over the grid, as a fraction of the range, estimated at points that
+            the prediction had not seen. `Landscape.evaluated` tells them apart, and the report has the estimates. 0
+            evaluates all, coarse points first. Features that are smaller than the gaps between the evaluated points
+            (`widest_gap` in the report) cannot be seen. It is of the loss; metrics are predicted too. Default: none,
+            every point is evaluated.
+        log: Whether the tolerance is of log10 of the loss, as pictures are drawn, as long as no loss is negative; else
+            it is of the loss itself. The report has the scale. Default True.
         distributed: Whether the processes that torchrun has started, or those of an initialised process group, share
             the grid: all of them must make the call then, and all get the landscape. Write False where one of them
             calls alone. Default True.
-        progress: Whether to show a progress bar when standard error is a terminal. Default True.
+        progress: Whether to show a progress bar when standard error is a terminal. With a tolerance also "live", which
+            shows the surface after every round, in a notebook as a contour map, in a terminal as a map of coloured
+            letters; or a function that gets a landscape after every round: what is known then, the rest predicted
+            linearly, and the report with its "refinement"; of several processes the first one calls it. Default True.
 
     Returns:
         The landscape: `x` [H], `y` [W], `loss` [H, W] and each metric [H, W], float64, and the report; and where the
@@ -129,16 +159,18 @@ def surface(
     Raises:
         TypeError: When an argument is of another kind than above, or a measure returns something else.
         ValueError: When an argument has no such choice, there are no parameters or samples, lengths do not match,
-            an axis is not finite or does not increase, or a measure returns a wrong shape; when a store is of
-            another run, damaged, or in use.
+            an axis is not finite or does not increase, or a measure returns a wrong shape; when an axis is "auto",
+            and a loss is below 0 by more than `0.001 mean(1)`, or not finite at the centre; when a store is of another
+            run, damaged, or in use.
         OSError: When a store cannot be written to; what it holds is safe.
         ImportError: When a store is asked for and zarr is not installed.
         RuntimeError: When another process that shares the grid has failed.
 
     Warns:
         UserWarning: When the values depend on how the samples are batched (class weights or ignored targets in a
-            scalar loss, batch statistics, random outputs), when the loss is the same at every point, or when vmap
-            cannot batch the model. The report keeps it.
+            scalar loss, batch statistics, random outputs), when the loss is the same at every point, when an axis
+            is "auto" and the loss has risen nowhere or everywhere between 2^-6 and 2^6, or when vmap cannot batch the
+            model. The report keeps it.
 
     Example:
         >>> import torch, fastscape
@@ -147,29 +179,21 @@ def surface(
         >>> landscape = fastscape.surface(model, data, x=(-1, 1, 11), y=(-1, 1, 11))
         >>> landscape.loss.shape
         (11, 11)
+        >>> wide = fastscape.surface(model, data, x=("auto", 11), y=(-1, 1, 5))
+        >>> bool(wide.x[-1] == wide.report["reach"]["x"]["reach"] == -wide.x[0])
+        True
 
     Source: Li et al. 2018, arXiv 1712.09913.
     """
-    axes = axis("x", x), axis("y", y)
+    axes = wanted_axis("x", x), wanted_axis("y", y)
+    bar, shown = shown_by(progress)
     settings = Settings(
-        loss,
-        metrics,
-        objective,
-        normalize,
-        perturb,
-        distribution,
-        seed,
-        batchnorm,
-        training,
-        precision,
-        device,
-        plan,
-        low_memory,
-        progress,
-        store,
-        stream,
-        distributed,
-    )
+        loss=loss, metrics=metrics, objective=objective, normalize=normalize, perturb=perturb,
+        distribution=distribution, seed=seed, batchnorm=batchnorm, training=training, precision=precision,
+        device=device, plan=plan, low_memory=low_memory, progress=bar, store=store, stream=stream,
+        distributed=distributed, tolerance=tolerance, log=log, standard_error=standard_error,
+        shown=None if shown is None else lambda parts: shown(Landscape(*parts)),
+    )  # fmt: skip
     return Landscape(*computed(model, data, axes, scheme_of(scheme, schemes.SURFACES), directions, settings))
 
 
@@ -196,6 +220,7 @@ def line(
     low_memory: bool = False,
     store: str | os.PathLike[str] | None = None,
     stream: int | None = None,
+    standard_error: float | None = None,
     distributed: bool = True,
     progress: bool = True,
 ) -> Landscape:
@@ -210,7 +235,8 @@ def line(
     Args:
         model: Any trained module.
         data: As for `surface`.
-        x: Axis: `(start, stop, count)`, or increasing coordinates [H]. Default: 51 from -1 to 1.
+        x: Axis: `(start, stop, count)`, increasing coordinates [H], "auto", or `("auto", count)`, as for `surface`.
+            Default: 51 from -1 to 1.
         to: Another model of the same architecture. Default: none.
         loss: As for `surface`.
         metrics: As for `surface`.
@@ -232,6 +258,7 @@ def line(
         low_memory: As for `surface`.
         store: As for `surface`.
         stream: As for `surface`.
+        standard_error: As for `surface`.
         distributed: As for `surface`.
         progress: As for `surface`.
 
@@ -255,6 +282,8 @@ def line(
 
     Source: the notebook "Navigating Through Loss Space"; Goodfellow et al. 2015, arXiv 1412.6544.
     """
+    if not isinstance(progress, bool):
+        raise TypeError(f"progress={progress!r} cannot be used; a line has no rounds to show: write True or False")
     if to is not None and directions is not None:
         raise ValueError("both to and directions came; give the other model as to, or the direction in directions")
     if to is not None:
@@ -262,22 +291,10 @@ def line(
     if scheme is None:
         scheme = "line" if directions is None else "plane"
     settings = Settings(
-        loss,
-        metrics,
-        objective,
-        normalize,
-        perturb,
-        distribution,
-        seed,
-        batchnorm,
-        training,
-        precision,
-        device,
-        plan,
-        low_memory,
-        progress,
-        store,
-        stream,
-        distributed,
-    )
-    return Landscape(*computed(model, data, [axis("x", x)], scheme_of(scheme, schemes.LINES), directions, settings))
+        loss=loss, metrics=metrics, objective=objective, normalize=normalize, perturb=perturb,
+        distribution=distribution, seed=seed, batchnorm=batchnorm, training=training, precision=precision,
+        device=device, plan=plan, low_memory=low_memory, progress=progress, store=store, stream=stream,
+        distributed=distributed, standard_error=standard_error,
+    )  # fmt: skip
+    axes = [wanted_axis("x", x)]
+    return Landscape(*computed(model, data, axes, scheme_of(scheme, schemes.LINES), directions, settings))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import time
 import webbrowser
 from functools import partial
 from pathlib import Path
@@ -12,35 +11,15 @@ from typing import Annotated, Any, cast
 
 import torch
 import typer
-from torch import nn
 
 import fastscape
-from fastscape import api, explorer, schemes
+from fastscape import commands, explorer
 from fastscape.comparison import compare, drawn_by
+from fastscape.demo import TOLERANCE, save_picture
 from fastscape.demo import demo as run_demo
-from fastscape.demo import save_picture, save_pictures
 from fastscape.directions import check_seed
-from fastscape.objective import accuracy
-from fastscape.options import (
-    MODELS,
-    Checkpoint,
-    Device,
-    Distribution,
-    LowMemory,
-    Norm,
-    Out,
-    Perturb,
-    Pictures,
-    PlanFile,
-    Precision,
-    Root,
-    Samples,
-    Seed,
-    Split,
-    StoreFolder,
-)
-from fastscape.plan import Plan
-from fastscape.result import Landscape, check_path
+from fastscape.options import MODELS, Device, Root, Seed
+from fastscape.result import Landscape
 from fastscape.terminal import run, table
 from fastscape.trust import environment
 from fastscape.zoo import datasets, models, training
@@ -56,7 +35,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_AXIS = (-1.0, 1.0, 51)
 _options = {"debug": False}
 
 
@@ -75,10 +53,14 @@ def demo(
     compare_skip: Annotated[
         bool, typer.Option("--compare-skip", help="Compare a ResNet-56 with and without shortcuts too.")
     ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Evaluate every grid point, not as many as a tolerance of 0.005 needs.")
+    ] = False,
 ) -> None:
     """Train a network on the digits and draw its loss landscape: three epochs, then a plane on 64 samples."""
-    typer.echo(f"Training {model} on scikit-learn's digits, then {grid} x {grid} points of its loss landscape.")
-    steps = run_demo(out, model=model, grid=grid, seed=seed, compare_skip=compare_skip)
+    typer.echo(f"Training {model} on scikit-learn's digits, then {grid} x {grid} points of its loss landscape,")
+    typer.echo("every one of them." if exact else f"within {TOLERANCE} of the range (--exact evaluates every point).")
+    steps = run_demo(out, model=model, grid=grid, seed=seed, compare_skip=compare_skip, exact=exact)
     for step in steps:
         typer.echo(f"{step.seconds:8.1f} s  {step.name}")
         for file in step.files:
@@ -116,79 +98,8 @@ def train(
     )
 
 
-@app.command()
-def surface(
-    checkpoint: Checkpoint,
-    out: Out = Path("landscape.npz"),
-    samples: Samples = 64,
-    split: Split = "train",
-    x: Annotated[tuple[float, float, int], typer.Option(help="Axis along direction 1: start stop count.")] = _AXIS,
-    y: Annotated[tuple[float, float, int], typer.Option(help="Axis along direction 2: start stop count.")] = _AXIS,
-    scheme: Annotated[str, typer.Option(help=f"How coordinates combine: {', '.join(schemes.SURFACES)}.")] = "plane",
-    normalize: Norm = None,
-    perturb: Perturb = None,
-    distribution: Distribution = "normal",
-    precision: Precision = "float32",
-    seed: Seed = 0,
-    device: Device = None,
-    low_memory: LowMemory = False,
-    plan: PlanFile = None,
-    store: StoreFolder = None,
-    root: Root = None,
-    pictures: Pictures = True,
-) -> None:
-    """Compute the loss landscape of a checkpoint, and draw it."""
-    check_path(out)
-    started = time.perf_counter()
-    network, data = _load(checkpoint, samples, split, root)
-    options: dict[str, Any] = {"normalize": normalize, "perturb": perturb, "distribution": distribution}
-    options |= {"precision": precision, "seed": seed, "device": device, "low_memory": low_memory, "store": store}
-    options |= {"metrics": {"accuracy": accuracy}, "plan": "auto" if plan is None else Plan.load(plan)}
-    landscape = api.surface(network, data, x=x, y=y, scheme=scheme, **options)
-    files = [landscape.save(out)]
-    if pictures and min(landscape.shape) > 1:
-        beside = (out.with_name(f"{out.stem}-{kind}.png") for kind in ("contour", "surface"))
-        files += save_pictures(landscape, *beside)
-    _say(files, landscape, started)
-
-
-@app.command()
-def line(
-    checkpoint: Checkpoint,
-    out: Out = Path("line.npz"),
-    to: Annotated[Path | None, typer.Option(help="A second checkpoint, which then lies at coordinate 1.")] = None,
-    samples: Samples = 64,
-    split: Split = "train",
-    x: Annotated[tuple[float, float, int], typer.Option(help="Axis: start stop count.")] = _AXIS,
-    scheme: Annotated[
-        str | None, typer.Option(help="line or plane. Default: line, and plane towards a second checkpoint.")
-    ] = None,
-    normalize: Norm = None,
-    perturb: Perturb = None,
-    distribution: Distribution = "normal",
-    precision: Precision = "float32",
-    seed: Seed = 0,
-    device: Device = None,
-    low_memory: LowMemory = False,
-    plan: PlanFile = None,
-    store: StoreFolder = None,
-    root: Root = None,
-    pictures: Pictures = True,
-) -> None:
-    """Compute the loss of a checkpoint along a line through its weights, and draw it."""
-    check_path(out)
-    started = time.perf_counter()
-    network, data = _load(checkpoint, samples, split, root)
-    other = None if to is None else load_checkpoint(to)[0]
-    options: dict[str, Any] = {"normalize": normalize, "perturb": perturb, "distribution": distribution}
-    options |= {"precision": precision, "seed": seed, "device": device, "low_memory": low_memory, "store": store}
-    options |= {"metrics": {"accuracy": accuracy}, "plan": "auto" if plan is None else Plan.load(plan)}
-    landscape = api.line(network, data, x=x, to=other, scheme=scheme, **options)
-    files = [landscape.save(out)]
-    if pictures and len(landscape.x) > 1:
-        draw = partial(landscape.plot, metric=list(landscape.values))
-        files.append(save_picture(draw, out.with_name(f"{out.stem}-loss.png")))
-    _say(files, landscape, started)
+app.command()(commands.surface)
+app.command()(commands.line)
 
 
 @app.command()
@@ -295,20 +206,6 @@ def bench(context: typer.Context) -> None:
             "pip install -e '.[bench]'"
         ) from error
     suite.main(context.args)
-
-
-def _load(checkpoint: Path, samples: int, split: str, root: Path | None) -> tuple[nn.Module, Any]:
-    """A trained network, and the first samples of its data set."""
-    if samples < 1:
-        raise ValueError(f"--samples {samples} came; wanted at least 1, for example --samples 64")
-    network, facts = load_checkpoint(checkpoint)
-    return network, datasets.load(facts["dataset"], split, root=root)[:samples]
-
-
-def _say(files: list[Path], landscape: Landscape, started: float) -> None:
-    for file in files:
-        typer.echo(str(file))
-    typer.echo(f"{landscape!r}, {landscape.report['samples']} samples, {time.perf_counter() - started:.1f} s")
 
 
 def main() -> None:

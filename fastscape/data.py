@@ -14,13 +14,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from fastscape.structure import cut, joined, kind, length, mapped, tensors
 
-__all__ = ["Batch", "Data", "Samples", "batches_of", "fixed_samples", "parts_of"]
+__all__ = ["READ", "Batch", "Data", "Samples", "as_batch", "batches_of", "fixed_samples", "parts_of"]
 
 Data: TypeAlias = "tuple[Any, Any] | Tensor | Mapping[str, Any] | Dataset[Any] | DataLoader[Any] | Iterable[Any]"
 
 Samples: TypeAlias = "list[Batch]"
 
-_READ = 64  # samples of a Dataset that are read at a time
+READ = 64  # samples of a Dataset that are read at a time
 
 _WANTED = (
     "wanted (inputs, targets) tensors, a Dataset, a DataLoader, or an iterable of (inputs, targets) batches; for "
@@ -149,6 +149,21 @@ def parts_of(
         raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
 
 
+def as_batch(data: Data, *, pairs: bool = True) -> Any:
+    """Data that are one batch.
+
+    Args:
+        data: As for `fixed_samples`.
+        pairs: As for `fixed_samples`.
+
+    Returns:
+        The batch, with tensors in the place of arrays; None where the data are of another kind.
+    """
+    if not _is_batch(data):
+        return None
+    return _pair(data) if pairs else _held(data)
+
+
 def _fixed(batch: Any, *, pairs: bool, device: torch.device, dtype: torch.dtype) -> Any:
     """A copy of a batch of its own: a loader may reuse its buffers, and a model may write to its inputs."""
 
@@ -195,14 +210,21 @@ def batches_of(samples: Samples, microbatch: int) -> list[Batch]:
 
 def _batches(data: Any) -> Iterator[Any]:
     """The batches as the data give them."""
-    if isinstance(data, Tensor | np.ndarray | Mapping) or _is_pair(data):
+    if _is_batch(data):
         yield data
         return
     if isinstance(data, Dataset):
-        data = DataLoader(data, batch_size=_READ)
+        data = DataLoader(data, batch_size=READ)
     elif isinstance(data, str | bytes) or not isinstance(data, Iterable):
         raise TypeError(f"the data came as {type(data).__name__}; {_WANTED}")
-    yield from data
+    # `yield from` would close a generator of the user's that is not read to its end.
+    for batch in data:  # noqa: UP028
+        yield batch
+
+
+def _is_batch(data: Any) -> bool:
+    """Whether the data are one batch."""
+    return isinstance(data, Tensor | np.ndarray | Mapping) or _is_pair(data)
 
 
 def _is_pair(data: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,13 +15,15 @@ from fastscape.comparison import compare
 from fastscape.directions import check_seed
 from fastscape.objective import accuracy
 from fastscape.result import Landscape
+from fastscape.wording import refinement_said
 from fastscape.zoo import datasets, models, training
 from fastscape.zoo.checkpoints import save_checkpoint
 
-__all__ = ["Step", "demo", "save_picture", "save_pictures"]
+__all__ = ["TOLERANCE", "Step", "demo", "save_picture", "save_pictures"]
 
 EPOCHS = 3
 SAMPLES = 64
+TOLERANCE = 0.005
 SKIP = {"resnet56": "ResNet-56", "resnet56-noshort": "ResNet-56 without shortcuts"}
 
 
@@ -39,12 +42,13 @@ def demo(
     grid: int = 51,
     seed: int = 0,
     compare_skip: bool = False,
+    exact: bool = False,
     progress: bool = True,
 ) -> list[Step]:
     """Trains a network of the zoo on the digits and draws the landscape around its weights.
 
     Three epochs of Adam; then a plane from -1 to 1 along two filter-normalised random directions, on the first 64
-    training samples.
+    training samples, within a tolerance of 0.005.
 
     Args:
         out: Folder for model.safetensors, landscape.npz, contour.png, surface.png and explorer.html.
@@ -54,7 +58,8 @@ def demo(
         compare_skip: Whether to do the same with a ResNet-56 with and without its shortcuts, and to draw both into
             compare.png on one scale (Li et al. 2018, arXiv 1712.09913, figure 1); their checkpoints and landscapes
             are written too. Default False.
-        progress: Whether to show progress bars on a terminal. Default True.
+        exact: Whether to evaluate every grid point. Default False: as many as the tolerance needs.
+        progress: Whether to show progress bars and the growing surface on a terminal. Default True.
 
     Returns:
         The steps, in their order.
@@ -66,7 +71,7 @@ def demo(
     if grid < 2:
         raise ValueError(f"grid={grid} came; wanted at least 2 points along an axis, for example 51")
     check_seed(seed)
-    options: dict[str, Any] = {"grid": grid, "seed": seed, "progress": progress}
+    options: dict[str, Any] = {"grid": grid, "seed": seed, "exact": exact, "progress": progress}
     landscape, steps = _landscape_of(model, out / "model.safetensors", out / "landscape.npz", **options)
     started = time.perf_counter()
     pictures = save_pictures(landscape, out / "contour.png", out / "surface.png")
@@ -88,7 +93,7 @@ def _compared(out: Path, **options: Any) -> list[Step]:
 
 
 def _landscape_of(
-    model: str, checkpoint: Path, file: Path, *, grid: int, seed: int, progress: bool
+    model: str, checkpoint: Path, file: Path, *, grid: int, seed: int, exact: bool, progress: bool
 ) -> tuple[Landscape, list[Step]]:
     """The landscape of a network that is trained first."""
     train_set, test_set = datasets.load("digits"), datasets.load("digits", "test")
@@ -104,24 +109,34 @@ def _landscape_of(
     started = time.perf_counter()
     samples = train_set[:SAMPLES]
     axis = (-1.0, 1.0, grid)
-    landscape = surface(network, samples, x=axis, y=axis, metrics={"accuracy": accuracy}, seed=seed, progress=progress)
+    options: dict[str, Any] = {"metrics": {"accuracy": accuracy}, "seed": seed, "progress": progress}
+    if not exact:
+        options |= {"tolerance": TOLERANCE, "progress": "live" if progress else False}
+    landscape = surface(network, samples, x=axis, y=axis, **options)
     saved = landscape.save(file)
-    steps.append(Step(f"computed the loss at {grid} x {grid} points", time.perf_counter() - started, (saved,)))
+    computed = f"computed the loss at {grid} x {grid} points"
+    if said := refinement_said(landscape):
+        computed += f": {said}"
+    steps.append(Step(computed, time.perf_counter() - started, (saved,)))
     return landscape, steps
 
 
-def save_pictures(landscape: Landscape, contour: Path, surface3d: Path) -> tuple[Path, Path]:
+def save_pictures(landscape: Landscape, contour: Path, surface3d: Path, **options: Any) -> tuple[Path, Path]:
     """Draws a landscape as a contour map and as a surface into two image files.
 
     Args:
         landscape: The landscape, at least 2 x 2 points.
         contour: File of the contour map.
         surface3d: File of the surface.
+        **options: Of both pictures, for example `scale`.
 
     Returns:
         Both files.
     """
-    return save_picture(landscape.contour, contour), save_picture(landscape.surface3d, surface3d)
+    return (
+        save_picture(partial(landscape.contour, **options), contour),
+        save_picture(partial(landscape.surface3d, **options), surface3d),
+    )
 
 
 def save_picture(draw: Callable[[], Any], path: Path) -> Path:

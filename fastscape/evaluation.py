@@ -98,6 +98,8 @@ def evaluate(
                     search = False
                     ledger.part_done(samples)
                     stops.act(ledger.say_stopped)
+                if number + 1 == ledger.parts and ledger.enough(samples):
+                    break
             means = ledger.complete() / samples
         finally:
             run.close()
@@ -180,9 +182,9 @@ class _Run:
         self.plan = ledger.agreed(self.plan)
         for block in ledger.claims(len(planned)):
             sums, planned = [planned[: len(block)]] if len(planned) else [], planned[len(block) :]
-            at = block.start + sum(map(len, sums))
-            while at < block.stop:
-                chunk = points[at : min(at + self.plan.chunk, block.stop)]
+            at = sum(map(len, sums))
+            while at < len(block):
+                chunk = points[block.points[at : at + self.plan.chunk]]
                 sums.append(self._chunk(chunk, auto=auto and not self.begun))
                 self.begun = True
                 at += len(sums[-1])

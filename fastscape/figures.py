@@ -6,6 +6,7 @@ Every function takes and returns axes, works without a display, and leaves matpl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fastscape.heights import heights
 from fastscape.smooth import Smooth
+from fastscape.wording import refinement_said
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["contour", "plot", "surface3d"]
 
 FLOOR = 0.4  # the distance of the contours below a surface, as a fraction of its height
+NOTE_WIDTH = 84  # letters of a line below a picture, which is as wide as a contour map
 
 _X, _Y = "x (along direction 1)", "y (along direction 2)"
 
@@ -44,6 +47,7 @@ def contour(
     paths: Sequence[Path] = (),
     scale: tuple[float, float] | None = None,
     colorbar: bool = True,
+    points: bool = False,
 ) -> Axes:
     """Draws a contour map with labelled axes, a colour bar, and a cross at every model that lies in the plane.
 
@@ -61,6 +65,7 @@ def contour(
         paths: Walks of optimizers to draw, as `Landscape.descend` returns them. Default: none.
         scale: The lowest and the highest height that get a colour of their own. Default: those of the landscape.
         colorbar: Whether to draw the colour bar. Default True.
+        points: Whether to draw a dot at every point that was evaluated, if others were predicted. Default False.
 
     Returns:
         The axes that were drawn on.
@@ -90,6 +95,9 @@ def contour(
                 text.set(alpha=1, path_effects=[withStroke(linewidth=2, foreground="white")])
     if colorbar:
         ax.figure.colorbar(coloured, ax=ax, label=label)
+    if points and not landscape.evaluated.all():
+        rows, columns = landscape.evaluated.nonzero()
+        ax.plot(x[rows], y[columns], ".", color="black", markersize=1.5, alpha=0.7, label="evaluated")
     for path in paths:
         _draw(path, ax, path.x, path.y)
     marks = _marks(landscape)
@@ -168,7 +176,7 @@ def surface3d(
         ax.plot([0, 0], [0, 0], [z[i, j], low + height], "-", color="black", linewidth=1, zorder=10)
         ax.plot([0], [0], [z[i, j]], "o", color="black", markersize=4, zorder=10, label="the model")
     ax.computed_zorder = False  # otherwise the surface is drawn over the pin and the paths
-    _note(landscape, [metric], ax.text2D, ax.transAxes)
+    _note(landscape, [metric], ax.text2D, ax.transAxes, below=True)
     # The colour bar says what the heights are; on the left side of the scene, a label would be cut off.
     ax.set(xlabel=_X, ylabel=_Y, zlabel="" if colorbar else label)
     for one in (ax.xaxis, ax.yaxis, ax.zaxis):
@@ -244,9 +252,14 @@ def _draw(path: Path, ax: Any, *coordinates: Any) -> None:
     line.set_path_effects([withStroke(linewidth=3.5, foreground="black")])
 
 
-def _note(landscape: Landscape, metrics: Sequence[str], write: Callable[..., Any], transform: Any) -> None:
-    """Says how many points have no value to draw."""
-    said = []
+def _note(
+    landscape: Landscape, metrics: Sequence[str], write: Callable[..., Any], transform: Any, *, below: bool = False
+) -> None:
+    """Says how many points have no value to draw, and how many values are predicted.
+
+    In three dimensions the layout leaves no room below the axes, so that the note stands on the edge of the picture.
+    """
+    said = [fill(sentence, NOTE_WIDTH) for metric in metrics if (sentence := refinement_said(landscape, metric))]
     for metric in metrics:
         values = landscape.values[metric]
         missing = {
@@ -256,7 +269,8 @@ def _note(landscape: Landscape, metrics: Sequence[str], write: Callable[..., Any
         of = f", of {metric}" if len(metrics) > 1 else ""
         said += [f"{count} of {values.size} points have {what}{of}" for what, count in missing.items() if count]
     if said:
-        write(0.0, -0.14, "\n".join(said), transform=transform, fontsize=7, va="top")
+        height, edge = (-0.165, "bottom") if below else (-0.14, "top")
+        write(0.0, height, "\n".join(said), transform=transform, fontsize=7, va=edge)
 
 
 def _levels(z: np.ndarray, count: int) -> np.ndarray:

@@ -4,18 +4,72 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["AxisSpec", "axis", "points"]
+__all__ = ["POINTS", "Auto", "Axis", "AxisSpec", "axis", "points", "wanted_axis"]
 
-AxisSpec: TypeAlias = "tuple[float, float, int] | Sequence[float] | np.ndarray | Tensor"
+_Numbers: TypeAlias = "tuple[float, float, int] | Sequence[float] | np.ndarray | Tensor"
+AxisSpec: TypeAlias = "_Numbers | Literal['auto'] | tuple[Literal['auto'], int]"
+Axis: TypeAlias = "np.ndarray | Auto"
+
+POINTS = 51
+"""Grid points of an axis, where nobody says how many."""
 
 
-def axis(name: str, spec: AxisSpec) -> np.ndarray:
+@dataclass(frozen=True)
+class Auto:
+    """An axis from -reach to reach, of which the reach is still to be chosen.
+
+    Args:
+        count: Grid points, at least 2. Default 51.
+    """
+
+    count: int = POINTS
+
+
+def wanted_axis(name: str, spec: AxisSpec) -> Axis:
+    """The coordinates of one axis, or how many it is to have.
+
+    Args:
+        name: What the axis is called in error messages: "x" or "y".
+        spec: What `axis` takes, or "auto" or `("auto", count)` where the range is to be chosen.
+
+    Returns:
+        Coordinates [count], float64, strictly increasing; or `Auto`.
+
+    Raises:
+        TypeError: When the specification is none of these.
+        ValueError: When the count is below 2, or as for `axis`.
+
+    Example:
+        >>> from fastscape.grid import wanted_axis
+        >>> wanted_axis("x", ("auto", 21))
+        Auto(count=21)
+    """
+    given: Any = spec
+    if isinstance(given, str):
+        if given != "auto":
+            raise TypeError(
+                f"{name} came as {given!r}, which is no axis; wanted (start, stop, count), a sequence of numbers, or "
+                "'auto'"
+            )
+        return Auto()
+    if not (isinstance(given, tuple) and any(isinstance(part, str) and part == "auto" for part in given)):
+        return axis(name, given)
+    count = given[1] if len(given) == 2 and given[0] == "auto" else None
+    if isinstance(count, bool) or not isinstance(count, numbers.Integral):
+        raise TypeError(f"{name} came as {given!r}; wanted ('auto', count), for example ('auto', 51)")
+    if int(count) < 2:
+        raise ValueError(f"{name} came with count {count}; wanted at least 2 grid points, for example ('auto', 51)")
+    return Auto(int(count))
+
+
+def axis(name: str, spec: _Numbers) -> np.ndarray:
     """The coordinates of one axis.
 
     A tuple is read as `(start, stop, count)`, ends included; coordinate i is `((n-1-i) start + i stop) / (n-1)`,

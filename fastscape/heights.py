@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from fastscape.result import Landscape
 
-__all__ = ["heights"]
+__all__ = ["heights", "logarithms"]
 
 
 def heights(
@@ -53,4 +53,17 @@ def heights(
         return z, metric
     if finite.min() < 0 or not positive.size:
         raise ValueError(f"{metric} has values at or below 0, which have no logarithm; write log=False")
-    return np.log10(np.where(z == 0, positive.min(), z)), f"log10 {metric}"
+    return logarithms(z, positive.min()), f"log10 {metric}"
+
+
+def logarithms(values: np.ndarray, smallest: float) -> np.ndarray:
+    """The heights of values on a log scale.
+
+    Args:
+        values: Values, none of them below 0.
+        smallest: The smallest one above 0, at which 0 stands.
+
+    Returns:
+        log10 of the values; NaN and inf stay.
+    """
+    return np.log10(np.where(values == 0, smallest, values))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ENDINGS", "exported", "imported", "to_xarray"]
 
+_TAKEN = {"x", "y", "standard_error", "evaluated"}
+
 _PERCENT = {"train_acc": "accuracy", "test_acc": "test_accuracy"}
 _NOT_COMPUTED = -1.0
 
@@ -41,11 +43,13 @@ def exported(landscape: Landscape, path: Path) -> Path:
 
     Raises:
         ImportError: When the package for the format is not installed.
-        ValueError: When the name has another ending, or a line is to become a surface.
+        ValueError: When the name has another ending, a metric has the name of something else in the file, or a line is
+            to become a surface.
     """
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise ValueError(f"a landscape cannot be exported as {path.name!r}; wanted an ending of {', '.join(ENDINGS)}")
+    _check_names(landscape)
     write_whole(path, ENDINGS[ending](landscape, ending))
     return path
 
@@ -77,7 +81,9 @@ def to_xarray(landscape: Landscape) -> Any:
 
     Raises:
         ImportError: When xarray is not installed.
+        ValueError: When a metric has the name of something else in the dataset.
     """
+    _check_names(landscape)
     xarray = _package("xarray", "xarray")
     names = ("x",) if landscape.y is None else ("x", "y")
     coordinates = {name: axis for name, axis in zip("xy", (landscape.x, landscape.y), strict=True) if axis is not None}
@@ -85,10 +91,21 @@ def to_xarray(landscape: Landscape) -> Any:
     return xarray.Dataset(grids, coordinates, {"report": json.dumps(dict(landscape.report))})
 
 
+def _check_names(landscape: Landscape) -> None:
+    if taken := _TAKEN & landscape.metrics.keys():
+        raise ValueError(f"a metric is named {min(taken)!r}, as a part of what is written; give it another name")
+
+
 def _columns(landscape: Landscape) -> dict[str, np.ndarray]:
-    """The measures and the standard error by name."""
-    error = landscape.standard_error
-    return {**landscape.values, **({} if error is None else {"standard_error": error})}
+    """The measures, the standard error, and where some values were predicted which were not (1), by name."""
+    columns = dict(landscape.values)
+    if landscape.standard_error is not None:
+        columns["standard_error"] = landscape.standard_error
+    return columns | _mask(landscape)
+
+
+def _mask(landscape: Landscape) -> dict[str, np.ndarray]:
+    return {} if landscape.evaluated.all() else {"evaluated": landscape.evaluated.astype(np.float64)}
 
 
 def _package(name: str, extra: str) -> Any:
@@ -128,8 +145,8 @@ def _from_csv(path: Path) -> Parts:
     except (ValueError, IndexError, csv.Error) as error:
         raise ValueError(f"{path} is no landscape ({error}); give a file that Landscape.export has written") from error
     grids = {name: table[order][:, k].reshape(shape) for k, name in enumerate(names) if k >= axes}
-    error_of_mean = grids.pop("standard_error", None)
-    return Parts(x, y, grids.pop("loss"), grids, {"imported": path.name}, error_of_mean)
+    error_of_mean, evaluated = grids.pop("standard_error", None), grids.pop("evaluated", None)
+    return Parts(x, y, grids.pop("loss"), grids, {"imported": path.name}, error_of_mean, evaluated)
 
 
 def _hdf5(landscape: Landscape, _: str) -> bytes:
@@ -140,7 +157,7 @@ def _hdf5(landscape: Landscape, _: str) -> bytes:
         if landscape.y is not None:
             file["ycoordinates"] = landscape.y
         file["train_loss"] = landscape.loss.T
-        for name, grid in landscape.metrics.items():
+        for name, grid in {**landscape.metrics, **_mask(landscape)}.items():
             percent = {ours: theirs for theirs, ours in _PERCENT.items()}.get(name)
             file[percent or name] = 100 * grid.T if percent else grid.T
         file.attrs["report"] = json.dumps(dict(landscape.report))
@@ -173,7 +190,8 @@ def _from_hdf5(path: Path) -> Parts:
         if array.size == loss.size
     }
     counted = {"imported": path.name, "not_computed": int(missing.sum())}
-    return Parts(x, y, grid(np.where(missing, np.nan, loss)), metrics, {**report, **counted})
+    evaluated = metrics.pop("evaluated", None)
+    return Parts(x, y, grid(np.where(missing, np.nan, loss)), metrics, {**report, **counted}, None, evaluated)
 
 
 def _numbers(data: Any) -> np.ndarray | None:

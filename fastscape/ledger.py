@@ -1,9 +1,9 @@
-"""Which points of a grid are evaluated next, and what is known of the others: blocks of neighbouring points."""
+"""Which points of a grid are evaluated next, and what is known of the others: blocks of points."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,25 +15,27 @@ from fastscape.parallel import Ranks
 from fastscape.plan import Plan
 from fastscape.store import Store
 
-__all__ = ["Block", "Ledger", "block_size"]
+__all__ = ["Block", "Ledger", "block_size", "joined_points", "shared_out"]
 
 MOST_BLOCKS = 4096  # each is a file
 
 
 @dataclass(frozen=True)
 class Block:
-    """Neighbouring points in the order of the grid, which are claimed, finished and kept as one."""
+    """Points that are claimed, finished and kept as one.
+
+    Args:
+        number: The number of the block.
+        start: The row of its first point in a store.
+        points: The numbers of its points in the grid [n], int64.
+    """
 
     number: int
     start: int
-    stop: int
+    points: Tensor
 
     def __len__(self) -> int:
-        return self.stop - self.start
-
-    def indices(self) -> Tensor:
-        """The numbers of its points, int64."""
-        return torch.arange(self.start, self.stop, device="cpu")
+        return len(self.points)
 
 
 class Ledger:
@@ -64,7 +66,8 @@ class Ledger:
         ranks: Ranks | None = None,
     ) -> None:
         size = max(points, 1) if size is None else size
-        self.blocks = [Block(k, a, min(a + size, points)) for k, a in enumerate(range(0, points, size))]
+        every = torch.arange(points, device="cpu")
+        self.blocks = [Block(k, k * size, part) for k, part in enumerate(every.split(size)) if len(part)]
         self.sums = torch.full((points, measures), torch.nan, dtype=torch.float64, device="cpu")
         self.store, self.ranks, self.total = store, ranks, points
         facts = store.facts if store else {}
@@ -75,10 +78,10 @@ class Ledger:
         if ranks is not None:  # the others may be at work already
             kept = {k: kept[k] for k in ranks.shared("kept", sorted(kept))}
         for k, sums in kept.items():
-            self.sums[self.blocks[k].start : self.blocks[k].stop] = sums
+            self.sums[self.blocks[k].points] = sums
         self.missing = [block for block in self.blocks if block.number not in kept]
         self.before = self.known = points - sum(map(len, self.missing))
-        self._own: list[Tensor] = []
+        self._own: list[Block] = []
 
     @property
     def leads(self) -> bool:
@@ -87,7 +90,7 @@ class Ledger:
 
     def indices(self) -> Tensor:
         """The numbers [missing points] of the points that are not known yet, in their order."""
-        return torch.cat([torch.empty(0, dtype=torch.int64, device="cpu"), *(b.indices() for b in self.missing)])
+        return joined_points(self.missing)
 
     def agreed(self, plan: Plan) -> Plan:
         """The plan of the first process, for all."""
@@ -102,18 +105,7 @@ class Ledger:
         Yields:
             The blocks; first those with such points.
         """
-        if self.ranks is None:
-            yield from self.missing
-            return
-        begun = 0
-        while planned > 0:
-            planned -= len(self.missing[begun])
-            begun += 1
-        first = self.ranks.shared("begun", begun)
-        if self.leads:
-            yield from self.missing[:first]
-        while (k := first + self.ranks.claimed()) < len(self.missing):
-            yield self.missing[k]
+        yield from shared_out(self.missing, planned, self.ranks)
 
     def keep(self, block: Block, sums: Tensor, plan: Plan, timings: list[dict[str, Any]], reason: str | None) -> int:
         """Takes the sums of a finished block.
@@ -128,11 +120,11 @@ class Ledger:
         Returns:
             How many points other processes have finished since the last block.
         """
-        self.sums[block.start : block.stop] = sums
-        self._own.append(block.indices())
+        self.sums[block.points] = sums
+        self._own.append(block)
         if self.store is not None:
             facts = {"plan": plan.as_dict(), "plans_measured": timings, "fallback": reason}
-            self.store.keep(block.start, sums, facts if self.leads else None)
+            self.store.keep(block.start, block.points, sums, facts if self.leads else None)
         before, self.known = self.known + len(block), self.known + len(block)
         if self.ranks is not None:
             self.known = self.before + self.ranks.finished(len(block))
@@ -145,11 +137,21 @@ class Ledger:
             samples: How many samples there were so far.
         """
 
+    def enough(self, samples: int) -> bool:
+        """Whether no more data are to be read; is asked after every part.
+
+        Args:
+            samples: How many samples there were so far.
+
+        Returns:
+            Whether the values are good enough; here the data are read to their end.
+        """
+        return False
+
     def complete(self) -> Tensor:
         """The sums [G, measures], once nothing is missing here or anywhere."""
         if self.ranks is not None:
-            own = torch.cat([torch.empty(0, dtype=torch.int64, device="cpu"), *self._own])
-            self.sums = self.ranks.gathered(self.sums, own)
+            self.sums = self.ranks.gathered(self.sums, joined_points(self._own))
         return self.sums
 
     def say_stopped(self) -> None:
@@ -160,6 +162,36 @@ class Ledger:
                 "same again to go on",
                 file=sys.stderr,
             )
+
+
+def joined_points(blocks: Sequence[Block]) -> Tensor:
+    """The numbers [n] of the points of several blocks, in their order."""
+    return torch.cat([torch.empty(0, dtype=torch.int64, device="cpu"), *(block.points for block in blocks)])
+
+
+def shared_out(missing: Sequence[Block], planned: int, ranks: Ranks | None) -> Iterator[Block]:
+    """The blocks that are to be evaluated here, one after the other, while other processes take the others.
+
+    Args:
+        missing: All blocks that are to be evaluated, the same in all processes.
+        planned: How many of their points this process has evaluated already, the first ones.
+        ranks: The processes that share them; None for this one alone.
+
+    Yields:
+        The blocks; first those with points that are evaluated already.
+    """
+    if ranks is None:
+        yield from missing
+        return
+    begun = 0
+    while planned > 0:
+        planned -= len(missing[begun])
+        begun += 1
+    first = ranks.shared("begun", begun)
+    if ranks.leads:
+        yield from missing[:first]
+    while (k := first + ranks.claimed()) < len(missing):
+        yield missing[k]
 
 
 def block_size(points: int, chunk: int) -> int:

@@ -25,6 +25,7 @@ __all__ = ["Ranks", "joined"]
 PATIENCE = 1800.0  # seconds, as torch's own default: no process may be so much later than another
 SILENCE = 60.0  # seconds of waiting without a word
 LONGEST_PAUSE = 0.5  # seconds between two looks: a thousand processes ask one of them
+PIECE = 4 << 20  # bytes of a value: torch's store closes the connection above 8 MiB
 
 _calls = itertools.count()  # every process calls surface and line in the same order, so the numbers agree
 
@@ -40,6 +41,7 @@ class Ranks(AbstractContextManager["Ranks"]):
 
     def __init__(self, store: Any, rank: int, size: int) -> None:
         self.store, self.rank, self.size = store, rank, size
+        self._whole = store  # of which this may be a part
 
     @property
     def leads(self) -> bool:
@@ -57,8 +59,35 @@ class Ranks(AbstractContextManager["Ranks"]):
             The value, after a way through JSON.
         """
         if self.leads:
-            self.store.set(name, json.dumps(value))
-        return json.loads(self._got(name))
+            self._send(name, json.dumps(value).encode())
+        return json.loads(self._received(name))
+
+    def collected(self, name: str, value: Any) -> list[Any]:
+        """What every process says, on all of them.
+
+        Args:
+            name: What it is; each name is used once.
+            value: A plain value.
+
+        Returns:
+            The values in the order of the processes, after a way through JSON.
+        """
+        self.store.set(f"{name} of {self.rank}", json.dumps(value))
+        every = [json.loads(self._got(f"{name} of {rank}")) for rank in range(self.size)] if self.leads else None
+        return self.shared(name, every)
+
+    def part(self, name: str) -> Ranks:
+        """The same processes with names and counts of their own.
+
+        Args:
+            name: Of the part; each is used once.
+
+        Returns:
+            The processes.
+        """
+        made = Ranks(dist.PrefixStore(name, self.store), self.rank, self.size)
+        made._whole = self._whole
+        return made
 
     def check_same(self, facts: Mapping[str, Any]) -> None:
         """Refuses to compute one landscape of different things.
@@ -92,6 +121,16 @@ class Ranks(AbstractContextManager["Ranks"]):
         """
         return self.store.add("done", points)
 
+    def all_here(self, name: str) -> None:
+        """Waits until all processes have come as far as this.
+
+        Args:
+            name: What they have done; each name is used once.
+        """
+        if self.store.add(f"{name} done", 1) == self.size:
+            self.store.set(name, "")
+        self._got(name)
+
     def gathered(self, sums: Tensor, own: Tensor) -> Tensor:
         """The sums of all processes, bit for bit, on each of them.
 
@@ -102,25 +141,36 @@ class Ranks(AbstractContextManager["Ranks"]):
         Returns:
             The sums, complete.
         """
-        content = own.numpy().tobytes() + sums[own].numpy().tobytes()
-        self.store.set(f"sums {self.rank}", content)
-        whole = sums.clone()
-        for rank in range(self.size):
-            received = bytearray(self._got(f"sums {rank}"))
-            points = len(received) // (8 + 8 * sums.shape[1])
-            if points:
-                index = torch.frombuffer(received, dtype=torch.int64, count=points)
-                whole[index] = torch.frombuffer(received, dtype=torch.float64, offset=8 * points).view(points, -1)
-        return whole
+        self._send(f"sums {self.rank}", own.numpy().tobytes() + sums[own].numpy().tobytes())
+        if self.leads:  # one reads what all send and all read what one sends: the requests grow with the processes
+            whole = sums.clone()
+            for rank in range(self.size):
+                received = self._received(f"sums {rank}")
+                points = len(received) // (8 + 8 * sums.shape[1])
+                if points:
+                    index = torch.frombuffer(received, dtype=torch.int64, count=points)
+                    whole[index] = torch.frombuffer(received, dtype=torch.float64, offset=8 * points).view(points, -1)
+            self._send("sums", whole.numpy().tobytes())
+        return torch.frombuffer(self._received("sums"), dtype=torch.float64).view(sums.shape)
+
+    def _send(self, name: str, content: bytes) -> None:
+        """Sets what may be larger than the store takes at once."""
+        for number, start in enumerate(range(0, len(content), PIECE)):
+            self.store.set(f"{name}/{number}", content[start : start + PIECE])
+        self.store.set(name, str(len(content)))
+
+    def _received(self, name: str) -> bytearray:
+        """What some process sends, once it has."""
+        size = int(self._got(name))
+        return bytearray().join(self.store.get(f"{name}/{number}") for number in range(-(-size // PIECE)))
 
     def _got(self, name: str) -> bytes:
         """What some process sets, once it has; an error when a process has failed in the meantime."""
         begun, pause, warned = time.monotonic(), 0.001, False
         while not self.store.check([name]):
-            if self.store.check(["failed"]):
-                raise RuntimeError(
-                    f"another process of this landscape has failed: {self.store.get('failed').decode()}"
-                )
+            if self._whole.check(["failed"]):
+                failed = self._whole.get("failed").decode()
+                raise RuntimeError(f"another process of this landscape has failed: {failed}")
             waited = time.monotonic() - begun
             if waited > SILENCE and not warned:
                 warned = True

@@ -18,3 +18,4 @@ class Parts(NamedTuple):
     metrics: dict[str, np.ndarray]
     report: dict[str, Any]
     standard_error: np.ndarray | None = None
+    evaluated: Any = None  # an array, or None for every point

@@ -13,7 +13,7 @@ from torch import nn
 from fastscape.files import write_whole
 from fastscape.kernels import Backend
 
-__all__ = ["Plan", "plan_fixed", "plan_looped", "plan_sized"]
+__all__ = ["Plan", "plan_fixed", "plan_looped", "plan_shared", "plan_sized"]
 
 Batching = Literal["vmap", "loop"]
 MemoryFormat = Literal["contiguous", "channels_last"]
@@ -163,6 +163,20 @@ def plan_sized(plan: Plan, widest: int, points: int) -> Plan:
         few = min(points // CHUNKS_OF_A_GRID, ACTIVATIONS // max(widest, 1))
         return replace(plan, chunk=min(plan.chunk, max(few, SMALL_CHUNK)))
     return plan_looped(plan)
+
+
+def plan_shared(plan: Plan, points: int, processes: int) -> Plan:
+    """The plan, with a chunk so small that every process of several gets a few.
+
+    Args:
+        plan: The plan.
+        points: Points that are evaluated by all.
+        processes: How many share them.
+
+    Returns:
+        The plan.
+    """
+    return replace(plan, chunk=max(min(plan.chunk, points // (processes * CHUNKS_OF_A_GRID)), 1))
 
 
 def plan_looped(plan: Plan) -> Plan:

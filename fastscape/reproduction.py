@@ -87,6 +87,10 @@ def reproduced(
         low_memory=report["low_memory"],
         progress=progress,
         stream=report.get("stream"),
+        tolerance=report.get("tolerance"),
+        log=report.get("log", True),
+        standard_error=(report.get("standard_error") or {}).get("target"),
+        exactly=report["samples"],
         expected={"weights_hash": report["weights_hash"], "data_hash": report["data_hash"]},
     )
     axes = [axis.copy() for axis in (landscape.x, landscape.y) if axis is not None]  # torch takes none that are frozen

@@ -42,6 +42,8 @@ class Landscape:
         report: How the values were made, as plain values that JSON can hold.
         standard_error: Standard error of the loss as a mean over samples, in the shape of the loss; None where the
             losses of single samples were not seen.
+        evaluated: At which points the values were computed, in the shape of the loss; elsewhere they are predicted
+            from those. Default: at all.
 
     Raises:
         ValueError: When an array has another shape than the axes say, or a metric is named "loss".
@@ -60,6 +62,7 @@ class Landscape:
     metrics: Mapping[str, np.ndarray] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
     standard_error: np.ndarray | None = None
+    evaluated: np.ndarray = None  # type: ignore[assignment]  # never, once it is made
 
     def __post_init__(self) -> None:
         if "loss" in self.metrics:
@@ -69,7 +72,12 @@ class Landscape:
                 object.__setattr__(self, name, _frozen(getattr(self, name)))
         object.__setattr__(self, "metrics", MappingProxyType({n: _frozen(a) for n, a in self.metrics.items()}))
         object.__setattr__(self, "report", MappingProxyType(dict(self.report)))
-        extra = {} if self.standard_error is None else {"standard_error": self.standard_error}
+        mask = np.ones(self.shape, dtype=bool) if self.evaluated is None else np.array(self.evaluated, dtype=bool)
+        mask.setflags(write=False)
+        object.__setattr__(self, "evaluated", mask)
+        extra = {"evaluated": mask}
+        if self.standard_error is not None:
+            extra["standard_error"] = self.standard_error
         for name, array in {**self.values, **extra}.items():
             if array.shape != self.shape:
                 raise ValueError(f"{name} came with shape {array.shape}; wanted {self.shape}, the lengths of the axes")
@@ -78,10 +86,12 @@ class Landscape:
         finite = self.loss[np.isfinite(self.loss)]
         span = f"{finite.min():.4g} to {finite.max():.4g}" if finite.size else "nowhere finite"
         metrics = f", metrics: {', '.join(self.metrics)}" if self.metrics else ""
-        return f"Landscape({' x '.join(map(str, self.shape))} points, loss {span}{metrics})"
+        some = "" if self.evaluated.all() else f", {self.evaluated.sum()} of them evaluated"
+        return f"Landscape({' x '.join(map(str, self.shape))} points{some}, loss {span}{metrics})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Landscape, (self.x, self.y, self.loss, dict(self.metrics), dict(self.report), self.standard_error)
+        grids = self.loss, dict(self.metrics), dict(self.report), self.standard_error, self.evaluated
+        return Landscape, (self.x, self.y, *grids)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -120,6 +130,8 @@ class Landscape:
             arrays["y"] = self.y
         if self.standard_error is not None:
             arrays["standard_error"] = self.standard_error
+        if not self.evaluated.all():
+            arrays["evaluated"] = self.evaluated
         np.savez(content, header=np.array(json.dumps(header)), **arrays)
         write_whole(path, content.getvalue())
         return path
@@ -157,7 +169,7 @@ class Landscape:
                     raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}")
                 values = dict(zip(header["measures"], file["values"], strict=True))
                 loss, error = values.pop("loss"), file.get("standard_error")
-                return cls(file["x"], file.get("y"), loss, values, header["report"], error)
+                return cls(file["x"], file.get("y"), loss, values, header["report"], error, file.get("evaluated"))
         except Exception as error:  # a damaged file can make the zip and number readers raise anything
             raise ValueError(
                 f"{path} is no landscape that this version can read ({error}); give a .npz file that "
@@ -205,7 +217,7 @@ class Landscape:
 
         Args:
             model: The model that it is of.
-            data: The samples that it was computed on, in the same order.
+            data: The samples that it was computed on, in the same order; where it needed only some of them, all.
             **options: What a report cannot hold, where it was used: `loss`, `metrics`, `objective`, `directions`,
                 `scheme`, as for `fastscape.surface`; and `device` and `progress`.
 

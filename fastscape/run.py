@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -14,24 +13,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fastscape.accumulation import Accumulation
 from fastscape.basis import Basis, basis_of, basis_seeded
 from fastscape.data import Data, Samples, fixed_samples, parts_of
 from fastscape.directions import Direction, check_directions, direction_from, direction_random
 from fastscape.evaluation import Evaluated, evaluate
-from fastscape.grid import points
+from fastscape.grid import Axis, points
 from fastscape.inspection import DataHash, at_the_model, plainly
 from fastscape.isolation import drawing_alone, global_state_kept
 from fastscape.kernels import interpolate
-from fastscape.ledger import Ledger, block_size
+from fastscape.ledgers import ledger_for
 from fastscape.objective import Objective
+from fastscape.order import shuffled, size_of
 from fastscape.parallel import Ranks, joined
 from fastscape.parts import Parts
-from fastscape.plan import Plan, plan_sized
+from fastscape.plan import Plan, plan_shared, plan_sized
 from fastscape.precision import error_of, values_at_some
 from fastscape.probing import batch_dependence, widest
 from fastscape.problem import Problem, problem_of
-from fastscape.reporting import about, evaluated
+from fastscape.reach import resolved
+from fastscape.refining import Refining
+from fastscape.reporting import about, evaluated, filled, refined, show
 from fastscape.schemes import Scheme
 from fastscape.selection import Perturb
 from fastscape.settings import Settings
@@ -41,11 +42,7 @@ from fastscape.weights import Layout, layout_of
 
 __all__ = ["computed"]
 
-# What of a report determines the values: a run is taken up again with the same.
-_SETTINGS = (
-    "loss", "metrics", "objective", "batchnorm", "training", "scheme", "normalize", "perturb", "moving", "directions",
-    "distribution", "seed", "low_memory", "precision", "stream", "model", "samples", "weights_hash", "data_hash",
-)  # fmt: skip
+EXPECTED_SHARE = 10  # with a tolerance, one of so many points is evaluated
 
 
 class _Asked(NamedTuple):
@@ -67,7 +64,7 @@ class _Asked(NamedTuple):
 def computed(
     model: nn.Module,
     data: Data,
-    axes: Sequence[np.ndarray],
+    axes: Sequence[Axis],
     scheme: tuple[str, Scheme],
     directions: Sequence[Direction] | None,
     settings: Settings,
@@ -77,7 +74,7 @@ def computed(
     Args:
         model: The model.
         data: The samples.
-        axes: Coordinates of one or two axes.
+        axes: Coordinates of one or two axes, or `Auto` where the range is to be chosen.
         scheme: A scheme with as many coordinates, and its name.
         directions: A direction for each axis; None for random ones.
         settings: Everything else.
@@ -104,7 +101,7 @@ def computed(
 def _computed(
     model: nn.Module,
     data: Data,
-    axes: Sequence[np.ndarray],
+    wanted: Sequence[Axis],
     scheme: tuple[str, Scheme],
     directions: Sequence[Direction] | None,
     settings: Settings,
@@ -118,9 +115,9 @@ def _computed(
     with global_state_kept(asked.place):
         layout = layout_of(model, asked.perturb)
         plan = settings.first_plan(model, layout, asked.place)
-        basis = _basis(model, layout, directions, settings, asked, plan, count=len(axes))
+        basis = _basis(model, layout, directions, settings, asked, plan, count=len(wanted))
         free = settings.batchnorm == "running"  # else its batches belong to the result
-        rest = _read(data, settings, asked.place, pairs=objective.custom is None, join=free)
+        rest, order, available = _read(data, settings, asked.place, pairs=objective.custom is None, join=free)
         samples, digest = next(rest), DataHash()
         digest.update(samples)
         plan = plan if free else replace(plan, microbatch=max(batch.samples for batch in samples))
@@ -133,44 +130,65 @@ def _computed(
 
         theta = layout.unflatten(basis.theta.to(dtypes.weights))
         problem = problem_in(dtypes.weights, objective).known(theta, plan.microbatch)
+        settings.check_losses(problem.objective)
         plain = None if settings.low_memory else plainly(problem, dtypes.basis)  # it is one more copy of the weights
         facts, warnings = at_the_model(problem, theta, plan.microbatch, plain=plain)
         del plain
+        axes, reach, said = resolved(wanted, problem, basis, scheme[1], plan, store, ranks)
         report = about(
             model, layout, basis, scheme, axes, settings, between=asked.between, perturb=asked.perturb, norm=asked.norm
         )
-        report |= {"samples": problem.size, "data_hash": digest.hexdigest(), **facts}
+        report |= {"samples": problem.size, "order": order, "data_hash": digest.hexdigest(), "reach": reach, **facts}
         if settings.stream is None:
             settings.check_hash("data_hash", report["data_hash"])
         grid = points(*axes)
-        plan, dependence = _probed(problem, basis, scheme[1], grid, plan, sized=auto)
+        expected = len(grid) if settings.tolerance is None else max(len(grid) // EXPECTED_SHARE, 1)
+        plan, dependence = _probed(problem, basis, scheme[1], grid, plan, sized=expected if auto else None)
+        plan = plan_shared(plan, expected, ranks.size) if auto and ranks else plan
         recut = free and not depends_on_batches(dependence, dtypes.weights)
-        ledger = _ledger(store, ranks, report, basis, axes, problem, plan, digest)
+        ledger = ledger_for(store, ranks, report, basis, axes, problem, plan, digest, settings)
         plan = ledger.plan if auto and ledger.plan else plan
-        options = {"auto": auto, "search": auto and ledger.plan is None, "recut": recut}
-        progress = settings.progress and ledger.leads
+        bar = settings.progress and ledger.leads
+        options = {"auto": auto, "search": auto and ledger.plan is None, "recut": recut, "progress": bar}
+        if isinstance(ledger, Refining) and settings.shown is not None:
+            ledger.shown = partial(show, settings.shown, axes, problem.objective.names, report, ledger.refinement)
         parts = _parts(problem, rest, plan.microbatch, digest, store)
-        done = evaluate(parts, basis, scheme[1], grid, plan, ledger, **options, progress=progress)
+        done = evaluate(parts, basis, scheme[1], grid, plan, ledger, **options)
         report |= {"samples": done.samples, "data_hash": settings.check_hash("data_hash", digest.hexdigest())}
-        report |= {"processes": ranks.size if ranks else 1, "points_before": ledger.before}
-        report["precision_error"] = None
+        report |= {"processes": ranks.size if ranks else 1, "points_before": ledger.before, "precision_error": None}
         if dtypes.reduced:
             where = done.basis, scheme[1], grid, done.plan
-            values = done.values if settings.stream is None else values_at_some(problem, *where)
+            whole = settings.stream is None and settings.tolerance is None
+            values = done.values if whole else values_at_some(problem, *where)
             report["precision_error"] = error_of(values, problem_in(dtypes.basis, problem.objective), *where)
     grids, error = _grids(done, problem, axes)
-    report |= evaluated(done, grids, error, asked.place)
-    report["warnings"] = warnings + warned(grids["loss"], dependence, dtypes.weights, plan.microbatch)
-    return Parts(axes[0], axes[1] if len(axes) == 2 else None, grids.pop("loss"), grids, report, error)
+    mask = None
+    if isinstance(ledger, Refining):
+        grids, error, mask = filled(grids, error, ledger.refinement)
+        report["refinement"] = refined(ledger.refinement, list(grids))
+    report |= evaluated(done, grids, error, asked.place, aim=settings.enough, available=available)
+    report["warnings"] = warnings + said + warned(grids["loss"], dependence, dtypes.weights, plan.microbatch)
+    return Parts(axes[0], axes[1] if len(axes) == 2 else None, grids.pop("loss"), grids, report, error, mask)
 
 
-def _read(data: Data, settings: Settings, place: torch.device, *, pairs: bool, join: bool) -> Iterator[Samples]:
-    """The samples: all at once, or one part after the other."""
+def _read(
+    data: Data, settings: Settings, place: torch.device, *, pairs: bool, join: bool
+) -> tuple[Iterator[Samples], str | None, int | None]:
+    """The samples, all at once or one part after the other.
+
+    Returns:
+        The parts; the order of the samples, where it is not that of the data; and where it is possible that not all
+        are read, how many there are, if the data say it.
+    """
     options: dict[str, Any] = {"device": place, "dtype": settings.dtypes.basis, "pairs": pairs, "join": join}
     if settings.stream is None:
-        yield fixed_samples(data, **options)
-    else:
-        yield from drawing_alone(parts_of(data, settings.stream, **options), place)
+        return iter([fixed_samples(data, **options)]), None, None
+    ordered, available = data, None
+    if settings.enough is not None:
+        available = size_of(data, pairs=pairs)
+        ordered = shuffled(data, settings.stream, pairs=pairs, join=join)
+    parts = drawing_alone(parts_of(ordered, settings.stream, **options), place)
+    return parts, None if ordered is data else "random", available
 
 
 def _parts(
@@ -213,45 +231,6 @@ def _asked(
     return _Asked(between, perturb, norm, place)
 
 
-def _ledger(
-    store: Store | None,
-    ranks: Ranks | None,
-    report: Mapping[str, Any],
-    basis: Basis,
-    axes: Sequence[np.ndarray],
-    problem: Problem,
-    plan: Plan,
-    digest: DataHash,
-) -> Ledger:
-    """What is known of the grid, and by whom the rest is evaluated."""
-    points = math.prod(len(axis) for axis in axes)
-    names, squares = problem.objective.names, problem.objective.squares
-    streams = report["stream"] is not None
-    if store is None and ranks is None and not streams:
-        return Ledger(points, len(names) + squares)
-    if store and ranks and streams:
-        raise ValueError(
-            "stream and store came in several processes; leave out one of them, or run them in a single process"
-        )
-    settings = {name: report[name] for name in _SETTINGS}
-    size = block_size(points, plan.chunk)
-    if ranks is not None:
-        ranks.check_same(settings | {"axes": [axis.tolist() for axis in axes]})
-        size = ranks.shared("size", size)
-    if store is not None:
-        given = None
-        if report["directions"] != "random" and isinstance(basis.vectors, Tensor):
-            given = basis.vectors[1:].cpu().numpy()
-        if ranks is None or ranks.leads:
-            size = store.begin(settings, axes, given, names, size, squares=squares)
-        if ranks is not None:
-            ranks.shared("begin")
-            size = size if ranks.leads else store.begin(settings, axes, given, names, size, squares=squares)
-    if streams:
-        return Accumulation(points, len(names) + squares, size=size, digest=digest.hexdigest, store=store, ranks=ranks)
-    return Ledger(points, len(names) + squares, size=size, store=store, ranks=ranks)
-
-
 def _grids(
     done: Evaluated, problem: Problem, axes: Sequence[np.ndarray]
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
@@ -285,9 +264,11 @@ def _basis(
 
 
 def _probed(
-    problem: Problem, basis: Basis, scheme: Scheme, grid: Tensor, plan: Plan, *, sized: bool
+    problem: Problem, basis: Basis, scheme: Scheme, grid: Tensor, plan: Plan, *, sized: int | None
 ) -> tuple[Plan, float]:
     """Looks at the first grid point, which is far from the cancellations of a perfect fit.
+
+    Where `sized` is a number of points, the plan is fitted to it.
 
     Returns:
         The plan, fitted to the size of activations; and how far the values depend on the microbatch.
@@ -296,8 +277,8 @@ def _probed(
     c = basis.coefficients(scheme, grid[:1])
     interpolate(basis.vectors, c, basis.layout.segments, out=out, backend=plan.kernels)
     corner = basis.layout.unflatten(out[0])
-    if sized:
-        plan = plan_sized(plan, widest(problem, corner, plan.microbatch), len(grid))
+    if sized is not None:
+        plan = plan_sized(plan, widest(problem, corner, plan.microbatch), sized)
     return plan, batch_dependence(problem, corner, plan.microbatch) if problem.batchnorm == "running" else 0.0
 
 

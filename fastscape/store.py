@@ -5,9 +5,10 @@ A store is a folder in the format of zarr, which xarray reads:
     zarr.json       what is computed and how ("settings"), by which plan, and in the end the report
     x, y            coordinates [H], [W]
     sums            sums over the samples [points, measures]; one file a block, written whole, with a checksum
+    order           the number [points] of each row's point, where blocks are of any points
     sums_0, sums_1  the same where the data come in parts: over those so far, and over one less
     directions      the directions [D, P], where they were given
-    loss, ...       every measure [H, W] and the standard error, once all points are known
+    loss, ...       every measure [H, W] and the standard error, in the end; and which points were evaluated
 
 A block counts as known when its file is there, whatever its values.
 """
@@ -29,11 +30,23 @@ from torch import Tensor
 
 from fastscape.parts import Parts
 from fastscape.plan import Plan
-from fastscape.stored import FORMAT, VERSION, check_format, known_blocks, lock_of, reading, zarr_package
+from fastscape.sameness import check_same, close
+from fastscape.stored import (
+    FORMAT,
+    VERSION,
+    check_format,
+    known_blocks,
+    known_order,
+    lock_of,
+    reading,
+    rows_of,
+    zarr_package,
+)
 
 __all__ = ["Store"]
 
-_RESERVED = "x", "y", "sums", "sums_0", "sums_1", "directions", "standard_error"  # arrays of every store
+# Names of a store's own arrays.
+_RESERVED = "x", "y", "sums", "order", "sums_0", "sums_1", "directions", "standard_error", "evaluated"
 _DIRECTION_ENTRIES = 1 << 22  # of one file
 
 
@@ -90,6 +103,8 @@ class Store:
         size: int,
         *,
         squares: bool,
+        ordered: bool = True,
+        reach: Mapping[str, Any] | None = None,
     ) -> int:
         """Begins a run, or goes on with one of the same model, data and settings.
 
@@ -100,6 +115,8 @@ class Store:
             measures: What is summed for every point, by name.
             size: Points of a block, where the run begins.
             squares: Whether the squares of the losses are summed too.
+            ordered: Whether blocks are of neighbouring points; else of any. Default True.
+            reach: How far those axes go whose range was chosen, as the report says it. Default: none was.
 
         Returns:
             Points of a block.
@@ -119,25 +136,29 @@ class Store:
                 group.attrs.update({"format": FORMAT, "version": VERSION})
             check_format(self.path, dict(group.attrs))
             if "settings" not in group.attrs:  # the last that is written; a run that ended before has kept nothing
-                self._create(axes, directions, len(measures) + squares, size)
+                self._create_axes(axes, directions)
+                shape = rows_of(math.prod(map(len, axes)), size, ordered=ordered), len(measures) + squares
+                self._create_sums(shape, size, streams=settings["stream"] is not None, ordered=ordered)
                 group = self._group("a")
-                group.attrs.update({"settings": settings})
+                group.attrs.update({"reach": dict(reach or {}), "settings": settings})
             attributes = dict(group.attrs)
             before = dict(attributes["settings"])
-        _check_same(self.path, before, settings)
+        check_same(self.path, before, settings)
         with reading(self.path):
             # By default a block of nothing but NaN would not be written, and so never be known.
             with self._zarr.config.set({"array.write_empty_chunks": True}):
                 self._sums = group["sums"]
+                self._order = None if ordered else group["order"]
             stored = {name: group[name][:] for name, _ in zip("xy", axes, strict=False)}
-            same = directions is None or _close(group["directions"], directions)
+            same = directions is None or close(group["directions"], directions)
             self.facts = {n: attributes[n] for n in ("plan", "plans_measured", "fallback") if n in attributes}
             self.plan = Plan(**self.facts["plan"]) if self.facts else None
             self.parts, self.digests = int(attributes.get("parts", 0)), list(attributes.get("digests", []))
         for name, axis in zip("xy", axes, strict=False):
             if not np.array_equal(stored[name], axis):
                 raise ValueError(f"{self.path} has another axis {name}; give the same one, or another store")
-        if self._sums.shape != (math.prod(map(len, axes)), len(measures) + squares):
+        rows = rows_of(math.prod(map(len, axes)), self._sums.chunks[0], ordered=ordered)
+        if self._sums.shape != (rows, len(measures) + squares):
             raise ValueError(f"{self.path} is damaged: its sums have shape {self._sums.shape}; give another store")
         if not same:
             raise ValueError(f"{self.path} has other directions; give the same ones, or another store")
@@ -152,13 +173,26 @@ class Store:
         Raises:
             ValueError: When the file of a block is damaged.
         """
-        return {k: torch.from_numpy(sums) for k, sums in known_blocks(self.path, self._sums).items()}
+        order = None if self._order is None else known_order(self.path, self._order)
+        return {k: torch.from_numpy(sums) for k, sums in known_blocks(self.path, self._sums, order).items()}
 
-    def keep(self, start: int, sums: Tensor, facts: dict[str, Any] | None) -> None:
+    def order(self) -> dict[int, Tensor]:
+        """Of the blocks that are kept already, where these are of any points, the numbers of their points.
+
+        Returns:
+            Numbers [points of the block] by the number of the block.
+
+        Raises:
+            ValueError: When the file of a block is damaged.
+        """
+        return {k: torch.from_numpy(points) for k, points in known_order(self.path, self._order).items()}
+
+    def keep(self, start: int, points: Tensor, sums: Tensor, facts: dict[str, Any] | None) -> None:
         """Writes the sums of a block, whole or not at all, and what is new of the plan.
 
         Args:
-            start: The first point of the block.
+            start: The row of the first point of the block.
+            points: The numbers of its points.
             sums: Its sums [points, measures].
             facts: "plan", "plans_measured" and "fallback"; None where another process writes them.
 
@@ -169,14 +203,29 @@ class Store:
             if facts not in (None, self.facts):
                 self._group("r+").attrs.update(facts)
                 self.facts = json.loads(json.dumps(facts))
+            if self._order is not None:  # before the sums, whose file says that the block is there
+                self._order[start : start + len(sums)] = points.numpy()
             self._sums[start : start + len(sums)] = sums.numpy()
 
-    def keep_part(self, number: int, sums: Tensor, samples: int, digest: str, facts: dict[str, Any]) -> None:
-        """Writes the sums over the first parts of the data, whole or not at all: the older ones stay until then.
+    def keep_over_parts(self, number: int, start: int, sums: Tensor) -> None:
+        """Writes the sums of a block over the first parts of the data; those over one part less stay.
 
         Args:
             number: How many parts.
-            sums: Their sums [G, measures].
+            start: The first point of the block.
+            sums: Its sums [points, measures].
+
+        Raises:
+            OSError: When it cannot be written. The sums over fewer parts are safe.
+        """
+        with _writing(self.path):
+            self._group("r+")[f"sums_{number % 2}"][start : start + len(sums)] = sums.numpy()
+
+    def part_kept(self, number: int, samples: int, digest: str, facts: dict[str, Any]) -> None:
+        """Writes into the header, and so whole or not at all, that the sums of all blocks over some parts are there.
+
+        Args:
+            number: How many parts.
             samples: How many samples they have.
             digest: What tells the data so far from others.
             facts: "plan", "plans_measured" and "fallback".
@@ -185,10 +234,6 @@ class Store:
             OSError: When it cannot be written. The sums over fewer parts are safe.
         """
         with _writing(self.path):
-            name = f"sums_{number % 2}"
-            checksum = {"compressors": [self._zarr.codecs.Crc32cCodec()], "overwrite": True}
-            self._array(name, data=sums.numpy(), dimension_names=("point", "measure"), **checksum)
-            # What counts is the header, which is written whole.
             digests = [*self.digests, digest]
             self._group("r+").attrs.update({**facts, "parts": number, "part_samples": samples, "digests": digests})
         self.parts, self.digests = number, digests
@@ -217,6 +262,8 @@ class Store:
         grids = {"loss": parts.loss, **parts.metrics}
         if parts.standard_error is not None:
             grids["standard_error"] = parts.standard_error
+        if parts.evaluated is not None:
+            grids["evaluated"] = parts.evaluated
         with _writing(self.path):
             for name, grid in grids.items():
                 self._array(name, data=grid, dimension_names=("x", "y")[: grid.ndim], overwrite=True)
@@ -228,45 +275,27 @@ class Store:
     def _array(self, name: str, **options: Any) -> Any:
         return self._zarr.create_array(store=str(self.path), name=name, **options)
 
-    def _create(self, axes: Sequence[np.ndarray], directions: np.ndarray | None, measures: int, size: int) -> None:
-        checksum = {"compressors": [self._zarr.codecs.Crc32cCodec()], "overwrite": True}
+    def _create_axes(self, axes: Sequence[np.ndarray], directions: np.ndarray | None) -> None:
         for name, axis in zip("xy", axes, strict=False):
             self._array(name, data=axis, dimension_names=(name,), overwrite=True)
         if directions is not None:
             entries = min(_DIRECTION_ENTRIES, max(directions.shape[1], 1))
             names = ("direction", "entry")
-            self._array("directions", data=directions, chunks=(1, entries), dimension_names=names, **checksum)
-        shape = math.prod(map(len, axes)), measures
-        self._array(
-            "sums", shape=shape, chunks=(size, measures), dtype="float64", fill_value=float("nan"),
-            dimension_names=("point", "measure"), **checksum,
-        )  # fmt: skip
+            self._array("directions", data=directions, chunks=(1, entries), dimension_names=names, **self._checked)
 
+    def _create_sums(self, shape: tuple[int, int], size: int, *, streams: bool, ordered: bool) -> None:
+        options: dict[str, Any] = {"dtype": "float64", "fill_value": float("nan"), **self._checked}
+        for name in ("sums", "sums_0", "sums_1") if streams else ("sums",):
+            names = ("point", "measure")
+            self._array(name, shape=shape, chunks=(size, shape[1]), dimension_names=names, **options)
+        if not ordered:
+            options |= {"dtype": "int64", "fill_value": -1}
+            self._array("order", shape=shape[:1], chunks=(size,), dimension_names=("point",), **options)
 
-def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    differ = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    if differ:
-        shown = ", ".join(f"{name} {_short(before.get(name))} (now {_short(now.get(name))})" for name in differ)
-        raise ValueError(
-            f"{path} was begun with {shown}; call with the same model, data and settings to go on, or give another "
-            "store"
-        )
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _close(stored: Any, directions: np.ndarray) -> bool:
-    """Whether directions are the stored ones, up to what another device rounds differently."""
-    if stored.shape != directions.shape:
-        return False
-    width = stored.chunks[1]
-    return all(
-        np.allclose(stored[:, a : a + width], directions[:, a : a + width], rtol=1e-4, atol=1e-7, equal_nan=True)
-        for a in range(0, stored.shape[1], width)
-    )
+    @property
+    def _checked(self) -> dict[str, Any]:
+        """Options of arrays whose files have a checksum."""
+        return {"compressors": [self._zarr.codecs.Crc32cCodec()], "overwrite": True}
 
 
 @contextmanager

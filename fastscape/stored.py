@@ -5,6 +5,7 @@ The layout of a store is described in `fastscape.store`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +16,23 @@ from filelock import FileLock, Timeout
 
 from fastscape.parts import Parts
 
-__all__ = ["FORMAT", "VERSION", "check_format", "known_blocks", "loaded", "lock_of", "reading", "zarr_package"]
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "check_format",
+    "known_blocks",
+    "known_order",
+    "known_reach",
+    "loaded",
+    "lock_of",
+    "reading",
+    "rows_of",
+    "zarr_package",
+]
 
 FORMAT, VERSION = "fastscape-store", 1
+
+MOST_PARTLY_FULL = 1024  # blocks of points that were asked for round by round
 
 
 class _Refused(ValueError):
@@ -53,23 +68,24 @@ def loaded(path: Path) -> Parts:
 
 def _finished(path: Path, group: Any, attributes: dict[str, Any], x: np.ndarray, y: np.ndarray | None) -> Parts:
     grids = {name: group[name][:] for name in attributes["settings"]["measures"]}
-    error = group["standard_error"][:] if "standard_error" in group else None
-    return Parts(x, y, grids.pop("loss"), grids, dict(attributes["report"]), error)
+    error, evaluated = (group[n][:] if n in group else None for n in ("standard_error", "evaluated"))
+    return Parts(x, y, grids.pop("loss"), grids, dict(attributes["report"]), error, evaluated)
 
 
 def _unfinished(path: Path, group: Any, attributes: dict[str, Any], x: np.ndarray, y: np.ndarray | None) -> Parts:
     settings, samples = attributes["settings"], attributes["settings"]["samples"]
-    sums = np.full(group["sums"].shape, np.nan)
-    known = known_blocks(path, group["sums"])
+    shape = (len(x),) if y is None else (len(x), len(y))
+    sums = np.full((math.prod(shape), group["sums"].shape[1]), np.nan)
+    order, size = known_order(path, group["order"]) if "order" in group else None, group["sums"].chunks[0]
+    known = known_blocks(path, group["sums"], order)
     for k, part in known.items():
-        sums[k * group["sums"].chunks[0] :][: len(part)] = part
+        sums[np.arange(k * size, k * size + len(part)) if order is None else order[k]] = part
     progress = {"points": sum(map(len, known.values())), "of": len(sums), "running": _running(path)}
     if settings["stream"] is not None:
         parts = attributes.get("parts", 0)
         progress = {"parts": parts, "samples": attributes.get("part_samples", 0), "running": _running(path)}
         if parts:
             sums, samples = group[f"sums_{parts % 2}"][:], attributes["part_samples"]
-    shape = (len(x),) if y is None else (len(x), len(y))
     # Behind the measures there may be the squares of the losses.
     grids = {n: (s / samples).reshape(shape) for n, s in zip(settings["measures"], sums.T, strict=False)}
     report = {"progress": progress, "settings": settings, "plan": attributes.get("plan")}
@@ -144,32 +160,96 @@ def _running(path: Path) -> bool:
     return False
 
 
-def known_blocks(path: Path, array: Any) -> dict[int, np.ndarray]:
+def known_blocks(path: Path, array: Any, order: dict[int, np.ndarray] | None = None) -> dict[int, np.ndarray]:
     """The sums of the blocks whose files are there.
 
     Args:
         path: The store.
         array: Its sums [points, measures].
+        order: Where blocks are of any points, what `known_order` gives. Default: they are neighbours.
 
     Returns:
         Sums [points of the block, measures] by the number of the block.
 
     Raises:
         ValueError: When a file is damaged.
-    """  # noqa: DOC501 - a refusal is a ValueError
+    """
     size = array.chunks[0]
     found = {}
     for k in range(-(-array.shape[0] // size)):
         file = path / "sums" / "c" / str(k) / "0"
         if not file.exists():
             continue
-        try:
+        with _block(file):
             found[k] = array[k * size : (k + 1) * size]
-        except Exception as error:  # the codecs raise what they like
-            raise _Refused(
-                f"{file} is damaged ({error}); delete it to have its points computed again: the others are whole"
-            ) from error
+    if order is not None:  # such a block may not be full
+        found = {k: sums[: len(order[k])] for k, sums in found.items() if k in order}
     return found
+
+
+def known_order(path: Path, array: Any) -> dict[int, np.ndarray]:
+    """The numbers of the points of those blocks whose files are there.
+
+    Args:
+        path: The store.
+        array: Its order [points].
+
+    Returns:
+        Numbers [points of the block] by the number of the block.
+
+    Raises:
+        ValueError: When a file is damaged.
+    """
+    size, found = array.chunks[0], {}
+    for file in (path / "order" / "c").glob("*"):
+        with _block(file):
+            numbers = array[int(file.name) * size : (int(file.name) + 1) * size]
+        found[int(file.name)] = numbers[numbers >= 0]
+    return found
+
+
+@contextmanager
+def _block(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the codecs raise what they like
+        raise _Refused(
+            f"{file} is damaged ({error}); delete it to have its points computed again: the others are whole"
+        ) from error
+
+
+def known_reach(path: Path) -> dict[str, Any]:
+    """How far those axes go whose range was chosen when a store was begun.
+
+    Args:
+        path: The store.
+
+    Returns:
+        What the report says of each, by the name of the axis; empty where a store was not begun yet.
+
+    Raises:
+        ValueError: When the header is damaged.
+    """
+    with reading(path):
+        try:
+            attributes = dict(zarr_package().open_group(str(path), mode="r", zarr_format=3).attrs)
+        except FileNotFoundError:
+            return {}
+        return dict(attributes.get("reach") or {}) if "settings" in attributes else {}
+
+
+def rows_of(points: int, size: int, *, ordered: bool) -> int:
+    """How many rows the sums of a store have.
+
+    Args:
+        points: Number of points G of the grid.
+        size: Points of a block.
+        ordered: Whether blocks are of neighbouring points; else some may not be full.
+
+    Returns:
+        The number; rows that nothing is written to take no place.
+    """
+    return points if ordered else (-(-points // size) + MOST_PARTLY_FULL) * size
 
 
 def check_format(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -21,10 +22,10 @@ GRID = {"x": (-1, 1, 12), "y": (-1, 1, 12)}
 MOST = 120  # of 144 points
 
 
-def wait_for_the_other(evaluated: Path) -> None:
-    """Waits until the other process has evaluated most points, or shows in a minute that it does not."""
+def wait_for_the_other(evaluated: Path, points: int) -> None:
+    """Waits until the other process has evaluated that many points, or shows in a minute that it does not."""
     ended = time.monotonic() + 60
-    while time.monotonic() < ended and (not evaluated.exists() or int(evaluated.read_text() or 0) < MOST):
+    while time.monotonic() < ended and (not evaluated.exists() or int(evaluated.read_text() or 0) < points):
         time.sleep(0.01)
 
 
@@ -32,18 +33,21 @@ def main(folder: Path, doing: str) -> None:
     """Computes the landscape that all tests know, and writes it."""
     torch.set_num_threads(1)
     rank, attempt = int(os.environ["RANK"]), os.environ["TORCHELASTIC_RESTART_COUNT"]
-    store = folder / "run.zarr" if doing in ("store", "dying") else None
+    store = folder / "run.zarr" if doing in ("store", "dying", "both") else None
     sums, points = Engine.sums, [0]
+    # Processes take the next block when they are free: rank 0 waits, or it could be done before rank 1 has begun.
+    awaited = {"slow": MOST, "dying": 20}.get(doing, 0) if rank == 0 and attempt == "0" else 0
+    dies_after = {"dying": 20, "both": 100}.get(doing) if rank == 1 and attempt == "0" else None
 
     def counted(self: Engine, chunk: Tensor) -> Tensor:
         points[0] += len(chunk)
-        if doing == "dying" and rank == 1 and attempt == "0" and points[0] > 20:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if doing == "slow" and rank == 0:
-            wait_for_the_other(folder / "evaluated")
+        if awaited:
+            wait_for_the_other(folder / "evaluated", awaited)
         made = sums(self, chunk)
-        if doing == "slow" and rank == 1:
+        if rank == 1:
             (folder / "evaluated").write_text(str(points[0]))
+        if dies_after is not None and points[0] > dies_after:
+            os.kill(os.getpid(), signal.SIGKILL)
         return made
 
     Engine.sums = counted
@@ -51,8 +55,16 @@ def main(folder: Path, doing: str) -> None:
         torch.distributed.init_process_group("gloo")
     if doing == "stream":
         landscape = stored_runs.surface(None, stream=7)
+    elif doing == "refine":
+        landscape = stored_runs.surface(None, x=(-1, 1, 24), y=(-1, 1, 24), tolerance=0.01)
     elif doing == "both":
-        landscape = stored_runs.surface(folder / "run.zarr", stream=7)
+        landscape = stored_runs.surface(store, stream=7)
+    elif doing == "enough":
+        landscape = stored_runs.surface(None, standard_error=stored_runs.COARSE, **stored_runs.PARTS)
+        stored = stored_runs.surface(folder / "run.zarr", standard_error=stored_runs.COARSE, **stored_runs.PARTS)
+        assert np.array_equal(stored.loss, landscape.loss)
+    elif doing == "targets":
+        landscape = stored_runs.surface(None, standard_error=0.1 + 0.1 * rank, **stored_runs.PARTS)
     elif doing == "other":
         landscape = stored_runs.surface(None, seed=rank)
     else:
@@ -61,6 +73,8 @@ def main(folder: Path, doing: str) -> None:
             assert np.array_equal(stored_runs.surface(None).loss, landscape.loss)
     np.save(folder / f"loss-{rank}.npy", landscape.loss)
     np.save(folder / f"error-{rank}.npy", landscape.standard_error)
+    if doing == "refine":
+        (folder / f"refinement-{rank}").write_text(json.dumps(landscape.report["refinement"]))
     (folder / f"points-{rank}").write_text(str(points[0]))
     if doing == "group":
         torch.distributed.destroy_process_group()

@@ -24,21 +24,25 @@ CONTEXT.set_forkserver_preload(["stored_runs", "zarr"])
 SIDE, CHUNK = 12, 8
 PLAN = fastscape.Plan("loop", chunk=CHUNK, microbatch=7)
 
+# Two targets for the standard error: with these samples and parts the first is met after 6 parts, the second after 9.
+COARSE, FINE = 0.12, 0.1
+PARTS: dict[str, Any] = {"samples": 800, "stream": 50, "plan": fastscape.Plan("loop", chunk=CHUNK, microbatch=50)}
 
-def problem() -> tuple[nn.Module, Any]:
+
+def problem(samples: int = 20) -> tuple[nn.Module, Any]:
     """A small model and its samples, the same in every process."""
     generator = torch.Generator().manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(generator=generator)
-    return model, (torch.randn(20, 3, generator=generator), torch.randint(2, (20,), generator=generator))
+    return model, (torch.randn(samples, 3, generator=generator), torch.randint(2, (samples,), generator=generator))
 
 
-def surface(store: Path | None, **options: Any) -> fastscape.Landscape:
+def surface(store: Path | None, samples: int = 20, **options: Any) -> fastscape.Landscape:
     """The landscape that all runs compute."""
     wanted = {"x": (-1, 1, SIDE), "y": (-1, 1, SIDE), "plan": PLAN, "progress": False, "store": store, **options}
-    return fastscape.surface(*problem(), **wanted)
+    return fastscape.surface(*problem(samples), **wanted)
 
 
 def slowed(log: Path, seconds: float) -> None:
@@ -81,11 +85,22 @@ def run(store: Path, log: Path, seconds: float, dies_at: int | None = None) -> N
     surface(store)
 
 
-def run_in_parts(store: Path, log: Path, seconds: float, size: int) -> None:
+def run_in_parts(store: Path, log: Path, seconds: float, size: int, **options: Any) -> None:
     """What a process does with data in parts."""
     torch.set_num_threads(1)
     slowed(log, seconds)
-    surface(store, stream=size)
+    surface(store, stream=size, **options)
+
+
+def killed_in_the_third_part(process: Any, log: Path) -> None:
+    """Kills a process that evaluates data in parts, once it has begun with the third."""
+    ended = time.monotonic() + 120
+    while len(log.read_text().splitlines()) < 2 * SIDE**2 // CHUNK + 3:
+        assert time.monotonic() < ended
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
 
 
 class Large(torch.utils.data.Dataset):
@@ -171,9 +186,9 @@ def answered(target: Callable[..., None], store: Path, *arguments: Any) -> Any:
     return said
 
 
-def started(target: Callable[..., None], *arguments: Any) -> multiprocessing.process.BaseProcess:
+def started(target: Callable[..., None], *arguments: Any, **options: Any) -> multiprocessing.process.BaseProcess:
     """A process that does something."""
-    process = CONTEXT.Process(target=target, args=arguments)
+    process = CONTEXT.Process(target=target, args=arguments, kwargs=options)
     # The process that all others are copied from imports nothing of the tests otherwise, and each copy imports torch.
     with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):
         process.start()

@@ -70,8 +70,9 @@ def test_the_kernels_import_torch_and_triton_only():
         ("fastscape.heights", set()),  # they take any object with the arrays of a landscape
         ("fastscape.smooth", set()),
         ("fastscape.descent", {"fastscape.heights", "fastscape.smooth"}),
-        ("fastscape.figures", {"fastscape.heights", "fastscape.smooth"}),
-        ("fastscape.explorer", {"fastscape.files", "fastscape.heights", "fastscape.smooth"}),
+        ("fastscape.wording", set()),
+        ("fastscape.figures", {"fastscape.heights", "fastscape.smooth", "fastscape.wording"}),
+        ("fastscape.explorer", {"fastscape.files", "fastscape.heights", "fastscape.smooth", "fastscape.wording"}),
         ("fastscape.schemes", set()),
         ("fastscape.norms", set()),
         ("fastscape.objective", set()),
@@ -84,7 +85,7 @@ def test_rooms_that_may_import_little(name, allowed):
 
 def test_only_the_outermost_rooms_import_the_api():
     importers = {name for name in MODULES if "fastscape.api" in OWN[name]}
-    assert importers == {"fastscape", "fastscape.cli", "fastscape.demo"}
+    assert importers == {"fastscape", "fastscape.commands", "fastscape.demo"}
 
 
 def test_no_cycles():
@@ -106,7 +107,7 @@ def test_public_names():
     import fastscape
     from fastscape import kernels
 
-    assert fastscape.__all__ == ["Landscape", "Plan", "accuracy", "line", "surface"]
+    assert fastscape.__all__ == ["Landscape", "Plan", "accuracy", "common_directions", "line", "surface"]
     assert set(kernels.__all__) == {
         "Backend", "Cost", "Distribution", "Run", "Seeded", "Segments", "choose", "draw", "gram", "gram_cost",
         "interpolate", "interpolate_cost",

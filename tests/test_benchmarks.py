@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import report
+from benchmarks import refinement, report, scaling
+from benchmarks.costs import Machine, memory
 from benchmarks.problems import PROBLEMS
 from benchmarks.rivals import RIVALS
+from fastscape import Landscape
 
 ROOT = Path(__file__).parent.parent
 
@@ -95,3 +98,69 @@ def test_missed_aims_are_said_with_what_was_measured():
 def test_the_other_benchmarks_run_on_small_problems(file, keyword, passed):
     output = run("pytest", f"benchmarks/{file}", "-k", keyword, "-q", "-p", "no:cacheprovider")
     assert f"{passed} passed" in output, output
+
+
+def test_the_cost_model_is_compared_with_runs_of_several_processes(tmp_path):
+    run("benchmarks.scaling", "--tiny", "--rounds", "1", "--out", str(tmp_path))
+    results = json.loads((tmp_path / "tiny.json").read_text())
+    assert [row["processes"] for row, _ in scaling.predicted(results, "network")] == [1, 2]
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{scaling.START}\nwhat was there\n{scaling.STOP}\nafter")
+    scaling.write(results, page)
+    assert "| played device, 9 points | 1 |" in page.read_text()
+    assert "what was there" not in page.read_text()
+    assert page.read_text().endswith("after")
+
+
+def test_the_cost_model_counts_what_a_run_does():
+    machine = Machine(flops=1e9, bandwidth=1e9, call=0.5, begin=10.0, request=0.001, network=1e6)
+    assert machine.point(2e9, 1e8, chunk=3, width=4) == pytest.approx(2 + 4e8 * (3 / 3 + 2) / 1e9 + 0.5)
+    assert machine.run(2.0, 100, block=10) == pytest.approx(10 + 200)
+    # Ten blocks on three processes are four rounds; 80 requests; the grid of 800 bytes goes to each.
+    assert machine.run(2.0, 100, block=10, processes=3) == pytest.approx(10 + 4 * 20 + 0.08 + 0.0024)
+    assert machine.run(2.0, 9, block=10, processes=3) == pytest.approx(10 + 18 + 0.062 + 0.000216)
+    # Points in 16 bits: the model 2 GB, three float32 vectors 12 GB, two points 4 GB.
+    assert memory(1e9, chunk=2, width=2) == 18e9
+    assert memory(1e9, chunk=2, width=2, low_memory=True) == 10e9
+    assert machine.point(0, 1e9, width=2) == pytest.approx(12 + 4 + 0.5)
+
+
+def test_the_cost_model_is_fitted():
+    truth = Machine(flops=2e10, bandwidth=5e9, call=1e-3)
+    cells = [
+        {
+            "weights": weights,
+            "samples": samples,
+            "seconds": truth.point(2 * weights * samples, weights, chunk=scaling.CHUNK),
+        }
+        for weights in (1e5, 1e6, 1e7)
+        for samples in (16, 256)
+    ]
+    found = scaling.fitted(cells)
+    assert (found.flops, found.bandwidth, found.call) == pytest.approx((2e10, 5e9, 1e-3))
+
+
+def test_refinement_is_measured_against_the_full_grid(tmp_path):
+    axis = np.linspace(-1, 1, 31)
+    truth = Landscape(axis, axis, 10 ** (axis[:, None] ** 2 + axis**2), {"accuracy": 1 - axis[:, None] ** 2 * axis**2})
+    found = refinement.refined(truth, 0.01)
+    assert found["met"]
+    assert 0.1 < found["share"] < 0.8
+    assert 0 < found["rms"] < found["largest"] < 0.01
+    facts = {"network": "mnist-cnn", "side": 31}
+    page = tmp_path / "page.md"
+    page.write_text(f"{refinement.START}\nwhat was there\n{refinement.STOP}\n")
+    runs = [facts | found, facts | found | {"rms": 0.02, "share": 0.9}]
+    every = [run | {"tolerance": tolerance, "side": side} for run in runs for tolerance in refinement.TOLERANCES
+             for side in (31, refinement.SIDE)]  # fmt: skip
+    refinement.write({"networks": "Two runs.", "date": "2026-01-01", "runs": every}, page)
+    assert "| mnist-cnn, 31 x 31 | 0.01 | 2 | 50% |" in page.read_text()
+    assert "what was there" not in page.read_text()
+
+
+def test_full_grids_are_computed_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(refinement, "EPOCHS", 1)
+    monkeypatch.setattr(refinement, "SAMPLES", 8)
+    first = refinement.truth("mlp", 0, 1.0, 3, tmp_path)
+    monkeypatch.setattr(refinement, "trained", None)
+    assert np.array_equal(refinement.truth("mlp", 0, 1.0, 3, tmp_path).loss, first.loss)

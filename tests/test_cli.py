@@ -54,6 +54,40 @@ def test_demo_writes_everything_and_says_so(tmp_path):
     assert load_checkpoint(tmp_path / "new" / "model.safetensors")[1]["model"] == "mnist-cnn"
 
 
+def test_demo_evaluates_as_many_points_as_its_tolerance_needs(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("fastscape.live.live", lambda: seen.append)
+    some = run("demo", "--model", "mlp", "--grid", 31, "--out", tmp_path / "some")
+    rounds = len(seen)
+    every = run("demo", "--model", "mlp", "--grid", 31, "--exact", "--out", tmp_path / "every")
+    few, all_points = (Landscape.load(tmp_path / name / "landscape.npz") for name in ("some", "every"))
+    assert f"{few.evaluated.sum()} of 961 points were evaluated" in some
+    assert "within 0.005 of the range" in some
+    assert few.evaluated.mean() < 0.6
+    assert few.report["refinement"]["tolerance"] == 0.005
+    assert few.report["refinement"]["rounds"] == rounds == len(seen)  # shown after each of them
+    assert all_points.evaluated.all()
+    assert "every one of them" in every
+    assert "points were evaluated" not in every
+
+
+def test_surface_within_a_tolerance(checkpoint, tmp_path):
+    axes = ("--x", -1, 1, 24, "--y", -1, 1, 24)
+    output = run("surface", checkpoint, *axes, "--tolerance", 0.01, "--no-pictures", "--out", tmp_path / "some.npz")
+    landscape = Landscape.load(tmp_path / "some.npz")
+    assert not landscape.evaluated.all()
+    assert f"{landscape.evaluated.sum()} of 576 points were evaluated" in output
+    assert landscape.report["refinement"]["tolerance"] == 0.01
+
+
+def test_a_surface_is_shown_while_it_is_computed(checkpoint, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("fastscape.live.live", lambda: seen.append)
+    axes = ("--x", -1, 1, 24, "--y", -1, 1, 24)
+    run("surface", checkpoint, *axes, "--tolerance", 0.01, "--live", "--no-pictures", "--out", tmp_path / "some.npz")
+    assert len(seen) >= 2
+
+
 def test_demo_compares_a_deep_network_with_and_without_shortcuts(tmp_path, monkeypatch):
     networks = {"resnet8": "with", "resnet8-noshort": "without"}
     monkeypatch.setattr("fastscape.demo.SKIP", networks)
@@ -164,6 +198,10 @@ def test_help_names_every_command():
         (("info", "nowhere.npz"), "No such file"),
         (("info", __file__), "is no landscape that this version can read"),
         (("surface",), "Missing argument"),
+        (("surface", "m.safetensors", "--live"), "write --tolerance 0.005 too"),
+        (("surface", "m", "--tolerance", 0.1, "--standard-error", 0.1), "--standard-error leaves some out"),
+        (("surface", "m", "--reach", "auto", "--points", 1), "wanted at least 2, for example --points 51"),
+        (("surface", "m", "--reach", "inf"), "--reach inf came; wanted auto, or a number above 0"),
         (("demo", "--grid", "many"), "Invalid value"),
     ],
 )
@@ -187,6 +225,23 @@ def test_mistakes_in_a_surface(options, message, checkpoint, capsys, monkeypatch
     monkeypatch.chdir(tmp_path)
     small = ("--x", 0, 1, 2, "--y", 0, 1, 2) if "--x" not in options else ()
     assert message in fails(capsys, monkeypatch, "surface", checkpoint, *small, *options)
+
+
+def test_as_many_samples_as_the_standard_error_needs(checkpoint, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "surface.npz"
+    grid = ["--x", -1, 1, 3, "--y", -1, 1, 3, "--split", "train", "--no-pictures", "--out", out]
+    output = run("surface", checkpoint, *grid, "--standard-error", 0.05)
+    report = Landscape.load(out).report
+    assert 512 <= report["samples"] < 1500
+    assert f"{report['samples']} of 1500 samples" in output
+    assert report["standard_error"]["met"]
+    line = ["line", checkpoint, "--x", -1, 1, 3, "--no-pictures", "--out", tmp_path / "line.npz"]
+    output = run(*line, "--samples", 300, "--standard-error", 0.0001)
+    assert "300 of 300 samples" in output
+    assert "the standard error is not everywhere within 0.0001 of the range" in output
+    assert " of 64 samples" not in run(*line)
+    assert Landscape.load(tmp_path / "line.npz").report["samples"] == 64
+    assert "standard_error=2.0 cannot be used" in fails(capsys, monkeypatch, *line, "--standard-error", 2)
 
 
 def test_the_module_runs_as_a_program():

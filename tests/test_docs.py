@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from test_architecture import MODULES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+TUTORIALS = "efficient-loss-landscapes", "navigating-loss-space"
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "fastscape.cli"])
@@ -26,8 +29,11 @@ def test_docstring_examples(name):
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
+    names: dict = {}
     for block in blocks:
-        exec(compile(block, str(page), "exec"), {})
+        names = names if page.stem in TUTORIALS else {}  # elsewhere every block stands for itself
+        exec(compile(block, str(page), "exec"), names)
+    plt.close("all")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -58,7 +58,7 @@ def test_it_shows_a_landscape(show):
     shown = show(valley(), names=["a valley"])
     assert shown.page.title() == "Loss landscape: a valley"
     assert shown.page.locator("figcaption").all_inner_texts() == ["a valley"]
-    surface, base, path, marks = shown.drawn("data")
+    surface, base, path, marks, _ = shown.drawn("data")
     assert (surface["type"], base["type"], path["type"]) == ("surface", "surface", "scatter3d")
     np.testing.assert_allclose(np.array(surface["z"]).T, np.log10(valley().loss), rtol=0, atol=1e-15)
     assert np.ptp(base["z"]) == 0
@@ -210,6 +210,29 @@ def test_a_metric_without_logarithms_offers_none(show):
     shown.settled()
     assert shown.page.locator("#log").is_disabled()
     assert shown.drawn("layout.scene.zaxis.title.text") == "score"
+
+
+def test_points_that_were_evaluated_are_shown_where_others_are_predicted(show):
+    x = valley().x
+    landscape = valley(evaluated=np.broadcast_to((np.arange(len(x)) % 6 == 0)[:, None], valley().shape))
+    shown = show([landscape, valley()])
+    assert "145 of 725 points were evaluated" in shown.page.locator(".note").first.inner_text()
+    assert shown.drawn("data[4].visible") is False
+    shown.page.locator("#evaluated").check()
+    shown.settled()
+    assert shown.drawn("data[4].visible") is True
+    assert set(shown.drawn("data[4].x")) == set(x[::6])
+    rows, columns = landscape.evaluated.nonzero()
+    np.testing.assert_array_equal(shown.drawn("data[4].y"), landscape.y[columns])
+    heights = np.log10(landscape.loss[rows, columns])
+    assert 0 < np.min(shown.drawn("data[4].z") - heights) <= np.max(shown.drawn("data[4].z") - heights) < 0.01
+    shown.page.locator("#evaluated").uncheck()
+    shown.settled()
+    assert shown.drawn("data[4].visible") is False
+
+
+def test_a_landscape_of_which_all_was_evaluated_offers_no_points(show):
+    assert not show(valley()).page.locator("#evaluated").is_visible()
 
 
 def test_the_metric_is_not_asked_for_where_there_is_one(show):

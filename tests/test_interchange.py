@@ -142,3 +142,15 @@ def test_other_endings_and_missing_packages(tmp_path, monkeypatch):
         with pytest.raises(ImportError, match=r"is not installed .*pip install 'fastscape\["):
             export()
     assert not (tmp_path / "a.h5").exists()
+
+
+@pytest.mark.parametrize("name", ["x", "y", "evaluated", "standard_error"])
+def test_a_metric_with_the_name_of_something_else_is_refused(tmp_path, name):
+    axis = np.linspace(-1, 1, 3)
+    landscape = Landscape(axis, axis, np.ones((3, 3)), {name: np.zeros((3, 3))})
+    message = f"a metric is named '{name}', as a part of what is written; give it another name"
+    with pytest.raises(ValueError, match=message):
+        landscape.export(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match=message):
+        landscape.to_xarray()
+    assert not (tmp_path / "a.csv").exists()

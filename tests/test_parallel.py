@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ import pytest
 import stored_runs
 import torch
 from ranks import MOST
+from stored_runs import COARSE, FINE, PARTS
 
+import fastscape
 from fastscape.ledger import Ledger, block_size
 from fastscape.parallel import Ranks
 
@@ -26,14 +30,21 @@ def torchrun(folder, doing, processes, *, restarts=0):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
-@pytest.fixture(scope="module")
-def whole():
+@contextmanager
+def one_thread():
+    """As the processes of torchrun have here."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return stored_runs.surface(None)
+        yield
     finally:
         torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    with one_thread():
+        return stored_runs.surface(None)
 
 
 @pytest.mark.parametrize(("processes", "doing"), [(2, "plain"), (4, "plain"), (2, "group"), (2, "store")])
@@ -78,21 +89,47 @@ def test_processes_that_compute_different_things_are_refused(tmp_path):
 def test_processes_share_the_points_of_data_in_parts(tmp_path):
     done = torchrun(tmp_path, "stream", 2)
     assert done.returncode == 0, done.stderr
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         alone = stored_runs.surface(None, stream=7)
-    finally:
-        torch.set_num_threads(threads)
     for rank in range(2):
         assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == alone.loss.tobytes()
         assert int((tmp_path / f"points-{rank}").read_text()) == 3 * alone.loss.size / 2
 
 
-def test_parts_of_data_and_a_store_are_for_one_process(tmp_path):
-    done = torchrun(tmp_path, "both", 2)
+def test_parts_of_data_that_were_stored_by_several_are_not_read_again(tmp_path):
+    done = torchrun(tmp_path, "both", 2, restarts=1)  # one is killed in the second of three parts
+    assert done.returncode == 0, done.stderr
+    assert "exitcode: -9" in done.stderr
+    with one_thread():
+        alone = stored_runs.surface(None, stream=7)
+        stored = stored_runs.surface(tmp_path / "run.zarr", stream=7)  # and one process reads what two have written
+    assert stored.report["points_before"] == 3 * alone.loss.size
+    for rank in range(2):
+        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == alone.loss.tobytes() == stored.loss.tobytes()
+        assert int((tmp_path / f"points-{rank}").read_text()) == 2 * alone.loss.size / 2
+
+
+def test_all_processes_stop_after_the_same_part_of_the_data(tmp_path):
+    done = torchrun(tmp_path, "enough", 2)
+    assert done.returncode == 0, done.stderr
+    with one_thread():
+        alone, fine = (stored_runs.surface(None, standard_error=t, **PARTS) for t in (COARSE, FINE))
+        again, further = (
+            stored_runs.surface(tmp_path / "run.zarr", standard_error=t, **PARTS) for t in (COARSE, FINE)
+        )
+    size = alone.loss.size
+    for rank in range(2):
+        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == alone.loss.tobytes() == again.loss.tobytes()
+        assert np.load(tmp_path / f"error-{rank}.npy").tobytes() == alone.standard_error.tobytes()
+        assert int((tmp_path / f"points-{rank}").read_text()) == 2 * 6 * size / 2
+    assert [landscape.report["points_before"] for landscape in (again, further)] == [6 * size, 6 * size]
+    assert further.loss.tobytes() == fine.loss.tobytes()
+
+
+def test_processes_with_different_targets_are_refused(tmp_path):
+    done = torchrun(tmp_path, "targets", 2)
     assert done.returncode != 0
-    assert "stream and store came in several processes; leave out one of them" in done.stderr
+    assert "process 1 of 2 has another standard_error than process 0; give all the same" in done.stderr
 
 
 def test_a_torchrun_that_keeps_its_store_is_told(monkeypatch):
@@ -115,7 +152,7 @@ def test_ranks_share_gather_and_fail_together(monkeypatch):
     assert [first.claimed(), second.claimed(), first.claimed()] == [0, 1, 2]
     assert [first.finished(5), second.finished(2)] == [5, 7]
     values = torch.tensor([[-0.0], [float("nan")], [float("-inf")], [1e-310]], dtype=torch.float64)
-    first.store.set("sums 1", torch.tensor([0, 3]).numpy().tobytes() + values[[0, 3]].numpy().tobytes())
+    second._send("sums 1", torch.tensor([0, 3]).numpy().tobytes() + values[[0, 3]].numpy().tobytes())
     mine = torch.full_like(values, torch.nan)
     mine[1:3] = values[1:3]
     whole = first.gathered(mine, torch.tensor([1, 2]))
@@ -126,6 +163,30 @@ def test_ranks_share_gather_and_fail_together(monkeypatch):
         RuntimeError, match=r"another process of this landscape has failed: process 1: KeyError: 'mine'"
     ):
         first._got("nothing")
+
+
+def test_all_hear_what_each_says():
+    said = [[0.1, float("nan"), -0.0], None]
+    with ThreadPoolExecutor(2) as pool:
+        heard = list(pool.map(lambda ranks: ranks.collected("range", said[ranks.rank]), two_ranks()))
+    assert repr(heard) == repr([said, said])
+
+
+def test_grids_are_gathered_that_are_larger_than_a_value_of_the_store():
+    server = torch.distributed.TCPStore("127.0.0.1", 0, 1, is_master=True, wait_for_workers=False)
+    stores = [
+        torch.distributed.TCPStore("127.0.0.1", server.port, is_master=False, wait_for_workers=False) for _ in "ab"
+    ]
+    values = torch.randn(1_200_000, 1, dtype=torch.float64)  # 9.6 MB, with their numbers 9.6 MB from each process
+
+    def gathered(rank):
+        own = torch.arange(rank, len(values), 2)
+        mine = torch.full_like(values, torch.nan)
+        mine[own] = values[own]
+        return Ranks(stores[rank], rank, 2).gathered(mine, own)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(torch.equal(whole, values) for whole in pool.map(gathered, range(2)))
 
 
 def test_one_process_may_call_alone(monkeypatch):
@@ -157,6 +218,21 @@ def test_blocks_are_few_and_whole_chunks():
     assert block_size(481**2, 16) == 64
     assert -(-(10**9) // block_size(10**9, 7)) <= 4096
     assert block_size(10**9, 7) % 7 == 0
+
+
+def test_a_plan_that_is_looked_for_leaves_every_process_a_few_chunks(monkeypatch):
+    first = Ranks(torch.distributed.HashStore(), 0, 8)
+    monkeypatch.setattr("fastscape.run.joined", lambda: nullcontext(first))
+    planned = []
+
+    def stop(*arguments):
+        planned.extend(one for one in arguments if isinstance(one, fastscape.Plan))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastscape.run.ledger_for", stop)
+    with pytest.raises(KeyboardInterrupt):
+        stored_runs.surface(None, plan="auto")
+    assert [plan.chunk for plan in planned] == [144 // 8 // 5]
 
 
 def test_the_leader_keeps_what_it_has_planned_with():

@@ -7,7 +7,7 @@ from torch import nn
 
 import fastscape
 from fastscape import Plan
-from fastscape.plan import SMALL_BYTES, plan_fixed, plan_looped, plan_sized
+from fastscape.plan import SMALL_BYTES, plan_fixed, plan_looped, plan_shared, plan_sized
 
 CPU = torch.device("cpu")
 
@@ -66,6 +66,12 @@ def test_a_chunk_of_vmap_leaves_points_to_plan_by_and_activations_small():
         (64 << 10, 1): 128, (64 << 10, 961): 192, (64 << 10, 10**6): 256,
         (SMALL_BYTES, 1): 128, (SMALL_BYTES, 961): 128, (SMALL_BYTES, 10**6): 128,
     }  # fmt: skip
+
+
+def test_every_process_gets_a_few_chunks():
+    plan = Plan("loop", chunk=16)
+    chunks = [plan_shared(plan, 2601, processes).chunk for processes in (1, 8, 32, 100, 1000)]
+    assert chunks == [16, 16, 16, 5, 1]
 
 
 def test_a_loop_in_the_place_of_vmap_has_the_chunk_of_a_loop():

@@ -1,9 +1,7 @@
 """Data that come in parts: read once, evaluated at every point, with the values of data that are in memory."""
 
 import json
-import signal
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -201,15 +199,8 @@ def test_a_run_over_parts_goes_on_after_the_last_one_that_was_kept(tmp_path, mon
     pytest.importorskip("zarr")
     store, log = tmp_path / "run.zarr", tmp_path / "log"
     log.touch()
-    chunks = SIDE**2 // stored_runs.CHUNK
     process = started(stored_runs.run_in_parts, store, log, 0.02, 5)  # four parts
-    ended = time.monotonic() + 120
-    while len(log.read_text().splitlines()) < 2 * chunks + 3:
-        assert time.monotonic() < ended
-        time.sleep(0.01)
-    process.kill()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    stored_runs.killed_in_the_third_part(process, log)
     half = Landscape.load(store)
     assert (half.report["progress"]["parts"], half.report["progress"]["samples"]) == (2, 10)
     sums, counted = Engine.sums, []

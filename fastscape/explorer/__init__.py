@@ -21,6 +21,7 @@ import numpy as np
 from fastscape.files import write_whole
 from fastscape.heights import heights
 from fastscape.smooth import Smooth
+from fastscape.wording import refinement_said
 
 if TYPE_CHECKING:
     from fastscape.result import Landscape
@@ -118,8 +119,11 @@ def _packed(landscape: Landscape, name: str) -> dict[str, Any]:
     drawable = {metric: z for metric, z in landscape.values.items() if np.isfinite(z).any()}
     if not drawable:
         heights(landscape)  # says why not
+    mask = landscape.evaluated
     return {
         "name": name,
+        "said": [(metric, refinement_said(landscape, metric)) for metric in drawable],
+        "evaluated": None if mask.all() else _encoded(np.flatnonzero(mask[order])),
         "x": _encoded(axes.x),
         "y": _encoded(axes.y),
         # Pairs, because the keys of an object in JavaScript have an order and meanings of their own.

@@ -20,8 +20,9 @@ const explorer = (() => {
   let scale = null; // of the heights of all maps
 
   /** A landscape with its arrays read and its place on the page made. */
-  function prepared({ name, x, y, marks, values }) {
-    const map = { name, marks, driven: 0, x: walking.decoded(x), y: walking.decoded(y) };
+  function prepared({ name, said, evaluated, x, y, marks, values }) {
+    const map = { name, said: new Map(said), marks, driven: 0, x: walking.decoded(x), y: walking.decoded(y) };
+    map.evaluated = evaluated === null ? null : walking.decoded(evaluated); // the numbers of these points
     map.values = new Map(values.map(([metric, text]) => [metric, walking.decoded(text)]));
     map.facts = new Map(Array.from(map.values, ([metric, found]) => [metric, walking.facts(found)]));
     const figure = element("pictures").appendChild(document.createElement("figure"));
@@ -54,6 +55,7 @@ const explorer = (() => {
     }
     for (const name of metrics) element("metric").add(new Option(name, name));
     element("metric").closest("label").hidden = metrics.length < 2;
+    element("evaluated").closest("label").hidden = listed.every((map) => map.evaluated === null);
     offerLog();
   }
 
@@ -74,7 +76,9 @@ const explorer = (() => {
       map.smooth = new walking.Smooth(map.x, map.y, map.heights);
       const { missing, infinite } = map.facts.get(metric);
       const points = `of ${map.heights.length} points`;
+      map.dotted = element("evaluated").checked;
       map.note.textContent = [
+        map.said.get(metric) ? `${map.said.get(metric)}.` : "",
         missing ? `${missing} ${points} have no value and are left out.` : "",
         Math.max(map.x.length, map.y.length) > scenes.MOST.surface + 1
           ? "The picture leaves out grid points that no screen could show; the walk uses all of them."
@@ -196,7 +200,7 @@ const explorer = (() => {
       element(id).addEventListener("input", soon(moveWalks));
     }
     element("rotation").addEventListener("input", soon(turn));
-    element("log").addEventListener("input", soon(redraw));
+    for (const id of ["log", "evaluated"]) element(id).addEventListener("input", soon(redraw));
     element("metric").addEventListener("input", soon(() => {
       offerLog();
       redraw();

@@ -89,6 +89,16 @@ const scenes = (() => {
     };
   }
 
+  /** The points whose values were computed, where others were predicted; on the surface, so that its far side hides them. */
+  function dots({ x, y, heights, evaluated, dotted }, { height }) {
+    const numbers = dotted && evaluated !== null ? Array.from(evaluated).filter((k) => Number.isFinite(heights[k])) : [];
+    return {
+      type: "scatter3d", mode: "markers", showlegend: false, hoverinfo: "skip", visible: numbers.length > 0,
+      x: numbers.map((k) => x[Math.floor(k / y.length)]), y: numbers.map((k) => y[k % y.length]),
+      z: numbers.map((k) => heights[k] + (LIFT * height) / 4), marker: { size: 1.5, color: "#111111" },
+    };
+  }
+
   /** A walk as the data of its trace: the line lies a little above the surface. */
   function line({ x, y, height }, scale) {
     if (!x.length) return { x: [null], y: [null], z: [null], text: [""] }; // plotly cannot go on from no point at all
@@ -122,7 +132,7 @@ const scenes = (() => {
         camera: cameraOf(div) ?? turned(degrees, fitting(div)),
       },
     };
-    const traces = [...surfaces(map, scale), path, models(map, scale)];
+    const traces = [...surfaces(map, scale), path, models(map, scale), dots(map, scale)];
     // The buttons that reset the camera tell nobody that they did.
     const buttons = { displaylogo: false, modeBarButtonsToRemove: ["resetCameraDefault3d", "resetCameraLastSave3d"] };
     return Plotly.react(div, traces, layout, { responsive: true, ...buttons });

@@ -8,10 +8,10 @@ demo: .venv/.installed
 	$(BIN)/fastscape demo --out demo
 
 test: .venv/.installed-dev lint types
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 coverage: .venv/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report term-missing:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --cov --cov-report term-missing:skip-covered
 
 mutations: .venv/.installed-dev
 	$(BIN)/python tests/mutations.py

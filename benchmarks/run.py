@@ -30,11 +30,12 @@ RESULTS = Path(__file__).parent / "results"
 
 def main(arguments: list[str] | None = None) -> Path:
     """Measures, writes and reports; returns the file of the results."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
-    parser.add_argument("--scale", choices=["tiny", "full"], default="full")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
+    every = list(PROBLEMS)
+    parser.add_argument("--problems", nargs="+", choices=every, default=every, metavar="NAME", help=", ".join(every))
+    parser.add_argument("--scale", choices=["tiny", "full"], default="full", help="tiny problems show that it runs")
     parser.add_argument("--side", type=int, default=51, help="points along each axis")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each package is timed")
     parser.add_argument(
         "--memory", action=argparse.BooleanOptionalAction, default=True, help="measure peak memory too"
     )

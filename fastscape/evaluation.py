@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -113,6 +113,8 @@ def _stops(ledger: Ledger) -> Iterator[Stops]:
         yield Stops()
     else:
         with held() as stops:
+            if ledger.ranks is not None:
+                ledger.ranks.while_waiting = partial(stops.act_if_late, ledger.say_stopped)
             yield stops
 
 

@@ -12,7 +12,7 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -42,6 +42,7 @@ class Ranks(AbstractContextManager["Ranks"]):
     def __init__(self, store: Any, rank: int, size: int) -> None:
         self.store, self.rank, self.size = store, rank, size
         self._whole = store  # of which this may be a part
+        self.while_waiting: Callable[[], None] = lambda: None
 
     @property
     def leads(self) -> bool:
@@ -86,7 +87,7 @@ class Ranks(AbstractContextManager["Ranks"]):
             The processes.
         """
         made = Ranks(dist.PrefixStore(name, self.store), self.rank, self.size)
-        made._whole = self._whole
+        made._whole, made.while_waiting = self._whole, self.while_waiting
         return made
 
     def check_same(self, facts: Mapping[str, Any]) -> None:
@@ -178,6 +179,7 @@ class Ranks(AbstractContextManager["Ranks"]):
                 warnings.warn(f"{message} distributed=False", stacklevel=2)
             if waited > PATIENCE:
                 raise TimeoutError(f"process {self.rank} of {self.size} has waited {PATIENCE} s for the others")
+            self.while_waiting()
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
         return self.store.get(name)

@@ -13,8 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import distance_transform_cdt
-from scipy.spatial import KDTree
+import scipy
 
 from fastscape.heights import logarithms
 from fastscape.sampling import along_a_curve, drawn, first_points
@@ -203,7 +202,7 @@ class Refinement:
         """The error that leaving out points shows, each weighted by the unknown points that are nearest to it."""
         if not len(unknown) or not seen.finite.any():
             return 0.0
-        nearest = KDTree(seen.points).query(self._at[unknown])[1]
+        nearest = scipy.spatial.KDTree(seen.points).query(self._at[unknown])[1]
         share = np.bincount(nearest, minlength=len(seen.points))[seen.finite]
         errors = left_out(seen.points[seen.finite], seen.values[seen.finite, :1], np.random.default_rng(self.rounds))
         return float(np.sqrt((share * np.square(errors[:, 0])).sum() / len(self._at)))
@@ -211,7 +210,9 @@ class Refinement:
     def widest_gap(self) -> int:
         """The side, in grid points, of the largest square of which no point is known."""
         known = self.known.reshape(len(self._axes[0]), -1)
-        return int(2 * distance_transform_cdt(np.pad(~known, 1), "chessboard").max() - 1) if not known.all() else 0
+        if known.all():
+            return 0
+        return int(2 * scipy.ndimage.distance_transform_cdt(np.pad(~known, 1), "chessboard").max() - 1)
 
     def filled(self, values: np.ndarray, *, quickly: bool = False) -> np.ndarray:
         """Predicts what is not known.
@@ -232,7 +233,8 @@ class Refinement:
         whole = values.copy()
         whole[unknown] = np.nan
         lost = unknown[kinds == -1]
-        whole[lost] = values[self.known][KDTree(seen.points).query(self._at[lost])[1]] if len(lost) else np.nan
+        if len(lost):
+            whole[lost] = values[self.known][scipy.spatial.KDTree(seen.points).query(self._at[lost])[1]]
         clear = unknown[kinds == 1]
         predicted = (seen.roughly if quickly else seen.at)(self._at[clear])
         if self.logarithmic:

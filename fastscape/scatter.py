@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from scipy.interpolate import CloughTocher2DInterpolator, LinearNDInterpolator, RBFInterpolator
-from scipy.spatial import Delaunay
+import scipy
 
 __all__ = ["Scatter", "left_out"]
 
@@ -27,8 +26,8 @@ class Scatter:
         self.finite = np.isfinite(values[:, 0])
 
     @cached_property
-    def _triangles(self) -> Delaunay:
-        return Delaunay(self.points)
+    def _triangles(self) -> scipy.spatial.Delaunay:
+        return scipy.spatial.Delaunay(self.points)
 
     def kinds(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of points, whether the triangle of known ones around each is finite.
@@ -77,7 +76,7 @@ class Scatter:
         predicted = np.empty((len(points), values.shape[1]))
         whole = np.isfinite(values).all(0)
         try:
-            splines = RBFInterpolator(known, values[:, whole], neighbors=min(NEIGHBOURS, len(known)))
+            splines = scipy.interpolate.RBFInterpolator(known, values[:, whole], neighbors=min(NEIGHBOURS, len(known)))
             predicted[:, whole] = splines(points)
         except (np.linalg.LinAlgError, ValueError):  # the neighbours of a point lie on one line, or are too few
             whole[:] = False
@@ -94,7 +93,7 @@ class Scatter:
         Returns:
             Values [q, M]; NaN where they are not finite.
         """
-        return LinearNDInterpolator(self._triangles, self.values)(points)
+        return scipy.interpolate.LinearNDInterpolator(self._triangles, self.values)(points)
 
     def doubt(self, points: np.ndarray) -> np.ndarray:
         """How far a cubic and a linear interpolation of the first measure are apart: there is much to be learnt.
@@ -106,8 +105,8 @@ class Scatter:
             Differences [q], from 0.
         """
         first = np.where(self.finite, self.values[:, 0], 0.0)  # a triangle without values has nothing to tell
-        smooth = CloughTocher2DInterpolator(self._triangles, first)(points)
-        return np.nan_to_num(np.abs(smooth - LinearNDInterpolator(self._triangles, first)(points)))
+        smooth = scipy.interpolate.CloughTocher2DInterpolator(self._triangles, first)(points)
+        return np.nan_to_num(np.abs(smooth - scipy.interpolate.LinearNDInterpolator(self._triangles, first)(points)))
 
 
 def left_out(points: np.ndarray, values: np.ndarray, generator: np.random.Generator) -> np.ndarray:

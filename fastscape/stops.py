@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +13,7 @@ from typing import Any
 __all__ = ["Stops", "held"]
 
 SIGNALS = signal.SIGINT, signal.SIGTERM
+GRACE = 5.0  # seconds that other processes have to end what they are at; one that was killed never does
 
 
 class Stops:
@@ -19,6 +21,7 @@ class Stops:
 
     def __init__(self) -> None:
         self.came: int | None = None
+        self._since = 0.0
         self._before: dict[int, Any] = {}
 
     def install(self) -> None:
@@ -45,10 +48,19 @@ class Stops:
         number, self.came = self.came, None
         self._passed_on(number)
 
+    def act_if_late(self, say: Callable[[], None]) -> None:
+        """Lets a signal act that came a while ago: for a process that waits for others.
+
+        Args:
+            say: Called before, when one has come.
+        """
+        if self.came is not None and time.monotonic() - self._since > GRACE:
+            self.act(say)
+
     def _noted(self, number: int, frame: FrameType | None) -> None:
         if self.came is not None:
             self._passed_on(number)
-        self.came = number
+        self.came, self._since = number, time.monotonic()
 
     def _passed_on(self, number: int) -> None:
         signal.signal(number, self._before[number])

@@ -24,6 +24,21 @@ settings.load_profile("fastscape")
 torch.manual_seed(0)  # for what test modules draw when they are imported
 
 
+LONG = (
+    "test_benchmarks",
+    "test_docs",
+    "test_parallel",
+    "test_kernels_compile",
+    "test_explorer_page",
+    "test_surface_values",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take minutes come first: each is run by one process, which nobody should wait for at the end."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 @pytest.fixture(autouse=True)
 def _random_numbers_are_the_same_on_every_run():
     torch.manual_seed(0)

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import refinement, report, scaling
+from benchmarks import measure, refinement, report, scaling
 from benchmarks.costs import Machine, memory
 from benchmarks.problems import PROBLEMS
-from benchmarks.rivals import RIVALS
+from benchmarks.rivals import RIVALS, directions, ours
 from fastscape import Landscape
 
 ROOT = Path(__file__).parent.parent
+MEASURED = "mlp", "cnn"  # by the whole suite, which starts seven processes
 
 
 def run(*arguments: str) -> str:
@@ -27,13 +28,21 @@ def run(*arguments: str) -> str:
 def results(tmp_path_factory) -> dict:
     file = tmp_path_factory.mktemp("results") / "tiny.json"
     suite = ["benchmarks.run", "--scale", "tiny", "--side", "2", "--rounds", "1", "--out", str(file)]
-    run(*suite, "--no-memory", "--problems", *(name for name in PROBLEMS if name != "mlp"))
-    run(*suite, "--problems", "mlp")
+    run(*suite, "--problems", *MEASURED)
     return json.loads(file.read_text())
 
 
-def test_every_problem_and_rival_is_in_the_results(results):
-    assert set(results["problems"]) == set(PROBLEMS)
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_every_problem_is_one_and_agrees_with_the_naive_loop(name):
+    problem = PROBLEMS[name](True)
+    pair = directions(problem)
+    assert measure.compared(problem, pair, ours(problem, pair, 3).loss) < 1e-3
+    with pytest.raises(AssertionError, match="of the range off the naive loop"):
+        measure.compared(problem, pair, ours(problem, pair, 3).loss.T)
+
+
+def test_every_rival_is_in_the_results(results):
+    assert set(results["problems"]) == set(MEASURED)
     assert results["problems"]["mlp"]["ceilings"]["product GFLOP/s"] > 0
     assert results["versions"]["torch"]
     for found in results["problems"].values():
@@ -44,7 +53,7 @@ def test_every_problem_and_rival_is_in_the_results(results):
             assert found["rows"][name]["seconds_a_point"] > 0
         assert found["answer"]["fastscape"] < 1e-3
         assert found["answer"]["fastscape, as timed"] < 1e-3
-    assert results["problems"]["mlp"]["peak_megabytes"].keys() == {"kept directions", "low_memory=True"}
+        assert found["peak_megabytes"].keys() == {"kept directions", "low_memory=True"}
 
 
 def test_the_page_and_the_table_are_made_from_the_results(results, tmp_path):
@@ -53,7 +62,7 @@ def test_the_page_and_the_table_are_made_from_the_results(results, tmp_path):
         assert f"## {name}" in page
         shown = f"{1e3 * found['rows']['naive loop']['seconds_a_point']:.3g}"
         assert shown in page
-    assert report.summary(results).count("\n| ") == len(PROBLEMS)
+    assert report.summary(results).count("\n| ") == len(MEASURED)
     report.chart(results, tmp_path / "chart.png")
     assert (tmp_path / "chart.png").stat().st_size > 10_000
 

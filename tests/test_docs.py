@@ -1,20 +1,29 @@
 """What the documentation shows is run: examples in docstrings, code in README, its commands, its links."""
 
+import ast
 import doctest
-import importlib
+import importlib.util
 import re
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 import torch
-from matplotlib import pyplot as plt
+from idx import write_idx
 from test_architecture import MODULES
+
+from fastscape.zoo import datasets
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-TUTORIALS = "efficient-loss-landscapes", "navigating-loss-space"
+ARTICLES = "efficient-loss-landscapes", "navigating-loss-space"
+
+_spec = importlib.util.spec_from_file_location("page", ROOT / "docs" / "page.py")
+PAGE = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(PAGE)
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "fastscape.cli"])
@@ -27,13 +36,49 @@ def test_docstring_examples(name):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_run(page, tmp_path, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
+    if page.stem in ARTICLES:
+        PAGE.run(page)
+    for block in PAGE.blocks(page) if page.stem not in ARTICLES else ():  # elsewhere every block stands for itself
+        exec(compile(block, str(page), "exec"), {})
+
+
+def test_an_article_runs_with_the_data_set_of_its_source(tmp_path, monkeypatch):
+    """Files of a few images stand for those that are downloaded."""
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for prefix, count in (("train", 20), ("t10k", 10)):
+        images, labels = torch.randint(256, (count, 28, 28)).byte(), torch.arange(count) % 10
+        write_idx(folder / f"{prefix}-images-idx3-ubyte", images.numpy())
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels.byte().numpy())
+    monkeypatch.setenv("FASTSCAPE_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "navigating-loss-space.md"
+    names = PAGE.run(page, dataset="mnist", side=3, epochs=1)
+    assert names["train_set"].tensors[0].shape == (20, 1, 28, 28)
+    assert len(list(tmp_path.glob("*.png"))) == 4
+
+
+@pytest.mark.parametrize("name", ARTICLES)
+def test_what_an_article_tells_to_write_is_there(name):
+    page = ROOT / "docs" / f"{name}.md"
+    first, told = PAGE.blocks(page)[0], re.search(rf"`python docs/page.py docs/{name}.md (.+)`", page.read_text())[1]
     names: dict = {}
-    for block in blocks:
-        names = names if page.stem in TUTORIALS else {}  # elsewhere every block stands for itself
-        exec(compile(block, str(page), "exec"), names)
-    plt.close("all")
+    exec(first, names)
+    told = dict(part.split("=") for part in told.split())
+    assert told.keys() <= names.keys()
+    assert told["dataset"] in datasets.DATASETS
+    assert f'or "{told["dataset"]}"' in first
+    assert told["dataset"] != names["dataset"] == "digits"
+
+
+def test_a_page_refuses_a_name_that_its_first_block_has_not(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("```python\nside = 3\n```\n\n```python\ntwice = 2 * side\n```\n")
+    assert PAGE.run(page)["twice"] == 6
+    assert PAGE.run(page, side=4)["twice"] == 8
+    with pytest.raises(ValueError, match=r"the first block of .*page\.md has no sides"):
+        PAGE.run(page, sides=4)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -48,7 +93,39 @@ def test_the_commands_of_the_readme_are_targets_of_make():
         assert command in targets
 
 
+def lower_bounds(*extras: str) -> dict[str, str]:
+    """The lower bounds of what is installed, with these extras or, by default, without any."""
+    wanted = {f'extra == "{extra}"' for extra in extras}
+    found = {}
+    for requirement in metadata.requires("fastscape"):
+        name, bound = re.match(r"([\w-]+)(?:\[\w+\])?(?:<[\d.]+,)?>=([\d.]+)", requirement).groups()
+        if wanted & set(re.findall(r'extra == "\w+"', requirement)) or not (wanted or "extra ==" in requirement):
+            found[name] = bound
+    return found
+
+
 def test_every_dependency_has_a_lower_bound():
-    requirements = metadata.requires("fastscape")
-    assert len(requirements) > 9
-    assert all(">=" in requirement for requirement in requirements)
+    assert len(lower_bounds()) == 12
+    assert all(">=" in requirement for requirement in metadata.requires("fastscape"))
+
+
+def test_the_table_of_dependencies_is_that_of_the_package():
+    text = (ROOT / "docs" / "dependencies.md").read_text()
+    rows = re.findall(r"^\| ([\w-]+) \| ([\d.]+) \| ([^|]+) \| [^|]+ \|(?: (yes|no) \|)?$", text, flags=re.MULTILINE)
+    assert {name: bound for name, bound, _, _ in rows} == lower_bounds() | lower_bounds(
+        "store", "xarray", "hdf5", "paraview"
+    )
+    modules = {name: {"scikit-learn": "sklearn"}.get(name, name) for name, _, _, loaded in rows if loaded}
+    code = f"import sys, fastscape; print([name for name, module in {modules}.items() if module in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    always = {"scipy"}  # its package, but none of its parts: test_architecture.py
+    assert set(ast.literal_eval(result.stdout)) - always == {name for name, _, _, loaded in rows if loaded == "yes"}
+
+
+def test_the_lowest_versions_are_the_lower_bounds():
+    lines = (ROOT / "tests" / "lowest.txt").read_text().splitlines()
+    lowest = dict(line.split("==") for line in lines if not line.startswith("#"))
+    bounds = lower_bounds() | lower_bounds("store", "xarray", "hdf5")
+    assert lowest.keys() == bounds.keys()
+    # scipy 1.11.0 was withdrawn
+    assert all(f"{lowest[name]}.".startswith(f"{bound}.") for name, bound in bounds.items())

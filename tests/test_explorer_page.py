@@ -1,10 +1,12 @@
 """The page in a real browser: it loads without a network, its controls work, and its walks are Python's."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 from browser import Shown, chromium
+from matplotlib.image import imread
 
 from fastscape import Landscape
 from fastscape.explorer import explore
@@ -23,9 +25,9 @@ def show(browser, tmp_path):
     """Writes a page and opens it; afterwards nothing may have been complained about, nor asked for."""
     opened = []
 
-    def show(landscapes, size=(560, 480), **options) -> Shown:
+    def show(landscapes, *, size=(560, 480), drawn=False, **options) -> Shown:
         file = explore(landscapes, tmp_path / f"page-{len(opened)}.html", **options)
-        opened.append(Shown(browser, file, *size))
+        opened.append(Shown(browser, file, size, drawn=drawn))
         return opened[-1]
 
     yield show
@@ -55,7 +57,7 @@ def rough(seed: int) -> Landscape:
 
 
 def test_it_shows_a_landscape(show):
-    shown = show(valley(), names=["a valley"])
+    shown = show(valley(), names=["a valley"], drawn=True)
     assert shown.page.title() == "Loss landscape: a valley"
     assert shown.page.locator("figcaption").all_inner_texts() == ["a valley"]
     surface, base, path, marks, _ = shown.drawn("data")
@@ -64,7 +66,8 @@ def test_it_shows_a_landscape(show):
     assert np.ptp(base["z"]) == 0
     assert base["z"][0][0] < np.min(surface["z"])
     assert marks["text"] == ["the model"]
-    assert shown.page.locator(".plot canvas").count() > 0
+    picture = imread(io.BytesIO(shown.page.locator(".plot").screenshot()))
+    assert len(np.unique(picture.reshape(-1, picture.shape[-1]), axis=0)) > 500  # colours
     assert "30 steps to (" in shown.page.locator(".walk").inner_text()
 
 
@@ -276,7 +279,7 @@ def turned_by_hand(shown):
 
 
 def test_dragging_one_picture_turns_all(show):
-    shown = show([valley(), valley(steep=3)], names=["a", "b"])
+    shown = show([valley(), valley(steep=3)], names=["a", "b"], drawn=True)
     turned_by_hand(shown)
     for _ in range(100):  # on a busy machine the picture under the hand is drawn first
         eyes = [shown.page.evaluate(f"scenes.cameraOf(explorer.maps[{number}].div).eye") for number in range(2)]
@@ -288,7 +291,7 @@ def test_dragging_one_picture_turns_all(show):
 
 def test_pointing_shows_the_values(show):
     landscape = valley()
-    shown = show(landscape)
+    shown = show(landscape, drawn=True)
     shown.page.evaluate(
         "explorer.maps[0].div.on('plotly_hover', ({ points: [{ x, y, z }] }) => { window.under = [x, y, z]; })"
     )

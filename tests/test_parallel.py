@@ -1,10 +1,12 @@
 """Several processes compute one landscape: to the bit what one computes, whatever happens to them."""
 
 import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from stored_runs import COARSE, FINE, PARTS
 import fastscape
 from fastscape.ledger import Ledger, block_size
 from fastscape.parallel import Ranks
+from fastscape.stops import Stops
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="torchrun with gloo")
 TESTS = Path(__file__).parent
@@ -100,6 +103,7 @@ def test_parts_of_data_that_were_stored_by_several_are_not_read_again(tmp_path):
     done = torchrun(tmp_path, "both", 2, restarts=1)  # one is killed in the second of three parts
     assert done.returncode == 0, done.stderr
     assert "exitcode: -9" in done.stderr
+    assert "forcefully exiting" not in done.stderr  # the other one, which waits for it, is not killed but ends itself
     with one_thread():
         alone = stored_runs.surface(None, stream=7)
         stored = stored_runs.surface(tmp_path / "run.zarr", stream=7)  # and one process reads what two have written
@@ -204,6 +208,26 @@ def test_who_waits_long_says_so(monkeypatch):
     said = "process 0 of 2 waits for the others; where it calls alone, write distributed=False"
     with pytest.warns(UserWarning, match=said), pytest.raises(TimeoutError):
         first._got("nothing")
+
+
+@pytest.mark.parametrize(("grace", "ends"), [(0.0, KeyboardInterrupt), (60.0, TimeoutError)])
+def test_a_signal_acts_while_others_are_waited_for_but_not_at_once(monkeypatch, grace, ends):
+    monkeypatch.setattr("fastscape.stops.GRACE", grace)
+    monkeypatch.setattr("fastscape.parallel.PATIENCE", 0.1)
+
+    def acts(self, number):
+        raise KeyboardInterrupt(number)
+
+    monkeypatch.setattr(Stops, "_passed_on", acts)  # the tests may run in a thread, which signals do not reach
+    first, _ = two_ranks()
+    stops, said = Stops(), []
+    first.while_waiting = partial(stops.act_if_late, lambda: said.append("stopped"))
+    with pytest.raises(TimeoutError):
+        first._got("nothing")  # no signal has come
+    stops._noted(signal.SIGTERM, None)
+    with pytest.raises(ends):
+        first.part("round")._got("nothing")
+    assert said == ["stopped"] * (ends is KeyboardInterrupt)
 
 
 def test_patience_ends(monkeypatch):

@@ -33,9 +33,12 @@ def truth(name: str, grid: str, dtype: torch.dtype = torch.float64) -> np.ndarra
     return reference_surface(CASES[name](), x, y, dtype=dtype)
 
 
-@pytest.mark.parametrize("grid", GRIDS)
+# On one grid the 26 million weights of the VGG take as long as everything else on all of them.
+ON_GRIDS = [(name, grid) for name in CASES for grid in GRIDS if name != "vgg13" or grid == "2 x 5 from 0"]
+
+
 @pytest.mark.parametrize("batching", ["loop", "vmap"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("name", "grid"), ON_GRIDS)
 def test_float64_equals_the_reference(name, batching, grid):
     case = CASES[name]()
     plan = Plan(batching, chunk=4, microbatch=case.microbatch)
@@ -43,9 +46,8 @@ def test_float64_equals_the_reference(name, batching, grid):
     assert_close(landscape.loss, truth(name, grid), FLOAT64)
 
 
-@pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("batches", ["auto", "uneven"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("name", "grid"), ON_GRIDS)
 def test_float32_is_as_accurate_as_plain_torch(name, batches, grid):
     case = CASES[name]()
     options = {"plan": "auto"} if batches == "auto" else {}

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import pickle
-import struct
 import tarfile
 import urllib.request
 import warnings
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from idx import idx, write_idx
 from torch.utils.data import TensorDataset
 
 from fastscape.zoo import datasets, models
@@ -35,11 +35,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def idx(array: np.ndarray) -> bytes:
-    """Write an array in the format of MNIST: type 8 is unsigned byte, then rank and big-endian sizes."""
-    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
-
-
 def write_mnist(root: Path, name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Write 5 images for training and 3 for testing."""
     folder = root / CLASS[name] / "raw"
@@ -49,8 +44,8 @@ def write_mnist(root: Path, name: str) -> dict[str, tuple[np.ndarray, np.ndarray
         images = np.random.default_rng(count).integers(0, 256, (count, 28, 28)).astype(np.uint8)
         images[0, 0, :2] = 0, 255
         labels = np.arange(count, dtype=np.uint8) * 2
-        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(idx(images))
-        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx(labels))
+        write_idx(folder / f"{prefix}-images-idx3-ubyte", images)
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
         written[split] = images, labels
     return written
 

@@ -153,6 +153,7 @@ def surface3d(
     z, label = heights(landscape, metric, log=log, clip=clip)
     if ax is None:
         ax = _new_axes(layout="constrained", projection="3d")
+        ax.set_box_aspect(None, zoom=0.95)  # the layout knows nothing of labels in three dimensions
     x_HW, y_HW = np.meshgrid(x, y, indexing="ij")
     # Every cell is drawn: matplotlib would thin the grid to 50 lines and cut off the minimum.
     every = {"rcount": z.shape[0], "ccount": z.shape[1]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -204,23 +205,33 @@ def _full_float32(device: torch.device) -> Iterator[None]:
         (own.rnn, own),
     ]
     kept = [(operation.fp32_precision, parent.fp32_precision) for operation, parent in operations]
-    matmul = _readable(torch.get_float32_matmul_precision)
-    cudnn = _readable(lambda: backends.cudnn.allow_tf32) if device.type == "cuda" else None
-    torch.set_float32_matmul_precision("highest")
-    if device.type == "cuda":
-        backends.cudnn.allow_tf32 = False
+    with _older_switches_allowed():
+        matmul = _readable(torch.get_float32_matmul_precision)
+        cudnn = _readable(lambda: backends.cudnn.allow_tf32) if device.type == "cuda" else None
+        torch.set_float32_matmul_precision("highest")
+        if device.type == "cuda":
+            backends.cudnn.allow_tf32 = False
     for operation, _ in operations:
         operation.fp32_precision = "ieee"
     try:
         yield
     finally:
-        if matmul is not None:
-            torch.set_float32_matmul_precision(matmul)
-        if cudnn is not None:
-            backends.cudnn.allow_tf32 = cudnn
+        with _older_switches_allowed():
+            if matmul is not None:
+                torch.set_float32_matmul_precision(matmul)
+            if cudnn is not None:
+                backends.cudnn.allow_tf32 = cudnn
         for (operation, _), (precision, inherited) in zip(operations, kept, strict=True):
             # A value that equals the backend's was inherited from it; "none" makes it follow the backend again.
             operation.fp32_precision = "none" if precision == inherited else precision
+
+
+@contextmanager
+def _older_switches_allowed() -> Iterator[None]:
+    """Without torch 2.9's warning of them: they must be set as long as torch has them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Please use the new API settings to control TF32")
+        yield
 
 
 def _readable(read: Callable[[], T]) -> T | None:

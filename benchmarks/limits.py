@@ -13,10 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.problems import Problem
+from benchmarks.rivals import BATCH
 
 __all__ = ["bare_convolutions", "bare_forward", "median_seconds"]
-
-BATCH = 64
 
 
 def bare_forward(problem: Problem, precision: str, backend: str = "inductor") -> Callable[[], None]:

@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks.rivals import RIVALS
+
 ROOT = Path(__file__).parent.parent
 START, STOP = "<!-- benchmarks: made by python -m benchmarks.run -->", "<!-- end of benchmarks -->"
-PEERS = ("loss-landscapes", "loss-landscape-3d", "landscaper")
+PEERS = tuple(name for name in RIVALS if name != "naive loop")
 # What the project aims at on two cores without a GPU: times as fast as the fastest other package, and the naive loop.
 AIMS = {"mlp": (4.0, 5.0), "cnn": (5.0, 6.0), "resnet20": (1.7, 1.8), "resnet56": (1.3, 1.3), "vgg13": (1.35, 1.8)}
 AIMS_OF_BFLOAT16 = {"vgg13": 2.5}  # against the fastest other package

@@ -1,6 +1,6 @@
 """Checks the cost model of docs/scaling.md on this machine, and writes what it says there.
 
-python -m benchmarks.scaling
+python -m benchmarks.scaling --out FOLDER
 
 One thread a process, so that a core is a device. Machines with more devices than this one has cores are played by an
 objective that sleeps: everything is as always then but the device, which is free of the cores.
@@ -170,7 +170,8 @@ def tables(results: dict[str, Any]) -> str:
     lines = [
         f"Measured {results['date']} with torch {results['torch']} on {results['cores']} cores, one thread a process; "
         f"`F` = {machine.flops / 1e9:.0f} GFLOP/s, `B` = {machine.bandwidth / 1e9:.1f} GB/s, `call` = "
-        f"{1e3 * machine.call:.2g} ms and a request of {1e6 * machine.request:.0f} us are fitted to these rows:",
+        f"{1e3 * machine.call:.2g} ms are fitted to these rows, and a request was measured as "
+        f"{1e6 * machine.request:.0f} us:",
         "",
         "| weights | samples | ms a point | model |",
         "|---|---|---|---|",

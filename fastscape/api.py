@@ -104,8 +104,10 @@ def surface(
         perturb: What moves: "weights" (parameters of two or more dimensions), "weights+bias", "all", "states", or
             `f(name, parameter) -> bool`. Default: "weights", and "states" when a direction leads to another model,
             which is only reached when all of it moves.
-        distribution: Of random directions: "normal", "uniform" or "rademacher". Default "normal".
-        seed: Of random directions, an integer from 0 to 2^64 - 1. The same seed gives the same bits. Default 0.
+        distribution: Of random directions: "normal", "uniform" (from 0 to 1) or "rademacher" (-1 or 1). Default
+            "normal".
+        seed: Of random directions, an integer from 0 to 2^64 - 1. The same seed gives the same directions; with a plan
+            that is given, also the same bits. Default 0.
         batchnorm: What batch normalisation uses: "running", the statistics that training has left, as in use, so that
             a point differs from the model in its weights alone; "batch", those of each batch; or "recalibrate", which
             at every point are estimated anew over the data, as is done between models that were averaged. The last
@@ -115,6 +117,7 @@ def surface(
         precision: Of weights and activations, "float32" (never TF32), "float64", "bfloat16", or on a GPU "float16".
             Losses are computed from outputs in float32 or float64, and sums over samples are float64. The report
             gives the error of a reduced precision at five grid points, as a fraction of the largest loss there.
+            Default "float32".
         device: Where to compute, a CPU or a GPU. Default: where the model's parameters are.
         plan: How the points are evaluated, a `fastscape.Plan`. Default "auto": the fastest is looked for on the first
             grid points, which count; the report has it, and what was measured.
@@ -159,18 +162,22 @@ def surface(
     Raises:
         TypeError: When an argument is of another kind than above, or a measure returns something else.
         ValueError: When an argument has no such choice, there are no parameters or samples, lengths do not match,
-            an axis is not finite or does not increase, or a measure returns a wrong shape; when an axis is "auto",
+            an axis is not finite or does not increase, arguments exclude each other, or a measure returns a wrong
+            shape; when an axis is "auto",
             and a loss is below 0 by more than `0.001 mean(1)`, or not finite at the centre; when a store is of another
             run, damaged, or in use.
         OSError: When a store cannot be written to; what it holds is safe.
         ImportError: When a store is asked for and zarr is not installed.
         RuntimeError: When another process that shares the grid has failed.
+        TimeoutError: When another process that shares the grid does not come within half an hour.
 
     Warns:
         UserWarning: When the values depend on how the samples are batched (class weights or ignored targets in a
-            scalar loss, batch statistics, random outputs), when the loss is the same at every point, when an axis
-            is "auto" and the loss has risen nowhere or everywhere between 2^-6 and 2^6, or when vmap cannot batch the
-            model. The report keeps it.
+            scalar loss, batch statistics, random outputs), when two evaluations of one point differ, when the loss at
+            the centre is not that of the model called by itself, when the loss is the same at every point, when an
+            axis is "auto" and the loss has risen nowhere or everywhere between 2^-6 and 2^6, when vmap cannot batch
+            the model, or when other processes are waited for longer than a minute. The report keeps what concerns
+            the values.
 
     Example:
         >>> import torch, fastscape

@@ -112,7 +112,8 @@ def plot(
         typer.Option(help="loss (the default) or a metric in the file; of a line several."),
     ] = None,
     log: Annotated[
-        bool | None, typer.Option("--log/--linear", help="Default: log for a plane of losses above 0.")
+        bool | None,
+        typer.Option("--log/--linear", help="Default: log for the loss on a plane, where none is below 0."),
     ] = None,
     clip: Annotated[float | None, typer.Option(help="Values above it are drawn at it.")] = None,
     start: Annotated[tuple[float, float] | None, typer.Option(help="Walk an optimizer from here: x y.")] = None,

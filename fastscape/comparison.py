@@ -100,6 +100,13 @@ def common_scale(
 
     Raises:
         ValueError: When there is no landscape, or `heights` refuses its arguments.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> several = [Landscape(np.arange(2.0), None, loss) for loss in np.array([[1.0, 10.0], [100.0, 10.0]])]
+        >>> common_scale(several)
+        (True, (0.0, 2.0), 'log10 loss')
     """
     if not landscapes:
         raise ValueError("no landscape came; wanted at least one to draw")

@@ -54,6 +54,14 @@ class Path:
             "hole" when the next point had no value, "not finite" when there was no next point.
         optimizer: Its name.
         label: What the heights are, for example "log10 loss".
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> x = np.linspace(-1, 1, 9)
+        >>> path = Landscape(x, x, x[:, None] ** 2 + x**2 + 1).descend((0.5, 0.5), "sgd", 3)
+        >>> len(path), path.ended, path.label
+        (4, 'steps', 'log10 loss')
     """
 
     x: np.ndarray

@@ -73,6 +73,13 @@ def contour(
     Raises:
         ValueError: When the landscape has fewer than 2 x 2 points, `levels` is below 1, or `heights` refuses its
             arguments; when there is nothing to draw because `filled` is off and `linewidth` 0.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> x = np.linspace(-1, 1, 5)
+        >>> contour(Landscape(x, x, x[:, None] ** 2 + x**2 + 1), levels=8).get_xlabel()
+        'x (along direction 1)'
     """
     x, y = _plane(landscape)
     if levels < 1:
@@ -148,6 +155,13 @@ def surface3d(
 
     Raises:
         ValueError: When the landscape has fewer than 2 x 2 points, or `heights` refuses its arguments.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> x = np.linspace(-1, 1, 5)
+        >>> surface3d(Landscape(x, x, x[:, None] ** 2 + x**2 + 1), elevation=60).elev
+        60
     """
     x, y = _plane(landscape)
     z, label = heights(landscape, metric, log=log, clip=clip)
@@ -213,6 +227,12 @@ def plot(
     Raises:
         ValueError: When the landscape is no line of at least 2 points, no metric is named or one twice, or `heights`
             refuses its arguments.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> plot(Landscape(np.arange(3.0), None, np.array([2.0, 1.0, 3.0])), log=True).get_ylabel()
+        'log10 loss'
     """
     if landscape.y is not None or len(landscape.x) < 2:
         came = " x ".join(map(str, landscape.shape))

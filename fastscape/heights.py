@@ -31,6 +31,12 @@ def heights(
     Raises:
         ValueError: When the metric is unknown, no value is finite, or a log scale is asked for with negative values or
             a clip at or below 0.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> heights(Landscape(np.arange(3.0), None, np.array([1.0, 10.0, np.inf])))
+        (array([0., 1., 1.]), 'log10 loss')
     """
     if metric not in landscape.values:
         raise ValueError(f"metric={metric!r} is unknown; this landscape has {', '.join(landscape.values)}")
@@ -52,7 +58,7 @@ def heights(
     if not log:
         return z, metric
     if finite.min() < 0 or not positive.size:
-        raise ValueError(f"{metric} has values at or below 0, which have no logarithm; write log=False")
+        raise ValueError(f"{metric} has values below 0, or none above, and so no logarithm; write log=False")
     return logarithms(z, positive.min()), f"log10 {metric}"
 
 

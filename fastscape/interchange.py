@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import tempfile
+from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ __all__ = ["ENDINGS", "exported", "imported", "to_xarray"]
 _TAKEN = {"x", "y", "standard_error", "evaluated"}
 
 _PERCENT = {"train_acc": "accuracy", "test_acc": "test_accuracy"}
+_OF_HDF5 = {"xcoordinates", "ycoordinates", "train_loss", *_PERCENT}
 _NOT_COMPUTED = -1.0
 
 
@@ -91,8 +93,8 @@ def to_xarray(landscape: Landscape) -> Any:
     return xarray.Dataset(grids, coordinates, {"report": json.dumps(dict(landscape.report))})
 
 
-def _check_names(landscape: Landscape) -> None:
-    if taken := _TAKEN & landscape.metrics.keys():
+def _check_names(landscape: Landscape, further: Set[str] = frozenset()) -> None:
+    if taken := (_TAKEN | further) & landscape.metrics.keys():
         raise ValueError(f"a metric is named {min(taken)!r}, as a part of what is written; give it another name")
 
 
@@ -151,15 +153,17 @@ def _from_csv(path: Path) -> Parts:
 
 def _hdf5(landscape: Landscape, _: str) -> bytes:
     h5py = _package("h5py", "hdf5")
+    _check_names(landscape, _OF_HDF5)
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         file["xcoordinates"] = landscape.x
         if landscape.y is not None:
             file["ycoordinates"] = landscape.y
         file["train_loss"] = landscape.loss.T
-        for name, grid in {**landscape.metrics, **_mask(landscape)}.items():
+        for name, grid in _columns(landscape).items():
             percent = {ours: theirs for theirs, ours in _PERCENT.items()}.get(name)
-            file[percent or name] = 100 * grid.T if percent else grid.T
+            if name != "loss":
+                file[percent or name] = 100 * grid.T if percent else grid.T
         file.attrs["report"] = json.dumps(dict(landscape.report))
     return content.getvalue()
 
@@ -169,7 +173,8 @@ def _from_hdf5(path: Path) -> Parts:
     try:
         with h5py.File(io.BytesIO(path.read_bytes()), "r") as file:
             arrays = {name: array for name, data in file.items() if (array := _numbers(data)) is not None}
-            report = json.loads(file.attrs.get("report", "{}"))
+            ours = "report" in file.attrs  # in the reference code's files -1 is a point that was not computed
+            report = json.loads(file.attrs["report"]) if ours else {}
         x, y, loss = arrays.pop("xcoordinates"), arrays.pop("ycoordinates", None), arrays.pop("train_loss")
         if loss.size != len(x) * (1 if y is None else len(y)):
             raise ValueError(f"train_loss has {loss.size} values for {len(x)} x {1 if y is None else len(y)} points")
@@ -183,15 +188,16 @@ def _from_hdf5(path: Path) -> Parts:
         # A non-square file of the reference code says [x, y], but was filled as [y, x].
         return array if y is None else array.reshape(len(y), len(x)).T
 
-    missing = loss == _NOT_COMPUTED
+    missing = np.full_like(loss, False, dtype=bool) if ours else loss == _NOT_COMPUTED
     metrics = {
         _PERCENT.get(name, name): grid(array) / (100 if name in _PERCENT else 1)
         for name, array in arrays.items()
         if array.size == loss.size
     }
     counted = {"imported": path.name, "not_computed": int(missing.sum())}
-    evaluated = metrics.pop("evaluated", None)
-    return Parts(x, y, grid(np.where(missing, np.nan, loss)), metrics, {**report, **counted}, None, evaluated)
+    error_of_mean, evaluated = (metrics.pop(name, None) for name in ("standard_error", "evaluated"))
+    values = grid(np.where(missing, np.nan, loss))
+    return Parts(x, y, values, metrics, {**report, **counted}, error_of_mean, evaluated)
 
 
 def _numbers(data: Any) -> np.ndarray | None:

@@ -65,11 +65,21 @@ Reach = Annotated[
     ),
 ]
 Points = Annotated[int | None, typer.Option(help="Grid points of the axes that are not given. Default: 51.")]
-Norm = Annotated[str | None, typer.Option(help=f"Norm of the directions: {', '.join(NORMS)}. Default: the scheme's.")]
-Perturb = Annotated[
-    str | None, typer.Option(help="What moves: weights, weights+bias, all or states. Default: weights.")
+Norm = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Norm of the directions: {', '.join(NORMS)}. Default: the scheme's; towards another model none."
+    ),
 ]
-Distribution = Annotated[str, typer.Option(help="Of random directions: normal, uniform or rademacher.")]
+Perturb = Annotated[
+    str | None,
+    typer.Option(
+        help="What moves: weights, weights+bias, all or states. Default: weights; towards another model states."
+    ),
+]
+Distribution = Annotated[
+    str, typer.Option(help="Of random directions: normal, uniform (0 to 1) or rademacher (-1 or 1).")
+]
 Precision = Annotated[str, typer.Option(help="float32, float64, bfloat16, or float16 on a GPU.")]
 LowMemory = Annotated[bool, typer.Option(help="Whether random directions are recomputed instead of kept.")]
 PlanFile = Annotated[Path | None, typer.Option(help="A plan that Plan.save wrote. Default: the fastest is sought.")]

@@ -131,6 +131,7 @@ class Plan:
             The plan.
 
         Raises:
+            OSError: When the file cannot be read.
             ValueError: When the file is no plan, or names an option that does not exist.
         """
         try:

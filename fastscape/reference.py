@@ -31,6 +31,13 @@ def filter_normalised(direction: Direction, model: nn.Module) -> dict[str, Tenso
     Returns:
         The normalised direction in its own dtype; a filter whose norm is 0 becomes 0.
 
+    Example:
+        >>> import torch
+        >>> model = torch.nn.Linear(3, 2)
+        >>> d = filter_normalised({"weight": torch.randn(2, 3)}, model)
+        >>> torch.allclose(d["weight"].norm(dim=1), model.weight.norm(dim=1))
+        True
+
     Source: Li et al. 2018, arXiv 1712.09913, section 4.
     """
     normalised = {}
@@ -86,6 +93,13 @@ def surface(
 
     Returns:
         Values [H, W], float64; element i, j belongs to x[i], y[j].
+
+    Example:
+        >>> import torch
+        >>> model, batch = torch.nn.Linear(3, 2), (torch.rand(5, 3), torch.randint(2, (5,)))
+        >>> directions = tuple({"weight": torch.randn(2, 3)} for _ in "xy")
+        >>> surface(model, batch, directions, [-1.0, 0.0, 1.0], [0.0]).shape
+        (3, 1)
 
     Source: Li et al. 2018, arXiv 1712.09913, section 3.2.
     """
@@ -156,6 +170,15 @@ def surface_naive(
 
     Returns:
         Values [H, W], float64; element i, j belongs to x[i], y[j].
+
+    Example:
+        >>> import torch
+        >>> model, inputs, targets = torch.nn.Linear(3, 2), torch.rand(5, 3), torch.randint(2, (5,))
+        >>> directions = tuple({"weight": torch.randn(2, 3)} for _ in "xy")
+        >>> surface_naive(model, inputs, targets, directions, [-1.0, 0.0, 1.0], [0.0]).shape
+        (3, 1)
+
+    Source: Li et al. 2018, arXiv 1712.09913, section 3.2.
     """
     model = copy.deepcopy(model).eval()
     parameters = dict(model.named_parameters())

@@ -115,7 +115,15 @@ class Landscape:
             The path.
 
         Raises:
+            OSError: When the file cannot be written.
             ValueError: When the name has another ending.
+
+        Example:
+            >>> import numpy as np, tempfile
+            >>> from fastscape import Landscape
+            >>> made = Landscape(np.arange(3.0), None, np.ones(3))
+            >>> Landscape.load(made.save(tempfile.mkdtemp() + "/line.npz"))
+            Landscape(3 points, loss 1 to 1)
         """
         path = check_path(path)
         header = {
@@ -177,10 +185,10 @@ class Landscape:
             ) from error
 
     def export(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the landscape for other programs: .csv, .h5 (layout of Li et al.), .vts or .vtp (ParaView).
+        """Writes the landscape for other programs: .csv, .h5 or .hdf5 (layout of Li et al.), .vts or .vtp (ParaView).
 
         A failed export leaves an older file as it was. HDF5 needs h5py and ParaView's formats need pyvista. What is
-        written as .csv or .h5 can be loaded again.
+        written as .csv or .h5 can be loaded again; a .csv has no report.
 
         Args:
             path: A name with one of these endings.
@@ -190,7 +198,16 @@ class Landscape:
 
         Raises:
             ImportError: When the package for the format is not installed.
-            ValueError: When the name has another ending, or a line is to become a surface.
+            OSError: When the file cannot be written.
+            ValueError: When the name has another ending, a line is to become a surface, or a metric has the name of
+                something else in the file.
+
+        Example:
+            >>> import numpy as np, tempfile
+            >>> from fastscape import Landscape
+            >>> made = Landscape(np.arange(3.0), None, np.ones(3))
+            >>> made.export(tempfile.mkdtemp() + "/line.csv").read_text().split()
+            ['x,loss', '0.0,1.0', '1.0,1.0', '2.0,1.0']
         """
         from fastscape.interchange import exported
 
@@ -204,6 +221,7 @@ class Landscape:
 
         Raises:
             ImportError: When xarray is not installed.
+            ValueError: When a metric has the name of something else in the dataset.
         """
         from fastscape.interchange import to_xarray
 
@@ -225,6 +243,7 @@ class Landscape:
             The landscape.
 
         Raises:
+            TypeError: When an option is none of these.
             ValueError: When weights or data are others than those of the landscape, or something is missing.
 
         Example:

@@ -77,6 +77,13 @@ def linear2x(gram: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     Returns:
         Coefficients [G, S, 3].
 
+    Example:
+        >>> import torch
+        >>> from fastscape.schemes import linear2x
+        >>> alpha, beta = torch.tensor([0.0, 0.0]), torch.tensor([0.0, 1.0])
+        >>> linear2x(4 * torch.eye(3)[None], alpha, beta)[:, 0].tolist()
+        [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+
     Source: Luciani, Huang & Danisch, "Efficient Neural Network Loss Landscape Generation", `linear2x`.
     """
     psi = _stack(1 - alpha, alpha, torch.zeros_like(alpha))
@@ -96,6 +103,13 @@ def barycentric(gram: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     Returns:
         Coefficients [G, S, 3].
 
+    Example:
+        >>> import torch
+        >>> from fastscape.schemes import barycentric
+        >>> alpha, beta = torch.tensor([0.0, 0.0]), torch.tensor([0.0, 1.0])
+        >>> barycentric(4 * torch.eye(3)[None], alpha, beta)[:, 0].tolist()
+        [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+
     Source: Luciani, Huang & Danisch, "Efficient Neural Network Loss Landscape Generation", `barycentric`.
     """
     zero = torch.zeros_like(alpha)
@@ -114,6 +128,13 @@ def bilinear(gram: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     Returns:
         Coefficients [G, S, 3].
 
+    Example:
+        >>> import torch
+        >>> from fastscape.schemes import bilinear
+        >>> alpha, beta = torch.tensor([0.0, 0.0]), torch.tensor([0.0, 1.0])
+        >>> bilinear(4 * torch.eye(3)[None], alpha, beta)[:, 0].tolist()
+        [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+
     Source: the notebook "Navigating Through Loss Space", `pw_2d_bilinear`.
     """
     phi = _along(0, 1 - alpha) + alpha[:, None, None] * _normed(gram, _along(1, torch.ones_like(alpha)))
@@ -130,6 +151,12 @@ def line(gram: Tensor, alpha: Tensor) -> Tensor:
 
     Returns:
         Coefficients [G, S, 2].
+
+    Example:
+        >>> import torch
+        >>> from fastscape.schemes import line
+        >>> line(torch.diag(torch.tensor([4.0, 1.0]))[None], torch.tensor([0.0, 0.5]))[:, 0].tolist()
+        [[1.0, 0.0], [0.5, 1.0]]
 
     Source: the notebook "Navigating Through Loss Space", `perturbweights`.
     """

@@ -39,7 +39,7 @@ def common_directions(
         count: How many; 1 for a line. Default 2.
         normalize: Norm of the directions, as for `surface`. Default "filter".
         perturb: What moves, as for `surface`. Default "weights".
-        distribution: "normal", "uniform" or "rademacher". Default "normal".
+        distribution: "normal", "uniform" (from 0 to 1) or "rademacher" (-1 or 1). Default "normal".
         seed: As for `surface`: the same seed gives the same directions. Default 0.
         dtype: Of the directions. Default float32.
 

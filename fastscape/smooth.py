@@ -47,7 +47,15 @@ class Smooth:
         self._nodes = np.stack([np.stack([z, along_y], -1), np.stack([along_x, twists], -1)], -2)
 
     def at(self, x: float, y: float) -> tuple[float, float, float]:
-        """The height at a point, and its slopes along x and y; NaN near a hole, beyond the border those on it."""
+        """The height at a point, and its slopes there.
+
+        Args:
+            x: Coordinate along the first axis.
+            y: Along the second.
+
+        Returns:
+            Height, slope along x, slope along y; NaN near a hole, beyond the border those on it.
+        """
         i, width, u = _cell(self.x, x)
         j, depth, v = _cell(self.y, y)
         # [a, b]: corners along x and y, each with value and slope

@@ -65,9 +65,8 @@ class Stops:
     def _passed_on(self, number: int) -> None:
         signal.signal(number, self._before[number])
         try:
-            signal.raise_signal(
-                number
-            )  # KeyboardInterrupt, or the end of the process, or what the user's handler does
+            # KeyboardInterrupt, or the end of the process, or what the user's handler does
+            signal.raise_signal(number)
         finally:
             signal.signal(number, self._noted)
 

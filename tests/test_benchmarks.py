@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import measure, refinement, report, scaling
 from benchmarks.costs import Machine, memory
@@ -65,6 +66,15 @@ def test_the_page_and_the_table_are_made_from_the_results(results, tmp_path):
     assert report.summary(results).count("\n| ") == len(MEASURED)
     report.chart(results, tmp_path / "chart.png")
     assert (tmp_path / "chart.png").stat().st_size > 10_000
+
+
+def test_operations_are_counted_where_torch_fuses_them():
+    """An encoder layer is one operation for torch in evaluation mode: with no less arithmetic than its products."""
+    encoder = PROBLEMS["encoder"](True)
+    inner = [m for m in encoder.model.modules() if isinstance(m, torch.nn.Linear)]
+    tokens = encoder.inputs.numel()
+    assert measure.flops(encoder) > 2 * tokens * max(m.weight.numel() for m in inner)
+    assert torch.backends.mha.get_fastpath_enabled()
 
 
 def test_ratios_are_those_of_the_times():

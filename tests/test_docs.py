@@ -118,8 +118,7 @@ def test_the_table_of_dependencies_is_that_of_the_package():
     modules = {name: {"scikit-learn": "sklearn"}.get(name, name) for name, _, _, loaded in rows if loaded}
     code = f"import sys, fastscape; print([name for name, module in {modules}.items() if module in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    always = {"scipy"}  # its package, but none of its parts: test_architecture.py
-    assert set(ast.literal_eval(result.stdout)) - always == {name for name, _, _, loaded in rows if loaded == "yes"}
+    assert set(ast.literal_eval(result.stdout)) == {name for name, _, _, loaded in rows if loaded == "yes"}
 
 
 def test_the_lowest_versions_are_the_lower_bounds():

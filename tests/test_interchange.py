@@ -10,7 +10,7 @@ import pytest
 from fastscape import Landscape
 
 X, Y = np.array([-1.0, 0.1, 0.5]), np.array([0.0, 0.25])
-LOSS = np.array([[1.0, np.nan], [np.inf, 1 / 3], [-2.5, 1e-300]])
+LOSS = np.array([[1.0, np.nan], [np.inf, 1 / 3], [-1.0, 1e-300]])  # -1 is a loss like others
 
 
 def surface() -> Landscape:
@@ -33,7 +33,21 @@ def test_what_is_exported_is_loaded_again(make, ending, tmp_path):
     assert (again.y is None) == (made.y is None)
     for name, grid in made.metrics.items():
         np.testing.assert_allclose(again.metrics[name], grid, rtol=1e-15)
+    assert (again.standard_error is None) == (made.standard_error is None)
+    if made.standard_error is not None:
+        np.testing.assert_array_equal(again.standard_error, made.standard_error)
     assert again.report["imported"] == path.name
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [("train_loss", "h5"), ("train_acc", "hdf5"), ("xcoordinates", "h5"), ("x", "csv"), ("y", "h5")],
+)
+def test_a_metric_may_not_take_a_name_of_the_file(name, ending, tmp_path):
+    taken = Landscape(X, Y, LOSS, {name: LOSS})
+    with pytest.raises(ValueError, match=f"a metric is named '{name}', as a part of what is written; give it another"):
+        taken.export(tmp_path / f"a.{ending}")
+    assert not list(tmp_path.iterdir())
 
 
 def test_csv_has_a_row_for_each_point(tmp_path):

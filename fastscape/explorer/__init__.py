@@ -89,6 +89,13 @@ def page(
         ValueError: When there is no landscape or more than 12, the names are not as many, a landscape is no plane of
             at least 2 x 2 different points, the planes share no region, or the landscapes have no measure in common
             that is finite somewhere.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> x = np.linspace(-1, 1, 5)
+        >>> page(Landscape(x, x, x[:, None] ** 2 + x**2), names=["a bowl"]).count("a bowl") > 0
+        True
     """
     several = list(landscapes) if isinstance(landscapes, Sequence) else [landscapes]
     if names is None:

@@ -80,6 +80,15 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is truncated, is not from `save_checkpoint`, or is of a newer version.
+
+    Example:
+        >>> import tempfile
+        >>> from fastscape.zoo import models
+        >>> file = tempfile.mkdtemp() + "/mlp.safetensors"
+        >>> save_checkpoint(models.build("mlp"), file, model_name="mlp", dataset_name="digits")
+        >>> model, facts = load_checkpoint(file)
+        >>> facts["model"], model.training
+        ('mlp', False)
     """
     path = Path(path)
     if not path.is_file():

@@ -35,8 +35,6 @@ class DataShape(NamedTuple):
 def load(name: str, split: str = "train", *, root: str | os.PathLike[str] | None = None) -> TensorDataset:
     """Load a data set, downloading it through torchvision if its files are missing.
 
-    If the download fails too, a `FileNotFoundError` names the folder and the files to put there by hand.
-
     | name | train | test | image | source |
     |---|---|---|---|---|
     | digits | 1500 | 297 | 1 x 28 x 28, enlarged from 8 x 8 | scikit-learn, `load_digits` |
@@ -54,6 +52,8 @@ def load(name: str, split: str = "train", *, root: str | os.PathLike[str] | None
         Images, float32 [N, C, H, H] in [0, 1], and labels, int64 [N].
 
     Raises:
+        FileNotFoundError: If the files are missing and cannot be downloaded; it names the folder and the files to put
+            there by hand.
         ValueError: If there is no such data set or split, or if the files are damaged.
 
     Example:

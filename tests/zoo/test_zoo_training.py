@@ -216,6 +216,7 @@ def test_the_bar_is_shown_on_a_terminal_only(
     monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO, progress: bool, shown: bool
 ) -> None:
     monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setenv("COLUMNS", "200")
     train(nn.Linear(2, 2), points(9), epochs=2, batch_size=4, test=points(5), progress=progress)
     text = stderr.getvalue()
     if not shown:

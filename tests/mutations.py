@@ -142,6 +142,15 @@ MUTATIONS = [
              "test_parallel.py::test_grids_are_gathered_that_are_larger_than_a_value_of_the_store"),
     Mutation("reporting", "what is shown may be written to", "facts = deepcopy(dict(report))", "facts = dict(report)",
              "test_live.py"),
+    Mutation("stops", "a signal does not wake a process that waits for others",
+             "if self.came is not None and time.monotonic()", "if self.came is None and time.monotonic()",
+             "test_parallel.py::test_a_signal_acts_while_others_are_waited_for_but_not_at_once"),
+    Mutation("evaluation", "who waits for others is not told of signals",
+             "ledger.ranks.while_waiting = partial(stops.act_if_late, ledger.say_stopped)", "pass",
+             "test_parallel.py::test_parts_of_data_that_were_stored_by_several_are_not_read_again"),
+    Mutation("interchange", "a loss of -1 in an own file is taken for a point that was not computed",
+             "np.full_like(loss, False, dtype=bool) if ours else loss == _NOT_COMPUTED", "loss == _NOT_COMPUTED",
+             "test_interchange.py"),
 ]  # fmt: skip
 
 

@@ -63,6 +63,7 @@ def compare(
     import matplotlib.pyplot as plt
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
+    from matplotlib.ticker import MaxNLocator
 
     draw = drawn_by(kind)
     if names is None:
@@ -78,6 +79,7 @@ def compare(
         ax = draw(landscape, ax=figure.add_subplot(1, len(landscapes), k, projection=projection), **options)
         if kind == "surface3d":
             ax.set_box_aspect(None, zoom=0.85)  # the layout knows nothing of labels in three dimensions
+        ax.xaxis.set_major_locator(MaxNLocator(5))  # more of their labels touch each other at this width
         ax.set_title(name)
         axes.append(ax)
     figure.colorbar(ScalarMappable(Normalize(*scale), cmap), ax=axes, label=label, shrink=0.8)

@@ -230,7 +230,13 @@ def layout_of(model: nn.Module, perturb: Perturb = "weights") -> Layout:
         perturb: See `select`. Default "weights".
 
     Returns:
-        The layout.
+        The layout, as the functions of `fastscape.directions` want it.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.weights import layout_of
+        >>> layout_of(torch.nn.Linear(3, 2), perturb="all").perturbed
+        8
     """
     selected = select(model, perturb)  # refuses what has no shape yet
     owner_of, spatial = owners(model), convolutions(model)

@@ -55,7 +55,7 @@ class Shown:
         self.browser, self.size, self.drawn_too = browser, size, drawn
         try:
             self._open(file)
-        except TimeoutError:  # the browser's, once in thousands of pages; a page at fault fails the second time, too
+        except TimeoutError:  # seen on a busy machine; a page that is at fault fails the second time, too
             self.context.close()
             self._open(file)
 

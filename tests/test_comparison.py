@@ -1,5 +1,7 @@
 """Several landscapes in one picture: one scale for all, and a title for each."""
 
+import itertools
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -31,6 +33,18 @@ def test_all_have_the_same_scale(kind):
 def test_titles():
     assert [ax.get_title() for ax in compare([BOWL, STEEP])] == ["Bowl", ""]
     assert [ax.get_title() for ax in compare([BOWL, STEEP, BOWL], names=["a", "b", "c"])] == ["a", "b", "c"]
+
+
+def test_numbers_below_the_maps_do_not_touch_each_other():
+    axis = np.linspace(-1, 1, 5)
+    bowl = Landscape(axis, axis, 1 + axis[:, None] ** 2 + axis**2)
+    axes = compare([bowl, bowl])
+    axes[0].figure.canvas.draw()
+    for ax in axes:
+        boxes = [label.get_window_extent() for label in ax.get_xticklabels() if label.get_text()]
+        assert len(boxes) >= 3
+        # With captions below them the maps are smaller, so there is room to spare.
+        assert all(left.x1 + 20 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 def test_logarithms_only_where_all_have_them():

@@ -9,16 +9,10 @@ import pytest
 import torch
 
 from benchmarks.problems import PROBLEMS
-from fastscape.basis import basis_of
-from fastscape.data import fixed_samples
-from fastscape.directions import direction_random
-from fastscape.engine import Engine
+from fastscape.engine import Engine, plan_begun
 from fastscape.kernels import Seeded, Segments, draw, gram, gram_cost, interpolate, interpolate_cost
-from fastscape.objective import Objective
-from fastscape.plan import plan_fixed
-from fastscape.problem import problem_of
-from fastscape.schemes import SURFACES
-from fastscape.weights import layout_of
+from fastscape.model import Objective, fixed_samples, problem_of
+from fastscape.weights import PRECISIONS, SURFACES, Place, Random, SpaceAsked, space_of
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 ENTRIES = {"small": 1 << 16, "large": 1 << 23}
@@ -65,14 +59,12 @@ def test_draw(benchmark, size, distribution):
 def test_engine_step(benchmark, name):
     """One chunk of points by the plan of fixed rules."""
     model, inputs, targets, loss = PROBLEMS[name](False)[1:]
-    layout = layout_of(model)
-    place = {"device": DEVICE, "dtype": torch.float32}
-    plan = plan_fixed(model, layout.size, **place)
-    writers = [lambda out, axis=axis: direction_random(layout, 0, axis, out=out) for axis in (0, 1)]
-    basis = basis_of(model, layout, writers, "filter", **place).relaid(channels_last=plan.channels_last)
-    samples = fixed_samples((inputs, targets), **place)
-    moving = {entry.name for entry in layout.entries}
-    engine = Engine(problem_of(model, moving, Objective(loss), samples, **place), basis, SURFACES["plane"], plan)
+    place = Place(torch.device(DEVICE), PRECISIONS["float32"])
+    space = space_of(model, SpaceAsked(2, Random(0), SURFACES["plane"], "plane", "weights", "filter"), place)
+    samples = fixed_samples((inputs, targets), device=place.device, dtype=torch.float32)
+    problem = problem_of(model, space.moving, Objective(loss), samples, place)
+    plan = plan_begun("auto", problem, space)
+    engine = Engine(problem, space.relaid(channels_last=plan.channels_last), plan)
     points = torch.rand(plan.chunk, 2, dtype=torch.float64)
     benchmark.extra_info["points"] = plan.chunk
     assert benchmark(engine.sums, points).shape == (plan.chunk, 1)

@@ -19,7 +19,7 @@ from benchmarks.apart import NAMES, OWN, Apart
 from benchmarks.problems import PROBLEMS, Problem
 from benchmarks.rivals import Directions, Unavailable, directions, ours, version
 from fastscape import reference
-from fastscape.trust import peak_megabytes
+from fastscape.runs import peak_megabytes
 
 LONG = 60.0  # seconds for the whole grid, from which on a rival walks a coarser one
 COARSE = 15

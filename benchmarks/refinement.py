@@ -22,8 +22,8 @@ import numpy as np
 
 import fastscape
 from benchmarks.report import put
-from fastscape.heights import logarithms
-from fastscape.refine import Refinement
+from fastscape.results import logarithms
+from fastscape.sampling.adaptive import Refinement
 from fastscape.zoo import datasets, models, training
 
 ROOT = Path(__file__).parent.parent

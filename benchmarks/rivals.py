@@ -21,8 +21,7 @@ from torch import Tensor
 import fastscape
 from benchmarks.problems import Problem
 from fastscape import reference
-from fastscape.directions import direction_random
-from fastscape.weights import layout_of
+from fastscape.weights import direction_random, layout_of
 
 BATCH = 64  # samples in a batch, where a rival takes a loader
 

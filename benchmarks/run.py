@@ -23,7 +23,7 @@ from benchmarks.apart import processes
 from benchmarks.measure import measured, peak_memory
 from benchmarks.problems import PROBLEMS
 from benchmarks.report import write
-from fastscape.trust import environment
+from fastscape.runs import environment
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 import fastscape
 from benchmarks.costs import Machine, memory, moved
 from benchmarks.report import put
-from fastscape.ledger import block_size
+from fastscape.runs.schedules import block_size
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "scaling-cpu.json"

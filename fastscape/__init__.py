@@ -8,12 +8,34 @@
 See `fastscape.surface`.
 """
 
-from fastscape.api import line, surface
-from fastscape.objective import accuracy
-from fastscape.plan import Plan
-from fastscape.result import Landscape
-from fastscape.series import common_directions
+from pathlib import Path as _Path
 
-__all__ = ["Landscape", "Plan", "accuracy", "common_directions", "line", "surface"]
+from fastscape.api import line, surface
+from fastscape.engine import Plan
+from fastscape.landscape import Landscape
+from fastscape.model import accuracy
+from fastscape.results import mixed_in as _mixed_in
+from fastscape.results import warn as _warn
+from fastscape.views import animate, compare, to_html
+from fastscape.weights import random_directions
+
+__all__ = [
+    "Landscape",
+    "Plan",
+    "accuracy",
+    "animate",
+    "compare",
+    "line",
+    "random_directions",
+    "surface",
+    "to_html",
+]
 
 __version__ = "0.1.0"
+
+if _mixed := _mixed_in(_Path(__file__).parent):
+    _warn(_mixed)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

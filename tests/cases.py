@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fastscape import reference
-from fastscape.directions import direction_random
-from fastscape.weights import layout_of
+from fastscape.weights import direction_random, layout_of
 from fastscape.zoo import models
 
 # Square and not, even and odd counts, an axis that starts at 0, explicit coordinates.

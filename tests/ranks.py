@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-import stored_runs
 import torch
 from torch import Tensor
 
+import stored_runs
 from fastscape.engine import Engine
 
 GRID = {"x": (-1, 1, 12), "y": (-1, 1, 12)}
@@ -54,17 +54,19 @@ def main(folder: Path, doing: str) -> None:
     if doing == "group":
         torch.distributed.init_process_group("gloo")
     if doing == "stream":
-        landscape = stored_runs.surface(None, stream=7)
+        landscape = stored_runs.surface(None, stream_samples=7)
     elif doing == "refine":
         landscape = stored_runs.surface(None, x=(-1, 1, 24), y=(-1, 1, 24), tolerance=0.01)
     elif doing == "both":
-        landscape = stored_runs.surface(store, stream=7)
+        landscape = stored_runs.surface(store, stream_samples=7)
     elif doing == "enough":
-        landscape = stored_runs.surface(None, standard_error=stored_runs.COARSE, **stored_runs.PARTS)
-        stored = stored_runs.surface(folder / "run.zarr", standard_error=stored_runs.COARSE, **stored_runs.PARTS)
+        landscape = stored_runs.surface(None, target_standard_error=stored_runs.COARSE, **stored_runs.PARTS)
+        stored = stored_runs.surface(
+            folder / "run.zarr", target_standard_error=stored_runs.COARSE, **stored_runs.PARTS
+        )
         assert np.array_equal(stored.loss, landscape.loss)
     elif doing == "targets":
-        landscape = stored_runs.surface(None, standard_error=0.1 + 0.1 * rank, **stored_runs.PARTS)
+        landscape = stored_runs.surface(None, target_standard_error=0.1 + 0.1 * rank, **stored_runs.PARTS)
     elif doing == "other":
         landscape = stored_runs.surface(None, seed=rank)
     else:

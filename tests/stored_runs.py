@@ -26,7 +26,11 @@ PLAN = fastscape.Plan("loop", chunk=CHUNK, microbatch=7)
 
 # Two targets for the standard error: with these samples and parts the first is met after 6 parts, the second after 9.
 COARSE, FINE = 0.12, 0.1
-PARTS: dict[str, Any] = {"samples": 800, "stream": 50, "plan": fastscape.Plan("loop", chunk=CHUNK, microbatch=50)}
+PARTS: dict[str, Any] = {
+    "samples": 800,
+    "stream_samples": 50,
+    "plan": fastscape.Plan("loop", chunk=CHUNK, microbatch=50),
+}
 
 
 def problem(samples: int = 20) -> tuple[nn.Module, Any]:
@@ -89,7 +93,7 @@ def run_in_parts(store: Path, log: Path, seconds: float, size: int, **options: A
     """What a process does with data in parts."""
     torch.set_num_threads(1)
     slowed(log, seconds)
-    surface(store, stream=size, **options)
+    surface(store, stream_samples=size, **options)
 
 
 def killed_in_the_third_part(process: Any, log: Path) -> None:
@@ -145,7 +149,7 @@ def run_in_little_memory(store: Path, answer: Any, samples: int, size: int | Non
     loader = torch.utils.data.DataLoader(data, batch_size=2)
     try:
         grid = {"x": (-1, 1, 3), "y": (-1, 1, 3), "plan": fastscape.Plan("loop", 3, 2), "progress": False}
-        landscape = fastscape.surface(Narrow(), loader, stream=size, **grid)
+        landscape = fastscape.surface(Narrow(), loader, stream_samples=size, **grid)
     except (MemoryError, RuntimeError) as error:
         answer.send((type(error).__name__, data.read))
     else:

@@ -1,18 +1,41 @@
-"""The rooms and arrows of the design: who imports whom, which names are public, how long things are."""
+"""The house: which wings there are, who may know whom, which names are public, how long things are."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LINK = ROOT / "fastscape" / "kernels"
+HOUSE = ROOT / "fastscape"
+LINK = HOUSE / "kernels"
 FILES = [p for folder in ("fastscape", "kernels") for p in sorted((ROOT / folder).rglob("*.py"))]
 SOURCES = [path for path in FILES if LINK not in path.parents]
+
+# From the top floor down: a wing, or a file that stands for itself, and whom it may know.
+WINGS = {
+    "fastscape": "api landscape engine model views weights results",  # the package's face
+    "cli": "api landscape runs views engine model weights results zoo fastscape",
+    "api": "landscape runs views model results",
+    "landscape": "runs views model results",
+    "runs": "sampling engine model weights results kernels",
+    "sampling": "results",
+    "views": "results",
+    "engine": "model weights results kernels",
+    "model": "weights results",
+    "weights": "kernels results",
+    "zoo": "results",
+    "results": "",
+    "kernels": "",
+    "reference": "",
+}
+FLOORS = list(WINGS)
+PACKAGES = [name for name in FLOORS if (HOUSE / name).is_dir()]
 
 
 def name_of(path: Path) -> str:
@@ -25,89 +48,136 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in SOURCES}
 
 
-def walk(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING`, which only a type checker executes."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
-            yield from walk(child)
+@cache
+def tree_of(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text())
 
 
-def imports_of(name: str) -> set[str]:
-    """The modules that a module imports, anywhere in its file."""
-    path, found = MODULES[name], set()
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in walk(ast.parse(path.read_text())):
+def imports_of(name: str) -> Iterator[tuple[str, str]]:
+    """The modules that a module imports anywhere in its file, and the name that it takes from each.
+
+    Imports inside functions and those for type checkers alone count like all others.
+    """
+    package = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(tree_of(name)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(filter(None, [package if node.level else "", node.module or ""]))
-            found |= {f"{base}.{a.name}" if f"{base}.{a.name}" in MODULES else base for a in node.names}
-    return found
+            for alias in node.names:
+                inside = f"{base}.{alias.name}"  # a module, unless the package hands on something of its name
+                yield (base, alias.name) if inside not in MODULES or alias.name in handed_on(base) else (inside, "")
 
 
-OWN = {name: {other for other in imports_of(name) if other.startswith("fastscape")} for name in MODULES}
+@cache
+def handed_on(name: str) -> list[str]:
+    """The names that a package lists in its `__all__`."""
+    found = [node.value for node in tree_of(name).body if isinstance(node, ast.Assign)] if name in MODULES else []
+    return next((ast.literal_eval(value) for value in found if isinstance(value, ast.List)), [])
 
 
-def test_every_module_is_looked_at():
-    assert {"fastscape.api", "fastscape.zoo.models", "fastscape.kernels.gram", "fastscape.kernels"} <= set(MODULES)
-    # `from fastscape.kernels import interpolate` names both a function and a module
-    assert OWN["fastscape.engine"] >= {"fastscape.kernels.interpolate", "fastscape.plan"}
+OWN = {
+    name: {(other, taken) for other, taken in imports_of(name) if other.split(".")[0] == "fastscape"}
+    for name in MODULES
+}
 
 
-def test_the_kernels_import_torch_and_triton_only():
+def wing_of(name: str) -> str:
+    """The wing of a module: the folder, or the file, right below the package."""
+    return name.split(".")[1] if "." in name else "fastscape"
+
+
+def test_a_newcomer_sees_the_wings_and_little_else():
+    entries = {path.name for path in HOUSE.iterdir()} - {"__pycache__", "py.typed"}
+    assert entries == {f"{name}.py" if name in {"api", "landscape", "reference"} else name for name in FLOORS[1:]} | {
+        "__init__.py"
+    }
+    assert len(entries) <= 14
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_arrows_point_down_and_only_where_the_table_says(wing):
+    allowed = {wing, *WINGS[wing].split()}
+    found = {}
     for name in MODULES:
-        if name.startswith("fastscape.kernels"):
-            assert all(other.startswith("fastscape.kernels") for other in OWN[name]), name
-            outside = {other.split(".")[0] for other in imports_of(name) if not other.startswith("fastscape")}
-            assert outside - sys.stdlib_module_names <= {"torch", "triton"}, name
+        if wing_of(name) == wing:
+            for other, _ in OWN[name]:
+                found.setdefault(wing_of(other), (name, other))
+    odd = {to: arrow for to, arrow in found.items() if to not in allowed}
+    assert not odd
+    below = FLOORS[FLOORS.index(wing) :]
+    assert wing == "cli" or allowed <= set(below), "an arrow of the table points up"
+    # What the table allows and nobody uses would be an arrow that nobody looks at.
+    assert set(WINGS[wing].split()) <= found.keys(), f"{wing} does not know {set(WINGS[wing].split()) - found.keys()}"
 
 
-@pytest.mark.parametrize(
-    ("name", "allowed"),
-    [
-        ("fastscape.reference", set()),  # it judges the others, so it shares nothing with them
-        ("fastscape.heights", set()),  # they take any object with the arrays of a landscape
-        ("fastscape.smooth", set()),
-        ("fastscape.descent", {"fastscape.heights", "fastscape.smooth"}),
-        ("fastscape.wording", set()),
-        ("fastscape.figures", {"fastscape.heights", "fastscape.smooth", "fastscape.wording"}),
-        ("fastscape.explorer", {"fastscape.files", "fastscape.heights", "fastscape.smooth", "fastscape.wording"}),
-        ("fastscape.schemes", set()),
-        ("fastscape.norms", set()),
-        ("fastscape.objective", set()),
-        ("fastscape.grid", set()),
-    ],
-)
-def test_rooms_that_may_import_little(name, allowed):
-    assert OWN[name] <= allowed
+@pytest.mark.parametrize("name", MODULES)
+def test_other_wings_are_entered_by_their_faces(name):
+    """`zoo` has no face of its own: it is a shelf of examples."""
+    for other, _ in OWN[name]:
+        if wing_of(other) != wing_of(name) and wing_of(other) != "zoo":
+            assert other.count(".") <= 1, f"{name} imports {other}; import from fastscape.{wing_of(other)}"
 
 
-def test_only_the_outermost_rooms_import_the_api():
-    importers = {name for name in MODULES if "fastscape.api" in OWN[name]}
-    assert importers == {"fastscape", "fastscape.commands", "fastscape.demo"}
+@pytest.mark.parametrize("wing", [name for name in PACKAGES if name != "zoo"])
+def test_a_face_says_what_the_wing_is_for_and_hands_on_what_others_use(wing):
+    face = f"fastscape.{wing}"
+    tree = tree_of(face)
+    assert ast.get_docstring(tree).count("\n") >= 0
+    if wing == "kernels":  # its face is its interface: the checks of the three operations
+        return
+    assert all(isinstance(node, ast.Expr | ast.ImportFrom | ast.Assign) for node in tree.body)
+    (names,) = (ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign))
+    assert names == sorted(names, key=lambda text: (not text.isupper(), not text[0].isupper(), text))
+    others = [module for module in MODULES if wing_of(module) != wing]
+    taken = {name for module in others for other, name in OWN[module] if other == face}
+    read = texts() + "".join(MODULES[module].read_text() for module in MODULES if module != face)
+    found = re.findall(rf"\b{wing}\.(\w+)|from {face} import ([\w, ]+|\([\w,\s]+\))", read)
+    taken |= {word for pair in found for part in pair for word in re.findall(r"\w+", part)}
+    assert set(names) <= taken, "nobody outside uses these names"
 
 
-def test_no_cycles():
+@cache
+def texts() -> str:
+    """What users read, and what tests use: names that stand there are public."""
+    places = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    for folder, kind in (("docs", "*.md"), ("docs", "*.py"), ("tests", "*.py"), ("benchmarks", "*.py")):
+        places += (ROOT / folder).rglob(kind)
+    return "".join(place.read_text() for place in places)
+
+
+def test_no_circles():
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:
         assert name not in path, " -> ".join([*path, name])
         if name in done:
             return
-        for other in OWN[name]:
-            visit(other, (*path, name))
+        for other, _ in OWN[name]:
+            if other in MODULES and other != "fastscape":
+                visit(other, (*path, name))
         done.add(name)
 
     for name in MODULES:
-        visit(name, ())
+        if name != "fastscape":
+            visit(name, ())
+
+
+def test_the_kernels_import_torch_and_triton_only():
+    for name in MODULES:
+        if name.startswith("fastscape.kernels"):
+            outside = {other.split(".")[0] for other, _ in imports_of(name)} - {"fastscape"}
+            assert outside - sys.stdlib_module_names <= {"torch", "triton"}, name
 
 
 def test_public_names():
     import fastscape
     from fastscape import kernels
 
-    assert fastscape.__all__ == ["Landscape", "Plan", "accuracy", "common_directions", "line", "surface"]
+    assert fastscape.__all__ == [
+        "Landscape", "Plan", "accuracy", "animate", "compare", "line", "random_directions", "surface", "to_html",
+    ]  # fmt: skip
+    assert dir(fastscape) == sorted([*fastscape.__all__, "__version__"])
     assert set(kernels.__all__) == {
         "Backend", "Cost", "Distribution", "Run", "Seeded", "Segments", "choose", "draw", "gram", "gram_cost",
         "interpolate", "interpolate_cost",
@@ -119,18 +189,41 @@ def test_public_names():
 def test_the_installed_version_is_the_packages():
     import fastscape
 
-    assert metadata.version("fastscape") == fastscape.__version__
+    assert metadata.version("torch-fastscape") == fastscape.__version__
+
+
+def functions(name: str) -> Iterator[ast.FunctionDef]:
+    return (node for node in ast.walk(tree_of(name)) if isinstance(node, ast.FunctionDef))
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_files_and_functions_are_short(name):
-    text = MODULES[name].read_text()
-    assert text.count("\n") <= 320
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
-            docstring = ast.get_docstring(node, clean=False) or ""
-            lines = node.end_lineno - node.body[0].lineno + 1 - docstring.count("\n")
-            assert lines <= 60, node.name
+    assert MODULES[name].read_text().count("\n") <= 320
+    for node in functions(name):
+        docstring = ast.get_docstring(node, clean=False) or ""
+        lines = node.end_lineno - node.body[0].lineno + 1 - docstring.count("\n")
+        assert lines <= 60, node.name
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_functions_take_few_parameters(name):
+    """Kernels for a GPU take numbers and pointers, and no values that hold several; commands take their options."""
+    for node in functions(name):
+        decorators = " ".join(map(ast.unparse, node.decorator_list))
+        if "triton.jit" in decorators or "app.command" in decorators or "offering" in decorators:
+            continue
+        taken = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+        variable = [a for a in (node.args.vararg, node.args.kwarg) if a is not None]
+        assert len(set(taken) - {"self", "cls"}) + len(variable) <= 8, node.name
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_classes_have_few_attributes(name):
+    """Those of a dataclass or a tuple; a TypedDict is a list of options."""
+    for node in ast.walk(tree_of(name)):
+        if isinstance(node, ast.ClassDef) and "Options" not in node.name:
+            fields = [f for f in node.body if isinstance(f, ast.AnnAssign) and "ClassVar" not in ast.unparse(f)]
+            assert len(fields) <= 10, node.name
 
 
 def test_the_import_is_lean():

@@ -6,14 +6,14 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from test_surface_isolation import assert_same, snapshot
 from torch import nn
 
 import fastscape
 from cases import EVERY, FAMILIES, Case, reference_surface
 from fastscape import Plan
-from fastscape.structure import tensors
+from fastscape.model.batches import tensors
 from tolerance import FLOAT64, assert_as_accurate, assert_close
+from untouched import assert_same, snapshot
 
 GRID = {"x": (-0.5, 1.0, 3), "y": (0.0, 0.5, 2)}
 AXES = np.linspace(-0.5, 1.0, 3), np.linspace(0.0, 0.5, 2)

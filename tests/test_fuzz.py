@@ -18,7 +18,7 @@ import fastscape
 from cases import Case, reference_surface
 from fastscape import Landscape, Plan
 from fastscape.cli import main
-from fastscape.grid import axis
+from fastscape.weights.grid import axis
 from fastscape.zoo import models
 from fastscape.zoo.checkpoints import load_checkpoint, save_checkpoint
 from tolerance import FLOAT64, assert_close
@@ -89,7 +89,7 @@ ODD = st.one_of(
 
 NAMES = (
     "loss", "metrics", "objective", "x", "y", "directions", "scheme", "normalize", "perturb", "distribution", "seed",
-    "batchnorm", "training", "precision", "device", "plan", "low_memory",
+    "batchnorm", "train_mode", "precision", "device", "plan", "low_memory",
 )  # fmt: skip
 
 

@@ -10,10 +10,9 @@ from torch import nn
 
 import fastscape
 from cases import CASES, ZOO, Case
-from fastscape import Landscape
-from fastscape.directions import direction_random
-from fastscape.schemes import Scheme, plane
-from fastscape.weights import layout_of
+from fastscape import Landscape, views
+from fastscape.weights import direction_random, layout_of
+from fastscape.weights.schemes import Scheme, plane
 from tolerance import assert_close
 
 
@@ -154,6 +153,9 @@ def test_a_line_survives_its_file(tmp_path):
     assert repr(back).startswith("Landscape(3 points")
 
 
+AXIS = np.arange(2.0)
+
+
 class TestPlot:
     LINE = Landscape(np.linspace(-1, 1, 5), None, np.array([4.0, 1.0, 0.5, 1.0, np.inf]))
 
@@ -165,12 +167,15 @@ class TestPlot:
         assert [line.get_label() for line in ax.lines[1:]] == ["the model"]
         np.testing.assert_allclose(ax.lines[0].get_ydata()[-1], np.log10(4.0))
 
-    @pytest.mark.parametrize(
-        "landscape", [Landscape(np.zeros(1), None, np.zeros(1)), Landscape(np.arange(2.0), np.arange(2.0), np.eye(2))]
-    )
-    def test_what_is_no_line_is_refused(self, landscape):
-        with pytest.raises(ValueError, match="is no line to plot"):
-            landscape.plot()
+    def test_what_is_no_line_is_refused(self):
+        for landscape in (Landscape(np.zeros(1), None, np.zeros(1)), Landscape(np.arange(2.0), AXIS, np.eye(2))):
+            with pytest.raises(ValueError, match="is no line to plot"):
+                views.plot(landscape)
+
+    def test_plot_draws_by_dimensions(self):
+        assert self.LINE.plot().get_ylabel() == "loss"
+        plane = Landscape(AXIS, AXIS, np.eye(2))
+        assert plane.plot(levels=5).get_ylabel() == "y (along direction 2)"
 
     def test_a_line_has_no_surface(self):
         for draw in (self.LINE.contour, self.LINE.surface3d):

@@ -12,10 +12,9 @@ from torch.utils.data import DataLoader, TensorDataset
 import fastscape
 from cases import lived_in
 from fastscape import Landscape, Plan
-from fastscape.directions import direction_random
-from fastscape.grid import axis
-from fastscape.heights import heights
-from fastscape.weights import layout_of
+from fastscape.results import heights
+from fastscape.weights import direction_random, layout_of
+from fastscape.weights.grid import axis
 
 WIDE = {"precision": "float64", "progress": False}
 POINT = {"x": (0.5, 0.5, 1), "y": (0.25, 0.25, 1), **WIDE}

@@ -16,43 +16,11 @@ from torch.utils.data import DataLoader, TensorDataset
 import fastscape
 from cases import CASES, classifier
 from fastscape import Plan
-from fastscape.isolation import global_state_kept, private_copy, seed_model
+from fastscape.model.global_state import global_state_kept, seed_everything
+from fastscape.model.replica import private_copy
+from untouched import assert_same, snapshot
 
 CPU = torch.device("cpu")
-
-
-def snapshot(model: nn.Module) -> dict[str, object]:
-    return {
-        **{f"parameter {name}": (p.data_ptr(), p.detach().clone()) for name, p in model.named_parameters()},
-        **{f"buffer {name}": (b.data_ptr(), b.clone()) for name, b in model.named_buffers()},
-        "grads": [None if p.grad is None else p.grad.clone() for p in model.parameters()],
-        "requires_grad": [p.requires_grad for p in model.parameters()],
-        "versions": [t._version for t in (*model.parameters(), *model.buffers())],
-        "flags": [module.training for module in model.modules()],
-        "attributes": [sorted(vars(module)) for module in model.modules()],
-        "hooks": [list(module._forward_hooks) for module in model.modules()],
-        "torch": torch.get_rng_state(),
-        "numpy": np.random.get_state(),  # noqa: NPY002
-        "python": random.getstate(),
-        "grad mode": torch.is_grad_enabled(),
-        "matmul": torch.get_float32_matmul_precision(),
-        "cudnn": torch.backends.cudnn.allow_tf32,
-    }
-
-
-def assert_same(before: object, after: object) -> None:
-    if isinstance(before, torch.Tensor):
-        assert torch.equal(before, after)
-    elif isinstance(before, dict):
-        assert before.keys() == after.keys()
-        for key in before:
-            assert_same(before[key], after[key])
-    elif isinstance(before, tuple | list):
-        assert len(before) == len(after)
-        for a, b in zip(before, after, strict=True):
-            assert_same(a, b)
-    else:
-        assert np.array_equal(before, after)
 
 
 def noisy_loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -212,9 +180,9 @@ print([operation.fp32_precision for operation in operations])
     def test_a_model_is_seeded_without_a_word_to_other_devices(self):
         queued = len(torch.cuda._queued_calls)  # torch.manual_seed leaves a call there for the first use of a GPU
         with global_state_kept(torch.device("cpu")):
-            seed_model(torch.device("cpu"), 3)
+            seed_everything(torch.device("cpu"), 3)
             first = torch.rand(2)
-            seed_model(torch.device("cpu"), 3)
+            seed_everything(torch.device("cpu"), 3)
             assert torch.equal(first, torch.rand(2))
         assert len(torch.cuda._queued_calls) == queued
 

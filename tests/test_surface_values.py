@@ -12,11 +12,8 @@ from torch import nn
 import fastscape
 from cases import CASES, GRIDS, ZOO, Case, reference_surface
 from fastscape import Plan
-from fastscape.directions import direction_random
-from fastscape.grid import axis
-from fastscape.norms import directions_first
-from fastscape.selection import select
-from fastscape.weights import layout_of
+from fastscape.weights import direction_random, directions_first, layout_of, select
+from fastscape.weights.grid import axis
 from tolerance import FLOAT64, assert_as_accurate, assert_close
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from matplotlib import pyplot as plt
 
-from fastscape.schemes import SURFACES
+from fastscape.weights.schemes import SURFACES
 
 OUT = Path(__file__).parent.parent / "images" / "schemes.png"
 # One segment of two weights: theta, and two directions of other lengths.

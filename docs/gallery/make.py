@@ -16,8 +16,8 @@ import matplotlib
 matplotlib.use("Agg")
 
 import fastscape
-from fastscape.comparison import compare
-from fastscape.demo import SKIP, save_picture
+from fastscape import compare
+from fastscape.cli.demo import SKIP, save_picture
 from fastscape.zoo import datasets, models, training
 
 HERE = Path(__file__).parent
@@ -96,7 +96,7 @@ def page(file: Path) -> None:
 
     from playwright.sync_api import sync_playwright
 
-    html = vgg().explore(KEPT / "explorer.html", names=["VGG-13"])
+    html = vgg().to_html(KEPT / "explorer.html", names=["VGG-13"])
     flags = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=flags)

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import nn
 
-from fastscape.files import write_whole
+from fastscape.results import write_whole
 from fastscape.zoo import models
 
 _FORMAT = "fastscape-checkpoint"

@@ -15,8 +15,6 @@ from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 from tqdm import tqdm
 
-from fastscape.isolation import seed_model
-
 
 @dataclass(frozen=True)
 class Epoch:
@@ -46,7 +44,6 @@ def train(
     lr: float = 1e-3,
     test: TensorDataset | None = None,
     seed: int = 0,
-    device: torch.device | str | None = None,
     progress: bool = True,
 ) -> list[Epoch]:
     """Train a classifier in place with Adam (Kingma & Ba 2015, arXiv 1412.6980; betas 0.9 and 0.999).
@@ -63,7 +60,6 @@ def train(
         lr: Learning rate of Adam, positive. Default 0.001.
         test: Images and labels on which the accuracy is measured after each epoch. Default: none.
         seed: Seed of shuffling and dropout. Default 0.
-        device: Where to train; the model is moved there and stays there. Default: where the model is.
         progress: Whether to show a bar on stderr; it is quiet when stderr is not a terminal. Default True.
 
     Returns:
@@ -84,7 +80,6 @@ def train(
         raise ValueError(f"lr={lr} came; a positive learning rate is wanted, for example lr=1e-3")
     if len(dataset) == 0 or (test is not None and len(test) == 0):
         raise ValueError("an empty data set came; at least one sample is wanted for training and for testing")
-    model.to(device)  # None leaves it where it is
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=(0.9, 0.999))
     shuffler = torch.Generator().manual_seed(seed)
     history = []
@@ -206,5 +201,8 @@ def _keeping_flags(model: nn.Module) -> Iterator[None]:
 def _own_randomness(device: torch.device, seed: int) -> Iterator[None]:
     """Seed the generators that dropout draws from, and give them their state back."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        seed_model(device, seed)
+        torch.default_generator.manual_seed(seed)  # and no device that is not used here
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield

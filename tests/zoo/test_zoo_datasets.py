@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from idx import idx, write_idx
 from torch.utils.data import TensorDataset
 
 from fastscape.zoo import datasets, models
+from idx import idx, write_idx
 
 CLASS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 

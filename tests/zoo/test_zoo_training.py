@@ -90,7 +90,7 @@ def test_cuda_randomness_is_seeded_and_left_alone() -> None:
         model = network()
         torch.cuda.manual_seed(state)
         before = torch.cuda.get_rng_state()
-        train(model, points(50), epochs=1, batch_size=8, device="cuda")
+        train(model.to("cuda"), points(50), epochs=1, batch_size=8)
         assert torch.equal(torch.cuda.get_rng_state(), before)
         assert model[0].weight.is_cuda
         weights.append(model[0].weight)
@@ -175,7 +175,7 @@ def test_frozen_weights_stay_and_gradients_are_cleared() -> None:
     model = network()
     model[0].weight.requires_grad_(False)
     before = {name: tensor.clone() for name, tensor in model.named_parameters()}
-    train(model, points(16), epochs=1, batch_size=8, device="cpu")
+    train(model, points(16), epochs=1, batch_size=8)
     assert torch.equal(model[0].weight, before["0.weight"])
     assert not torch.equal(model[4].weight, before["4.weight"])
     assert all(parameter.grad is None for parameter in model.parameters())

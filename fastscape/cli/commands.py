@@ -1,0 +1,253 @@
+"""The commands that compute landscapes: of one checkpoint, or of several on common directions and one scale."""
+
+from __future__ import annotations
+
+import glob
+import math
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import torch
+import typer
+from torch import nn
+
+from fastscape import api
+from fastscape.cli.demo import save_picture, save_pictures
+from fastscape.cli.options import (
+    Checkpoint,
+    Checkpoints,
+    Live,
+    Out,
+    Pictures,
+    Points,
+    Reach,
+    Root,
+    Samples,
+    Split,
+    SurfaceOut,
+    offering,
+)
+from fastscape.cli.series import check_alike, names_of
+from fastscape.engine import Plan
+from fastscape.landscape import Landscape
+from fastscape.model import accuracy
+from fastscape.results import check_path
+from fastscape.runs import LineOptions, SurfaceOptions
+from fastscape.views import common_scale, refinement_said
+from fastscape.weights import POINTS, SURFACES, random_directions
+from fastscape.zoo import datasets
+from fastscape.zoo.checkpoints import load_checkpoint
+
+__all__ = ["line", "surface"]
+
+_FEW = 64  # samples
+_Axis = tuple[float, float, int] | None
+
+
+class _Task(NamedTuple):
+    """One of the landscapes that are asked for.
+
+    Args:
+        checkpoint: Of which model.
+        out: The file to write.
+        store: Where points are kept.
+    """
+
+    checkpoint: Path
+    out: Path
+    store: Path | None
+
+
+@offering(SurfaceOptions)
+def surface(
+    checkpoints: Checkpoints,
+    out: SurfaceOut = None,
+    samples: Samples = None,
+    split: Split = "train",
+    reach: Reach = None,
+    points: Points = None,
+    live: Live = False,
+    own_directions: Annotated[
+        bool,
+        typer.Option("--own-directions", help="Scale the directions to each checkpoint, not to the first of several."),
+    ] = False,
+    root: Root = None,
+    pictures: Pictures = True,
+    **given: Any,
+) -> None:
+    """Compute the loss landscape of a checkpoint, or of several on common directions, and draw it."""
+    axes = _axes({name: given.pop(name) for name in ("x", "y")}, reach, points)
+    store, options = given.pop("store"), _options(given)
+    if live and "tolerance" not in options:
+        raise ValueError("--live shows the rounds of a tolerance; write --tolerance 0.005 too, or 0 for every point")
+    if "target_standard_error" in options and "tolerance" in options:
+        raise ValueError(
+            "--tolerance needs all samples, and --target-standard-error leaves some out; leave out one of them"
+        )
+    tasks = _tasks(checkpoints, out, store)
+    about: dict[str, Any] = {}
+    if len(tasks) > 1 and not own_directions:
+        about = _common(tasks, options)
+    landscapes = []
+    for task in tasks:
+        started = time.perf_counter()
+        network, data = _load(task.checkpoint, _count(samples, options), split, root)
+        own: dict[str, Any] = {"store": task.store, "progress": "live" if live else True}
+        landscape = api.surface(network, data, **axes, **own, **options)
+        axes = dict(landscape.axes)  # a range that is chosen is chosen for the first, and that of all
+        if about:
+            landscape = landscape.with_report({**landscape.report, "common_directions": about})
+        _say([landscape.save(task.out)], landscape, started)
+        landscapes.append(landscape)
+    if pictures and min(landscapes[0].shape) > 1:
+        _draw(tasks, landscapes)
+
+
+@offering(LineOptions)
+def line(
+    checkpoint: Checkpoint,
+    out: Out = Path("line.npz"),
+    samples: Samples = None,
+    split: Split = "train",
+    reach: Reach = None,
+    points: Points = None,
+    root: Root = None,
+    pictures: Pictures = True,
+    **given: Any,
+) -> None:
+    """Compute the loss of a checkpoint along a line through its weights, and draw it."""
+    check_path(out)
+    axes = _axes({"x": given.pop("x")}, reach, points)
+    started = time.perf_counter()
+    options = _options(given)
+    network, data = _load(checkpoint, _count(samples, options), split, root)
+    if "to" in options:
+        options["to"] = load_checkpoint(options["to"])[0]
+    landscape = api.line(network, data, **axes, **options)
+    _say([landscape.save(out)], landscape, started)
+    if pictures and len(landscape.x) > 1:
+        draw = partial(landscape.plot, metric=list(landscape.values))
+        typer.echo(str(save_picture(draw, out.with_name(f"{out.stem}-loss.png"))))
+
+
+def _axes(given: Mapping[str, _Axis], reach: str | None, points: int | None) -> dict[str, Any]:
+    """The axes: those that are given, and the others by their reach."""
+    if None not in given.values() and (reach is not None or points is not None):
+        raise ValueError(
+            f"--reach and --points are of axes that are not given, but {' and '.join(f'--{n}' for n in given)} came; "
+            "leave out one or the other"
+        )
+    count = POINTS if points is None else points
+    if reach == "auto" and count < 2:
+        raise ValueError(f"--points {count} came with --reach auto; wanted at least 2, for example --points 51")
+    other: tuple[Any, ...] = ("auto", count)
+    if reach != "auto":
+        try:
+            end = 1.0 if reach is None else float(reach)
+        except ValueError:
+            end = 0.0
+        if not 0 < end < math.inf:
+            raise ValueError(f"--reach {reach} came; wanted auto, or a number above 0, for example --reach 0.5")
+        other = (-end, end, count)
+    return {name: other if axis is None else axis for name, axis in given.items()}
+
+
+def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was written, as the library takes it."""
+    options = {"metrics": {"accuracy": accuracy}} | {n: value for n, value in given.items() if value is not None}
+    if "plan" in options:
+        options["plan"] = Plan.load(options["plan"])
+    return options
+
+
+def _tasks(checkpoints: Sequence[Path], out: Path | None, store: Path | None) -> list[_Task]:
+    """One file, and one store if asked for, for each checkpoint; several get theirs in a folder."""
+    files = [file for given in checkpoints for file in _expanded(given)]
+    if len(files) == 1:
+        return [_Task(files[0], check_path(out or "landscape.npz"), store)]
+    folder = out or Path("landscapes")
+    if folder.suffix == ".npz":
+        raise ValueError(f"--out {folder} came with {len(files)} checkpoints; give a folder, for example --out maps")
+    return [
+        _Task(file, folder / f"{name}.npz", store / f"{name}.zarr" if store else None)
+        for file, name in zip(files, names_of(files), strict=True)
+    ]
+
+
+def _expanded(given: Path) -> list[Path]:
+    """The files that a pattern means where no shell has expanded it, in their order; others as they are."""
+    if given.exists() or not glob.has_magic(str(given)):
+        return [given]
+    found = sorted(Path(given.anchor).glob(str(given.relative_to(given.anchor))))
+    if not found:
+        raise ValueError(f"no file matches {given}; give checkpoints that `fastscape train` wrote")
+    return found
+
+
+def _common(tasks: Sequence[_Task], options: dict[str, Any]) -> dict[str, Any]:
+    """Puts the directions of the first checkpoint, for all, into the options; each is looked at before the first run.
+
+    Returns:
+        What the reports say of them.
+
+    Raises:
+        ValueError: When they cannot be common: low memory, no such scheme, another architecture.
+    """
+    if options.get("low_memory"):
+        raise ValueError(
+            "--low-memory computes the directions anew, which common ones cannot; write --own-directions too"
+        )
+    scheme, moving = options.get("scheme", "plane"), options.get("perturb", "weights")
+    if scheme not in SURFACES:
+        raise ValueError(f"scheme={scheme!r} is unknown; wanted one of {', '.join(map(repr, SURFACES))}")
+    first, _ = load_checkpoint(tasks[0].checkpoint)
+    for task in tasks[1:]:
+        names = [str(tasks[0].checkpoint), str(task.checkpoint)]
+        check_alike([first, load_checkpoint(task.checkpoint)[0]], names, moving)
+    dtype = torch.float64 if options.get("precision") == "float64" else torch.float32
+    drawn = {
+        "normalize": options.pop("normalize", SURFACES[scheme].normalize),
+        "distribution": options.get("distribution", "normal"),
+        "seed": options.get("seed", 0),
+    }
+    options["directions"] = random_directions(first, perturb=moving, dtype=dtype, **drawn)
+    return {"reference": str(tasks[0].checkpoint), **drawn}
+
+
+def _draw(tasks: Sequence[_Task], landscapes: Sequence[Landscape]) -> None:
+    """Draws a map and a surface of each, several on one scale."""
+    scale = common_scale(landscapes) if len(tasks) > 1 else None
+    drawn: dict[str, Any] = {} if scale is None else {"log": scale[0], "scale": scale[1]}
+    for task, landscape in zip(tasks, landscapes, strict=True):
+        beside = (task.out.with_name(f"{task.out.stem}-{kind}.png") for kind in ("contour", "surface"))
+        for picture in save_pictures(landscape, *beside, **drawn):
+            typer.echo(str(picture))
+
+
+def _count(samples: int | None, options: Mapping[str, Any]) -> int | None:
+    """How many samples there are to be: few, unless it is found out how many are needed."""
+    return _FEW if samples is None and "target_standard_error" not in options else samples
+
+
+def _load(checkpoint: Path, samples: int | None, split: str, root: Path | None) -> tuple[nn.Module, Any]:
+    """A trained network, and the first samples of its data set, or all."""
+    if samples is not None and samples < 1:
+        raise ValueError(f"--samples {samples} came; wanted at least 1, for example --samples 64")
+    network, facts = load_checkpoint(checkpoint)
+    return network, datasets.load(facts["dataset"], split, root=root)[:samples]
+
+
+def _say(files: Sequence[Path], landscape: Landscape, started: float) -> None:
+    for file in files:
+        typer.echo(str(file))
+    samples, error = str(landscape.report["samples"]), landscape.report["standard_error"] or {}
+    if "target" in error:
+        samples += f" of {error['available']}"
+    typer.echo(f"{landscape!r}, {samples} samples, {time.perf_counter() - started:.1f} s")
+    if not error.get("met", True):
+        typer.echo(f"the standard error is not everywhere within {error['target']:g} of the range")
+    if said := refinement_said(landscape):
+        typer.echo(said)

@@ -1,0 +1,155 @@
+"""The main job from end to end: train a network, compute its landscape, draw it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib import pyplot as plt
+
+from fastscape.api import surface
+from fastscape.landscape import Landscape
+from fastscape.model import accuracy
+from fastscape.views import compare, refinement_said
+from fastscape.weights import check_seed
+from fastscape.zoo import datasets, models, training
+from fastscape.zoo.checkpoints import save_checkpoint
+
+__all__ = ["TOLERANCE", "Step", "demo", "save_picture", "save_pictures"]
+
+EPOCHS = 3
+SAMPLES = 64
+TOLERANCE = 0.005
+SKIP = {"resnet56": "ResNet-56", "resnet56-noshort": "ResNet-56 without shortcuts"}
+
+
+class Step(NamedTuple):
+    """One step of the demo: what it did, how long it took, and the files it wrote."""
+
+    name: str
+    seconds: float
+    files: tuple[Path, ...]
+
+
+def demo(
+    out: Path,
+    *,
+    model: str = "vgg13",
+    grid: int = 51,
+    seed: int = 0,
+    compare_skip: bool = False,
+    exact: bool = False,
+    progress: bool = True,
+) -> list[Step]:
+    """Trains a network of the zoo on the digits and draws the landscape around its weights.
+
+    Three epochs of Adam; then a plane from -1 to 1 along two filter-normalised random directions, on the first 64
+    training samples, within a tolerance of 0.005.
+
+    Args:
+        out: Folder for model.safetensors, landscape.npz, contour.png, surface.png and explorer.html.
+        model: A name of `fastscape.zoo.models.build`. Default "vgg13".
+        grid: Grid points along each axis, at least 2. Default 51.
+        seed: Of the initial weights, the training and the directions. Default 0.
+        compare_skip: Whether to do the same with a ResNet-56 with and without its shortcuts, and to draw both into
+            compare.png on one scale (Li et al. 2018, arXiv 1712.09913, figure 1); their checkpoints and landscapes
+            are written too. Default False.
+        exact: Whether to evaluate every grid point. Default False: as many as the tolerance needs.
+        progress: Whether to show progress bars and the growing surface on a terminal. Default True.
+
+    Returns:
+        The steps, in their order.
+
+    Raises:
+        ValueError: When there is no such network, the grid has fewer than 2 points along an axis, or the seed is
+            negative.
+    """
+    if grid < 2:
+        raise ValueError(f"grid={grid} came; wanted at least 2 points along an axis, for example 51")
+    check_seed(seed)
+    options: dict[str, Any] = {"grid": grid, "seed": seed, "exact": exact, "progress": progress}
+    landscape, steps = _landscape_of(model, out / "model.safetensors", out / "landscape.npz", **options)
+    started = time.perf_counter()
+    pictures = save_pictures(landscape, out / "contour.png", out / "surface.png")
+    page = landscape.to_html(out / "explorer.html", names=[model])
+    steps.append(Step("drew the pictures and the page", time.perf_counter() - started, (*pictures, page)))
+    return steps + (_compared(out, **options) if compare_skip else [])
+
+
+def _compared(out: Path, **options: Any) -> list[Step]:
+    """The landscapes of a deep network with and without shortcuts, in one picture."""
+    landscapes, steps = [], []
+    for name in SKIP:
+        landscape, done = _landscape_of(name, out / f"{name}.safetensors", out / f"{name}.npz", **options)
+        landscapes.append(landscape)
+        steps += done
+    started = time.perf_counter()
+    picture = save_picture(lambda: compare(landscapes, names=list(SKIP.values()))[0], out / "compare.png")
+    return [*steps, Step("drew both on one scale", time.perf_counter() - started, (picture,))]
+
+
+def _landscape_of(
+    model: str, checkpoint: Path, file: Path, *, grid: int, seed: int, exact: bool, progress: bool
+) -> tuple[Landscape, list[Step]]:
+    """The landscape of a network that is trained first."""
+    train_set, test_set = datasets.load("digits"), datasets.load("digits", "test")
+    network = models.build(model, seed=seed, **datasets.describe(train_set)._asdict())
+
+    started = time.perf_counter()
+    history = training.train(network, train_set, epochs=EPOCHS, test=test_set, seed=seed, progress=progress)
+    facts = {"epochs": EPOCHS, "seed": seed, "test_accuracy": f"{history[-1].test_accuracy:.4f}"}
+    save_checkpoint(network, checkpoint, model_name=model, dataset_name="digits", **facts)
+    trained = f"trained {model} on digits, test accuracy {history[-1].test_accuracy:.1%}"
+    steps = [Step(trained, time.perf_counter() - started, (checkpoint,))]
+
+    started = time.perf_counter()
+    samples = train_set[:SAMPLES]
+    axis = (-1.0, 1.0, grid)
+    options: dict[str, Any] = {"metrics": {"accuracy": accuracy}, "seed": seed, "progress": progress}
+    if not exact:
+        options |= {"tolerance": TOLERANCE, "progress": "live" if progress else False}
+    landscape = surface(network, samples, x=axis, y=axis, **options)
+    saved = landscape.save(file)
+    computed = f"computed the loss at {grid} x {grid} points"
+    if said := refinement_said(landscape):
+        computed += f": {said}"
+    steps.append(Step(computed, time.perf_counter() - started, (saved,)))
+    return landscape, steps
+
+
+def save_pictures(landscape: Landscape, contour: Path, surface3d: Path, **options: Any) -> tuple[Path, Path]:
+    """Draws a landscape as a contour map and as a surface into two image files.
+
+    Args:
+        landscape: The landscape, at least 2 x 2 points.
+        contour: File of the contour map.
+        surface3d: File of the surface.
+        **options: Of both pictures, for example `scale`.
+
+    Returns:
+        Both files.
+    """
+    return (
+        save_picture(partial(landscape.contour, **options), contour),
+        save_picture(partial(landscape.surface3d, **options), surface3d),
+    )
+
+
+def save_picture(draw: Callable[[], Any], path: Path) -> Path:
+    """Draws one picture into an image file.
+
+    Args:
+        draw: Returns the axes that it drew on.
+        path: The file. Missing folders are created.
+
+    Returns:
+        The file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure = draw().figure
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+    return path

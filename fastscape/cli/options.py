@@ -1,0 +1,103 @@
+"""The options of commands: those that commands have of their own, and those that they take from the library."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from fastscape.results import Option, options_of
+from fastscape.zoo import models
+
+__all__ = [
+    "MODELS",
+    "Checkpoint",
+    "Checkpoints",
+    "Device",
+    "Live",
+    "Out",
+    "Pictures",
+    "Points",
+    "Reach",
+    "Root",
+    "Samples",
+    "Seed",
+    "Split",
+    "SurfaceOut",
+    "offering",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MODELS = f"Network: {', '.join(models.MODELS)}, or a ResNet of another depth 6n+2."
+Seed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
+Device = Annotated[str | None, typer.Option(help="Where to compute, for example cuda.")]
+Root = Annotated[
+    Path | None, typer.Option(help="Folder of the data sets. Default: FASTSCAPE_DATA or ~/.cache/fastscape.")
+]
+Checkpoint = Annotated[Path, typer.Argument(help="A checkpoint that `fastscape train` wrote.")]
+Checkpoints = Annotated[
+    list[Path],
+    typer.Argument(help="Checkpoints that `fastscape train` wrote, or a pattern; several share directions and scale."),
+]
+SurfaceOut = Annotated[
+    Path | None,
+    typer.Option(help="The landscape to write, or the folder of several. Default: landscape.npz, or landscapes."),
+]
+Out = Annotated[Path, typer.Option(help="The landscape to write; pictures go beside it.")]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        help="Samples of the checkpoint's data set, from its first. Default: 64; all with --target-standard-error."
+    ),
+]
+Split = Annotated[str, typer.Option(help="Part of the data set: train or test.")]
+Reach = Annotated[
+    str | None,
+    typer.Option(
+        help="Range of the axes that are not given: a number r, from -r to r; or auto, up to where the loss is ten "
+        "times that at the centre. Default: 1."
+    ),
+]
+Points = Annotated[int | None, typer.Option(help="Grid points of the axes that are not given. Default: 51.")]
+Pictures = Annotated[bool, typer.Option(help="Whether to draw the landscape too.")]
+Live = Annotated[bool, typer.Option("--live", help="Show the surface after every round of --tolerance.")]
+
+
+def offering(kind: Any) -> Callable[[F], F]:
+    """Gives a command that takes `**options` those of the library that a command line can express.
+
+    Args:
+        kind: The TypedDict of the options.
+
+    Returns:
+        A decorator. The command gets None for what was not written.
+    """
+
+    def change(command: F) -> F:
+        signature = inspect.signature(command, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        taken = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(option))
+            for name, (_, option) in options_of(kind).items()
+            if option.command is not None
+        ]
+        command.__signature__ = signature.replace(parameters=[*own, *taken])  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in (*own, *taken)}
+        return command
+
+    return change
+
+
+def _annotation(option: Option) -> Any:
+    """The type of an option on the command line, with its help."""
+    default = option.default
+    if isinstance(default, tuple):
+        default = " ".join(f"{part:g}" for part in default)
+    said = option.brief.replace('"', "")
+    if default is not None and default is not False:
+        said += f" Default: {default}."
+    return Annotated[option.command | None, typer.Option(help=said, rich_help_panel=option.group)]

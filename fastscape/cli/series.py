@@ -1,0 +1,65 @@
+"""Several checkpoints at once: whether they have directions in common, and what their files are called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import nn
+
+from fastscape.weights import Perturb, layout_of
+
+__all__ = ["check_alike", "names_of"]
+
+
+def check_alike(models: Sequence[nn.Module], names: Sequence[str], perturb: Perturb) -> None:
+    """Refuses models that have no directions in common.
+
+    Args:
+        models: The models.
+        names: What each is called in the error.
+        perturb: What moves.
+
+    Raises:
+        ValueError: When the tensors that move differ from those of the first.
+    """
+    moving = [{entry.name: entry.shape for entry in layout_of(model, perturb).entries} for model in models]
+    for name, tensors in zip(names, moving, strict=True):
+        if tensors != moving[0]:
+            odd = sorted(n for n in {**moving[0], **tensors} if moving[0].get(n) != tensors.get(n))
+            raise ValueError(
+                f"{name} has another {odd[0]} than {names[0]}, so they have no directions in common; give models of "
+                "one architecture, or each its own directions (--own-directions)"
+            )
+
+
+def names_of(files: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """A short name for each of several files, which tells it from the others.
+
+    Args:
+        files: The files.
+
+    Returns:
+        Their names without endings; with the folders in which they differ, where names occur twice.
+
+    Raises:
+        ValueError: When one file came twice.
+
+    Example:
+        >>> from fastscape.cli.series import names_of
+        >>> names_of(["a/first.safetensors", "a/last.safetensors"])
+        ['first', 'last']
+        >>> names_of(["runs/a/model.safetensors", "runs/b/model.safetensors"])
+        ['a-model', 'b-model']
+    """
+    paths = [Path(file).resolve() for file in files]
+    if len(set(paths)) < len(paths):
+        raise ValueError(f"{next(str(p) for p in paths if paths.count(p) > 1)} came twice; give each file once")
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        common = Path(os.path.commonpath(paths))
+        names = ["-".join(path.relative_to(common).with_suffix("").parts) for path in paths]
+    if len(set(names)) < len(names):  # they differ in their endings alone
+        names = [f"{name}{path.suffix}" for name, path in zip(names, paths, strict=True)]
+    return names

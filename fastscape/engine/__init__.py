@@ -1,0 +1,25 @@
+"""Many evaluations, fast: plans, the planner that measures them, and the engine that follows one.
+
+A plan changes the time of a run, and its values by no more than rounding. `layers/` has what makes single layers
+faster where many points share the samples.
+"""
+
+from fastscape.engine.engine import Engine
+from fastscape.engine.evaluator import Evaluator
+from fastscape.engine.plan import Plan, plan_begun, plan_shared, plan_sized
+from fastscape.engine.precision_error import error_of, values_at_some
+from fastscape.engine.probing import widest
+from fastscape.engine.single_points import one_by_one
+
+__all__ = [
+    "Engine",
+    "Evaluator",
+    "Plan",
+    "error_of",
+    "one_by_one",
+    "plan_begun",
+    "plan_shared",
+    "plan_sized",
+    "values_at_some",
+    "widest",
+]

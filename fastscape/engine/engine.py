@@ -1,0 +1,266 @@
+"""Evaluates points of weight space by a plan: the weights of a chunk of points at once, all samples for each."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import time
+import types
+import warnings
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from fastscape.engine.layers import BatchedFunctions, Hoist, Patches, skip_padding
+from fastscape.engine.plan import Plan
+from fastscape.kernels import interpolate
+from fastscape.model import Batch, Measured, Problem
+from fastscape.weights import Space
+
+__all__ = ["Engine"]
+
+LARGEST_KEPT = 31 << 20  # bytes
+
+# For what hoisted layers give, or the patches that they read, kept from chunk to chunk.
+SHARED_BYTES = 256 << 20
+
+
+_PRODUCTS = "mm.", "mv.", "convol", "linear", "attention"  # in the names of torch's operations
+
+
+class Engine:
+    """One problem in one space, evaluated by one plan.
+
+    Args:
+        problem: What is evaluated.
+        space: Where the points lie; its layout has the plan's memory format.
+        plan: How to evaluate.
+
+    Raises:
+        ValueError: When the basis has another memory format than the plan, or hoisting has no directions in memory.
+    """
+
+    def __init__(self, problem: Problem, space: Space, plan: Plan) -> None:
+        basis = space.basis
+        if basis.layout.channels_last != plan.channels_last:
+            raise ValueError(f"the plan wants {plan.memory_format} weights; relay the basis first")
+        if problem.batchnorm == "recalibrate" and plan.batching == "vmap":
+            raise ValueError("batchnorm='recalibrate' estimates statistics point by point; write batching='loop'")
+        self.problem, self.space, self.plan = problem, space, plan
+        _keep_freed_memory(problem.device)
+        self._batches = problem.batches(plan.microbatch, channels_last=plan.channels_last)
+        self._compiled_for = self._batches[0].samples
+        self._fixed = problem.fixed(channels_last=plan.channels_last)
+        self._segments = basis.layout.segments.to(basis.vectors.device)
+        self._memory = torch.empty(0, basis.vectors.shape[1], dtype=problem.dtype, device=problem.device)
+        self._shared: Hoist | None = None
+        if plan.hoist and plan.batching == "vmap":
+            if not isinstance(basis.vectors, Tensor) or basis.vectors.dtype != problem.dtype:
+                raise ValueError(
+                    "hoist needs the directions in memory, in the precision of the weights; leave out low_memory=True "
+                    "and a reduced precision, or hoist=True"
+                )
+            self._shared = Hoist(basis.vectors, basis.layout, SHARED_BYTES)
+        bare = replace(problem, samples=[])  # what is compiled keeps no samples alive
+        self._measure = _compiled(bare) if plan.compile else bare.measure
+        self._threads = torch.get_num_threads()
+        self._pool: ThreadPoolExecutor | None = None
+        self._patches: Patches | None = None
+        model = problem.model
+        if plan.hoist and plan.batching == "loop":
+            self._patches = Patches(
+                problem, self._somewhere(), self._batches, channels_last=plan.channels_last, budget=SHARED_BYTES
+            )
+            model = self._patches.model
+        if plan.batching == "loop" and plan.channels_last and problem.device.type == "cpu":
+            model = _twin(model)
+            skip_padding(model)
+        self._models = [model]
+        if plan.workers > 1:
+            # Weights are swapped into the module, so threads cannot share one.
+            self._models = [_twin(model) for _ in range(plan.workers)]
+            share = max(self._threads // plan.workers, 1)
+            self._pool = ThreadPoolExecutor(plan.workers, initializer=torch.set_num_threads, initargs=(share,))
+
+    def exchange(self, problem: Problem) -> None:
+        """Goes on with other samples of the same kind; what was compiled for the others serves these too.
+
+        Args:
+            problem: The same problem with other samples, of which there are no more than before.
+        """
+        self.problem = problem
+        self._batches = problem.batches(self.plan.microbatch, channels_last=self.plan.channels_last)
+        if self._shared:
+            self._shared.forget()
+        if self._patches:
+            self._patches.exchange(self._batches)
+
+    def close(self) -> None:
+        """Ends the workers."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(self._threads)  # the workers have changed what threads to come start with
+            self._pool = None
+
+    @torch.no_grad()
+    def sums(self, points: Tensor) -> Tensor:
+        """The sums over all samples of every measure at some points, as `Objective.sums` gives them.
+
+        Args:
+            points: Grid coordinates [g, D], at most `plan.chunk` of them.
+
+        Returns:
+            Sums [g, measures], float64, on the device.
+        """
+        if self._shared and not self._shared.seen and len(points) > 1:
+            self._evaluated(points[:1])  # shows which weights are never read, before a whole chunk of them is written
+        return self._evaluated(points)
+
+    @torch.no_grad()
+    def products(self) -> float:
+        """The share of a point's time, on a CPU, that matrix products and convolutions take.
+
+        torch.compile calls the same libraries for them, so that it can gain on the rest alone.
+
+        Returns:
+            The share, from 0 to 1.
+        """
+        weights, _ = self._somewhere()
+        with _Timed() as watching:
+            self.problem.step(weights, self._batches[0], 0, model=self._models[0])
+        return watching.products / watching.seconds if watching.seconds else 0.0
+
+    def _evaluated(self, points: Tensor) -> Tensor:
+        """The sums [g, measures] at some points."""
+        c, layout = self.space.coefficients(points), self.space.layout
+        tensors = layout.unflatten(self._weights(c))
+        factors = self._shared.coefficients(c, layout) if self._shared else {}
+        shares = [part for part in _shares(len(points), self.plan.workers) if part.start < part.stop]
+        work = [
+            ({n: t[part] for n, t in tensors.items()}, {n: t[part] for n, t in factors.items()}) for part in shares
+        ]
+        with warnings.catch_warnings():
+            # Where torch has no batching rule, vmap loops inside: the planner's concern, not the user's. The filters
+            # belong to all threads, so they are not set in the workers.
+            warnings.filterwarnings("ignore", message="There is a performance drop")
+            if self._pool is None:
+                sums = self._share(work[0], self._models[0])
+            else:
+                sums = torch.cat(list(self._pool.map(self._share, work, self._models)))
+        if self._shared:
+            self._shared.seen = True
+        return sums
+
+    def _somewhere(self) -> list[dict[str, Tensor]]:
+        """All weights at theta, and at theta plus the directions."""
+        c = torch.ones(2, 1, self.space.basis.gram.shape[2], dtype=torch.float64, device="cpu")
+        c[0, :, 1:] = 0
+        tensors = self.space.layout.unflatten(self._weights(c))
+        return [{**self._fixed, **{name: t[k] for name, t in tensors.items()}} for k in range(2)]
+
+    def _weights(self, c: Tensor) -> Tensor:
+        """The weights [g, P] of a chunk of points; those in front that nobody reads are left as they were."""
+        if len(self._memory) < len(c):
+            self._memory = self._memory.new_empty(len(c), self._memory.shape[1])
+        out, vectors, segments = self._memory[: len(c)], self.space.basis.vectors, self._segments
+        first = self._shared.unread(self.space.layout) if self._shared else 0
+        if first == out.shape[1]:
+            return out
+        if isinstance(vectors, Tensor) and first:
+            touched, segments = segments.between(first, out.shape[1])
+            c = c[:, touched] if c.shape[1] > 1 else c
+            vectors = vectors[:, first:]
+        interpolate(vectors, c, segments, out=out[:, first:], backend=self.plan.kernels)
+        return out
+
+    @torch.no_grad()  # the gradient mode belongs to a thread
+    def _share(self, share: tuple[Mapping[str, Tensor], Mapping[str, Tensor]], model: nn.Module) -> Tensor:
+        """What one worker does."""
+        return self._vmapped(*share, model) if self.plan.batching == "vmap" else self._looped(share[0], model)
+
+    def _vmapped(self, tensors: Mapping[str, Tensor], c: Mapping[str, Tensor], model: nn.Module) -> Tensor:
+        """The sums [g, measures] of some points at once; `c` are the coefficients of hoisted weights."""
+        shared = self._shared
+
+        def step(tensors: Mapping[str, Tensor], c: Mapping[str, Tensor], batch: Batch, index: int) -> Tensor:
+            weights = {**self._fixed, **(shared.weights(tensors, c, index) if shared else tensors)}
+            with BatchedFunctions():
+                return self.problem.step(weights, batch, index, model=model, measure=self._measure)
+
+        mapped = torch.vmap(step, in_dims=(0, 0, None, None), randomness="same")
+        return torch.stack([mapped(tensors, c, batch, index) for index, batch in enumerate(self._batches)]).sum(0)
+
+    def _looped(self, tensors: Mapping[str, Tensor], model: nn.Module) -> Tensor:
+        """The sums [g, measures] of some points, one after the other."""
+        points = len(next(iter(tensors.values())))
+        return torch.stack([self._point({name: t[g] for name, t in tensors.items()}, model) for g in range(points)])
+
+    def _point(self, tensors: Mapping[str, Tensor], model: nn.Module) -> Tensor:
+        weights = self.problem.calibrated({**self._fixed, **tensors}, self._batches, model)
+        sums = []
+        for index, batch in enumerate(self._batches):
+            # Another shape would be compiled once more, for the last batch alone.
+            measure = self._measure if batch.samples == self._compiled_for else self.problem.measure
+            patches = self._patches.of(index) if self._patches else {}
+            sums.append(self.problem.step({**weights, **patches}, batch, index, model=model, measure=measure))
+        return torch.stack(sums).sum(0)
+
+
+class _Timed(TorchDispatchMode):
+    """Times operations, and among them products and convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = self.products = 0.0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        started = time.perf_counter()
+        made = func(*args, **(kwargs or {}))
+        seconds = time.perf_counter() - started
+        self.seconds += seconds
+        if any(part in func.__name__ for part in _PRODUCTS):
+            self.products += seconds
+        return made
+
+
+def _keep_freed_memory(device: torch.device) -> None:
+    """Lets the C library keep what activations free, as far as a program can ask for it without lasting settings.
+
+    glibc gives freed blocks back to the system from a size on, and every page of them costs a fault at its next use:
+    half the time of a small network. The size follows the largest block below 32 MiB that was ever freed.
+    """
+    if device.type == "cpu":
+        torch.empty(LARGEST_KEPT, dtype=torch.uint8, device=device)
+
+
+def _shares(points: int, workers: int) -> list[slice]:
+    """Neighbouring points for each worker, as evenly as can be."""
+    cuts = [points * k // workers for k in range(workers + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(cuts)]
+
+
+def _compiled(problem: Problem) -> Measured:
+    """`problem.measure`, compiled whole for one set of shapes."""
+
+    def measure(model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
+        return problem.measure(model, weights, content, samples)
+
+    # torch keeps what it compiled with the code object, and gives up after eight models. A copy starts with none.
+    fresh = types.FunctionType(
+        measure.__code__.replace(), measure.__globals__, closure=measure.__closure__, name="measure"
+    )
+    if problem.device.type == "cpu":
+        # Without this, three quarters of the time go to trying out which instructions the C++ compiler knows.
+        return torch.compile(fresh, fullgraph=True, dynamic=False, options={"cpp.vec_isa_ok": True})
+    graphed = torch.compile(fresh, fullgraph=True, dynamic=False, mode="reduce-overhead")
+    return lambda *arguments: graphed(*arguments).clone()  # a CUDA graph writes the next result to the same memory
+
+
+def _twin(model: nn.Module) -> nn.Module:
+    """A copy of the module structure that shares parameters and buffers."""
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})

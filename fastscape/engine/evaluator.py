@@ -1,0 +1,161 @@
+"""Evaluates the points of a run: looks for the plan, and says what to do when a chunk fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fastscape.engine.engine import Engine
+from fastscape.engine.plan import Plan, plan_looped
+from fastscape.engine.planner import plan_measured
+from fastscape.engine.probing import draws_random_numbers
+from fastscape.model import Problem
+from fastscape.results import warn
+from fastscape.weights import Space
+
+__all__ = ["Evaluator"]
+
+# Below this number of points a search for the best plan has nothing to choose from.
+WORTH_PLANNING = 128
+
+
+class Evaluator:
+    """Evaluates points by the plan that suits best, with the engine that is in use.
+
+    `plan`, `space`, `timings` and `reason` say what came of it: the plan that is followed, the space in its memory
+    format, what the planner measured, and why a plainer plan than wanted is followed, or None.
+
+    Args:
+        space: Where the points lie. It is used up.
+        plan: How to evaluate, or what to begin with.
+        auto: Whether a model that refuses the plan may be evaluated by a plainer one.
+        recut: Whether another microbatch gives the same values.
+    """
+
+    problem: Problem
+
+    def __init__(self, space: Space, plan: Plan, *, auto: bool, recut: bool) -> None:
+        self.space, self.plan = space, plan
+        self.auto, self.recut = auto, recut
+        self.engine: Engine | None = None
+        self.begun = False
+        self.reason: str | None = None
+        self.timings: list[dict[str, Any]] = []
+
+    def exchange(self, problem: Problem) -> None:
+        """Goes on with another part of the samples.
+
+        Args:
+            problem: What is evaluated from now on.
+
+        Raises:
+            ValueError: When a plan was given that cannot repeat the random numbers that the model draws.
+        """
+        first = not hasattr(self, "problem")
+        self.problem = problem
+        if first:
+            self._check()
+        elif self.engine is not None:
+            self.engine.exchange(problem)
+
+    def prepare(self, plan: Plan) -> Engine:
+        """An engine for a plan, with the basis in the plan's memory format."""
+        self.space = self.space.relaid(channels_last=plan.channels_last)
+        return Engine(self.problem, self.space, plan)
+
+    def close(self) -> None:
+        """Ends the engine in use."""
+        if self.engine is not None:
+            self.engine.close()
+        self.engine = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known of the plan, as plain values by name."""
+        return {"plan": self.plan.as_dict(), "plans_measured": self.timings, "fallback": self.reason}
+
+    @cached_property
+    def repeatable(self) -> bool:
+        """Whether the model draws no random numbers: threads share the generators, and compiled code has its own."""
+        return not draws_random_numbers(self.problem, self.space.theta(self.problem.dtype))
+
+    def _check(self) -> None:
+        """Refuses a plan that would give other values on every run."""
+        if (self.plan.workers > 1 or self.plan.compile) and not self.repeatable:
+            raise ValueError(
+                "the model or a measure draws random numbers, which workers and compiled code do not repeat; write "
+                "workers=1 and compile=False in the plan"
+            )
+
+    def planned(self, points: Tensor, advance: Callable[[int], Any]) -> Tensor:
+        """Looks for the best plan; nothing is done when the plan to begin with fails, so that its error is raised.
+
+        Args:
+            points: Grid coordinates [n, D].
+            advance: Is told the number of points after each chunk.
+
+        Returns:
+            The sums of the points that were evaluated on the way, the first ones, on the CPU.
+        """
+        if len(points) < max(WORTH_PLANNING, 4 * self.plan.chunk):
+            return torch.empty(0)
+        options = ["batching", "chunk", *(["microbatch"] if self.recut else [])]
+        if isinstance(self.space.basis.vectors, Tensor):  # regenerated directions have one order and no parts
+            options += ["memory_format", "hoist"]
+        if self.repeatable:
+            options += ["compile", "workers"]
+        try:
+            found = plan_measured(
+                self.plan, self.prepare, points, problem=self.problem, options=options, advance=advance
+            )
+        except Exception:
+            return torch.empty(0)
+        self.plan, self.engine, self.timings, self.begun = found.plan, found.engine, found.timings, True
+        return torch.cat(found.sums).cpu()
+
+    def sums(self, chunk: Tensor) -> Tensor:
+        """The sums over the samples at the first points of a chunk: at all, unless memory did not suffice.
+
+        Args:
+            chunk: Grid coordinates [n, D], at most as many as the plan's chunk.
+
+        Returns:
+            Sums [m, measures], float64, on the device of the problem; m is at least 1.
+        """
+        found = self._chunk(chunk, auto=self.auto and not self.begun)
+        self.begun = True
+        return found
+
+    def _chunk(self, chunk: Tensor, *, auto: bool) -> Tensor:
+        if self.engine is None:
+            self.engine = self.prepare(self.plan)
+        try:
+            return self.engine.sums(chunk)
+        except torch.OutOfMemoryError:
+            if self.plan.chunk == 1:
+                raise
+            self._change(replace(self.plan, chunk=self.plan.chunk // 2))
+        except Exception as error:
+            vmap = self.plan.batching == "vmap"
+            if not auto or not (vmap or self.plan.channels_last):
+                raise
+            # When the plainer plan raises too, this one was not the cause, and the other error is the clearer one.
+            self._change(plan_looped(self.plan) if vmap else replace(self.plan, memory_format="contiguous"))
+            sums = self._chunk(chunk[: self.plan.chunk], auto=False)
+            self.reason = f"{type(error).__name__}: {error}"
+            if vmap:
+                message = "vmap cannot batch this model or a measure, so the points are evaluated in a loop"
+                warn(f"{message} ({self.reason})")
+            return sums
+        return self._chunk(chunk[: self.plan.chunk], auto=False)
+
+    def _change(self, plan: Plan) -> None:
+        self.close()
+        if self.problem.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.plan = plan

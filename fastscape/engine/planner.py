@@ -1,0 +1,217 @@
+"""Picks the fastest plan by measuring on the first grid points, which are kept.
+
+A run begins with the plan of fixed rules. Then one option after the other is tried, each alternative on the next
+points of the grid, and kept where it is faster. All values count, so what a try costs is only the time by which it is
+slower than the best; when that reaches a twentieth of the expected run, or the next try would, the search ends. A
+compilation is not counted there: it is tried where the rest of the run is several times as long, and where not nearly
+all of the time goes to products and convolutions, which compiled code leaves to the same libraries.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fastscape.engine.engine import Engine
+from fastscape.engine.layers import worthwhile
+from fastscape.engine.plan import MICROBATCH, MemoryFormat, Plan, plan_looped
+from fastscape.model import Problem
+
+__all__ = ["Planned", "plan_measured"]
+
+TRY_SECONDS = 0.25  # of points in a loop, which need no full chunk
+OVERHEAD = 0.05  # of the expected run
+GAIN = 0.97  # of the time so far: less is taken for noise
+SHORT_CALL = 0.005  # seconds of a microbatch
+LOOPED_CALL = 1e-4  # seconds that a call of the smallest model takes in a loop
+COMPILE_SECONDS = 8.0, 0.2  # what a compilation may take: at least, and for each layer
+WORTH_COMPILING = 4  # times as long as a compilation may take, the rest of the run must be
+
+MOSTLY_PRODUCTS = 0.8  # of the time: a compilation gains little on the rest
+
+# Samples that a try may run at once, as a multiple of the microbatch of fixed rules: more may not fit into memory.
+LARGEST_MICROBATCH = 4 * MICROBATCH
+
+
+@dataclass
+class Planned:
+    """What a search found.
+
+    Args:
+        plan: The fastest plan.
+        engine: Its engine.
+        done: Number of points that were evaluated, the first ones of the grid.
+        sums: Their sums [done, measures].
+        timings: For each plan that was tried the options that it had, seconds a point, and seconds of preparation.
+    """
+
+    plan: Plan
+    engine: Engine
+    done: int
+    sums: list[Tensor]
+    timings: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Search:
+    """Measures plans on a grid and remembers the best."""
+
+    def __init__(self, prepare: Callable[[Plan], Engine], points: Tensor, advance: Callable[[int], None]) -> None:
+        self.prepare, self.points, self.advance = prepare, points, advance
+        self.best: Plan
+        self.sums: list[Tensor] = []
+        self.done = 0
+        self.wasted = 0.0
+        self.timings: list[dict[str, Any]] = []
+        self.seconds = math.inf  # a point, by the best
+
+    def size(self, plan: Plan) -> int:
+        """Points of which a try evaluates as many twice: a chunk, or in a loop as many as take long enough."""
+        if plan.batching == "vmap" or self.seconds == math.inf:
+            return plan.chunk
+        return min(plan.chunk, math.ceil(TRY_SECONDS / self.seconds))
+
+    def measure(self, plan: Plan) -> tuple[Engine, float]:
+        """Evaluates some points by a plan twice: the first time warms it up, the second is timed."""
+        started = time.perf_counter()
+        engine = self.prepare(plan)
+        try:
+            first = self._evaluate(engine, plan)
+            prepared = time.perf_counter() - started
+            second = self._evaluate(engine, plan)
+        except BaseException:
+            engine.close()
+            raise
+        seconds = min(first, second) if not plan.compile else second
+        self.timings.append({**plan.as_dict(), "seconds_a_point": seconds, "seconds_before": prepared})
+        return engine, seconds
+
+    def _evaluate(self, engine: Engine, plan: Plan) -> float:
+        """Seconds a point of the next ones."""
+        chunk = self.points[self.done : self.done + self.size(plan)]
+        started = time.perf_counter()
+        sums = engine.sums(chunk)
+        if sums.device.type == "cuda":
+            torch.cuda.synchronize(sums.device)
+        seconds = time.perf_counter() - started
+        self.sums.append(sums)
+        self.done += len(chunk)
+        self.advance(len(chunk))
+        return seconds / len(chunk)
+
+    @property
+    def left(self) -> int:
+        """Points that are not evaluated yet."""
+        return len(self.points) - self.done
+
+
+def plan_measured(
+    start: Plan,
+    prepare: Callable[[Plan], Engine],
+    points: Tensor,
+    *,
+    problem: Problem,
+    options: Sequence[str],
+    advance: Callable[[int], None],
+) -> Planned:
+    """Picks the fastest plan for a grid.
+
+    Args:
+        start: The plan to begin with; an error under this plan is raised.
+        prepare: Makes the engine of a plan. Engines share one basis, so only the last one made can be used.
+        points: Grid coordinates [G, D].
+        problem: What is evaluated.
+        options: The options of a plan that may be changed.
+        advance: Is told the number of points after each chunk.
+
+    Returns:
+        The plan, and the values of the points that were evaluated on the way.
+    """
+    search = _Search(prepare, points, advance)
+    search.best = start
+    engine, search.seconds = search.measure(start)
+    for option, plan in _alternatives(search, problem, recut="microbatch" in options):
+        expected = search.seconds * search.left
+        trying = 2 * search.size(plan)
+        compiling = option == "compile"
+        if option not in options or search.left <= 2 * trying:
+            continue
+        if compiling:
+            if expected < WORTH_COMPILING * _compile_seconds(problem):
+                continue
+            if problem.device.type == "cpu" and engine.products() > MOSTLY_PRODUCTS:
+                continue
+        # A try is expected to be at most as slow again as the best.
+        elif search.wasted + search.seconds * trying > OVERHEAD * expected:
+            continue
+        started, done = time.perf_counter(), search.done
+        try:
+            tried, faster = search.measure(plan)
+        except Exception as error:  # a model may refuse any of the options, each in its own way
+            search.timings.append({**plan.as_dict(), "error": f"{type(error).__name__}: {error}"[:200]})
+            tried, faster = None, float("inf")
+        if not compiling:
+            search.wasted += max(time.perf_counter() - started - search.seconds * (search.done - done), 0.0)
+        if tried is not None and faster < GAIN * search.seconds:
+            engine.close()
+            engine, search.best, search.seconds = tried, plan, faster
+            continue
+        if tried is not None:
+            tried.close()
+        if plan.channels_last != search.best.channels_last:  # the basis lies in the other order now
+            engine.close()
+            engine = prepare(search.best)
+    return Planned(search.best, engine, search.done, search.sums, search.timings)
+
+
+def _compile_seconds(problem: Problem) -> float:
+    """What a compilation may take, by the number of layers."""
+    return COMPILE_SECONDS[0] + COMPILE_SECONDS[1] * problem.layers.leaves
+
+
+def _compiled(search: _Search, problem: Problem, *, recut: bool) -> Plan:
+    """The best plan with a compiled step, and with microbatches of one size where one near divides the samples."""
+    plan = search.best
+    call = search.seconds * plan.microbatch / problem.size
+    # A call of compiled code costs more than one of torch, and takes less time: short ones get a larger microbatch.
+    larger = plan.microbatch * (4 if call < SHORT_CALL else 2 if call < 2 * SHORT_CALL else 1)
+    near = range(max(min(larger, LARGEST_MICROBATCH), plan.microbatch), plan.microbatch // 2, -1)
+    even = (size for size in near if problem.size % size == 0)
+    microbatch = next(even, plan.microbatch) if recut else plan.microbatch
+    hoist = False
+    if problem.device.type == "cpu":
+        (batch, *_) = problem.batches(microbatch, channels_last=plan.channels_last)
+        hoist = worthwhile(problem, batch, channels_last=plan.channels_last)
+    return replace(plan, compile=True, microbatch=microbatch, hoist=hoist)
+
+
+def _alternatives(search: _Search, problem: Problem, *, recut: bool) -> Iterator[tuple[str, Plan]]:
+    """The plans that differ in one option from the best so far."""
+    on_gpu = problem.device.type == "cuda"
+    if search.best.batching == "vmap":
+        if search.seconds * search.best.microbatch / problem.size > LOOPED_CALL:
+            yield "batching", plan_looped(search.best)
+    elif on_gpu:
+        yield "batching", replace(search.best, batching="vmap")
+    if search.best.batching == "vmap":
+        yield "hoist", replace(search.best, hoist=not search.best.hoist)
+        if search.best.chunk >= 4:
+            yield "chunk", replace(search.best, chunk=search.best.chunk // 4)
+    tried = {start := search.best.microbatch}
+    for microbatch in (2 * start, start // 2, problem.size):
+        if 0 < microbatch <= min(problem.size, LARGEST_MICROBATCH) and microbatch not in tried:
+            tried.add(microbatch)
+            yield "microbatch", replace(search.best, microbatch=microbatch)
+    if problem.convolutions:
+        order: MemoryFormat = "contiguous" if search.best.channels_last else "channels_last"
+        yield "memory_format", replace(search.best, memory_format=order)
+    if search.best.batching == "loop":
+        yield "compile", _compiled(search, problem, recut=recut)
+    threads = torch.get_num_threads()
+    if threads > 1 and not search.best.compile and not on_gpu:
+        yield "workers", replace(search.best, workers=threads, chunk=max(search.best.chunk, threads))

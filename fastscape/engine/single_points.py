@@ -1,0 +1,42 @@
+"""Points that are evaluated one by one, in the order of the layout that the basis has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from fastscape.engine.engine import Engine
+from fastscape.engine.plan import MemoryFormat, Plan
+from fastscape.model import Problem
+from fastscape.weights import Layout, Space
+
+__all__ = ["means_at", "one_by_one"]
+
+
+def means_at(problem: Problem, space: Space, points: Tensor, plan: Plan) -> Tensor:
+    """The means over the samples at some points.
+
+    Args:
+        problem: What is evaluated.
+        space: Where the points lie.
+        points: Grid coordinates [n, D].
+        plan: The plan of a run, of which the microbatch and the kernels count.
+
+    Returns:
+        Means [n, measures], float64, on the CPU.
+    """
+    return one_by_one(problem, space, plan)(points)
+
+
+def one_by_one(problem: Problem, space: Space, plan: Plan) -> Callable[[Tensor], Tensor]:
+    """What evaluates points one after the other, as `means_at` does, as often as it is called."""
+    engine = Engine(problem, space, _alone(plan, space.layout))
+    return lambda points: torch.cat([engine.sums(point[None]) for point in points]).cpu() / problem.size
+
+
+def _alone(plan: Plan, layout: Layout) -> Plan:
+    order: MemoryFormat = "channels_last" if layout.channels_last else "contiguous"
+    return replace(plan, batching="loop", chunk=1, memory_format=order, workers=1, compile=False, hoist=False)

@@ -1,0 +1,243 @@
+"""The landscape: plain values, with convenience methods that each lead into one wing of the house."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastscape import results, runs, views
+from fastscape.model import Data
+from fastscape.results import AXES, Values, documented
+from fastscape.runs import ReproduceOptions
+from fastscape.views import Walk
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from mpl_toolkits.mplot3d.axes3d import Axes3D
+    from torch import nn
+    from typing_extensions import Unpack
+    from xarray import Dataset
+
+__all__ = ["Landscape"]
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Landscape(Values):
+    """A loss landscape. Values are float64, exactly as they were computed: NaN and inf stay.
+
+    Args:
+        x: Coordinates [H] along the first direction.
+        y: Coordinates [W] along the second direction; None on a line.
+        loss: Loss [H, W]; `loss[i, j]` belongs to `x[i], y[j]`. On a line [H].
+        metrics: Further measures by name, in the shape of the loss.
+        report: How the values were made, as plain values that JSON can hold.
+        standard_error: Standard error of the loss as a mean over samples, in the shape of the loss; None where the
+            losses of single samples were not seen.
+        evaluated: At which points the values were computed, in the shape of the loss; elsewhere they are predicted
+            from those. Default: at all.
+
+    Raises:
+        ValueError: When an array has another shape than the axes say, or a metric is named "loss".
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> landscape = Landscape(x=np.array([-1.0, 0.0, 1.0]), y=np.array([0.0, 1.0]), loss=np.ones((3, 2)))
+        >>> landscape.shape
+        (3, 2)
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any,
+        loss: Any,
+        metrics: Mapping[str, Any] | None = None,
+        report: Mapping[str, Any] | None = None,
+        standard_error: Any = None,
+        evaluated: Any = None,
+    ) -> None:
+        metrics = metrics or {}
+        if "loss" in metrics:
+            raise ValueError("a metric is named 'loss', which is the name of the loss itself; give it another name")
+        axes = {name: axis for name, axis in zip(AXES, (x, y), strict=True) if axis is not None}
+        super().__init__(axes, {"loss": loss, **metrics}, report or {}, standard_error, evaluated)
+
+    @classmethod
+    def of(cls, values: Values) -> Landscape:
+        """The landscape of plain values.
+
+        Args:
+            values: Axes, measures and report.
+
+        Returns:
+            The landscape.
+        """
+        return cls._restored(values.axes, values.measures, values.report, values.standard_error, values.evaluated)
+
+    @property
+    def x(self) -> np.ndarray:
+        """Coordinates [H] along the first direction."""
+        return self.axes["x"]
+
+    @property
+    def y(self) -> np.ndarray | None:
+        """Coordinates [W] along the second direction; None on a line."""
+        return self.axes.get("y")
+
+    @property
+    def values(self) -> dict[str, np.ndarray]:
+        """The loss, first, and the metrics, by name."""
+        return dict(self.measures)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the landscape to one file, without pickle.
+
+        A failed save leaves an older file as it was. Missing folders are created.
+
+        Args:
+            path: A file name that ends in .npz.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: When the file cannot be written.
+            ValueError: When the name has another ending.
+
+        Example:
+            >>> import numpy as np, tempfile
+            >>> from fastscape import Landscape
+            >>> made = Landscape(np.arange(3.0), None, np.ones(3))
+            >>> Landscape.load(made.save(tempfile.mkdtemp() + "/line.npz"))
+            Landscape(3 points, loss 1 to 1)
+        """
+        return results.saved(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Landscape:
+        """Reads a landscape that `save` wrote, a store, or a file in CSV or in the HDF5 layout of Li et al.
+
+        Nothing is executed.
+
+        Args:
+            path: The file: .npz, .csv, .h5 or .hdf5; or the folder of a store, which may still grow.
+
+        Returns:
+            The landscape, bit for bit; NaN where a store has no value yet, and "progress" in the report.
+
+        Raises:
+            OSError: When there is no such file, or it cannot be read.
+            ValueError: When the file is damaged, or is no landscape.
+            ImportError: When the package for the format is not installed.
+        """
+        if Path(path).is_dir():
+            return cls.of(runs.read_store(Path(path)))
+        return cls.of(results.loaded(Path(path)))
+
+    def export(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the landscape for other programs: .csv, .h5 or .hdf5 (layout of Li et al.), .vts or .vtp (ParaView).
+
+        A failed export leaves an older file as it was. HDF5 needs h5py and ParaView's formats need pyvista. What is
+        written as .csv or .h5 can be loaded again; a .csv has no report.
+
+        Args:
+            path: A name with one of these endings.
+
+        Returns:
+            The path.
+
+        Raises:
+            ImportError: When the package for the format is not installed.
+            OSError: When the file cannot be written.
+            ValueError: When the name has another ending, a line is to become a surface, or a metric has the name of
+                something else in the file.
+
+        Example:
+            >>> import numpy as np, tempfile
+            >>> from fastscape import Landscape
+            >>> made = Landscape(np.arange(3.0), None, np.ones(3))
+            >>> made.export(tempfile.mkdtemp() + "/line.csv").read_text().split()
+            ['x,loss', '0.0,1.0', '1.0,1.0', '2.0,1.0']
+        """
+        return results.exported(self, Path(path))
+
+    def to_xarray(self) -> Dataset:
+        """The landscape as an `xarray.Dataset`: measures over x and y, the report as JSON in its attributes.
+
+        Returns:
+            The dataset.
+
+        Raises:
+            ImportError: When xarray is not installed.
+            ValueError: When a metric has the name of something else in the dataset.
+        """
+        return results.to_xarray(self)
+
+    @documented(ReproduceOptions)
+    def reproduce(self, model: nn.Module, data: Data, **given: Unpack[ReproduceOptions]) -> Landscape:
+        """Computes the landscape again, from its report.
+
+        The plan is the report's too. Values agree to rounding, because points that were evaluated while the plan was
+        looked for followed other plans.
+
+        Args:
+            model: The model that it is of.
+            data: The samples that it was computed on, in the same order; where it needed only some of them, all.
+            **given: What a report cannot hold, where it was used.
+
+        Returns:
+            The landscape.
+
+        Raises:
+            TypeError: When an option is none of these.
+            ValueError: When weights or data are others than those of the landscape, or something is missing.
+
+        Example:
+            >>> import torch, fastscape
+            >>> model = torch.nn.Linear(4, 3)
+            >>> data = torch.rand(10, 4), torch.arange(10) % 3
+            >>> landscape = fastscape.surface(model, data, x=(-1, 1, 5), y=(-1, 1, 5))
+            >>> bool((landscape.reproduce(model, data).loss == landscape.loss).all())
+            True
+        """
+        return Landscape.of(runs.reproduced(self, model, data, **given))
+
+    def descend(self, start: Sequence[float], optimizer: Any = "nadam", steps: int = 30, **options: Any) -> Walk:
+        """Walks an optimizer down the landscape. See `fastscape.views.descend`, which takes the same options."""
+        return views.descend(self, start, optimizer, steps, **options)
+
+    def plot(self, **options: Any) -> Axes:
+        """Draws the landscape: a line as a curve, a plane as a contour map.
+
+        Args:
+            **options: Those of `fastscape.views.plot` on a line, of `fastscape.views.contour` on a plane.
+
+        Returns:
+            The axes that were drawn on.
+
+        Raises:
+            ValueError: When there is nothing to draw.
+        """
+        draw = views.plot if len(self.axes) == 1 else views.contour
+        return draw(self, **options)
+
+    def contour(self, **options: Any) -> Axes:
+        """Draws the contour map. See `fastscape.views.contour`, which takes the same options."""
+        return views.contour(self, **options)
+
+    def surface3d(self, **options: Any) -> Axes3D:
+        """Draws the surface in three dimensions. See `fastscape.views.surface3d`, which takes the same options."""
+        return views.surface3d(self, **options)
+
+    def to_html(self, path: str | os.PathLike[str], **options: Any) -> Path:
+        """Writes an interactive page for the browser. See `fastscape.to_html`, which takes the same options."""
+        return views.to_html(self, path, **options)
+
+    def _repr_html_(self) -> str | None:
+        """How a notebook shows the landscape. See `fastscape.views.displayed`."""
+        return views.displayed(self)

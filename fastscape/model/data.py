@@ -1,0 +1,279 @@
+"""The user's data as fixed microbatches: read once, the same samples for every grid point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from fastscape.model.batches import cut, joined, kind, length, mapped, tensors
+
+__all__ = ["READ", "Batch", "Data", "Samples", "as_batch", "batches_of", "fixed_samples", "parts_of"]
+
+Data: TypeAlias = "tuple[Any, Any] | Tensor | Mapping[str, Any] | Dataset[Any] | DataLoader[Any] | Iterable[Any]"
+
+Samples: TypeAlias = "list[Batch]"
+
+READ = 64  # samples of a Dataset that are read at a time
+
+_WANTED = (
+    "wanted (inputs, targets) tensors, a Dataset, a DataLoader, or an iterable of (inputs, targets) batches; for "
+    "other batches write objective=lambda call, batch: ..."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some samples that are evaluated together.
+
+    Args:
+        content: What the objective gets: `(inputs, targets)`, or a batch as the data gave it.
+        samples: How many samples it counts as.
+    """
+
+    content: Any
+    samples: int
+
+    @property
+    def inputs(self) -> Any:
+        """The inputs, where the content is a pair of inputs and targets; else all of it."""
+        return self.content[0] if isinstance(self.content, tuple) and len(self.content) == 2 else self.content
+
+    @property
+    def divisible(self) -> bool:
+        """Whether it can be cut into samples."""
+        return kind(self.content) is not None
+
+    def part(self, start: int, stop: int) -> Batch:
+        """The samples from one to another."""
+        stop = min(stop, self.samples)
+        return Batch(cut(self.content, start, stop), stop - start)
+
+    def fits(self, other: Batch) -> bool:
+        """Whether both can be joined: their samples have one structure, shape and dtype."""
+        return self.divisible and kind(self.content) == kind(other.content)
+
+    def joined(self, other: Batch) -> Batch:
+        """The samples of both, these first."""
+        return Batch(joined([self.content, other.content]), self.samples + other.samples)
+
+
+def fixed_samples(
+    data: Data, *, device: torch.device, dtype: torch.dtype, pairs: bool = True, join: bool = True
+) -> Samples:
+    """All samples, on the device.
+
+    The data are read once and copied, so a loader that shuffles or augments gives every grid point the same
+    samples. Neighbouring batches of one structure are joined, so the user's batch size does not matter there; batches
+    that cannot be cut into samples, such as graphs, stay as they come. Floating-point tensors get `dtype`; others keep
+    theirs.
+
+    Args:
+        data: `(inputs, targets)`, a Dataset, a DataLoader, or any iterable of batches; or, as a single batch, a tensor
+            or a dictionary.
+        device: Where the samples go.
+        dtype: Of floating-point inputs and targets.
+        pairs: Whether batches are `(inputs, targets)`, or inputs alone, which then are their own targets; else they
+            may have any structure. Default True.
+        join: Whether neighbouring batches are joined. Default True.
+
+    Returns:
+        Groups of samples of one kind, in the order of the data.
+
+    Raises:
+        TypeError: When the data, or a batch, is something else, or holds no tensor.
+        ValueError: When there are no samples, or a batch has more inputs than targets or the reverse.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.model import batches_of, fixed_samples
+        >>> pair = (torch.rand(100, 3), torch.zeros(100))
+        >>> samples = fixed_samples(pair, device=torch.device("cpu"), dtype=torch.float32)
+        >>> [batch.samples for batch in batches_of(samples, 64)]
+        [64, 36]
+    """
+    fixed = partial(_fixed, pairs=pairs, device=device, dtype=dtype)
+    found = _grouped(map(fixed, _batches(data)), pairs=pairs, join=join)
+    if not found:
+        raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
+    return found
+
+
+def parts_of(
+    data: Data, size: int, *, device: torch.device, dtype: torch.dtype, pairs: bool = True, join: bool = True
+) -> Iterator[Samples]:
+    """All samples in parts, one of which is on the device at a time.
+
+    The data are read once, and no further than the part needs, so a loader may fetch the next batches meanwhile.
+
+    Args:
+        data: As for `fixed_samples`.
+        size: Samples of a part. Batches are cut where they can be and where `join` allows it; else a part may be
+            larger by a batch.
+        device: Where the samples go.
+        dtype: Of floating-point inputs and targets.
+        pairs: As for `fixed_samples`.
+        join: As for `fixed_samples`; else batches stay as the data give them.
+
+    Yields:
+        The parts, none of them empty, as `fixed_samples` returns all.
+
+    Raises:
+        ValueError: When there are no samples.
+    """
+    waiting: list[Any] = []
+    count, found = 0, False
+    for batch in _batches(data):
+        held = _pair(batch) if pairs else _held(batch)
+        samples = _counted(held[1] if pairs else held)
+        cuts = join and kind(held) is not None
+        start = 0
+        while start < samples:
+            stop = min(start + size - count, samples) if cuts else samples
+            piece = cut(held, start, stop) if cuts else held
+            waiting.append(_fixed(piece, pairs=pairs, device=device, dtype=dtype))
+            count, start = count + stop - start, stop
+            if count >= size:
+                found = True
+                yield _grouped(waiting, pairs=pairs, join=join)
+                waiting, count = [], 0
+    if waiting:
+        yield _grouped(waiting, pairs=pairs, join=join)
+    elif not found:
+        raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
+
+
+def as_batch(data: Data, *, pairs: bool = True) -> Any:
+    """Data that are one batch.
+
+    Args:
+        data: As for `fixed_samples`.
+        pairs: As for `fixed_samples`.
+
+    Returns:
+        The batch, with tensors in the place of arrays; None where the data are of another kind.
+    """
+    if not _is_batch(data):
+        return None
+    return _pair(data) if pairs else _held(data)
+
+
+def _fixed(batch: Any, *, pairs: bool, device: torch.device, dtype: torch.dtype) -> Any:
+    """A copy of a batch of its own: a loader may reuse its buffers, and a model may write to its inputs."""
+
+    def fixed(tensor: Tensor) -> Tensor:
+        return tensor.detach().to(device=device, dtype=dtype if tensor.is_floating_point() else None, copy=True)
+
+    return mapped(_pair(batch) if pairs else _held(batch), fixed)
+
+
+def _grouped(contents: Iterable[Any], *, pairs: bool, join: bool) -> Samples:
+    """The batches that have samples, neighbours of one structure joined if asked for."""
+    groups: list[list[Any]] = []
+    before = None
+    for content in contents:
+        this = kind(content)
+        if not join or this is None or this != before:
+            groups.append([])
+        before = this
+        groups[-1].append(content)
+    found = [Batch(content, _counted(content[1] if pairs else content)) for content in map(joined, groups)]
+    return [batch for batch in found if batch.samples]
+
+
+def batches_of(samples: Samples, microbatch: int) -> list[Batch]:
+    """The samples cut into microbatches, without a copy.
+
+    Args:
+        samples: What `fixed_samples` returns.
+        microbatch: Samples in a microbatch at most, where they can be cut.
+
+    Returns:
+        The microbatches, in the order of the data.
+    """
+    return [
+        part
+        for batch in samples
+        for part in (
+            [batch.part(start, start + microbatch) for start in range(0, batch.samples, microbatch)]
+            if batch.divisible
+            else [batch]
+        )
+    ]
+
+
+def _batches(data: Any) -> Iterator[Any]:
+    """The batches as the data give them."""
+    if _is_batch(data):
+        yield data
+        return
+    if isinstance(data, Dataset):
+        data = DataLoader(data, batch_size=READ)
+    elif isinstance(data, str | bytes) or not isinstance(data, Iterable):
+        raise TypeError(f"the data came as {type(data).__name__}; {_WANTED}")
+    # `yield from` would close a generator of the user's that is not read to its end.
+    for batch in data:  # noqa: UP028
+        yield batch
+
+
+def _is_batch(data: Any) -> bool:
+    """Whether the data are one batch."""
+    return isinstance(data, Tensor | np.ndarray | Mapping) or _is_pair(data)
+
+
+def _is_pair(data: Any) -> bool:
+    """Whether the data are one batch of inputs and targets, and no list of two batches."""
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        return False
+    return any(isinstance(part, Tensor | np.ndarray) for part in data)
+
+
+def _pair(batch: Any) -> tuple[Any, Any]:
+    """The inputs and targets of a batch, checked."""
+    if isinstance(batch, Tensor | np.ndarray):
+        batch = batch, batch
+    elif isinstance(batch, tuple | list) and len(batch) == 1:
+        batch = batch[0], batch[0]
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
+        raise TypeError(f"a batch came as {type(batch).__name__}{size}; {_WANTED}")
+    inputs, targets = (_held(part) for part in batch)
+    for part in (*tensors(inputs), *tensors(targets)):
+        if part.dim() == 0:
+            raise TypeError(f"a batch holds a tensor without a sample dimension; {_WANTED}")
+    if isinstance(inputs, Tensor) and isinstance(targets, Tensor) and len(inputs) != len(targets):
+        raise ValueError(
+            f"a batch has {len(inputs)} inputs but {len(targets)} targets; give one target for each input"
+        )
+    return inputs, targets
+
+
+def _held(part: Any) -> Any:
+    """A part of a batch with tensors in the place of arrays; it must hold some."""
+    part = _from_arrays(part)
+    if not tensors(part):
+        raise TypeError(f"a batch holds a {type(part).__name__} where a tensor belongs; {_WANTED}")
+    return part
+
+
+def _from_arrays(part: Any) -> Any:
+    if isinstance(part, np.ndarray):
+        try:
+            return torch.from_numpy(part)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"a batch holds an array that torch cannot take ({error}); give numbers") from error
+    if type(part) is dict:
+        return {key: _from_arrays(value) for key, value in part.items()}
+    return type(part)(map(_from_arrays, part)) if type(part) in (tuple, list) else part
+
+
+def _counted(part: Any) -> int:
+    """How many samples a batch counts as, by its targets or all of it: one, where they do not say."""
+    found = length(part)
+    return 1 if found is None else found

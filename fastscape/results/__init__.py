@@ -1,0 +1,35 @@
+"""Plain values at the ground of the house: named axes, measures on their grid, and the report of how they were made.
+
+Here are the values themselves, their heights on a log scale, and every file format that holds them. Nothing here
+knows a model: whoever draws, stores or compares takes these values.
+"""
+
+from fastscape.results.atomic import write_whole
+from fastscape.results.formats import exported, loaded, saved
+from fastscape.results.formats.npz import check_path
+from fastscape.results.formats.xarray import to_xarray
+from fastscape.results.options import Option, documented, options_of, with_defaults
+from fastscape.results.other_project import mixed_in
+from fastscape.results.scale import heights, logarithms
+from fastscape.results.values import AXES, Trajectory, Values
+from fastscape.results.warning import warn
+
+__all__ = [
+    "AXES",
+    "Option",
+    "Trajectory",
+    "Values",
+    "check_path",
+    "documented",
+    "exported",
+    "heights",
+    "loaded",
+    "logarithms",
+    "mixed_in",
+    "options_of",
+    "saved",
+    "to_xarray",
+    "warn",
+    "with_defaults",
+    "write_whole",
+]

@@ -1,0 +1,95 @@
+"""The files that hold a landscape: one room a format, and a table of what reads and writes each ending.
+
+A room has `written(values, ending) -> bytes`, and where the format can be read back `read(path) -> Values`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from fastscape.results.atomic import write_whole
+from fastscape.results.formats import csv, hdf5, npz, paraview
+from fastscape.results.values import Values
+
+__all__ = ["FORMATS", "exported", "loaded", "saved"]
+
+
+class _Format(NamedTuple):
+    """What writes a file, and what reads it again; None for a format that only other programs read."""
+
+    written: Callable[[Values, str], bytes]
+    read: Callable[[Path], Values] | None = None
+
+
+FORMATS = {
+    ".npz": _Format(npz.written, npz.read),
+    ".csv": _Format(csv.written, csv.read),
+    ".h5": _Format(hdf5.written, hdf5.read),
+    ".hdf5": _Format(hdf5.written, hdf5.read),
+    ".vts": _Format(paraview.written),
+    ".vtp": _Format(paraview.written),
+}
+"""Formats by the ending of a file's name."""
+
+
+def saved(values: Values, path: Path) -> Path:
+    """Writes values to one file that holds everything bit for bit.
+
+    Args:
+        values: The values.
+        path: A file name that ends in .npz. Missing folders are created.
+
+    Returns:
+        The path.
+
+    Raises:
+        OSError: When the file cannot be written.
+        ValueError: When the name has another ending.
+    """
+    write_whole(npz.check_path(path), npz.written(values, ".npz"))
+    return path
+
+
+def exported(values: Values, path: Path) -> Path:
+    """Writes values in the format of another program, which the ending of the name says.
+
+    Args:
+        values: The values.
+        path: A name that ends in .csv, .h5, .hdf5, .vts or .vtp.
+
+    Returns:
+        The path.
+
+    Raises:
+        ImportError: When the package for the format is not installed.
+        OSError: When the file cannot be written.
+        ValueError: When the name has another ending, a metric has the name of something else in the file, or a line is
+            to become a surface.
+    """
+    others = [ending for ending in FORMATS if ending != ".npz"]
+    ending = path.suffix.lower()
+    if ending not in others:
+        raise ValueError(f"a landscape cannot be exported as {path.name!r}; wanted an ending of {', '.join(others)}")
+    write_whole(path, FORMATS[ending].written(values, ending))
+    return path
+
+
+def loaded(path: Path) -> Values:
+    """Reads a file in the format that the ending of its name says; without one of these endings as .npz.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The values.
+
+    Raises:
+        ImportError: When the package for the format is not installed.
+        OSError: When there is no such file, or it cannot be read.
+        ValueError: When the file is damaged, or holds no landscape.
+    """
+    known = FORMATS.get(path.suffix.lower())
+    read = known.read if known and known.read else npz.read
+    return read(path)

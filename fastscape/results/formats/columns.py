@@ -1,0 +1,67 @@
+"""What formats that name their columns have in common."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Set
+from typing import Any
+
+import numpy as np
+
+from fastscape.results.values import Values
+
+__all__ = ["check_names", "columns", "mesh", "package"]
+
+
+def columns(values: Values, taken: Set[str] = frozenset()) -> dict[str, np.ndarray]:
+    """The measures, the standard error, and where some values were predicted which were not (1), by name.
+
+    Args:
+        values: The values.
+        taken: Further names that the format uses itself.
+
+    Returns:
+        Grids by name, the loss first.
+
+    Raises:
+        ValueError: When a metric has the name of something else.
+    """
+    check_names(values, taken)
+    found = dict(values.measures)
+    if values.standard_error is not None:
+        found["standard_error"] = values.standard_error
+    if not values.evaluated.all():
+        found["evaluated"] = values.evaluated.astype(np.float64)
+    return found
+
+
+def check_names(values: Values, taken: Set[str] = frozenset()) -> None:
+    """Refuses a metric with the name of something else in a file; see `columns`."""
+    if same := (taken | {*values.axes, "standard_error", "evaluated"}) & values.metrics.keys():
+        raise ValueError(f"a metric is named {min(same)!r}, as a part of what is written; give it another name")
+
+
+def mesh(values: Values) -> list[np.ndarray]:
+    """The coordinates of every grid point along each axis, each in the shape of the grid."""
+    return list(np.meshgrid(*values.axes.values(), indexing="ij"))
+
+
+def package(name: str, extra: str) -> Any:
+    """A package that only this format needs.
+
+    Args:
+        name: Of the package.
+        extra: The extra of this project that brings it.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: When it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"{name} is not installed ({error}); write pip install {name}, or pip install 'torch-fastscape[{extra}]'"
+        ) from error

@@ -1,0 +1,156 @@
+"""Options that are written once: a TypedDict says name, type, default and documentation of each.
+
+    class Shared(TypedDict, total=False):
+        seed: Annotated[int, Option(0, "Seed of the random directions, from 0.")]
+
+    @documented(Shared)
+    def surface(model, **given: Unpack[Shared]):
+        '''...
+
+Args:
+            model: ...
+            **given: <replaced by the options>
+        '''
+        options = with_defaults(Shared, given, "surface")
+
+Type checkers and editors read the TypedDict; `help` shows the signature and the docstring with every option.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ForwardRef, TypeVar, cast, get_args, get_origin
+
+__all__ = ["Option", "documented", "options_of", "with_defaults"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+WIDTH = 119  # letters of a line of documentation
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is known of an option besides its name and type.
+
+    Args:
+        default: Its value where none is given.
+        text: What it means, in sentences; the first one stands for itself in the help of a command.
+        group: What it is about, as a heading in the help of a command. Default: none.
+        command: Its type on the command line. Default: it is not offered there.
+        beside: An option of the same group that it is listed behind. Default: in the order of the definition.
+        formerly: A name that it had, which an error then explains.
+    """
+
+    default: Any
+    text: str
+    group: str | None = None
+    command: Any = None
+    beside: str | None = None
+    formerly: str | None = None
+
+    @property
+    def brief(self) -> str:
+        """The first sentence."""
+        return self.text.partition(". ")[0].rstrip(".") + "."
+
+
+def options_of(kind: Any) -> dict[str, tuple[Any, Option]]:
+    """The options of a TypedDict, in the order in which they are listed.
+
+    Args:
+        kind: A TypedDict whose annotations are `Annotated[type, Option(...)]`.
+
+    Returns:
+        Type and option by name.
+    """
+    found = {}
+    for name, annotation in kind.__annotations__.items():
+        assert get_origin(annotation) is Annotated, f"{name} has no Option"
+        type_, option = get_args(annotation)
+        found[name] = (type_.__forward_arg__ if isinstance(type_, ForwardRef) else type_, option)
+    names = [name for name, (_, option) in found.items() if option.beside is None]
+    for name, (_, option) in found.items():
+        if option.beside is not None:
+            names.insert(names.index(option.beside) + 1, name)
+    return {name: found[name] for name in names}
+
+
+def with_defaults(kind: type[T], given: Any, call: str) -> T:
+    """Options with defaults in the place of those that were not given.
+
+    Args:
+        kind: The TypedDict.
+        given: Options by name.
+        call: What was called, for the error.
+
+    Returns:
+        All options by name.
+
+    Raises:
+        TypeError: When one has no such name.
+    """
+    known = options_of(kind)
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{call} has no option {name!r}; {_instead(name, known)}")
+    return cast(T, {**{name: option.default for name, (_, option) in known.items()}, **given})
+
+
+def _instead(name: str, known: Mapping[str, tuple[Any, Option]]) -> str:
+    renamed = [now for now, (_, option) in known.items() if option.formerly == name]
+    near = renamed or difflib.get_close_matches(name, known, n=1)
+    return f"write {near[0]}=" if near else f"wanted one of {', '.join(known)}"
+
+
+def documented(kind: Any) -> Callable[[F], F]:
+    """Gives a function that takes `**options` their names, types, defaults and documentation.
+
+    Args:
+        kind: The TypedDict of the options.
+
+    Returns:
+        A decorator, which changes signature and docstring and nothing else.
+    """
+
+    def change(function: F) -> F:
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        taken = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=type_)
+            for name, (type_, option) in options_of(kind).items()
+        ]
+        function.__signature__ = signature.replace(parameters=[*own, *taken])  # type: ignore[attr-defined]
+        (given,) = (p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD)
+        function.__doc__ = "\n".join(_lines(function.__doc__ or "", f"**{given}:", kind))
+        return function
+
+    return change
+
+
+def _lines(docstring: str, given: str, kind: Any) -> Iterator[str]:
+    """The lines of a docstring, with the options in the place of what is said of `**given`."""
+    indent = None
+    for line in docstring.split("\n"):
+        depth = len(line) - len(line.lstrip())
+        if line.lstrip().startswith(given):
+            indent = depth
+            for name, (_, option) in options_of(kind).items():
+                text = f"{name}: {' '.join(option.text.split())}"
+                yield from textwrap.wrap(
+                    text,
+                    WIDTH,
+                    initial_indent=" " * depth,
+                    subsequent_indent=" " * (depth + 4),
+                    break_on_hyphens=False,
+                    break_long_words=False,
+                )
+            continue
+        if indent is not None and line.strip() and depth > indent:
+            continue
+        indent = None
+        yield line

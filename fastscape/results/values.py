@@ -1,0 +1,152 @@
+"""What a landscape is made of: named axes, measures on their grid, and a report of how they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+__all__ = ["AXES", "Trajectory", "Values"]
+
+AXES = ("x", "y")
+"""The names of the axes of a line and of a plane."""
+
+V = TypeVar("V", bound="Values")
+
+
+class Trajectory(NamedTuple):
+    """A path through the space that the axes span, for example that of a training.
+
+    Args:
+        name: What it is called in a picture.
+        points: Coordinates [n, axes], the first point first.
+    """
+
+    name: str
+    points: np.ndarray
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Values:
+    """Measures on a grid. Arrays are float64, exactly as they were computed, and frozen: NaN and inf stay.
+
+    Args:
+        axes: Coordinates [H], [W], ... by the name of the axis, in the order of the grid's dimensions.
+        measures: Grids [H, W, ...] by name, the loss first.
+        report: How the values were made, as plain values that JSON can hold.
+        standard_error: Standard error of the loss as a mean over samples, in the shape of the loss; None where the
+            losses of single samples were not seen.
+        evaluated: At which points the values were computed, in the shape of the loss; elsewhere they are predicted
+            from those. Default: at all.
+
+    Raises:
+        ValueError: When an array has another shape than the axes say.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape.results import Values
+        >>> axis = np.array([-1.0, 0.0, 1.0])
+        >>> Values({"x": axis, "y": axis[:2]}, {"loss": np.ones((3, 2))})
+        Values(3 x 2 points, loss 1 to 1)
+    """
+
+    axes: Mapping[str, np.ndarray]
+    measures: Mapping[str, np.ndarray]
+    report: Mapping[str, Any] = field(default_factory=dict)
+    standard_error: np.ndarray | None = None
+    evaluated: Any = None  # an array, once it is made
+
+    def __post_init__(self) -> None:
+        self._set("axes", MappingProxyType({name: _frozen(axis) for name, axis in self.axes.items()}))
+        self._set("measures", MappingProxyType({name: _frozen(grid) for name, grid in self.measures.items()}))
+        self._set("report", MappingProxyType(dict(self.report)))
+        if self.standard_error is not None:
+            self._set("standard_error", _frozen(self.standard_error))
+        mask = np.ones(self.shape, dtype=bool) if self.evaluated is None else np.array(self.evaluated, dtype=bool)
+        mask.setflags(write=False)
+        self._set("evaluated", mask)
+        grids = {**self.measures, "evaluated": mask, "standard_error": self.standard_error}
+        for name, grid in grids.items():
+            if grid is not None and grid.shape != self.shape:
+                raise ValueError(f"{name} came with shape {grid.shape}; wanted {self.shape}, the lengths of the axes")
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        finite = self.loss[np.isfinite(self.loss)]
+        span = f"{finite.min():.4g} to {finite.max():.4g}" if finite.size else "nowhere finite"
+        metrics = f", metrics: {', '.join(self.metrics)}" if self.metrics else ""
+        some = "" if self.evaluated.all() else f", {self.evaluated.sum()} of them evaluated"
+        return f"{type(self).__name__}({self.shape_text} points{some}, loss {span}{metrics})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        grids = dict(self.axes), dict(self.measures), dict(self.report), self.standard_error, self.evaluated
+        return self._restored, grids
+
+    @classmethod
+    def _restored(cls: type[V], *parts: Any) -> V:
+        """The values with these parts; also of a class that is called with others."""
+        made = cls.__new__(cls)
+        Values.__init__(made, *parts)
+        return made
+
+    def with_report(self: V, report: Mapping[str, Any]) -> V:
+        """The same values with another report."""
+        return self._restored(self.axes, self.measures, report, self.standard_error, self.evaluated)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of grid points along each axis."""
+        return tuple(map(len, self.axes.values()))
+
+    @property
+    def shape_text(self) -> str:
+        """The shape in words, for example "51 x 51"."""
+        return " x ".join(map(str, self.shape))
+
+    @property
+    def loss(self) -> np.ndarray:
+        """The loss, in the shape of the grid."""
+        return self.measures["loss"]
+
+    @property
+    def metrics(self) -> Mapping[str, np.ndarray]:
+        """Every measure but the loss, by name."""
+        return {name: grid for name, grid in self.measures.items() if name != "loss"}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What each axis runs along, by the name of the axis."""
+        several = [f"direction {k}" for k in range(1, 1 + len(self.axes))]
+        unnamed = several if len(self.axes) > 1 else ["the direction"]
+        return dict(zip(self.axes, self.report.get("labels", unnamed), strict=False))
+
+    @property
+    def marks(self) -> dict[str, tuple[float, ...]]:
+        """Where models lie, by name; without a report the model is at the origin."""
+        origin = {"the model": [0.0] * len(self.axes)}
+        return {name: tuple(at) for name, at in self.report.get("marks", origin).items()}
+
+    @property
+    def paths(self) -> list[Trajectory]:
+        """The paths that the directions brought along."""
+        return [
+            Trajectory(path["name"], np.array(path["points"], dtype=np.float64).reshape(-1, len(self.axes)))
+            for path in self.report.get("paths", [])
+        ]
+
+
+def _frozen(array: Any) -> np.ndarray:
+    if isinstance(array, np.ndarray) and array.flags.owndata and not array.flags.writeable:
+        return array if array.dtype == np.float64 else _copy(array)
+    return _copy(array)
+
+
+def _copy(array: Any) -> np.ndarray:
+    array = np.array(array, dtype=np.float64)
+    array.setflags(write=False)
+    return array

@@ -1,0 +1,24 @@
+"""One run, from a request to values: options, the schedule of blocks, stores, processes, signals and the report.
+
+`computed(request)` is the walk of a call, and `options.py` says every option once.
+"""
+
+from fastscape.runs.environment import environment, peak_megabytes
+from fastscape.runs.options import LineOptions, ReproduceOptions, SurfaceOptions
+from fastscape.runs.reproduction import reproduced
+from fastscape.runs.request import line_request, surface_request
+from fastscape.runs.run import computed
+from fastscape.runs.store import read_store
+
+__all__ = [
+    "LineOptions",
+    "ReproduceOptions",
+    "SurfaceOptions",
+    "computed",
+    "environment",
+    "line_request",
+    "peak_megabytes",
+    "read_store",
+    "reproduced",
+    "surface_request",
+]

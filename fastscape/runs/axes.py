@@ -1,0 +1,87 @@
+"""The axes of a run, once the ranges that were left open are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any
+
+import torch
+
+from fastscape.engine import Plan, one_by_one
+from fastscape.model import Problem
+from fastscape.results import warn
+from fastscape.runs.backing import Backing
+from fastscape.runs.store import known_reach
+from fastscape.sampling import not_found, reach_of
+from fastscape.weights import Auto, Axis, Grid, Space, axis
+
+__all__ = ["chosen_axes"]
+
+
+def chosen_axes(
+    wanted: Mapping[str, Axis], problem: Problem, space: Space, plan: Plan, backing: Backing
+) -> tuple[Grid, dict[str, Any] | None, list[str]]:
+    """Chooses the ranges that were left open.
+
+    What a store was begun with is taken again, whatever this machine would round otherwise; and of several processes
+    the first one chooses for all.
+
+    Args:
+        wanted: Coordinates by the name of the axis, or `Auto`.
+        problem: What is evaluated; of data in parts the first part.
+        space: Where the points lie.
+        plan: How to evaluate; here it is point by point.
+        backing: Store and processes.
+
+    Returns:
+        The grid; a `Reach` as plain values by the name of each axis that was left open, or None where there is none;
+        and the warnings that were given.
+
+    Raises:
+        ValueError: When the losses have no tenfold, see `reach_of`, or the first process was given numbers.
+    """
+    ranks, names = backing.ranks, [name for name, spec in wanted.items() if isinstance(spec, Auto)]
+    reaches: dict[str, Any] = {}
+    if names and backing.leads:
+        kept = {} if backing.store is None else known_reach(backing.store.path)
+        reaches = {name: kept[name] for name in names if name in kept}
+        if missing := [name for name in names if name not in kept]:
+            loss_at, places = _losses(problem, space, plan), list(wanted)
+            along = {name: partial(_along, loss_at, places.index(name), len(wanted)) for name in missing}
+            reaches |= {name: reach_of(along[name], name)._asdict() for name in missing}
+    if ranks is not None:
+        reaches = ranks.shared("reach", reaches)
+        if reaches.keys() != set(names):
+            raise ValueError(
+                f"process {ranks.rank} of {ranks.size} has another x or y than process 0, 'auto' or not; give all the "
+                "same"
+            )
+    axes = {}
+    for name, spec in wanted.items():
+        if isinstance(spec, Auto):
+            reach = float(reaches[name]["reach"])
+            axes[name] = axis(name, (-reach, reach, spec.count))
+        else:
+            axes[name] = spec
+    messages = [not_found(name, found["reach"]) for name, found in reaches.items() if not found["found"]]
+    for message in messages:
+        warn(message)
+    return Grid(axes), reaches or None, messages
+
+
+def _losses(problem: Problem, space: Space, plan: Plan) -> Callable[[tuple[float, ...]], float]:
+    """What gives the loss at a grid point, evaluated by itself."""
+    means = one_by_one(problem, space, plan)
+
+    @cache  # the centre belongs to both axes
+    def loss_at(point: tuple[float, ...]) -> float:
+        points = torch.tensor([point], dtype=torch.float64, device="cpu")
+        return float(means(points)[0, 0])
+
+    return loss_at
+
+
+def _along(loss_at: Callable[[tuple[float, ...]], float], place: int, axes: int, coordinate: float) -> float:
+    """The loss at a coordinate of one axis, those of the others being 0."""
+    return loss_at(tuple(coordinate if k == place else 0.0 for k in range(axes)))

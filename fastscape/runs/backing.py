@@ -1,0 +1,48 @@
+"""What a run leans on besides its own process: the store that keeps its points, and the processes that share them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+from fastscape.runs.distributed import Ranks, joined
+from fastscape.runs.options import SurfaceOptions
+from fastscape.runs.store import Store
+
+__all__ = ["Backing", "backing_for"]
+
+
+@dataclass(frozen=True)
+class Backing:
+    """The store and the processes of a run.
+
+    Args:
+        store: Where finished points are kept. Default: in memory alone.
+        ranks: The processes that share the points. Default: this one alone.
+    """
+
+    store: Store | None = None
+    ranks: Ranks | None = None
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the first process, which plans, and begins a store."""
+        return self.ranks is None or self.ranks.leads
+
+
+@contextmanager
+def backing_for(options: SurfaceOptions) -> Iterator[Backing]:
+    """Joins the other processes and opens the store, as far as they are asked for.
+
+    Args:
+        options: The options of the run.
+
+    Yields:
+        The backing.
+    """
+    path = options["store"]
+    with joined() if options["distributed"] else nullcontext() as ranks:
+        locks = ranks is None or ranks.leads
+        with nullcontext() if path is None else Store(path, locks=locks) as store:
+            yield Backing(store, ranks)

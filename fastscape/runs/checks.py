@@ -1,0 +1,124 @@
+"""What is refused of the options of a call, before anything is read or computed."""
+
+from __future__ import annotations
+
+import numbers
+import os
+from collections.abc import Mapping
+from typing import Any, cast
+
+from fastscape.engine import Plan
+from fastscape.model import BATCHNORM
+from fastscape.runs.options import SurfaceOptions
+from fastscape.weights import PRECISIONS, check_norm
+
+__all__ = ["check_options", "chosen"]
+
+
+def check_options(options: SurfaceOptions, shown: object) -> None:
+    """Refuses options of another kind, without such a choice, or that exclude each other.
+
+    Args:
+        options: All options.
+        shown: What shows rounds, or None.
+
+    Raises:
+        TypeError: When one is of another kind.
+        ValueError: When one has no such choice, or two exclude each other.
+    """
+    _check_choices(options)
+    _check_samples(options)
+    _check_tolerance(options, shown)
+
+
+def _check_choices(options: SurfaceOptions) -> None:
+    if options["normalize"] is not None:
+        check_norm(options["normalize"])
+    chosen("precision", options["precision"], PRECISIONS)
+    chosen("batchnorm", options["batchnorm"], BATCHNORM)
+    if options["plan"] != "auto" and not isinstance(options["plan"], Plan):
+        raise TypeError(f"plan={options['plan']!r} cannot be used; wanted a fastscape.Plan or 'auto'")
+    for name in ("progress", "train_mode", "distributed", "low_memory"):
+        value = cast(Any, options)[name]
+        if not isinstance(value, bool):
+            raise TypeError(f"{name}={value!r} cannot be used; wanted True or False")
+    store = options["store"]
+    if store is not None and not isinstance(store, str | os.PathLike):
+        raise TypeError(f"store={store!r} cannot be used; wanted the name of a folder, for example 'run.zarr'")
+
+
+def _check_samples(options: SurfaceOptions) -> None:
+    part, target = options["stream_samples"], options["target_standard_error"]
+    if part is not None and (type(part) is not int or part < 1):
+        raise ValueError(f"stream_samples={part!r} cannot be used; wanted a number of samples from 1, or None")
+    if part is not None and options["batchnorm"] == "recalibrate":
+        raise ValueError(
+            "batchnorm='recalibrate' reads all data at every point, which stream_samples cannot; leave out one of them"
+        )
+    if target is None:
+        return
+    if not _is_number(target):
+        raise TypeError(f"target_standard_error={target!r} cannot be used; wanted a number, for example 0.01")
+    if not 0 < target < 1:
+        raise ValueError(
+            f"target_standard_error={target!r} cannot be used; wanted a fraction of the range, above 0 and below 1, "
+            "for example 0.01"
+        )
+    if options["batchnorm"] == "recalibrate":
+        raise ValueError(
+            "batchnorm='recalibrate' reads all data at every point, and target_standard_error no more than are "
+            "needed; leave out one of them"
+        )
+    if options["tolerance"] is not None:
+        raise ValueError(
+            "tolerance chooses points by their values over all samples, and target_standard_error leaves samples out; "
+            "leave out one of them"
+        )
+
+
+def _check_tolerance(options: SurfaceOptions, shown: object) -> None:
+    tolerance, scale = options["tolerance"], options["tolerance_scale"]
+    if scale not in ("log10", "linear"):
+        raise ValueError(f"tolerance_scale={scale!r} is unknown; wanted one of 'log10', 'linear'")
+    if tolerance is None:
+        if shown is not None:
+            raise ValueError(
+                "progress would show the surface after every round, and without a tolerance there is one; write "
+                "tolerance=0.005 too, or 0 for every point"
+            )
+        if scale != "log10":
+            raise ValueError(f"tolerance_scale={scale!r} says what a tolerance is of; write tolerance= too")
+        return
+    if not _is_number(tolerance):
+        raise TypeError(f"tolerance={tolerance!r} cannot be used; wanted a number, for example 0.005")
+    if not 0 <= tolerance < 1:
+        raise ValueError(f"tolerance={tolerance!r} cannot be used; wanted a fraction of the range, for example 0.005")
+    if options["stream_samples"] is not None:
+        raise ValueError(
+            "tolerance chooses points by their values over all samples, which stream_samples reads in parts; leave "
+            "out one"
+        )
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is one, of Python's or of numpy's."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def chosen(name: str, value: Any, choices: Mapping[str, Any]) -> Any:
+    """The value that an argument names.
+
+    Args:
+        name: Of the argument.
+        value: Its value.
+        choices: What there is, by name.
+
+    Returns:
+        What the name stands for.
+
+    Raises:
+        ValueError: When there is none of that name.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}={value!r} is unknown; wanted one of {', '.join(map(repr, choices))}")
+    return choices[value]

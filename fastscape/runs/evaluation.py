@@ -1,0 +1,137 @@
+"""The values of a whole grid: an evaluator follows a schedule, with a progress bar, and heeds signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from fastscape.engine import Evaluator, Plan
+from fastscape.model import Problem
+from fastscape.runs.schedules import Block, Schedule
+from fastscape.runs.signals import Stops, held
+from fastscape.weights import Space
+
+__all__ = ["Evaluated", "evaluate"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """The values of a grid and how they came about.
+
+    Args:
+        values: Means over the samples [G, measures], float64, on the CPU.
+        samples: Number of samples.
+        plan: The plan that most points were evaluated by.
+        reason: Why vmap, or images with their channels last, were given up, or None.
+        timings: What the planner measured; empty when a plan was given.
+        space: The space, in the memory format of the plan.
+    """
+
+    values: Tensor
+    samples: int
+    plan: Plan
+    reason: str | None
+    timings: list[dict[str, Any]]
+    space: Space
+
+
+def evaluate(
+    parts: Iterable[Problem],
+    points: Tensor,
+    evaluator: Evaluator,
+    schedule: Schedule,
+    *,
+    search: bool,
+    progress: bool,
+) -> Evaluated:
+    """The means over all samples of every measure, at every point of a grid.
+
+    Args:
+        parts: What is evaluated: the same problem with one part of the samples after the other.
+        points: Grid coordinates [G, D].
+        evaluator: Evaluates points. It is closed in the end.
+        schedule: Which points are to be evaluated, and what is known of the others.
+        search: Whether a better plan may be looked for.
+        progress: Whether to show a progress bar on a terminal.
+
+    Returns:
+        The values, and how they came about.
+    """
+    evaluator.timings, evaluator.reason = schedule.timings, schedule.reason
+    total: dict[str, Any] = {"total": schedule.total, "initial": schedule.before}
+    # disable=None keeps the bar away from log files and pipes.
+    with (
+        tqdm(**total, desc="landscape", unit="pt", disable=None if progress else True) as bar,
+        _stops(schedule) as stops,
+    ):
+        samples = 0
+        try:
+            for number, problem in enumerate(parts):
+                samples += problem.size
+                evaluator.exchange(problem)
+                if number >= schedule.parts:
+                    planned = _planned(points, evaluator, schedule, bar.update) if search else torch.empty(0)
+                    search = False
+                    _over(points, evaluator, schedule, planned, advance=bar.update, stops=stops)
+                    schedule.part_done(samples)
+                    stops.act(schedule.say_stopped)
+                if number + 1 == schedule.parts and schedule.enough(samples):
+                    break
+            means = schedule.complete() / samples
+        finally:
+            evaluator.close()
+    return Evaluated(means, samples, evaluator.plan, evaluator.reason, evaluator.timings, evaluator.space)
+
+
+@contextmanager
+def _stops(schedule: Schedule) -> Iterator[Stops]:
+    """Holds signals back where finished blocks are kept; else there is nothing to wait for."""
+    if schedule.store is None:
+        yield Stops()
+    else:
+        with held() as stops:
+            if schedule.ranks is not None:
+                schedule.ranks.while_waiting = partial(stops.act_if_late, schedule.say_stopped)
+            yield stops
+
+
+def _planned(points: Tensor, evaluator: Evaluator, schedule: Schedule, advance: Callable[[int], Any]) -> Tensor:
+    """The sums of those missing points that were evaluated while the plan was looked for, the first ones."""
+    return evaluator.planned(points[schedule.indices()], advance) if schedule.leads else torch.empty(0)
+
+
+def _over(
+    points: Tensor,
+    evaluator: Evaluator,
+    schedule: Schedule,
+    planned: Tensor,
+    *,
+    advance: Callable[[int], Any],
+    stops: Stops,
+) -> None:
+    """Evaluates what the schedule has missing of one part of the samples, block by block."""
+    evaluator.plan = schedule.agreed(evaluator.plan)
+    for block in schedule.claims(len(planned)):
+        known, planned = planned[: len(block)], planned[len(block) :]
+        whole = _block(points, block, known, evaluator, advance)
+        advance(schedule.keep(block, whole, evaluator.facts))
+        if schedule.keeps_blocks:
+            stops.act(schedule.say_stopped)
+
+
+def _block(points: Tensor, block: Block, known: Tensor, evaluator: Evaluator, advance: Callable[[int], Any]) -> Tensor:
+    """The sums [points of the block, measures], of which the first are known."""
+    sums = [known] if len(known) else []
+    at = len(known)
+    while at < len(block):
+        sums.append(evaluator.sums(points[block.points[at : at + evaluator.plan.chunk]]))
+        at += len(sums[-1])
+        advance(len(sums[-1]))
+    return torch.cat([part.cpu() for part in sums])

@@ -1,0 +1,73 @@
+"""How exactly: the precision of numbers, and how few samples or points are enough."""
+
+from typing import Annotated, Literal, TypedDict
+
+from fastscape.results import Option
+
+__all__ = ["Exactly", "Tolerance"]
+
+GROUP = "How exactly"
+
+PrecisionName = Literal["float64", "float32", "bfloat16", "float16"]
+
+
+class Exactly(TypedDict, total=False):
+    """How exactly every point is known."""
+
+    precision: Annotated[
+        PrecisionName,
+        Option(
+            "float32",
+            'Precision of weights and activations: "float32" (never TF32), "float64", "bfloat16", or on a GPU '
+            '"float16". Losses are computed from outputs in float32 or float64, and sums over samples are float64. '
+            "The report gives the error of a reduced precision at five grid points, as a fraction of the largest loss "
+            'there. Default "float32".',
+            GROUP,
+            str,
+        ),
+    ]
+    target_standard_error: Annotated[
+        float | None,
+        Option(
+            None,
+            "Read no more data once the standard error of the mean loss is at most this fraction of the range at "
+            "every grid point, for example 0.01. It is looked at after every part of `stream_samples` samples, by "
+            "default 256, from the second part and 100 samples on. Tensors and Datasets are read in a random "
+            "order (seed 0); a DataLoader or an iterable must be shuffled itself. Points whose loss is not finite "
+            "do not count. The losses of single samples must be known. The report says how many samples were used "
+            "and whether the target was met. Default: all data are read.",
+            GROUP,
+            float,
+            formerly="standard_error",
+        ),
+    ]
+
+
+class Tolerance(TypedDict, total=False):
+    """How exactly a surface is known between points."""
+
+    tolerance: Annotated[
+        float | None,
+        Option(
+            None,
+            "Evaluate only some of the points, chosen round by round, and predict the others within this error: "
+            "root mean square over the grid, as a fraction of the range, estimated at points that the prediction "
+            "had not seen. `Landscape.evaluated` tells them apart, and the report has the estimates. 0 evaluates "
+            "all, coarse points first. Features that are smaller than the gaps between the evaluated points "
+            "(`widest_gap` in the report) cannot be seen. It is of the loss; metrics are predicted too. Default: "
+            "none.",
+            GROUP,
+            float,
+        ),
+    ]
+    tolerance_scale: Annotated[
+        Literal["log10", "linear"],
+        Option(
+            "log10",
+            'Of what the tolerance is: "log10" of the loss, as pictures are drawn, as long as no loss is negative; or '
+            '"linear", the loss itself. The report has the scale. Default "log10".',
+            GROUP,
+            str,
+            formerly="log",
+        ),
+    ]

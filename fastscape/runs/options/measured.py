@@ -1,0 +1,74 @@
+"""What is measured: the loss, metrics, or an objective of one's own, and the mode of the model."""
+
+from collections.abc import Mapping
+from typing import Annotated, TypedDict
+
+import torch.nn.functional as F
+
+from fastscape.model import BatchNorm, Custom, Measure
+from fastscape.results import Option
+
+__all__ = ["Functions", "Measured"]
+
+GROUP = "What is measured"
+
+
+class Functions(TypedDict, total=False):
+    """Functions, which no report can hold."""
+
+    loss: Annotated[
+        Measure,
+        Option(
+            F.cross_entropy,
+            "`f(outputs, targets)` that returns the plain mean over the samples of the batch, or one value a sample "
+            "[n]. Default: cross-entropy.",
+            GROUP,
+        ),
+    ]
+    metrics: Annotated[
+        Mapping[str, Measure] | None,
+        Option(
+            None,
+            "Further functions of that kind by name; each becomes a grid in the same pass, for example "
+            '`{"accuracy": fastscape.accuracy}`. Default: none.',
+            GROUP,
+        ),
+    ]
+    objective: Annotated[
+        "Custom | None",
+        Option(
+            None,
+            "In the place of loss and metrics, `f(call, batch)` that runs the model by `call(*args, **kwargs)` and "
+            'returns the loss in one of these two forms, or a dictionary with "loss" and further measures. It may '
+            "differentiate outputs by inputs. Batches of tensors of one length, also in tuples and dictionaries, are "
+            "cut into samples and joined; others stay whole and count as their `num_graphs`, or one. Default: none.",
+            GROUP,
+        ),
+    ]
+
+
+class Measured(Functions, total=False):
+    """What is measured."""
+
+    batchnorm: Annotated[
+        BatchNorm,
+        Option(
+            "running",
+            'What batch normalisation uses: "running", the statistics that training has left, as in use, so that a '
+            'point differs from the model in its weights alone; "batch", those of each batch; or "recalibrate", which '
+            "at every point are estimated anew over the data, as is done between models that were averaged. The last "
+            "two take batches as the data give them: tensors are one, a Dataset is read 64 at a time. Default "
+            '"running".',
+            GROUP,
+        ),
+    ]
+    train_mode: Annotated[
+        bool,
+        Option(
+            False,
+            "Whether everything but batch normalisation is in training mode: dropout draws the same random numbers at "
+            "every point then. Default False.",
+            GROUP,
+            formerly="training",
+        ),
+    ]

@@ -1,0 +1,101 @@
+"""How it runs: where and by which plan, what is kept, how data are read, and who takes part."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict
+
+import torch
+
+from fastscape.engine import Plan
+from fastscape.results import Option
+
+__all__ = ["Here", "Running"]
+
+GROUP = "How it runs"
+
+
+class Here(TypedDict, total=False):
+    """What is a matter of the machine at hand."""
+
+    device: Annotated[
+        torch.device | str | None,
+        Option(
+            None,
+            "Where to compute, a CPU or a GPU. Default: where the model's parameters are.",
+            GROUP,
+            command=str,
+        ),
+    ]
+    progress: Annotated[
+        bool | Literal["live"] | Callable[[Any], Any],
+        Option(
+            True,
+            'Whether to show a progress bar when standard error is a terminal. With a tolerance also "live", '
+            "which shows the surface after every round, in a notebook as a contour map, in a terminal as a map of "
+            "coloured letters; or a function that gets a landscape after every round, in the first process of "
+            "several. Default True.",
+            GROUP,
+        ),
+    ]
+
+
+class Running(Here, total=False):
+    """How it runs."""
+
+    plan: Annotated[
+        Plan | Literal["auto"],
+        Option(
+            "auto",
+            "How the points are evaluated, a `fastscape.Plan`; for a command the file that `Plan.save` wrote. Default "
+            '"auto": the fastest is looked for on the first grid points, which count; the report has it, and what was '
+            "measured.",
+            GROUP,
+            Path,
+        ),
+    ]
+    low_memory: Annotated[
+        bool,
+        Option(
+            False,
+            "Recompute random directions wherever they are read instead of storing them. Only the model's weights and "
+            "one chunk of grid points stay in memory then. The values agree to rounding. Cheap on a GPU; on a CPU a "
+            "pass over a direction costs some 20 ns a weight. Default False.",
+            GROUP,
+            bool,
+        ),
+    ]
+    store: Annotated[
+        str | os.PathLike[str] | None,
+        Option(
+            None,
+            "A folder that finished points are written to as they come, in blocks. zarr and xarray read it. The "
+            "same call goes on where a run was ended by whatever means; another model, other data or settings are "
+            "refused, but not another device. Ctrl-C and SIGTERM then finish the block first. Needs zarr: `pip "
+            "install 'torch-fastscape[store]'`. Default: none.",
+            GROUP,
+            Path,
+        ),
+    ]
+    stream_samples: Annotated[
+        int | None,
+        Option(
+            None,
+            "How many samples are in memory at once. The data, of any size, are then read once in such parts, each "
+            "of which is evaluated at every point before the next one is read; three of them are in memory at most. A "
+            'store is written to after each part. In the report "centre" and "reach" are of the first part, by which '
+            'the range of an "auto" axis is chosen. Default: all samples.',
+            GROUP,
+            formerly="stream",
+        ),
+    ]
+    distributed: Annotated[
+        bool,
+        Option(
+            True,
+            "Whether the processes that torchrun has started, or those of an initialised process group, share the "
+            "grid: all of them must make the call then, and all get the landscape. Write False where one of them "
+            "calls alone. Default True.",
+            GROUP,
+        ),
+    ]

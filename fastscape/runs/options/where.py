@@ -1,0 +1,132 @@
+"""Where: the axes, the directions along them, and what of the model moves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, TypedDict
+
+from torch import nn
+
+from fastscape.results import Option
+from fastscape.weights import AxisSpec, Coefficients, Direction, Distribution, Perturb, Scheme, Source
+
+__all__ = ["Along", "Towards", "Upwards", "Where"]
+
+GROUP = "Where"
+
+Norm = Literal["filter", "layer", "weight", "dfilter", "dlayer", "none"]
+Segment = tuple[float, float, int]  # of a command: start, stop, count
+
+
+class Along(TypedDict, total=False):
+    """Directions and scheme, which a report may not hold."""
+
+    directions: Annotated[
+        "Sequence[Direction] | Source | None",
+        Option(
+            None,
+            "One direction for each axis: a module of the same architecture (which then lies at coordinate 1 of its "
+            "axis), a dict of tensors by parameter name, or a flat vector; or a source of directions, see "
+            "`fastscape.weights.Source`. Default: random ones.",
+            GROUP,
+        ),
+    ]
+    scheme: Annotated[
+        "str | Scheme | Coefficients | None",
+        Option(
+            None,
+            'How coordinates combine theta and the directions: on a surface "plane" (the sum), "linear2x", '
+            '"barycentric" or "bilinear", on a line "line" or "plane". See `fastscape.weights.schemes`. In Python '
+            "also a function `(gram, alpha, beta) -> coefficients`, of a line `(gram, alpha)`, or a "
+            '`fastscape.weights.Scheme`. Default "plane"; "line" along a random direction.',
+            GROUP,
+            str,
+        ),
+    ]
+
+
+class Where(Along, total=False):
+    """Where lines and planes lie."""
+
+    x: Annotated[
+        "AxisSpec",
+        Option(
+            (-1.0, 1.0, 51),
+            "Axis along the first direction: start, stop and count. In Python a tuple of the three, or increasing "
+            'coordinates [H] as a list or array, in units of the normalised direction; or "auto" or `("auto", '
+            "count)`: from -r to r, where r is as far as the loss takes to rise to ten times that at the centre, "
+            "see `fastscape.sampling.reach_of`. Default: 51 from -1 to 1.",
+            GROUP,
+            Segment,
+        ),
+    ]
+    normalize: Annotated[
+        Norm | None,
+        Option(
+            None,
+            'Norm of the directions: "filter", "layer", "weight", "dfilter", "dlayer" or "none". See '
+            '`fastscape.weights.NORMS`. Default: the scheme\'s own for random directions ("filter" for a plane, '
+            '"none" for a line), "none" for others.',
+            GROUP,
+            str,
+        ),
+    ]
+    perturb: Annotated[
+        "Perturb | None",
+        Option(
+            None,
+            'What moves: "weights" (parameters of two or more dimensions), "weights+bias", "all" or "states". In '
+            'Python also `f(name, parameter) -> bool`. Default: "weights", and "states" when a direction leads to '
+            "another model, which is only reached when all of it moves.",
+            GROUP,
+            str,
+        ),
+    ]
+    distribution: Annotated[
+        Distribution,
+        Option(
+            "normal",
+            'Distribution of random directions: "normal", "uniform" (from 0 to 1) or "rademacher" (-1 or 1). Default '
+            '"normal".',
+            GROUP,
+            str,
+        ),
+    ]
+    seed: Annotated[
+        int,
+        Option(
+            0,
+            "Seed of random directions, an integer from 0 to 2^64 - 1. The same seed gives the same directions; with "
+            "a plan that is given, also the same bits. Default 0.",
+            GROUP,
+            int,
+        ),
+    ]
+
+
+class Upwards(TypedDict, total=False):
+    """The second axis, of a plane."""
+
+    y: Annotated[
+        "AxisSpec",
+        Option(
+            (-1.0, 1.0, 51),
+            "Axis along the second direction, like x. Default: 51 from -1 to 1.",
+            GROUP,
+            Segment,
+            beside="x",
+        ),
+    ]
+
+
+class Towards(TypedDict, total=False):
+    """The other end of a line."""
+
+    to: Annotated[
+        nn.Module | None,
+        Option(
+            None,
+            "Another model of the same architecture, which then lies at coordinate 1. Default: none.",
+            GROUP,
+            Path,
+        ),
+    ]

@@ -1,0 +1,175 @@
+"""The report of a landscape: what was computed, of what, and how the values came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastscape.kernels import choose
+from fastscape.model import Origin, depends_on_batches, name_of
+from fastscape.results import warn
+from fastscape.runs.environment import environment, peak_megabytes
+from fastscape.runs.evaluation import Evaluated
+from fastscape.runs.request import Request
+from fastscape.sampling import Refinement, Trust
+from fastscape.weights import Space
+
+__all__ = ["about", "counts", "evaluated", "refined", "warned"]
+
+
+def about(request: Request, origin: Origin, space: Space) -> dict[str, Any]:
+    """What is computed and of what.
+
+    Args:
+        request: What is asked for.
+        origin: The user's model.
+        space: Where the points lie.
+
+    Returns:
+        Plain values by name.
+    """
+    options, objective = request.options, request.objective
+    custom, perturb = objective.custom, request.space.perturb
+    unsaid = {"directions": "given", "distribution": None, "seed": None}
+    return {
+        **unsaid,
+        **request.space.source.facts,  # which take the place of nothing that is known otherwise
+        "loss": None if custom else name_of(objective.loss),
+        "metrics": {name: name_of(metric) for name, metric in objective.metrics.items()},
+        "objective": name_of(custom) if custom else None,
+        "batchnorm": options["batchnorm"],
+        "training": options["train_mode"],
+        "scheme": request.space.scheme_name,
+        "normalize": request.space.normalize,
+        "perturb": perturb if isinstance(perturb, str) else name_of(perturb),
+        "low_memory": options["low_memory"],
+        **space.drawn,
+        "precision": options["precision"],
+        "stream": request.reading.part,
+        "tolerance": options["tolerance"],
+        "log": options["tolerance_scale"] == "log10",
+        "model": origin.name,
+        "parameters": origin.parameters,
+        "perturbed": space.layout.perturbed,
+        "moving": [entry.name for entry in space.layout.entries],
+        "untouched": origin.untouched,
+        "weights_hash": request.expected.found("weights_hash", origin.hash),
+        "norms": space.lengths,
+        "cosine": space.cosine,
+    }
+
+
+def refined(refinement: Refinement, measures: Sequence[str]) -> dict[str, Any]:
+    """How many points were evaluated, and how good the others are.
+
+    Args:
+        refinement: The refinement.
+        measures: Names, the loss first.
+
+    Returns:
+        Plain values by name; errors are fractions of the range of each measure.
+    """
+    known, names = refinement.known, measures[1:]
+    last = Trust(0.0, 0.0, 0.0, 0.0, 0, 0, [0.0] * len(names))  # where nothing is predicted
+    if not known.all():
+        last = refinement.trusts[-1]
+    return {
+        "tolerance": refinement.tolerance,
+        "scale": "log10" if refinement.logarithmic else "linear",
+        "met": refinement.met,
+        "rms": last.rms,
+        "at_most": last.at_most,
+        "largest": last.largest,
+        "left_out": last.left_out,
+        "metrics_rms": dict(zip(names, last.others, strict=True)),
+        "held_out": last.held_out,
+        "rounds": refinement.rounds,
+        "evaluated": int(known.sum()),
+        "saved": int((~known).sum()),
+        "widest_gap": refinement.widest_gap(),
+    }
+
+
+def evaluated(
+    request: Request,
+    done: Evaluated,
+    grids: Mapping[str, np.ndarray],
+    error: np.ndarray | None,
+    available: int | None,
+) -> dict[str, Any]:
+    """How the values came about and what they are.
+
+    Args:
+        request: What was asked for.
+        done: The evaluation.
+        grids: The measures by name.
+        error: Standard errors of the loss, where they are known.
+        available: How many samples there are, where the data say it.
+
+    Returns:
+        Plain values by name.
+    """
+    device, aim = request.place.device, request.enough
+    finite = np.empty(0) if error is None else error[np.isfinite(error)]
+    errors: dict[str, Any] | None = None
+    if finite.size or aim is not None:
+        known = (float(np.median(finite)), float(finite.max())) if finite.size else (None, None)
+        errors = dict(zip(("median", "largest"), known, strict=True))
+        errors |= {} if aim is None else aim.reported(grids["loss"], error, done.samples, available)
+    return {
+        "plan": done.plan.as_dict(),
+        "plans_measured": done.timings,
+        "kernels": choose(device, done.plan.kernels),
+        "fallback": done.reason,
+        "not_finite": counts(grids),
+        "standard_error": errors,
+        "peak_megabytes": peak_megabytes(device),
+        **environment(device),
+    }
+
+
+def counts(values: Mapping[str, np.ndarray]) -> dict[str, dict[str, int]]:
+    """How many values are NaN or infinite, for each measure.
+
+    Args:
+        values: Arrays by name.
+
+    Returns:
+        For each name the numbers of "nan" and "inf" values.
+    """
+    return {
+        name: {"nan": int(np.isnan(array).sum()), "inf": int(np.isinf(array).sum())} for name, array in values.items()
+    }
+
+
+def warned(loss: np.ndarray, dependence: float, dtype: torch.dtype, microbatch: int) -> list[str]:
+    """Warns of a landscape that is probably not what its user thinks it is.
+
+    Args:
+        loss: Values [H, W].
+        dependence: The largest relative difference between a batch and its parts.
+        dtype: Of the computation, from which the difference that rounding may make follows.
+        microbatch: Samples in a batch.
+
+    Returns:
+        The warnings that were given.
+    """
+    messages = []
+    if depends_on_batches(dependence, dtype):
+        messages.append(
+            f"the values depend on the microbatch of {microbatch} samples (samples batched in another way differ by "
+            f"{dependence:.1e}): the loss or a metric is no plain mean over samples (class weights, ignored targets), "
+            "or the outputs depend on the rest of the batch or are random; return one value a sample, or give a Plan "
+            "whose microbatch holds all samples"
+        )
+    if loss.size > 1 and (loss == loss.flat[0]).all():
+        messages.append(
+            "the loss is the same at every point: does the model use its own parameters in its forward pass, and "
+            "none that were bound to functions or lists elsewhere?"
+        )
+    for message in messages:
+        warn(message)
+    return messages

@@ -1,0 +1,119 @@
+"""A landscape once more, from its report, the model and the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import torch.nn.functional as F
+from torch import nn
+
+from fastscape.engine import Plan
+from fastscape.model import Data, Measure, accuracy, name_of, public_name
+from fastscape.results import Values, with_defaults
+from fastscape.runs.options import ReproduceOptions, SurfaceOptions
+from fastscape.runs.request import Expected, request_of
+from fastscape.runs.run import computed
+from fastscape.weights import LINES, SURFACES
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["reproduced"]
+
+_KNOWN: dict[str, Measure] = {name_of(accuracy): accuracy}
+
+
+def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[ReproduceOptions]) -> Values:
+    """Computes a landscape again by what its report says.
+
+    Args:
+        values: The landscape.
+        model: The model.
+        data: The samples.
+        **given: What the report cannot hold.
+
+    Returns:
+        The values.
+
+    Raises:
+        TypeError: When there is no such option.
+        ValueError: When the report does not say enough, or model or data are others than those of the report.
+    """
+    report = values.report
+    missing = {"weights_hash", "moving", "plan", "seed", "scheme", "batchnorm"} - report.keys()
+    if missing:
+        raise ValueError(
+            f"the report does not say {', '.join(sorted(missing))}; only a landscape that fastscape.surface or "
+            "fastscape.line has computed can be reproduced"
+        )
+    with_defaults(ReproduceOptions, given, "reproduce")  # refuses other options
+    named = SURFACES if len(values.axes) == 2 else LINES
+    for name, needed in {
+        "directions": report["directions"] != "random",
+        "objective": report["objective"],
+        "scheme": report["scheme"] not in named,
+    }.items():
+        if needed and given.get(name) is None:
+            what = "directions were given, and are" if name == "directions" else f"{name} {report[name]} is"
+            again = "them again: directions=[...]" if name == "directions" else f"it again: {name}=..."
+            raise ValueError(f"the {what} not in the report; give {again}")
+    known = cast(SurfaceOptions, {**_recorded(report), **_measured(report, given)})
+    options = with_defaults(SurfaceOptions, known, "reproduce")
+    axes = {name: axis.copy() for name, axis in values.axes.items()}  # torch takes none that are frozen
+    hashes = {name: report[name] for name in ("weights_hash", "data_hash")}
+    return computed(request_of(model, data, axes, options, expected=Expected(hashes, report["samples"])))
+
+
+def _recorded(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a report holds."""
+    moving, perturb = set(report["moving"]), report["perturb"]
+    if perturb not in ("weights", "weights+bias", "all", "states"):  # a function of the user's
+
+        def perturb(name: str, _: object) -> bool:
+            return name in moving
+
+    return {
+        "scheme": report["scheme"],
+        "normalize": report["normalize"],
+        "perturb": perturb,
+        "distribution": report["distribution"] or "normal",
+        "seed": report["seed"] or 0,
+        "batchnorm": report["batchnorm"],
+        "train_mode": report["training"],
+        "precision": report["precision"],
+        "plan": Plan(**report["plan"]),
+        "low_memory": report["low_memory"],
+        "stream_samples": report.get("stream"),
+        "tolerance": report.get("tolerance"),
+        "tolerance_scale": "log10" if report.get("log", True) else "linear",
+        "target_standard_error": (report.get("standard_error") or {}).get("target"),
+    }
+
+
+def _measured(report: Mapping[str, Any], given: ReproduceOptions) -> dict[str, Any]:
+    """The options that were given, with those functions of the report that can be found again."""
+    found = {name: value for name, value in given.items() if value is not None}
+    if given.get("objective") is None:
+        found["loss"] = _loss(report["loss"], given.get("loss"))
+        found["metrics"] = _metrics(report["metrics"], given.get("metrics"))
+    return found
+
+
+def _loss(name: str, given: Measure | None) -> Measure:
+    module, _, leaf = name.rpartition(".")
+    if given is None and module == F.__name__:
+        given = getattr(F, leaf, None)
+    if given is None:
+        raise ValueError(f"the loss {name} is not in the report; give it again: loss=...")
+    return given
+
+
+def _metrics(names: Mapping[str, str], given: Mapping[str, Measure] | None) -> dict[str, Measure]:
+    found = {name: (given or {}).get(name) or _KNOWN.get(public_name(function)) for name, function in names.items()}
+    unknown = [name for name, metric in found.items() if metric is None]
+    if unknown:
+        raise ValueError(
+            f"the metrics {', '.join(unknown)} are not in the report; give them again: metrics={{'{unknown[0]}': ...}}"
+        )
+    return {name: metric for name, metric in found.items() if metric is not None}

@@ -1,0 +1,252 @@
+"""What is asked of a run, checked once, where the call comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from fastscape.engine import Plan
+from fastscape.model import Data, Mode, Objective, ReadingAsked
+from fastscape.results import AXES, Values, with_defaults
+from fastscape.runs.checks import check_options, chosen
+from fastscape.runs.options import LineOptions, SurfaceOptions
+from fastscape.sampling import PART, Enough
+from fastscape.weights import (
+    LINES,
+    PRECISIONS,
+    SURFACES,
+    Axis,
+    Place,
+    Random,
+    Scheme,
+    SpaceAsked,
+    source_of,
+    wanted_axis,
+)
+
+__all__ = ["Expected", "Request", "line_request", "request_of", "surface_request"]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a landscape that is computed again must find.
+
+    Args:
+        hashes: Of weights and data, by their names in the report.
+        samples: How many samples it used, where it stopped at a target for its standard error.
+    """
+
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    samples: int | None = None
+
+    def found(self, name: str, value: str) -> str:
+        """A hash, when it is the one that is expected.
+
+        Args:
+            name: Its name in the report.
+            value: The hash.
+
+        Returns:
+            The hash.
+
+        Raises:
+            ValueError: When another one is expected.
+        """
+        if self.hashes.get(name, value) != value:
+            what = {
+                "weights_hash": "the model has other weights",
+                "data_hash": "the data are others, or in another order,",
+            }
+            raise ValueError(
+                f"{what[name]} than those of the landscape: {name} is {value[:12]}..., wanted "
+                f"{self.hashes[name][:12]}...; give those that the landscape was computed from"
+            )
+        return value
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What is asked of a run, with the defaults that depend on each other.
+
+    Args:
+        model: The user's model.
+        data: The user's data.
+        axes: Coordinates by the name of the axis, or `Auto` where the range is to be chosen.
+        space: Which space the axes span.
+        objective: What is measured.
+        place: Where to compute.
+        options: Everything else, as the user gave it.
+        expected: What must be found again. Default: anything.
+        shown: Gets what is known after each round of a tolerance. Default: nothing does.
+    """
+
+    model: nn.Module
+    data: Data
+    axes: Mapping[str, Axis]
+    space: SpaceAsked
+    objective: Objective
+    place: Place
+    options: SurfaceOptions
+    expected: Expected = Expected()
+    shown: Callable[[Values], Any] | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """In which mode the model is evaluated."""
+        return Mode(self.options["batchnorm"], self.options["train_mode"])
+
+    @property
+    def reading(self) -> ReadingAsked:
+        """How the data are read."""
+        part = self.options["stream_samples"]
+        if self.enough is not None and part is None:
+            part = PART  # it is known after every part of the data whether more are needed
+        join = self.options["batchnorm"] == "running"  # else its batches belong to the result
+        return ReadingAsked(self.objective.custom is None, join, part, some=self.enough is not None)
+
+    @property
+    def enough(self) -> Enough | None:
+        """When no more data are read; None where all are."""
+        target = self.options["target_standard_error"]
+        return None if target is None else Enough(target, self.expected.samples)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the data are read in parts."""
+        return self.reading.part is not None
+
+    @property
+    def refines(self) -> bool:
+        """Whether only some points are evaluated."""
+        return self.options["tolerance"] is not None
+
+    @property
+    def auto(self) -> bool:
+        """Whether the plan is looked for."""
+        return self.options["plan"] == "auto"
+
+
+def surface_request(
+    model: nn.Module, data: Data, given: SurfaceOptions, shown: Callable[[Values], Any] | None
+) -> Request:
+    """What a call of `surface` asks for.
+
+    Args:
+        model: The user's model.
+        data: The user's data.
+        given: The options that the user gave.
+        shown: Gets what is known after each round. Default: nothing does.
+
+    Returns:
+        The request.
+    """
+    options = with_defaults(SurfaceOptions, given, "surface")
+    axes = {name: wanted_axis(name, cast(Any, options)[name]) for name in AXES}
+    return request_of(model, data, axes, options, shown=shown)
+
+
+def line_request(model: nn.Module, data: Data, given: LineOptions) -> Request:
+    """What a call of `line` asks for.
+
+    Args:
+        model: The user's model.
+        data: The user's data.
+        given: The options that the user gave.
+
+    Returns:
+        The request.
+
+    Raises:
+        TypeError: When progress is to show rounds, which a line does not have.
+        ValueError: When two directions were given.
+    """
+    options = cast(dict[str, Any], with_defaults(LineOptions, given, "line"))
+    if not isinstance(options["progress"], bool):
+        raise TypeError(
+            f"progress={options['progress']!r} cannot be used; a line has no rounds to show: write True or False"
+        )
+    to = options.pop("to")
+    if to is not None and options["directions"] is not None:
+        raise ValueError("both to and directions came; give the other model as to, or the direction in directions")
+    if to is not None:
+        options["directions"] = [to]
+    axes = {"x": wanted_axis("x", options["x"])}
+    return request_of(model, data, axes, with_defaults(SurfaceOptions, cast(SurfaceOptions, options), "line"))
+
+
+def request_of(
+    model: nn.Module,
+    data: Data,
+    axes: Mapping[str, Axis],
+    options: SurfaceOptions,
+    *,
+    expected: Expected = Expected(),
+    shown: Callable[[Values], Any] | None = None,
+) -> Request:
+    """Checks what belongs together, and fills in the defaults that depend on each other.
+
+    Args:
+        model: The user's model.
+        data: The user's data.
+        axes: One or two axes by name.
+        options: All options.
+        expected: What must be found again. Default: anything.
+        shown: Gets what is known after each round. Default: nothing does.
+
+    Returns:
+        The request.
+
+    Raises:
+        TypeError: When an argument is of another kind.
+        ValueError: When an argument has no such choice, or arguments exclude each other.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
+    check_options(options, shown)
+    space = _space(options, len(axes))
+    metrics = {} if options["metrics"] is None else options["metrics"]
+    objective = Objective(options["loss"], metrics, options["objective"])
+    return Request(model, data, axes, space, objective, _place(model, options), options, expected, shown)
+
+
+def _space(options: SurfaceOptions, axes: int) -> SpaceAsked:
+    """The space that is asked for, with the defaults of its source and its scheme."""
+    random = Random(options["seed"], options["distribution"])
+    source = source_of(options["directions"], random, axes)
+    if options["low_memory"] and source is not random:
+        raise ValueError("low_memory=True computes random directions anew at every use; leave out directions or it")
+    usual = "line" if axes == 1 and source is random else "plane"
+    scheme = usual if options["scheme"] is None else options["scheme"]
+    if isinstance(scheme, Scheme):
+        name = getattr(scheme.coefficients, "__qualname__", repr(scheme.coefficients))
+    elif callable(scheme):
+        name, scheme = getattr(scheme, "__qualname__", repr(scheme)), Scheme(scheme)
+    else:
+        name, scheme = scheme, chosen("scheme", scheme, LINES if axes == 1 else SURFACES)
+    perturb = source.perturb if options["perturb"] is None else options["perturb"]
+    normalize = options["normalize"] or source.normalize or scheme.normalize
+    return SpaceAsked(axes, source, scheme, name, perturb, normalize, options["low_memory"])
+
+
+def _place(model: nn.Module, options: SurfaceOptions) -> Place:
+    """The device asked for, else that of the model's first parameter; and the precision."""
+    wanted, plan = options["device"], options["plan"]
+    if wanted is None:
+        device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    else:
+        try:
+            device = torch.device(wanted)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"device={wanted!r} is unknown; write for example 'cpu' or 'cuda'") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={str(device)!r} was asked for, but torch finds no GPU here; write device='cpu'")
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device={str(device)!r} has no kernels and no float64 sums here; write device='cpu'")
+    if options["precision"] == "float16" and device.type == "cpu":
+        raise ValueError("precision='float16' has no fast arithmetic on a CPU; write precision='bfloat16'")
+    backend = plan.kernels if isinstance(plan, Plan) else "auto"
+    return Place(device, PRECISIONS[options["precision"]], backend)

@@ -1,0 +1,111 @@
+"""A grid of which only some points are evaluated: a refinement says which, round after round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fastscape.runs.backing import Backing
+from fastscape.runs.schedules.schedule import Block, Schedule, joined_points, shared_out
+from fastscape.runs.store import Store
+from fastscape.sampling import Refinement, Trust
+
+__all__ = ["Rounds"]
+
+
+class Rounds(Schedule):
+    """A schedule of rounds, each of which depends on the values of those before.
+
+    A store keeps the points in the order in which they came. A run that goes on asks for the same points in the same
+    blocks again, and finds them there. `shown`, where it is set, gets the means [G, named] after every round.
+
+    Args:
+        refinement: Which points are wanted, and what is predicted from them.
+        measures: Number of sums of each point.
+        named: How many of them are measures; behind them may be the squares of the losses.
+        samples: Number of samples.
+        backing: Store and processes. Default: none.
+    """
+
+    def __init__(
+        self, refinement: Refinement, measures: int, *, named: int, samples: int, backing: Backing | None = None
+    ) -> None:
+        points = len(refinement.known)
+        super().__init__(points, measures, backing)
+        self.refinement, self.named, self.samples = refinement, named, samples
+        self._kept: set[int] = set()  # numbers of blocks in the store
+        self._stored = torch.zeros(points, dtype=torch.bool, device="cpu")
+        if self.store is not None:
+            self._read(self.store)
+        self.before = self.known = int(self._stored.sum())
+        self.shown: Callable[[np.ndarray], None] | None = None
+        self._next, self._round = 0, 0
+        self._begin()
+
+    def _read(self, store: Store) -> None:
+        kept, order = store.taken(), store.order()
+        names = sorted(kept)
+        if self.ranks is not None:  # the others may be at work already
+            names = self.ranks.shared("kept", names)
+        for k in names:
+            self.sums[order[k]], self._stored[order[k]] = kept[k], True
+        self._kept = set(names)
+
+    def _begin(self) -> None:
+        """Asks which points come next, and cuts them into blocks; those that are stored as a whole are not missing."""
+        self._part = None if self.ranks is None else self.ranks.part(f"round {self._round}")
+        wanted = self.refinement.wanted() if self.leads else np.empty(0, dtype=np.int64)
+        if self._part is not None:
+            wanted = np.array(self._part.shared("wanted", wanted.tolist()), dtype=np.int64)
+        self.wanted = torch.from_numpy(wanted)
+        self.missing, self._own = [], []
+        for points in self.wanted.split(self.refinement.size):
+            stored = bool(self._stored[points].all())
+            while not stored and self._next in self._kept:  # of points that another machine has asked for
+                self._next += 1
+            if len(points) and not stored:
+                self.missing.append(Block(self._next, self._next * self.refinement.size, points))
+            if len(points):
+                self._next += 1
+
+    def claims(self, planned: int) -> Iterator[Block]:
+        """The blocks that are to be evaluated here, round after round. See `Schedule.claims`."""
+        while len(self.wanted):
+            yield from shared_out(self.missing, planned, self._part)
+            planned = 0
+            if self._part is not None:
+                self.sums = self._part.gathered(self.sums, joined_points(self._own))
+            self._tell()
+            self._round += 1
+            self._begin()
+        rest = self._stored & ~torch.from_numpy(self.refinement.known)
+        if rest.any():  # stored by a run that wanted more, or others
+            self.refinement.take(rest.nonzero().flatten().numpy(), self._means(rest))
+
+    def _tell(self) -> None:
+        """Gives the refinement the values of a round; what it concludes from them is the same in all processes."""
+        self.refinement.take(self.wanted.numpy(), self._means(self.wanted))
+        if self.leads:
+            self.refinement.judge()
+        if self._part is not None:
+            found = self._part.shared("trust", self.refinement.trusts)
+            self.refinement.trusts = [Trust(*trust) for trust in found]
+        if self.shown is not None and self.leads:
+            self.shown(self._means(torch.ones_like(self._stored)))
+
+    def _means(self, which: Tensor) -> np.ndarray:
+        return (self.sums[which, : self.named] / self.samples).numpy()
+
+    def keep(self, block: Block, sums: Tensor, facts: dict[str, Any]) -> int:
+        """Takes the sums of a finished block. See `Schedule.keep`."""
+        finished = super().keep(block, sums, facts)
+        self._stored[block.points] = True
+        return finished
+
+    def complete(self) -> Tensor:
+        """The sums, which were gathered after every round; NaN at points that were not evaluated."""
+        return self.sums

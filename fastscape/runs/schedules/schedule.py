@@ -1,0 +1,184 @@
+"""Which points of a grid are evaluated next, and what is known of the others: what all schedules have in common."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from fastscape.engine import Plan
+from fastscape.runs.backing import Backing
+from fastscape.runs.distributed import Ranks
+
+__all__ = ["Block", "Schedule", "block_size", "joined_points", "shared_out"]
+
+MOST_BLOCKS = 4096  # each is a file
+
+
+@dataclass(frozen=True)
+class Block:
+    """Points that are claimed, finished and kept as one.
+
+    Args:
+        number: The number of the block.
+        start: The row of its first point in a store.
+        points: The numbers of its points in the grid [n], int64.
+    """
+
+    number: int
+    start: int
+    points: Tensor
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+class Schedule:
+    """The sums of a grid, and the blocks of points that are still to be evaluated.
+
+    `parts` is how many parts of the data are done already, `total` how many points there are to be shown, None where
+    nobody knows; `keeps_blocks` whether a block is safe once it is kept; `known` how many points are, of which
+    `before` were when the run began; `plan`, `timings` and `reason` what a store knows of the plan that the run has
+    followed.
+
+    Args:
+        points: Number of points G.
+        measures: Number of sums of each point.
+        backing: Store and processes. Default: none.
+    """
+
+    keeps_blocks = True
+
+    def __init__(self, points: int, measures: int, backing: Backing | None = None) -> None:
+        backing = backing or Backing()
+        self.store, self.ranks, self.leads = backing.store, backing.ranks, backing.leads
+        self.sums = torch.full((points, measures), torch.nan, dtype=torch.float64, device="cpu")
+        self.missing: list[Block] = []
+        self.parts = 0
+        self.total: int | None = None
+        self.before = self.known = 0
+        facts = self.store.facts if self.store else {}
+        self.plan = self.store.plan if self.store else None
+        self.timings: list[dict[str, Any]] = facts.get("plans_measured", [])
+        self.reason: str | None = facts.get("fallback")
+        self._own: list[Block] = []
+
+    def indices(self) -> Tensor:
+        """The numbers [missing points] of the points that are not known yet, in their order."""
+        return joined_points(self.missing)
+
+    def agreed(self, plan: Plan) -> Plan:
+        """The plan of the first process, for all."""
+        return plan if self.ranks is None else Plan(**self.ranks.shared("plan", plan.as_dict()))
+
+    def claims(self, planned: int) -> Iterator[Block]:
+        """The blocks that are to be evaluated here, one after the other.
+
+        Args:
+            planned: How many of the missing points this process has evaluated already, the first ones.
+
+        Yields:
+            The blocks; first those with such points.
+        """
+        yield from shared_out(self.missing, planned, self.ranks)
+
+    def keep(self, block: Block, sums: Tensor, facts: dict[str, Any]) -> int:
+        """Takes the sums of a finished block.
+
+        Args:
+            block: The block.
+            sums: Its sums [points of the block, measures].
+            facts: "plan", "plans_measured" and "fallback": the plan that is followed now, and why.
+
+        Returns:
+            How many points other processes have finished since the last block.
+        """
+        self.sums[block.points] = sums
+        self._own.append(block)
+        if self.store is not None:
+            self.store.keep(block.start, block.points, sums, facts if self.leads else None)
+        before, self.known = self.known + len(block), self.known + len(block)
+        if self.ranks is not None:
+            self.known = self.before + self.ranks.finished(len(block))
+        return self.known - before
+
+    def part_done(self, samples: int) -> None:
+        """Is told that all blocks were evaluated on one part of the data; by default there is one part.
+
+        Args:
+            samples: How many samples there were so far.
+        """
+
+    def enough(self, samples: int) -> bool:
+        """Whether no more data are to be read; is asked after every part.
+
+        Args:
+            samples: How many samples there were so far.
+
+        Returns:
+            Whether the values are good enough; by default the data are read to their end.
+        """
+        return False
+
+    def complete(self) -> Tensor:
+        """The sums [G, measures] of all processes, once nothing is missing here or anywhere."""
+        return self.sums if self.ranks is None else self.ranks.gathered(self.sums, joined_points(self._own))
+
+    def say_stopped(self) -> None:
+        """Says on standard error how far the run has come, and how it goes on."""
+        if self.store is not None:
+            said = f"fastscape: stopped; {self.kept} are kept in {self.store.path}: call the same again to go on"
+            tqdm.write(said, file=sys.stderr)
+
+    @property
+    def kept(self) -> str:
+        """What a store holds, in words."""
+        return f"{self.known} points"
+
+
+def joined_points(blocks: Sequence[Block]) -> Tensor:
+    """The numbers [n] of the points of several blocks, in their order."""
+    return torch.cat([torch.empty(0, dtype=torch.int64, device="cpu"), *(block.points for block in blocks)])
+
+
+def shared_out(missing: Sequence[Block], planned: int, ranks: Ranks | None) -> Iterator[Block]:
+    """The blocks that are to be evaluated here, one after the other, while other processes take the others.
+
+    Args:
+        missing: All blocks that are to be evaluated, the same in all processes.
+        planned: How many of their points this process has evaluated already, the first ones.
+        ranks: The processes that share them; None for this one alone.
+
+    Yields:
+        The blocks; first those with points that are evaluated already.
+    """
+    if ranks is None:
+        yield from missing
+        return
+    begun = 0
+    while planned > 0:
+        planned -= len(missing[begun])
+        begun += 1
+    first = ranks.shared("begun", begun)
+    if ranks.leads:
+        yield from missing[:first]
+    while (k := first + ranks.claimed()) < len(missing):
+        yield missing[k]
+
+
+def block_size(points: int, chunk: int) -> int:
+    """Points of a block: a chunk, or on very large grids several.
+
+    Args:
+        points: Number of points of the grid.
+        chunk: Points that are evaluated together.
+
+    Returns:
+        A multiple of the chunk.
+    """
+    return chunk * max(-(-points // (chunk * MOST_BLOCKS)), 1)

@@ -1,0 +1,102 @@
+"""Data that come in parts: every point is evaluated on a part before the next one is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch import Tensor
+
+from fastscape.engine import Plan
+from fastscape.runs.backing import Backing
+from fastscape.runs.schedules.blocks import blocks_of
+from fastscape.runs.schedules.schedule import Block, Schedule, joined_points
+from fastscape.sampling import Enough, Spread, joint, spread_of_sums
+
+__all__ = ["Streaming"]
+
+
+class Streaming(Schedule):
+    """A schedule whose sums grow with every part of the data, and are kept after each.
+
+    Several processes share the blocks evenly: each reads all data, for its own points. With a store they wait for each
+    other after every part.
+
+    Args:
+        points: Number of points G.
+        measures: Number of sums of each point.
+        size: Points of a block.
+        digest: What tells the data so far from others.
+        aim: When no more data are read. Default: at their end.
+        backing: Store and processes. Default: none.
+    """
+
+    keeps_blocks = False
+
+    def __init__(
+        self,
+        points: int,
+        measures: int,
+        *,
+        size: int,
+        digest: Callable[[], str],
+        aim: Enough | None = None,
+        backing: Backing | None = None,
+    ) -> None:
+        super().__init__(points, measures, backing)
+        self.digest, self.aim = digest, aim
+        self.sums.zero_()
+        blocks = blocks_of(points, size)
+        self.missing = blocks if self.ranks is None else blocks[self.ranks.rank :: self.ranks.size]
+        self._own = self.missing
+        if self.store is not None and self.store.parts:
+            self.sums[:], self.parts = self.store.accumulated(), self.store.parts
+        self.before = self.known = points * self.parts
+        self._agreed = False
+
+    def claims(self, planned: int) -> Iterator[Block]:
+        """The blocks that are to be evaluated here, the same for every part. See `Schedule.claims`."""
+        yield from self.missing
+
+    def keep(self, block: Block, sums: Tensor, facts: dict[str, Any]) -> int:
+        """Adds the sums of a block over a part of the data. See `Schedule.keep`."""
+        self.sums[block.points] += sums
+        self._facts = facts
+        return 0
+
+    def agreed(self, plan: Plan) -> Plan:
+        """The plan of the first process, for all parts. See `Schedule.agreed`."""
+        if not self._agreed:
+            self._agreed = True
+            return super().agreed(plan)
+        return plan
+
+    def part_done(self, samples: int) -> None:
+        """Keeps the sums over all parts so far. See `Schedule.part_done`."""
+        self.parts += 1
+        self.known += len(self.sums)
+        if self.store is None:
+            return
+        for block in self.missing:
+            self.store.keep_over_parts(self.parts, block.start, self.sums[block.points])
+        if self.ranks is not None:
+            self.ranks.all_here(f"part {self.parts}")
+        if self.leads:
+            self.store.part_kept(self.parts, samples, self.digest(), self._facts)
+        if self.ranks is not None:  # what comes next is written over the sums that the header names until then
+            self.ranks.shared(f"kept {self.parts}")
+
+    def enough(self, samples: int) -> bool:
+        """Whether the means are known well enough: the same in all processes. See `Schedule.enough`."""
+        if self.aim is None or not self.aim.possible(self.parts, samples):
+            return False
+        found = spread_of_sums(self.sums[joined_points(self.missing)].numpy(), samples)
+        if self.ranks is not None:  # each knows the sums of its own points
+            every = self.ranks.collected(f"spread {self.parts}", found)
+            found = joint(None if one is None else Spread(*one) for one in every)
+        return self.aim.reached(found)
+
+    @property
+    def kept(self) -> str:
+        """What a store holds, in words."""
+        return f"the sums over {self.parts} parts of the data"

@@ -1,0 +1,28 @@
+"""Which points are evaluated, how far an axis goes, and how many samples are enough.
+
+Nothing here evaluates a model: it is told values, and says what is wanted next and how good a prediction is.
+"""
+
+from fastscape.sampling.adaptive import Refinement, Trust
+from fastscape.sampling.auto_range import not_found, reach_of
+from fastscape.sampling.sample_size import (
+    PART,
+    Enough,
+    Spread,
+    joint,
+    spread_of_sums,
+    standard_error,
+)
+
+__all__ = [
+    "PART",
+    "Enough",
+    "Refinement",
+    "Spread",
+    "Trust",
+    "joint",
+    "not_found",
+    "reach_of",
+    "spread_of_sums",
+    "standard_error",
+]

@@ -1,0 +1,130 @@
+"""The reach of an axis whose range is left open: how far from its centre the loss has risen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+__all__ = ["Reach", "not_found", "reach_of"]
+
+FACTOR = 10  # times the loss at the centre
+SHARE = 0.001  # of the mean at reach 1, as which a centre near 0 counts: ten times nothing is nothing
+STEPS = 12  # half powers of two, up and down from 1
+
+
+class Reach(NamedTuple):
+    """How far an axis goes to both sides of its centre.
+
+    Args:
+        reach: The end of the axis; it begins at the negative of it.
+        centre: The loss at coordinate 0.
+        ends: The losses at -reach and at reach.
+        factor: How many times the loss at the centre their mean was to be.
+        found: Whether this is the first reach where it is; else the ladder has come to its end.
+    """
+
+    reach: float
+    centre: float
+    ends: list[float]
+    factor: int
+    found: bool
+
+
+def reach_of(loss_at: Callable[[float], float], name: str) -> Reach:
+    """The first reach at which the loss has risen tenfold.
+
+    With `mean(r) = (loss(r) + loss(-r)) / 2`, the loss has risen at r when `mean(r)` is above 0 and at least
+    `10 max(loss(0), 0.001 mean(1))`, or when one of both losses is NaN or infinite. The reaches 2^(k/2),
+    k = -12 ... 12, are tried one after the other from 1: down as long as the loss has risen, and the reach is the last
+    one where it had; or up until it has. Where the mean does not grow steadily, a smaller reach may have risen too.
+
+    Where `mean(1)` is not finite, that of the largest reach below is taken in its place.
+
+    Args:
+        loss_at: The loss at a coordinate.
+        name: What the axis is called in error messages: "x" or "y".
+
+    Returns:
+        The reach; the largest where the loss has risen nowhere, the smallest where it has risen everywhere.
+
+    Raises:
+        ValueError: When the loss at the centre is not finite, or a loss is below 0 by more than 0.001 `mean(1)`.
+
+    Example:
+        >>> from fastscape.sampling import reach_of
+        >>> reach_of(lambda x: 1 + x**2, "x").reach  # 1 + 8 is not tenfold yet
+        4.0
+    """
+    walk = _Walk(loss_at, name)
+    k, ends, found = 0, walk.ends(0), True
+    if walk.risen(ends):
+        while walk.risen(below := walk.ends(k - 1)):
+            k, ends = k - 1, below
+            if k == -STEPS:
+                found = False
+                break
+    else:
+        while not (found := walk.risen(ends)) and k < STEPS:
+            k += 1
+            ends = walk.ends(k)
+    return Reach(_reach(k), walk.centre, ends, FACTOR, found)
+
+
+class _Walk:
+    """The losses at the ends of one reach after the other."""
+
+    def __init__(self, loss_at: Callable[[float], float], name: str) -> None:
+        self.loss_at, self.name, self.centre = loss_at, name, loss_at(0.0)
+        self.scale: float | None = None  # of the losses: their mean at reach 1
+        if not math.isfinite(self.centre):
+            raise ValueError(f"the loss at the centre is {self.centre}, of which there is no tenfold; {self._instead}")
+
+    @property
+    def _instead(self) -> str:
+        return f"write the range of {self.name} in numbers, for example {self.name}=(-1.0, 1.0, 51)"
+
+    def ends(self, k: int) -> list[float]:
+        """The losses at both ends."""
+        reach = _reach(k)
+        ends = [self.loss_at(-reach), self.loss_at(reach)]
+        if not math.isfinite(sum(ends)):
+            return ends
+        if self.scale is None:
+            self.scale = sum(ends) / 2
+        for at, loss in ((0.0, self.centre), (-reach, ends[0]), (reach, ends[1])):
+            if loss < -SHARE * self.scale:  # what is nearer to 0 may be rounding
+                raise ValueError(
+                    f"the loss at {self.name}={at:.6g} is {loss:.6g}, and below 0 a tenfold says nothing; "
+                    f"{self._instead}"
+                )
+        return ends
+
+    def risen(self, ends: list[float]) -> bool:
+        """Whether the loss has risen at both ends together."""
+        mean = sum(ends) / 2
+        if self.scale is None or not math.isfinite(mean):
+            return True
+        return mean > 0 and mean >= FACTOR * max(self.centre, SHARE * self.scale)
+
+
+def _reach(k: int) -> float:
+    return 2.0 ** (k / 2)
+
+
+def not_found(name: str, reach: float) -> str:
+    """What is said of an axis at whose end the loss has not risen for the first time.
+
+    Args:
+        name: Of the axis.
+        reach: Where it ends.
+
+    Returns:
+        A warning.
+    """
+    if reach > 1:
+        what = f"has not risen to {FACTOR} times that at the centre up to"
+    else:
+        what = f"has risen to at least {FACTOR} times that at the centre already at"
+    numbers = f"write {name}=(start, stop, count) for another range"
+    return f"along {name} the loss {what} {reach:.6g}, where the axis ends; {numbers}"

@@ -1,0 +1,183 @@
+"""When the mean losses are known well enough that no more data are read.
+
+Every point has a standard error of its own, that of the mean over the samples so far. The largest of them, as a
+fraction of the range of the means, is compared with what is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = [
+    "LEAST_PARTS",
+    "LEAST_SAMPLES",
+    "PART",
+    "Enough",
+    "Spread",
+    "joint",
+    "spread",
+    "spread_of_sums",
+    "standard_error",
+]
+
+PART = 256  # samples that are read at once where nothing else is asked for
+LEAST_PARTS, LEAST_SAMPLES = 2, 100  # the variance of a few samples is a poor estimate, most often too small a one
+
+
+def standard_error(means: np.ndarray, squares: np.ndarray, samples: int) -> np.ndarray | None:
+    """The standard error of a mean over samples, as an estimate for the population that they are drawn from.
+
+        sqrt((mean of squares - mean^2) / (n - 1))
+
+    Args:
+        means: Means over the samples.
+        squares: Means of the squares.
+        samples: Number of samples n.
+
+    Returns:
+        The standard error of each mean; None for a single sample.
+    """
+    if samples < 2:
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.sqrt(np.maximum(squares - means**2, 0.0) / (samples - 1))
+
+
+class Spread(NamedTuple):
+    """What decides about some points. Those whose mean is not finite do not count.
+
+    Args:
+        error: The largest standard error of a mean.
+        lowest: The lowest mean.
+        highest: The highest mean.
+    """
+
+    error: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class Enough:
+    """When no more data are read.
+
+    Args:
+        target: The largest standard error that is allowed, as a fraction of the range of the means.
+        exactly: How many samples are used whatever their standard error. Default: as many as the target needs.
+    """
+
+    target: float
+    exactly: int | None = None
+
+    def possible(self, parts: int, samples: int) -> bool:
+        """Whether so few samples may be enough at all.
+
+        Args:
+            parts: How many parts of the data were read.
+            samples: How many samples they have.
+
+        Returns:
+            Whether their standard errors are to be looked at.
+        """
+        if self.exactly is not None:
+            return samples >= self.exactly
+        return parts >= LEAST_PARTS and samples >= LEAST_SAMPLES
+
+    def met(self, found: Spread | None) -> bool:
+        """Whether the standard errors of all points are small enough.
+
+        Args:
+            found: Of all points; None where no mean is finite.
+
+        Returns:
+            Whether they are. On a constant surface only errors of 0 are.
+        """
+        return found is not None and found.error <= self.target * (found.highest - found.lowest)
+
+    def reached(self, found: Spread | None) -> bool:
+        """Whether no more data are read, where that is possible.
+
+        Args:
+            found: Of all points.
+
+        Returns:
+            Whether the target is met, or as many samples as are wanted were used.
+        """
+        return self.exactly is not None or self.met(found)
+
+    def reported(
+        self, loss: np.ndarray, error: np.ndarray | None, samples: int, available: int | None
+    ) -> dict[str, Any]:
+        """What the report says of it.
+
+        Args:
+            loss: Means over the samples, of all points.
+            error: Their standard errors; None for a single sample.
+            samples: How many samples were used.
+            available: How many there are, where the data say it.
+
+        Returns:
+            Plain values by name.
+        """
+        found = None if error is None else spread(loss.ravel(), error.ravel())
+        met = self.met(found)
+        if available is None and not met:  # so all were used
+            available = samples
+        span = None if found is None else found.highest - found.lowest
+        return {"target": self.target, "met": met, "range": span, "available": available}
+
+
+def spread(means: np.ndarray, errors: np.ndarray) -> Spread | None:
+    """What decides about some points.
+
+    Args:
+        means: Mean losses [n].
+        errors: Their standard errors [n].
+
+    Returns:
+        Largest error, lowest and highest mean; None where no mean is finite.
+    """
+    finite = np.isfinite(means)
+    if not finite.any():
+        return None
+    return Spread(float(errors[finite].max()), float(means[finite].min()), float(means[finite].max()))
+
+
+def spread_of_sums(sums: np.ndarray, samples: int) -> Spread | None:
+    """The same from sums over at least two samples.
+
+    Args:
+        sums: Sums [n, measures]: of the losses first, and of their squares last.
+        samples: Number of samples.
+
+    Returns:
+        As `spread`.
+    """
+    means, squares = sums[:, 0] / samples, sums[:, -1] / samples
+    errors = standard_error(means, squares, samples)
+    return None if errors is None else spread(means, errors)
+
+
+def joint(several: Iterable[Spread | None]) -> Spread | None:
+    """What decides about points of which several processes have some each.
+
+    Args:
+        several: Of the points of each.
+
+    Returns:
+        Of all of them.
+
+    Example:
+        >>> from fastscape.sampling import Spread, joint
+        >>> joint([Spread(0.1, 0.0, 2.0), None, Spread(0.3, 1.0, 5.0)])
+        Spread(error=0.3, lowest=0.0, highest=5.0)
+    """
+    found = [one for one in several if one is not None]
+    if not found:
+        return None
+    errors, lowest, highest = zip(*found, strict=True)
+    return Spread(max(errors), min(lowest), max(highest))

@@ -1,0 +1,34 @@
+"""What people look at: pictures, the interactive page, animations, walks of optimizers, and what a notebook shows.
+
+Everything here takes plain values and draws whatever marks, labels and paths they carry. matplotlib and plotly are
+imported when the first picture is drawn.
+"""
+
+from fastscape.views.animation import animate
+from fastscape.views.captions import refinement_said
+from fastscape.views.comparison import common_scale, compare, drawn_by
+from fastscape.views.explorer import page, to_html
+from fastscape.views.figures import contour, plot, surface3d
+from fastscape.views.live import shown_by
+from fastscape.views.notebook import displayed
+from fastscape.views.smooth import Smooth
+from fastscape.views.walks import OPTIMIZERS, Walk, descend
+
+__all__ = [
+    "OPTIMIZERS",
+    "Smooth",
+    "Walk",
+    "animate",
+    "common_scale",
+    "compare",
+    "contour",
+    "descend",
+    "displayed",
+    "drawn_by",
+    "page",
+    "plot",
+    "refinement_said",
+    "shown_by",
+    "surface3d",
+    "to_html",
+]

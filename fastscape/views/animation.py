@@ -1,0 +1,119 @@
+"""Moving pictures: a walk, or one landscape after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from fastscape.results import Values, documented, with_defaults
+from fastscape.views.comparison import common_scale, drawn_by, of_one
+from fastscape.views.options import SeveralOptions
+from fastscape.views.walks import Walk
+
+if TYPE_CHECKING:
+    from matplotlib.animation import FuncAnimation
+    from typing_extensions import Unpack
+
+__all__ = ["animate"]
+
+
+@documented(SeveralOptions)
+def animate(
+    landscapes: Values | Sequence[Values],
+    walk: Walk | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    interval: int = 100,
+    **given: Unpack[SeveralOptions],
+) -> FuncAnimation:
+    """Animates a walk on a landscape, or landscapes one after the other, for example one an epoch.
+
+    All frames have one scale. Keep what is returned for as long as the animation is shown: matplotlib does not.
+
+    Args:
+        landscapes: The landscape that was walked on; or several, at least two, without a walk.
+        walk: A walk, as `Landscape.descend` returns it. Default: none.
+        out: A file to write, whose name ends in .gif. Default: none is written.
+        interval: Milliseconds from frame to frame. Default 100.
+        **given: As `SeveralOptions` says.
+
+    Returns:
+        The animation, with its figure.
+
+    Raises:
+        TypeError: When there is no such option, or the kind of picture has none.
+        ValueError: When there are several landscapes and a walk, or neither; when the names are not as many, or came
+            with a walk; when `out` ends otherwise, `interval` is below 1, or a landscape cannot be drawn.
+
+    Example:
+        >>> import os, tempfile
+        >>> import numpy as np, fastscape
+        >>> from fastscape import Landscape
+        >>> axis = np.linspace(-1, 1, 5)
+        >>> bowl = Landscape(axis, axis, 1 + axis[:, None] ** 2 + axis**2)
+        >>> out = tempfile.mkdtemp() + "/walk.gif"
+        >>> animation = fastscape.animate(bowl, bowl.descend((0.8, 0.6), steps=4), out=out)
+        >>> os.path.exists(out)
+        True
+    """
+    from matplotlib.animation import FuncAnimation, PillowWriter
+
+    options = with_defaults(SeveralOptions, given, "animate")
+    if out is not None and Path(out).suffix != ".gif":
+        raise ValueError(f"out={str(out)!r} cannot be written; wanted a name that ends in .gif")
+    if interval < 1:
+        raise ValueError(f"interval={interval} came; wanted milliseconds from 1, for example 100")
+    several = list(landscapes) if isinstance(landscapes, Sequence) else [landscapes]
+    if (walk is None) == (len(several) < 2):
+        what = "without a walk" if walk is None else "with a walk"
+        raise ValueError(f"{len(several)} landscapes came {what}; wanted one with a walk, or at least two without")
+    names = options["names"]
+    if walk is not None and names is not None:
+        raise ValueError("names came with a walk, whose frames are numbered by its steps; leave them out")
+    titles = [str(k) for k in range(len(several))] if names is None else list(names)
+    if len(titles) != len(several):
+        raise ValueError(f"{len(titles)} names came for {len(several)} landscapes; wanted one for each")
+    metric, clip = options["metric"], options["clip"]
+    log, scale, _ = common_scale(several, metric, log=options["log"], clip=clip)
+    draw = drawn_by(options["kind"])
+    drawn = {**of_one(given), "metric": metric, "log": log, "clip": clip, "scale": scale}
+    ax = draw(several[0], **drawn if walk is None else {**drawn, "paths": (walk,)})
+    frame, count = _walked(ax, walk) if walk is not None else _redrawn(ax, several, titles, draw, drawn)
+    frame(0)
+    animation = FuncAnimation(ax.figure, frame, frames=count, interval=interval)
+    if out is not None:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        animation.save(str(out), writer=PillowWriter(fps=cast(int, 1000 / interval)))  # GIF counts milliseconds
+    return animation
+
+
+def _walked(ax: Any, walk: Walk) -> tuple[Callable[[int], None], int]:
+    """Draws the first points of a walk, one more in every frame."""
+    line = next(line for line in reversed(ax.lines) if line.get_label() == walk.name)
+    whole = line.get_data_3d() if hasattr(line, "get_data_3d") else line.get_data()
+    show = line.set_data_3d if hasattr(line, "set_data_3d") else line.set_data
+
+    def frame(k: int) -> None:
+        show(*(coordinates[: k + 1] for coordinates in whole))
+        ax.set_title(f"step {k}")
+
+    return frame, len(walk)
+
+
+def _redrawn(
+    ax: Any,
+    landscapes: Sequence[Values],
+    titles: Sequence[str],
+    draw: Callable[..., Any],
+    options: dict[str, Any],
+) -> tuple[Callable[[int], None], int]:
+    """Draws another landscape in every frame."""
+
+    def frame(k: int) -> None:
+        ax.clear()
+        draw(landscapes[k], **{**options, "ax": ax, "colorbar": False})
+        ax.set_title(titles[k])
+
+    return frame, len(landscapes)

@@ -1,0 +1,131 @@
+"""Several landscapes side by side, on one common scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastscape.results import Values, documented, heights, with_defaults
+from fastscape.views import figures
+from fastscape.views.options import SeveralOptions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from typing_extensions import Unpack
+
+__all__ = ["common_scale", "compare", "drawn_by"]
+
+
+@documented(SeveralOptions)
+def compare(landscapes: Sequence[Values], **given: Unpack[SeveralOptions]) -> list[Axes]:
+    """Draws landscapes side by side, with the same colours and heights for the same values.
+
+    Args:
+        landscapes: The landscapes, each at least 2 x 2 points.
+        **given: As `SeveralOptions` says; axes and scale are those of the comparison.
+
+    Returns:
+        The axes, in the order of the landscapes.
+
+    Raises:
+        TypeError: When there is no such option, or the kind of picture has none.
+        ValueError: When there is no landscape, the names are not as many, the kind is unknown, or a landscape cannot
+            be drawn.
+
+    Example:
+        >>> import numpy as np, fastscape
+        >>> from fastscape import Landscape
+        >>> axis = np.linspace(-1, 1, 5)
+        >>> bowl = Landscape(axis, axis, 1 + axis[:, None] ** 2 + axis**2)
+        >>> steep = Landscape(axis, axis, 1 + 9 * axis[:, None] ** 2 + axis**2)
+        >>> [ax.get_title() for ax in fastscape.compare([bowl, steep], names=["bowl", "steep"])]
+        ['bowl', 'steep']
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.ticker import MaxNLocator
+
+    options = with_defaults(SeveralOptions, given, "compare")
+    kind, names, metric, clip = options["kind"], options["names"], options["metric"], options["clip"]
+    draw = drawn_by(kind)
+    if names is None:
+        names = [str(landscape.report.get("model", "")) for landscape in landscapes]
+    if len(names) != len(landscapes):
+        raise ValueError(f"{len(names)} names came for {len(landscapes)} landscapes; wanted one for each")
+    log, scale, label = common_scale(landscapes, metric, log=options["log"], clip=clip)
+    cmap = options["cmap"] or "viridis"
+    figure = plt.figure(figsize=(5.2 * len(landscapes) + 1, 5.0), layout="constrained")
+    projection = "3d" if kind == "surface3d" else None
+    own = {"metric": metric, "log": log, "clip": clip, "cmap": cmap, "scale": scale, "colorbar": False}
+    drawn = {**of_one(given), **own}
+    axes = []
+    for k, (landscape, name) in enumerate(zip(landscapes, names, strict=True), start=1):
+        drawn["ax"] = figure.add_subplot(1, len(landscapes), k, projection=projection)
+        ax = draw(landscape, **drawn)
+        if kind == "surface3d":
+            ax.set_box_aspect(None, zoom=0.85)  # the layout knows nothing of labels in three dimensions
+        ax.xaxis.set_major_locator(MaxNLocator(5))  # more of their labels touch each other at this width
+        ax.set_title(name)
+        axes.append(ax)
+    figure.colorbar(ScalarMappable(Normalize(*scale), cmap), ax=axes, label=label, shrink=0.8)
+    return axes
+
+
+def of_one(given: SeveralOptions) -> dict[str, Any]:
+    """Those options of several pictures that each one of them takes."""
+    return {name: value for name, value in given.items() if name not in ("kind", "names")}
+
+
+def common_scale(
+    landscapes: Sequence[Values], metric: str = "loss", *, log: bool | None = None, clip: float | None = None
+) -> tuple[bool, tuple[float, float], str]:
+    """One scale for several landscapes.
+
+    Args:
+        landscapes: The landscapes.
+        metric: As for a picture.
+        log: As for a picture; by default logarithms are drawn where that is the default of all of them.
+        clip: As for a picture.
+
+    Returns:
+        Whether heights are logarithms, the lowest and the highest of all, and their label.
+
+    Raises:
+        ValueError: When there is no landscape, or `heights` refuses its arguments.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> several = [Landscape(np.arange(2.0), None, loss) for loss in np.array([[1.0, 10.0], [100.0, 10.0]])]
+        >>> common_scale(several)
+        (True, (0.0, 2.0), 'log10 loss')
+    """
+    if not landscapes:
+        raise ValueError("no landscape came; wanted at least one to draw")
+    if log is None:
+        log = all(heights(one, metric)[1].startswith("log10") for one in landscapes)
+    drawn = [heights(one, metric, log=log, clip=clip) for one in landscapes]
+    low = min(float(np.nanmin(z)) for z, _ in drawn)
+    high = max(float(np.nanmax(z)) for z, _ in drawn)
+    return log, (low, high), drawn[0][1]
+
+
+def drawn_by(kind: str) -> Callable[..., Any]:
+    """The function that draws a kind of picture.
+
+    Args:
+        kind: "contour" or "surface3d".
+
+    Returns:
+        The function.
+
+    Raises:
+        ValueError: When there is no such kind.
+    """
+    kinds: dict[str, Callable[..., Any]] = {"contour": figures.contour, "surface3d": figures.surface3d}
+    if kind not in kinds:
+        raise ValueError(f"kind={kind!r} is unknown; wanted one of {', '.join(map(repr, kinds))}")
+    return kinds[kind]

@@ -1,0 +1,99 @@
+"""What can be said of a picture, once for all that draw one."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
+
+from fastscape.results import Option, Trajectory
+from fastscape.views.walks import Walk
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from mpl_toolkits.mplot3d.axes3d import Axes3D
+
+__all__ = ["ContourOptions", "Kind", "SeveralOptions", "Surface3dOptions"]
+
+Kind = Literal["contour", "surface3d"]
+
+
+class _Picture(TypedDict, total=False):
+    """What every picture takes."""
+
+    metric: Annotated[str, Option("loss", '"loss" or the name of a metric. Default "loss".')]
+    log: Annotated[
+        bool | None,
+        Option(None, "Whether to draw log10 of the values. Default: for a loss that is nowhere negative, yes."),
+    ]
+    clip: Annotated[float | None, Option(None, "Values above it are drawn at it. Default: none are.")]
+    cmap: Annotated[
+        str | None,
+        Option(None, 'Name of a matplotlib colour map. Default: "viridis" for a map, "coolwarm" for a surface alone.'),
+    ]
+    paths: Annotated[
+        Sequence[Walk | Trajectory],
+        Option(
+            (),
+            "Walks of optimizers to draw, as `Landscape.descend` returns them, besides the paths that the landscape "
+            "carries. Default: none.",
+        ),
+    ]
+
+
+class _Map(TypedDict, total=False):
+    """What a map takes."""
+
+    levels: Annotated[int, Option(25, "Number of levels, about: they lie at round values. Default 25.")]
+    linewidth: Annotated[
+        float,
+        Option(0.5, "Width of the contour lines in points; 0 for none, which wants `filled`. Default 0.5."),
+    ]
+    filled: Annotated[
+        bool, Option(True, "Whether the areas between the lines are filled, or the lines coloured. Default True.")
+    ]
+    labels: Annotated[bool, Option(False, "Whether the lines are labelled with their values. Default False.")]
+    points: Annotated[
+        bool,
+        Option(
+            False, "Whether to draw a dot at every point that was evaluated, if others were predicted. Default False."
+        ),
+    ]
+
+
+class _Surface(TypedDict, total=False):
+    """What a surface in three dimensions takes."""
+
+    elevation: Annotated[float, Option(40.0, "Height of the viewer, in degrees. Default 40.")]
+    azimuth: Annotated[float, Option(-60.0, "Direction of the viewer, in degrees. Default -60.")]
+    floor: Annotated[bool, Option(True, "Whether contours are drawn below the surface. Default True.")]
+
+
+class _Alone(TypedDict, total=False):
+    """What a picture takes that stands alone."""
+
+    ax: Annotated["Axes | Axes3D | None", Option(None, "Where to draw. Default: a new figure.")]
+    scale: Annotated[
+        tuple[float, float] | None,
+        Option(
+            None, "The lowest and the highest height of the colours, and of the axis. Default: those of the landscape."
+        ),
+    ]
+    colorbar: Annotated[bool, Option(True, "Whether to draw the colour bar. Default True.")]
+
+
+class ContourOptions(_Picture, _Map, _Alone, total=False):
+    """The options of a contour map."""
+
+
+class Surface3dOptions(_Picture, _Surface, _Alone, total=False):
+    """The options of a surface in three dimensions."""
+
+
+class SeveralOptions(_Picture, _Map, _Surface, total=False):
+    """The options of several pictures on one scale; some are of one kind alone."""
+
+    names: Annotated[
+        Sequence[str] | None,
+        Option(
+            None, "A title for each. Default: the class of its model, as the report says it; in frames its number."
+        ),
+    ]
+    kind: Annotated[Kind, Option("contour", '"contour" or "surface3d". Default "contour".')]

@@ -1,0 +1,71 @@
+"""Weight space: which tensors move, the flat buffer that holds them, directions through it, norms, schemes and grids.
+
+Every point of a landscape is a combination of the vectors of one basis, and a norm is read off Gram matrices. Nothing
+here evaluates a model.
+"""
+
+from fastscape.kernels import Distribution
+from fastscape.weights.basis import basis_of, basis_seeded
+from fastscape.weights.common import random_directions
+from fastscape.weights.directions import (
+    Direction,
+    Directions,
+    Random,
+    Source,
+    check_seed,
+    direction_between,
+    direction_given,
+    direction_random,
+    source_of,
+)
+from fastscape.weights.grid import POINTS, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
+from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
+from fastscape.weights.norms import NORMS, check_norm, directions_first
+from fastscape.weights.place import PRECISIONS, Place
+from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
+from fastscape.weights.selection import Perturb, own_buffers, owners, select, tensors_of
+from fastscape.weights.space import Space, SpaceAsked, space_of
+
+__all__ = [
+    "LINES",
+    "NORMS",
+    "POINTS",
+    "PRECISIONS",
+    "SURFACES",
+    "Auto",
+    "Axis",
+    "AxisSpec",
+    "Coefficients",
+    "Direction",
+    "Directions",
+    "Distribution",
+    "Grid",
+    "Layout",
+    "Perturb",
+    "Place",
+    "Random",
+    "Scheme",
+    "Source",
+    "Space",
+    "SpaceAsked",
+    "axis",
+    "basis_of",
+    "basis_seeded",
+    "check_norm",
+    "check_seed",
+    "convolutions",
+    "direction_between",
+    "direction_given",
+    "direction_random",
+    "directions_first",
+    "in_channels_last",
+    "layout_of",
+    "own_buffers",
+    "owners",
+    "random_directions",
+    "select",
+    "source_of",
+    "space_of",
+    "tensors_of",
+    "wanted_axis",
+]

@@ -1,0 +1,152 @@
+"""The basis: theta and the normalised directions as rows of one matrix, with the Gram matrices of its segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from fastscape.kernels import Seeded, gram, interpolate
+from fastscape.weights import norms
+from fastscape.weights.directions import Random
+from fastscape.weights.layout import Layout
+from fastscape.weights.place import Place
+from fastscape.weights.schemes import Scheme
+
+__all__ = ["Basis", "basis_of", "basis_seeded"]
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """What every point of a landscape is a combination of.
+
+    Args:
+        vectors: (theta, d1, ...) [K, P], on the device of the run.
+        gram: Gram matrices [S, K, K] of the normalised vectors, float64, on the CPU.
+        layout: What the P entries are.
+        factors: What normalises the vectors [S, K], where they are not in memory and so could not be scaled in place;
+            the coefficients carry it then. None when they are normalised.
+    """
+
+    vectors: Tensor | Seeded
+    gram: Tensor
+    layout: Layout
+    factors: Tensor | None = None
+
+    @cached_property
+    def _gram_of_layers(self) -> Tensor:
+        return norms.per_layer(self.gram, self.layout.layer_of_segment)
+
+    @property
+    def theta(self) -> Tensor:
+        """The first vector [P]."""
+        return self.vectors.theta if isinstance(self.vectors, Seeded) else self.vectors[0]
+
+    def relaid(self, *, channels_last: bool) -> Basis:
+        """The basis with the weights of convolutions in another order; its vectors are reordered in place.
+
+        Args:
+            channels_last: The order that is wanted.
+
+        Returns:
+            The basis, with a layout of that order; this one is used up.
+
+        Raises:
+            ValueError: When the directions are not in memory: their numbers have one order.
+        """
+        if channels_last == self.layout.channels_last:
+            return self
+        if isinstance(self.vectors, Seeded):
+            raise ValueError("low_memory=True needs memory_format='contiguous'; write that in the plan")
+        return replace(self, layout=self.layout.relaid(self.vectors, channels_last=channels_last))
+
+    def coefficients(self, scheme: Scheme, points: Tensor) -> Tensor:
+        """The coefficients that a scheme gives to the vectors, filter by filter.
+
+        Args:
+            scheme: The scheme.
+            points: Grid coordinates [G, D].
+
+        Returns:
+            Coefficients [G, S or 1, K].
+
+        Raises:
+            ValueError: When the scheme returns another shape.
+        """
+        layered = scheme.over == "layer"
+        grams = self._gram_of_layers if layered else self.gram
+        c = scheme.coefficients(grams, *points.unbind(1))
+        wanted = (len(points), len(grams), self.gram.shape[2])
+        if not isinstance(c, Tensor) or c.dim() != 3 or c.shape not in (wanted, (wanted[0], 1, wanted[2])):
+            came = tuple(c.shape) if isinstance(c, Tensor) else type(c).__name__
+            raise ValueError(
+                f"the scheme returned coefficients of shape {came}; wanted {wanted} or ({wanted[0]}, 1, {wanted[2]}): "
+                "points, segments or 1, basis vectors"
+            )
+        if layered and c.shape[1] > 1:
+            c = c[:, self.layout.layer_of_segment]
+        return c if self.factors is None else c * self.factors
+
+
+def basis_of(
+    theta: Mapping[str, Tensor],
+    layout: Layout,
+    directions: Sequence[Callable[..., object]],
+    normalize: str,
+    place: Place,
+) -> Basis:
+    """Stacks the model's weights and the directions, and normalises the directions.
+
+    Args:
+        theta: The model's tensors by name.
+        layout: The flat buffer.
+        directions: For each direction a function that writes it to the row `out` [P] of the basis.
+        normalize: One of `fastscape.weights.norms.NORMS`.
+        place: Where the basis goes.
+
+    Returns:
+        The basis.
+    """
+    vectors = torch.empty(1 + len(directions), layout.size, dtype=place.precision.basis, device=place.device)
+    layout.flatten(theta, out=vectors[0])
+    for row, write in zip(vectors[1:], directions, strict=True):
+        write(out=row)
+    if normalize == "weight":
+        vectors[1:] *= vectors[0]
+    raw = gram(vectors, layout.segments, backend=place.backend).cpu()
+    factors = norms.directions_first(raw, layout.layer_of_segment, normalize)
+    if not bool((factors == 1).all()):
+        for k in range(1, len(vectors)):
+            row = vectors[k : k + 1]
+            interpolate(row, factors[None, :, k : k + 1], layout.segments, out=row, backend=place.backend)
+    return Basis(vectors, norms.rescaled(raw, factors), layout)
+
+
+def basis_seeded(
+    theta: Mapping[str, Tensor], layout: Layout, random: Random, normalize: str, place: Place, *, count: int
+) -> Basis:
+    """The basis of the model's weights and random directions that take no memory.
+
+    The directions are those of `direction_random`, computed again wherever they are read.
+
+    Args:
+        theta: The model's tensors by name.
+        layout: The flat buffer.
+        random: Seed and distribution of the directions.
+        normalize: One of `fastscape.weights.norms.NORMS`.
+        place: Where theta goes.
+        count: Number of directions, 1 or 2.
+
+    Returns:
+        The basis.
+    """
+    flat = layout.flatten(theta, dtype=place.precision.basis, device=place.device)
+    vectors = Seeded(flat, int(random.seed), count, random.distribution, weighted=normalize == "weight")
+    moving = layout.drawn[:, None].repeat(1, 1 + count).double()
+    moving[:, 0] = 1.0
+    raw = norms.rescaled(gram(vectors, layout.segments, backend=place.backend).cpu(), moving)
+    factors = norms.directions_first(raw, layout.layer_of_segment, normalize)
+    return Basis(vectors, norms.rescaled(raw, factors), layout, factors * moving)

@@ -1,0 +1,72 @@
+"""Directions from the model to others of the same architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from fastscape.weights.layout import Layout
+from fastscape.weights.selection import NamedPerturb, tensors_of
+
+__all__ = ["Between", "direction_between"]
+
+
+@dataclass(frozen=True, eq=False)
+class Between:
+    """The direction to another model, which then lies at coordinate 1.
+
+    Args:
+        other: The other model.
+    """
+
+    kind: ClassVar[str] = "between models"
+    perturb: ClassVar[NamedPerturb] = "states"  # another model is reached only when all of it moves
+
+    other: nn.Module
+
+    def write(self, layout: Layout, theta: Mapping[str, Tensor], *, out: Tensor) -> None:
+        """Writes the direction to `out` [P]."""
+        out.copy_(_difference(layout, theta, self.other))
+
+
+def direction_between(layout: Layout, model: nn.Module, other: nn.Module) -> Tensor:
+    """The direction `theta_other - theta` from one model to another of the same architecture.
+
+    Args:
+        layout: The flat buffer that the direction belongs to.
+        model: Where the direction starts.
+        other: Where coordinate 1 lies.
+
+    Returns:
+        Direction [P], float64, on the CPU.
+
+    Raises:
+        ValueError: When the other model lacks a tensor, or has another shape of it.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.weights import direction_between, layout_of
+        >>> a, b = torch.nn.Linear(2, 1, bias=False), torch.nn.Linear(2, 1, bias=False)
+        >>> d = direction_between(layout_of(a), a, b)
+        >>> torch.allclose(layout_of(a).unflatten(d)["weight"], (b.weight - a.weight).double(), atol=1e-7)
+        True
+
+    Source: Goodfellow et al. 2015, arXiv 1412.6544; Garipov et al. 2018, arXiv 1802.10026.
+    """
+    return _difference(layout, tensors_of(model), other)
+
+
+def _difference(layout: Layout, theta: Mapping[str, Tensor], other: nn.Module) -> Tensor:
+    end = tensors_of(other)
+    missing = [entry.name for entry in layout.entries if entry.name not in end]
+    if missing:
+        raise ValueError(
+            f"the other model, a {type(other).__name__}, has no {', '.join(missing[:4])}; wanted one of the same "
+            "architecture"
+        )
+    start, stop = (layout.flatten(tensors, dtype=torch.float64, device="cpu") for tensors in (theta, end))
+    return stop - start

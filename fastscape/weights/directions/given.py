@@ -1,0 +1,76 @@
+"""Directions of the user's own: vectors, or tensors by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fastscape.weights.layout import Layout
+from fastscape.weights.selection import NamedPerturb
+
+__all__ = ["Given", "direction_given"]
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A direction that is given as it is.
+
+    Args:
+        entries: See `direction_given`.
+    """
+
+    kind: ClassVar[str] = "given"
+    perturb: ClassVar[NamedPerturb] = "weights"
+
+    entries: Mapping[str, Tensor] | Tensor
+
+    def write(self, layout: Layout, theta: Mapping[str, Tensor], *, out: Tensor) -> None:
+        """Writes the direction to `out` [P]."""
+        out.copy_(direction_given(layout, self.entries))
+
+
+def direction_given(layout: Layout, direction: Mapping[str, Tensor] | Tensor) -> Tensor:
+    """A direction of the user's own.
+
+    Args:
+        layout: The flat buffer that the direction belongs to.
+        direction: A tensor for each tensor that moves, by name and in its shape; or all of their entries as one
+            vector, in the order of the model, as `torch.nn.utils.parameters_to_vector` makes it.
+
+    Returns:
+        Direction [P], float64, on the CPU.
+
+    Raises:
+        TypeError: When the direction is something else.
+        ValueError: When it has another length or shape, names a tensor that does not move, or lacks one that does.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.weights import direction_given, layout_of
+        >>> direction_given(layout_of(torch.nn.Linear(2, 1)), torch.tensor([3.0, 4.0]))[:3].tolist()
+        [3.0, 4.0, 0.0]
+    """
+    names = [entry.name for entry in layout.entries]
+    if isinstance(direction, Tensor):
+        if direction.shape != (layout.perturbed,):
+            raise ValueError(
+                f"a direction came with shape {tuple(direction.shape)}; wanted ({layout.perturbed},), the entries of "
+                f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''} one behind the other"
+            )
+        parts = direction.split([entry.numel for entry in layout.entries])
+        direction = {e.name: part.view(e.shape) for e, part in zip(layout.entries, parts, strict=True)}
+    if not isinstance(direction, Mapping):
+        raise TypeError(
+            f"a direction came as {type(direction).__name__}; wanted a module, a dict of tensors by name, or a vector"
+        )
+    for odd, fault in ((set(direction) - set(names), "does not move"), (set(names) - set(direction), "is missing")):
+        if odd:
+            raise ValueError(
+                f"in a direction, {min(odd)} {fault}; wanted tensors for {', '.join(names[:4])}"
+                f"{', ...' if len(names) > 4 else ''}: choose with perturb="
+            )
+    return layout.flatten(direction, dtype=torch.float64, device="cpu")

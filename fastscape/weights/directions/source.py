@@ -1,0 +1,65 @@
+"""What a source of directions is, and what it yields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from fastscape.results import Trajectory
+from fastscape.weights.layout import Layout
+from fastscape.weights.selection import NamedPerturb
+
+__all__ = ["Directions", "Source"]
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """A direction for each axis, and what is to be drawn in the space that they span.
+
+    Args:
+        writers: For each axis a function that writes the direction to a row `out` [P] of the basis.
+        labels: What each axis runs along, as pictures say it. Default: "direction 1", "direction 2", ...
+        marks: Where models lie, besides the one at the origin: coordinates [axes] by name, in units of the
+            directions.
+        paths: Paths through the space, for example that of a training.
+    """
+
+    writers: Sequence[Callable[..., object]]
+    labels: Sequence[str] | None = None
+    marks: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    paths: Sequence[Trajectory] = ()
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where directions come from. Any object of this form can be given as `directions=`."""
+
+    @property
+    def perturb(self) -> NamedPerturb:
+        """What moves where the user does not say it."""
+
+    @property
+    def normalize(self) -> str | None:
+        """The norm that the directions get where the user does not say it; None for the scheme's own."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the report says of the directions: "directions", "distribution" and "seed", and anything else."""
+
+    def directions(self, layout: Layout, theta: Mapping[str, Tensor], axes: int) -> Directions:
+        """The directions.
+
+        Args:
+            layout: The flat buffer that they belong to.
+            theta: All tensors of the model at the origin, by name.
+            axes: How many are wanted.
+
+        Returns:
+            As many directions, and what comes with them.
+
+        Raises:
+            ValueError: When the source has no such number.
+        """

@@ -1,0 +1,178 @@
+"""The axes of a landscape and the points that they span."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["POINTS", "Auto", "Axis", "AxisSpec", "Grid", "axis", "points", "wanted_axis"]
+
+_Numbers: TypeAlias = "tuple[float, float, int] | Sequence[float] | np.ndarray | Tensor"
+AxisSpec: TypeAlias = "_Numbers | Literal['auto'] | tuple[Literal['auto'], int]"
+Axis: TypeAlias = "np.ndarray | Auto"
+
+POINTS = 51
+"""Grid points of an axis, where nobody says how many."""
+
+
+@dataclass(frozen=True)
+class Auto:
+    """An axis from -reach to reach, of which the reach is still to be chosen.
+
+    Args:
+        count: Grid points, at least 2. Default 51.
+    """
+
+    count: int = POINTS
+
+
+def wanted_axis(name: str, spec: AxisSpec) -> Axis:
+    """The coordinates of one axis, or how many it is to have.
+
+    Args:
+        name: What the axis is called in error messages: "x" or "y".
+        spec: What `axis` takes, or "auto" or `("auto", count)` where the range is to be chosen.
+
+    Returns:
+        Coordinates [count], float64, strictly increasing; or `Auto`.
+
+    Raises:
+        TypeError: When the specification is none of these.
+        ValueError: When the count is below 2, or as for `axis`.
+
+    Example:
+        >>> from fastscape.weights import wanted_axis
+        >>> wanted_axis("x", ("auto", 21))
+        Auto(count=21)
+    """
+    given: Any = spec
+    if isinstance(given, str):
+        if given != "auto":
+            raise TypeError(
+                f"{name} came as {given!r}, which is no axis; wanted (start, stop, count), a sequence of numbers, or "
+                "'auto'"
+            )
+        return Auto()
+    if not (isinstance(given, tuple) and any(isinstance(part, str) and part == "auto" for part in given)):
+        return axis(name, given)
+    count = given[1] if len(given) == 2 and given[0] == "auto" else None
+    if isinstance(count, bool) or not isinstance(count, numbers.Integral):
+        raise TypeError(f"{name} came as {given!r}; wanted ('auto', count), for example ('auto', 51)")
+    if int(count) < 2:
+        raise ValueError(f"{name} came with count {count}; wanted at least 2 grid points, for example ('auto', 51)")
+    return Auto(int(count))
+
+
+def axis(name: str, spec: _Numbers) -> np.ndarray:
+    """The coordinates of one axis.
+
+    A tuple is read as `(start, stop, count)`, ends included; coordinate i is `((n-1-i) start + i stop) / (n-1)`,
+    computed from its index, so that nothing accumulates, both ends are exact, and the middle of a symmetric axis
+    is exactly 0.
+
+    Args:
+        name: What the axis is called in error messages: "x" or "y".
+        spec: `(start, stop, count)`, or the coordinates themselves as a list or a 1-D array, increasing.
+
+    Returns:
+        Coordinates [count], float64, strictly increasing. With `count = 1` the only one is `start`.
+
+    Raises:
+        TypeError: When the specification is neither a tuple of three nor a sequence of numbers.
+        ValueError: When the count is below 1, a coordinate is not finite, or the axis does not increase.
+
+    Example:
+        >>> from fastscape.weights import axis
+        >>> axis("x", (-1.0, 1.0, 5)).tolist()
+        [-1.0, -0.5, 0.0, 0.5, 1.0]
+    """
+    coordinates = _from_range(name, spec) if isinstance(spec, tuple) else _explicit(name, spec)
+    if (np.diff(coordinates) <= 0).any():
+        raise ValueError(f"{name} does not increase ({spec!r}); sort the coordinates and write each of them once")
+    return coordinates
+
+
+def _from_range(name: str, spec: tuple[Any, ...]) -> np.ndarray:
+    wanted = "wanted (start, stop, count), for example (-1.0, 1.0, 51); give explicit coordinates as a list"
+    if len(spec) != 3:
+        raise TypeError(f"{name} came as a tuple of {len(spec)}; {wanted}")
+    start, stop, count = spec
+    if not (isinstance(start, numbers.Real) and isinstance(stop, numbers.Real)):
+        raise TypeError(f"{name} came with ends {start!r} and {stop!r}; {wanted}")
+    if isinstance(count, bool) or not isinstance(count, numbers.Integral):
+        raise TypeError(f"{name} came with count {count!r}; {wanted}")
+    if count < 1:
+        raise ValueError(f"{name} came with count {count}; wanted at least 1 grid point")
+    _check_finite(name, np.array([start, stop], dtype=np.float64))
+    if count == 1:
+        return np.array([float(start)])
+    last = int(count) - 1
+    index = np.arange(last + 1, dtype=np.float64)
+    coordinates = ((last - index) * float(start) + index * float(stop)) / last
+    coordinates[0], coordinates[-1] = start, stop  # last * stop / last may differ from stop by one rounding
+    return coordinates
+
+
+def _explicit(name: str, spec: Any) -> np.ndarray:
+    try:
+        coordinates = np.array(spec.detach().cpu().numpy() if isinstance(spec, Tensor) else spec, dtype=np.float64)
+    except (TypeError, ValueError):
+        coordinates = np.array(np.nan)
+    if coordinates.ndim == 0:
+        raise TypeError(
+            f"{name} came as {spec!r}, which is no axis; wanted (start, stop, count) or a sequence of numbers"
+        )
+    if coordinates.ndim != 1:
+        raise ValueError(f"{name} came with shape {coordinates.shape}; wanted a 1-D sequence of coordinates")
+    if coordinates.size < 1:
+        raise ValueError(f"{name} came with count 0; wanted at least 1 grid point")
+    _check_finite(name, coordinates)
+    return coordinates
+
+
+def _check_finite(name: str, coordinates: np.ndarray) -> None:
+    if not np.isfinite(coordinates).all():
+        raise ValueError(f"{name} has coordinates that are not finite ({coordinates}); wanted finite numbers")
+
+
+def points(*axes: np.ndarray) -> Tensor:
+    """All grid points in the order of `values.reshape(len(x), len(y))`.
+
+    Args:
+        *axes: Coordinates [H], or [H] and [W].
+
+    Returns:
+        Points [H, 1] or [H * W, 2], float64; of two axes, row i * W + j is (x[i], y[j]).
+    """
+    return torch.cartesian_prod(*map(torch.from_numpy, axes)).reshape(-1, len(axes))
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The points of a landscape.
+
+    Args:
+        axes: Coordinates by the name of the axis.
+    """
+
+    axes: Mapping[str, np.ndarray]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of points along each axis."""
+        return tuple(map(len, self.axes.values()))
+
+    @cached_property
+    def points(self) -> Tensor:
+        """All points [G, axes], float64, the last axis running fastest."""
+        return points(*self.axes.values())
+
+    def __len__(self) -> int:
+        return len(self.points)

@@ -1,0 +1,313 @@
+"""The perturbed tensors of a model as one flat buffer, and back.
+
+Shapes: flat_P [P] or [G, P]. Tensors lie one behind the other, each beginning at a multiple of 16 entries, so that
+every tensor of every point is aligned for the widest loads; the entries in between are 0 and belong to no tensor.
+
+A filter is what produces one output channel or neuron (Li et al. 2018, arXiv 1712.09913, section 4): one row of a
+linear or convolution weight. Where the output channel is not the first dimension, the tensor is stored with that
+dimension in front, so that a filter is always contiguous. A tensor of one dimension is one segment.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from fastscape.kernels import Segments
+from fastscape.weights.selection import Perturb, owners, select
+
+__all__ = ["Entry", "Layout", "convolutions", "in_channels_last", "layout_of"]
+
+ALIGNMENT = 16
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where one tensor lies in the flat buffer.
+
+    Args:
+        name: Its name in the model, as in `named_parameters` or `named_buffers`.
+        shape: Its shape in the model.
+        offset: Its first entry in the buffer.
+        filters: How many filters it holds, each of `numel / filters` contiguous entries.
+        split: The shape that it is viewed in before its dimensions are reordered; differs from `shape` only for
+            grouped transposed convolutions.
+        order: The dimensions of `split` in the order of storage.
+        variance: Whether it is a running variance, which must stay positive.
+        convolution: Whether it is the weight of a two-dimensional convolution, which may lie with its channels last.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    offset: int
+    filters: int
+    split: tuple[int, ...]
+    order: tuple[int, ...]
+    variance: bool = False
+    convolution: bool = False
+
+    @property
+    def numel(self) -> int:
+        """Number of entries."""
+        return math.prod(self.shape)
+
+    @property
+    def stop(self) -> int:
+        """The entry behind its last."""
+        return self.offset + self.numel
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The flat buffer of a selection of tensors.
+
+    Args:
+        entries: The tensors in the order of the model.
+        channels_last: Whether the weights of two-dimensional convolutions are stored with their channels last, each
+            filter in the order height, width, channel: what convolutions on such images read without a copy.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.weights import layout_of, select
+        >>> model = torch.nn.Linear(3, 2)
+        >>> layout = layout_of(model)
+        >>> layout.perturbed, layout.size
+        (6, 16)
+        >>> flat = layout.flatten(select(model))
+        >>> bool((layout.unflatten(flat)["weight"] == model.weight).all())
+        True
+    """
+
+    entries: tuple[Entry, ...]
+    channels_last: bool = False
+
+    @cached_property
+    def size(self) -> int:
+        """Entries of the buffer P, a multiple of 16."""
+        return _aligned(self.entries[-1].stop) if self.entries else 0
+
+    @cached_property
+    def perturbed(self) -> int:
+        """Entries that belong to a tensor."""
+        return sum(entry.numel for entry in self.entries)
+
+    @cached_property
+    def segments(self) -> Segments:
+        """The filters of all tensors; the padding behind a tensor is a segment of its own."""
+        return Segments(torch.tensor([0, *self._cuts[0]], dtype=torch.int64, device="cpu"))
+
+    @cached_property
+    def layer_of_segment(self) -> Tensor:
+        """For each segment [S], int64, the number of its tensor in `entries`; padding counts to the tensor before."""
+        return torch.tensor(self._cuts[1], dtype=torch.int64, device="cpu")
+
+    @cached_property
+    def segments_of(self) -> dict[str, slice]:
+        """For each tensor, by name, which of the segments are its filters."""
+        layer = self.layer_of_segment
+        firsts = torch.searchsorted(layer, torch.arange(len(self.entries), device="cpu")).tolist()
+        return {
+            entry.name: slice(first, first + entry.filters if entry.numel else first)
+            for entry, first in zip(self.entries, firsts, strict=True)
+        }
+
+    @cached_property
+    def drawn(self) -> Tensor:
+        """For each segment [S], bool, whether random directions move it: not padding, and no running variance."""
+        return torch.tensor(self._cuts[2], dtype=torch.bool, device="cpu")
+
+    @cached_property
+    def _cuts(self) -> tuple[list[int], list[int], list[bool]]:
+        stops: list[int] = []
+        layers: list[int] = []
+        drawn: list[bool] = []
+        for layer, entry in enumerate(self.entries):
+            if not entry.numel:
+                continue
+            length = entry.numel // entry.filters
+            stops += range(entry.offset + length, entry.stop + 1, length)
+            layers += [layer] * entry.filters
+            drawn += [not entry.variance] * entry.filters  # noise would make a variance negative
+            if entry.stop % ALIGNMENT:
+                stops.append(_aligned(entry.stop))
+                layers.append(layer)
+                drawn.append(False)
+        return stops, layers, drawn
+
+    def relaid(self, vectors: Tensor, *, channels_last: bool) -> Layout:
+        """Reorders vectors in place, so that convolutions have their channels last, or no longer have.
+
+        A filter stays where it is, so the segments are the same.
+
+        Args:
+            vectors: Buffers [K, P] of this layout; afterwards of the layout that is returned.
+            channels_last: The order that is wanted.
+
+        Returns:
+            The layout of the reordered vectors.
+        """
+        if channels_last == self.channels_last:
+            return self
+        entries = []
+        for entry in self.entries:
+            if entry.convolution:
+                order = (0, 2, 3, 1) if channels_last else (0, 1, 2, 3)
+                tensors = self._back(vectors, entry)
+                stored = tensors.permute(0, *(1 + d for d in order)).reshape(len(vectors), -1)
+                vectors[:, entry.offset : entry.stop] = stored  # reshape has made a copy
+                entry = replace(entry, order=order)
+            entries.append(entry)
+        return Layout(tuple(entries), channels_last)
+
+    def flatten(
+        self,
+        tensors: Mapping[str, Tensor],
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        out: Tensor | None = None,
+    ) -> Tensor:
+        """The tensors copied into one flat buffer.
+
+        Args:
+            tensors: A tensor for each entry, by name, in the shape of the model.
+            dtype: Of the buffer; default: of the first tensor.
+            device: Of the buffer; default: of the first tensor.
+            out: A buffer [P] to write to instead of a new one; its dtype and device then count.
+
+        Returns:
+            The buffer [P]; its padding is 0.
+
+        Raises:
+            KeyError: When a tensor is missing.
+            ValueError: When a tensor has another shape than its entry.
+        """
+        if out is None:
+            first = tensors[self.entries[0].name]
+            out = torch.empty(self.size, dtype=dtype or first.dtype, device=device or first.device)
+        out.zero_()
+        for entry in self.entries:
+            tensor = tensors[entry.name]
+            if tuple(tensor.shape) != entry.shape:
+                raise ValueError(f"{entry.name} came with shape {tuple(tensor.shape)}; wanted {entry.shape}")
+            stored = tensor.detach().reshape(entry.split).permute(entry.order)
+            out[entry.offset : entry.stop].view(stored.shape).copy_(stored)
+        return out
+
+    def unflatten(self, flat: Tensor) -> dict[str, Tensor]:
+        """The tensors of one point, or of a stack of points.
+
+        Args:
+            flat: A buffer [P] or [G, P].
+
+        Returns:
+            By name, a view of the buffer in the tensor's shape, or in [G, *shape]. Only grouped transposed
+            convolutions are copies.
+        """
+        return {entry.name: self._back(flat, entry) for entry in self.entries}
+
+    def _back(self, flat: Tensor, entry: Entry) -> Tensor:
+        """One tensor of each point in the shape of the model."""
+        stack = flat.shape[:-1]
+        stored = flat[..., entry.offset : entry.stop].view((*stack, *(entry.split[d] for d in entry.order)))
+        back = tuple(len(stack) + entry.order.index(d) for d in range(len(entry.order)))
+        tensor = stored.permute(tuple(range(len(stack))) + back)
+        # Reshaping to the same shape gives a dimension of one channel another stride, and with it another order.
+        return tensor if entry.split == entry.shape else tensor.reshape((*stack, *entry.shape))
+
+
+def layout_of(model: nn.Module, perturb: Perturb = "weights") -> Layout:
+    """The flat buffer of the tensors that `select(model, perturb)` names.
+
+    Args:
+        model: The model.
+        perturb: See `select`. Default "weights".
+
+    Returns:
+        The layout, as the functions of `fastscape.weights.directions` want it.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.weights import layout_of
+        >>> layout_of(torch.nn.Linear(3, 2), perturb="all").perturbed
+        8
+    """
+    selected = select(model, perturb)  # refuses what has no shape yet
+    owner_of, spatial = owners(model), convolutions(model)
+    entries = []
+    offset = 0
+    for name, tensor in selected.items():
+        owner, leaf = owner_of[name]
+        split, order = _storage(owner, leaf, tensor)
+        filters = 1 if tensor.dim() < 2 else math.prod(split[d] for d in order[: _filter_dims(split, tensor)])
+        variance = isinstance(owner, nn.modules.batchnorm._NormBase) and leaf == "running_var"
+        convolution = name in spatial
+        entries.append(Entry(name, tuple(tensor.shape), offset, filters, split, order, variance, convolution))
+        offset = _aligned(offset + tensor.numel())
+    return Layout(tuple(entries))
+
+
+def convolutions(model: nn.Module) -> set[str]:
+    """The names of the weights of two-dimensional convolutions.
+
+    Args:
+        model: The model.
+
+    Returns:
+        Names as in `named_parameters`.
+    """
+    owner_of = owners(model)
+    return {
+        name
+        for name, tensor in model.named_parameters()
+        if tensor.dim() == 4 and owner_of[name][1] == "weight" and isinstance(owner_of[name][0], nn.Conv2d)
+    }
+
+
+def in_channels_last(tensor: Tensor) -> Tensor:
+    """A copy whose dimension 1 is the innermost in memory.
+
+    `tensor.to(memory_format=torch.channels_last)` leaves a tensor with one channel as it is, because both orders are
+    the same there, and torch then takes the convolution for one without channels last.
+
+    Args:
+        tensor: Images or weights [n, c, h, w].
+
+    Returns:
+        The same values in the strides [h w c, 1, w c, c].
+    """
+    n, c, h, w = tensor.shape
+    strides = (h * w * c, 1, w * c, c)
+    return torch.empty_strided((n, c, h, w), strides, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
+
+
+def _storage(owner: nn.Module, leaf: str, tensor: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shape a tensor is split into and the order that brings its output channels to the front."""
+    shape = tuple(tensor.shape)
+    order = tuple(range(len(shape)))
+    if leaf != "weight" or len(shape) < 2:
+        return shape, order
+    if isinstance(owner, nn.modules.conv._ConvTransposeNd):
+        if shape[:2] != (owner.in_channels, owner.out_channels // owner.groups):  # the magnitudes of a weight norm
+            return shape, order
+        if owner.groups > 1:  # output channel (group, j) reads only the inputs of its group
+            split = (owner.groups, shape[0] // owner.groups, *shape[1:])
+            return split, (0, 2, 1, *range(3, len(split)))
+        return shape, (1, 0, *order[2:])
+    if type(owner).__name__ == "Conv1D" and not isinstance(owner, nn.Conv1d):  # GPT-2's linear layer: [in, out]
+        return shape, (1, 0)
+    return shape, order
+
+
+def _filter_dims(split: tuple[int, ...], tensor: Tensor) -> int:
+    """How many of the leading stored dimensions count the output channels."""
+    return 1 + len(split) - tensor.dim()
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // ALIGNMENT) * ALIGNMENT

@@ -1,0 +1,126 @@
+"""Which tensors of a model a landscape moves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeAlias
+
+from torch import Tensor, nn
+
+__all__ = ["NamedPerturb", "Perturb", "own_buffers", "owners", "select", "tensors_of"]
+
+NamedPerturb: TypeAlias = Literal["weights", "weights+bias", "all", "states"]
+Perturb: TypeAlias = "NamedPerturb | Callable[[str, nn.Parameter], bool]"
+
+
+def select(model: nn.Module, perturb: Perturb = "weights") -> dict[str, Tensor]:
+    """The tensors of a model that a landscape moves.
+
+    Tied parameters appear once, under their first name, and move together. Frozen parameters are weights like
+    the others; leave them out with `perturb=lambda name, p: p.requires_grad`.
+
+    Args:
+        model: The model.
+        perturb: "weights", parameters of two or more dimensions (the paper's "ignore bias and batch norm");
+            "weights+bias", also the biases of layers that have such a weight: convolutions, linear, recurrent and
+            attention layers; "all", every floating-point parameter; "states", also every floating-point buffer (the
+            statistics of batch normalisation; random directions do not move the variances); or a function of name
+            and parameter that returns whether it moves. Default "weights".
+
+    Returns:
+        The selected tensors by name, in the order of the model; none is copied.
+
+    Raises:
+        ValueError: When the model has no parameters, one of them is uninitialised or complex, the selection is
+            unknown, or it selects nothing.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.weights import select
+        >>> list(select(torch.nn.Linear(3, 2), "weights+bias"))
+        ['weight', 'bias']
+    """
+    parameters = dict(model.named_parameters())
+    _check_parameters(model, parameters)
+    chosen = dict(filter(lambda item: item[1].is_floating_point(), parameters.items()))
+    if callable(perturb):
+        chosen = {name: p for name, p in chosen.items() if perturb(name, p)}
+    elif perturb in ("weights", "weights+bias"):
+        biases = _biases(model) if perturb == "weights+bias" else set()
+        chosen = {name: p for name, p in chosen.items() if p.dim() >= 2 or name in biases}
+    elif perturb not in ("all", "states"):
+        raise ValueError(
+            f"perturb={perturb!r} is unknown; wanted 'weights', 'weights+bias', 'all', 'states', or a function of "
+            "name and parameter that returns True for what moves"
+        )
+    selected: dict[str, Tensor] = dict(chosen)
+    if perturb == "states":
+        selected |= {name: buffer for name, buffer in own_buffers(model).items() if buffer.is_floating_point()}
+    if not sum(tensor.numel() for tensor in selected.values()):
+        raise ValueError(
+            f"perturb={perturb!r} selects nothing of {type(model).__name__}, whose parameters are "
+            f"{', '.join(list(parameters)[:8])}; write perturb='all', or a function that selects some of them"
+        )
+    return selected
+
+
+def own_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """The buffers by name, but for those that are a parameter under a second name, which move with it."""
+    parameters = {id(parameter) for parameter in model.parameters()}
+    return {name: buffer for name, buffer in model.named_buffers() if id(buffer) not in parameters}
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """All parameters and buffers by name, each once; none is copied."""
+    return {**dict(model.named_parameters()), **own_buffers(model)}
+
+
+def owners(model: nn.Module) -> dict[str, tuple[nn.Module, str]]:
+    """The layer that each parameter and buffer belongs to, and what it is there.
+
+    A weight that is parametrised (weight or spectral normalisation, pruning) lies elsewhere or under another name,
+    but it is still the layer's weight.
+
+    Args:
+        model: The model.
+
+    Returns:
+        By the tensor's name, the layer and the name that the tensor has, or had, in it.
+    """
+    found = {}
+    for path, module in model.named_modules():
+        for leaf in (*module._parameters, *module._buffers):
+            name = f"{path}.{leaf}" if path else leaf
+            above, parametrised, role = path.rpartition("parametrizations.")
+            if parametrised:
+                found[name] = (model.get_submodule(above.rstrip(".")), role.partition(".")[0])
+            else:
+                found[name] = (module, re.sub(r"^weight_(orig|v)$", "weight", leaf))
+    return found
+
+
+def _biases(model: nn.Module) -> set[str]:
+    """Names of the one-dimensional biases whose layer also owns a weight of two or more dimensions."""
+    owner_of = owners(model)
+    weighted = {owner for name, p in model.named_parameters() if p.dim() >= 2 for owner, _ in [owner_of[name]]}
+    return {
+        name
+        for name, p in model.named_parameters()
+        if p.dim() == 1 and re.match(r"bias$|bias_|\w+_bias$", owner_of[name][1]) and owner_of[name][0] in weighted
+    }
+
+
+def _check_parameters(model: nn.Module, parameters: Mapping[str, nn.Parameter]) -> None:
+    if not parameters:
+        raise ValueError(
+            f"{type(model).__name__} has no parameters, so it has no loss landscape; give a trained model"
+        )
+    for name, parameter in parameters.items():
+        if isinstance(parameter, nn.UninitializedParameter):
+            raise ValueError(f"{name} is not initialised yet; run the model once on a batch before this call")
+        if parameter.is_complex():
+            raise ValueError(
+                f"{name} is complex ({parameter.dtype}); wanted real parameters: store real and imaginary parts as "
+                "two parameters"
+            )

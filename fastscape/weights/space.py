@@ -1,0 +1,154 @@
+"""The space that a landscape lies in: a basis, the scheme that combines it, and what is drawn in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fastscape.kernels import interpolate
+from fastscape.results import Trajectory
+from fastscape.weights import norms
+from fastscape.weights.basis import Basis, basis_of, basis_seeded
+from fastscape.weights.directions import Random, Source
+from fastscape.weights.layout import Layout, layout_of
+from fastscape.weights.place import Place
+from fastscape.weights.schemes import Scheme
+from fastscape.weights.selection import Perturb, tensors_of
+
+__all__ = ["Space", "SpaceAsked", "space_of"]
+
+
+@dataclass(frozen=True)
+class SpaceAsked:
+    """Which space is asked for.
+
+    Args:
+        axes: Number of axes.
+        source: Where the directions come from.
+        scheme: How coordinates combine them.
+        scheme_name: What the report calls the scheme.
+        perturb: What moves.
+        normalize: Norm of the directions.
+        low_memory: Whether random directions are computed again wherever they are read. Default False.
+    """
+
+    axes: int
+    source: Source
+    scheme: Scheme
+    scheme_name: str
+    perturb: Perturb
+    normalize: str
+    low_memory: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Where points lie: every point is a combination of the vectors of a basis.
+
+    Args:
+        basis: Theta and the directions.
+        scheme: How coordinates combine them.
+        labels: What each axis runs along; None for the usual names.
+        ends: Where models may lie, besides the one at the origin: coordinates by name.
+        paths: Paths through the space.
+    """
+
+    basis: Basis
+    scheme: Scheme
+    labels: Sequence[str] | None = None
+    ends: Mapping[str, Sequence[float]] | None = None
+    paths: Sequence[Trajectory] = ()
+
+    @property
+    def layout(self) -> Layout:
+        """What the entries of a point are."""
+        return self.basis.layout
+
+    @property
+    def moving(self) -> set[str]:
+        """Names of the tensors that move."""
+        return {entry.name for entry in self.layout.entries}
+
+    def relaid(self, *, channels_last: bool) -> Space:
+        """The space with the weights of convolutions in another order; see `Basis.relaid`."""
+        return replace(self, basis=self.basis.relaid(channels_last=channels_last))
+
+    def coefficients(self, points: Tensor) -> Tensor:
+        """The coefficients [G, S or 1, K] of points [G, D]; see `Basis.coefficients`."""
+        return self.basis.coefficients(self.scheme, points)
+
+    def theta(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        """The model's own tensors that move, by name."""
+        return self.layout.unflatten(self.basis.theta.to(dtype))
+
+    def at(self, point: Tensor, place: Place) -> dict[str, Tensor]:
+        """The tensors that move, by name, at one point [1, D]."""
+        vectors = self.basis.vectors
+        out = torch.empty(1, self.layout.size, dtype=place.precision.weights, device=place.device)
+        interpolate(vectors, self.coefficients(point), self.layout.segments, out=out, backend=place.backend)
+        return self.layout.unflatten(out[0])
+
+    @property
+    def lengths(self) -> dict[str, float]:
+        """The norms of theta and of the directions."""
+        lengths = self.basis.gram.diagonal(dim1=1, dim2=2).sum(0).sqrt().tolist()
+        return {"theta" if k == 0 else f"d{k}": length for k, length in enumerate(lengths)}
+
+    @property
+    def cosine(self) -> float | None:
+        """The cosine between the first two directions; None of a single one."""
+        return norms.cosine(self.basis.gram, 1, 2) if self.basis.gram.shape[2] > 2 else None
+
+    @property
+    def marks(self) -> dict[str, list[float]]:
+        """Where the scheme passes through the model itself, and through others that lie in the space."""
+        axes = self.basis.gram.shape[2] - 1
+        found = {}
+        there = self.basis.gram[:, 0, 0] > 0  # where theta is 0, and in the padding, a norm has nothing to keep
+        for name, given in {"the model": [0.0] * axes, **(self.ends or {})}.items():
+            at = [float(coordinate) for coordinate in given]
+            c = self.coefficients(torch.tensor([at], dtype=torch.float64, device="cpu"))
+            wanted = torch.tensor([1.0, *at], dtype=c.dtype, device="cpu")
+            if torch.allclose(c[:, there] if c.shape[1] > 1 else c, wanted):
+                found[name] = at
+        return found
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """What pictures draw besides the values, as plain values for the report."""
+        found: dict[str, Any] = {"marks": self.marks}
+        if self.labels is not None:
+            found["labels"] = list(self.labels)
+        if self.paths:
+            found["paths"] = [{"name": path.name, "points": path.points.tolist()} for path in self.paths]
+        return found
+
+
+def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
+    """The space around a model.
+
+    Args:
+        model: The model. It is not changed.
+        asked: Which space.
+        place: Where the basis goes.
+
+    Returns:
+        The space.
+
+    Raises:
+        ValueError: When a source gives another number of directions than there are axes, or has none for this model.
+    """
+    layout, theta = layout_of(model, asked.perturb), tensors_of(model)
+    if asked.low_memory and isinstance(asked.source, Random):
+        return Space(basis_seeded(theta, layout, asked.source, asked.normalize, place, count=asked.axes), asked.scheme)
+    found = asked.source.directions(layout, theta, asked.axes)
+    if len(found.writers) != asked.axes:
+        raise ValueError(
+            f"the source of the directions gave {len(found.writers)}; wanted {asked.axes}, one for each axis"
+        )
+    basis = basis_of(theta, layout, found.writers, asked.normalize, place)
+    return Space(basis, asked.scheme, found.labels, found.marks, found.paths)

@@ -1,0 +1,248 @@
+"""Several processes compute one landscape: to the bit what one computes, whatever happens to them."""
+
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+import stored_runs
+from fastscape.runs.backing import Backing
+from fastscape.runs.distributed import Ranks
+from fastscape.runs.preparation import Work
+from fastscape.runs.schedules import Blocks, block_size
+from fastscape.runs.signals import Stops
+from processes import one_thread, torchrun
+from ranks import MOST
+from stored_runs import COARSE, FINE, PARTS
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="torchrun with gloo")
+
+
+@pytest.fixture(scope="module")
+def whole():
+    with one_thread():
+        return stored_runs.surface(None)
+
+
+@pytest.mark.parametrize(("processes", "doing"), [(2, "plain"), (4, "plain"), (2, "group"), (2, "store")])
+def test_every_process_gets_what_one_computes(tmp_path, whole, processes, doing):
+    done = torchrun(tmp_path, doing, processes)
+    assert done.returncode == 0, done.stderr
+    for rank in range(processes):
+        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == whole.loss.tobytes()
+        assert np.load(tmp_path / f"error-{rank}.npy").tobytes() == whole.standard_error.tobytes()
+    points = [int((tmp_path / f"points-{rank}").read_text()) for rank in range(processes)]
+    assert sum(points) == 2 * whole.loss.size
+    if doing == "store":
+        assert stored_runs.surface(tmp_path / "run.zarr").loss.tobytes() == whole.loss.tobytes()
+
+
+def test_a_slow_process_gets_fewer_points(tmp_path, whole):
+    done = torchrun(tmp_path, "slow", 2)
+    assert done.returncode == 0, done.stderr
+    slow, fast = (int((tmp_path / f"points-{rank}").read_text()) for rank in range(2))
+    assert fast >= MOST
+    assert slow + fast == whole.loss.size
+    assert np.load(tmp_path / "loss-0.npy").tobytes() == whole.loss.tobytes()
+
+
+def test_after_a_killed_process_torchrun_starts_again_and_stored_points_stay(tmp_path, whole):
+    done = torchrun(tmp_path, "dying", 2, restarts=1)
+    assert done.returncode == 0, done.stderr
+    assert "exitcode: -9" in done.stderr
+    for rank in range(2):
+        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == whole.loss.tobytes()
+    points = sum(int((tmp_path / f"points-{rank}").read_text()) for rank in range(2))
+    assert points <= 2 * whole.loss.size - 16  # of the first attempt at least two blocks were stored
+
+
+def test_processes_that_compute_different_things_are_refused(tmp_path):
+    done = torchrun(tmp_path, "other", 2)
+    assert done.returncode != 0
+    assert "process 1 of 2 has another seed than process 0; give all the same model, data and settings" in done.stderr
+    assert "another process of this landscape has failed: process 1: ValueError" in done.stderr
+
+
+def test_processes_share_the_points_of_data_in_parts(tmp_path):
+    done = torchrun(tmp_path, "stream", 2)
+    assert done.returncode == 0, done.stderr
+    with one_thread():
+        alone = stored_runs.surface(None, stream_samples=7)
+    for rank in range(2):
+        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == alone.loss.tobytes()
+        assert int((tmp_path / f"points-{rank}").read_text()) == 3 * alone.loss.size / 2
+
+
+def test_parts_of_data_that_were_stored_by_several_are_not_read_again(tmp_path):
+    done = torchrun(tmp_path, "both", 2, restarts=1)  # one is killed in the second of three parts
+    assert done.returncode == 0, done.stderr
+    assert "exitcode: -9" in done.stderr
+    assert "forcefully exiting" not in done.stderr  # the other one, which waits for it, is not killed but ends itself
+    with one_thread():
+        alone = stored_runs.surface(None, stream_samples=7)
+        stored = stored_runs.surface(
+            tmp_path / "run.zarr", stream_samples=7
+        )  # and one process reads what two have written
+    assert stored.report["points_before"] == 3 * alone.loss.size
+    for rank in range(2):
+        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == alone.loss.tobytes() == stored.loss.tobytes()
+        assert int((tmp_path / f"points-{rank}").read_text()) == 2 * alone.loss.size / 2
+
+
+def test_all_processes_stop_after_the_same_part_of_the_data(tmp_path):
+    done = torchrun(tmp_path, "enough", 2)
+    assert done.returncode == 0, done.stderr
+    with one_thread():
+        alone, fine = (stored_runs.surface(None, target_standard_error=t, **PARTS) for t in (COARSE, FINE))
+        again, further = (
+            stored_runs.surface(tmp_path / "run.zarr", target_standard_error=t, **PARTS) for t in (COARSE, FINE)
+        )
+    size = alone.loss.size
+    for rank in range(2):
+        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == alone.loss.tobytes() == again.loss.tobytes()
+        assert np.load(tmp_path / f"error-{rank}.npy").tobytes() == alone.standard_error.tobytes()
+        assert int((tmp_path / f"points-{rank}").read_text()) == 2 * 6 * size / 2
+    assert [landscape.report["points_before"] for landscape in (again, further)] == [6 * size, 6 * size]
+    assert further.loss.tobytes() == fine.loss.tobytes()
+
+
+def test_processes_with_different_targets_are_refused(tmp_path):
+    done = torchrun(tmp_path, "targets", 2)
+    assert done.returncode != 0
+    assert "process 1 of 2 has another target_standard_error than process 0; give all the same" in done.stderr
+
+
+def test_a_torchrun_that_keeps_its_store_is_told(monkeypatch):
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
+    with pytest.raises(ValueError, match=r"call torch\.distributed\.init_process_group\('gloo'\) before"):
+        stored_runs.surface(None)
+
+
+def two_ranks():
+    store = torch.distributed.HashStore()
+    return Ranks(store, 0, 2), Ranks(store, 1, 2)
+
+
+def test_ranks_share_gather_and_fail_together(monkeypatch):
+    first, second = two_ranks()
+    assert first.shared("plan", {"chunk": 3}) == {"chunk": 3}
+    assert second.shared("plan") == {"chunk": 3}
+    assert [first.claimed(), second.claimed(), first.claimed()] == [0, 1, 2]
+    assert [first.finished(5), second.finished(2)] == [5, 7]
+    values = torch.tensor([[-0.0], [float("nan")], [float("-inf")], [1e-310]], dtype=torch.float64)
+    second._send("sums 1", torch.tensor([0, 3]).numpy().tobytes() + values[[0, 3]].numpy().tobytes())
+    mine = torch.full_like(values, torch.nan)
+    mine[1:3] = values[1:3]
+    whole = first.gathered(mine, torch.tensor([1, 2]))
+    assert whole.numpy().tobytes() == values.numpy().tobytes()
+    with pytest.raises(KeyError), second:
+        raise KeyError("mine")
+    with pytest.raises(
+        RuntimeError, match=r"another process of this landscape has failed: process 1: KeyError: 'mine'"
+    ):
+        first._got("nothing")
+
+
+def test_all_hear_what_each_says():
+    said = [[0.1, float("nan"), -0.0], None]
+    with ThreadPoolExecutor(2) as pool:
+        heard = list(pool.map(lambda ranks: ranks.collected("range", said[ranks.rank]), two_ranks()))
+    assert repr(heard) == repr([said, said])
+
+
+def test_grids_are_gathered_that_are_larger_than_a_value_of_the_store():
+    server = torch.distributed.TCPStore("127.0.0.1", 0, 1, is_master=True, wait_for_workers=False)
+    stores = [
+        torch.distributed.TCPStore("127.0.0.1", server.port, is_master=False, wait_for_workers=False) for _ in "ab"
+    ]
+    values = torch.randn(1_200_000, 1, dtype=torch.float64)  # 9.6 MB, with their numbers 9.6 MB from each process
+
+    def gathered(rank):
+        own = torch.arange(rank, len(values), 2)
+        mine = torch.full_like(values, torch.nan)
+        mine[own] = values[own]
+        return Ranks(stores[rank], rank, 2).gathered(mine, own)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(torch.equal(whole, values) for whole in pool.map(gathered, range(2)))
+
+
+def test_one_process_may_call_alone(monkeypatch):
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert stored_runs.surface(None, distributed=False).report["processes"] == 1
+    with pytest.raises(TypeError, match="distributed='no' cannot be used; wanted True or False"):
+        stored_runs.surface(None, distributed="no")
+
+
+def test_who_waits_long_says_so(monkeypatch):
+    first, _ = two_ranks()
+    monkeypatch.setattr("fastscape.runs.distributed.PATIENCE", 0.1)
+    monkeypatch.setattr("fastscape.runs.distributed.SILENCE", 0.01)
+    said = "process 0 of 2 waits for the others; where it calls alone, write distributed=False"
+    with pytest.warns(UserWarning, match=said), pytest.raises(TimeoutError):
+        first._got("nothing")
+
+
+@pytest.mark.parametrize(("grace", "ends"), [(0.0, KeyboardInterrupt), (60.0, TimeoutError)])
+def test_a_signal_acts_while_others_are_waited_for_but_not_at_once(monkeypatch, grace, ends):
+    monkeypatch.setattr("fastscape.runs.signals.GRACE", grace)
+    monkeypatch.setattr("fastscape.runs.distributed.PATIENCE", 0.1)
+
+    def acts(self, number):
+        raise KeyboardInterrupt(number)
+
+    monkeypatch.setattr(Stops, "_passed_on", acts)  # the tests may run in a thread, which signals do not reach
+    first, _ = two_ranks()
+    stops, said = Stops(), []
+    first.while_waiting = partial(stops.act_if_late, lambda: said.append("stopped"))
+    with pytest.raises(TimeoutError):
+        first._got("nothing")  # no signal has come
+    stops._noted(signal.SIGTERM, None)
+    with pytest.raises(ends):
+        first.part("round")._got("nothing")
+    assert said == ["stopped"] * (ends is KeyboardInterrupt)
+
+
+def test_patience_ends(monkeypatch):
+    first, _ = two_ranks()
+    monkeypatch.setattr("fastscape.runs.distributed.PATIENCE", 0.01)
+    with pytest.raises(TimeoutError, match=r"process 0 of 2 has waited 0\.01 s for the others"):
+        first._got("nothing")
+
+
+def test_blocks_are_few_and_whole_chunks():
+    assert block_size(2601, 16) == 16
+    assert block_size(481**2, 16) == 64
+    assert -(-(10**9) // block_size(10**9, 7)) <= 4096
+    assert block_size(10**9, 7) % 7 == 0
+
+
+def test_a_plan_that_is_looked_for_leaves_every_process_a_few_chunks(monkeypatch):
+    first = Ranks(torch.distributed.HashStore(), 0, 8)
+    monkeypatch.setattr("fastscape.runs.backing.joined", lambda: nullcontext(first))
+    planned = []
+
+    def stop(*arguments):
+        planned.extend(one.plan for one in arguments if isinstance(one, Work))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastscape.runs.run.schedule_of", stop)
+    with pytest.raises(KeyboardInterrupt):
+        stored_runs.surface(None, plan="auto")
+    assert [plan.chunk for plan in planned] == [144 // 8 // 5]
+
+
+def test_the_leader_keeps_what_it_has_planned_with():
+    first, second = two_ranks()
+    schedules = [Blocks(10, 1, size=4, backing=Backing(ranks=ranks)) for ranks in (first, second)]
+    claims = schedules[0].claims(5), schedules[1].claims(0)
+    assert [next(claims[0]).number, next(claims[1]).number, next(claims[0]).number] == [0, 2, 1]
+    assert [list(each) for each in claims] == [[], []]

@@ -1,0 +1,62 @@
+"""Moving pictures: every frame shows its step or its landscape, and the file holds them all."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastscape import Landscape, animate
+
+X, Y = np.linspace(-1, 1, 7), np.linspace(-0.5, 1, 5)
+LOSS = 0.1 + X[:, None] ** 2 + 2 * Y**2
+EPOCHS = [Landscape(X, Y, k * LOSS) for k in (4, 2, 1)]
+PATH = EPOCHS[0].descend((0.9, 0.8), steps=5)
+
+
+def frames_of(file):
+    with Image.open(file) as image:
+        return image.n_frames
+
+
+@pytest.mark.parametrize("kind", ["contour", "surface3d"])
+def test_a_path_is_walked_step_by_step(kind, tmp_path):
+    animation = animate(EPOCHS[0], PATH, kind=kind, out=tmp_path / "new" / "walk.gif")
+    assert frames_of(tmp_path / "new" / "walk.gif") == len(PATH)
+    (ax, *_) = animation._fig.axes
+    (line,) = [line for line in ax.lines if line.get_label() == "nadam"]
+    for k in (2, 5):
+        animation._draw_frame(k)
+        x, y, *_ = line.get_data_3d() if kind == "surface3d" else line.get_data()
+        np.testing.assert_array_equal((x, y), (PATH.x[: k + 1], PATH.y[: k + 1]))
+        assert ax.get_title() == f"step {k}"
+
+
+@pytest.mark.parametrize("kind", ["contour", "surface3d"])
+def test_landscapes_follow_each_other_on_one_scale(kind, tmp_path):
+    animation = animate(EPOCHS, kind=kind, out=tmp_path / "epochs.gif", names=["a", "b", "c"])
+    assert frames_of(tmp_path / "epochs.gif") == 3
+    (ax, *bars) = animation._fig.axes
+    assert len(bars) == 1
+    limits = []
+    for k, name in enumerate("abc"):
+        animation._draw_frame(k)
+        assert ax.get_title() == name
+        limits.append(next(c for c in ax.collections if c.get_array() is not None).get_clim())
+    assert len(set(limits)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((EPOCHS, PATH), {}, "3 landscapes came with a walk; wanted one with a walk, or at least two without"),
+        ((EPOCHS[0],), {}, "1 landscapes came without a walk"),
+        (([],), {}, "0 landscapes came without a walk"),
+        ((EPOCHS,), {"out": "x.mp4"}, "out='x.mp4' cannot be written; wanted a name that ends in .gif"),
+        ((EPOCHS,), {"interval": 0}, "interval=0 came"),
+        ((EPOCHS[0], PATH), {"names": ["a"]}, "names came with a walk"),
+        ((EPOCHS,), {"names": ["a"]}, "1 names came for 3 landscapes"),
+        ((EPOCHS,), {"kind": "globe"}, "kind='globe' is unknown"),
+    ],
+)
+def test_what_cannot_be_animated_is_refused(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        animate(*arguments, **options)

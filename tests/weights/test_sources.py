@@ -1,0 +1,120 @@
+"""What `directions=` accepts, and what a source brings along besides vectors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import fastscape
+from fastscape import Landscape
+from fastscape.results import Trajectory
+from fastscape.weights import Directions, Random, Source, direction_given, source_of
+
+GRID = {"x": (-1, 1, 3), "y": (-1, 1, 3), "progress": False, "plan": fastscape.Plan("loop", 4)}
+DATA = torch.rand(6, 3), torch.arange(6) % 2
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A source as a user would write it: two steps of a training, and the way that it took."""
+
+    first: torch.Tensor
+    second: torch.Tensor
+    perturb: str = "weights"
+    normalize: str | None = "none"
+
+    @property
+    def facts(self):
+        return {"directions": "steps", "distribution": None, "seed": None, "steps": 2}
+
+    def directions(self, layout, theta, axes):
+        given = [direction_given(layout, v) for v in (self.first, self.second)][:axes]
+        path = Trajectory("sgd", np.array([[0.0, 0.0], [0.5, -0.5], [1.0, 2.0]])[:, :axes])
+        labels = ["step 1", "step 2"][:axes]
+        marks = {"the end": [1.0, 0.5][:axes], "the start": [0.0, -1.0][:axes]}
+        return Directions([lambda out, d=d: out.copy_(d) for d in given], labels, marks, [path])
+
+
+def model() -> nn.Module:
+    return nn.Linear(3, 2)
+
+
+STEPS = Steps(torch.ones(6), torch.arange(6.0))
+
+
+def test_a_source_of_the_users_own_gives_vectors_labels_marks_and_paths(tmp_path):
+    net = model()
+    found = fastscape.surface(net, DATA, directions=STEPS, **GRID)
+    given = fastscape.surface(net, DATA, directions=[torch.ones(6), torch.arange(6.0)], **GRID)
+    assert found.loss.tobytes() == given.loss.tobytes()
+    back = Landscape.load(found.save(tmp_path / "a.npz"))
+    for one in (found, back):
+        assert one.labels == {"x": "step 1", "y": "step 2"}
+        assert one.marks == {"the model": (0.0, 0.0), "the end": (1.0, 0.5), "the start": (0.0, -1.0)}
+        assert [path.name for path in one.paths] == ["sgd"]
+        np.testing.assert_array_equal(one.paths[0].points, [[0, 0], [0.5, -0.5], [1, 2]])
+        assert one.report["directions"] == "steps"
+        assert one.report["steps"] == 2
+    again = found.reproduce(net, DATA, directions=STEPS, progress=False)
+    assert again.loss.tobytes() == found.loss.tobytes()
+    with pytest.raises(ValueError, match=r"the directions were given.*directions=\[...\]"):
+        found.reproduce(net, DATA)
+
+
+def test_along_a_line_it_gives_one():
+    found = fastscape.line(model(), DATA, directions=STEPS, x=(-1, 2, 4), progress=False)
+    assert found.labels == {"x": "step 1"}
+    assert found.marks == {"the model": (0.0,), "the end": (1.0,)} | {"the start": (0.0,)}
+    assert found.paths[0].points.shape == (3, 1)
+
+
+def test_marks_that_the_scheme_does_not_pass_through_are_left_out():
+    """On the way of `linear2x` a coordinate is a mixture, and no multiple of a direction."""
+    found = fastscape.surface(model(), DATA, directions=STEPS, scheme="linear2x", **GRID)
+    assert list(found.marks) == ["the model"]
+
+
+def test_without_labels_the_axes_are_numbered():
+    found = fastscape.surface(model(), DATA, directions=(model(), torch.ones(6)), perturb="weights", **GRID)
+    assert found.labels == {"x": "direction 1", "y": "direction 2"}
+    assert list(found.marks) == ["the model", "model B"]
+    assert found.report["directions"] == ["between models", "given"]
+    assert found.paths == []
+
+
+def test_the_family():
+    random = Random(3)
+    assert source_of(None, random, 2) is random
+    assert source_of(STEPS, random, 2) is STEPS
+    assert isinstance(random, Source)
+    assert isinstance(source_of([torch.ones(3)], random, 1), Source)
+    assert not isinstance(model(), Source)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (torch.ones(6), TypeError, "directions came as Tensor; wanted a list or tuple of 2"),
+        ([torch.ones(6)], ValueError, "1 directions came; wanted 2, one for each axis"),
+        ([torch.ones(6), 3], TypeError, "a direction came as int; wanted a module, a dict of tensors by name"),
+    ],
+)
+def test_what_is_no_source(given, error, message):
+    with pytest.raises(error, match=message):
+        fastscape.surface(model(), DATA, directions=given, **GRID)
+
+
+def test_a_source_with_another_number_of_directions_is_refused():
+    class One(Steps):
+        def directions(self, layout, theta, axes):
+            return super().directions(layout, theta, 1)
+
+    with pytest.raises(ValueError, match="the source of the directions gave 1; wanted 2, one for each axis"):
+        fastscape.surface(model(), DATA, directions=One(torch.ones(6), torch.ones(6)), **GRID)
+
+
+def test_low_memory_is_for_random_directions():
+    with pytest.raises(ValueError, match="low_memory=True computes random directions anew"):
+        fastscape.surface(model(), DATA, directions=STEPS, low_memory=True, **GRID)

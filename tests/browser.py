@@ -23,8 +23,21 @@ COARSE = """Object.defineProperty(window, "Plotly", {
 });"""
 
 # Most tests look at what the page holds and says, which takes no pixels, and a processor draws them slowly.
-UNDRAWN = """for (const kind of [WebGLRenderingContext, WebGL2RenderingContext])
+UNDRAWN = """if (location.hash !== "#drawn") for (const kind of [WebGLRenderingContext, WebGL2RenderingContext])
   kind.prototype.drawArrays = kind.prototype.drawElements = () => {};"""
+
+# What all controls hold; and the way back to it, as hands would go it, the metric first because the scale follows it.
+CONTROLS = "Array.from(document.querySelectorAll('input, select'), ({ id, value, checked }) => [id, value, checked])"
+METRIC_FIRST = "wanted.sort(([a], [b]) => (b === 'metric') - (a === 'metric'))"
+AGAIN = f"""async (wanted) => {{
+  for (const [id, value, checked] of {METRIC_FIRST}) {{
+    const control = document.getElementById(id);
+    if (control.value === value && control.checked === checked) continue;
+    Object.assign(control, {{ value, checked }});
+    control.dispatchEvent(new Event("input"));
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  }}
+}}"""
 
 
 @contextmanager
@@ -42,38 +55,57 @@ def chromium() -> Iterator:
 
 
 class Shown:
-    """A page that is open, with everything that it asked for and complained about.
+    """A window that shows one page after the other, with everything that the last one asked for and complained about.
 
     Args:
         browser: In which.
-        file: The page.
-        size: Width and height of the window, in pixels.
-        drawn: Whether scenes are drawn: where a test points at something in them.
     """
 
-    def __init__(self, browser, file: Path, size: tuple[int, int] = (560, 480), *, drawn: bool = False) -> None:
-        self.browser, self.size, self.drawn_too = browser, size, drawn
-        try:
-            self._open(file)
-        except TimeoutError:  # seen on a busy machine; a page that is at fault fails the second time, too
-            self.context.close()
-            self._open(file)
+    def __init__(self, browser) -> None:
+        self.browser, self.shown = browser, None
+        self._start()
 
-    def _open(self, file: Path) -> None:
-        self.context = self.browser.new_context(viewport={"width": self.size[0], "height": self.size[1]})
+    def _start(self) -> None:
+        self.context = self.browser.new_context()
         self.context.set_default_timeout(PATIENCE)
         self.context.set_offline(True)
         self.context.add_init_script(COARSE)
-        if not self.drawn_too:
-            self.context.add_init_script(UNDRAWN)
+        self.context.add_init_script(UNDRAWN)
         self.page = self.context.new_page()
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._console)
-        self.page.goto(file.as_uri())
+
+    def open(self, file: Path, size: tuple[int, int] = (560, 480), *, drawn: bool = False) -> None:
+        """Shows a page; one that is shown already is not loaded again, but put back to how it was at first.
+
+        Args:
+            file: The page.
+            size: Width and height of the window, in pixels.
+            drawn: Whether scenes are drawn: where a test points at something in them.
+        """
+        wanted = file.read_bytes(), size, drawn
+        self.complaints.clear()
+        if self.shown == wanted:
+            self.page.evaluate(AGAIN, self.controls)
+            assert self.page.evaluate(CONTROLS) == self.controls
+            return
+        self.shown = wanted
+        try:
+            self._load(file, size, drawn)
+        except TimeoutError:  # seen on a busy machine; a page that is at fault fails the second time, too
+            self.context.close()
+            self._start()
+            self._load(file, size, drawn)
+
+    def _load(self, file: Path, size: tuple[int, int], drawn: bool) -> None:
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        self.requests.clear()
+        self.page.goto(file.as_uri() + "#drawn" * drawn)
         self.page.evaluate("explorer.ready")
+        self.controls = self.page.evaluate(CONTROLS)
 
     def _console(self, message) -> None:
         if message.type == "error":

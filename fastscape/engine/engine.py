@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-import itertools
 import time
 import types
 import warnings
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from fastscape.engine.layers import BatchedFunctions, Hoist, Patches, skip_padding
 from fastscape.engine.plan import Plan
-from fastscape.kernels import interpolate
+from fastscape.engine.point_weights import PointWeights
+from fastscape.engine.workers import Workers, twin
 from fastscape.model import Batch, Measured, Problem
 from fastscape.weights import Space
 
@@ -31,6 +29,24 @@ SHARED_BYTES = 256 << 20
 
 
 _PRODUCTS = "mm.", "mv.", "convol", "linear", "attention"  # in the names of torch's operations
+
+
+class _Measures(NamedTuple):
+    """What measures one microbatch.
+
+    Args:
+        compiled: Compiled for batches of one size, where the plan wants that; else the same as `plain`.
+        plain: As the problem does.
+        samples: Of the batches that it was compiled for.
+    """
+
+    compiled: Measured
+    plain: Measured
+    samples: int
+
+    def for_batch(self, batch: Batch) -> Measured:
+        """Another shape would be compiled once more, for the last batch alone."""
+        return self.compiled if batch.samples == self.samples else self.plain
 
 
 class Engine:
@@ -54,10 +70,8 @@ class Engine:
         self.problem, self.space, self.plan = problem, space, plan
         _keep_freed_memory(problem.device)
         self._batches = problem.batches(plan.microbatch, channels_last=plan.channels_last)
-        self._compiled_for = self._batches[0].samples
         self._fixed = problem.fixed(channels_last=plan.channels_last)
-        self._segments = basis.layout.segments.to(basis.vectors.device)
-        self._memory = torch.empty(0, basis.vectors.shape[1], dtype=problem.dtype, device=problem.device)
+        self._points = PointWeights(space, problem.dtype, plan.kernels)
         self._shared: Hoist | None = None
         if plan.hoist and plan.batching == "vmap":
             if not isinstance(basis.vectors, Tensor) or basis.vectors.dtype != problem.dtype:
@@ -67,9 +81,8 @@ class Engine:
                 )
             self._shared = Hoist(basis.vectors, basis.layout, SHARED_BYTES)
         bare = replace(problem, samples=[])  # what is compiled keeps no samples alive
-        self._measure = _compiled(bare) if plan.compile else bare.measure
-        self._threads = torch.get_num_threads()
-        self._pool: ThreadPoolExecutor | None = None
+        compiled = _compiled(bare) if plan.compile else bare.measure
+        self._measures = _Measures(compiled, bare.measure, self._batches[0].samples)
         self._patches: Patches | None = None
         model = problem.model
         if plan.hoist and plan.batching == "loop":
@@ -78,14 +91,9 @@ class Engine:
             )
             model = self._patches.model
         if plan.batching == "loop" and plan.channels_last and problem.device.type == "cpu":
-            model = _twin(model)
+            model = twin(model)
             skip_padding(model)
-        self._models = [model]
-        if plan.workers > 1:
-            # Weights are swapped into the module, so threads cannot share one.
-            self._models = [_twin(model) for _ in range(plan.workers)]
-            share = max(self._threads // plan.workers, 1)
-            self._pool = ThreadPoolExecutor(plan.workers, initializer=torch.set_num_threads, initargs=(share,))
+        self._workers = Workers(model, plan.workers)
 
     def exchange(self, problem: Problem) -> None:
         """Goes on with other samples of the same kind; what was compiled for the others serves these too.
@@ -102,10 +110,7 @@ class Engine:
 
     def close(self) -> None:
         """Ends the workers."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(self._threads)  # the workers have changed what threads to come start with
-            self._pool = None
+        self._workers.close()
 
     @torch.no_grad()
     def sums(self, points: Tensor) -> Tensor:
@@ -132,26 +137,24 @@ class Engine:
         """
         weights, _ = self._somewhere()
         with _Timed() as watching:
-            self.problem.step(weights, self._batches[0], 0, model=self._models[0])
+            self.problem.step(weights, self._batches[0], 0, model=self._workers.models[0])
         return watching.products / watching.seconds if watching.seconds else 0.0
 
     def _evaluated(self, points: Tensor) -> Tensor:
         """The sums [g, measures] at some points."""
         c, layout = self.space.coefficients(points), self.space.layout
-        tensors = layout.unflatten(self._weights(c))
+        unread = self._shared.unread(layout) if self._shared else 0
+        tensors = layout.unflatten(self._points.at(c, first=unread))
         factors = self._shared.coefficients(c, layout) if self._shared else {}
-        shares = [part for part in _shares(len(points), self.plan.workers) if part.start < part.stop]
         work = [
-            ({n: t[part] for n, t in tensors.items()}, {n: t[part] for n, t in factors.items()}) for part in shares
+            ({n: t[part] for n, t in tensors.items()}, {n: t[part] for n, t in factors.items()})
+            for part in self._workers.shares(len(points))
         ]
         with warnings.catch_warnings():
             # Where torch has no batching rule, vmap loops inside: the planner's concern, not the user's. The filters
             # belong to all threads, so they are not set in the workers.
             warnings.filterwarnings("ignore", message="There is a performance drop")
-            if self._pool is None:
-                sums = self._share(work[0], self._models[0])
-            else:
-                sums = torch.cat(list(self._pool.map(self._share, work, self._models)))
+            sums = self._workers.run(self._share, work)
         if self._shared:
             self._shared.seen = True
         return sums
@@ -160,23 +163,8 @@ class Engine:
         """All weights at theta, and at theta plus the directions."""
         c = torch.ones(2, 1, self.space.basis.gram.shape[2], dtype=torch.float64, device="cpu")
         c[0, :, 1:] = 0
-        tensors = self.space.layout.unflatten(self._weights(c))
+        tensors = self.space.layout.unflatten(self._points.at(c))
         return [{**self._fixed, **{name: t[k] for name, t in tensors.items()}} for k in range(2)]
-
-    def _weights(self, c: Tensor) -> Tensor:
-        """The weights [g, P] of a chunk of points; those in front that nobody reads are left as they were."""
-        if len(self._memory) < len(c):
-            self._memory = self._memory.new_empty(len(c), self._memory.shape[1])
-        out, vectors, segments = self._memory[: len(c)], self.space.basis.vectors, self._segments
-        first = self._shared.unread(self.space.layout) if self._shared else 0
-        if first == out.shape[1]:
-            return out
-        if isinstance(vectors, Tensor) and first:
-            touched, segments = segments.between(first, out.shape[1])
-            c = c[:, touched] if c.shape[1] > 1 else c
-            vectors = vectors[:, first:]
-        interpolate(vectors, c, segments, out=out[:, first:], backend=self.plan.kernels)
-        return out
 
     @torch.no_grad()  # the gradient mode belongs to a thread
     def _share(self, share: tuple[Mapping[str, Tensor], Mapping[str, Tensor]], model: nn.Module) -> Tensor:
@@ -190,7 +178,7 @@ class Engine:
         def step(tensors: Mapping[str, Tensor], c: Mapping[str, Tensor], batch: Batch, index: int) -> Tensor:
             weights = {**self._fixed, **(shared.weights(tensors, c, index) if shared else tensors)}
             with BatchedFunctions():
-                return self.problem.step(weights, batch, index, model=model, measure=self._measure)
+                return self.problem.step(weights, batch, index, model=model, measure=self._measures.compiled)
 
         mapped = torch.vmap(step, in_dims=(0, 0, None, None), randomness="same")
         return torch.stack([mapped(tensors, c, batch, index) for index, batch in enumerate(self._batches)]).sum(0)
@@ -204,8 +192,7 @@ class Engine:
         weights = self.problem.calibrated({**self._fixed, **tensors}, self._batches, model)
         sums = []
         for index, batch in enumerate(self._batches):
-            # Another shape would be compiled once more, for the last batch alone.
-            measure = self._measure if batch.samples == self._compiled_for else self.problem.measure
+            measure = self._measures.for_batch(batch)
             patches = self._patches.of(index) if self._patches else {}
             sums.append(self.problem.step({**weights, **patches}, batch, index, model=model, measure=measure))
         return torch.stack(sums).sum(0)
@@ -238,12 +225,6 @@ def _keep_freed_memory(device: torch.device) -> None:
         torch.empty(LARGEST_KEPT, dtype=torch.uint8, device=device)
 
 
-def _shares(points: int, workers: int) -> list[slice]:
-    """Neighbouring points for each worker, as evenly as can be."""
-    cuts = [points * k // workers for k in range(workers + 1)]
-    return [slice(a, b) for a, b in itertools.pairwise(cuts)]
-
-
 def _compiled(problem: Problem) -> Measured:
     """`problem.measure`, compiled whole for one set of shapes."""
 
@@ -259,8 +240,3 @@ def _compiled(problem: Problem) -> Measured:
         return torch.compile(fresh, fullgraph=True, dynamic=False, options={"cpp.vec_isa_ok": True})
     graphed = torch.compile(fresh, fullgraph=True, dynamic=False, mode="reduce-overhead")
     return lambda *arguments: graphed(*arguments).clone()  # a CUDA graph writes the next result to the same memory
-
-
-def _twin(model: nn.Module) -> nn.Module:
-    """A copy of the module structure that shares parameters and buffers."""
-    return copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})

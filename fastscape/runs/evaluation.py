@@ -64,7 +64,7 @@ def evaluate(
     Returns:
         The values, and how they came about.
     """
-    evaluator.timings, evaluator.reason = schedule.timings, schedule.reason
+    evaluator.timings, evaluator.reason = schedule.followed.timings, schedule.followed.reason
     total: dict[str, Any] = {"total": schedule.total, "initial": schedule.before}
     # disable=None keeps the bar away from log files and pipes.
     with (
@@ -104,7 +104,7 @@ def _stops(schedule: Schedule) -> Iterator[Stops]:
 
 def _planned(points: Tensor, evaluator: Evaluator, schedule: Schedule, advance: Callable[[int], Any]) -> Tensor:
     """The sums of those missing points that were evaluated while the plan was looked for, the first ones."""
-    return evaluator.planned(points[schedule.indices()], advance) if schedule.leads else torch.empty(0)
+    return evaluator.planned(points[schedule.indices()], advance) if schedule.backing.leads else torch.empty(0)
 
 
 def _over(

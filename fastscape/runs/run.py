@@ -58,15 +58,16 @@ def _computed(request: Request, backing: Backing) -> Values:
     schedule = schedule_of(request, work, digest, backing)
     if isinstance(schedule, Rounds) and request.shown is not None:
         schedule.shown = partial(_show, request.shown, work, schedule.refinement)
-    plan = schedule.plan if request.auto and schedule.plan else work.plan
+    followed = schedule.followed.plan
+    plan = followed if request.auto and followed else work.plan
     evaluator = Evaluator(space, plan, auto=request.auto, recut=work.recut)
     done = evaluate(
         parts_of(work, reading, digest, backing.store),
         work.grid.points,
         evaluator,
         schedule,
-        search=request.auto and schedule.plan is None,
-        progress=request.options["progress"] is True and schedule.leads,
+        search=request.auto and followed is None,
+        progress=request.options["progress"] is True and backing.leads,
     )
     data_hash = request.expected.found("data_hash", digest.hexdigest())
     found = {"samples": done.samples, "data_hash": data_hash, "points_before": schedule.before}

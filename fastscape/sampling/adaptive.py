@@ -10,6 +10,7 @@ tolerance, so that a smaller one goes on where a larger one has stopped.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +56,18 @@ class Trust(NamedTuple):
         return self.at_most <= tolerance and self.left_out <= LEFT_OUT * tolerance and not self.edge
 
 
+class _Drawn(NamedTuple):
+    """The random points of a round, on which the prediction before it is tested.
+
+    Args:
+        points: Their numbers [n].
+        chances: With which probability each was drawn [n].
+    """
+
+    points: np.ndarray
+    chances: np.ndarray
+
+
 class Refinement:
     """The state of one refinement.
 
@@ -72,14 +85,18 @@ class Refinement:
     ) -> None:
         self.tolerance, self.log, self.size = tolerance, log, size
         self._axes = x, y
-        unit = [(axis - axis[0]) / (np.ptp(axis) or 1.0) for axis in (x, y)]
-        self._at = np.stack(np.meshgrid(*unit, indexing="ij"), -1).reshape(-1, 2)
         self._generator = np.random.default_rng(seed)
         self.known = np.zeros(len(self._at), dtype=bool)
         self.values = np.empty((len(self._at), 0))
         self.trusts: list[Trust] = []  # of the last two rounds: one may be lucky
         self.rounds = 0
-        self._tested, self._chances = np.empty(0, dtype=np.int64), np.empty(0)
+        self._drawn = _Drawn(np.empty(0, dtype=np.int64), np.empty(0))
+
+    @cached_property
+    def _at(self) -> np.ndarray:
+        """Where the points lie [G, 2], in units of the axes' lengths."""
+        unit = [(axis - axis[0]) / (np.ptp(axis) or 1.0) for axis in self._axes]
+        return np.stack(np.meshgrid(*unit, indexing="ij"), -1).reshape(-1, 2)
 
     @property
     def small(self) -> bool:
@@ -107,9 +124,9 @@ class Refinement:
             return np.flatnonzero(~self.known)
         if self.rounds:
             return self._next()
-        lattice, self._tested = first_points(*self._axes)
-        self._chances = np.full(len(self._tested), len(self._tested) / (len(self._at) - len(lattice)))
-        return np.concatenate([lattice, self._tested])
+        lattice, tested = first_points(*self._axes)
+        self._drawn = _Drawn(tested, np.full(len(tested), len(tested) / (len(self._at) - len(lattice))))
+        return np.concatenate([lattice, tested])
 
     def _next(self) -> np.ndarray:
         """Points at edges, where there are any, or else random ones."""
@@ -121,15 +138,15 @@ class Refinement:
         if len(edge):
             if len(edge) > count:  # first the middles, which leave fewer
                 edge = seen.middles(self._at[unknown], np.where(kinds == 0, triangles, -1))
-            self._tested = np.empty(0, dtype=np.int64)
+            self._drawn = _Drawn(np.empty(0, dtype=np.int64), np.empty(0))
             return unknown[edge]
         count = min(-(-count // self.size) * self.size, len(unknown))
         if len(unknown) - count < self.size:  # a rest is not worth a round of its own
             count = len(unknown)
         doubt = np.where(kinds == 1, seen.doubt(self._at[unknown]), 0.0)
         chosen, chances = drawn(_mixed(doubt), count, self._generator)
-        self._tested, self._chances = unknown[chosen], chances[chosen]
-        return self._tested
+        self._drawn = _Drawn(unknown[chosen], chances[chosen])
+        return self._drawn.points
 
     def take(self, numbers: np.ndarray, values: np.ndarray) -> None:
         """Takes the values at points.
@@ -145,12 +162,12 @@ class Refinement:
 
     def judge(self) -> None:
         """Judges by the last round how good the prediction is, once all that was wanted has been taken."""
-        if self.trusts and not len(self._tested):  # all were at edges: nothing new is known of the others
+        if self.trusts and not len(self._drawn.points):  # all were at edges: nothing new is known of the others
             edge = self._at_edges()
             self.trusts = [trust._replace(edge=edge) for trust in self.trusts]
         elif not self.small:
             before = self.known.copy()
-            before[self._tested] = False
+            before[self._drawn.points] = False
             self.trusts = [*self.trusts[-1:], self._judged(self._seen(before))]
 
     def _seen(self, which: np.ndarray) -> Scatter:
@@ -168,15 +185,16 @@ class Refinement:
         """How good the prediction was of which the tested points knew nothing."""
         heights = self.heights(self.values)
         ranges = _ranges(heights[self.known])
-        tested = self._at[self._tested]
+        tested = self._at[self._drawn.points]
         clear = before.kinds(tested)[0] == 1
-        found = np.isfinite(heights[self._tested, 0])
+        found = np.isfinite(heights[self._drawn.points, 0])
         errors = np.zeros((len(tested), heights.shape[1]))
         both = clear & found
-        errors[both] = (before.at(tested[both]) - heights[self._tested[both]]) / ranges
+        errors[both] = (before.at(tested[both]) - heights[self._drawn.points[both]]) / ranges
         errors[clear != found] = 1.0  # a value where there is none, or the reverse
-        found_each = np.square(errors) / self._chances[:, None]
-        spread = np.sqrt((np.square(found_each) * (1 - self._chances[:, None])).sum(0))
+        chances = self._drawn.chances[:, None]
+        found_each = np.square(errors) / chances
+        spread = np.sqrt((np.square(found_each) * (1 - chances)).sum(0))
         rms, at_most = (
             np.sqrt(total / len(self._at)) for total in (found_each.sum(0), (found_each.sum(0) + SURE * spread))
         )

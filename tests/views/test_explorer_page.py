@@ -19,22 +19,25 @@ def browser():
         yield found
 
 
+@pytest.fixture(scope="module")
+def window(browser):
+    shown = Shown(browser)
+    yield shown
+    shown.close()
+
+
 @pytest.fixture
-def show(browser, tmp_path):
+def show(window, tmp_path):
     """Writes a page and opens it; afterwards nothing may have been complained about, nor asked for."""
-    opened = []
 
     def show(landscapes, *, size=(560, 480), drawn=False, **options) -> Shown:
-        file = to_html(landscapes, tmp_path / f"page-{len(opened)}.html", **options)
-        opened.append(Shown(browser, file, size, drawn=drawn))
-        return opened[-1]
+        window.open(to_html(landscapes, tmp_path / "page.html", **options), size, drawn=drawn)
+        return window
 
     yield show
-    for shown in opened:
-        assert shown.complaints == []
-        assert [url for url in shown.requests if not url.startswith(("data:", "blob:"))] == shown.requests[:1]
-        assert shown.requests[0].startswith("file:")
-        shown.close()
+    assert window.complaints == []
+    assert [url for url in window.requests if not url.startswith(("data:", "blob:"))] == window.requests[:1]
+    assert window.requests[0].startswith("file:")
 
 
 def valley(n: int = 25, steep: float = 1.0, metrics: dict | None = None, **options) -> Landscape:

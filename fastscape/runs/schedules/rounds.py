@@ -58,7 +58,7 @@ class Rounds(Schedule):
     def _begin(self) -> None:
         """Asks which points come next, and cuts them into blocks; those that are stored as a whole are not missing."""
         self._part = None if self.ranks is None else self.ranks.part(f"round {self._round}")
-        wanted = self.refinement.wanted() if self.leads else np.empty(0, dtype=np.int64)
+        wanted = self.refinement.wanted() if self.backing.leads else np.empty(0, dtype=np.int64)
         if self._part is not None:
             wanted = np.array(self._part.shared("wanted", wanted.tolist()), dtype=np.int64)
         self.wanted = torch.from_numpy(wanted)
@@ -89,12 +89,12 @@ class Rounds(Schedule):
     def _tell(self) -> None:
         """Gives the refinement the values of a round; what it concludes from them is the same in all processes."""
         self.refinement.take(self.wanted.numpy(), self._means(self.wanted))
-        if self.leads:
+        if self.backing.leads:
             self.refinement.judge()
         if self._part is not None:
             found = self._part.shared("trust", self.refinement.trusts)
             self.refinement.trusts = [Trust(*trust) for trust in found]
-        if self.shown is not None and self.leads:
+        if self.shown is not None and self.backing.leads:
             self.shown(self._means(torch.ones_like(self._stored)))
 
     def _means(self, which: Tensor) -> np.ndarray:

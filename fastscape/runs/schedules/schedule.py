@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,8 +14,9 @@ from tqdm import tqdm
 from fastscape.engine import Plan
 from fastscape.runs.backing import Backing
 from fastscape.runs.distributed import Ranks
+from fastscape.runs.store import Store
 
-__all__ = ["Block", "Schedule", "block_size", "joined_points", "shared_out"]
+__all__ = ["Block", "Followed", "Schedule", "block_size", "joined_points", "shared_out"]
 
 MOST_BLOCKS = 4096  # each is a file
 
@@ -38,13 +39,26 @@ class Block:
         return len(self.points)
 
 
+class Followed(NamedTuple):
+    """What a store knows of the plan that a run has followed.
+
+    Args:
+        plan: The plan; None where there is none yet.
+        timings: What the planner measured.
+        reason: Why a plainer plan than wanted is followed, or None.
+    """
+
+    plan: Plan | None
+    timings: list[dict[str, Any]]
+    reason: str | None
+
+
 class Schedule:
     """The sums of a grid, and the blocks of points that are still to be evaluated.
 
     `parts` is how many parts of the data are done already, `total` how many points there are to be shown, None where
     nobody knows; `keeps_blocks` whether a block is safe once it is kept; `known` how many points are, of which
-    `before` were when the run began; `plan`, `timings` and `reason` what a store knows of the plan that the run has
-    followed.
+    `before` were when the run began.
 
     Args:
         points: Number of points G.
@@ -55,18 +69,30 @@ class Schedule:
     keeps_blocks = True
 
     def __init__(self, points: int, measures: int, backing: Backing | None = None) -> None:
-        backing = backing or Backing()
-        self.store, self.ranks, self.leads = backing.store, backing.ranks, backing.leads
+        self.backing = backing or Backing()
         self.sums = torch.full((points, measures), torch.nan, dtype=torch.float64, device="cpu")
         self.missing: list[Block] = []
         self.parts = 0
         self.total: int | None = None
         self.before = self.known = 0
-        facts = self.store.facts if self.store else {}
-        self.plan = self.store.plan if self.store else None
-        self.timings: list[dict[str, Any]] = facts.get("plans_measured", [])
-        self.reason: str | None = facts.get("fallback")
         self._own: list[Block] = []
+
+    @property
+    def store(self) -> Store | None:
+        """Where finished points are kept."""
+        return self.backing.store
+
+    @property
+    def ranks(self) -> Ranks | None:
+        """The processes that share the points."""
+        return self.backing.ranks
+
+    @property
+    def followed(self) -> Followed:
+        """What a store knows of the plan that the run has followed."""
+        facts = self.store.facts if self.store else {}
+        plan = self.store.plan if self.store else None
+        return Followed(plan, facts.get("plans_measured", []), facts.get("fallback"))
 
     def indices(self) -> Tensor:
         """The numbers [missing points] of the points that are not known yet, in their order."""
@@ -101,7 +127,7 @@ class Schedule:
         self.sums[block.points] = sums
         self._own.append(block)
         if self.store is not None:
-            self.store.keep(block.start, block.points, sums, facts if self.leads else None)
+            self.store.keep(block.start, block.points, sums, facts if self.backing.leads else None)
         before, self.known = self.known + len(block), self.known + len(block)
         if self.ranks is not None:
             self.known = self.before + self.ranks.finished(len(block))

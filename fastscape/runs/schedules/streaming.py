@@ -81,7 +81,7 @@ class Streaming(Schedule):
             self.store.keep_over_parts(self.parts, block.start, self.sums[block.points])
         if self.ranks is not None:
             self.ranks.all_here(f"part {self.parts}")
-        if self.leads:
+        if self.backing.leads:
             self.store.part_kept(self.parts, samples, self.digest(), self._facts)
         if self.ranks is not None:  # what comes next is written over the sums that the header names until then
             self.ranks.shared(f"kept {self.parts}")

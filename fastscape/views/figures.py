@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["contour", "plot", "surface3d"]
 
 FLOOR = 0.4  # the distance of the contours below a surface, as a fraction of its height
+LABEL_WIDTH = 28  # letters of an axis label in three dimensions, where the layout leaves no room
 NOTE_WIDTH = 84  # letters of a line below a picture, which is as wide as a contour map
 
 
@@ -154,11 +155,11 @@ def surface3d(landscape: Values, **given: Unpack[Surface3dOptions]) -> Axes3D:
     ax.computed_zorder = False  # otherwise the surface is drawn over the pin and the paths
     _note(landscape, [options["metric"]], ax.text2D, ax.transAxes, below=True)
     # The colour bar says what the heights are; on the left side of the scene, a label would be cut off.
-    xlabel, ylabel = _axis_labels(landscape)
+    xlabel, ylabel = (fill(text, LABEL_WIDTH) for text in _axis_labels(landscape))
     ax.set(xlabel=xlabel, ylabel=ylabel, zlabel="" if options["colorbar"] else label)
     for one in (ax.xaxis, ax.yaxis, ax.zaxis):
         one.set_major_locator(MaxNLocator(5))
-        one.labelpad = 8
+        one.labelpad = 8 + 7 * one.get_label_text().count("\n")
     ax.view_init(options["elevation"], options["azimuth"])
     return ax
 
@@ -234,12 +235,13 @@ def plot(
         ax.legend(handles=lines)
     for path in landscape.paths:
         (along,) = path.points.T
-        _draw(path, ax, along, np.interp(along, x, z))
+        ax.plot(along, np.interp(along, x, z, left=np.nan, right=np.nan), "o", color="black", ms=4, label=path.name)
     for name, (at,) in landscape.marks.items():
         if x[0] <= at <= x[-1]:
             ax.axvline(at, color="grey", linestyle=":", label=name)
             transform = ax.get_xaxis_transform()  # x in data, y as a fraction of the axes
-            ax.text(at, 0.98, f" {name}", transform=transform, color="grey", va="top")
+            side = "right" if at > x[0] + 0.8 * np.ptp(x) else "left"  # a name would leave the picture
+            ax.text(at, 0.98, f" {name} ", transform=transform, color="grey", va="top", ha=side)
     ax.set(xlabel=_axis_labels(landscape)[0], ylabel=label)
     _note(landscape, [first, *others], ax.text, ax.transAxes)
     return ax
@@ -256,9 +258,10 @@ def _new_axes(layout: Literal["compressed", "constrained"], **subplot: Any) -> A
 
 
 def _draw(path: Walk | Trajectory, ax: Any, *coordinates: Any) -> None:
-    """A path as a line with a dot at every step, in two or three dimensions."""
-    (line,) = ax.plot(*coordinates, ".-", color="white", linewidth=1.5, markersize=5, zorder=11, label=path.name)
-    line.set_path_effects(_outlined(3.5, "black"))
+    """A path as a line with a dot at every step, in two or three dimensions: a walk in white, others in black."""
+    inner, outer = ("white", "black") if isinstance(path, Walk) else ("black", "white")
+    (line,) = ax.plot(*coordinates, ".-", color=inner, linewidth=1.5, markersize=5, zorder=11, label=path.name)
+    line.set_path_effects(_outlined(3.5, outer))
 
 
 def _outlined(linewidth: float, colour: str) -> list[Any]:

@@ -38,7 +38,7 @@ def test_a_map():
 
 def test_a_surface():
     ax = PLANE.surface3d(log=False)
-    assert ax.get_xlabel() == "x (along PC 1, 87 % of the variance)"
+    assert ax.get_xlabel() == "x (along PC 1, 87 % of the\nvariance)"  # a long label would leave the picture
     x, y, z = of(ax, "sgd").get_data_3d()
     np.testing.assert_allclose(z[:3], np.square(x[:3]) + np.square(y[:3]) + 1)
     assert np.isnan(z[3])  # beyond the border there is no surface

@@ -1,0 +1,31 @@
+"""Calls as a user types them: a type checker knows every option by name and type. `make types` reads this file.
+
+An error that the checker does not see makes its `type: ignore` superfluous, which is an error too.
+"""
+
+import torch
+from torch import nn
+
+import fastscape
+
+
+def accepted(model: nn.Module, data: tuple[torch.Tensor, torch.Tensor]) -> fastscape.Landscape:
+    landscape = fastscape.surface(
+        model, data, x=(-1.0, 1.0, 5), y="auto", metrics={"accuracy": fastscape.accuracy}, tolerance_scale="linear",
+        batchnorm="recalibrate", plan=fastscape.Plan("loop", 4), progress=lambda found: None, perturb="all",
+    )  # fmt: skip
+    fastscape.line(model, data, to=model, target_standard_error=0.1, stream_samples=10, precision="float64")
+    fastscape.surface(model=model, data=data, directions=[model, torch.zeros(3)], scheme="barycentric")
+    landscape.contour(levels=3)
+    fastscape.compare([landscape], kind="surface3d", elevation=20.0)
+    fastscape.animate(landscape, landscape.descend((0.0, 0.0)), interval=50, metric="accuracy")
+    return landscape.reproduce(model, data, loss=nn.functional.mse_loss, device="cpu")
+
+
+def refused(model: nn.Module, data: tuple[torch.Tensor, torch.Tensor], landscape: fastscape.Landscape) -> None:
+    fastscape.surface(model, data, toleranse=0.1)  # type: ignore[call-arg]
+    fastscape.surface(model, data, tolerance="small")  # type: ignore[arg-type]
+    fastscape.surface(model, data, precision="float8")  # type: ignore[arg-type]
+    fastscape.line(model, data, y=(0, 1, 2))  # type: ignore[call-arg]
+    landscape.reproduce(model, data, seed=1)  # type: ignore[call-arg]
+    fastscape.compare([landscape], colour="red")  # type: ignore[call-arg]

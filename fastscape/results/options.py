@@ -21,11 +21,11 @@ from __future__ import annotations
 import difflib
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ForwardRef, TypeVar, cast, get_args, get_origin
 
-__all__ = ["Option", "documented", "options_of", "with_defaults"]
+__all__ = ["Option", "among", "documented", "options_of", "with_defaults"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -57,6 +57,19 @@ class Option:
     def brief(self) -> str:
         """The first sentence."""
         return self.text.partition(". ")[0].rstrip(".") + "."
+
+
+def among(names: Iterable[str]) -> str:
+    """Names as a text lists them, in quotes.
+
+    Args:
+        names: The names.
+
+    Returns:
+        For example '"a", "b" or "c"'.
+    """
+    *others, last = (f'"{name}"' for name in names)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def options_of(kind: Any) -> dict[str, tuple[Any, Option]]:

@@ -20,7 +20,7 @@ from fastscape.weights.directions import (
 )
 from fastscape.weights.grid import POINTS, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
-from fastscape.weights.norms import NORMS, check_norm, directions_first
+from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
 from fastscape.weights.place import PRECISIONS, Place
 from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
 from fastscape.weights.selection import Perturb, own_buffers, owners, select, tensors_of
@@ -41,6 +41,7 @@ __all__ = [
     "Distribution",
     "Grid",
     "Layout",
+    "Norm",
     "Perturb",
     "Place",
     "Random",

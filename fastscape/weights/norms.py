@@ -5,12 +5,16 @@ Shapes: gram_SKK [S, K, K], float64, the Gram matrices of the segments of a basi
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor
 
-__all__ = ["NORMS", "check_norm", "cosine", "directions_first", "per_layer", "rescaled"]
+__all__ = ["NORMS", "Norm", "check_norm", "cosine", "directions_first", "per_layer", "rescaled"]
 
-NORMS = ("filter", "layer", "weight", "dfilter", "dlayer", "none")
+Norm = Literal["filter", "layer", "weight", "dfilter", "dlayer", "none"]
+
+NORMS = get_args(Norm)
 """Norms of a direction d, as in the code of Li et al. (arXiv 1712.09913):
 
 - "filter", "layer": every filter, or every tensor, gets the norm that it has in theta;

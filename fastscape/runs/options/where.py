@@ -2,18 +2,29 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, TypedDict
 
 from torch import nn
 
-from fastscape.results import Option
-from fastscape.weights import AxisSpec, Coefficients, Direction, Distribution, Perturb, Scheme, Source
+from fastscape.results import Option, among
+from fastscape.weights import (
+    LINES,
+    NORMS,
+    SURFACES,
+    AxisSpec,
+    Coefficients,
+    Direction,
+    Distribution,
+    Norm,
+    Perturb,
+    Scheme,
+    Source,
+)
 
 __all__ = ["Along", "Towards", "Upwards", "Where"]
 
 GROUP = "Where"
 
-Norm = Literal["filter", "layer", "weight", "dfilter", "dlayer", "none"]
 Segment = tuple[float, float, int]  # of a command: start, stop, count
 
 
@@ -34,10 +45,10 @@ class Along(TypedDict, total=False):
         "str | Scheme | Coefficients | None",
         Option(
             None,
-            'How coordinates combine theta and the directions: on a surface "plane" (the sum), "linear2x", '
-            '"barycentric" or "bilinear", on a line "line" or "plane". See `fastscape.weights.schemes`. In Python '
-            "also a function `(gram, alpha, beta) -> coefficients`, of a line `(gram, alpha)`, or a "
-            '`fastscape.weights.Scheme`. Default "plane"; "line" along a random direction.',
+            f"How coordinates combine theta and the directions: on a surface {among(SURFACES)}, on a line "
+            f"{among(LINES)}. See `fastscape.weights.schemes`. In Python also a function `(gram, alpha, beta) -> "
+            'coefficients`, of a line `(gram, alpha)`, or a `fastscape.weights.Scheme`. Default "plane", the sum; '
+            '"line" along a random direction.',
             GROUP,
             str,
         ),
@@ -63,9 +74,8 @@ class Where(Along, total=False):
         Norm | None,
         Option(
             None,
-            'Norm of the directions: "filter", "layer", "weight", "dfilter", "dlayer" or "none". See '
-            '`fastscape.weights.NORMS`. Default: the scheme\'s own for random directions ("filter" for a plane, '
-            '"none" for a line), "none" for others.',
+            f"Norm of the directions: {among(NORMS)}. See `fastscape.weights.NORMS`. Default: the scheme's own for "
+            'random directions ("filter" for a plane, "none" for a line), "none" for others.',
             GROUP,
             str,
         ),

@@ -198,15 +198,19 @@ def test_a_landscape_of_which_all_was_evaluated_offers_no_points(show):
     assert not show(valley()).page.locator("#evaluated").is_visible()
 
 
+# plotly writes down cameras that it was told of for a later moment, and until then takes no movement of a hand.
+LISTENS = "explorer.maps.every(({ div }) => div._fullLayout.scene._scene.camera.view.lastT() < performance.now())"
+
+
 def turned_by_hand(shown):
     shown.page.locator(".plot").first.scroll_into_view_if_needed()
     box = shown.page.locator(".plot").first.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    while not shown.page.evaluate(LISTENS):
+        shown.settled()
     shown.page.mouse.move(x, y)
     shown.page.mouse.down()
-    for step in range(1, 4):
-        shown.page.mouse.move(x + 20 * step, y)
-        shown.settled()  # a busy machine joins movements, and plotly may then tell of none
+    shown.page.mouse.move(x + 60, y, steps=3)
     shown.page.mouse.up()
     for _ in range(100):
         shown.settled()

@@ -9,12 +9,14 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from fastscape.results import AXES, Values
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 __all__ = [
     "FORMAT",
@@ -141,11 +143,15 @@ def lock_of(path: Path) -> FileLock:
     Returns:
         The lock.
     """
+    from filelock import FileLock  # which loads asyncio
+
     return FileLock(path.resolve().with_name(f".{path.resolve().name}.lock"))
 
 
 def _running(path: Path) -> bool:
     """Whether a process has the store."""
+    from filelock import Timeout
+
     lock = lock_of(path)
     if not Path(lock.lock_file).exists():
         return False

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import Timeout
 from torch import Tensor
 
 from fastscape.engine import Plan
@@ -63,6 +62,8 @@ class Store:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, locks: bool = True) -> None:
+        from filelock import Timeout
+
         self.path = Path(path)
         self._zarr = zarr_package()
         self._lock = lock_of(self.path)

@@ -12,7 +12,6 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,7 @@ def page(
         raise ValueError(f"{len(names)} names came for {len(several)} landscapes; wanted one for each")
     shown = [_packed(one, name) for one, name in zip(several, names, strict=True)]
     _check_together(several, shown)
-    folder = resources.files(__name__)
+    folder = Path(__file__).parent
     parts = {name: (folder / file).read_text("utf-8") for name, file in _PARTS.items()}
     parts["title"] = html.escape(title if title is not None else f"Loss landscape: {', '.join(names)}")
     # Inside a script, only "</" and "<!--" could end or hide something.

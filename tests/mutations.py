@@ -148,7 +148,7 @@ MUTATIONS = [
              "if not metric:", "sampling/test_adaptive.py::test_how_good_predictions_are_is_said"),
     Mutation("runs/distributed", "values are not cut to what a store takes", "PIECE = 4 << 20", "PIECE = 64 << 20",
              "runs/test_distributed.py::test_grids_are_gathered_that_are_larger_than_a_value_of_the_store"),
-    Mutation("runs/run", "what is shown may be written to", "facts = deepcopy(work.report)",
+    Mutation("runs/assembly", "what is shown may be written to", "facts = deepcopy(work.report)",
              "facts = dict(work.report)", "views/test_live.py"),
     Mutation("runs/signals", "a signal does not wake a process that waits for others",
              "if self.came is not None and time.monotonic()", "if self.came is None and time.monotonic()",

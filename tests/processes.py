@@ -1,27 +1,60 @@
-"""Several processes that torchrun starts, each with one thread."""
+"""Several processes that compute one landscape, each with one thread."""
 
 import os
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+
+import ranks
+import stored_runs
 
 TESTS = Path(__file__).parent
 
 
-def torchrun(folder, doing, processes, *, restarts=0):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command += [f"--max-restarts={restarts}", str(TESTS / "ranks.py"), str(folder), doing]
+def torchrun(folder, *doing, restarts):
+    """Two processes that torchrun starts, and starts again."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += [f"--max-restarts={restarts}", str(TESTS / "ranks.py"), str(folder), *doing]
     path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
+class Done(NamedTuple):
+    """How processes have ended, and what they have said."""
+
+    returncodes: list[int]
+    stderr: str
+
+
+def several(folder, doing, processes):
+    """Processes that are told of each other as torchrun tells its own, copied from one that has imported torch."""
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    place |= {"TORCHELASTIC_RUN_ID": "tests", "TORCHELASTIC_RESTART_COUNT": "0", "WORLD_SIZE": str(processes)}
+    started = [stored_runs.started(_told, place | {"RANK": str(k)}, folder, doing) for k in range(processes)]
+    for process in started:
+        process.join(300)
+        process.kill()  # does nothing to one that has ended
+        process.join()
+    said = "".join((folder / f"stderr-{k}").read_text() for k in range(processes))
+    return Done([process.exitcode for process in started], said)
+
+
+def _told(environment, folder, doing):
+    os.environ.update(environment)
+    with (folder / f"stderr-{environment['RANK']}").open("w") as file:
+        os.dup2(file.fileno(), 2)
+    ranks.main(folder, doing)
+
+
 @contextmanager
 def one_thread():
-    """As the processes of torchrun have here."""
+    """As the processes have here."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

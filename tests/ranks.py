@@ -1,4 +1,4 @@
-"""What the processes of torchrun do in the tests of landscapes that several processes compute."""
+"""What the processes do in the tests of landscapes that several processes compute."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import signal
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
 from torch import Tensor
 
+import fastscape
 import stored_runs
 from fastscape.engine import Engine
-
-GRID = {"x": (-1, 1, 12), "y": (-1, 1, 12)}
-
 
 MOST = 120  # of 144 points
 
@@ -29,15 +28,21 @@ def wait_for_the_other(evaluated: Path, points: int) -> None:
         time.sleep(0.01)
 
 
-def main(folder: Path, doing: str) -> None:
-    """Computes the landscape that all tests know, and writes it."""
+def main(folder: Path, doing: str, *, again: bool = False) -> None:
+    """Computes the landscape that all tests know, and writes it.
+
+    Args:
+        folder: Where to.
+        doing: In which way.
+        again: Whether this is a second attempt, in which no process dies.
+    """
     torch.set_num_threads(1)
-    rank, attempt = int(os.environ["RANK"]), os.environ["TORCHELASTIC_RESTART_COUNT"]
-    store = folder / "run.zarr" if doing in ("store", "dying", "both") else None
+    folder.mkdir(exist_ok=True)
+    rank = int(os.environ["RANK"])
     sums, points = Engine.sums, [0]
     # Processes take the next block when they are free: rank 0 waits, or it could be done before rank 1 has begun.
-    awaited = {"slow": MOST, "dying": 20}.get(doing, 0) if rank == 0 and attempt == "0" else 0
-    dies_after = {"dying": 20, "both": 100}.get(doing) if rank == 1 and attempt == "0" else None
+    awaited = {"slow": MOST, "dying": 20}.get(doing, 0) if rank == 0 and not again else 0
+    dies_after = {"dying": 20, "both": 100}.get(doing) if rank == 1 and not again else None
 
     def counted(self: Engine, chunk: Tensor) -> Tensor:
         points[0] += len(chunk)
@@ -50,37 +55,46 @@ def main(folder: Path, doing: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return made
 
-    Engine.sums = counted
-    if doing == "group":
-        torch.distributed.init_process_group("gloo")
-    if doing == "stream":
-        landscape = stored_runs.surface(None, stream_samples=7)
-    elif doing == "refine":
-        landscape = stored_runs.surface(None, x=(-1, 1, 24), y=(-1, 1, 24), tolerance=0.01)
-    elif doing == "both":
-        landscape = stored_runs.surface(store, stream_samples=7)
-    elif doing == "enough":
-        landscape = stored_runs.surface(None, target_standard_error=stored_runs.COARSE, **stored_runs.PARTS)
-        stored = stored_runs.surface(
-            folder / "run.zarr", target_standard_error=stored_runs.COARSE, **stored_runs.PARTS
-        )
-        assert np.array_equal(stored.loss, landscape.loss)
-    elif doing == "targets":
-        landscape = stored_runs.surface(None, target_standard_error=0.1 + 0.1 * rank, **stored_runs.PARTS)
-    elif doing == "other":
-        landscape = stored_runs.surface(None, seed=rank)
-    else:
-        landscape = stored_runs.surface(store)
-        if doing != "slow":  # a second call of the same processes
-            assert np.array_equal(stored_runs.surface(None).loss, landscape.loss)
+    with mock.patch.object(Engine, "sums", counted):
+        landscape = computed(folder, doing, rank)
     np.save(folder / f"loss-{rank}.npy", landscape.loss)
     np.save(folder / f"error-{rank}.npy", landscape.standard_error)
     if doing == "refine":
         (folder / f"refinement-{rank}").write_text(json.dumps(landscape.report["refinement"]))
     (folder / f"points-{rank}").write_text(str(points[0]))
+
+
+def computed(folder: Path, doing: str, rank: int) -> fastscape.Landscape:
+    """The landscape that all tests know, computed in some way."""
+    store = folder / "run.zarr" if doing in ("store", "dying", "both") else None
+    if doing == "group":
+        torch.distributed.init_process_group("gloo")
+    if doing == "stream":
+        return stored_runs.surface(None, stream_samples=7)
+    if doing == "refine":
+        return stored_runs.surface(None, x=(-1, 1, 24), y=(-1, 1, 24), tolerance=0.01)
+    if doing == "both":
+        return stored_runs.surface(store, stream_samples=7)
+    if doing == "enough":
+        coarse = {"target_standard_error": stored_runs.COARSE, **stored_runs.PARTS}
+        landscape = stored_runs.surface(None, **coarse)
+        assert np.array_equal(stored_runs.surface(folder / "run.zarr", **coarse).loss, landscape.loss)
+        return landscape
+    if doing == "targets":
+        return stored_runs.surface(None, target_standard_error=0.1 + 0.1 * rank, **stored_runs.PARTS)
+    if doing == "other":
+        return stored_runs.surface(None, seed=rank)
+    landscape = stored_runs.surface(store)
+    if doing != "slow":  # a second call of the same processes
+        assert np.array_equal(stored_runs.surface(None).loss, landscape.loss)
     if doing == "group":
         torch.distributed.destroy_process_group()
+    return landscape
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    # Of several things the first is done in two attempts, the next in the second and the third, and so on.
+    attempt = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
+    for number, name in enumerate(sys.argv[2:]):
+        if attempt <= number + 1:
+            main(Path(sys.argv[1]) / name, name, again=attempt > number)

@@ -19,7 +19,7 @@ import fastscape
 from fastscape.engine import Engine
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["stored_runs", "zarr"])
+CONTEXT.set_forkserver_preload(["stored_runs", "zarr", "filelock"])
 
 SIDE, CHUNK = 12, 8
 PLAN = fastscape.Plan("loop", chunk=CHUNK, microbatch=7)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.animation import FuncAnimation
 from test_architecture import MODULES
+from torch.utils.data import TensorDataset
 
 from fastscape.zoo import datasets
 from idx import write_idx
@@ -34,11 +36,25 @@ def test_docstring_examples(name):
     assert result.failed == 0
 
 
+@pytest.fixture
+def _little_to_do(monkeypatch):
+    """Data sets are two whole batches of a training and a rest, and animations of three frames."""
+    load = datasets.load
+    monkeypatch.setattr(datasets, "load", lambda *arguments: TensorDataset(*load(*arguments)[:130]))
+
+    class Short(FuncAnimation):
+        def __init__(self, *arguments, frames, **options):
+            super().__init__(*arguments, frames=min(frames, 3), **options)
+
+    monkeypatch.setattr("matplotlib.animation.FuncAnimation", Short)
+
+
+@pytest.mark.usefixtures("_little_to_do")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if page.stem in ARTICLES:
-        PAGE.run(page)
+        PAGE.run(page, side=3)
     for block in PAGE.blocks(page) if page.stem not in ARTICLES else ():  # elsewhere every block stands for itself
         exec(compile(block, str(page), "exec"), {})
 

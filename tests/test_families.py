@@ -11,7 +11,7 @@ from torch import nn
 import fastscape
 from cases import EVERY, FAMILIES, Case, reference_surface
 from fastscape import Plan
-from fastscape.model.batches import tensors
+from fastscape.model.batch_structure import tensors
 from tolerance import FLOAT64, assert_as_accurate, assert_close
 from untouched import assert_same, snapshot
 

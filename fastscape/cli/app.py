@@ -14,9 +14,10 @@ import typer
 
 import fastscape
 from fastscape.cli import commands
-from fastscape.cli.demo import TOLERANCE, save_picture
+from fastscape.cli.demo import TOLERANCE
 from fastscape.cli.demo import demo as run_demo
 from fastscape.cli.options import MODELS, Device, Root, Seed
+from fastscape.cli.pictures import save_picture
 from fastscape.cli.terminal import run, table
 from fastscape.landscape import Landscape
 from fastscape.results import mixed_in

@@ -8,14 +8,12 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 
-import torch
 import typer
 from torch import nn
 
 from fastscape import api
-from fastscape.cli.demo import save_picture, save_pictures
 from fastscape.cli.options import (
     Checkpoint,
     Checkpoints,
@@ -30,14 +28,15 @@ from fastscape.cli.options import (
     SurfaceOut,
     offering,
 )
-from fastscape.cli.series import check_alike, names_of
+from fastscape.cli.pictures import save_picture, save_pictures
+from fastscape.cli.several_checkpoints import check_alike, names_of
 from fastscape.engine import Plan
 from fastscape.landscape import Landscape
 from fastscape.model import accuracy
-from fastscape.results import check_path
+from fastscape.results import check_path, with_defaults
 from fastscape.runs import LineOptions, SurfaceOptions
 from fastscape.views import common_scale, refinement_said
-from fastscape.weights import POINTS, SURFACES, random_directions
+from fastscape.weights import POINTS, PRECISIONS, SURFACES, Random, random_directions
 from fastscape.zoo import datasets
 from fastscape.zoo.checkpoints import load_checkpoint
 
@@ -200,18 +199,19 @@ def _common(tasks: Sequence[_Task], options: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(
             "--low-memory computes the directions anew, which common ones cannot; write --own-directions too"
         )
-    scheme, moving = options.get("scheme", "plane"), options.get("perturb", "weights")
+    every = with_defaults(SurfaceOptions, cast(SurfaceOptions, options), "surface")
+    scheme, moving = str(options.get("scheme", "plane")), every["perturb"] or Random.perturb
     if scheme not in SURFACES:
         raise ValueError(f"scheme={scheme!r} is unknown; wanted one of {', '.join(map(repr, SURFACES))}")
     first, _ = load_checkpoint(tasks[0].checkpoint)
     for task in tasks[1:]:
         names = [str(tasks[0].checkpoint), str(task.checkpoint)]
         check_alike([first, load_checkpoint(task.checkpoint)[0]], names, moving)
-    dtype = torch.float64 if options.get("precision") == "float64" else torch.float32
-    drawn = {
+    dtype = PRECISIONS[every["precision"]].basis
+    drawn: dict[str, Any] = {
         "normalize": options.pop("normalize", SURFACES[scheme].normalize),
-        "distribution": options.get("distribution", "normal"),
-        "seed": options.get("seed", 0),
+        "distribution": every["distribution"],
+        "seed": every["seed"],
     }
     options["directions"] = random_directions(first, perturb=moving, dtype=dtype, **drawn)
     return {"reference": str(tasks[0].checkpoint), **drawn}

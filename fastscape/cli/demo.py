@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from matplotlib import pyplot as plt
-
 from fastscape.api import surface
+from fastscape.cli.pictures import save_picture, save_pictures
 from fastscape.landscape import Landscape
 from fastscape.model import accuracy
 from fastscape.views import compare, refinement_said
@@ -18,7 +15,7 @@ from fastscape.weights import check_seed
 from fastscape.zoo import datasets, models, training
 from fastscape.zoo.checkpoints import save_checkpoint
 
-__all__ = ["TOLERANCE", "Step", "demo", "save_picture", "save_pictures"]
+__all__ = ["TOLERANCE", "Step", "demo"]
 
 EPOCHS = 3
 SAMPLES = 64
@@ -118,38 +115,3 @@ def _landscape_of(
         computed += f": {said}"
     steps.append(Step(computed, time.perf_counter() - started, (saved,)))
     return landscape, steps
-
-
-def save_pictures(landscape: Landscape, contour: Path, surface3d: Path, **options: Any) -> tuple[Path, Path]:
-    """Draws a landscape as a contour map and as a surface into two image files.
-
-    Args:
-        landscape: The landscape, at least 2 x 2 points.
-        contour: File of the contour map.
-        surface3d: File of the surface.
-        **options: Of both pictures, for example `scale`.
-
-    Returns:
-        Both files.
-    """
-    return (
-        save_picture(partial(landscape.contour, **options), contour),
-        save_picture(partial(landscape.surface3d, **options), surface3d),
-    )
-
-
-def save_picture(draw: Callable[[], Any], path: Path) -> Path:
-    """Draws one picture into an image file.
-
-    Args:
-        draw: Returns the axes that it drew on.
-        path: The file. Missing folders are created.
-
-    Returns:
-        The file.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure = draw().figure
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
-    return path

@@ -16,8 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from fastscape.engine.layers import BatchedFunctions, Hoist, Patches, skip_padding
 from fastscape.engine.plan import Plan
 from fastscape.engine.point_weights import PointWeights
-from fastscape.engine.workers import Workers, twin
-from fastscape.model import Batch, Measured, Problem
+from fastscape.engine.workers import Workers
+from fastscape.model import Batch, Measured, Problem, twin
 from fastscape.weights import Space
 
 __all__ = ["Engine"]

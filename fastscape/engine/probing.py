@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from fastscape.model import Problem, seed_everything
+from fastscape.model import Problem, generators_of, seed_everything
 
 __all__ = ["draws_random_numbers", "widest"]
 
@@ -53,9 +51,9 @@ def draws_random_numbers(problem: Problem, tensors: Mapping[str, Tensor]) -> boo
     """
     (batch, *_) = problem.batches(2)
     seed_everything(problem.device, 0)
-    before = _generators(problem.device)
+    before = generators_of(problem.device)
     problem.step({**problem.parameters, **tensors}, batch, 0)
-    return before != _generators(problem.device)
+    return before != generators_of(problem.device)
 
 
 class _Widest(TorchDispatchMode):
@@ -71,10 +69,3 @@ class _Widest(TorchDispatchMode):
             sizes = [t.numel() * t.element_size() for t in tree_leaves(made) if isinstance(t, Tensor)]
             self.bytes = max([self.bytes, *sizes])
         return made
-
-
-def _generators(device: torch.device) -> tuple[object, ...]:
-    """The states of the global generators, to be compared."""
-    gpu = torch.cuda.get_rng_state(device).numpy().tobytes() if device.type == "cuda" else b""
-    numpy = str(np.random.get_state(legacy=False))  # noqa: NPY002 - models draw from the legacy global generator
-    return torch.get_rng_state().numpy().tobytes(), gpu, random.getstate(), numpy

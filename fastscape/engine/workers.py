@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Workers", "twin"]
+from fastscape.model import twin
+
+__all__ = ["Workers"]
 
 W = TypeVar("W")
 
@@ -57,8 +58,3 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
             torch.set_num_threads(self._threads)  # the workers have changed what threads to come start with
             self._pool = None
-
-
-def twin(model: nn.Module) -> nn.Module:
-    """A copy of the module structure that shares parameters and buffers."""
-    return copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})

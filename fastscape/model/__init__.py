@@ -4,15 +4,16 @@ A `Problem` is what is evaluated at every point of weight space: it says the sum
 for given tensors. Nothing here knows directions or grids.
 """
 
-from fastscape.model.batch_norm import BATCHNORM, BatchNorm, Mode
-from fastscape.model.checks import at_the_model, batch_dependence, depends_on_batches
+from fastscape.model.batch_norm import BATCHNORM, BatchNorm
 from fastscape.model.data import Batch, Data, batches_of, fixed_samples
-from fastscape.model.global_state import global_state_kept, seed_everything
+from fastscape.model.fingerprints import DataHash, Origin, hash_of_weights, origin_of
+from fastscape.model.global_state import generators_of, global_state_kept, seed_everything
+from fastscape.model.mode import Mode
 from fastscape.model.objective import Custom, Measure, Objective, accuracy, name_of, public_name
-from fastscape.model.origin import DataHash, Origin, hash_of_weights, origin_of
+from fastscape.model.probes import at_the_model, batch_dependence, depends_on_batches
 from fastscape.model.problem import Measured, Problem, problem_of
 from fastscape.model.reading import Reading, ReadingAsked, reading_of
-from fastscape.model.replica import Layers, layers_of
+from fastscape.model.replica import Layers, layers_of, twin
 
 __all__ = [
     "BATCHNORM",
@@ -36,6 +37,7 @@ __all__ = [
     "batches_of",
     "depends_on_batches",
     "fixed_samples",
+    "generators_of",
     "global_state_kept",
     "hash_of_weights",
     "layers_of",
@@ -45,4 +47,5 @@ __all__ = [
     "public_name",
     "reading_of",
     "seed_everything",
+    "twin",
 ]

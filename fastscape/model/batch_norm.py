@@ -1,52 +1,22 @@
-"""What batch normalisation uses while a model is evaluated, and the mode of everything else."""
+"""What batch normalisation uses while a model is evaluated, and how its statistics are estimated anew."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BATCHNORM", "BatchNorm", "Mode", "calibrating", "set_mode", "unset_statistics"]
+__all__ = ["BATCHNORM", "BatchNorm", "calibrating", "layers", "unset_statistics"]
 
 BatchNorm: TypeAlias = Literal["running", "batch", "recalibrate"]
 
-BATCHNORM = {
-    "running": "the running statistics of training",
-    "batch": "the statistics of each batch",
-    "recalibrate": "statistics that are estimated anew at every point",
-}
-"""Policies by name, with what batch normalisation uses."""
+BATCHNORM = get_args(BatchNorm)
+"""The policies: running statistics of training, those of each batch, or estimated anew at every point."""
 
 _Layer: TypeAlias = nn.modules.batchnorm._BatchNorm
-
-
-class Mode(NamedTuple):
-    """In which mode a model is evaluated.
-
-    Args:
-        batchnorm: What batch normalisation uses. Default "running".
-        train: Whether everything else is in training mode: dropout, for example. Default False.
-    """
-
-    batchnorm: BatchNorm = "running"
-    train: bool = False
-
-
-def set_mode(model: nn.Module, mode: Mode) -> None:
-    """Puts a private copy of a model into the mode of a run.
-
-    Args:
-        model: The private copy.
-        mode: The mode.
-    """
-    model.train(mode.train)
-    for _, layer in _layers(model):
-        layer.train(mode.batchnorm == "batch")
-        if mode.batchnorm == "batch":
-            layer.track_running_stats = False  # so it neither reads nor writes running statistics
 
 
 @contextmanager
@@ -59,14 +29,14 @@ def calibrating(model: nn.Module) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    layers = [layer for _, layer in _tracking(model)]
-    kept = [(layer.training, layer.momentum) for layer in layers]
+    tracking = [layer for _, layer in _tracking(model)]
+    kept = [(layer.training, layer.momentum) for layer in tracking]
     try:
-        for layer in layers:
+        for layer in tracking:
             layer.training, layer.momentum = True, None
         yield
     finally:
-        for layer, (training, momentum) in zip(layers, kept, strict=True):
+        for layer, (training, momentum) in zip(tracking, kept, strict=True):
             layer.training, layer.momentum = training, momentum
 
 
@@ -87,9 +57,10 @@ def unset_statistics(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[st
     return {name: torch.full_like(tensors[name], value) for name, value in places if name in tensors}
 
 
-def _layers(model: nn.Module) -> list[tuple[str, _Layer]]:
+def layers(model: nn.Module) -> list[tuple[str, _Layer]]:
+    """The layers of batch normalisation, each with its path."""
     return [(path, module) for path, module in model.named_modules() if isinstance(module, _Layer)]
 
 
 def _tracking(model: nn.Module) -> list[tuple[str, _Layer]]:
-    return [(path, layer) for path, layer in _layers(model) if layer.track_running_stats]
+    return [(path, layer) for path, layer in layers(model) if layer.track_running_stats]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fastscape.model.batches import cut, joined, kind, length, mapped, tensors
+from fastscape.model.batch_structure import cut, joined, kind, length, mapped, tensors
 
 __all__ = ["READ", "Batch", "Data", "Samples", "as_batch", "batches_of", "fixed_samples", "parts_of"]
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-__all__ = ["drawing_alone", "global_state_kept", "seed_everything"]
+__all__ = ["drawing_alone", "generators_of", "global_state_kept", "seed_everything"]
 
 T = TypeVar("T")
 
@@ -77,6 +77,20 @@ def _set_generators(states: tuple[Any, ...], device: torch.device) -> None:
         torch.cuda.set_rng_state(gpu, device)
     random.setstate(python)
     np.random.set_state(numpy)  # noqa: NPY002
+
+
+def generators_of(device: torch.device) -> tuple[object, ...]:
+    """The states of the global generators, to be compared.
+
+    Args:
+        device: Where the model is.
+
+    Returns:
+        Values that are equal when nothing was drawn in between.
+    """
+    cpu, gpu, python, numpy = _generators(device)
+    plain = cpu.numpy().tobytes(), b"" if gpu is None else gpu.numpy().tobytes()
+    return *plain, python, (numpy[0], numpy[1].tobytes(), *numpy[2:])
 
 
 def seed_everything(device: torch.device, seed: int) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Layers", "attributes_kept", "layers_of", "private_copy"]
+__all__ = ["Layers", "attributes_kept", "layers_of", "private_copy", "twin"]
 
 
 class Layers(NamedTuple):
@@ -47,8 +47,13 @@ def layers_of(model: nn.Module) -> Layers:
     return Layers(leaves, has(nn.modules.conv._ConvNd), has(nn.Conv2d), has(nn.modules.batchnorm._BatchNorm))
 
 
+def twin(model: nn.Module) -> nn.Module:
+    """A copy of a private copy, for another thread or with other layers; it shares parameters and buffers."""
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})
+
+
 def private_copy(model: nn.Module, *, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """A copy of the module structure in evaluation mode, which shares parameters and buffers with the original.
+    """A copy of the module structure, which shares parameters and buffers with the original.
 
     The engine swaps weights in and out of the copy, so the user's model is never written to, not even for the time
     of the call; as parameters and buffers are shared, the copy costs no memory. Attributes and hooks are copied too:
@@ -60,7 +65,7 @@ def private_copy(model: nn.Module, *, device: torch.device, dtype: torch.dtype) 
         dtype: What those of them that are floating-point become.
 
     Returns:
-        The copy, with every submodule in evaluation mode.
+        The copy.
 
     Raises:
         TypeError: When the model is a compiled script or a data-parallel wrapper, or cannot be copied.
@@ -86,7 +91,7 @@ def private_copy(model: nn.Module, *, device: torch.device, dtype: torch.dtype) 
             f"the __deepcopy__ of {type(model).__name__}, or of a module in it, returns the module itself; let it "
             "return a copy, because landscapes are evaluated on a copy so that your model stays untouched"
         )
-    return copied.eval()
+    return copied
 
 
 def _tensors(value: object) -> Iterator[Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset
 
-from fastscape.model.batches import kind, length, mapped
+from fastscape.model.batch_structure import kind, length, mapped
 from fastscape.model.data import READ, Data, as_batch
 
 __all__ = ["shuffled", "size_of"]

@@ -1,7 +1,7 @@
 """Plain values at the ground of the house: named axes, measures on their grid, and the report of how they were made.
 
-Here are the values themselves, their heights on a log scale, and every file format that holds them. Nothing here
-knows a model: whoever draws, stores or compares takes these values.
+Here are the values themselves, their heights on a log scale, and every file format that holds them; and the few tools
+that every wing needs: options that are written once, whole writes, warnings. Nothing here knows a model.
 """
 
 from fastscape.results.atomic import write_whole

@@ -44,6 +44,8 @@ class Option:
         command: Its type on the command line. Default: it is not offered there.
         beside: An option of the same group that it is listed behind. Default: in the order of the definition.
         formerly: A name that it had, which an error then explains.
+        recorded: Its name in a report, for one that determines the values and is kept as it is. Default: it is kept
+            in another form, or not at all.
     """
 
     default: Any
@@ -52,6 +54,7 @@ class Option:
     command: Any = None
     beside: str | None = None
     formerly: str | None = None
+    recorded: str | None = None
 
     @property
     def brief(self) -> str:

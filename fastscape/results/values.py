@@ -127,7 +127,7 @@ class Values:
 
     @property
     def marks(self) -> dict[str, tuple[float, ...]]:
-        """Where models lie, by name; without a report the model is at the origin."""
+        """Where models lie, by name; without a report the model is at the origin. A run says it, see `Space.marks`."""
         origin = {"the model": [0.0] * len(self.axes)}
         return {name: tuple(at) for name, at in self.report.get("marks", origin).items()}
 

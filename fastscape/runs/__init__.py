@@ -1,6 +1,6 @@
 """One run, from a request to values: options, the schedule of blocks, stores, processes, signals and the report.
 
-`computed(request)` is the walk of a call, and `options.py` says every option once.
+`computed(request)` is the walk of a call, and `options/` says every option once.
 """
 
 from fastscape.runs.environment import environment, peak_megabytes

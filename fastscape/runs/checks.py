@@ -35,7 +35,7 @@ def _check_choices(options: SurfaceOptions) -> None:
     if options["normalize"] is not None:
         check_norm(options["normalize"])
     chosen("precision", options["precision"], PRECISIONS)
-    chosen("batchnorm", options["batchnorm"], BATCHNORM)
+    chosen("batchnorm", options["batchnorm"], dict.fromkeys(BATCHNORM))
     if options["plan"] != "auto" and not isinstance(options["plan"], Plan):
         raise TypeError(f"plan={options['plan']!r} cannot be used; wanted a fastscape.Plan or 'auto'")
     for name in ("progress", "train_mode", "distributed", "low_memory"):

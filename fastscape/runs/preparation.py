@@ -26,7 +26,7 @@ from fastscape.runs.request import Request
 from fastscape.runs.store import Store
 from fastscape.weights import Grid, Space
 
-__all__ = ["Work", "parts_of", "prepared"]
+__all__ = ["Work", "prepared", "problem_parts"]
 
 EXPECTED_SHARE = 10  # with a tolerance, one of so many points is evaluated
 
@@ -134,7 +134,7 @@ def _check_losses(request: Request, objective: Objective) -> None:
     )
 
 
-def parts_of(work: Work, reading: Reading, digest: DataHash, store: Store | None) -> Iterator[Problem]:
+def problem_parts(work: Work, reading: Reading, digest: DataHash, store: Store | None) -> Iterator[Problem]:
     """The problem with one part of the samples after the other.
 
     Args:

@@ -13,6 +13,7 @@ from fastscape.model import Origin, depends_on_batches, name_of
 from fastscape.results import warn
 from fastscape.runs.environment import environment, peak_megabytes
 from fastscape.runs.evaluation import Evaluated
+from fastscape.runs.options import RECORDED
 from fastscape.runs.request import Request
 from fastscape.sampling import Refinement, Trust
 from fastscape.weights import Space
@@ -40,14 +41,11 @@ def about(request: Request, origin: Origin, space: Space) -> dict[str, Any]:
         "loss": None if custom else name_of(objective.loss),
         "metrics": {name: name_of(metric) for name, metric in objective.metrics.items()},
         "objective": name_of(custom) if custom else None,
-        "batchnorm": options["batchnorm"],
-        "training": options["train_mode"],
+        **{key: dict(options)[name] for name, key in RECORDED.items()},
         "scheme": request.space.scheme_name,
         "normalize": request.space.normalize,
         "perturb": perturb if isinstance(perturb, str) else name_of(perturb),
-        "low_memory": options["low_memory"],
         **space.drawn,
-        "precision": options["precision"],
         "stream": request.reading.part,
         "tolerance": options["tolerance"],
         "log": options["tolerance_scale"] == "log10",

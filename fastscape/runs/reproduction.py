@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import torch.nn.functional as F
 from torch import nn
@@ -11,10 +11,10 @@ from torch import nn
 from fastscape.engine import Plan
 from fastscape.model import Data, Measure, accuracy, name_of, public_name
 from fastscape.results import Values, with_defaults
-from fastscape.runs.options import ReproduceOptions, SurfaceOptions
+from fastscape.runs.options import RECORDED, ReproduceOptions, SurfaceOptions
 from fastscape.runs.request import Expected, request_of
 from fastscape.runs.run import computed
-from fastscape.weights import LINES, SURFACES
+from fastscape.weights import LINES, SURFACES, NamedPerturb
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -68,7 +68,7 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
 def _recorded(report: Mapping[str, Any]) -> dict[str, Any]:
     """The options that a report holds."""
     moving, perturb = set(report["moving"]), report["perturb"]
-    if perturb not in ("weights", "weights+bias", "all", "states"):  # a function of the user's
+    if perturb not in get_args(NamedPerturb):  # a function of the user's
 
         def perturb(name: str, _: object) -> bool:
             return name in moving
@@ -79,11 +79,8 @@ def _recorded(report: Mapping[str, Any]) -> dict[str, Any]:
         "perturb": perturb,
         "distribution": report["distribution"] or "normal",
         "seed": report["seed"] or 0,
-        "batchnorm": report["batchnorm"],
-        "train_mode": report["training"],
-        "precision": report["precision"],
+        **{name: report[key] for name, key in RECORDED.items()},
         "plan": Plan(**report["plan"]),
-        "low_memory": report["low_memory"],
         "stream_samples": report.get("stream"),
         "tolerance": report.get("tolerance"),
         "tolerance_scale": "log10" if report.get("log", True) else "linear",

@@ -14,7 +14,7 @@ from fastscape.model import Data, Mode, Objective, ReadingAsked
 from fastscape.results import AXES, Values, with_defaults
 from fastscape.runs.checks import check_options, chosen
 from fastscape.runs.options import LineOptions, SurfaceOptions
-from fastscape.sampling import PART, Enough
+from fastscape.sampling import SAMPLES_A_PART, Enough
 from fastscape.weights import (
     LINES,
     PRECISIONS,
@@ -104,7 +104,7 @@ class Request:
         """How the data are read."""
         part = self.options["stream_samples"]
         if self.enough is not None and part is None:
-            part = PART  # it is known after every part of the data whether more are needed
+            part = SAMPLES_A_PART  # it is known after every part of the data whether more are needed
         join = self.options["batchnorm"] == "running"  # else its batches belong to the result
         return ReadingAsked(self.objective.custom is None, join, part, some=self.enough is not None)
 

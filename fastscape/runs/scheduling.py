@@ -11,17 +11,10 @@ from fastscape.runs.backing import Backing
 from fastscape.runs.preparation import Work
 from fastscape.runs.request import Request
 from fastscape.runs.schedules import Blocks, Rounds, Schedule, Streaming, block_size
-from fastscape.runs.store import StoreAsked
+from fastscape.runs.store import DECISIVE, StoreAsked
 from fastscape.sampling import Refinement
 
 __all__ = ["schedule_of"]
-
-# What of a report determines the values: a run is taken up again with the same.
-_SETTINGS = (
-    "loss", "metrics", "objective", "batchnorm", "training", "scheme", "normalize", "perturb", "moving", "directions",
-    "distribution", "seed", "low_memory", "precision", "stream", "order", "model", "samples", "weights_hash",
-    "data_hash",
-)  # fmt: skip
 
 
 def schedule_of(request: Request, work: Work, digest: DataHash, backing: Backing) -> Schedule:
@@ -60,7 +53,7 @@ def _agreed_size(request: Request, work: Work, backing: Backing) -> int:
     chunk, ranks = work.plan.chunk, backing.ranks
     size = chunk if request.refines else block_size(len(work.grid), chunk)
     # The target is not among them: a run with a smaller one reads on.
-    same = {name: work.report[name] for name in _SETTINGS} | {"refined": request.refines}
+    same = {name: work.report[name] for name in DECISIVE} | {"refined": request.refines}
     if ranks is not None:
         axes = {name: axis.tolist() for name, axis in work.grid.axes.items()}
         options = dict(request.options)

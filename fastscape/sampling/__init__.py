@@ -6,7 +6,7 @@ Nothing here evaluates a model: it is told values, and says what is wanted next 
 from fastscape.sampling.adaptive import Refinement, Trust
 from fastscape.sampling.auto_range import not_found, reach_of
 from fastscape.sampling.sample_size import (
-    PART,
+    SAMPLES_A_PART,
     Enough,
     Spread,
     joint,
@@ -15,7 +15,7 @@ from fastscape.sampling.sample_size import (
 )
 
 __all__ = [
-    "PART",
+    "SAMPLES_A_PART",
     "Enough",
     "Refinement",
     "Spread",

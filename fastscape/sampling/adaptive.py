@@ -17,7 +17,7 @@ import numpy as np
 import scipy
 
 from fastscape.results import logarithms
-from fastscape.sampling.design import along_a_curve, drawn, first_points
+from fastscape.sampling.choice_of_points import along_a_curve, drawn, first_points
 from fastscape.sampling.interpolation import Scatter, left_out
 
 __all__ = ["Refinement", "Trust"]

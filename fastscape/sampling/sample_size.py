@@ -15,7 +15,7 @@ import numpy as np
 __all__ = [
     "LEAST_PARTS",
     "LEAST_SAMPLES",
-    "PART",
+    "SAMPLES_A_PART",
     "Enough",
     "Spread",
     "joint",
@@ -24,7 +24,7 @@ __all__ = [
     "standard_error",
 ]
 
-PART = 256  # samples that are read at once where nothing else is asked for
+SAMPLES_A_PART = 256  # samples that are read at once where nothing else is asked for
 LEAST_PARTS, LEAST_SAMPLES = 2, 100  # the variance of a few samples is a poor estimate, most often too small a one
 
 

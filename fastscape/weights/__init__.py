@@ -6,7 +6,6 @@ here evaluates a model.
 
 from fastscape.kernels import Distribution
 from fastscape.weights.basis import basis_of, basis_seeded
-from fastscape.weights.common import random_directions
 from fastscape.weights.directions import (
     Direction,
     Directions,
@@ -21,9 +20,10 @@ from fastscape.weights.directions import (
 from fastscape.weights.grid import POINTS, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
 from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
-from fastscape.weights.place import PRECISIONS, Place
+from fastscape.weights.precision import PRECISIONS, Place
 from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
-from fastscape.weights.selection import Perturb, own_buffers, owners, select, tensors_of
+from fastscape.weights.selection import NamedPerturb, Perturb, own_buffers, owners, select, tensors_of
+from fastscape.weights.shared_directions import random_directions
 from fastscape.weights.space import Space, SpaceAsked, space_of
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Distribution",
     "Grid",
     "Layout",
+    "NamedPerturb",
     "Norm",
     "Perturb",
     "Place",

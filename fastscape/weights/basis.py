@@ -13,7 +13,7 @@ from fastscape.kernels import Seeded, gram, interpolate
 from fastscape.weights import norms
 from fastscape.weights.directions import Random
 from fastscape.weights.layout import Layout
-from fastscape.weights.place import Place
+from fastscape.weights.precision import Place
 from fastscape.weights.schemes import Scheme
 
 __all__ = ["Basis", "basis_of", "basis_seeded"]

@@ -1,4 +1,4 @@
-"""Norms of directions, read from Gram matrices.
+"""Norms of directions, read from Gram matrices; only "weight" acts on single entries, in `basis_of`.
 
 Shapes: gram_SKK [S, K, K], float64, the Gram matrices of the segments of a basis (theta, d1, ...).
 """

@@ -15,7 +15,7 @@ from fastscape.weights import norms
 from fastscape.weights.basis import Basis, basis_of, basis_seeded
 from fastscape.weights.directions import Random, Source
 from fastscape.weights.layout import Layout, layout_of
-from fastscape.weights.place import Place
+from fastscape.weights.precision import Place
 from fastscape.weights.schemes import Scheme
 from fastscape.weights.selection import Perturb, tensors_of
 
@@ -53,14 +53,14 @@ class Space:
         basis: Theta and the directions.
         scheme: How coordinates combine them.
         labels: What each axis runs along; None for the usual names.
-        ends: Where models may lie, besides the one at the origin: coordinates by name.
+        given_marks: Where models may lie, besides the one at the origin: coordinates by name.
         paths: Paths through the space.
     """
 
     basis: Basis
     scheme: Scheme
     labels: Sequence[str] | None = None
-    ends: Mapping[str, Sequence[float]] | None = None
+    given_marks: Mapping[str, Sequence[float]] | None = None
     paths: Sequence[Trajectory] = ()
 
     @property
@@ -109,7 +109,7 @@ class Space:
         axes = self.basis.gram.shape[2] - 1
         found = {}
         there = self.basis.gram[:, 0, 0] > 0  # where theta is 0, and in the padding, a norm has nothing to keep
-        for name, given in {"the model": [0.0] * axes, **(self.ends or {})}.items():
+        for name, given in {"the model": [0.0] * axes, **(self.given_marks or {})}.items():
             at = [float(coordinate) for coordinate in given]
             c = self.coefficients(torch.tensor([at], dtype=torch.float64, device="cpu"))
             wanted = torch.tensor([1.0, *at], dtype=c.dtype, device="cpu")

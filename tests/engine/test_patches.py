@@ -9,7 +9,7 @@ from fastscape.engine.layers import patches
 from fastscape.engine.layers.patches import Patches, worthwhile
 from fastscape.model import Batch, Objective, Problem, problem_of
 from fastscape.weights import Place
-from fastscape.weights.place import Precision
+from fastscape.weights.precision import Precision
 from tolerance import assert_close
 
 IMAGES, TARGETS = torch.randn(5, 2, 9, 8), torch.randint(3, (5,))

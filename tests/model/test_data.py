@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import fastscape
 from fastscape.model import Batch, batches_of, fixed_samples
-from fastscape.model.batches import cut, joined, mapped, tensors
+from fastscape.model.batch_structure import cut, joined, mapped, tensors
 
 CPU = torch.device("cpu")
 INPUTS = torch.arange(22, dtype=torch.float32).view(11, 2)

@@ -16,7 +16,7 @@ from fastscape.runs.distributed import Ranks
 from fastscape.runs.preparation import Work
 from fastscape.runs.schedules import Blocks, block_size
 from fastscape.runs.signals import Stops
-from processes import one_thread, torchrun
+from processes import one_thread, several, torchrun
 from ranks import MOST
 from stored_runs import COARSE, FINE, PARTS
 
@@ -31,8 +31,8 @@ def whole():
 
 @pytest.mark.parametrize(("processes", "doing"), [(2, "plain"), (4, "plain"), (2, "group"), (2, "store")])
 def test_every_process_gets_what_one_computes(tmp_path, whole, processes, doing):
-    done = torchrun(tmp_path, doing, processes)
-    assert done.returncode == 0, done.stderr
+    done = several(tmp_path, doing, processes)
+    assert done.returncodes == [0] * processes, done.stderr
     for rank in range(processes):
         assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == whole.loss.tobytes()
         assert np.load(tmp_path / f"error-{rank}.npy").tobytes() == whole.standard_error.tobytes()
@@ -43,34 +43,43 @@ def test_every_process_gets_what_one_computes(tmp_path, whole, processes, doing)
 
 
 def test_a_slow_process_gets_fewer_points(tmp_path, whole):
-    done = torchrun(tmp_path, "slow", 2)
-    assert done.returncode == 0, done.stderr
+    done = several(tmp_path, "slow", 2)
+    assert done.returncodes == [0, 0], done.stderr
     slow, fast = (int((tmp_path / f"points-{rank}").read_text()) for rank in range(2))
     assert fast >= MOST
     assert slow + fast == whole.loss.size
     assert np.load(tmp_path / "loss-0.npy").tobytes() == whole.loss.tobytes()
 
 
-def test_after_a_killed_process_torchrun_starts_again_and_stored_points_stay(tmp_path, whole):
-    done = torchrun(tmp_path, "dying", 2, restarts=1)
+@pytest.fixture(scope="module")
+def restarted(tmp_path_factory):
+    """Where torchrun has left what it was to do, twice begun again after a killed process."""
+    folder = tmp_path_factory.mktemp("restarted")
+    done = torchrun(folder, "dying", "both", restarts=2)
     assert done.returncode == 0, done.stderr
-    assert "exitcode: -9" in done.stderr
+    assert done.stderr.count("exitcode: -9") == 2
+    assert "forcefully exiting" not in done.stderr  # the other one, which waits for it, is not killed but ends itself
+    return folder
+
+
+def test_after_a_killed_process_torchrun_starts_again_and_stored_points_stay(restarted, whole):
+    folder = restarted / "dying"
     for rank in range(2):
-        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == whole.loss.tobytes()
-    points = sum(int((tmp_path / f"points-{rank}").read_text()) for rank in range(2))
+        assert np.load(folder / f"loss-{rank}.npy").tobytes() == whole.loss.tobytes()
+    points = sum(int((folder / f"points-{rank}").read_text()) for rank in range(2))
     assert points <= 2 * whole.loss.size - 16  # of the first attempt at least two blocks were stored
 
 
 def test_processes_that_compute_different_things_are_refused(tmp_path):
-    done = torchrun(tmp_path, "other", 2)
-    assert done.returncode != 0
+    done = several(tmp_path, "other", 2)
+    assert done.returncodes == [1, 1]
     assert "process 1 of 2 has another seed than process 0; give all the same model, data and settings" in done.stderr
     assert "another process of this landscape has failed: process 1: ValueError" in done.stderr
 
 
 def test_processes_share_the_points_of_data_in_parts(tmp_path):
-    done = torchrun(tmp_path, "stream", 2)
-    assert done.returncode == 0, done.stderr
+    done = several(tmp_path, "stream", 2)
+    assert done.returncodes == [0, 0], done.stderr
     with one_thread():
         alone = stored_runs.surface(None, stream_samples=7)
     for rank in range(2):
@@ -78,25 +87,20 @@ def test_processes_share_the_points_of_data_in_parts(tmp_path):
         assert int((tmp_path / f"points-{rank}").read_text()) == 3 * alone.loss.size / 2
 
 
-def test_parts_of_data_that_were_stored_by_several_are_not_read_again(tmp_path):
-    done = torchrun(tmp_path, "both", 2, restarts=1)  # one is killed in the second of three parts
-    assert done.returncode == 0, done.stderr
-    assert "exitcode: -9" in done.stderr
-    assert "forcefully exiting" not in done.stderr  # the other one, which waits for it, is not killed but ends itself
+def test_parts_of_data_that_were_stored_by_several_are_not_read_again(restarted):
+    folder = restarted / "both"  # one was killed in the second of three parts
     with one_thread():
         alone = stored_runs.surface(None, stream_samples=7)
-        stored = stored_runs.surface(
-            tmp_path / "run.zarr", stream_samples=7
-        )  # and one process reads what two have written
+        stored = stored_runs.surface(folder / "run.zarr", stream_samples=7)  # one process reads what two have written
     assert stored.report["points_before"] == 3 * alone.loss.size
     for rank in range(2):
-        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == alone.loss.tobytes() == stored.loss.tobytes()
-        assert int((tmp_path / f"points-{rank}").read_text()) == 2 * alone.loss.size / 2
+        assert np.load(folder / f"loss-{rank}.npy").tobytes() == alone.loss.tobytes() == stored.loss.tobytes()
+        assert int((folder / f"points-{rank}").read_text()) == 2 * alone.loss.size / 2
 
 
 def test_all_processes_stop_after_the_same_part_of_the_data(tmp_path):
-    done = torchrun(tmp_path, "enough", 2)
-    assert done.returncode == 0, done.stderr
+    done = several(tmp_path, "enough", 2)
+    assert done.returncodes == [0, 0], done.stderr
     with one_thread():
         alone, fine = (stored_runs.surface(None, target_standard_error=t, **PARTS) for t in (COARSE, FINE))
         again, further = (
@@ -112,8 +116,8 @@ def test_all_processes_stop_after_the_same_part_of_the_data(tmp_path):
 
 
 def test_processes_with_different_targets_are_refused(tmp_path):
-    done = torchrun(tmp_path, "targets", 2)
-    assert done.returncode != 0
+    done = several(tmp_path, "targets", 2)
+    assert done.returncodes == [1, 1]
     assert "process 1 of 2 has another target_standard_error than process 0; give all the same" in done.stderr
 
 

@@ -20,7 +20,7 @@ from fastscape.weights import (
     norms,
     tensors_of,
 )
-from fastscape.weights.place import Precision
+from fastscape.weights.precision import Precision
 from fastscape.weights.schemes import LINES, SURFACES
 from tolerance import FLOAT32, assert_as_accurate, assert_close
 

@@ -23,7 +23,7 @@ from fastscape.weights import (
     tensors_of,
 )
 from fastscape.weights.basis import Basis
-from fastscape.weights.place import Precision
+from fastscape.weights.precision import Precision
 from fastscape.weights.schemes import LINES, SURFACES, Scheme
 
 CPU = torch.device("cpu")

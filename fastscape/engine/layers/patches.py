@@ -12,7 +12,6 @@ compiled code reads those of each microbatch.
 
 from __future__ import annotations
 
-import copy
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fastscape.model import Batch, Problem
+from fastscape.model import Batch, Problem, twin
 from fastscape.weights import in_channels_last
 
 __all__ = ["Patches", "worthwhile"]
@@ -51,8 +50,7 @@ class Patches:
         channels_last: bool,
         budget: int,
     ) -> None:
-        known = {id(tensor): tensor for tensor in (*problem.model.parameters(), *problem.model.buffers())}
-        self.model: nn.Module = copy.deepcopy(problem.model, known)
+        self.model: nn.Module = twin(problem.model)
         self._kept: list[dict[str, Tensor]] = [{} for _ in batches]
         self._products: dict[str, _Product] = {}
         found = [_reading_samples(problem, self.model, weights, batches[0]) for weights in points]

@@ -4,21 +4,28 @@ One room for each thing that a user thinks of: what is measured, where, how exac
 options through `fastscape.results.documented`, a command through `fastscape.cli.options`.
 """
 
-from fastscape.runs.options.exactly import Exactly, Tolerance
-from fastscape.runs.options.measured import Functions, Measured
-from fastscape.runs.options.running import Here, Running
-from fastscape.runs.options.where import Along, Towards, Upwards, Where
+from fastscape.results import options_of
+from fastscape.runs.options.exactly import ExactnessOptions, ToleranceOptions
+from fastscape.runs.options.measured import MeasureFunctions, MeasureOptions
+from fastscape.runs.options.running import MachineOptions, RunOptions
+from fastscape.runs.options.where import DirectionOptions, OtherModel, SecondAxis, WhereOptions
 
-__all__ = ["LineOptions", "ReproduceOptions", "SurfaceOptions"]
+__all__ = ["RECORDED", "LineOptions", "ReproduceOptions", "SurfaceOptions"]
 
 
-class SurfaceOptions(Measured, Where, Upwards, Exactly, Tolerance, Running, total=False):
+class SurfaceOptions(
+    MeasureOptions, WhereOptions, SecondAxis, ExactnessOptions, ToleranceOptions, RunOptions, total=False
+):
     """The options of a surface."""
 
 
-class LineOptions(Measured, Where, Towards, Exactly, Running, total=False):
+class LineOptions(MeasureOptions, WhereOptions, OtherModel, ExactnessOptions, RunOptions, total=False):
     """The options of a line."""
 
 
-class ReproduceOptions(Functions, Along, Here, total=False):
+class ReproduceOptions(MeasureFunctions, DirectionOptions, MachineOptions, total=False):
     """What the report of a landscape cannot hold."""
+
+
+RECORDED = {name: option.recorded for name, (_, option) in options_of(SurfaceOptions).items() if option.recorded}
+"""Options that a report keeps as they are and that determine the values, with their names there."""

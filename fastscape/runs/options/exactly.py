@@ -4,14 +4,14 @@ from typing import Annotated, Literal, TypedDict
 
 from fastscape.results import Option
 
-__all__ = ["Exactly", "Tolerance"]
+__all__ = ["ExactnessOptions", "ToleranceOptions"]
 
 GROUP = "How exactly"
 
 PrecisionName = Literal["float64", "float32", "bfloat16", "float16"]
 
 
-class Exactly(TypedDict, total=False):
+class ExactnessOptions(TypedDict, total=False):
     """How exactly every point is known."""
 
     precision: Annotated[
@@ -24,6 +24,7 @@ class Exactly(TypedDict, total=False):
             'there. Default "float32".',
             GROUP,
             str,
+            recorded="precision",
         ),
     ]
     target_standard_error: Annotated[
@@ -43,7 +44,7 @@ class Exactly(TypedDict, total=False):
     ]
 
 
-class Tolerance(TypedDict, total=False):
+class ToleranceOptions(TypedDict, total=False):
     """How exactly a surface is known between points."""
 
     tolerance: Annotated[

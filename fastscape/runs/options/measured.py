@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from fastscape.model import BatchNorm, Custom, Measure
 from fastscape.results import Option
 
-__all__ = ["Functions", "Measured"]
+__all__ = ["MeasureFunctions", "MeasureOptions"]
 
 GROUP = "What is measured"
 
 
-class Functions(TypedDict, total=False):
+class MeasureFunctions(TypedDict, total=False):
     """Functions, which no report can hold."""
 
     loss: Annotated[
@@ -47,7 +47,7 @@ class Functions(TypedDict, total=False):
     ]
 
 
-class Measured(Functions, total=False):
+class MeasureOptions(MeasureFunctions, total=False):
     """What is measured."""
 
     batchnorm: Annotated[
@@ -60,6 +60,7 @@ class Measured(Functions, total=False):
             "two take batches as the data give them: tensors are one, a Dataset is read 64 at a time. Default "
             '"running".',
             GROUP,
+            recorded="batchnorm",
         ),
     ]
     train_mode: Annotated[
@@ -70,5 +71,6 @@ class Measured(Functions, total=False):
             "every point then. Default False.",
             GROUP,
             formerly="training",
+            recorded="training",
         ),
     ]

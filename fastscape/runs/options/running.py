@@ -10,12 +10,12 @@ import torch
 from fastscape.engine import Plan
 from fastscape.results import Option
 
-__all__ = ["Here", "Running"]
+__all__ = ["MachineOptions", "RunOptions"]
 
 GROUP = "How it runs"
 
 
-class Here(TypedDict, total=False):
+class MachineOptions(TypedDict, total=False):
     """What is a matter of the machine at hand."""
 
     device: Annotated[
@@ -40,7 +40,7 @@ class Here(TypedDict, total=False):
     ]
 
 
-class Running(Here, total=False):
+class RunOptions(MachineOptions, total=False):
     """How it runs."""
 
     plan: Annotated[
@@ -63,6 +63,7 @@ class Running(Here, total=False):
             "pass over a direction costs some 20 ns a weight. Default False.",
             GROUP,
             bool,
+            recorded="low_memory",
         ),
     ]
     store: Annotated[

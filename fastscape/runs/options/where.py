@@ -21,14 +21,14 @@ from fastscape.weights import (
     Source,
 )
 
-__all__ = ["Along", "Towards", "Upwards", "Where"]
+__all__ = ["DirectionOptions", "OtherModel", "SecondAxis", "WhereOptions"]
 
 GROUP = "Where"
 
 Segment = tuple[float, float, int]  # of a command: start, stop, count
 
 
-class Along(TypedDict, total=False):
+class DirectionOptions(TypedDict, total=False):
     """Directions and scheme, which a report may not hold."""
 
     directions: Annotated[
@@ -55,7 +55,7 @@ class Along(TypedDict, total=False):
     ]
 
 
-class Where(Along, total=False):
+class WhereOptions(DirectionOptions, total=False):
     """Where lines and planes lie."""
 
     x: Annotated[
@@ -113,7 +113,7 @@ class Where(Along, total=False):
     ]
 
 
-class Upwards(TypedDict, total=False):
+class SecondAxis(TypedDict, total=False):
     """The second axis, of a plane."""
 
     y: Annotated[
@@ -128,7 +128,7 @@ class Upwards(TypedDict, total=False):
     ]
 
 
-class Towards(TypedDict, total=False):
+class OtherModel(TypedDict, total=False):
     """The other end of a line."""
 
     to: Annotated[

@@ -1,4 +1,4 @@
-"""Whether a run is the one that a store was begun with."""
+"""Whether a run is the one that a store was begun with: settings, axes, directions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ from typing import Any
 import numpy as np
 
 from fastscape.model import public_name
+from fastscape.runs.options import RECORDED
+from fastscape.runs.store.contents import StoreAsked
+from fastscape.runs.store.reading import reading
 
-__all__ = ["check_same", "close"]
+__all__ = ["DECISIVE", "check_grids", "check_same"]
+
+DECISIVE = (
+    "loss", "metrics", "objective", "scheme", "normalize", "perturb", "moving", "directions", "distribution", "seed",
+    "stream", "order", "model", "samples", "weights_hash", "data_hash", *RECORDED.values(),
+)  # fmt: skip
+"""What of a report determines the values: a run is taken up again with the same."""
 
 
 def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -35,21 +44,34 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
         )
 
 
+def check_grids(path: Path, group: Any, asked: StoreAsked) -> None:
+    """Refuses other axes or directions than those of a store.
+
+    Args:
+        path: The store.
+        group: Its arrays.
+        asked: What the run asks for.
+
+    Raises:
+        ValueError: When they differ, or when the arrays are damaged.
+    """
+    with reading(path):  # what it raises itself must stay outside
+        stored = {name: group[name][:] for name in asked.axes}
+        same = asked.directions is None or _close(group["directions"], asked.directions)
+    for name, axis in asked.axes.items():
+        if not np.array_equal(stored[name], axis):
+            raise ValueError(f"{path} has another axis {name}; give the same one, or another store")
+    if not same:
+        raise ValueError(f"{path} has other directions; give the same ones, or another store")
+
+
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def close(stored: Any, directions: np.ndarray) -> bool:
-    """Whether directions are the stored ones, up to what another device rounds differently.
-
-    Args:
-        stored: The array of a store [D, P].
-        directions: Those of the run [D, P].
-
-    Returns:
-        Whether they are.
-    """
+def _close(stored: Any, directions: np.ndarray) -> bool:
+    """Whether directions [D, P] are the stored ones, up to what another device rounds differently."""
     if stored.shape != directions.shape:
         return False
     width = stored.chunks[1]

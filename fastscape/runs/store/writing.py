@@ -22,14 +22,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from fastscape.engine import Plan
 from fastscape.results import Values
-from fastscape.runs.store.asked import StoreAsked
-from fastscape.runs.store.identity import check_same, close
+from fastscape.runs.store.contents import StoreAsked
+from fastscape.runs.store.identity import check_grids, check_same
 from fastscape.runs.store.reading import (
     FORMAT,
     VERSION,
@@ -130,18 +129,12 @@ class Store:
             with self._zarr.config.set({"array.write_empty_chunks": True}):
                 self._sums = group["sums"]
                 self._order = None if asked.ordered else group["order"]
-            stored = {name: group[name][:] for name in asked.axes}
-            same = asked.directions is None or close(group["directions"], asked.directions)
             self.facts = {n: attributes[n] for n in ("plan", "plans_measured", "fallback") if n in attributes}
             self.plan = Plan(**self.facts["plan"]) if self.facts else None
             self.parts, self.digests = int(attributes.get("parts", 0)), list(attributes.get("digests", []))
-        for name, axis in asked.axes.items():
-            if not np.array_equal(stored[name], axis):
-                raise ValueError(f"{self.path} has another axis {name}; give the same one, or another store")
+        check_grids(self.path, group, asked)
         if self._sums.shape != asked.rows(self._sums.chunks[0]):
             raise ValueError(f"{self.path} is damaged: its sums have shape {self._sums.shape}; give another store")
-        if not same:
-            raise ValueError(f"{self.path} has other directions; give the same ones, or another store")
         return int(self._sums.chunks[0])
 
     def taken(self) -> dict[int, Tensor]:

@@ -1,7 +1,7 @@
 """One page for the browser that shows landscapes and lets optimizers walk on them. It needs no server and no network.
 
-The page holds everything: plotly.js, the values bit for bit, and three scripts. walk.js computes what `heights`,
-`smooth` and `descent` compute in Python, scene.js draws, page.js listens to the controls.
+The page holds everything: plotly.js, the values bit for bit, and three scripts. page.html has the controls, page.js
+listens to them, scene.js draws, walk.js computes what `heights`, `Smooth` and `descend` compute in Python.
 """
 
 from __future__ import annotations

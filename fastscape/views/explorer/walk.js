@@ -1,10 +1,11 @@
 "use strict";
 
-// What fastscape.heights, fastscape.smooth and fastscape.descent compute in Python, to rounding. Knows no page.
+// What heights, Smooth and descend compute in Python (results/scale.py, views/smooth.py, views/walks.py), to rounding.
+// Knows no page.
 //
 // A map has coordinates x [H] and y [W], increasing, and heights z [H * W]; z[i * W + j] belongs to x[i], y[j].
 const walking = (() => {
-  // As in fastscape.descent, and the defaults of torch.optim.
+  // As in views/walks.py, and the defaults of torch.optim.
   const MOMENTUM = 0.9;
   const ALPHA = 0.99;
   const EPSILON = 1e-8;

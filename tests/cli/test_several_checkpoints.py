@@ -7,7 +7,7 @@ import torch
 import fastscape
 from commands import fails, run
 from fastscape import Landscape
-from fastscape.cli.series import names_of
+from fastscape.cli.several_checkpoints import names_of
 from fastscape.reference import filter_normalised
 from fastscape.reference import surface as reference
 from fastscape.zoo import datasets, models

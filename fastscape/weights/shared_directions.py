@@ -9,7 +9,7 @@ from fastscape.kernels import Distribution
 from fastscape.weights.basis import basis_of
 from fastscape.weights.directions import Random
 from fastscape.weights.layout import layout_of
-from fastscape.weights.place import Place, Precision
+from fastscape.weights.precision import Place, Precision
 from fastscape.weights.selection import Perturb, tensors_of
 
 __all__ = ["random_directions"]

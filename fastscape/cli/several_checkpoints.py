@@ -47,7 +47,7 @@ def names_of(files: Sequence[str | os.PathLike[str]]) -> list[str]:
         ValueError: When one file came twice.
 
     Example:
-        >>> from fastscape.cli.series import names_of
+        >>> from fastscape.cli.several_checkpoints import names_of
         >>> names_of(["a/first.safetensors", "a/last.safetensors"])
         ['first', 'last']
         >>> names_of(["runs/a/model.safetensors", "runs/b/model.safetensors"])

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fastscape.model.batches import tensors
+from fastscape.model.batch_structure import tensors
 from fastscape.model.data import Samples
 
 __all__ = ["DataHash", "Origin", "hash_of_weights", "origin_of"]

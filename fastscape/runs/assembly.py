@@ -1,0 +1,102 @@
+"""From the means at points to values: grids, standard errors, what was predicted, and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+
+from fastscape.engine import error_of, values_at_some
+from fastscape.model import problem_of
+from fastscape.results import Values
+from fastscape.runs.evaluation import Evaluated
+from fastscape.runs.preparation import Work
+from fastscape.runs.reporting import evaluated, refined, warned
+from fastscape.runs.request import Request
+from fastscape.runs.schedules import Rounds, Schedule
+from fastscape.sampling import Refinement, standard_error
+
+__all__ = ["precision_error", "show_round", "values_of"]
+
+
+def precision_error(request: Request, work: Work, done: Evaluated) -> dict[str, Any] | None:
+    """What a reduced precision costs, at a few points.
+
+    Args:
+        request: What was asked for.
+        work: What was done.
+        done: What came of it.
+
+    Returns:
+        See `fastscape.engine.error_of`; None for a precision that is not reduced.
+    """
+    if not request.place.precision.reduced:
+        return None
+    problem, where = work.problem, (done.space, work.grid.points, done.plan)
+    whole = not (request.streams or request.refines)
+    values = done.values if whole else values_at_some(problem, *where)
+    moving, objective = done.space.moving, problem.objective
+    wide = problem_of(request.model, moving, objective, problem.samples, request.place.wide, request.mode)
+    return error_of(values, wide, *where)
+
+
+def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule, available: int | None) -> Values:
+    """The measures as grids, and the report of how they came about.
+
+    Args:
+        request: What was asked for.
+        work: What was done.
+        done: What came of it.
+        schedule: Which points were evaluated.
+        available: How many samples there are, where not all may have been read and the data say it.
+
+    Returns:
+        The values.
+    """
+    grids = _grids(work, done.values.numpy())
+    error, mask, report = None, None, dict(work.report)
+    if work.problem.objective.squares:
+        squares = done.values[:, -1].numpy().reshape(work.grid.shape)
+        error = standard_error(grids["loss"], squares, done.samples)
+    if isinstance(schedule, Rounds):
+        grids, error, mask = _filled(grids, error, schedule.refinement)
+        report["refinement"] = refined(schedule.refinement, list(grids))
+    report |= evaluated(request, done, grids, error, available)
+    dtype, microbatch = work.problem.dtype, work.plan.microbatch
+    report["warnings"] = work.report["warnings"] + warned(grids["loss"], work.dependence, dtype, microbatch)
+    return Values(work.grid.axes, grids, report, error, mask)
+
+
+def _grids(work: Work, means: np.ndarray) -> dict[str, np.ndarray]:
+    """The measures [H, W, ...] by name, from means [G, measures or more]."""
+    names = work.problem.objective.names
+    return {name: column.reshape(work.grid.shape) for name, column in zip(names, means.T, strict=False)}
+
+
+def _filled(
+    grids: Mapping[str, np.ndarray], error: np.ndarray | None, refinement: Refinement, *, quickly: bool = False
+) -> tuple[dict[str, np.ndarray], np.ndarray | None, np.ndarray]:
+    """Measures and standard errors where some were predicted, and which points were evaluated."""
+    arrays = [*grids.values(), *([] if error is None else [error])]
+    shape = arrays[0].shape
+    values = np.stack([array.ravel() for array in arrays], axis=1)
+    whole = refinement.filled(values, quickly=quickly).T.reshape(len(arrays), *shape)
+    errors = None if error is None else whole[-1]
+    return dict(zip(grids, whole, strict=False)), errors, refinement.known.reshape(shape).copy()
+
+
+def show_round(shown: Callable[[Values], Any], work: Work, refinement: Refinement, means: np.ndarray) -> None:
+    """Shows what is known of a surface after a round, the other points predicted linearly.
+
+    Args:
+        shown: Gets the values.
+        work: What is being done.
+        refinement: Which points are known.
+        means: The measures [G, measures]; NaN at points that were not evaluated.
+    """
+    grids, _, mask = _filled(_grids(work, means), None, refinement, quickly=True)
+    facts = deepcopy(work.report) | {"refinement": refined(refinement, list(grids))}  # what is shown may be written to
+    del facts["warnings"]
+    shown(Values(work.grid.axes, grids, facts, None, mask))

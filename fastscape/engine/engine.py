@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 import types
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -67,7 +68,7 @@ class Engine:
             raise ValueError(f"the plan wants {plan.memory_format} weights; relay the basis first")
         if problem.batchnorm == "recalibrate" and plan.batching == "vmap":
             raise ValueError("batchnorm='recalibrate' estimates statistics point by point; write batching='loop'")
-        self.problem, self.space, self.plan = problem, space, plan
+        self.problem, self.plan = problem, plan
         _keep_freed_memory(problem.device)
         self._batches = problem.batches(plan.microbatch, channels_last=plan.channels_last)
         self._fixed = problem.fixed(channels_last=plan.channels_last)
@@ -93,7 +94,9 @@ class Engine:
         if plan.batching == "loop" and plan.channels_last and problem.device.type == "cpu":
             model = twin(model)
             skip_padding(model)
-        self._workers = Workers(model, plan.workers)
+        # Weights are swapped into a model, so threads cannot share one.
+        self._models = [model] if plan.workers == 1 else [twin(model) for _ in range(plan.workers)]
+        self._workers = Workers(plan.workers)
 
     def exchange(self, problem: Problem) -> None:
         """Goes on with other samples of the same kind; what was compiled for the others serves these too.
@@ -137,40 +140,41 @@ class Engine:
         """
         weights, _ = self._somewhere()
         with _Timed() as watching:
-            self.problem.step(weights, self._batches[0], 0, model=self._workers.models[0])
+            self.problem.step(weights, self._batches[0], 0, model=self._models[0])
         return watching.products / watching.seconds if watching.seconds else 0.0
 
     def _evaluated(self, points: Tensor) -> Tensor:
         """The sums [g, measures] at some points."""
-        c, layout = self.space.coefficients(points), self.space.layout
+        space = self._points.space
+        c, layout = space.coefficients(points), space.layout
         unread = self._shared.unread(layout) if self._shared else 0
         tensors = layout.unflatten(self._points.at(c, first=unread))
         factors = self._shared.coefficients(c, layout) if self._shared else {}
-        work = [
-            ({n: t[part] for n, t in tensors.items()}, {n: t[part] for n, t in factors.items()})
-            for part in self._workers.shares(len(points))
-        ]
+        evaluate = self._vmapped if self.plan.batching == "vmap" else self._looped
+
+        def share(part: slice, model: nn.Module) -> Callable[[], Tensor]:
+            own, scaled = ({name: t[part] for name, t in of.items()} for of in (tensors, factors))
+            return partial(evaluate, own, scaled, model)
+
+        work = list(map(share, self._workers.shares(len(points)), self._models))
         with warnings.catch_warnings():
             # Where torch has no batching rule, vmap loops inside: the planner's concern, not the user's. The filters
             # belong to all threads, so they are not set in the workers.
             warnings.filterwarnings("ignore", message="There is a performance drop")
-            sums = self._workers.run(self._share, work)
+            sums = self._workers.run(work)
         if self._shared:
             self._shared.seen = True
         return sums
 
     def _somewhere(self) -> list[dict[str, Tensor]]:
         """All weights at theta, and at theta plus the directions."""
-        c = torch.ones(2, 1, self.space.basis.gram.shape[2], dtype=torch.float64, device="cpu")
+        space = self._points.space
+        c = torch.ones(2, 1, space.basis.gram.shape[2], dtype=torch.float64, device="cpu")
         c[0, :, 1:] = 0
-        tensors = self.space.layout.unflatten(self._points.at(c))
+        tensors = space.layout.unflatten(self._points.at(c))
         return [{**self._fixed, **{name: t[k] for name, t in tensors.items()}} for k in range(2)]
 
     @torch.no_grad()  # the gradient mode belongs to a thread
-    def _share(self, share: tuple[Mapping[str, Tensor], Mapping[str, Tensor]], model: nn.Module) -> Tensor:
-        """What one worker does."""
-        return self._vmapped(*share, model) if self.plan.batching == "vmap" else self._looped(share[0], model)
-
     def _vmapped(self, tensors: Mapping[str, Tensor], c: Mapping[str, Tensor], model: nn.Module) -> Tensor:
         """The sums [g, measures] of some points at once; `c` are the coefficients of hoisted weights."""
         shared = self._shared
@@ -183,7 +187,8 @@ class Engine:
         mapped = torch.vmap(step, in_dims=(0, 0, None, None), randomness="same")
         return torch.stack([mapped(tensors, c, batch, index) for index, batch in enumerate(self._batches)]).sum(0)
 
-    def _looped(self, tensors: Mapping[str, Tensor], model: nn.Module) -> Tensor:
+    @torch.no_grad()
+    def _looped(self, tensors: Mapping[str, Tensor], _: Mapping[str, Tensor], model: nn.Module) -> Tensor:
         """The sums [g, measures] of some points, one after the other."""
         points = len(next(iter(tensors.values())))
         return torch.stack([self._point({name: t[g] for name, t in tensors.items()}, model) for g in range(points)])

@@ -8,12 +8,11 @@ from fastscape.model.batch_norm import BATCHNORM, BatchNorm
 from fastscape.model.data import Batch, Data, batches_of, fixed_samples
 from fastscape.model.fingerprints import DataHash, Origin, hash_of_weights, origin_of
 from fastscape.model.global_state import generators_of, global_state_kept, seed_everything
-from fastscape.model.mode import Mode
 from fastscape.model.objective import Custom, Measure, Objective, accuracy, name_of, public_name
 from fastscape.model.probes import at_the_model, batch_dependence, depends_on_batches
 from fastscape.model.problem import Measured, Problem, problem_of
 from fastscape.model.reading import Reading, ReadingAsked, reading_of
-from fastscape.model.replica import Layers, layers_of, twin
+from fastscape.model.replica import Layers, Mode, layers_of, twin
 
 __all__ = [
     "BATCHNORM",

@@ -17,9 +17,8 @@ from fastscape.model.batch_norm import BatchNorm, calibrating, unset_statistics
 from fastscape.model.batch_structure import mapped
 from fastscape.model.data import Batch, Samples, batches_of
 from fastscape.model.global_state import seed_everything
-from fastscape.model.mode import Mode, set_mode
 from fastscape.model.objective import Objective
-from fastscape.model.replica import Layers, attributes_kept, layers_of, private_copy
+from fastscape.model.replica import Layers, Mode, attributes_kept, layers_of, private_copy, set_mode
 from fastscape.weights import Place, convolutions, in_channels_last, own_buffers, owners
 
 __all__ = ["Measured", "Problem", "problem_of"]

@@ -1,4 +1,4 @@
-"""The private copy of a model that a run evaluates: its layers, and what a forward pass leaves behind on it."""
+"""The private copy of a model that a run evaluates: its mode, its layers, and what a forward pass leaves behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Layers", "attributes_kept", "layers_of", "private_copy", "twin"]
+from fastscape.model.batch_norm import BatchNorm, layers
+
+__all__ = ["Layers", "Mode", "attributes_kept", "layers_of", "private_copy", "set_mode", "twin"]
+
+
+class Mode(NamedTuple):
+    """In which mode a model is evaluated.
+
+    Args:
+        batchnorm: What batch normalisation uses. Default "running".
+        train: Whether everything else is in training mode: dropout, for example. Default False.
+    """
+
+    batchnorm: BatchNorm = "running"
+    train: bool = False
 
 
 class Layers(NamedTuple):
@@ -27,6 +41,20 @@ class Layers(NamedTuple):
     convolutions: bool
     images: bool
     batchnorm: bool
+
+
+def set_mode(model: nn.Module, mode: Mode) -> None:
+    """Puts a private copy of a model into the mode of a run.
+
+    Args:
+        model: The private copy.
+        mode: The mode.
+    """
+    model.train(mode.train)
+    for _, layer in layers(model):
+        layer.train(mode.batchnorm == "batch")
+        if mode.batchnorm == "batch":
+            layer.track_running_stats = False  # so it neither reads nor writes running statistics
 
 
 def layers_of(model: nn.Module) -> Layers:

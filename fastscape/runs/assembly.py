@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from fastscape.engine import error_of, values_at_some
-from fastscape.model import problem_of
 from fastscape.results import Values
 from fastscape.runs.evaluation import Evaluated
-from fastscape.runs.preparation import Work
+from fastscape.runs.preparation import Work, widened
 from fastscape.runs.reporting import evaluated, refined, warned
 from fastscape.runs.request import Request
 from fastscape.runs.schedules import Rounds, Schedule
@@ -37,9 +36,7 @@ def precision_error(request: Request, work: Work, done: Evaluated) -> dict[str, 
     problem, where = work.problem, (done.space, work.grid.points, done.plan)
     whole = not (request.streams or request.refines)
     values = done.values if whole else values_at_some(problem, *where)
-    moving, objective = done.space.moving, problem.objective
-    wide = problem_of(request.model, moving, objective, problem.samples, request.place.wide, request.mode)
-    return error_of(values, wide, *where)
+    return error_of(values, widened(request, problem, done.space), *where)
 
 
 def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule, available: int | None) -> Values:

@@ -26,7 +26,7 @@ from fastscape.runs.request import Request
 from fastscape.runs.store import Store
 from fastscape.weights import Grid, Space
 
-__all__ = ["Work", "prepared", "problem_parts"]
+__all__ = ["Work", "prepared", "problem_parts", "widened"]
 
 EXPECTED_SHARE = 10  # with a tolerance, one of so many points is evaluated
 
@@ -99,6 +99,22 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
         request.expected.found("data_hash", report["data_hash"])
     plan, dependence = _probed(request, problem, space, grid, plan, backing)
     return Work(problem, space, grid, plan, dependence, report)
+
+
+def widened(request: Request, problem: Problem, space: Space) -> Problem:
+    """The same problem in a precision that is not reduced, to compare with.
+
+    Args:
+        request: What is asked for.
+        problem: The problem.
+        space: Where the points lie.
+
+    Returns:
+        The problem.
+    """
+    return problem_of(
+        request.model, space.moving, problem.objective, problem.samples, request.place.wide, request.mode
+    )
 
 
 def _probed(

@@ -1,5 +1,6 @@
 """The site builds without a warning: every link and anchor resolves, and every public name is in the reference."""
 
+import inspect
 import os
 import re
 import subprocess
@@ -40,6 +41,9 @@ def test_every_public_name_is_in_the_reference(site):
     shown = re.search(r'<h3 id="fastscape\.line".*?<h3', reference, flags=re.DOTALL)[0]
     for title in ("Parameters:", "Returns:", "Raises:", "Examples:"):
         assert title in shown
+    # Options are written once, apart from the docstrings; the page has them all the same.
+    for name in inspect.signature(fastscape.line).parameters:
+        assert f"<code>{name}</code>" in shown, name
 
 
 def test_no_page_asks_another_server(site):

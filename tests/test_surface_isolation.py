@@ -17,7 +17,7 @@ import fastscape
 from cases import CASES, classifier
 from fastscape import Plan
 from fastscape.model.global_state import global_state_kept, seed_everything
-from fastscape.model.replica import private_copy
+from fastscape.model.replica import Mode, private_copy, set_mode
 from untouched import assert_same, snapshot
 
 CPU = torch.device("cpu")
@@ -188,7 +188,7 @@ print([operation.fp32_precision for operation in operations])
 
 
 class TestPrivateCopy:
-    def test_it_shares_parameters_and_buffers_and_is_in_evaluation_mode(self):
+    def test_it_shares_parameters_and_buffers_but_not_the_mode(self):
         model = classifier("resnet8", 3, 2).model.train()
         copied = private_copy(model, device=CPU, dtype=torch.float32)
         for (name, mine), (other, theirs) in zip(
@@ -198,6 +198,7 @@ class TestPrivateCopy:
         ):
             assert name == other
             assert mine is theirs
+        set_mode(copied, Mode())
         assert not any(module.training for module in copied.modules())
         assert all(module.training for module in model.modules())
 

@@ -15,6 +15,7 @@ from fastscape import Plan
 from fastscape.weights import direction_random, directions_first, layout_of, select
 from fastscape.weights.grid import axis
 from tolerance import FLOAT64, assert_as_accurate, assert_close
+from untouched import assert_same, snapshot
 
 
 def fast_surface(case: Case, x, y, **options) -> fastscape.Landscape:
@@ -30,8 +31,8 @@ def truth(name: str, grid: str, dtype: torch.dtype = torch.float64) -> np.ndarra
     return reference_surface(CASES[name](), x, y, dtype=dtype)
 
 
-# On one grid the 26 million weights of the VGG take as long as everything else on all of them.
-ON_GRIDS = [(name, grid) for name in CASES for grid in GRIDS if name != "vgg13" or grid == "2 x 5 from 0"]
+# On the smallest grid the 26 million weights of the VGG take as long as everything else on all of them.
+ON_GRIDS = [(name, grid) for name in CASES for grid in GRIDS if name != "vgg13" or grid == "explicit 4 x 1"]
 
 
 @pytest.mark.parametrize("batching", ["loop", "vmap"])
@@ -97,16 +98,21 @@ def test_a_quadratic_loss_has_its_closed_form():
             assert landscape.loss[i, j] == pytest.approx((a - 1) ** 2 + 3 * (b + 2) ** 2 + a * b, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("training", [True, False], ids=["from train mode", "from eval mode"])
-def test_the_centre_is_the_loss_of_the_model(name, training):
+# Dropout and batch normalisation make the first mode the one that matters.
+MODES = [(name, mode) for name in CASES for mode in ("train", "eval") if name != "vgg13" or mode == "train"]
+
+
+@pytest.mark.parametrize(("name", "mode"), MODES)
+def test_the_centre_is_the_loss_of_the_model_which_is_untouched(name, mode):
     case = CASES[name]()
-    case.model.train(training)
-    landscape = fast_surface(case, (-1, 1, 3), (-1, 1, 3), precision="float64")
+    case.model.train(mode == "train")
+    before = snapshot(case.model)
+    landscape = fast_surface(case, (-1, 1, 3), (0, 0, 1), precision="float64")
+    assert_same(before, snapshot(case.model))
     case.model.double().eval()
     inputs, targets = (t.double() if t.is_floating_point() else t for t in (case.inputs, case.targets))
     with torch.no_grad():
-        assert landscape.loss[1, 1] == pytest.approx(case.loss(case.model(inputs), targets).item(), rel=1e-12)
+        assert landscape.loss[1, 0] == pytest.approx(case.loss(case.model(inputs), targets).item(), rel=1e-12)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_another_surface():
@@ -224,8 +230,8 @@ def test_a_filter_of_zeros_stays_zero():
         assert factors.tolist() == [[1.0, 0.0], [1.0, 0.0]]
 
 
-def test_the_axes_of_a_vgg_are_nearly_orthogonal():
-    case = ZOO["vgg13"]()
+def test_the_axes_are_nearly_orthogonal():
+    case = ZOO["resnet8"]()  # of 77 thousand weights
     landscape = fast_surface(case, (0, 0, 1), (0, 0, 1))
     assert abs(landscape.report["cosine"]) < 0.05
     layout = layout_of(case.model)

@@ -161,7 +161,7 @@ def test_the_extreme_words_give_finite_numbers():
         (torch.zeros(8)[::2], {}, r"one contiguous floating-point vector \[N\]"),
         (torch.zeros(4), {"seed": -1}, "seed=-1 is out of range"),
         (torch.zeros(4), {"seed": 2**64}, r"wanted an integer from 0 to 2\^64 - 1"),
-        (torch.zeros(4), {"stream_samples": 2**32}, "stream_samples=4294967296 is out of range"),
+        (torch.zeros(4), {"stream": 2**32}, "stream=4294967296 is out of range"),
         (torch.zeros(4), {"start": -4}, "start=-4 is out of range"),
         (torch.zeros(4), {"distribution": "cauchy"}, "'normal', 'uniform', 'rademacher'"),
     ],

@@ -1,5 +1,6 @@
 """Several processes compute one landscape: to the bit what one computes, whatever happens to them."""
 
+import json
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -113,6 +114,19 @@ def test_all_processes_stop_after_the_same_part_of_the_data(tmp_path):
         assert int((tmp_path / f"points-{rank}").read_text()) == 2 * 6 * size / 2
     assert [landscape.report["points_before"] for landscape in (again, further)] == [6 * size, 6 * size]
     assert further.loss.tobytes() == fine.loss.tobytes()
+
+
+def test_two_processes_refine_together(tmp_path):
+    done = several(tmp_path, "refine", 2)
+    assert done.returncodes == [0, 0], done.stderr
+    with one_thread():
+        alone = stored_runs.surface(None, x=(-1, 1, 24), y=(-1, 1, 24), tolerance=0.01)
+    for rank in range(2):
+        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == alone.loss.tobytes()
+    points = [int((tmp_path / f"points-{rank}").read_text()) for rank in range(2)]
+    assert sum(points) == alone.evaluated.sum()
+    for rank in range(2):  # all say the same of it
+        assert json.loads((tmp_path / f"refinement-{rank}").read_text()) == alone.report["refinement"]
 
 
 def test_processes_with_different_targets_are_refused(tmp_path):

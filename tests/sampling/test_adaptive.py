@@ -1,6 +1,7 @@
 """Adaptive sampling: surfaces of which only some points are evaluated."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from fastscape import Landscape
 from fastscape.sampling.adaptive import Refinement, Trust
 from fastscape.sampling.choice_of_points import along_a_curve, drawn, first_points
 from fastscape.views import refinement_said
-from processes import one_thread, several
 
 AXIS = np.linspace(-1, 1, 51)
 X, Y = np.meshgrid(AXIS, AXIS, indexing="ij")
@@ -63,24 +63,29 @@ SURFACES = {
 }
 
 
+@cache
+def of(name, tolerance):
+    """What several tests look at."""
+    return refined(SURFACES[name], tolerance)
+
+
 @pytest.mark.parametrize("tolerance", [0.02, 0.005])
 @pytest.mark.parametrize("name", SURFACES)
 def test_no_surface_is_said_to_be_good_that_is_not(name, tolerance):
-    refinement, error = refined(SURFACES[name], tolerance)
+    refinement, error = of(name, tolerance)
     assert refinement.met
     assert error <= tolerance
 
 
 def test_a_smooth_surface_takes_few_points_and_noise_takes_all():
-    assert refined(BOWL, 0.005)[0].known.mean() < 0.15
-    assert refined(SURFACES["constant"], 0.005)[0].known.mean() < 0.15
-    assert refined(SURFACES["noise"], 0.005)[0].known.all()
+    assert of("bowl", 0.005)[0].known.mean() < 0.15
+    assert of("constant", 0.005)[0].known.mean() < 0.15
+    assert of("noise", 0.005)[0].known.all()
     assert refined(BOWL, 0.0)[0].known.all()
 
 
 def test_a_smaller_tolerance_asks_for_the_same_points_and_more():
-    surface = SURFACES["a wall at 63 degrees"]
-    loose, tight = (refined(surface, tolerance)[0].known for tolerance in (0.02, 0.002))
+    loose, tight = (of("a wall at 63 degrees", tolerance)[0].known for tolerance in (0.02, 0.002))
     assert (tight | ~loose).all()
     assert tight.sum() > loose.sum()
 
@@ -134,8 +139,12 @@ def whole():
     return surface(tolerance=None)
 
 
-def test_a_surface_of_which_some_points_are_evaluated(whole):
-    landscape = surface()
+@pytest.fixture(scope="module")
+def landscape():
+    return surface()
+
+
+def test_a_surface_of_which_some_points_are_evaluated(whole, landscape):
     report = landscape.report["refinement"]
     known = landscape.evaluated
     assert report["met"]
@@ -180,9 +189,8 @@ def test_a_file_and_a_store_know_which_points_were_evaluated(tmp_path):
     assert (again.evaluated == landscape.evaluated).all()
 
 
-def test_exports_tell_what_was_predicted(tmp_path):
+def test_exports_tell_what_was_predicted(tmp_path, landscape):
     pytest.importorskip("h5py")
-    landscape = surface()
     for ending in ("csv", "h5"):
         loaded = Landscape.load(landscape.export(tmp_path / f"a.{ending}"))
         assert (loaded.evaluated == landscape.evaluated).all()
@@ -193,8 +201,8 @@ def test_exports_tell_what_was_predicted(tmp_path):
     assert (landscape.to_xarray()["evaluated"] == landscape.evaluated).all()
 
 
-def test_a_run_that_was_ended_asks_for_no_stored_point_again(tmp_path, monkeypatch):
-    alone = surface()
+def test_a_run_that_was_ended_asks_for_no_stored_point_again(tmp_path, monkeypatch, landscape):
+    alone = landscape
     engine = fastscape.engine.engine.Engine
     sums, left = engine.sums, [150]
 
@@ -247,19 +255,6 @@ def test_mistakes(options, kind, message):
 def test_a_reduced_precision_is_judged_at_points_that_are_evaluated_for_it():
     landscape = surface(precision="bfloat16", plan=fastscape.Plan("loop", chunk=8))
     assert landscape.report["precision_error"]["points"] == 5
-
-
-def test_two_processes_refine_together(tmp_path):
-    done = several(tmp_path, "refine", 2)
-    assert done.returncodes == [0, 0], done.stderr
-    with one_thread():
-        alone = stored_runs.surface(None, x=(-1, 1, 24), y=(-1, 1, 24), tolerance=0.01)
-    for rank in range(2):
-        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == alone.loss.tobytes()
-    points = [int((tmp_path / f"points-{rank}").read_text()) for rank in range(2)]
-    assert sum(points) == alone.evaluated.sum()
-    for rank in range(2):  # all say the same of it
-        assert json.loads((tmp_path / f"refinement-{rank}").read_text()) == alone.report["refinement"]
 
 
 def bowl(**options):
@@ -320,7 +315,7 @@ def test_a_spike_that_was_missed_is_narrower_than_what_the_report_speaks_of():
 @pytest.mark.parametrize("draw", range(4))
 def test_features_as_wide_as_the_report_speaks_of_are_not_missed(draw):
     """Squares as wide as the widest gap of a smooth surface, anywhere."""
-    gap = refined(BOWL, 0.005)[0].widest_gap() + 1
+    gap = of("bowl", 0.005)[0].widest_gap() + 1
     i, j = np.random.default_rng(draw).integers(0, 51 - gap, 2)
     surface = BOWL.copy()
     surface[i : i + gap, j : j + gap] += 5.0

@@ -1,10 +1,7 @@
 """Every way to draw a landscape, on landscapes that are not as one would like: drawn without a warning, or refused."""
 
-import tempfile
-
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 
 from fastscape import Landscape, animate, compare
 
@@ -23,8 +20,11 @@ def landscape(loss: np.ndarray) -> Landscape:
 
 
 def animated(one: Landscape, **options):
-    with tempfile.TemporaryDirectory() as folder:
-        return animate([one, one], out=f"{folder}/both.gif", **options)._fig.axes[0]
+    """The second frame; test_animation.py writes files."""
+    animation = animate([one, one], **options)
+    animation._draw_was_started = True
+    animation._draw_frame(1)
+    return animation._fig.axes[0]
 
 
 DRAW = {
@@ -57,12 +57,6 @@ REFUSED = {
     "nowhere finite": (np.full((6, 5), np.nan), "finite at no point"),
     "only infinite": (np.full((6, 5), np.inf), "finite at no point"),
 }
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    plt.close("all")
 
 
 @pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)

@@ -23,7 +23,7 @@ COARSE = """Object.defineProperty(window, "Plotly", {
 });"""
 
 # Most tests look at what the page holds and says, which takes no pixels, and a processor draws them slowly.
-UNDRAWN = """if (location.hash !== "#drawn") for (const kind of [WebGLRenderingContext, WebGL2RenderingContext])
+UNDRAWN = """if (location.search !== "?drawn") for (const kind of [WebGLRenderingContext, WebGL2RenderingContext])
   kind.prototype.drawArrays = kind.prototype.drawElements = () => {};"""
 
 # What all controls hold; and the way back to it, as hands would go it, the metric first because the scale follows it.
@@ -103,7 +103,7 @@ class Shown:
     def _load(self, file: Path, size: tuple[int, int], drawn: bool) -> None:
         self.page.set_viewport_size({"width": size[0], "height": size[1]})
         self.requests.clear()
-        self.page.goto(file.as_uri() + "#drawn" * drawn)
+        self.page.goto(file.as_uri() + "?drawn" * drawn)
         self.page.evaluate("explorer.ready")
         self.controls = self.page.evaluate(CONTROLS)
 

@@ -44,8 +44,11 @@ def test_float64_equals_the_reference(name, batching, grid):
     assert_close(landscape.loss, truth(name, grid), FLOAT64)
 
 
-@pytest.mark.parametrize("batches", ["auto", "uneven"])
-@pytest.mark.parametrize(("name", "grid"), ON_GRIDS)
+# The VGG in uneven batches is the loop above.
+BATCHES = [(*at, kind) for at in ON_GRIDS for kind in ("auto", "uneven") if kind == "auto" or at[0] != "vgg13"]
+
+
+@pytest.mark.parametrize(("name", "grid", "batches"), BATCHES)
 def test_float32_is_as_accurate_as_plain_torch(name, batches, grid):
     case = CASES[name]()
     options = {"plan": "auto"} if batches == "auto" else {}
@@ -173,6 +176,14 @@ def test_nan_and_inf_stay_and_are_counted():
     assert landscape.report["not_finite"] == {"loss": {"nan": 2, "inf": 1}}
 
 
+PLANNED = (-1, 1, 4), (0, 1, 3)
+
+
+@functools.cache
+def point_by_point(name: str) -> np.ndarray:
+    return fast_surface(CASES[name](), *PLANNED, precision="float64", plan=Plan("loop", 1, 64)).loss
+
+
 @given(
     chunk=st.integers(1, 20),
     microbatch=st.integers(1, 20),
@@ -180,10 +191,8 @@ def test_nan_and_inf_stay_and_are_counted():
     name=st.sampled_from(["mlp", "odd parameters"]),
 )
 def test_a_plan_changes_nothing_beyond_rounding(chunk, microbatch, batching, name):
-    case = CASES[name]()
-    grid = ((-1, 1, 4), (0, 1, 3))
-    planned = fast_surface(case, *grid, precision="float64", plan=Plan(batching, chunk, microbatch))
-    assert_close(planned.loss, fast_surface(case, *grid, precision="float64", plan=Plan("loop", 1, 64)).loss, 1e-12)
+    planned = fast_surface(CASES[name](), *PLANNED, precision="float64", plan=Plan(batching, chunk, microbatch))
+    assert_close(planned.loss, point_by_point(name), 1e-12)
 
 
 @given(reach=st.floats(0.01, 100))

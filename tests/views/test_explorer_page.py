@@ -381,8 +381,8 @@ def test_from_a_hole_the_walk_goes_on_elsewhere(show):
 
 @pytest.mark.parametrize(
     "loss",
-    [np.full((5, 4), 0.7), np.zeros((4, 4)), -np.eye(3), np.ones((2, 2)), np.array([[1.0, np.nan], [np.inf, 2.0]])],
-    ids=["constant", "zeros", "negative", "2 x 2", "holes"],
+    [np.zeros((5, 4)), -np.eye(3), np.full((2, 2), 0.7), np.array([[1.0, np.nan], [np.inf, 2.0]])],
+    ids=["zeros", "negative", "constant", "holes"],
 )
 def test_odd_landscapes_are_shown(show, loss):
     shown = show(Landscape(*(np.arange(float(n)) for n in loss.shape), loss))

@@ -96,7 +96,9 @@ class Values:
 
     def with_report(self: V, report: Mapping[str, Any]) -> V:
         """The same values with another report."""
-        return self._restored(self.axes, self.measures, report, self.standard_error, self.evaluated)
+        made = type(self).__new__(type(self))
+        vars(made).update({**vars(self), "report": MappingProxyType(dict(report))})  # arrays are frozen, so shared
+        return made
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,7 +118,7 @@ class Values:
     @property
     def metrics(self) -> Mapping[str, np.ndarray]:
         """Every measure but the loss, by name."""
-        return {name: grid for name, grid in self.measures.items() if name != "loss"}
+        return MappingProxyType({name: grid for name, grid in self.measures.items() if name != "loss"})
 
     @property
     def labels(self) -> dict[str, str]:
@@ -141,12 +143,6 @@ class Values:
 
 
 def _frozen(array: Any) -> np.ndarray:
-    if isinstance(array, np.ndarray) and array.flags.owndata and not array.flags.writeable:
-        return array if array.dtype == np.float64 else _copy(array)
-    return _copy(array)
-
-
-def _copy(array: Any) -> np.ndarray:
-    array = np.array(array, dtype=np.float64)
+    array = np.array(array, dtype=np.float64)  # a copy: whoever owns the given one may write to it
     array.setflags(write=False)
     return array

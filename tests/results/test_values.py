@@ -88,3 +88,15 @@ def test_labels_marks_and_paths_are_those_of_the_report():
 def test_other_shapes_are_refused(parts, message):
     with pytest.raises(ValueError, match=message):
         Values(**{"axes": AXES, "measures": {"loss": LOSS}, **parts})
+
+
+def test_nobody_writes_to_values_from_outside():
+    axis, loss = np.arange(3.0), np.ones(3)
+    loss.setflags(write=False)
+    made = Landscape(axis, None, loss, {"accuracy": loss})
+    loss.setflags(write=True)
+    loss[0] = 9
+    assert made.loss.tolist() == [1, 1, 1]
+    assert made.metrics["accuracy"].tolist() == [1, 1, 1]
+    with pytest.raises(TypeError):
+        made.metrics["other"] = loss

@@ -41,7 +41,7 @@ class Landscape(Values):
             from those. Default: at all.
 
     Raises:
-        ValueError: When an array has another shape than the axes say, or a metric is named "loss".
+        ValueError: When an array has another shape than the axes say, `x` is None, or a metric is named "loss".
 
     Example:
         >>> import numpy as np
@@ -64,6 +64,8 @@ class Landscape(Values):
         metrics = metrics or {}
         if "loss" in metrics:
             raise ValueError("a metric is named 'loss', which is the name of the loss itself; give it another name")
+        if x is None:
+            raise ValueError("x came as None; wanted the coordinates [H] along the first direction")
         axes = {name: axis for name, axis in zip(AXES, (x, y), strict=True) if axis is not None}
         super().__init__(axes, {"loss": loss, **metrics}, report or {}, standard_error, evaluated)
 
@@ -178,7 +180,7 @@ class Landscape(Values):
         """
         return results.to_xarray(self)
 
-    @documented(ReproduceOptions)
+    @documented(ReproduceOptions, again=True)
     def reproduce(self, model: nn.Module, data: Data, **given: Unpack[ReproduceOptions]) -> Landscape:
         """Computes the landscape again, from its report.
 

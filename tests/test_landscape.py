@@ -155,3 +155,16 @@ class TestForeignFiles:
     def test_another_archive(self, tmp_path):
         np.savez(tmp_path / "a.npz", weights=X)
         self.refused(tmp_path / "a.npz")
+
+
+def test_without_a_first_axis_there_is_no_landscape():
+    with pytest.raises(ValueError, match="x came as None; wanted the coordinates"):
+        Landscape(None, None, 5.0)
+
+
+def test_another_report_makes_another_landscape():
+    landscape = Landscape(np.arange(3.0), None, np.ones(3), report={"seed": 0})
+    other = landscape.with_report({"seed": 1})
+    assert isinstance(other, Landscape)
+    assert (landscape.report["seed"], other.report["seed"]) == (0, 1)
+    assert other.loss is landscape.loss

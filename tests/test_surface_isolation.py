@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import fastscape
 from cases import CASES, classifier
 from fastscape import Plan
-from fastscape.model.global_state import global_state_kept, seed_everything
+from fastscape.model.global_state import generators_of, global_state_kept, seed_everything
 from fastscape.model.replica import Mode, private_copy, set_mode
 from untouched import assert_same, snapshot
 
@@ -289,3 +289,33 @@ def test_a_buffer_that_is_a_parameter_moves_with_it():
     for perturb in ("weights", "states"):
         one, other = (fastscape.surface(m, data, x=(0, 1, 2), y=(0, 1, 2), perturb=perturb) for m in (model, plain))
         assert np.array_equal(one.loss, other.loss)
+
+
+def test_numpys_global_generator_may_be_of_another_kind():
+    usual = np.random.get_bit_generator()
+    np.random.set_bit_generator(np.random.PCG64(1))
+    try:
+        before = np.random.get_state(legacy=False)  # noqa: NPY002
+        model, data = nn.Linear(4, 3), (torch.rand(40, 4), torch.arange(40) % 3)
+        plan = Plan("loop", 2, 10, workers=2)
+        landscape = fastscape.surface(model, data, x=(-1, 1, 5), y=(-1, 1, 5), plan=plan, progress=False)
+        assert np.random.get_state(legacy=False) == before  # noqa: NPY002
+        assert np.isfinite(landscape.loss).all()
+        batches = [(data[0][:20], data[1][:20]), (data[0][20:], data[1][20:])]
+        streamed = fastscape.surface(model, batches, x=(-1, 1, 5), y=(-1, 1, 5), plan=plan, progress=False)
+        assert np.allclose(streamed.loss, landscape.loss, rtol=1e-6)
+    finally:
+        np.random.set_bit_generator(usual)
+
+
+def test_draws_of_every_kind_of_generator_are_noticed():
+    usual = np.random.get_bit_generator()
+    try:
+        for kind in (np.random.PCG64, np.random.MT19937, np.random.Philox):
+            np.random.set_bit_generator(kind(1))
+            before = generators_of(torch.device("cpu"))
+            assert generators_of(torch.device("cpu")) == before
+            np.random.random()  # noqa: NPY002
+            assert generators_of(torch.device("cpu")) != before
+    finally:
+        np.random.set_bit_generator(usual)

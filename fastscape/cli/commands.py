@@ -33,7 +33,7 @@ from fastscape.cli.several_checkpoints import check_alike, names_of
 from fastscape.engine import Plan
 from fastscape.landscape import Landscape
 from fastscape.model import accuracy
-from fastscape.results import check_path, with_defaults
+from fastscape.results import check_path, chosen, with_defaults
 from fastscape.runs import LineOptions, SurfaceOptions
 from fastscape.views import common_scale, refinement_said
 from fastscape.weights import POINTS, PRECISIONS, SURFACES, Random, random_directions
@@ -200,20 +200,19 @@ def _common(tasks: Sequence[_Task], options: dict[str, Any]) -> dict[str, Any]:
             "--low-memory computes the directions anew, which common ones cannot; write --own-directions too"
         )
     every = with_defaults(SurfaceOptions, cast(SurfaceOptions, options), "surface")
-    scheme, moving = str(options.get("scheme", "plane")), every["perturb"] or Random.perturb
-    if scheme not in SURFACES:
-        raise ValueError(f"scheme={scheme!r} is unknown; wanted one of {', '.join(map(repr, SURFACES))}")
+    moving = every["perturb"] or Random.perturb
+    scheme = chosen("scheme", options.get("scheme", "plane"), SURFACES)
+    precision = chosen("precision", every["precision"], PRECISIONS)
     first, _ = load_checkpoint(tasks[0].checkpoint)
     for task in tasks[1:]:
         names = [str(tasks[0].checkpoint), str(task.checkpoint)]
         check_alike([first, load_checkpoint(task.checkpoint)[0]], names, moving)
-    dtype = PRECISIONS[every["precision"]].basis
     drawn: dict[str, Any] = {
-        "normalize": options.pop("normalize", SURFACES[scheme].normalize),
+        "normalize": options.pop("normalize", scheme.normalize),
         "distribution": every["distribution"],
         "seed": every["seed"],
     }
-    options["directions"] = random_directions(first, perturb=moving, dtype=dtype, **drawn)
+    options["directions"] = random_directions(first, perturb=moving, dtype=precision.basis, **drawn)
     return {"reference": str(tasks[0].checkpoint), **drawn}
 
 

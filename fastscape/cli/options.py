@@ -45,7 +45,10 @@ Checkpoints = Annotated[
 ]
 SurfaceOut = Annotated[
     Path | None,
-    typer.Option(help="The landscape to write, or the folder of several. Default: landscape.npz, or landscapes."),
+    typer.Option(
+        help="The landscape to write, or the folder of several, as --store is then. Default: landscape.npz, or "
+        "landscapes."
+    ),
 ]
 Out = Annotated[Path, typer.Option(help="The landscape to write; pictures go beside it.")]
 Samples = Annotated[
@@ -94,10 +97,5 @@ def offering(kind: Any) -> Callable[[F], F]:
 
 def _annotation(option: Option) -> Any:
     """The type of an option on the command line, with its help."""
-    default = option.default
-    if isinstance(default, tuple):
-        default = " ".join(f"{part:g}" for part in default)
     said = option.brief.replace('"', "")
-    if default is not None and default is not False:
-        said += f" Default: {default}."
     return Annotated[option.command | None, typer.Option(help=said, rich_help_panel=option.group)]

@@ -30,7 +30,7 @@ def global_state_kept(device: torch.device) -> Iterator[None]:
         Nothing.
     """
     python_state = random.getstate()
-    numpy_state = np.random.get_state()  # noqa: NPY002 - the legacy global generator is the one to protect
+    numpy_state = _numpy_state()
     gpus = [device] if device.type == "cuda" else []
     try:
         with torch.random.fork_rng(gpus), _full_float32(device), _no_autocast():
@@ -67,7 +67,12 @@ def drawing_alone(items: Iterable[T], device: torch.device) -> Iterator[T]:
 
 def _generators(device: torch.device) -> tuple[Any, ...]:
     gpu = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    return torch.get_rng_state(), gpu, random.getstate(), np.random.get_state()  # noqa: NPY002 - as in seed_everything
+    return torch.get_rng_state(), gpu, random.getstate(), _numpy_state()
+
+
+def _numpy_state() -> Any:
+    """The state of the legacy global generator, which is the one that models and losses draw from."""
+    return np.random.get_state(legacy=False)  # noqa: NPY002 - in the form that every bit generator has
 
 
 def _set_generators(states: tuple[Any, ...], device: torch.device) -> None:
@@ -89,8 +94,14 @@ def generators_of(device: torch.device) -> tuple[object, ...]:
         Values that are equal when nothing was drawn in between.
     """
     cpu, gpu, python, numpy = _generators(device)
-    plain = cpu.numpy().tobytes(), b"" if gpu is None else gpu.numpy().tobytes()
-    return *plain, python, (numpy[0], numpy[1].tobytes(), *numpy[2:])
+    return cpu.numpy().tobytes(), b"" if gpu is None else gpu.numpy().tobytes(), python, _plain(numpy)
+
+
+def _plain(state: Any) -> Any:
+    """The state of a bit generator of numpy, of any kind, as what can be compared."""
+    if isinstance(state, np.ndarray):
+        return state.tobytes()
+    return {name: _plain(part) for name, part in state.items()} if isinstance(state, dict) else state
 
 
 def seed_everything(device: torch.device, seed: int) -> None:

@@ -8,7 +8,7 @@ from fastscape.results.atomic import write_whole
 from fastscape.results.formats import exported, loaded, saved
 from fastscape.results.formats.npz import check_path
 from fastscape.results.formats.xarray import to_xarray
-from fastscape.results.options import Option, among, documented, options_of, with_defaults
+from fastscape.results.options import Option, among, chosen, documented, options_of, with_defaults
 from fastscape.results.other_project import mixed_in
 from fastscape.results.scale import heights, logarithms
 from fastscape.results.values import AXES, Trajectory, Values
@@ -21,6 +21,7 @@ __all__ = [
     "Values",
     "among",
     "check_path",
+    "chosen",
     "documented",
     "exported",
     "heights",

@@ -22,10 +22,11 @@ import difflib
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Annotated, Any, ForwardRef, TypeVar, cast, get_args, get_origin
 
-__all__ = ["Option", "among", "documented", "options_of", "with_defaults"]
+__all__ = ["Option", "among", "chosen", "documented", "options_of", "with_defaults"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -39,13 +40,15 @@ class Option:
 
     Args:
         default: Its value where none is given.
-        text: What it means, in sentences; the first one stands for itself in the help of a command.
+        text: What it means, in sentences; the last one says the default.
         group: What it is about, as a heading in the help of a command. Default: none.
         command: Its type on the command line. Default: it is not offered there.
         beside: An option of the same group that it is listed behind. Default: in the order of the definition.
         formerly: A name that it had, which an error then explains.
         recorded: Its name in a report, for one that determines the values and is kept as it is. Default: it is kept
             in another form, or not at all.
+        again: Its default, in words, where a landscape is computed again from its report. Default: the same.
+        sentences: How many of the first sentences the help of a command says, besides the default. Default 1.
     """
 
     default: Any
@@ -55,11 +58,27 @@ class Option:
     beside: str | None = None
     formerly: str | None = None
     recorded: str | None = None
+    again: str | None = None
+    sentences: int = 1
 
     @property
     def brief(self) -> str:
-        """The first sentence."""
-        return self.text.partition(". ")[0].rstrip(".") + "."
+        """The first sentences, and the default; but that of a switch that is off says nothing."""
+        said = [sentence for sentence in self._meaning.split(". ")[: self.sentences] if sentence]
+        said += [] if self.default is False else [self.text[len(self._meaning) :].strip()]
+        return ". ".join(sentence.rstrip(".") for sentence in said if sentence) + "."
+
+    @property
+    def computed_again(self) -> Option:
+        """The option as it is where a landscape is computed again from its report."""
+        return (
+            self if self.again is None else replace(self, default=None, text=f"{self._meaning} Default: {self.again}.")
+        )
+
+    @property
+    def _meaning(self) -> str:
+        """The sentences before that of the default."""
+        return self.text[: self.text.rfind("Default")].rstrip() if "Default" in self.text else self.text
 
 
 def among(names: Iterable[str]) -> str:
@@ -73,6 +92,25 @@ def among(names: Iterable[str]) -> str:
     """
     *others, last = (f'"{name}"' for name in names)
     return f"{', '.join(others)} or {last}" if others else last
+
+
+def chosen(name: str, value: Any, choices: Mapping[str, Any]) -> Any:
+    """The value that an argument names.
+
+    Args:
+        name: Of the argument.
+        value: Its value.
+        choices: What there is, by name.
+
+    Returns:
+        What the name stands for.
+
+    Raises:
+        ValueError: When there is none of that name.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}={value!r} is unknown; wanted one of {', '.join(map(repr, choices))}")
+    return choices[value]
 
 
 def options_of(kind: Any) -> dict[str, tuple[Any, Option]]:
@@ -96,13 +134,14 @@ def options_of(kind: Any) -> dict[str, tuple[Any, Option]]:
     return {name: found[name] for name in names}
 
 
-def with_defaults(kind: type[T], given: Any, call: str) -> T:
+def with_defaults(kind: type[T], given: Any, call: str, *, formerly: Mapping[str, str] = MappingProxyType({})) -> T:
     """Options with defaults in the place of those that were not given.
 
     Args:
         kind: The TypedDict.
         given: Options by name.
         call: What was called, for the error.
+        formerly: Present names of other arguments of the call by former ones. Default: none changed.
 
     Returns:
         All options by name.
@@ -113,7 +152,8 @@ def with_defaults(kind: type[T], given: Any, call: str) -> T:
     known = options_of(kind)
     for name in given:
         if name not in known:
-            raise TypeError(f"{call} has no option {name!r}; {_instead(name, known)}")
+            instead = f"write {formerly[name]}=" if name in formerly else _instead(name, known)
+            raise TypeError(f"{call} has no option {name!r}; {instead}")
     return cast(T, {**{name: option.default for name, (_, option) in known.items()}, **given})
 
 
@@ -123,39 +163,43 @@ def _instead(name: str, known: Mapping[str, tuple[Any, Option]]) -> str:
     return f"write {near[0]}=" if near else f"wanted one of {', '.join(known)}"
 
 
-def documented(kind: Any) -> Callable[[F], F]:
+def documented(kind: Any, *, again: bool = False) -> Callable[[F], F]:
     """Gives a function that takes `**options` their names, types, defaults and documentation.
 
     Args:
         kind: The TypedDict of the options.
+        again: Whether the function computes a landscape again from its report. Default False.
 
     Returns:
         A decorator, which changes signature and docstring and nothing else.
     """
+    options = options_of(kind)
+    if again:
+        options = {name: (type_, option.computed_again) for name, (type_, option) in options.items()}
 
     def change(function: F) -> F:
         signature = inspect.signature(function)
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         taken = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=type_)
-            for name, (type_, option) in options_of(kind).items()
+            for name, (type_, option) in options.items()
         ]
         function.__signature__ = signature.replace(parameters=[*own, *taken])  # type: ignore[attr-defined]
         (given,) = (p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD)
-        function.__doc__ = "\n".join(_lines(function.__doc__ or "", f"**{given}:", kind))
+        function.__doc__ = "\n".join(_lines(function.__doc__ or "", f"**{given}:", options))
         return function
 
     return change
 
 
-def _lines(docstring: str, given: str, kind: Any) -> Iterator[str]:
+def _lines(docstring: str, given: str, options: Mapping[str, tuple[Any, Option]]) -> Iterator[str]:
     """The lines of a docstring, with the options in the place of what is said of `**given`."""
     indent = None
     for line in docstring.split("\n"):
         depth = len(line) - len(line.lstrip())
         if line.lstrip().startswith(given):
             indent = depth
-            for name, (_, option) in options_of(kind).items():
+            for name, (_, option) in options.items():
                 text = f"{name}: {' '.join(option.text.split())}"
                 yield from textwrap.wrap(
                     text,

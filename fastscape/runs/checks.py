@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Mapping
 from typing import Any, cast
 
 from fastscape.engine import Plan
 from fastscape.model import BATCHNORM
+from fastscape.results import chosen
 from fastscape.runs.options import SurfaceOptions
 from fastscape.weights import PRECISIONS, check_norm
 
-__all__ = ["check_options", "chosen"]
+__all__ = ["check_options"]
 
 
 def check_options(options: SurfaceOptions, shown: object) -> None:
@@ -103,22 +103,3 @@ def _check_tolerance(options: SurfaceOptions, shown: object) -> None:
 def _is_number(value: Any) -> bool:
     """Whether it is one, of Python's or of numpy's."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def chosen(name: str, value: Any, choices: Mapping[str, Any]) -> Any:
-    """The value that an argument names.
-
-    Args:
-        name: Of the argument.
-        value: Its value.
-        choices: What there is, by name.
-
-    Returns:
-        What the name stands for.
-
-    Raises:
-        ValueError: When there is none of that name.
-    """
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}={value!r} is unknown; wanted one of {', '.join(map(repr, choices))}")
-    return choices[value]

@@ -90,7 +90,7 @@ def _recorded(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _measured(report: Mapping[str, Any], given: ReproduceOptions) -> dict[str, Any]:
     """The options that were given, with those functions of the report that can be found again."""
-    found = {name: value for name, value in given.items() if value is not None}
+    found = {name: value for name, value in given.items() if value is not None or name == "progress"}
     if given.get("objective") is None:
         found["loss"] = _loss(report["loss"], given.get("loss"))
         found["metrics"] = _metrics(report["metrics"], given.get("metrics"))

@@ -11,8 +11,8 @@ from torch import nn
 
 from fastscape.engine import Plan
 from fastscape.model import Data, Mode, Objective, ReadingAsked
-from fastscape.results import AXES, Values, with_defaults
-from fastscape.runs.checks import check_options, chosen
+from fastscape.results import AXES, Values, chosen, with_defaults
+from fastscape.runs.checks import check_options
 from fastscape.runs.options import LineOptions, SurfaceOptions
 from fastscape.sampling import SAMPLES_A_PART, Enough
 from fastscape.weights import (
@@ -215,11 +215,10 @@ def request_of(
 
 def _space(options: SurfaceOptions, axes: int) -> SpaceAsked:
     """The space that is asked for, with the defaults of its source and its scheme."""
-    random = Random(options["seed"], options["distribution"])
-    source = source_of(options["directions"], random, axes)
-    if options["low_memory"] and source is not random:
+    source = source_of(options["directions"], Random(options["seed"], options["distribution"]), axes)
+    if options["low_memory"] and not isinstance(source, Random):
         raise ValueError("low_memory=True computes random directions anew at every use; leave out directions or it")
-    usual = "line" if axes == 1 and source is random else "plane"
+    usual = "line" if axes == 1 and isinstance(source, Random) else "plane"
     scheme = usual if options["scheme"] is None else options["scheme"]
     if isinstance(scheme, Scheme):
         name = getattr(scheme.coefficients, "__qualname__", repr(scheme.coefficients))

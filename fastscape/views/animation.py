@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fastscape.results import Values, documented, with_defaults
 from fastscape.views.comparison import common_scale, drawn_by, of_one
-from fastscape.views.options import SeveralOptions
+from fastscape.views.options import AnimationOptions
 from fastscape.views.walks import Walk
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["animate"]
 
 
-@documented(SeveralOptions)
+@documented(AnimationOptions)
 def animate(
     landscapes: Values | Sequence[Values],
     walk: Walk | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
     interval: int = 100,
-    **given: Unpack[SeveralOptions],
+    **given: Unpack[AnimationOptions],
 ) -> FuncAnimation:
     """Animates a walk on a landscape, or landscapes one after the other, for example one an epoch.
 
@@ -37,7 +37,7 @@ def animate(
         walk: A walk, as `Landscape.descend` returns it. Default: none.
         out: A file to write, whose name ends in .gif. Default: none is written.
         interval: Milliseconds from frame to frame. Default 100.
-        **given: As `SeveralOptions` says.
+        **given: As `AnimationOptions` says.
 
     Returns:
         The animation, with its figure.
@@ -60,7 +60,7 @@ def animate(
     """
     from matplotlib.animation import FuncAnimation, PillowWriter
 
-    options = with_defaults(SeveralOptions, given, "animate")
+    options = with_defaults(AnimationOptions, given, "animate", formerly={"path": "walk"})
     if out is not None and Path(out).suffix != ".gif":
         raise ValueError(f"out={str(out)!r} cannot be written; wanted a name that ends in .gif")
     if interval < 1:
@@ -79,7 +79,7 @@ def animate(
     log, scale, _ = common_scale(several, metric, log=options["log"], clip=clip)
     draw = drawn_by(options["kind"])
     drawn = {**of_one(given), "metric": metric, "log": log, "clip": clip, "scale": scale}
-    ax = draw(several[0], **drawn if walk is None else {**drawn, "paths": (walk,)})
+    ax = draw(several[0], **drawn if walk is None else {**drawn, "paths": (*options["paths"], walk)})
     frame, count = _walked(ax, walk) if walk is not None else _redrawn(ax, several, titles, draw, drawn)
     frame(0)
     animation = FuncAnimation(ax.figure, frame, frames=count, interval=interval)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from fastscape.results import Values, documented, heights, with_defaults
+from fastscape.results import Values, chosen, documented, heights, with_defaults
 from fastscape.views import figures
 from fastscape.views.options import SeveralOptions
 
@@ -126,6 +126,4 @@ def drawn_by(kind: str) -> Callable[..., Any]:
         ValueError: When there is no such kind.
     """
     kinds: dict[str, Callable[..., Any]] = {"contour": figures.contour, "surface3d": figures.surface3d}
-    if kind not in kinds:
-        raise ValueError(f"kind={kind!r} is unknown; wanted one of {', '.join(map(repr, kinds))}")
-    return kinds[kind]
+    return cast(Callable[..., Any], chosen("kind", kind, kinds))

@@ -57,6 +57,10 @@ def contour(landscape: Values, **given: Unpack[ContourOptions]) -> Axes:
     x, y = plane_of(landscape, "draw")
     if options["levels"] < 1:
         raise ValueError(f"levels={options['levels']} came; wanted at least 1, for example 25")
+    if not options["filled"] and not options["linewidth"] > 0:
+        raise ValueError(
+            f"filled=False came with linewidth={options['linewidth']}, which draws nothing; write linewidth=1"
+        )
     z, label = heights(landscape, options["metric"], log=options["log"], clip=options["clip"])
     scale = options["scale"]
     edges = _levels(z if scale is None else np.array(scale), options["levels"])
@@ -89,8 +93,6 @@ def _map(ax: Any, grid: tuple[np.ndarray, np.ndarray, np.ndarray], edges: np.nda
     """Draws areas and lines; what is returned has the colours."""
     x, y, z = grid
     filled, linewidth, cmap = options["filled"], options["linewidth"], options["cmap"] or "viridis"
-    if not filled and not linewidth > 0:
-        raise ValueError(f"filled=False came with linewidth={linewidth}, which draws nothing; write linewidth=1")
     extend = "neither" if options["scale"] is None else "both"
     coloured = ax.contourf(x, y, z.T, levels=edges, cmap=cmap, extend=extend) if filled else None
     if linewidth > 0:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mpl_toolkits.mplot3d.axes3d import Axes3D
 
-__all__ = ["ContourOptions", "Kind", "SeveralOptions", "Surface3dOptions"]
+__all__ = ["AnimationOptions", "ContourOptions", "Kind", "SeveralOptions", "Surface3dOptions"]
 
 Kind = Literal["contour", "surface3d"]
 
@@ -66,17 +66,22 @@ class _Surface(TypedDict, total=False):
     floor: Annotated[bool, Option(True, "Whether contours are drawn below the surface. Default True.")]
 
 
-class _Alone(TypedDict, total=False):
-    """What a picture takes that stands alone."""
+class _Placed(TypedDict, total=False):
+    """What a picture takes that has one pair of axes."""
 
     ax: Annotated["Axes | Axes3D | None", Option(None, "Where to draw. Default: a new figure.")]
+    colorbar: Annotated[bool, Option(True, "Whether to draw the colour bar. Default True.")]
+
+
+class _Alone(_Placed, total=False):
+    """What a picture takes that stands alone."""
+
     scale: Annotated[
         tuple[float, float] | None,
         Option(
             None, "The lowest and the highest height of the colours, and of the axis. Default: those of the landscape."
         ),
     ]
-    colorbar: Annotated[bool, Option(True, "Whether to draw the colour bar. Default True.")]
 
 
 class ContourOptions(_Picture, _Map, _Alone, total=False):
@@ -97,3 +102,7 @@ class SeveralOptions(_Picture, _Map, _Surface, total=False):
         ),
     ]
     kind: Annotated[Kind, Option("contour", '"contour" or "surface3d". Default "contour".')]
+
+
+class AnimationOptions(SeveralOptions, _Placed, total=False):
+    """The options of several pictures in one place, one after the other."""

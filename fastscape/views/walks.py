@@ -112,7 +112,8 @@ def descend(
         lr: The learning rate, in coordinates for a gradient of 1. Default 0.1.
         metric: As for a picture. Default "loss".
         log: As for a picture: whether to walk on log10 of the values.
-        **options: Further arguments of the optimizer. Optimizers with betas get (0.99, 0.999) by default.
+        **options: Further arguments of the optimizer. Optimizers with betas get (0.99, 0.999) by default,
+            or where betas are None.
 
     Returns:
         The walk, and why it ended.
@@ -218,5 +219,6 @@ def _optimizer(
     else:
         raise TypeError(f"optimizer came as {optimizer!r}; wanted a name such as 'nadam', or a class of torch.optim")
     usual = {"betas": BETAS} if "betas" in inspect.signature(kind).parameters else {}
-    options = {"lr": lr, **usual, **options}
+    given = {option: value for option, value in options.items() if (option, value) != ("betas", None)}
+    options = {"lr": lr, **usual, **given}
     return name, lambda point: kind([point], **options)

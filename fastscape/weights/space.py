@@ -146,9 +146,10 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
     if asked.low_memory and isinstance(asked.source, Random):
         return Space(basis_seeded(theta, layout, asked.source, asked.normalize, place, count=asked.axes), asked.scheme)
     found = asked.source.directions(layout, theta, asked.axes)
-    if len(found.writers) != asked.axes:
-        raise ValueError(
-            f"the source of the directions gave {len(found.writers)}; wanted {asked.axes}, one for each axis"
-        )
+    for what, given in {"directions": found.writers, "labels": found.labels}.items():
+        if given is not None and len(given) != asked.axes:
+            raise ValueError(
+                f"the source of the directions gave {len(given)} {what}; wanted {asked.axes}, one for each axis"
+            )
     basis = basis_of(theta, layout, found.writers, asked.normalize, place)
     return Space(basis, asked.scheme, found.labels, found.marks, found.paths)

@@ -132,6 +132,13 @@ def test_networks_of_different_kinds_have_directions_of_their_own(runs, tmp_path
         (("epoch1.safetensors", "epoch1.safetensors"), "came twice"),
         (("epoch1.safetensors", "epoch2.safetensors", "--out", "one.npz"), "give a folder"),
         (("epoch1.safetensors", "epoch2.safetensors", "--low-memory"), "--own-directions"),
+        (
+            ("epoch1.safetensors", "epoch2.safetensors", "--precision", "zz"),
+            "precision='zz' is unknown; wanted one of",
+        ),
+        (("epoch1.safetensors", "epoch2.safetensors", "--scheme", "zz"), "scheme='zz' is unknown; wanted one of"),
+        (("epoch1.safetensors", "epoch2.safetensors", "--normalize", "zz"), "normalize='zz' is unknown; wanted one"),
+        (("epoch1.safetensors", "epoch2.safetensors", "--distribution", "zz"), "distribution='zz' is unknown; wanted"),
     ],
 )
 def test_mistakes_with_several(arguments, message, runs, capsys, monkeypatch):

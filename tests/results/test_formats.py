@@ -124,6 +124,7 @@ def test_paraview(ending, tmp_path):
         ("a.csv", b"x,y,loss\n0,0,1\n0,0,1\n", "no whole grid"),
         ("a.csv", b"a,b,c\n0,0,1\n", "its columns are a, b, c"),
         ("a.csv", b"x,y,loss\n0,0,high\n", "could not convert"),
+        ("a.csv", b"x,loss,loss\n0,1,2\n", "it holds two measures named 'loss', rename one of them"),
         ("a.csv", bytes(range(256)), "a.csv is no landscape"),
         ("a.h5", b"no HDF5", "a.h5 is no landscape in the layout of Li et al."),
         ("a.h5", b"", "wanted xcoordinates, ycoordinates and train_loss"),
@@ -168,3 +169,23 @@ def test_a_metric_with_the_name_of_something_else_is_refused(tmp_path, name):
     with pytest.raises(ValueError, match=message):
         landscape.to_xarray()
     assert not (tmp_path / "a.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "name"), [("loss", "loss"), ("accuracy", "accuracy"), ("test_accuracy", "test_accuracy")]
+)
+def test_two_measures_of_one_name_in_hdf5_are_refused(theirs, name, tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["xcoordinates"], file["ycoordinates"] = X, Y
+        for known in ("train_loss", "train_acc", "test_acc"):
+            file[known] = np.ones((2, 3))
+        file[theirs] = np.zeros((2, 3))
+    with pytest.raises(ValueError, match=f"it holds two measures named '{name}', rename one of them"):
+        Landscape.load(tmp_path / "a.h5")
+
+
+def test_a_file_of_our_own_with_a_name_twice_is_refused(tmp_path):
+    header = {"format": "fastscape-landscape", "version": 1, "axes": ["x"], "measures": ["loss", "loss"], "report": {}}
+    np.savez(tmp_path / "a.npz", header=np.array(json.dumps(header)), x=X, values=np.arange(6.0).reshape(2, 3))
+    with pytest.raises(ValueError, match="it holds two measures named 'loss'"):
+        Landscape.load(tmp_path / "a.npz")

@@ -69,9 +69,39 @@ def test_other_names_are_refused(name, instead):
         draw("a", **{name: 1})
 
 
-def test_the_brief_text_is_the_first_sentence():
-    assert [option.brief for _, option in options_of(Base).values()] == ["How large it is.", "Its colour, in words."]
+def test_the_brief_text_is_the_first_sentence_and_the_default():
+    size, colour = (option for _, option in options_of(Base).values())
+    assert size.brief == "How large it is. Default 3."
+    assert colour.brief == "Its colour, in words."
     assert options_of(Wide)["sharp"][1].brief == "Whether it is sharp."
+    assert Option(False, "Whether. Default False.").brief == "Whether."
+    assert Option(None, 'A. B. C. Default: "a", b.', sentences=2).brief == 'A. B. Default: "a", b.'
+
+
+def test_what_is_computed_again_has_defaults_of_its_own():
+    class Again(TypedDict, total=False):
+        size: Annotated[int, Option(3, "How large it is. Default 3.", again="that of the report")]
+        sharp: Annotated[bool, Option(False, "Whether it is sharp. Default False.")]
+
+    @documented(Again, again=True)
+    def redraw(**given) -> None:
+        """Draws again.
+
+        Args:
+            **given: As `Again` says.
+        """
+
+    assert {name: p.default for name, p in inspect.signature(redraw).parameters.items()} == {
+        "size": None,
+        "sharp": False,
+    }
+    assert "size: How large it is. Default: that of the report.\n" in inspect.getdoc(redraw)
+    assert "sharp: Whether it is sharp. Default False." in inspect.getdoc(redraw)
+
+
+def test_an_argument_that_had_another_name_is_named():
+    with pytest.raises(TypeError, match="draw has no option 'colours'; write paint="):
+        with_defaults(Wide, {"colours": 1}, "draw", formerly={"colours": "paint"})
 
 
 def test_a_field_that_is_no_option_is_a_mistake():

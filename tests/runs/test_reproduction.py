@@ -1,5 +1,7 @@
 """A landscape is computed again from its report, the model and the data; others are refused."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -99,3 +101,19 @@ def test_given_directions_and_landscapes_of_others():
         Landscape(np.arange(2.0), None, np.zeros(2)).reproduce(model_of(), DATA)
     with pytest.raises(TypeError, match=r"wanted a torch.nn.Module"):
         fastscape.surface(nn.Linear(4, 3), DATA, **GRID).reproduce("model", DATA)
+
+
+def test_the_help_says_what_the_defaults_are():
+    parameters = inspect.signature(Landscape.reproduce).parameters
+    assert parameters["loss"].default is parameters["scheme"].default is None
+    said = " ".join(inspect.getdoc(Landscape.reproduce).split())
+    assert "Default: that of the report, if it is a function of `torch.nn.functional`." in said
+    assert "cross-entropy" not in said
+    assert "live" not in said
+
+
+@pytest.mark.parametrize("progress", [None, "live", print])
+def test_there_are_no_rounds_to_show(progress):
+    made = fastscape.surface(model_of(), DATA, **GRID)
+    with pytest.raises(TypeError, match=r"progress=.* cannot be used; wanted True or False"):
+        made.reproduce(model_of(), DATA, progress=progress)

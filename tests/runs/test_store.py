@@ -452,3 +452,16 @@ def test_a_small_model_with_hoisting_and_a_store(tmp_path):
     plain = fastscape.surface(model, data, **options)
     kept = fastscape.surface(model, data, store=tmp_path / "run.zarr", **options)
     assert np.array_equal(kept.loss, plain.loss)
+
+
+def test_a_finer_tolerance_on_a_store_says_which_points_were_evaluated(tmp_path):
+    options = {"x": (-1, 1, 25), "y": (-1, 1, 25)}
+    coarse = surface(tmp_path / "run.zarr", tolerance=0.2, **options)
+    assert 0 < coarse.evaluated.sum() < 625
+    assert np.array_equal(Landscape.load(tmp_path / "run.zarr").evaluated, coarse.evaluated)
+    fine = surface(tmp_path / "run.zarr", tolerance=0, **options)
+    assert fine.evaluated.all()
+    assert fine.report["points_before"] == coarse.evaluated.sum()
+    loaded = Landscape.load(tmp_path / "run.zarr")
+    assert loaded.evaluated.all()
+    assert same(loaded, fine)

@@ -1,5 +1,6 @@
 """What version 0.1 has written loads, and is taken up again, with the same values."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -100,3 +101,23 @@ def test_stores(name, options, left, tmp_path, evaluated):
         assert np.allclose(before.loss, alone.loss, rtol=1e-12, atol=0)
     else:
         assert before.report["progress"]["running"] is False
+
+
+@pytest.mark.parametrize(
+    ("option", "function", "named"),
+    [
+        ("loss", fastscape.accuracy, "fastscape.objective.accuracy"),
+        ("metrics", {"a": fastscape.accuracy}, {"a": "fastscape.objective.accuracy"}),
+    ],
+)
+def test_a_function_of_the_library_that_lay_in_another_module(option, function, named, tmp_path, evaluated):
+    pytest.importorskip("zarr")
+    options = {**SURFACE, option: function, "store": tmp_path / "run.zarr"}
+    first = fastscape.surface(*problem(), **options)
+    header = json.loads((tmp_path / "run.zarr" / "zarr.json").read_text())
+    header["attributes"]["settings"][option] = named  # as version 0.1 wrote it
+    (tmp_path / "run.zarr" / "zarr.json").write_text(json.dumps(header))
+    evaluated.clear()
+    again = fastscape.surface(*problem(), **options)
+    assert evaluated == []
+    assert np.array_equal(again.loss, first.loss)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from PIL import Image
 
 from fastscape import Landscape, animate
@@ -60,3 +61,30 @@ def test_landscapes_follow_each_other_on_one_scale(kind, tmp_path):
 def test_what_cannot_be_animated_is_refused(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         animate(*arguments, **options)
+
+
+def test_axes_and_the_colour_bar_are_the_callers(tmp_path):
+    ax = plt.figure().add_subplot()
+    animation = animate(EPOCHS[0], PATH, ax=ax, colorbar=False, out=tmp_path / "walk.gif")
+    assert animation._fig is ax.figure
+    assert ax.figure.axes == [ax]
+    (beside,) = plt.figure().subplots(1, 1, squeeze=False).ravel()
+    assert animate(EPOCHS, ax=beside, out=tmp_path / "epochs.gif")._fig is beside.figure
+    assert len(beside.figure.axes) == 2  # with a colour bar
+
+
+def test_other_paths_stay_whole_beside_the_walk(tmp_path):
+    other = EPOCHS[0].descend((-0.5, 0.5), "sgd", steps=4)
+    assert other.name != PATH.name
+    ax = plt.figure().add_subplot()
+    animation = animate(EPOCHS[0], PATH, paths=[other], ax=ax, out=tmp_path / "walk.gif")
+    for k in (0, 3):
+        animation._draw_frame(k)
+        lengths = {line.get_label(): len(line.get_xdata()) for line in ax.lines}
+        assert lengths[other.name] == len(other)
+        assert lengths[PATH.name] == k + 1
+
+
+def test_the_former_name_of_the_walk_is_explained():
+    with pytest.raises(TypeError, match="animate has no option 'path'; write walk="):
+        animate(EPOCHS[0], path=PATH)

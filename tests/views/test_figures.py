@@ -153,8 +153,10 @@ def test_contour_lines_without_areas_and_with_labels():
     assert len(ax.collections) == 1
     assert ax.texts
     assert not LANDSCAPE.contour(levels=5).texts
+    before = plt.get_fignums()
     with pytest.raises(ValueError, match="which draws nothing; write linewidth=1"):
         LANDSCAPE.contour(filled=False, linewidth=0)
+    assert plt.get_fignums() == before
 
 
 @pytest.mark.parametrize("draw", DRAW)

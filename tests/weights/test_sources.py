@@ -1,6 +1,6 @@
 """What `directions=` accepts, and what a source brings along besides vectors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import fastscape
-from fastscape import Landscape
+from fastscape import Landscape, Plan
 from fastscape.results import Trajectory
 from fastscape.weights import Directions, Random, Source, direction_given, source_of
 
@@ -111,8 +111,28 @@ def test_a_source_with_another_number_of_directions_is_refused():
         def directions(self, layout, theta, axes):
             return super().directions(layout, theta, 1)
 
-    with pytest.raises(ValueError, match="the source of the directions gave 1; wanted 2, one for each axis"):
+    with pytest.raises(ValueError, match="the source of the directions gave 1 directions; wanted 2, one for each"):
         fastscape.surface(model(), DATA, directions=One(torch.ones(6), torch.ones(6)), **GRID)
+
+
+def test_a_source_with_another_number_of_labels_is_refused():
+    class Labelled(Steps):
+        def directions(self, layout, theta, axes):
+            return replace(super().directions(layout, theta, axes), labels=["one"])
+
+    with pytest.raises(ValueError, match="the source of the directions gave 1 labels; wanted 2, one for each axis"):
+        fastscape.surface(model(), DATA, directions=Labelled(torch.ones(6), torch.ones(6)), **GRID)
+
+
+def test_random_directions_that_are_given_are_those_that_are_taken():
+    common = {"x": (-1, 1, 3), "progress": False, "plan": Plan("loop", 1)}
+    network = model()
+    given = fastscape.line(network, DATA, directions=Random(3), **common)
+    asked = fastscape.line(network, DATA, seed=3, **common)
+    assert given.loss.tobytes() == asked.loss.tobytes()
+    assert given.report["scheme"] == asked.report["scheme"] == "line"
+    low = fastscape.line(network, DATA, directions=Random(3), low_memory=True, **common)
+    assert np.allclose(low.loss, asked.loss, rtol=1e-5, atol=0)
 
 
 def test_low_memory_is_for_random_directions():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from typing import Any
 
 import numpy as np
 
 from fastscape.results.values import Values
 
-__all__ = ["check_names", "columns", "mesh", "package"]
+__all__ = ["by_name", "check_names", "columns", "mesh", "package"]
 
 
 def columns(values: Values, taken: Set[str] = frozenset()) -> dict[str, np.ndarray]:
@@ -32,6 +32,26 @@ def columns(values: Values, taken: Set[str] = frozenset()) -> dict[str, np.ndarr
         found["standard_error"] = values.standard_error
     if not values.evaluated.all():
         found["evaluated"] = values.evaluated.astype(np.float64)
+    return found
+
+
+def by_name(grids: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What a file holds, by name.
+
+    Args:
+        grids: Names and grids.
+
+    Returns:
+        The grids.
+
+    Raises:
+        ValueError: When a name comes twice, of which only one could be kept.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name, grid in grids:
+        if name in found:
+            raise ValueError(f"it holds two measures named {name!r}, rename one of them")
+        found[name] = grid
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastscape.results.formats.columns import columns, mesh
+from fastscape.results.formats.columns import by_name, columns, mesh
 from fastscape.results.values import Values
 
 __all__ = ["read", "written"]
@@ -48,9 +48,9 @@ def read(path: Path) -> Values:
         whole = np.stack([grid.ravel() for grid in np.meshgrid(*axes.values(), indexing="ij")], axis=1)
         if not np.array_equal(table[order][:, :count], whole):
             raise ValueError("its rows are no whole grid")
+        shape = tuple(map(len, axes.values()))
+        grids = by_name((name, table[order][:, k].reshape(shape)) for k, name in enumerate(names) if k >= count)
     except (ValueError, IndexError, csv.Error) as error:
         raise ValueError(f"{path} is no landscape ({error}); give a file that Landscape.export has written") from error
-    shape = tuple(map(len, axes.values()))
-    grids = {name: table[order][:, k].reshape(shape) for k, name in enumerate(names) if k >= count}
     error_of_mean, evaluated = grids.pop("standard_error", None), grids.pop("evaluated", None)
     return Values(axes, grids, {"imported": path.name}, error_of_mean, evaluated)

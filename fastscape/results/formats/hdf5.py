@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import io
 import json
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastscape.results.formats.columns import columns, package
+from fastscape.results.formats.columns import by_name, columns, package
 from fastscape.results.values import Values
 
 __all__ = ["read", "written"]
 
 _AXES = {"x": "xcoordinates", "y": "ycoordinates"}
 _PERCENT = {"train_acc": "accuracy", "test_acc": "test_accuracy"}
+_OURS = {"train_loss": "loss", **_PERCENT}
 _OF_LAYOUT = {*_AXES.values(), "train_loss", *_PERCENT}
 _NOT_COMPUTED = -1.0
 
@@ -56,29 +59,29 @@ def read(path: Path) -> Values:
             arrays = {name: array for name, data in file.items() if (array := _numbers(data)) is not None}
             ours = "report" in file.attrs  # in the reference code's files -1 is a point that was not computed
             report = json.loads(file.attrs["report"]) if ours else {}
-        x, y, loss = arrays.pop("xcoordinates"), arrays.pop("ycoordinates", None), arrays.pop("train_loss")
-        if loss.size != len(x) * (1 if y is None else len(y)):
-            raise ValueError(f"train_loss has {loss.size} values for {len(x)} x {1 if y is None else len(y)} points")
+        axes = {name: arrays.pop(theirs) for name, theirs in _AXES.items() if theirs in arrays or name == "x"}
+        shape, loss = tuple(map(len, axes.values())), arrays.pop("train_loss")
+        if loss.size != math.prod(shape):
+            raise ValueError(f"train_loss has {loss.size} values for {' x '.join(map(str, shape))} points")
+        missing = np.full_like(loss, False, dtype=bool) if ours else loss == _NOT_COMPUTED
+        grids = by_name(_measured({"train_loss": np.where(missing, np.nan, loss), **arrays}, shape))
     except Exception as error:  # a damaged file can make HDF5 raise anything
         raise ValueError(
             f"{path} is no landscape in the layout of Li et al. ({type(error).__name__}: {error}); wanted "
             "xcoordinates, ycoordinates and train_loss"
         ) from error
-
-    def grid(array: np.ndarray) -> np.ndarray:
-        # A non-square file of the reference code says [x, y], but was filled as [y, x].
-        return array if y is None else array.reshape(len(y), len(x)).T
-
-    missing = np.full_like(loss, False, dtype=bool) if ours else loss == _NOT_COMPUTED
-    metrics = {
-        _PERCENT.get(name, name): grid(array) / (100 if name in _PERCENT else 1)
-        for name, array in arrays.items()
-        if array.size == loss.size
-    }
     counted = {"imported": path.name, "not_computed": int(missing.sum())}
-    error_of_mean, evaluated = (metrics.pop(name, None) for name in ("standard_error", "evaluated"))
-    values = {"loss": grid(np.where(missing, np.nan, loss)), **metrics}
-    return Values({"x": x} if y is None else {"x": x, "y": y}, values, {**report, **counted}, error_of_mean, evaluated)
+    error_of_mean, evaluated = (grids.pop(name, None) for name in ("standard_error", "evaluated"))
+    return Values(axes, grids, {**report, **counted}, error_of_mean, evaluated)
+
+
+def _measured(arrays: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray]]:
+    """What a file measures, each by its name here and in the shape of the axes; the loss first."""
+    for name, array in arrays.items():
+        if array.size == math.prod(shape):
+            # A non-square file of the reference code says [x, y], but was filled as [y, x].
+            grid = array.reshape(shape[::-1]).T
+            yield _OURS.get(name, name), grid / 100 if name in _PERCENT else grid
 
 
 def _numbers(data: Any) -> np.ndarray | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from fastscape.results.formats.columns import by_name
 from fastscape.results.values import AXES, Values
 
 __all__ = ["check_path", "read", "written"]
@@ -82,7 +83,7 @@ def read(path: Path) -> Values:
                 raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}")
             # A header without names is older than axes of other names.
             axes = {name: file[name] for name in header.get("axes", [name for name in AXES if name in file])}
-            measures = dict(zip(header["measures"], file["values"], strict=True))
+            measures = by_name(zip(header["measures"], file["values"], strict=True))
             loss = measures.pop("loss")
             grids = file.get("standard_error"), file.get("evaluated")
             return Values(axes, {"loss": loss, **measures}, header["report"], *grids)

@@ -32,14 +32,15 @@ class ExactnessOptions(TypedDict, total=False):
         Option(
             None,
             "Read no more data once the standard error of the mean loss is at most this fraction of the range at "
-            "every grid point, for example 0.01. It is looked at after every part of `stream_samples` samples, by "
-            "default 256, from the second part and 100 samples on. Tensors and Datasets are read in a random "
-            "order (seed 0); a DataLoader or an iterable must be shuffled itself. Points whose loss is not finite "
+            "every grid point, for example 0.01. Tensors and Datasets are read in a random order (seed 0); a "
+            "DataLoader or an iterable must be shuffled itself. It is looked at after every part of `stream_samples` "
+            "samples, by default 256, from the second part and 100 samples on. Points whose loss is not finite "
             "do not count. The losses of single samples must be known. The report says how many samples were used "
             "and whether the target was met. Default: all data are read.",
             GROUP,
             float,
             formerly="standard_error",
+            sentences=2,
         ),
     ]
 
@@ -51,10 +52,10 @@ class ToleranceOptions(TypedDict, total=False):
         float | None,
         Option(
             None,
-            "Evaluate only some of the points, chosen round by round, and predict the others within this error: "
-            "root mean square over the grid, as a fraction of the range, estimated at points that the prediction "
-            "had not seen. `Landscape.evaluated` tells them apart, and the report has the estimates. 0 evaluates "
-            "all, coarse points first. Features that are smaller than the gaps between the evaluated points "
+            "Evaluate only some of the points, chosen round by round, and predict the others within this error, "
+            "for example 0.005: root mean square over the grid, as a fraction of the range, estimated at points that "
+            "the prediction had not seen. `Landscape.evaluated` tells them apart, and the report has the estimates. 0 "
+            "evaluates all, coarse points first. Features that are smaller than the gaps between the evaluated points "
             "(`widest_gap` in the report) cannot be seen. It is of the loss; metrics are predicted too. Default: "
             "none.",
             GROUP,

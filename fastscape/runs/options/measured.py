@@ -23,6 +23,7 @@ class MeasureFunctions(TypedDict, total=False):
             "`f(outputs, targets)` that returns the plain mean over the samples of the batch, or one value a sample "
             "[n]. Default: cross-entropy.",
             GROUP,
+            again="that of the report, if it is a function of `torch.nn.functional`",
         ),
     ]
     metrics: Annotated[
@@ -32,6 +33,7 @@ class MeasureFunctions(TypedDict, total=False):
             "Further functions of that kind by name; each becomes a grid in the same pass, for example "
             '`{"accuracy": fastscape.accuracy}`. Default: none.',
             GROUP,
+            again="those of the report, if they are functions of fastscape",
         ),
     ]
     objective: Annotated[

@@ -10,9 +10,11 @@ import torch
 from fastscape.engine import Plan
 from fastscape.results import Option
 
-__all__ = ["MachineOptions", "RunOptions"]
+__all__ = ["BarOption", "MachineOptions", "RoundsOption", "RunOptions"]
 
 GROUP = "How it runs"
+
+_BAR = "Whether to show a progress bar when standard error is a terminal."
 
 
 class MachineOptions(TypedDict, total=False):
@@ -22,19 +24,29 @@ class MachineOptions(TypedDict, total=False):
         torch.device | str | None,
         Option(
             None,
-            "Where to compute, a CPU or a GPU. Default: where the model's parameters are.",
+            'Where to compute, for example "cpu" or "cuda". Default: where the model\'s parameters are.',
             GROUP,
             command=str,
         ),
     ]
+
+
+class BarOption(TypedDict, total=False):
+    """What shows how far a run is."""
+
+    progress: Annotated[bool, Option(True, f"{_BAR} Default True.", GROUP)]
+
+
+class RoundsOption(TypedDict, total=False):
+    """What shows how far a run is, and what is known after each of its rounds."""
+
     progress: Annotated[
         bool | Literal["live"] | Callable[[Any], Any],
         Option(
             True,
-            'Whether to show a progress bar when standard error is a terminal. With a tolerance also "live", '
-            "which shows the surface after every round, in a notebook as a contour map, in a terminal as a map of "
-            "coloured letters; or a function that gets a landscape after every round, in the first process of "
-            "several. Default True.",
+            f'{_BAR} With a tolerance also "live", which shows the surface after every round, in a notebook as a '
+            "contour map, in a terminal as a map of coloured letters; or a function that gets a landscape after every "
+            "round, in the first process of several. Default True.",
             GROUP,
         ),
     ]
@@ -76,6 +88,7 @@ class RunOptions(MachineOptions, total=False):
             "install 'torch-fastscape[store]'`. Default: none.",
             GROUP,
             Path,
+            sentences=3,
         ),
     ]
     stream_samples: Annotated[

@@ -39,6 +39,7 @@ class DirectionOptions(TypedDict, total=False):
             "axis), a dict of tensors by parameter name, or a flat vector; or a source of directions, see "
             "`fastscape.weights.Source`. Default: random ones.",
             GROUP,
+            again="random ones, if the report says so",
         ),
     ]
     scheme: Annotated[
@@ -51,6 +52,7 @@ class DirectionOptions(TypedDict, total=False):
             '"line" along a random direction.',
             GROUP,
             str,
+            again="that of the report, if it has one of these names",
         ),
     ]
 

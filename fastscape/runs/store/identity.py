@@ -33,8 +33,7 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
     Raises:
         ValueError: When they differ; it names in what.
     """
-    names = before.get("metrics", {}).items()
-    before = {**before, "metrics": {name: public_name(function) for name, function in names}}
+    before = {**before, **_named_as_now(before)}
     differ = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if differ:
         shown = ", ".join(f"{name} {_short(before.get(name))} (now {_short(now.get(name))})" for name in differ)
@@ -63,6 +62,13 @@ def check_grids(path: Path, group: Any, asked: StoreAsked) -> None:
             raise ValueError(f"{path} has another axis {name}; give the same one, or another store")
     if not same:
         raise ValueError(f"{path} has other directions; give the same ones, or another store")
+
+
+def _named_as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The functions of a store, with the present names of those of the library."""
+    functions = {"loss": settings.get("loss"), "objective": settings.get("objective")}
+    found: dict[str, Any] = {n: public_name(function) for n, function in functions.items() if function is not None}
+    return {**found, "metrics": {n: public_name(function) for n, function in settings.get("metrics", {}).items()}}
 
 
 def _short(value: Any) -> str:

@@ -232,8 +232,8 @@ class Store:
         Raises:
             OSError: When it cannot be written.
         """
-        grids = {**values.measures, "evaluated": None if values.evaluated.all() else values.evaluated}
-        grids["standard_error"] = values.standard_error
+        # Written also where it is all true: a call before, with a larger tolerance, may have left another one.
+        grids = {**values.measures, "evaluated": values.evaluated, "standard_error": values.standard_error}
         with _writing(self.path):
             for name, grid in grids.items():
                 if grid is not None:

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from . import _triton
 from ._launch import Cost
-from .gram import gram_cost, gram_torch, gram_triton
-from .interpolate import interpolate_cost, interpolate_torch, interpolate_triton
-from .philox import STREAMS, Distribution, check, draw_torch, draw_triton
+from .gram import gram_cost, gram_torch
+from .interpolate import interpolate_cost, interpolate_torch
+from .philox import STREAMS, Distribution, check, draw_torch
 from .seeded import Seeded
 from .segments import Run, Segments
 
@@ -67,13 +67,13 @@ def choose(device: torch.device, backend: Backend = "auto") -> Literal["torch", 
         raise ValueError(f"backend={backend!r} is unknown; wanted 'auto', 'torch' or 'triton'")
     on_gpu = device.type == "cuda"
     if backend == "auto":
-        return "triton" if on_gpu and _triton.AVAILABLE else "torch"
-    if backend == "triton" and not _triton.AVAILABLE:
+        return "triton" if on_gpu and _triton.available() else "torch"
+    if backend == "triton" and not _triton.available():
         raise RuntimeError("backend='triton' was asked for, but triton is not installed: pip install triton")
     if backend == "triton" and not (on_gpu or _triton.interpreting()):
         raise RuntimeError(
             f"backend='triton' was asked for, but the tensors are on {device}; move them to a GPU, write "
-            "backend='torch', or set TRITON_INTERPRET=1 before fastscape is imported to debug the kernel"
+            "backend='torch', or set TRITON_INTERPRET=1 before the first kernel runs to debug it"
         )
     return backend
 
@@ -123,7 +123,10 @@ def draw(
     for name, value, end in (("stream", stream, STREAMS), ("start", start, 1 << 63)):
         if not 0 <= value < end:
             raise ValueError(f"{name}={value} is out of range; wanted an integer from 0 to {end - 1}")
-    run = draw_triton if choose(out.device, backend) == "triton" else draw_torch
+    if choose(out.device, backend) == "triton":
+        from .philox_triton import draw_triton as run
+    else:
+        run = draw_torch
     with _current(out.device):
         return run(out, seed, stream, start, distribution)
 
@@ -149,7 +152,10 @@ def gram(basis: Tensor | Seeded, segments: Segments, *, backend: Backend = "auto
         [25.0, 4.0]
     """
     _check_basis(basis, segments)
-    run = gram_triton if choose(basis.device, backend) == "triton" else gram_torch
+    if choose(basis.device, backend) == "triton":
+        from .gram_triton import gram_triton as run
+    else:
+        run = gram_torch
     with _current(basis.device):
         return run(basis, segments.to(basis.device))
 
@@ -211,7 +217,10 @@ def interpolate(
         raise ValueError("out must hold each point contiguously; give torch.empty(G, P) or rows of one")
     elif out.numel() and _overlaps(out, basis):
         raise ValueError("out shares memory with the basis, which is read while out is written; give new memory")
-    run = interpolate_triton if choose(basis.device, backend) == "triton" else interpolate_torch
+    if choose(basis.device, backend) == "triton":
+        from .interpolate_triton import interpolate_triton as run
+    else:
+        run = interpolate_torch
     with _current(basis.device):
         return run(basis, coefficients.to(basis.device), segments.to(basis.device), out)
 

@@ -1,37 +1,28 @@
-"""Triton, or a stand-in for the platforms that it is not built for.
+"""Whether Triton can be used. It is imported when it is first needed: that takes longer than all of fastscape.
 
-Kernel files define their Triton kernel and its torch twin side by side. Where Triton is missing (macOS,
-Windows) the kernels are still defined, but only the twins can be called.
+Only files named `*_triton.py` import it at their top, and only a launch imports those. So the twins also run where
+Triton is missing (macOS, Windows).
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
-from typing import Any
 
-__all__ = ["AVAILABLE", "interpreting", "tl", "triton"]
+__all__ = ["available", "interpreting"]
 
-try:
-    import triton
-    import triton.language as tl
 
-    AVAILABLE = True
-except ImportError:  # pragma: no cover - only on platforms without Triton
-    AVAILABLE = False
-
-    class _Missing:
-        """Answers the names that a kernel definition needs when it is only read, never run."""
-
-        constexpr = object
-
-        @staticmethod
-        def jit(function: Any) -> Any:
-            return function
-
-    triton = _Missing()
-    tl = _Missing()
+@functools.cache
+def available() -> bool:
+    """Whether Triton can be imported."""
+    try:
+        importlib.import_module("triton")
+    except ImportError:  # pragma: no cover - only on platforms without Triton
+        return False
+    return True
 
 
 def interpreting() -> bool:
-    """Whether Triton runs its kernels on CPU tensors (`TRITON_INTERPRET=1`, set before the import)."""
+    """Whether Triton runs its kernels on CPU tensors (`TRITON_INTERPRET=1`, set before the first launch)."""
     return os.environ.get("TRITON_INTERPRET", "0") == "1"

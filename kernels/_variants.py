@@ -12,9 +12,12 @@ from typing import Any, NamedTuple
 import torch
 
 from ._launch import GRAM, Cost, Launch, interpolate_launch, padded
-from .gram import _gram_kernel, _gram_seeded_kernel, gram_cost
-from .interpolate import _interpolate_kernel, _interpolate_seeded_kernel, interpolate_cost
-from .philox import FLOPS, _draw_kernel
+from .gram import gram_cost
+from .gram_triton import _gram_kernel, _gram_seeded_kernel
+from .interpolate import interpolate_cost
+from .interpolate_triton import _interpolate_kernel, _interpolate_seeded_kernel
+from .philox import FLOPS
+from .philox_triton import _draw_kernel
 from .seeded import Seeded
 from .segments import Segments
 

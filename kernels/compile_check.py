@@ -23,10 +23,12 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._triton import AVAILABLE, interpreting
-from ._variants import Variant, variants
+from ._triton import available, interpreting
+
+if TYPE_CHECKING:
+    from ._variants import Variant
 
 __all__ = ["TARGETS", "Compiled", "ahead_of_time", "compile_variant"]
 
@@ -97,6 +99,8 @@ def compile_variant(variant: Variant, name: str, target: tuple[str, Any, int]) -
 
 def _compile_job(name: str, number: int) -> Compiled:
     """One compilation for a worker process, which cannot be sent a kernel."""
+    from ._variants import variants
+
     target = TARGETS[name]
     return compile_variant(next(islice(variants(target[2]), number, None)), name, target)
 
@@ -144,8 +148,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m fastscape.kernels.compile_check", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print a list of objects instead of a table")
     arguments = parser.parse_args()
-    if not AVAILABLE or interpreting():
+    if not available() or interpreting():
         sys.exit("compile_check: wanted Triton's compiler; install triton, and leave TRITON_INTERPRET unset")
+    from ._variants import variants  # with the kernels, which need Triton
+
     jobs = [(name, n) for name, target in TARGETS.items() for n, _ in enumerate(variants(target[2]))]
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         rows = list(pool.map(_compile_job, *zip(*jobs, strict=True)))

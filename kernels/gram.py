@@ -8,15 +8,7 @@ Every norm that a scheme needs is a quadratic form of these matrices: ||sum_k a_
 ever reads the weights again. Source: the expansion of the squared norm; filter norms as in Li et al. 2018
 (arXiv 1712.09913, section 4).
 
-Traffic: K P entries read, K^2 (S + P / BLOCK) sums written; 2 K^2 P flops.
-Tiling: a segment is cut into tiles of at most BLOCK entries and one program handles one tile, so a long segment
-spreads over the device and a short one costs one program. Row l is loaded a second time for its products, from the
-cache that the first load has filled. Tile sums stay in float32 (1024 terms) and are added in float64, in order:
-the result has the same bits on every run, which atomic additions would not give.
-
-A seeded basis has a kernel of its own: theta is the only vector that is read, P entries instead of K P, and the
-directions are computed in registers. As one counter gives four neighbouring entries, a program computes the whole
-aligned block in which its tile lies, and drops what lies outside.
+Here are the torch twin and what a launch costs; the Triton kernels are in `gram_triton`.
 """
 
 from __future__ import annotations
@@ -24,13 +16,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._launch import GRAM, Cost, padded
-from ._triton import tl, triton
-from .philox import FLOPS, draw_block, key
+from ._launch import GRAM, Cost
+from .philox import FLOPS
 from .seeded import Seeded, blocks
 from .segments import Segments
 
-__all__ = ["gram_cost", "gram_torch", "gram_triton"]
+__all__ = ["gram_cost", "gram_torch"]
 
 # Entries of the basis that the torch twin widens to float64 at a time: 64 MiB.
 _WIDENED = 1 << 23
@@ -50,108 +41,6 @@ def gram_cost(basis: Tensor | Seeded, segments: Segments) -> Cost:
         bytes_written=tiles * vectors**2 * partial,
         flops=2 * vectors**2 * size + drawn,
     )
-
-
-@triton.jit
-def _gram_kernel(  # type: ignore[no-untyped-def]
-    basis_KP,
-    partial_TKK,
-    tile_start_T,
-    tile_stop_T,
-    K,
-    stride_basis,
-    K_PADDED: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    accumulator: tl.constexpr = partial_TKK.dtype.element_ty
-    tile = tl.program_id(0).to(tl.int64)
-    start = tl.load(tile_start_T + tile)
-    stop = tl.load(tile_stop_T + tile)
-    p = start + tl.arange(0, BLOCK)  # int64: a basis may hold more than 2^31 entries
-    k = tl.arange(0, K_PADDED)
-    inside = p < stop
-    rows = basis_KP + k.to(tl.int64)[:, None] * stride_basis + p[None, :]
-    b = tl.load(rows, mask=(k < K)[:, None] & inside[None, :], other=0.0).to(accumulator)
-    for row in range(0, K):
-        other = tl.load(basis_KP + row * stride_basis.to(tl.int64) + p, mask=inside, other=0.0).to(accumulator)
-        products = tl.sum(b * other[None, :], axis=1)
-        tl.store(partial_TKK + (tile * K + row) * K + k, products, mask=k < K)
-
-
-@triton.jit
-def _gram_seeded_kernel(  # type: ignore[no-untyped-def]
-    theta_P,
-    partial_TKK,
-    tile_start_T,
-    tile_stop_T,
-    key_1,
-    K: tl.constexpr,
-    DISTRIBUTION: tl.constexpr,
-    WEIGHTED: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    accumulator: tl.constexpr = partial_TKK.dtype.element_ty
-    tile = tl.program_id(0).to(tl.int64)
-    start = tl.load(tile_start_T + tile)
-    stop = tl.load(tile_stop_T + tile)
-    block = start // BLOCK  # a tile lies in one block, whose entries have whole counters
-    p = block * BLOCK + tl.arange(0, BLOCK)
-    counter = block * (BLOCK // 4) + tl.arange(0, BLOCK // 4)
-    inside = (p >= start) & (p < stop)
-    theta = tl.load(theta_P + p, mask=inside, other=0.0).to(accumulator)
-    factor = theta if WEIGHTED else inside.to(accumulator)
-    out = partial_TKK + tile * K * K
-    d1 = draw_block(key_1, 0, counter, DISTRIBUTION, accumulator) * factor
-    across = tl.sum(theta * d1)
-    tl.store(out, tl.sum(theta * theta))
-    tl.store(out + 1, across)
-    tl.store(out + K, across)
-    tl.store(out + K + 1, tl.sum(d1 * d1))
-    if K == 3:
-        d2 = draw_block(key_1, 1, counter, DISTRIBUTION, accumulator) * factor
-        across = tl.sum(theta * d2)
-        between = tl.sum(d1 * d2)
-        tl.store(out + 2, across)
-        tl.store(out + 6, across)
-        tl.store(out + 5, between)
-        tl.store(out + 7, between)
-        tl.store(out + 8, tl.sum(d2 * d2))
-
-
-def gram_triton(basis: Tensor | Seeded, segments: Segments) -> Tensor:
-    """Segment Gram matrices [S, K, K], float64, by the Triton kernels. See `fastscape.kernels.gram`."""
-    vectors = basis.shape[0]
-    start, stop, per_segment = segments.tiles(GRAM.block)
-    if not len(start):
-        return torch.zeros(segments.count, vectors, vectors, dtype=torch.float64, device=basis.device)
-    accumulator = torch.float64 if basis.dtype == torch.float64 else torch.float32
-    partial = torch.empty(len(start), vectors, vectors, dtype=accumulator, device=basis.device)
-    if isinstance(basis, Seeded):
-        _gram_seeded_kernel[(len(start),)](
-            basis.theta,
-            partial,
-            start,
-            stop,
-            key(basis.seed, basis.device),
-            K=vectors,
-            DISTRIBUTION=basis.distribution,
-            WEIGHTED=basis.weighted,
-            BLOCK=GRAM.block,
-            num_warps=GRAM.num_warps,
-        )
-    else:
-        _gram_kernel[(len(start),)](
-            basis,
-            partial,
-            start,
-            stop,
-            vectors,
-            basis.stride(0),
-            K_PADDED=padded(vectors),
-            BLOCK=GRAM.block,
-            num_warps=GRAM.num_warps,
-        )
-    return torch.segment_reduce(partial.double(), "sum", lengths=per_segment, axis=0, initial=0.0)
 
 
 def gram_torch(basis: Tensor | Seeded, segments: Segments) -> Tensor:

@@ -7,13 +7,7 @@ Shapes: basis_KP [K, P], coefficients_GSK [G, S or 1, K], out_GP [G, P]; s(p) is
 Every path through weight space is this sum; schemes differ in the coefficients only. Source: the linear form of
 "theta + alpha d1 + beta d2" (Li et al. 2018, arXiv 1712.09913, section 3.2), per segment.
 
-Traffic: K P entries read and G P written, instead of the G (K + 1) P of a loop over points; 2 K G P flops.
-Tiling: one program keeps BLOCK entries of all K vectors in registers and walks over the G points, so the basis is
-read once whatever G is. The segment of an entry costs no memory of its own: a table gives the first segment of each
-block, and the program counts the segment borders that lie inside it.
-
-A seeded basis has a kernel of its own: theta is the only vector that is read, P entries instead of K P, and the
-directions are computed in registers, once for all G points.
+Here are the torch twin and what a launch costs; the Triton kernels are in `interpolate_triton`.
 """
 
 from __future__ import annotations
@@ -21,13 +15,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._launch import Cost, interpolate_launch, padded
-from ._triton import tl, triton
-from .philox import FLOPS, draw_block, key
+from ._launch import Cost, interpolate_launch
+from .philox import FLOPS
 from .seeded import Seeded, accumulation_dtype, blocks
 from .segments import Segments
 
-__all__ = ["interpolate_cost", "interpolate_torch", "interpolate_triton"]
+__all__ = ["interpolate_cost", "interpolate_torch"]
 
 # Entries of all points that the torch twin holds in float32 at a time on their way to half precision: 4 MiB stay in
 # the caches, and one block of memory serves them all.
@@ -49,146 +42,6 @@ def interpolate_cost(basis: Tensor | Seeded, coefficients: Tensor, segments: Seg
         bytes_written=points * size * itemsize,
         flops=2 * vectors * points * size + drawn,
     )
-
-
-@triton.jit
-def _segment_of(p, starts_S1, block_segment_N1, block, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
-    """The segment of each entry p of one block: the block's first segment plus the borders at or before p."""
-    first = tl.load(block_segment_N1 + block)
-    last = tl.load(block_segment_N1 + block + 1)
-    segment = tl.zeros([BLOCK], dtype=tl.int32) + first
-    for s in range(first + 1, last + 1):
-        segment += (p >= tl.load(starts_S1 + s)).to(tl.int32)
-    return segment
-
-
-@triton.jit
-def _interpolate_kernel(  # type: ignore[no-untyped-def]
-    basis_KP,
-    coefficients_GSK,
-    out_GP,
-    starts_S1,
-    block_segment_N1,
-    G,
-    S,
-    K,
-    P,
-    stride_basis,
-    stride_out,
-    SEGMENTED: tl.constexpr,
-    K_PADDED: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    accumulator: tl.constexpr = coefficients_GSK.dtype.element_ty
-    block = tl.program_id(0).to(tl.int64)
-    p = block * BLOCK + tl.arange(0, BLOCK)  # int64: a basis may hold more than 2^31 entries
-    k = tl.arange(0, K_PADDED)
-    inside = p < P
-    present = (k < K)[:, None]
-    rows = basis_KP + k.to(tl.int64)[:, None] * stride_basis + p[None, :]
-    b = tl.load(rows, mask=present & inside[None, :], other=0.0).to(accumulator)
-    if SEGMENTED:
-        segment = _segment_of(p, starts_S1, block_segment_N1, block, BLOCK)
-        columns = segment[None, :] * K + k[:, None]  # int32: it halves the registers, and there are few segments
-        readable = present & inside[None, :]
-    else:
-        columns = k[:, None]
-        readable = present
-    for g in range(0, G):
-        point = tl.cast(g, tl.int64)
-        c = tl.load(coefficients_GSK + point * S * K + columns, mask=readable, other=0.0)
-        w = tl.sum(c * b, axis=0)
-        tl.store(out_GP + point * stride_out + p, w.to(out_GP.dtype.element_ty), mask=inside)
-
-
-@triton.jit
-def _interpolate_seeded_kernel(  # type: ignore[no-untyped-def]
-    theta_P,
-    coefficients_GSK,
-    out_GP,
-    starts_S1,
-    block_segment_N1,
-    key_1,
-    G,
-    S,
-    P,
-    stride_out,
-    K: tl.constexpr,
-    DISTRIBUTION: tl.constexpr,
-    WEIGHTED: tl.constexpr,
-    SEGMENTED: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    accumulator: tl.constexpr = coefficients_GSK.dtype.element_ty
-    block = tl.program_id(0).to(tl.int64)
-    p = block * BLOCK + tl.arange(0, BLOCK)
-    counter = block * (BLOCK // 4) + tl.arange(0, BLOCK // 4)
-    inside = p < P
-    theta = tl.load(theta_P + p, mask=inside, other=0.0).to(accumulator)
-    d1 = draw_block(key_1, 0, counter, DISTRIBUTION, accumulator)
-    d2 = draw_block(key_1, 1, counter, DISTRIBUTION, accumulator) if K == 3 else d1
-    if WEIGHTED:
-        d1 *= theta
-        d2 *= theta
-    column = _segment_of(p, starts_S1, block_segment_N1, block, BLOCK) * K if SEGMENTED else 0
-    for g in range(0, G):
-        point = tl.cast(g, tl.int64)
-        c = coefficients_GSK + point * S * K + column
-        w = tl.load(c) * theta + tl.load(c + 1) * d1
-        if K == 3:
-            w += tl.load(c + 2) * d2
-        tl.store(out_GP + point * stride_out + p, w.to(out_GP.dtype.element_ty), mask=inside)
-
-
-def interpolate_triton(basis: Tensor | Seeded, coefficients: Tensor, segments: Segments, out: Tensor) -> Tensor:
-    """Points [G, P] written to `out` by the Triton kernels. See `fastscape.kernels.interpolate`."""
-    points, cuts, vectors = coefficients.shape
-    size = basis.shape[1]
-    if points == 0 or size == 0:
-        return out
-    segmented = cuts > 1
-    launch = interpolate_launch(basis.dtype.itemsize)
-    grid = (-(-size // launch.block),)
-    c = coefficients.to(accumulation_dtype(basis.dtype)).contiguous()
-    table = segments.of_blocks(launch.block) if segmented else segments.starts
-    if isinstance(basis, Seeded):
-        _interpolate_seeded_kernel[grid](
-            basis.theta,
-            c,
-            out,
-            segments.starts,
-            table,
-            key(basis.seed, basis.device),
-            points,
-            cuts,
-            size,
-            out.stride(0),
-            K=vectors,
-            DISTRIBUTION=basis.distribution,
-            WEIGHTED=basis.weighted,
-            SEGMENTED=segmented,
-            BLOCK=launch.block,
-            num_warps=launch.num_warps,
-        )
-        return out
-    _interpolate_kernel[grid](
-        basis,
-        c,
-        out,
-        segments.starts,
-        table,
-        points,
-        cuts,
-        vectors,
-        size,
-        basis.stride(0),
-        out.stride(0),
-        SEGMENTED=segmented,
-        K_PADDED=padded(vectors),
-        BLOCK=launch.block,
-        num_warps=launch.num_warps,
-    )
-    return out
 
 
 def interpolate_torch(basis: Tensor | Seeded, coefficients: Tensor, segments: Segments, out: Tensor) -> Tensor:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from fastscape.kernels import Segments, _triton, compile_check, gram, interpolate
+from fastscape.kernels import Segments, compile_check, gram, interpolate
 from fastscape.kernels.philox import FLOPS
 
-pytestmark = pytest.mark.skipif(not _triton.AVAILABLE, reason="Triton is not built for this platform")
+pytest.importorskip("triton", reason="Triton is not built for this platform")
 
 # The interpreter of the other tests replaces the compiler, so the compiler runs in a process of its own.
 # It writes what the check writes and then the code of some kernels before it is one for a GPU; its workers are copies.

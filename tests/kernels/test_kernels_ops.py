@@ -187,7 +187,7 @@ class TestChoice:
     def test_without_triton(self, monkeypatch):
         from fastscape.kernels import _triton
 
-        monkeypatch.setattr(_triton, "AVAILABLE", False)
+        monkeypatch.setattr(_triton, "available", lambda: False)
         assert choose(torch.device("cuda")) == "torch"
         with pytest.raises(RuntimeError, match="pip install triton"):
             choose(torch.device("cuda"), "triton")

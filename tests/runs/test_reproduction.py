@@ -109,7 +109,7 @@ def test_the_help_says_what_the_defaults_are():
     said = " ".join(inspect.getdoc(Landscape.reproduce).split())
     assert "Default: that of the report, if it is a function of `torch.nn.functional`." in said
     assert "cross-entropy" not in said
-    assert "live" not in said
+    assert 'In `surface` with a tolerance also "live"' in said
 
 
 @pytest.mark.parametrize("progress", [None, "live", print])

@@ -7,23 +7,23 @@ options through `fastscape.results.documented`, a command through `fastscape.cli
 from fastscape.results import options_of
 from fastscape.runs.options.exactly import ExactnessOptions, ToleranceOptions
 from fastscape.runs.options.measured import MeasureFunctions, MeasureOptions
-from fastscape.runs.options.running import BarOption, MachineOptions, RoundsOption, RunOptions
+from fastscape.runs.options.running import MachineOptions, RunOptions
 from fastscape.runs.options.where import DirectionOptions, OtherModel, SecondAxis, WhereOptions
 
 __all__ = ["RECORDED", "LineOptions", "ReproduceOptions", "SurfaceOptions"]
 
 
 class SurfaceOptions(
-    MeasureOptions, WhereOptions, SecondAxis, ExactnessOptions, ToleranceOptions, RunOptions, RoundsOption, total=False
+    MeasureOptions, WhereOptions, SecondAxis, ExactnessOptions, ToleranceOptions, RunOptions, total=False
 ):
     """The options of a surface."""
 
 
-class LineOptions(MeasureOptions, WhereOptions, OtherModel, ExactnessOptions, RunOptions, BarOption, total=False):
+class LineOptions(MeasureOptions, WhereOptions, OtherModel, ExactnessOptions, RunOptions, total=False):
     """The options of a line."""
 
 
-class ReproduceOptions(MeasureFunctions, DirectionOptions, MachineOptions, BarOption, total=False):
+class ReproduceOptions(MeasureFunctions, DirectionOptions, MachineOptions, total=False):
     """What the report of a landscape cannot hold."""
 
 

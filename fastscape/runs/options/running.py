@@ -10,11 +10,9 @@ import torch
 from fastscape.engine import Plan
 from fastscape.results import Option
 
-__all__ = ["BarOption", "MachineOptions", "RoundsOption", "RunOptions"]
+__all__ = ["MachineOptions", "RunOptions"]
 
 GROUP = "How it runs"
-
-_BAR = "Whether to show a progress bar when standard error is a terminal."
 
 
 class MachineOptions(TypedDict, total=False):
@@ -29,24 +27,14 @@ class MachineOptions(TypedDict, total=False):
             command=str,
         ),
     ]
-
-
-class BarOption(TypedDict, total=False):
-    """What shows how far a run is."""
-
-    progress: Annotated[bool, Option(True, f"{_BAR} Default True.", GROUP)]
-
-
-class RoundsOption(TypedDict, total=False):
-    """What shows how far a run is, and what is known after each of its rounds."""
-
     progress: Annotated[
         bool | Literal["live"] | Callable[[Any], Any],
         Option(
             True,
-            f'{_BAR} With a tolerance also "live", which shows the surface after every round, in a notebook as a '
-            "contour map, in a terminal as a map of coloured letters; or a function that gets a landscape after every "
-            "round, in the first process of several. Default True.",
+            "Whether to show a progress bar when standard error is a terminal. In `surface` with a tolerance also "
+            '"live", which shows the surface after every round, in a notebook as a contour map, in a terminal as a '
+            "map of coloured letters; or a function that gets a landscape after every round, in the first process of "
+            "several. Default True.",
             GROUP,
         ),
     ]

@@ -44,7 +44,8 @@ def filter_normalised(direction: Direction, model: nn.Module) -> dict[str, Tenso
     for name, d in direction.items():
         layer = name.split(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]
         owner = model.get_submodule(layer)
-        theta = model.get_parameter(name).detach().to(d.dtype)
+        theta = model.get_parameter(name).detach()
+        theta = theta.to(_kind(theta, d.real.dtype))
         normalised[name] = d.clone()
         for filter_d, filter_theta in zip(_filters(normalised[name], owner), _filters(theta, owner), strict=True):
             norm = filter_d.norm()
@@ -89,7 +90,7 @@ def surface(
         y: Coordinates [W] along d2.
         loss: `f(outputs, targets)`, the mean over the batch, or one value a sample. Default: cross-entropy.
         objective: `f(call, batch)` in the place of the loss. Default: none.
-        dtype: Of the whole computation. Default float64.
+        dtype: Of the whole computation; complex tensors are complex128 with float64, else complex64. Default float64.
 
     Returns:
         Values [H, W], float64; element i, j belongs to x[i], y[j].
@@ -103,8 +104,8 @@ def surface(
 
     Source: Li et al. 2018, arXiv 1712.09913, section 3.2.
     """
-    model = copy.deepcopy(model).to(dtype).eval()
-    d1, d2 = ({name: d.to(dtype) for name, d in direction.items()} for direction in directions)
+    model = copy.deepcopy(model)._apply(lambda tensor: tensor.to(_kind(tensor, dtype))).eval()
+    d1, d2 = ({name: d.to(_kind(d, dtype)) for name, d in direction.items()} for direction in directions)
     theta = {name: p.detach() for name, p in model.named_parameters()}
     values = np.empty((len(x), len(y)))
     for i, alpha in enumerate(x):
@@ -131,10 +132,17 @@ def _outputs(call: Callable[..., Any], inputs: Any) -> Any:
     return call(*inputs) if isinstance(inputs, tuple) else call(inputs)
 
 
+def _kind(tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
+    """The dtype of a tensor in a precision; complex ones stay complex."""
+    if tensor.is_complex():
+        return torch.complex128 if dtype == torch.float64 else torch.complex64
+    return dtype if tensor.is_floating_point() else tensor.dtype
+
+
 def _converted(part: Any, dtype: torch.dtype) -> Any:
-    """A copy of a batch with its floating-point tensors in another dtype."""
+    """A copy of a batch in another precision."""
     if isinstance(part, Tensor):
-        return part.clone().to(dtype) if part.is_floating_point() else part.clone()
+        return part.clone().to(_kind(part, dtype))
     if isinstance(part, tuple | list):
         return type(part)(_converted(item, dtype) for item in part)
     if isinstance(part, dict):

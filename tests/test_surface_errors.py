@@ -26,7 +26,6 @@ def surface(model=MODEL, data=(INPUTS, TARGETS), **options):
         (nn.ReLU(), ValueError, "ReLU has no parameters"),
         (lambda x: x, TypeError, r"wanted a torch.nn.Module"),
         (nn.LayerNorm(3), ValueError, r"selects nothing of LayerNorm.*write perturb='all'"),
-        (nn.Linear(3, 2, dtype=torch.complex64), ValueError, "weight is complex"),
     ],
 )
 def test_models(model, error, message):

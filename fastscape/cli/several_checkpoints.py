@@ -24,7 +24,8 @@ def check_alike(models: Sequence[nn.Module], names: Sequence[str], perturb: Pert
     Raises:
         ValueError: When the tensors that move differ from those of the first.
     """
-    moving = [{entry.name: entry.shape for entry in layout_of(model, perturb).entries} for model in models]
+    layouts = [layout_of(model, perturb) for model in models]
+    moving = [{entry.name: (entry.shape, entry.complex) for entry in layout.entries} for layout in layouts]
     for name, tensors in zip(names, moving, strict=True):
         if tensors != moving[0]:
             odd = sorted(n for n in {**moving[0], **tensors} if moving[0].get(n) != tensors.get(n))

@@ -59,13 +59,18 @@ class Engine:
         plan: How to evaluate.
 
     Raises:
-        ValueError: When the basis has another memory format than the plan, or hoisting has no directions in memory.
+        ValueError: When the basis has another memory format than the plan, hoisting has no directions in memory, or
+            complex weights are to be compiled.
     """
 
     def __init__(self, problem: Problem, space: Space, plan: Plan) -> None:
         basis = space.basis
         if basis.layout.channels_last != plan.channels_last:
             raise ValueError(f"the plan wants {plan.memory_format} weights; relay the basis first")
+        if plan.compile and basis.layout.complex:
+            raise ValueError(
+                "torch.compile makes no code for complex weights that move; write compile=False in the plan"
+            )
         if problem.batchnorm == "recalibrate" and plan.batching == "vmap":
             raise ValueError("batchnorm='recalibrate' estimates statistics point by point; write batching='loop'")
         self.problem, self.plan = problem, plan

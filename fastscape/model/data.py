@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fastscape.model.batch_structure import cut, joined, kind, length, mapped, tensors
+from fastscape.weights import dtype_of
 
 __all__ = ["READ", "Batch", "Data", "Samples", "as_batch", "batches_of", "fixed_samples", "parts_of"]
 
@@ -71,14 +72,14 @@ def fixed_samples(
 
     The data are read once and copied, so a loader that shuffles or augments gives every grid point the same
     samples. Neighbouring batches of one structure are joined, so the user's batch size does not matter there; batches
-    that cannot be cut into samples, such as graphs, stay as they come. Floating-point tensors get `dtype`; others keep
-    theirs.
+    that cannot be cut into samples, such as graphs, stay as they come. Floating-point tensors get `dtype`, complex
+    ones the complex dtype of that precision (`fastscape.weights.dtype_of`); others keep theirs.
 
     Args:
         data: `(inputs, targets)`, a Dataset, a DataLoader, or any iterable of batches; or, as a single batch, a tensor
             or a dictionary.
         device: Where the samples go.
-        dtype: Of floating-point inputs and targets.
+        dtype: Of floating-point inputs and targets, and the precision of complex ones.
         pairs: Whether batches are `(inputs, targets)`, or inputs alone, which then are their own targets; else they
             may have any structure. Default True.
         join: Whether neighbouring batches are joined. Default True.
@@ -168,7 +169,7 @@ def _fixed(batch: Any, *, pairs: bool, device: torch.device, dtype: torch.dtype)
     """A copy of a batch of its own: a loader may reuse its buffers, and a model may write to its inputs."""
 
     def fixed(tensor: Tensor) -> Tensor:
-        return tensor.detach().to(device=device, dtype=dtype if tensor.is_floating_point() else None, copy=True)
+        return tensor.detach().to(device=device, dtype=dtype_of(tensor, dtype), copy=True)
 
     return mapped(_pair(batch) if pairs else _held(batch), fixed)
 

@@ -22,7 +22,7 @@ class Origin:
 
     Args:
         name: Of its class.
-        parameters: Number of entries of all parameters.
+        parameters: Number of entries of all parameters, complex ones counted as two.
         untouched: Names of the parameters that do not move.
         hash: See `hash_of_weights`.
     """
@@ -44,7 +44,7 @@ def origin_of(model: nn.Module, moving: Set[str]) -> Origin:
         The facts.
     """
     untouched = [name for name, _ in model.named_parameters() if name not in moving]
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+    parameters = sum(parameter.numel() * (1 + parameter.is_complex()) for parameter in model.parameters())
     return Origin(type(model).__name__, parameters, untouched, hash_of_weights(model))
 
 
@@ -100,5 +100,5 @@ def _hash(named: Iterable[tuple[str, Tensor]]) -> str:
 
 
 def _bytes(tensor: Tensor) -> Any:
-    whole = tensor.detach().cpu().contiguous().reshape(-1)
+    whole = tensor.detach().resolve_conj().cpu().contiguous().reshape(-1)
     return whole.view(torch.uint8).numpy().data if whole.numel() else b""

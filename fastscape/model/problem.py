@@ -19,7 +19,7 @@ from fastscape.model.data import Batch, Samples, batches_of
 from fastscape.model.global_state import seed_everything
 from fastscape.model.objective import Objective
 from fastscape.model.replica import Layers, Mode, attributes_kept, layers_of, private_copy, set_mode
-from fastscape.weights import Place, convolutions, in_channels_last, own_buffers, owners
+from fastscape.weights import Place, convolutions, dtype_of, in_channels_last, own_buffers, owners
 
 __all__ = ["Measured", "Problem", "problem_of"]
 
@@ -79,7 +79,8 @@ class Problem:
         Returns:
             The problem, with a copy of the model.
         """
-        model = copy.deepcopy(self.model).to(device=self.device, dtype=dtype)
+        # `model.to(dtype)` would take the real parts of complex tensors.
+        model = copy.deepcopy(self.model)._apply(lambda tensor: tensor.to(self.device, dtype_of(tensor, dtype)))
         buffers = dict(model.named_buffers())
         return replace(self, model=model, parameters={}, buffers=buffers, dtype=dtype)
 
@@ -256,7 +257,7 @@ def problem_of(
 
     def fixed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {
-            name: tensor.detach().to(device, kind(name) if tensor.is_floating_point() else tensor.dtype, copy=True)
+            name: tensor.detach().to(device, dtype_of(tensor, kind(name)), copy=True)
             for name, tensor in tensors.items()
             if name not in moving
         }

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fastscape.model.batch_norm import BatchNorm, layers
+from fastscape.weights import dtype_of
 
 __all__ = ["Layers", "Mode", "attributes_kept", "layers_of", "private_copy", "set_mode", "twin"]
 
@@ -90,7 +91,7 @@ def private_copy(model: nn.Module, *, device: torch.device, dtype: torch.dtype) 
     Args:
         model: Any module. It is not changed.
         device: Where tensors that are plain attributes go.
-        dtype: What those of them that are floating-point become.
+        dtype: What those of them that are floating-point become; complex ones see `fastscape.weights.dtype_of`.
 
     Returns:
         The copy.
@@ -105,8 +106,7 @@ def private_copy(model: nn.Module, *, device: torch.device, dtype: torch.dtype) 
     known: dict[int, object] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     for module in model.modules():
         for tensor in _tensors(vars(module)):
-            kind = dtype if tensor.is_floating_point() else tensor.dtype
-            known.setdefault(id(tensor), tensor.detach().to(device, kind, copy=True))
+            known.setdefault(id(tensor), tensor.detach().to(device, dtype_of(tensor, dtype), copy=True))
     try:
         copied = copy.deepcopy(model, known)
     except Exception as error:

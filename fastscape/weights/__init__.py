@@ -20,7 +20,7 @@ from fastscape.weights.directions import (
 from fastscape.weights.grid import POINTS, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
 from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
-from fastscape.weights.precision import PRECISIONS, Place
+from fastscape.weights.precision import PRECISIONS, Place, dtype_of
 from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
 from fastscape.weights.selection import NamedPerturb, Perturb, own_buffers, owners, select, tensors_of
 from fastscape.weights.shared_directions import random_directions
@@ -60,6 +60,7 @@ __all__ = [
     "direction_given",
     "direction_random",
     "directions_first",
+    "dtype_of",
     "in_channels_last",
     "layout_of",
     "own_buffers",

@@ -5,7 +5,8 @@ every tensor of every point is aligned for the widest loads; the entries in betw
 
 A filter is what produces one output channel or neuron (Li et al. 2018, arXiv 1712.09913, section 4): one row of a
 linear or convolution weight. Where the output channel is not the first dimension, the tensor is stored with that
-dimension in front, so that a filter is always contiguous. A tensor of one dimension is one segment.
+dimension in front, so that a filter is always contiguous. A tensor of one dimension is one segment. A complex tensor
+has two real entries for each of its own, and the same filters (`fastscape.weights.complex_pairs`).
 """
 
 from __future__ import annotations
@@ -19,47 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from fastscape.kernels import Segments
+from fastscape.weights.entry import Entry
 from fastscape.weights.selection import Perturb, owners, select
 
-__all__ = ["Entry", "Layout", "convolutions", "in_channels_last", "layout_of"]
+__all__ = ["Layout", "convolutions", "in_channels_last", "layout_of"]
 
 ALIGNMENT = 16
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Where one tensor lies in the flat buffer.
-
-    Args:
-        name: Its name in the model, as in `named_parameters` or `named_buffers`.
-        shape: Its shape in the model.
-        offset: Its first entry in the buffer.
-        filters: How many filters it holds, each of `numel / filters` contiguous entries.
-        split: The shape that it is viewed in before its dimensions are reordered; differs from `shape` only for
-            grouped transposed convolutions.
-        order: The dimensions of `split` in the order of storage.
-        variance: Whether it is a running variance, which must stay positive.
-        convolution: Whether it is the weight of a two-dimensional convolution, which may lie with its channels last.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    offset: int
-    filters: int
-    split: tuple[int, ...]
-    order: tuple[int, ...]
-    variance: bool = False
-    convolution: bool = False
-
-    @property
-    def numel(self) -> int:
-        """Number of entries."""
-        return math.prod(self.shape)
-
-    @property
-    def stop(self) -> int:
-        """The entry behind its last."""
-        return self.offset + self.numel
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +59,13 @@ class Layout:
 
     @cached_property
     def perturbed(self) -> int:
-        """Entries that belong to a tensor."""
+        """Entries that belong to a tensor: two for each of a complex one."""
         return sum(entry.numel for entry in self.entries)
+
+    @cached_property
+    def complex(self) -> bool:
+        """Whether a tensor is complex."""
+        return any(entry.complex for entry in self.entries)
 
     @cached_property
     def segments(self) -> Segments:
@@ -157,7 +128,7 @@ class Layout:
         for entry in self.entries:
             if entry.convolution:
                 order = (0, 2, 3, 1) if channels_last else (0, 1, 2, 3)
-                tensors = self._back(vectors, entry)
+                tensors = entry.taken(vectors)
                 stored = tensors.permute(0, *(1 + d for d in order)).reshape(len(vectors), -1)
                 vectors[:, entry.offset : entry.stop] = stored  # reshape has made a copy
                 entry = replace(entry, order=order)
@@ -176,7 +147,7 @@ class Layout:
 
         Args:
             tensors: A tensor for each entry, by name, in the shape of the model.
-            dtype: Of the buffer; default: of the first tensor.
+            dtype: Of the buffer, a real one; default: of the first tensor, or of its real part.
             device: Of the buffer; default: of the first tensor.
             out: A buffer [P] to write to instead of a new one; its dtype and device then count.
 
@@ -185,17 +156,14 @@ class Layout:
 
         Raises:
             KeyError: When a tensor is missing.
-            ValueError: When a tensor has another shape than its entry.
+            ValueError: When a tensor has another shape than its entry, or is complex where that is real.
         """
         if out is None:
             first = tensors[self.entries[0].name]
-            out = torch.empty(self.size, dtype=dtype or first.dtype, device=device or first.device)
+            out = torch.empty(self.size, dtype=dtype or first.real.dtype, device=device or first.device)
         out.zero_()
         for entry in self.entries:
-            tensor = tensors[entry.name]
-            if tuple(tensor.shape) != entry.shape:
-                raise ValueError(f"{entry.name} came with shape {tuple(tensor.shape)}; wanted {entry.shape}")
-            stored = tensor.detach().reshape(entry.split).permute(entry.order)
+            stored = entry.stored(tensors[entry.name])
             out[entry.offset : entry.stop].view(stored.shape).copy_(stored)
         return out
 
@@ -207,18 +175,9 @@ class Layout:
 
         Returns:
             By name, a view of the buffer in the tensor's shape, or in [G, *shape]. Only grouped transposed
-            convolutions are copies.
+            convolutions are copies, and complex tensors of a buffer that is narrower than float32.
         """
-        return {entry.name: self._back(flat, entry) for entry in self.entries}
-
-    def _back(self, flat: Tensor, entry: Entry) -> Tensor:
-        """One tensor of each point in the shape of the model."""
-        stack = flat.shape[:-1]
-        stored = flat[..., entry.offset : entry.stop].view((*stack, *(entry.split[d] for d in entry.order)))
-        back = tuple(len(stack) + entry.order.index(d) for d in range(len(entry.order)))
-        tensor = stored.permute(tuple(range(len(stack))) + back)
-        # Reshaping to the same shape gives a dimension of one channel another stride, and with it another order.
-        return tensor if entry.split == entry.shape else tensor.reshape((*stack, *entry.shape))
+        return {entry.name: entry.taken(flat) for entry in self.entries}
 
 
 def layout_of(model: nn.Module, perturb: Perturb = "weights") -> Layout:
@@ -246,14 +205,27 @@ def layout_of(model: nn.Module, perturb: Perturb = "weights") -> Layout:
         split, order = _storage(owner, leaf, tensor)
         filters = 1 if tensor.dim() < 2 else math.prod(split[d] for d in order[: _filter_dims(split, tensor)])
         variance = isinstance(owner, nn.modules.batchnorm._NormBase) and leaf == "running_var"
-        convolution = name in spatial
-        entries.append(Entry(name, tuple(tensor.shape), offset, filters, split, order, variance, convolution))
-        offset = _aligned(offset + tensor.numel())
+        if tensor.is_complex():
+            split, order = (*split, 2), (*order, len(split))
+        entries.append(
+            Entry(
+                name,
+                tuple(tensor.shape),
+                offset,
+                filters,
+                split,
+                order,
+                variance=variance,
+                convolution=name in spatial,
+                complex=tensor.is_complex(),
+            )
+        )
+        offset = _aligned(entries[-1].stop)
     return Layout(tuple(entries))
 
 
 def convolutions(model: nn.Module) -> set[str]:
-    """The names of the weights of two-dimensional convolutions.
+    """The names of the weights of two-dimensional convolutions, but for complex ones, which stay as they lie.
 
     Args:
         model: The model.
@@ -265,7 +237,10 @@ def convolutions(model: nn.Module) -> set[str]:
     return {
         name
         for name, tensor in model.named_parameters()
-        if tensor.dim() == 4 and owner_of[name][1] == "weight" and isinstance(owner_of[name][0], nn.Conv2d)
+        if tensor.dim() == 4
+        and not tensor.is_complex()
+        and owner_of[name][1] == "weight"
+        and isinstance(owner_of[name][0], nn.Conv2d)
     }
 
 

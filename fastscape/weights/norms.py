@@ -21,6 +21,9 @@ NORMS = get_args(Norm)
 - "dfilter", "dlayer": every filter, or every tensor, gets norm 1;
 - "weight": every entry is multiplied by theta's;
 - "none": the direction stays as it was drawn or given.
+
+The norm of complex numbers is the square root of the sum of their |z|^2. "weight" multiplies real parts by real parts
+and imaginary parts by imaginary parts: every real number moves in proportion to itself.
 """
 
 

@@ -24,16 +24,17 @@ def select(model: nn.Module, perturb: Perturb = "weights") -> dict[str, Tensor]:
         model: The model.
         perturb: "weights", parameters of two or more dimensions (the paper's "ignore bias and batch norm");
             "weights+bias", also the biases of layers that have such a weight: convolutions, linear, recurrent and
-            attention layers; "all", every floating-point parameter; "states", also every floating-point buffer (the
+            attention layers; "all", every floating-point or complex parameter; "states", also every such buffer (the
             statistics of batch normalisation; random directions do not move the variances); or a function of name
-            and parameter that returns whether it moves. Default "weights".
+            and parameter that returns whether it moves. A complex tensor counts by its own dimensions. Default
+            "weights".
 
     Returns:
         The selected tensors by name, in the order of the model; none is copied.
 
     Raises:
-        ValueError: When the model has no parameters, one of them is uninitialised or complex, the selection is
-            unknown, or it selects nothing.
+        ValueError: When the model has no parameters, one of them is uninitialised, the selection is unknown, or it
+            selects nothing.
 
     Example:
         >>> import torch
@@ -43,7 +44,7 @@ def select(model: nn.Module, perturb: Perturb = "weights") -> dict[str, Tensor]:
     """
     parameters = dict(model.named_parameters())
     _check_parameters(model, parameters)
-    chosen = dict(filter(lambda item: item[1].is_floating_point(), parameters.items()))
+    chosen = dict(filter(lambda item: _continuous(item[1]), parameters.items()))
     if callable(perturb):
         chosen = {name: p for name, p in chosen.items() if perturb(name, p)}
     elif perturb in ("weights", "weights+bias"):
@@ -56,7 +57,7 @@ def select(model: nn.Module, perturb: Perturb = "weights") -> dict[str, Tensor]:
         )
     selected: dict[str, Tensor] = dict(chosen)
     if perturb == "states":
-        selected |= {name: buffer for name, buffer in own_buffers(model).items() if buffer.is_floating_point()}
+        selected |= {name: buffer for name, buffer in own_buffers(model).items() if _continuous(buffer)}
     if not sum(tensor.numel() for tensor in selected.values()):
         raise ValueError(
             f"perturb={perturb!r} selects nothing of {type(model).__name__}, whose parameters are "
@@ -100,6 +101,11 @@ def owners(model: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     return found
 
 
+def _continuous(tensor: Tensor) -> bool:
+    """Whether a tensor holds numbers that can move a little."""
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
 def _biases(model: nn.Module) -> set[str]:
     """Names of the one-dimensional biases whose layer also owns a weight of two or more dimensions."""
     owner_of = owners(model)
@@ -119,8 +125,3 @@ def _check_parameters(model: nn.Module, parameters: Mapping[str, nn.Parameter]) 
     for name, parameter in parameters.items():
         if isinstance(parameter, nn.UninitializedParameter):
             raise ValueError(f"{name} is not initialised yet; run the model once on a batch before this call")
-        if parameter.is_complex():
-            raise ValueError(
-                f"{name} is complex ({parameter.dtype}); wanted real parameters: store real and imaginary parts as "
-                "two parameters"
-            )

@@ -38,7 +38,7 @@ def random_directions(
         perturb: What moves, as for `surface`. Default "weights".
         distribution: "normal", "uniform" (from 0 to 1) or "rademacher" (-1 or 1). Default "normal".
         seed: As for `surface`: the same seed gives the same directions. Default 0.
-        dtype: Of the directions. Default float32.
+        dtype: Of the directions; those of complex tensors are complex128 for float64, else complex64. Default float32.
 
     Returns:
         For each direction its tensors by name, on the CPU, to be given as `directions` of `surface` or `line`.

@@ -46,7 +46,7 @@ class Hoist:
     def __init__(self, vectors: Tensor, layout: Layout, budget: int) -> None:
         parts = layout.unflatten(vectors)
         # A layer's weight has two dimensions at least; its filters, which may have coefficients of their own, must lie
-        # along the first of them.
+        # along the first of them. Complex weights have another split than shape: they are not hoisted.
         usable = (entry for entry in layout.entries if len(entry.shape) > 1 and entry.split == entry.shape)
         self.parts = {entry.name: parts[entry.name] for entry in usable if entry.order[0] == 0}
         self.budget = budget

@@ -135,9 +135,9 @@ def _cut(conv: nn.Conv2d, images: Tensor) -> Tensor:
 
 
 def _usable(module: nn.Module) -> TypeGuard[nn.Conv2d]:
-    """Whether a module is a plain convolution: no subclass, which may do something else."""
+    """Whether a module is a plain convolution of real numbers: no subclass, which may do something else."""
     plain = type(module) is nn.Conv2d and module.groups == 1 and module.padding_mode == "zeros"
-    return plain and not isinstance(module.padding, str)
+    return plain and not isinstance(module.padding, str) and not cast(nn.Conv2d, module).weight.is_complex()
 
 
 def _reading_samples(problem: Problem, model: nn.Module, weights: Mapping[str, Tensor], batch: Batch) -> set[str]:

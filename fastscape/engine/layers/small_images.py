@@ -59,7 +59,7 @@ def worthwhile(
     Returns:
         Whether `convolve` is faster.
     """
-    if images.dim() != 4 or weight.stride(1) != 1 or weight.shape[0] * weight.shape[1] < WIDE:
+    if images.dim() != 4 or images.is_complex() or weight.stride(1) != 1 or weight.shape[0] * weight.shape[1] < WIDE:
         return False
     inside = total = 1
     for size, taps, step, pad, gap in zip(images.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True):

@@ -21,7 +21,7 @@ class ExactnessOptions(TypedDict, total=False):
             'Precision of weights and activations: "float32" (never TF32), "float64", "bfloat16", or on a GPU '
             '"float16". Losses are computed from outputs in float32 or float64, and sums over samples are float64. '
             "The report gives the error of a reduced precision at five grid points, as a fraction of the largest loss "
-            'there. Default "float32".',
+            'there. Complex tensors are complex128 in "float64", else complex64. Default "float32".',
             GROUP,
             str,
             recorded="precision",

@@ -45,7 +45,8 @@ def direction_between(layout: Layout, model: nn.Module, other: nn.Module) -> Ten
         Direction [P], float64, on the CPU.
 
     Raises:
-        ValueError: When the other model lacks a tensor, or has another shape of it.
+        ValueError: When the other model lacks a tensor, or has another shape of it, or imaginary parts where the
+            first one is real.
 
     Example:
         >>> import torch

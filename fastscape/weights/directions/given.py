@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fastscape.weights.complex_pairs import complex_of
 from fastscape.weights.layout import Layout
 from fastscape.weights.selection import NamedPerturb
 
@@ -39,14 +41,17 @@ def direction_given(layout: Layout, direction: Mapping[str, Tensor] | Tensor) ->
     Args:
         layout: The flat buffer that the direction belongs to.
         direction: A tensor for each tensor that moves, by name and in its shape; or all of their entries as one
-            vector, in the order of the model, as `torch.nn.utils.parameters_to_vector` makes it.
+            vector, in the order of the model, as `torch.nn.utils.parameters_to_vector` makes it. Where some are
+            complex, that vector is complex; a real vector has two numbers for each of their entries, the real part
+            first. Real tensors get no imaginary part.
 
     Returns:
         Direction [P], float64, on the CPU.
 
     Raises:
         TypeError: When the direction is something else.
-        ValueError: When it has another length or shape, names a tensor that does not move, or lacks one that does.
+        ValueError: When it has another length or shape, names a tensor that does not move, lacks one that does, or
+            has imaginary parts for a real one.
 
     Example:
         >>> import torch
@@ -56,13 +61,7 @@ def direction_given(layout: Layout, direction: Mapping[str, Tensor] | Tensor) ->
     """
     names = [entry.name for entry in layout.entries]
     if isinstance(direction, Tensor):
-        if direction.shape != (layout.perturbed,):
-            raise ValueError(
-                f"a direction came with shape {tuple(direction.shape)}; wanted ({layout.perturbed},), the entries of "
-                f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''} one behind the other"
-            )
-        parts = direction.split([entry.numel for entry in layout.entries])
-        direction = {e.name: part.view(e.shape) for e, part in zip(layout.entries, parts, strict=True)}
+        direction = _by_name(layout, direction)
     if not isinstance(direction, Mapping):
         raise TypeError(
             f"a direction came as {type(direction).__name__}; wanted a module, a dict of tensors by name, or a vector"
@@ -74,3 +73,26 @@ def direction_given(layout: Layout, direction: Mapping[str, Tensor] | Tensor) ->
                 f"{', ...' if len(names) > 4 else ''}: choose with perturb="
             )
     return layout.flatten(direction, dtype=torch.float64, device="cpu")
+
+
+def _by_name(layout: Layout, vector: Tensor) -> dict[str, Tensor]:
+    """The tensors that lie in a vector one behind the other."""
+    entries = layout.entries
+    sizes = [math.prod(entry.shape) if vector.is_complex() else entry.numel for entry in entries]
+    if vector.shape != (sum(sizes),):
+        of = f"{', '.join(entry.name for entry in entries[:4])}{', ...' if len(entries) > 4 else ''}"
+        wanted = f"({layout.perturbed},)"
+        if layout.complex:
+            count = sum(math.prod(entry.shape) for entry in entries)
+            wanted = f"({count},) complex numbers, or {wanted} real ones with two for each complex one"
+        raise ValueError(
+            f"a direction came with shape {tuple(vector.shape)}; wanted {wanted}, the entries of {of} one behind the "
+            "other"
+        )
+    parts = dict(zip(entries, vector.split(sizes), strict=True))
+    return {
+        entry.name: complex_of(part.reshape(*entry.shape, 2).double())
+        if entry.complex and not vector.is_complex()
+        else part.view(entry.shape)
+        for entry, part in parts.items()
+    }

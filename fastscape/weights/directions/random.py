@@ -93,8 +93,8 @@ def direction_random(
     Entry p of the flat buffer is a function of the seed, the axis and p alone (`fastscape.kernels.draw`), so that the
     direction is the same for every precision and device, to rounding, and can be computed again piece by piece. It is
     drawn by torch in float64 on every device. Every pair of seed and axis has a stream of its own. Another selection
-    of tensors is another buffer, and gives other numbers. Running variances, among the states, do not move: they must
-    stay positive.
+    of tensors is another buffer, and gives other numbers. A complex entry gets two of them: its real and its imaginary
+    part are independent. Running variances, among the states, do not move: they must stay positive.
 
     Args:
         layout: The flat buffer that the direction belongs to.

@@ -1,0 +1,60 @@
+"""Complex numbers as pairs of real ones: the real part, then the imaginary part.
+
+A complex tensor of n entries moves as 2n real numbers. The norm of its filter is that of these numbers,
+`sqrt(sum |z|^2) = sqrt(sum (Re z)^2 + (Im z)^2)`, and a real combination of complex tensors is that of their pairs. So
+nothing behind the flat buffer has to know of complex numbers.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["complex_of", "pairs_of", "real_of"]
+
+
+def pairs_of(tensor: Tensor) -> Tensor:
+    """The pairs of real numbers of a tensor.
+
+    Args:
+        tensor: Complex [...]; or real, with imaginary parts of 0.
+
+    Returns:
+        Real numbers [..., 2].
+    """
+    if tensor.is_complex():
+        return torch.view_as_real(tensor.resolve_conj())
+    return torch.stack([tensor, torch.zeros_like(tensor)], dim=-1)
+
+
+def complex_of(pairs: Tensor) -> Tensor:
+    """The complex tensor of pairs of real numbers.
+
+    Args:
+        pairs: Real numbers [..., 2].
+
+    Returns:
+        The tensor [...]: a view in complex128 or complex64, or of a narrower dtype a copy in complex64, because torch
+        computes with no narrower one.
+    """
+    return torch.view_as_complex(pairs if pairs.dtype.itemsize >= 4 else pairs.float())
+
+
+def real_of(tensor: Tensor, name: str) -> Tensor:
+    """The real numbers of a tensor that has no others.
+
+    Args:
+        tensor: Real, or complex with imaginary parts of 0.
+        name: What it is called in the error.
+
+    Returns:
+        The tensor, or its real part.
+
+    Raises:
+        ValueError: When an imaginary part is not 0.
+    """
+    if not tensor.is_complex():
+        return tensor
+    if bool(tensor.imag.any()):
+        raise ValueError(f"{name} came as {tensor.dtype}; wanted real numbers, because that of the model is real")
+    return tensor.real

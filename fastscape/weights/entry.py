@@ -1,0 +1,85 @@
+"""Where one tensor lies in the flat buffer, and how its numbers are ordered there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from fastscape.weights.complex_pairs import complex_of, pairs_of, real_of
+
+__all__ = ["Entry"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where one tensor lies in the flat buffer.
+
+    Args:
+        name: Its name in the model, as in `named_parameters` or `named_buffers`.
+        shape: Its shape in the model.
+        offset: Its first entry in the buffer.
+        filters: How many filters it holds, each of `numel / filters` contiguous entries.
+        split: The shape that it is viewed in before its dimensions are reordered; differs from `shape` only for
+            grouped transposed convolutions, and for complex tensors, which have pairs of real numbers at the end.
+        order: The dimensions of `split` in the order of storage.
+        variance: Whether it is a running variance, which must stay positive.
+        convolution: Whether it is the weight of a two-dimensional convolution, which may lie with its channels last.
+        complex: Whether it is complex, and so two real numbers for each of its own.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    offset: int
+    filters: int
+    split: tuple[int, ...]
+    order: tuple[int, ...]
+    variance: bool = False
+    convolution: bool = False
+    complex: bool = False
+
+    @property
+    def numel(self) -> int:
+        """Number of entries in the buffer, all of them real."""
+        return math.prod(self.split)
+
+    @property
+    def stop(self) -> int:
+        """The entry behind its last."""
+        return self.offset + self.numel
+
+    def stored(self, tensor: Tensor) -> Tensor:
+        """A tensor in the order in which it is stored.
+
+        Args:
+            tensor: In the shape of the model.
+
+        Returns:
+            The same numbers, with the dimensions `order` of `split`; real numbers of a complex tensor.
+
+        Raises:
+            ValueError: When it has another shape, or imaginary parts where the model has none.
+        """
+        if tuple(tensor.shape) != self.shape:
+            raise ValueError(f"{self.name} came with shape {tuple(tensor.shape)}; wanted {self.shape}")
+        values = pairs_of(tensor.detach()) if self.complex else real_of(tensor.detach(), self.name)
+        return values.reshape(self.split).permute(self.order)
+
+    def taken(self, flat: Tensor) -> Tensor:
+        """The tensor of one point, or of each of a stack of points, in the shape of the model.
+
+        Args:
+            flat: Buffers [..., P].
+
+        Returns:
+            A view [..., *shape] of them where there is one.
+        """
+        stack = flat.shape[:-1]
+        stored = flat[..., self.offset : self.stop].view((*stack, *(self.split[d] for d in self.order)))
+        back = tuple(len(stack) + self.order.index(d) for d in range(len(self.order)))
+        tensor = stored.permute(tuple(range(len(stack))) + back)
+        if self.complex:
+            return complex_of(tensor).reshape((*stack, *self.shape))
+        # Reshaping to the same shape gives a dimension of one channel another stride, and with it another order.
+        return tensor if self.split == self.shape else tensor.reshape((*stack, *self.shape))

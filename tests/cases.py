@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import case_models as m
+import complex_models
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -229,6 +230,8 @@ FAMILIES: dict[str, Callable[[], Case]] = {
         lambda o, t: F.cross_entropy(o, t, reduction="none").mean((1, 2)),
     ),
     "experts": family(m.Mixture, numbers(7, 4), classes(5, 7)),
+    "Fourier neural operator": family(complex_models.Spectral, numbers(7, 8, 1), classes(2, 7)),
+    "state space": family(complex_models.StateSpace, numbers(7, 6, 3), classes(2, 7)),
 }  # fmt: skip
 """What people train, one small model each."""
 

@@ -159,6 +159,13 @@ MUTATIONS = [
     Mutation("results/formats/hdf5", "a loss of -1 in an own file is taken for a point that was not computed",
              "np.full_like(loss, False, dtype=bool) if ours else loss == _NOT_COMPUTED", "loss == _NOT_COMPUTED",
              "results/test_formats.py"),
+    Mutation("weights/precision", "complex tensors that do not move lose their imaginary parts",
+             "if tensor.is_complex():", "if tensor.is_complex() and False:", "test_complex_models.py"),
+    Mutation("weights/entry", "a complex tensor moves in its real part alone", "pairs_of(tensor.detach())",
+             "pairs_of(tensor.detach().real)", "test_complex_models.py"),
+    Mutation("weights/layout", "complex biases have a filter for each entry",
+             "filters = 1 if tensor.dim() < 2 else", "filters = 1 if (tensor.dim() + tensor.is_complex()) < 2 else",
+             "weights/test_complex_weights.py"),
 ]  # fmt: skip
 
 

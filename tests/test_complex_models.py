@@ -13,6 +13,7 @@ from torch import nn
 
 import fastscape
 from fastscape import Landscape, Plan
+from fastscape.cli.several_checkpoints import check_alike
 from tolerance import FLOAT32, FLOAT64, assert_as_accurate, assert_close
 
 AXES = np.linspace(-0.5, 1.0, 3), np.array([0.25, 0.75])
@@ -339,15 +340,50 @@ def test_compiled_code_takes_no_complex_weights_that_move():
         fastscape.surface(model, data, plan=Plan("loop", 2, compile=True), **GRID)
 
 
-def test_the_search_for_a_plan_leaves_compilation_out(monkeypatch):
-    monkeypatch.setattr("fastscape.engine.planner.COMPILE_SECONDS", (0.0, 0.0))
+class CastImages(nn.Module):
+    """A complex convolution that reads the samples, which are real: no product of patches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.complex, self.head = nn.Conv2d(2, 4, 3, dtype=torch.cfloat), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(self.complex(x.to(self.complex.weight.dtype)).abs().mean((2, 3)))
+
+
+@pytest.mark.parametrize("kind", [m.SpectralInPlace, CastImages])
+def test_the_search_for_a_plan_leaves_compilation_out(kind, monkeypatch):
+    monkeypatch.setattr("fastscape.engine.planner._compile_seconds", lambda problem: 0.0)
     monkeypatch.setattr("fastscape.engine.planner.MOSTLY_PRODUCTS", 2.0)
-    model, data = case(m.SpectralInPlace)
+    model, shape = kind(), (7, 8, 1) if kind is m.SpectralInPlace else (7, 2, 5, 5)
+    data = torch.randn(shape), torch.arange(7) % 2
     grid = {"x": (-1, 1, 40), "y": (-1, 1, 20), "progress": False}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message="vmap cannot batch")
         found = fastscape.surface(model, data, **grid)
+    tried = [plan for plan in found.report["plans_measured"] if plan["compile"]]
     assert not found.report["plan"]["compile"]
+    assert all("makes no code for complex weights that move" in plan["error"] for plan in tried)
+    assert tried or kind is m.SpectralInPlace  # which begins under vmap, that it refuses
+
+
+def test_a_real_and_a_complex_checkpoint_have_no_directions_in_common():
+    models = nn.Linear(3, 2), nn.Linear(3, 2, dtype=torch.cfloat)
+    with pytest.raises(ValueError, match="b has another weight than a"):
+        check_alike(models, ["a", "b"], "weights")
+
+
+def test_a_store_knows_complex_directions_again(tmp_path):
+    model, data = case(m.Spectral)
+    ways = given(model, moving(model, "weights"))
+    options = {**GRID, "store": tmp_path / "run.zarr"}
+    found = fastscape.surface(model, data, directions=ways, **options)
+    again = fastscape.surface(model, data, directions=ways, **options)
+    assert again.loss.tobytes() == found.loss.tobytes()
+    ways[1]["modes"] = ways[1]["modes"].conj()
+    with pytest.raises(ValueError, match="other directions"):
+        fastscape.surface(model, data, directions=ways, **options)
 
 
 def test_an_imaginary_direction_of_a_real_tensor_is_refused():

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test coverage mutations docs package lint types clean
+.PHONY: demo test coverage mutations zoo docs package lint types clean
 
 demo: .venv/.installed
 	$(BIN)/fastscape demo --out demo
@@ -15,6 +15,9 @@ coverage: .venv/.installed-dev
 
 mutations: .venv/.installed-dev
 	$(BIN)/python tests/mutations.py
+
+zoo: .venv/.installed-zoo
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.zoo
 
 docs: .venv/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -42,6 +45,10 @@ types: .venv/.installed-dev
 
 .venv/.installed-dev: pyproject.toml fastscape/__init__.py | .venv/bin/python
 	$(BIN)/python -m pip install --editable '.[dev]'
+	touch $@ .venv/.installed
+
+.venv/.installed-zoo: pyproject.toml fastscape/__init__.py | .venv/bin/python
+	$(BIN)/python -m pip install --editable '.[zoo]'
 	touch $@ .venv/.installed
 
 # Some Linux distributions ship Python without ensurepip; virtualenv brings its own pip.

@@ -64,7 +64,8 @@ def test_engine_step(benchmark, name):
     samples = fixed_samples((inputs, targets), device=place.device, dtype=torch.float32)
     problem = problem_of(model, space.moving, Objective(loss), samples, place)
     plan = plan_begun("auto", problem, space)
+    problem = problem.known(space.theta(problem.dtype), plan.microbatch)
     engine = Engine(problem, space.relaid(channels_last=plan.channels_last), plan)
     points = torch.rand(plan.chunk, 2, dtype=torch.float64)
     benchmark.extra_info["points"] = plan.chunk
-    assert benchmark(engine.sums, points).shape == (plan.chunk, 1)
+    assert len(benchmark(engine.sums, points)) == plan.chunk

@@ -59,10 +59,11 @@ def surface(model: nn.Module, data: Data, **given: Unpack[SurfaceOptions]) -> La
     Warns:
         UserWarning: When the values depend on how the samples are batched (class weights or ignored targets in a
             scalar loss, batch statistics, random outputs), when two evaluations of one point differ, when the loss at
-            the centre is not that of the model called by itself, when the loss is the same at every point, when an
-            axis is "auto" and the loss has risen nowhere or everywhere between 2^-6 and 2^6, when vmap cannot batch
-            the model, or when other processes are waited for longer than a minute. The report keeps what concerns
-            the values.
+            the centre is not that of the model called by itself or not finite, when the loss is the same at every
+            point, when an axis is "auto" and the loss has risen nowhere or everywhere between 2^-6 and 2^6, when an
+            option or a direction does not act, when weights are packed and cannot move, when another model lies
+            elsewhere than its mark would, when vmap cannot batch the model, or when other processes are waited for
+            longer than a minute. The report keeps what concerns the values.
 
     Example:
         >>> import torch, fastscape
@@ -103,7 +104,7 @@ def line(model: nn.Module, data: Data, **given: Unpack[LineOptions]) -> Landscap
         The landscape: `x` [H], no `y`, `loss` [H] and each metric [H], float64, and the report.
 
     Raises:
-        TypeError: As for `surface`.
+        TypeError: As for `surface`, and when `to` is neither a module nor a state dict.
         ValueError: As for `surface`, and when both `to` and `directions` are given.
         OSError: As for `surface`.
         ImportError: As for `surface`.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import case_models as m
 import complex_models
 import numpy as np
+import odd_models
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -248,3 +249,7 @@ def reference_surface(case: Case, x: np.ndarray, y: np.ndarray, *, dtype: torch.
     batch = (case.inputs, case.targets) if case.objective is None else case.inputs
     options = {"loss": case.loss, "objective": case.objective, "dtype": dtype}
     return reference.surface(case.model, batch, (d1, d2), x, y, **options)
+
+
+ODD: dict[str, type[nn.Module]] = {kind.__name__: kind for kind in odd_models.KINDS}
+"""Families whose forward pass does more than compute; what is right for them is in `tests/law.py`."""

@@ -166,6 +166,23 @@ MUTATIONS = [
     Mutation("weights/layout", "complex biases have a filter for each entry",
              "filters = 1 if tensor.dim() < 2 else", "filters = 1 if (tensor.dim() + tensor.is_complex()) < 2 else",
              "weights/test_complex_weights.py"),
+    Mutation("model/problem", "what a forward pass changes of the model is not put back",
+             "with restored(changed.parts_in(model)), put_at(", "with put_at(", "test_law_state.py"),
+    Mutation("model/footprint", "weights that a forward pass writes to are not noticed",
+             "frozenset(name for name, tensor in own.items() if not same_values(tensor, held[name].detach()))",
+             "frozenset()", "test_law_state.py"),
+    Mutation("model/copies", "functions reach the original model from its copy",
+             "    _Closures(known, originals).replace_in(copied)\n", "", "test_law_state.py"),
+    Mutation("model/probes", "batches for which a model draws numbers are joined", "if rounding and not draws:",
+             "if rounding:", "test_law_batches.py"),
+    Mutation("model/probes", "a point far from the model is not compared",
+             "    if not depends_on_batches(_difference(theirs, ours, batch.samples), problem.dtype):\n",
+             "    if True:\n", "model/test_probes.py"),
+    Mutation("model/lending", "a lent model keeps the weights of the last point", "tensor.data.copy_(before)",
+             "tensor.data.copy_(tensor)", "test_lending.py"),
+    Mutation("engine/evaluator", "a plan is followed whatever it gives",
+             "if differs(found, self._expected, self.problem.size, self.problem.narrowest):", "if False:",
+             "engine/test_planner.py"),
 ]  # fmt: skip
 
 

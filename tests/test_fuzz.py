@@ -167,7 +167,7 @@ def cases(draw) -> Case:
 
 
 AXES = st.one_of(
-    st.tuples(st.floats(-2, -0.1), st.floats(0, 2), st.integers(1, 4)),
+    st.tuples(st.floats(-2, -0.1), st.floats(0, 2), st.integers(2, 4)),
     st.lists(st.floats(-2, 2), min_size=1, max_size=3, unique=True).map(sorted),
 )
 

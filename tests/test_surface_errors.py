@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import TensorDataset
 
 import fastscape
 from fastscape import Plan
@@ -69,7 +70,18 @@ def test_data(data, error, message):
         ((-1.0, 1.0, 0), ValueError, "count 0; wanted at least 1"),
         ((-1.0, 1.0, -3), ValueError, "count -3; wanted at least 1"),
         ([], ValueError, "count 0; wanted at least 1"),
-        ((-1.0, 1.0, 5.0), TypeError, r"count 5.0; wanted \(start, stop, count\)"),
+        ((-1.0, 1.0, 5.0), TypeError, r"count 5.0; wanted \(start, stop, count\).*, the count an integer; for coord"),
+        (
+            (-1, 0, 1),
+            ValueError,
+            r"is one point between -1 and 0; for one point write \(-1, -1, 1\); for coordinates a",
+        ),
+        ((0.5, 0.25, 1), ValueError, r"is one point between 0.5 and 0.25; for one point write \(0.5, 0.5, 1\)$"),
+        ((-0.5, 0, 0.5), TypeError, r"count 0.5; wanted .*; for coordinates a list, .=\[-0.5, 0, 0.5\]$"),
+        ((-1.0, 0, 0.5, 1), TypeError, r"a tuple of 4; wanted .*; for coordinates a list, .=\[-1.0, 0, 0.5, 1\]$"),
+        ((-1.0, 1.0, np.float64(51)), TypeError, r"count np.float64\(51.0\); wanted"),
+        ((-1.0, 1.0, np.True_), TypeError, "count np.True_; wanted"),
+        ((-1, 1, 0), ValueError, "count 0; wanted at least 1 grid point$"),
         ((-1.0, 1.0, True), TypeError, "count True"),
         ((-1.0, 1.0), TypeError, "a tuple of 2; wanted"),
         (("a", 1.0, 3), TypeError, "ends 'a' and 1.0"),
@@ -167,30 +179,51 @@ WEIGHTED = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 20.0]))
 IGNORED = torch.tensor([-100] * 3 + [0, 1, 1, 0])
 
 
+@pytest.mark.filterwarnings("ignore:the loss at the model itself is nan")  # of a batch whose targets are all ignored
 @pytest.mark.parametrize(
     ("loss", "targets"),
     [(WEIGHTED, torch.tensor([0, 0, 0, 1, 1, 1, 1])), (F.cross_entropy, IGNORED)],
     ids=["class weights", "ignored targets"],
 )
-def test_a_scalar_loss_that_is_no_mean_over_samples_is_warned_of(loss, targets):
-    data = torch.rand(7, 3), targets
-    with pytest.warns(UserWarning, match="the values depend on the microbatch of 3 samples"):
-        landscape = surface(data=data, loss=loss, plan=Plan("loop", 4, 3))
-    assert "microbatch of 3" in landscape.report["warnings"][0]
+def test_a_scalar_loss_that_is_no_mean_over_samples_is_that_of_the_whole(loss, targets):
+    inputs, model = torch.rand(7, 3), nn.Linear(3, 2)
+    landscape = surface(model, (inputs, targets), loss=loss, plan=Plan("loop", 4, 3), x=(0, 0, 1), y=(0, 0, 1))
+    assert landscape.report["warnings"] == []
+    assert landscape.report["plan"]["microbatch"] == 7
+    assert landscape.loss[0, 0] == pytest.approx(loss(model(inputs), targets).item(), rel=1e-6)
 
 
-def test_batch_statistics_are_warned_of():
+def test_it_is_warned_of_where_the_data_have_no_batches():
+    data = TensorDataset(torch.rand(70, 3), torch.arange(70) % 2)
+    with pytest.warns(UserWarning, match="the values depend on how samples are batched"):
+        landscape = surface(nn.Linear(3, 2), data, loss=WEIGHTED)
+    assert "depend on how samples are batched" in landscape.report["warnings"][0]
+
+
+def test_outputs_that_depend_on_the_batch_are_those_of_the_batch():
     model = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5, track_running_stats=False), nn.Linear(5, 2))
-    with pytest.warns(UserWarning, match="the outputs depend on the rest of the batch"):
-        surface(model)
+    batches = [(torch.rand(6, 3), torch.arange(6) % 2) for _ in range(3)]
+    landscape = surface(model, batches, x=(0, 0, 1), y=(0, 0, 1), plan=Plan(microbatch=2))
+    right = sum(F.cross_entropy(model(x), y).item() for x, y in batches) / 3
+    assert landscape.loss[0, 0] == pytest.approx(right, rel=1e-6)
+    assert landscape.report["warnings"] == []
 
 
-def test_a_model_that_does_not_use_its_parameters_is_warned_of():
-    model = nn.Linear(3, 2)
-    model.forward = lambda x, bound=model.forward: bound(x)  # the original's weights, which nobody moves
+def test_a_model_whose_loss_does_not_move_is_warned_of():
+    class Constant(nn.Linear):
+        def forward(self, x):
+            return x[:, :2] + 0 * super().forward(x)
+
     with pytest.warns(UserWarning, match="the loss is the same at every point"):
-        landscape = surface(model)
+        landscape = surface(Constant(3, 2))
     assert len(landscape.report["warnings"]) == 1
+
+
+def test_a_forward_that_was_wrapped_is_that_of_the_copy():
+    model = nn.Linear(3, 2)
+    plain = surface(model)
+    model.forward = lambda x, bound=model.forward: bound(x)
+    assert (surface(model).loss == plain.loss).all()
 
 
 @pytest.mark.filterwarnings("error")

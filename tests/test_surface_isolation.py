@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader, TensorDataset
 import fastscape
 from cases import CASES, classifier
 from fastscape import Plan
+from fastscape.model.copies import private_copy
 from fastscape.model.global_state import generators_of, global_state_kept, seed_everything
-from fastscape.model.replica import Mode, private_copy, set_mode
+from fastscape.model.replica import Mode, set_mode
 from untouched import assert_same, snapshot
 
 CPU = torch.device("cpu")
@@ -106,9 +107,10 @@ def test_a_model_that_draws_random_numbers_draws_the_same_at_every_point(batchin
     model = Noisy(3, 2)
     data = torch.rand(10, 3), torch.zeros(10, 2)
     point = {"loss": F.mse_loss, "y": (0, 0, 1), "plan": Plan(batching, chunk=2, microbatch=4)}
-    with pytest.warns(UserWarning, match="the values depend on the microbatch of 4 samples"):
-        line = fastscape.surface(model, data, x=[0.0, 1e-9, 2e-9, 3e-9, 4e-9], precision="float64", **point).loss
-    assert np.ptp(line) < 1e-7
+    line = fastscape.surface(model, data, x=[0.0, 1e-9, 2e-9, 3e-9, 4e-9], precision="float64", **point)
+    assert np.ptp(line.loss) < 1e-7
+    assert line.report["plan"]["microbatch"] == 10  # the batch that it draws for
+    assert line.report["warnings"] == []
 
 
 def test_dropout_is_off():
@@ -215,7 +217,7 @@ class TestPrivateCopy:
     def test_a_model_that_cannot_be_copied_is_refused(self):
         model = nn.Linear(2, 2)
         model.generator = (i for i in range(3))
-        with pytest.raises(TypeError, match="remove the attribute that"):
+        with pytest.raises(TypeError, match="write lend=True to have weights"):
             fastscape.surface(model, (torch.rand(2, 2), torch.tensor([0, 1])))
 
     def test_a_copy_that_is_the_model_itself_is_refused(self):

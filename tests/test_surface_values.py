@@ -159,6 +159,7 @@ def test_a_per_sample_loss_gives_the_surface_of_its_mean():
     assert_close(each.loss, fast_surface(case, (-1, 1, 3), (-1, 1, 3), precision="float64").loss, 1e-13)
 
 
+@pytest.mark.filterwarnings("ignore:the loss at the model itself is inf")
 def test_nan_and_inf_stay_and_are_counted():
     class Overflow(nn.Module):
         def __init__(self) -> None:

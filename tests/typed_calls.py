@@ -15,6 +15,7 @@ def accepted(model: nn.Module, data: tuple[torch.Tensor, torch.Tensor]) -> fasts
         batchnorm="recalibrate", plan=fastscape.Plan("loop", 4), progress=lambda found: None, perturb="all",
     )  # fmt: skip
     fastscape.line(model, data, to=model, target_standard_error=0.1, stream_samples=10, precision="float64")
+    fastscape.line(model, data, to=model.state_dict()).reproduce(model, data, to=model)
     fastscape.surface(model=model, data=data, directions=[model, torch.zeros(3)], scheme="barycentric")
     landscape.contour(levels=3)
     fastscape.compare([landscape], kind="surface3d", elevation=20.0)

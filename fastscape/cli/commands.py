@@ -36,7 +36,7 @@ from fastscape.model import accuracy
 from fastscape.results import check_path, chosen, with_defaults
 from fastscape.runs import LineOptions, SurfaceOptions
 from fastscape.views import common_scale, refinement_said
-from fastscape.weights import POINTS, PRECISIONS, SURFACES, Random, random_directions
+from fastscape.weights import POINTS, PRECISIONS, SURFACES, Random, precision_of, random_directions
 from fastscape.zoo import datasets
 from fastscape.zoo.checkpoints import load_checkpoint
 
@@ -202,7 +202,8 @@ def _common(tasks: Sequence[_Task], options: dict[str, Any]) -> dict[str, Any]:
     every = with_defaults(SurfaceOptions, cast(SurfaceOptions, options), "surface")
     moving = every["perturb"] or Random.perturb
     scheme = chosen("scheme", options.get("scheme", "plane"), SURFACES)
-    precision = chosen("precision", every["precision"], PRECISIONS)
+    named = every["precision"]
+    precision = None if named is None else chosen("precision", named, PRECISIONS)
     first, _ = load_checkpoint(tasks[0].checkpoint)
     for task in tasks[1:]:
         names = [str(tasks[0].checkpoint), str(task.checkpoint)]
@@ -212,7 +213,11 @@ def _common(tasks: Sequence[_Task], options: dict[str, Any]) -> dict[str, Any]:
         "distribution": every["distribution"],
         "seed": every["seed"],
     }
-    options["directions"] = random_directions(first, perturb=moving, dtype=precision.basis, **drawn)
+    for name in ("distribution", "seed"):
+        options.pop(name, None)
+    options["directions"] = random_directions(
+        first, perturb=moving, dtype=(precision or PRECISIONS[precision_of(first)[0]]).basis, **drawn
+    )
     return {"reference": str(tasks[0].checkpoint), **drawn}
 
 

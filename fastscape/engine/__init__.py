@@ -6,7 +6,8 @@ faster where many points share the samples.
 
 from fastscape.engine.engine import Engine
 from fastscape.engine.evaluator import Evaluator
-from fastscape.engine.plan import Plan, plan_begun, plan_shared, plan_sized
+from fastscape.engine.plan import Plan
+from fastscape.engine.plan_rules import plan_begun, plan_settled, plan_shared, plan_sized
 from fastscape.engine.precision_error import error_of, values_at_some
 from fastscape.engine.probing import widest
 from fastscape.engine.single_points import one_by_one
@@ -18,6 +19,7 @@ __all__ = [
     "error_of",
     "one_by_one",
     "plan_begun",
+    "plan_settled",
     "plan_shared",
     "plan_sized",
     "values_at_some",

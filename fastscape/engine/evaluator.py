@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from fastscape.engine.engine import Engine
-from fastscape.engine.plan import Plan, plan_looped
+from fastscape.engine.plan import Plan
+from fastscape.engine.plan_rules import plan_looped
 from fastscape.engine.planner import plan_measured
-from fastscape.engine.probing import draws_random_numbers
-from fastscape.model import Problem
+from fastscape.model import Problem, differs
 from fastscape.results import warn
 from fastscape.weights import Space
 
@@ -35,13 +35,14 @@ class Evaluator:
         plan: How to evaluate, or what to begin with.
         auto: Whether a model that refuses the plan may be evaluated by a plainer one.
         recut: Whether another microbatch gives the same values.
+        compares: Whether a plan is compared with a plain evaluation before it is followed. Default True.
     """
 
     problem: Problem
 
-    def __init__(self, space: Space, plan: Plan, *, auto: bool, recut: bool) -> None:
+    def __init__(self, space: Space, plan: Plan, *, auto: bool, recut: bool, compares: bool = True) -> None:
         self.space, self.plan = space, plan
-        self.auto, self.recut = auto, recut
+        self.auto, self.recut, self.compares = auto, recut, compares
         self.engine: Engine | None = None
         self.begun = False
         self.reason: str | None = None
@@ -64,9 +65,46 @@ class Evaluator:
             self.engine.exchange(problem)
 
     def prepare(self, plan: Plan) -> Engine:
-        """An engine for a plan, with the basis in the plan's memory format."""
+        """An engine for a plan, with the basis in the plan's memory format, whose values were compared at a point.
+
+        Args:
+            plan: The plan.
+
+        Returns:
+            The engine.
+
+        Raises:
+            ValueError: When it gives other values than a plain evaluation.
+        """
         self.space = self.space.relaid(channels_last=plan.channels_last)
-        return Engine(self.problem, self.space, plan)
+        engine = Engine(self.problem, self.space, plan)
+        if plan.plain or not self.compares:
+            return engine
+        try:
+            self._compare(engine)
+        except BaseException:
+            engine.close()
+            raise
+        return engine
+
+    def _compare(self, engine: Engine) -> None:
+        """Refuses an engine that does not give the values of a plain evaluation, beyond rounding."""
+        found = engine.sums(self._somewhere)[0]
+        if differs(found, self._expected, self.problem.size, self.problem.narrowest):
+            raise ValueError(
+                f"by this plan the loss at a point is {float(found[0]) / self.problem.size:.6g}, and by a plain loop "
+                f"{float(self._expected[0]) / self.problem.size:.6g}; leave out plan, or write plan=Plan('loop')"
+            )
+
+    @property
+    def _somewhere(self) -> Tensor:
+        """A point [1, D] far from the model."""
+        return torch.ones(1, self.space.basis.gram.shape[2] - 1, dtype=torch.float64, device="cpu")
+
+    @cached_property
+    def _expected(self) -> Tensor:
+        """The sums of a plain evaluation there."""
+        return self.problem.total(self.space.at(self._somewhere, self.problem.place), self.plan.microbatch)
 
     def close(self) -> None:
         """Ends the engine in use."""
@@ -79,17 +117,17 @@ class Evaluator:
         """What is known of the plan, as plain values by name."""
         return {"plan": self.plan.as_dict(), "plans_measured": self.timings, "fallback": self.reason}
 
-    @cached_property
+    @property
     def repeatable(self) -> bool:
         """Whether the model draws no random numbers: threads share the generators, and compiled code has its own."""
-        return not draws_random_numbers(self.problem, self.space.theta(self.problem.dtype))
+        return self.problem.footprint is not None and not self.problem.footprint.draws
 
     def _check(self) -> None:
         """Refuses a plan that would give other values on every run."""
-        if (self.plan.workers > 1 or self.plan.compile) and not self.repeatable:
+        if (self.plan.workers > 1 or self.plan.compile or self.plan.channels_last) and not self.repeatable:
             raise ValueError(
-                "the model or a measure draws random numbers, which workers and compiled code do not repeat; write "
-                "workers=1 and compile=False in the plan"
+                "the model or a measure draws random numbers, which workers, compiled code and another memory format "
+                "do not repeat; write workers=1, compile=False and memory_format='contiguous' in the plan"
             )
 
     def planned(self, points: Tensor, advance: Callable[[int], Any]) -> Tensor:
@@ -106,9 +144,11 @@ class Evaluator:
             return torch.empty(0)
         options = ["batching", "chunk", *(["microbatch"] if self.recut else [])]
         if isinstance(self.space.basis.vectors, Tensor):  # regenerated directions have one order and no parts
-            options += ["memory_format", "hoist"]
+            options += ["hoist", *(["memory_format"] if self.repeatable else [])]
         if self.repeatable:
             options += ["compile", "workers"]
+        if self.problem.place.lent:
+            options = ["microbatch"] if self.recut else []
         try:
             found = plan_measured(
                 self.plan, self.prepare, points, problem=self.problem, options=options, advance=advance
@@ -132,9 +172,9 @@ class Evaluator:
         return found
 
     def _chunk(self, chunk: Tensor, *, auto: bool) -> Tensor:
-        if self.engine is None:
-            self.engine = self.prepare(self.plan)
         try:
+            if self.engine is None:
+                self.engine = self.prepare(self.plan)
             return self.engine.sums(chunk)
         except torch.OutOfMemoryError:
             if self.plan.chunk == 1:
@@ -145,9 +185,15 @@ class Evaluator:
             if not auto or not (vmap or self.plan.channels_last):
                 raise
             # When the plainer plan raises too, this one was not the cause, and the other error is the clearer one.
+            reason = f"{type(error).__name__}: {error}"
+            if vmap and self.plan.hoist:  # which is ours, so there is nothing to warn of
+                self._change(replace(self.plan, hoist=False))
+                sums = self._chunk(chunk[: self.plan.chunk], auto=True)
+                self.reason = self.reason or reason
+                return sums
             self._change(plan_looped(self.plan) if vmap else replace(self.plan, memory_format="contiguous"))
             sums = self._chunk(chunk[: self.plan.chunk], auto=False)
-            self.reason = f"{type(error).__name__}: {error}"
+            self.reason = reason
             if vmap:
                 message = "vmap cannot batch this model or a measure, so the points are evaluated in a loop"
                 warn(f"{message} ({self.reason})")

@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import torch
-
 from fastscape.kernels import Backend
-from fastscape.model import Layers, Problem
 from fastscape.results import write_whole
-from fastscape.weights import Space
 
-__all__ = ["Plan", "plan_begun", "plan_fixed", "plan_looped", "plan_shared", "plan_sized"]
+__all__ = ["Batching", "Plan"]
 
-Batching = Literal["vmap", "loop"]
+Batching = Literal["auto", "vmap", "loop"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 
-# Points in a chunk, and memory for their weights. In a loop, two points of a VGG already fill the caches of any
-# processor, and the interpolation is read-bound only for the first few. vmap shares its overhead among the points, a
-# few milliseconds; those of weights that are hoisted are reserved, but never written.
-CHUNKS: dict[Batching, tuple[int, int]] = {"loop": (16, 512 << 20), "vmap": (512, 256 << 20)}
 MICROBATCH = 64
-
-# Of the points and of the activations under vmap: so many points that a few chunks remain to choose a plan by, and
-# activations that the C library keeps when they are freed. Below so many points a larger chunk is always faster.
-CHUNKS_OF_A_GRID = 5
-ACTIVATIONS = 16 << 20
-SMALL_CHUNK = 128
-
-# The largest activation of one point, up to which vmap is faster than a loop on a CPU.
-SMALL_BYTES = 256 << 10
 
 
 @dataclass(frozen=True)
@@ -40,9 +23,12 @@ class Plan:
     """How points are evaluated.
 
     Args:
-        batching: "vmap" runs the model once for a whole chunk of points, "loop" once for each point.
-        chunk: Grid points whose weights are in memory at once, from one launch of the interpolation.
-        microbatch: Samples in one forward pass. Default 64.
+        batching: "vmap" runs the model once for a whole chunk of points, "loop" once for each point. Default "auto":
+            what suits the model by fixed rules.
+        chunk: Grid points whose weights are in memory at once, from one launch of the interpolation. Default 0: as
+            many as fixed rules give.
+        microbatch: Samples in one forward pass, where batches can be cut and joined without a change of the values; a
+            batch that is one thing stays whole. Default 64.
         kernels: "auto", Triton on a GPU and torch elsewhere; or "triton" or "torch". Default "auto".
         memory_format: Order of images and of the weights of two-dimensional convolutions: "contiguous", channels
             first, or "channels_last". Default "contiguous".
@@ -62,8 +48,8 @@ class Plan:
         (128, 'contiguous')
     """
 
-    batching: Batching
-    chunk: int
+    batching: Batching = "auto"
+    chunk: int = 0
     microbatch: int = MICROBATCH
     kernels: Backend = "auto"
     memory_format: MemoryFormat = "contiguous"
@@ -80,14 +66,15 @@ class Plan:
                 )
         for name in ("chunk", "microbatch", "workers"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={value!r} cannot be used; wanted an integer from 1")
+            least = 0 if name == "chunk" else 1
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name}={value!r} cannot be used; wanted an integer from {least}")
         for name in ("compile", "hoist"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}={getattr(self, name)!r} cannot be used; wanted True or False")
         if self.batching == "vmap" and self.compile:
             raise ValueError("compile acts on single points; with it write batching='loop'")
-        if self.batching == "loop" and self.hoist and not self.compile:
+        if self.batching != "vmap" and self.hoist and not self.compile:
             raise ValueError("hoist has to know what all points share; with it write batching='vmap', or compile=True")
         if self.compile and self.workers > 1:
             raise ValueError("a compiled step takes all cores by itself; with compile=True write workers=1")
@@ -96,6 +83,12 @@ class Plan:
     def channels_last(self) -> bool:
         """Whether images and convolutions have their channels last."""
         return self.memory_format == "channels_last"
+
+    @property
+    def plain(self) -> bool:
+        """Whether points are evaluated as `Problem.total` does it, with nothing that could change a value."""
+        fast = self.channels_last or self.workers > 1 or self.compile or self.hoist
+        return self.batching == "loop" and not fast
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain values, for the report."""
@@ -140,116 +133,6 @@ class Plan:
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} is no plan ({error}); give a file that Plan.save has written") from error
         known = {field.name for field in fields(cls)}
-        if not isinstance(options, dict) or not {"batching", "chunk"} <= options.keys() <= known:
+        if not isinstance(options, dict) or not options.keys() <= known:
             raise ValueError(f"{path} is no plan; wanted a JSON object with {', '.join(sorted(known))}")
         return cls(**options)
-
-
-def plan_begun(given: Plan | str, problem: Problem, space: Space) -> Plan:
-    """The plan that a run begins with.
-
-    Args:
-        given: The user's plan, or "auto" for that of fixed rules.
-        problem: What is evaluated.
-        space: Where the points lie.
-
-    Returns:
-        The plan. Where batches belong to the result, its microbatch is the largest of them.
-    """
-    if isinstance(given, Plan):
-        plan = given
-    else:
-        low_memory = not isinstance(space.basis.vectors, torch.Tensor)
-        options: dict[str, Any] = {"device": problem.device, "dtype": problem.dtype, "low_memory": low_memory}
-        plan = plan_fixed(problem.layers, space.layout.size, **options)
-        if problem.batchnorm == "recalibrate":
-            plan = replace(plan, batching="loop", hoist=False)
-    if problem.batchnorm == "running":
-        return plan
-    return replace(plan, microbatch=max(batch.samples for batch in problem.samples))
-
-
-def plan_sized(plan: Plan, widest: int, points: int) -> Plan:
-    """The plan, with a smaller chunk, or a loop in the place of vmap, where the activations of a point are large.
-
-    vmap shares the overhead of the calls among the points of a chunk. Where activations are large that overhead is
-    small, and those of a whole chunk leave the caches, or do not fit into memory.
-
-    Args:
-        plan: The plan.
-        widest: Bytes of the largest activation of one microbatch at one point.
-        points: Points of the grid.
-
-    Returns:
-        The plan.
-    """
-    if plan.batching == "loop":
-        return plan
-    if widest <= SMALL_BYTES:
-        few = min(points // CHUNKS_OF_A_GRID, ACTIVATIONS // max(widest, 1))
-        return replace(plan, chunk=min(plan.chunk, max(few, SMALL_CHUNK)))
-    return plan_looped(plan)
-
-
-def plan_shared(plan: Plan, points: int, processes: int) -> Plan:
-    """The plan, with a chunk so small that every process of several gets a few.
-
-    Args:
-        plan: The plan.
-        points: Points that are evaluated by all.
-        processes: How many share them.
-
-    Returns:
-        The plan.
-    """
-    return replace(plan, chunk=max(min(plan.chunk, points // (processes * CHUNKS_OF_A_GRID)), 1))
-
-
-def plan_looped(plan: Plan) -> Plan:
-    """The plan with a loop in the place of vmap, and with the chunk of one.
-
-    Args:
-        plan: The plan.
-
-    Returns:
-        The plan; the same, where it is a loop.
-    """
-    if plan.batching == "loop":
-        return plan
-    return replace(plan, batching="loop", hoist=False, chunk=min(plan.chunk, CHUNKS["loop"][0]))
-
-
-def plan_fixed(
-    layers: Layers, size: int, *, device: torch.device, dtype: torch.dtype, low_memory: bool = False
-) -> Plan:
-    """The plan that fixed rules give, without measuring.
-
-    On the CPU a model without convolutions runs under vmap: its matrix products then become one larger product
-    for all points of the chunk, and its first layer is hoisted. Grouped convolutions, which vmap makes of
-    convolutions, are slower there than a loop, and so is everything larger than the caches. Images have their channels
-    last, because pooling and narrow convolutions are several times faster so; but not in float64, for which there are
-    no such convolutions.
-
-    Args:
-        layers: Which layers the model has.
-        size: Entries P of a point.
-        device: Where it runs.
-        dtype: Of the weights.
-        low_memory: Whether directions are recomputed, which have the contiguous order. Default False.
-
-    Returns:
-        The plan.
-    """
-    on_cpu = device.type == "cpu"
-    # Its statistics keep float32, which vmap cannot mix with narrower activations.
-    mixed = dtype.itemsize < 4 and layers.batchnorm
-    batching: Batching = "vmap" if on_cpu and not layers.convolutions and not mixed else "loop"
-    points, memory = CHUNKS[batching]
-    return Plan(
-        batching=batching,
-        chunk=min(max(memory // (size * dtype.itemsize), 1), points),
-        memory_format="channels_last"
-        if on_cpu and layers.images and dtype != torch.float64 and not low_memory
-        else "contiguous",
-        hoist=batching == "vmap" and not low_memory and dtype.itemsize >= 4,
-    )

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from fastscape.engine.engine import Engine
 from fastscape.engine.layers import worthwhile
-from fastscape.engine.plan import MICROBATCH, MemoryFormat, Plan, plan_looped
+from fastscape.engine.plan import MICROBATCH, MemoryFormat, Plan
+from fastscape.engine.plan_rules import plan_looped
 from fastscape.model import Problem
 
 __all__ = ["Planned", "plan_measured"]

@@ -1,4 +1,4 @@
-"""What the evaluation of one batch shows of a problem: how large its tensors are, and whether it draws numbers."""
+"""What the evaluation of one batch shows of a problem: how large its tensors are."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from fastscape.model import Problem, generators_of, seed_everything
+from fastscape.model import Problem
 
-__all__ = ["draws_random_numbers", "widest"]
+__all__ = ["widest"]
 
 
 @torch.no_grad()
@@ -25,7 +25,7 @@ def widest(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> 
         microbatch: Samples in a microbatch.
 
     Returns:
-        Bytes of the largest.
+        Bytes of the largest; 0 where that cannot be watched.
     """
     (batch, *_) = problem.batches(microbatch)
     watching = _Widest()
@@ -34,30 +34,17 @@ def widest(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> 
         with watching:
             return problem.measure(*arguments)
 
-    problem.step({**problem.parameters, **tensors}, batch, 0, measure=watched)
+    try:
+        problem.step({**problem.still, **tensors}, batch, 0, measure=watched)
+    except Exception:  # what is compiled inside a model may refuse to be watched
+        return 0
     return watching.bytes
-
-
-@torch.no_grad()
-def draws_random_numbers(problem: Problem, tensors: Mapping[str, Tensor]) -> bool:
-    """Whether an evaluation moves a global random number generator.
-
-    Args:
-        problem: What is evaluated.
-        tensors: The tensors that move, by name.
-
-    Returns:
-        Whether it does.
-    """
-    (batch, *_) = problem.batches(2)
-    seed_everything(problem.device, 0)
-    before = generators_of(problem.device)
-    problem.step({**problem.parameters, **tensors}, batch, 0)
-    return before != generators_of(problem.device)
 
 
 class _Widest(TorchDispatchMode):
     """Watches how large the tensors are that operations make; views of others are not made."""
+
+    supports_higher_order_operators = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +52,7 @@ class _Widest(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
-        if not func.is_view:
+        if not getattr(func, "is_view", False):  # an operator of higher order does not say it
             sizes = [t.numel() * t.element_size() for t in tree_leaves(made) if isinstance(t, Tensor)]
             self.bytes = max([self.bytes, *sizes])
         return made

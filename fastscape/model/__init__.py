@@ -4,15 +4,30 @@ A `Problem` is what is evaluated at every point of weight space: it says the sum
 for given tensors. Nothing here knows directions or grids.
 """
 
-from fastscape.model.batch_norm import BATCHNORM, BatchNorm
+from fastscape.model.batch_norm import BATCHNORM, BatchNorm, statistics_of
+from fastscape.model.copies import twin
 from fastscape.model.data import Batch, Data, batches_of, fixed_samples
 from fastscape.model.fingerprints import DataHash, Origin, hash_of_weights, origin_of
-from fastscape.model.global_state import generators_of, global_state_kept, seed_everything
+from fastscape.model.footprint import Footprint
+from fastscape.model.global_state import global_state_kept
+from fastscape.model.independent import Independent
+from fastscape.model.lending import lent
+from fastscape.model.new_problem import problem_of
+from fastscape.model.not_finite import loss_not_finite
 from fastscape.model.objective import Custom, Measure, Objective, accuracy, name_of, public_name
-from fastscape.model.probes import at_the_model, batch_dependence, depends_on_batches
-from fastscape.model.problem import Measured, Problem, problem_of
+from fastscape.model.other_norms import norms_not_acted_on
+from fastscape.model.probes import (
+    agrees_far_away,
+    at_the_model,
+    batch_dependence,
+    depends_on_batches,
+    differs,
+    settled,
+)
+from fastscape.model.problem import Measured, Problem
 from fastscape.model.reading import Reading, ReadingAsked, reading_of
-from fastscape.model.replica import Layers, Mode, layers_of, twin
+from fastscape.model.replica import Layers, Mode, layers_of
+from fastscape.model.state import named
 
 __all__ = [
     "BATCHNORM",
@@ -21,6 +36,8 @@ __all__ = [
     "Custom",
     "Data",
     "DataHash",
+    "Footprint",
+    "Independent",
     "Layers",
     "Measure",
     "Measured",
@@ -31,20 +48,26 @@ __all__ = [
     "Reading",
     "ReadingAsked",
     "accuracy",
+    "agrees_far_away",
     "at_the_model",
     "batch_dependence",
     "batches_of",
     "depends_on_batches",
+    "differs",
     "fixed_samples",
-    "generators_of",
     "global_state_kept",
     "hash_of_weights",
     "layers_of",
+    "lent",
+    "loss_not_finite",
     "name_of",
+    "named",
+    "norms_not_acted_on",
     "origin_of",
     "problem_of",
     "public_name",
     "reading_of",
-    "seed_everything",
+    "settled",
+    "statistics_of",
     "twin",
 ]

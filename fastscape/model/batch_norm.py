@@ -9,12 +9,15 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BATCHNORM", "BatchNorm", "calibrating", "layers", "unset_statistics"]
+__all__ = ["BATCHNORM", "BatchNorm", "calibrating", "layers", "statistics_of", "unset_statistics"]
 
 BatchNorm: TypeAlias = Literal["running", "batch", "recalibrate"]
 
 BATCHNORM = get_args(BatchNorm)
 """The policies: running statistics of training, those of each batch, or estimated anew at every point."""
+
+_UNSET = {"running_mean": 0.0, "running_var": 1.0, "num_batches_tracked": 0}
+"""The buffers of a layer, and what they hold before a batch has come."""
 
 _Layer: TypeAlias = nn.modules.batchnorm._BatchNorm
 
@@ -50,16 +53,22 @@ def unset_statistics(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[st
     Returns:
         By the name of the buffer, like the tensors of these names.
     """
-    unset = {"running_mean": 0.0, "running_var": 1.0, "num_batches_tracked": 0}
-    places = (
-        (f"{path}.{name}" if path else name, value) for path, _ in _tracking(model) for name, value in unset.items()
-    )
-    return {name: torch.full_like(tensors[name], value) for name, value in places if name in tensors}
+    places = ((name, leaf) for path, _ in _tracking(model) for name, leaf in _buffers_at(path))
+    return {name: torch.full_like(tensors[name], _UNSET[leaf]) for name, leaf in places if name in tensors}
+
+
+def statistics_of(model: nn.Module) -> set[str]:
+    """The names of the running statistics, which only the policy "running" reads."""
+    return {name for path, _ in _tracking(model) for name, _ in _buffers_at(path)}
 
 
 def layers(model: nn.Module) -> list[tuple[str, _Layer]]:
     """The layers of batch normalisation, each with its path."""
     return [(path, module) for path, module in model.named_modules() if isinstance(module, _Layer)]
+
+
+def _buffers_at(path: str) -> list[tuple[str, str]]:
+    return [(f"{path}.{leaf}" if path else leaf, leaf) for leaf in _UNSET]
 
 
 def _tracking(model: nn.Module) -> list[tuple[str, _Layer]]:

@@ -89,7 +89,7 @@ def kind(content: Any) -> Any:
 
     Returns:
         A nested tuple of containers, names, dtypes and shapes without the samples; None where a batch is one whole: it
-        has other parts than tensors and None, or tensors of different lengths.
+        has other parts than dense tensors and None, or tensors of different lengths.
     """
     found = _kind(content)
     lengths = {len(tensor) if tensor.dim() else -1 for tensor in tensors(content)}
@@ -98,7 +98,7 @@ def kind(content: Any) -> Any:
 
 def _kind(content: Any) -> Any:
     if isinstance(content, Tensor):
-        return content.dtype, content.shape[1:]
+        return (content.dtype, content.shape[1:]) if content.layout is torch.strided else None
     if content is None:
         return "nothing"
     if isinstance(content, Mapping):

@@ -51,6 +51,14 @@ class Batch:
         """Whether it can be cut into samples."""
         return kind(self.content) is not None
 
+    def copied(self) -> Any:
+        """A copy of the content, for an evaluation that writes to it."""
+        return mapped(self.content, Tensor.clone)
+
+    def to(self, dtype: torch.dtype) -> Batch:
+        """The samples in another precision."""
+        return Batch(mapped(self.content, lambda tensor: tensor.to(dtype_of(tensor, dtype))), self.samples)
+
     def part(self, start: int, stop: int) -> Batch:
         """The samples from one to another."""
         stop = min(stop, self.samples)
@@ -66,7 +74,7 @@ class Batch:
 
 
 def fixed_samples(
-    data: Data, *, device: torch.device, dtype: torch.dtype, pairs: bool = True, join: bool = True
+    data: Data, *, device: torch.device, dtype: torch.dtype | None, pairs: bool = True, join: bool = True
 ) -> Samples:
     """All samples, on the device.
 
@@ -79,7 +87,7 @@ def fixed_samples(
         data: `(inputs, targets)`, a Dataset, a DataLoader, or any iterable of batches; or, as a single batch, a tensor
             or a dictionary.
         device: Where the samples go.
-        dtype: Of floating-point inputs and targets, and the precision of complex ones.
+        dtype: Of floating-point inputs and targets, and the precision of complex ones; None for what they are.
         pairs: Whether batches are `(inputs, targets)`, or inputs alone, which then are their own targets; else they
             may have any structure. Default True.
         join: Whether neighbouring batches are joined. Default True.
@@ -100,14 +108,14 @@ def fixed_samples(
         [64, 36]
     """
     fixed = partial(_fixed, pairs=pairs, device=device, dtype=dtype)
-    found = _grouped(map(fixed, _batches(data)), pairs=pairs, join=join)
+    found = _grouped(map(fixed, _batches(data, pairs=pairs)), pairs=pairs, join=join)
     if not found:
         raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
     return found
 
 
 def parts_of(
-    data: Data, size: int, *, device: torch.device, dtype: torch.dtype, pairs: bool = True, join: bool = True
+    data: Data, size: int, *, device: torch.device, dtype: torch.dtype | None, pairs: bool = True, join: bool = True
 ) -> Iterator[Samples]:
     """All samples in parts, one of which is on the device at a time.
 
@@ -118,7 +126,7 @@ def parts_of(
         size: Samples of a part. Batches are cut where they can be and where `join` allows it; else a part may be
             larger by a batch.
         device: Where the samples go.
-        dtype: Of floating-point inputs and targets.
+        dtype: Of floating-point inputs and targets; None for what they are.
         pairs: As for `fixed_samples`.
         join: As for `fixed_samples`; else batches stay as the data give them.
 
@@ -130,7 +138,7 @@ def parts_of(
     """
     waiting: list[Any] = []
     count, found = 0, False
-    for batch in _batches(data):
+    for batch in _batches(data, pairs=pairs):
         held = _pair(batch) if pairs else _held(batch)
         samples = _counted(held[1] if pairs else held)
         cuts = join and kind(held) is not None
@@ -160,12 +168,12 @@ def as_batch(data: Data, *, pairs: bool = True) -> Any:
     Returns:
         The batch, with tensors in the place of arrays; None where the data are of another kind.
     """
-    if not _is_batch(data):
+    if not _is_batch(data, pairs=pairs):
         return None
     return _pair(data) if pairs else _held(data)
 
 
-def _fixed(batch: Any, *, pairs: bool, device: torch.device, dtype: torch.dtype) -> Any:
+def _fixed(batch: Any, *, pairs: bool, device: torch.device, dtype: torch.dtype | None) -> Any:
     """A copy of a batch of its own: a loader may reuse its buffers, and a model may write to its inputs."""
 
     def fixed(tensor: Tensor) -> Tensor:
@@ -186,6 +194,19 @@ def _grouped(contents: Iterable[Any], *, pairs: bool, join: bool) -> Samples:
         groups[-1].append(content)
     found = [Batch(content, _counted(content[1] if pairs else content)) for content in map(joined, groups)]
     return [batch for batch in found if batch.samples]
+
+
+def joined_where_alike(samples: Samples, *, pairs: bool) -> Samples:
+    """Neighbouring batches of one structure, joined.
+
+    Args:
+        samples: Batches as the data gave them.
+        pairs: As for `fixed_samples`.
+
+    Returns:
+        Groups of samples of one kind, in the order of the data.
+    """
+    return _grouped((batch.content for batch in samples), pairs=pairs, join=True)
 
 
 def batches_of(samples: Samples, microbatch: int) -> list[Batch]:
@@ -209,9 +230,9 @@ def batches_of(samples: Samples, microbatch: int) -> list[Batch]:
     ]
 
 
-def _batches(data: Any) -> Iterator[Any]:
+def _batches(data: Any, *, pairs: bool) -> Iterator[Any]:
     """The batches as the data give them."""
-    if _is_batch(data):
+    if _is_batch(data, pairs=pairs):
         yield data
         return
     if isinstance(data, Dataset):
@@ -223,16 +244,23 @@ def _batches(data: Any) -> Iterator[Any]:
         yield batch
 
 
-def _is_batch(data: Any) -> bool:
-    """Whether the data are one batch."""
-    return isinstance(data, Tensor | np.ndarray | Mapping) or _is_pair(data)
-
-
-def _is_pair(data: Any) -> bool:
-    """Whether the data are one batch of inputs and targets, and no list of two batches."""
-    if not isinstance(data, tuple | list) or len(data) != 2:
+def _is_batch(data: Any, *, pairs: bool) -> bool:
+    """Whether the data are one batch, and no list of several. A tuple of which that cannot be told is refused."""
+    if isinstance(data, Tensor | np.ndarray | Mapping):
+        return True
+    if not isinstance(data, tuple | list):
         return False
-    return any(isinstance(part, Tensor | np.ndarray) for part in data)
+    arrays = [isinstance(part, Tensor | np.ndarray) for part in data]
+    if len(data) == 2 and any(arrays):
+        return True
+    if isinstance(data, list) or len(data) < 3 or not all(arrays):
+        return False
+    if pairs:
+        raise TypeError(
+            f"the data came as a tuple of {len(data)} tensors; write a list for several batches, or "
+            "objective=lambda call, batch: ... for one batch of several tensors"
+        )
+    return True
 
 
 def _pair(batch: Any) -> tuple[Any, Any]:

@@ -100,5 +100,8 @@ def _hash(named: Iterable[tuple[str, Tensor]]) -> str:
 
 
 def _bytes(tensor: Tensor) -> Any:
+    if tensor.layout is not torch.strided:  # whatever its layout, its entries and their places
+        tensor = tensor.detach().to_sparse().coalesce()
+        return b"".join(bytes(_bytes(part)) for part in (tensor.indices(), tensor.values()))
     whole = tensor.detach().resolve_conj().cpu().contiguous().reshape(-1)
     return whole.view(torch.uint8).numpy().data if whole.numel() else b""

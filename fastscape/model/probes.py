@@ -2,21 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from fastscape.model.data import Batch
+from fastscape.model.independent import Independent
 from fastscape.model.problem import Problem
 from fastscape.results import warn
 
-__all__ = ["at_the_model", "batch_dependence", "depends_on_batches"]
+__all__ = ["agrees_far_away", "at_the_model", "batch_dependence", "depends_on_batches", "differs", "settled"]
+
+
+# Relative differences between a batch and its parts: more than so many roundings of float32 are judged in float64,
+# where more than the second is none.
+ROUNDINGS = 16
+FLOAT64_DEPENDENCE = 1e-10
+
+
+def settled(
+    problem: Problem,
+    theta: Mapping[str, Tensor],
+    far: Callable[[], Mapping[str, Tensor]],
+    microbatch: int,
+    *,
+    widened: Callable[[Problem], Problem],
+) -> tuple[Problem, float]:
+    """The problem with what its batches show, and with batches cut and joined where that was seen not to matter.
+
+    Args:
+        problem: What is evaluated, with batches as the data gave them, unless they are read in parts.
+        theta: The model's own tensors that move, by name.
+        far: Gives the same at a point far from the model.
+        microbatch: Samples of a microbatch, where batches may be cut.
+        widened: Makes a problem in float64.
+
+    Returns:
+        The problem; and how far its values depend on the batches, see `batch_dependence`.
+    """
+    if problem.whole:
+        return problem.known(theta, microbatch), 0.0
+    if not problem.would_change(microbatch):
+        return replace(problem, whole=True).known(theta, microbatch), 0.0
+    dependence = math.inf
+    try:
+        known = problem.known(theta, microbatch)
+        dependence = batch_dependence(known, far(), microbatch)
+        rounding = _is_rounding(known, dependence, far, microbatch, widened)
+        draws = known.footprint is not None and known.footprint.draws  # for every batch anew, whatever its size
+        if rounding and not draws:
+            return known.free(), dependence
+    except Exception:  # it wants batches of one size, or parts of one thing
+        pass
+    return replace(problem, whole=True).known(theta, microbatch), dependence
+
+
+def _is_rounding(
+    known: Problem,
+    dependence: float,
+    far: Callable[[], Mapping[str, Tensor]],
+    microbatch: int,
+    widened: Callable[[Problem], Problem],
+) -> bool:
+    """Whether a difference is so small that it is rounding, or float64 does not show it."""
+    if depends_on_batches(dependence, known.dtype):
+        return False
+    if dependence <= ROUNDINGS * torch.finfo(known.dtype).eps or known.dtype.itemsize < 4:
+        return True
+    if known.dtype == torch.float64:
+        return dependence < FLOAT64_DEPENDENCE
+    try:
+        wide = widened(known)
+        tensors = {name: tensor.to(wide.dtype) for name, tensor in far().items()}
+        return batch_dependence(wide, tensors, microbatch) < FLOAT64_DEPENDENCE
+    except RuntimeError:  # not every model has a float64
+        return True
 
 
 def at_the_model(
-    problem: Problem, theta: Mapping[str, Tensor], microbatch: int, *, plain: Problem | None
+    problem: Problem, theta: Mapping[str, Tensor], microbatch: int, *, plain: Callable[[int], float] | None
 ) -> tuple[dict[str, Any], list[str]]:
     """The loss at the model, its agreement with the model called as its user calls it, and whether it repeats.
 
@@ -24,17 +92,16 @@ def at_the_model(
         problem: What is evaluated.
         theta: The model's own tensors that move, by name, in the precision of the run.
         microbatch: Samples in a microbatch.
-        plain: The problem of the model as it is, see `Problem.plain`; None where that is not to be compared.
+        plain: Gives the loss of the model called by itself, see `Independent.loss`; None where that is not to be
+            compared.
 
     Returns:
         For the report "centre" with the loss, that of the plain model and the difference as a fraction of it, and
         "deterministic"; and the warnings that were given.
     """
-    loss = float(problem.total(theta, microbatch)[0]) / problem.size
-    (batch, *_) = problem.batches(microbatch)
-    weights = {**problem.parameters, **theta}
-    with torch.no_grad():
-        first, again = (problem.step(weights, batch, 0) for _ in range(2))
+    first, *others = problem.each(theta, microbatch)
+    loss = float(torch.stack([first, *others]).sum(0)[0]) / problem.size
+    (again, *_) = problem.each(theta, microbatch, most=1)
     repeats = torch.equal(first.nan_to_num(), again.nan_to_num())
     messages = []
     if not repeats:
@@ -45,7 +112,7 @@ def at_the_model(
         )
     centre: dict[str, Any] = {"loss": loss, "plain": None, "difference": None}
     if plain is not None:
-        called = float(plain.total({}, microbatch)[0]) / plain.size
+        called = plain(microbatch)
         difference = abs(loss - called) / max(abs(called), 1e-3)
         centre |= {"plain": called, "difference": difference}
         if repeats and depends_on_batches(difference, problem.dtype):
@@ -57,6 +124,58 @@ def at_the_model(
     for message in messages:
         warn(message)
     return {"centre": centre, "deterministic": repeats}, messages
+
+
+def agrees_far_away(
+    problem: Problem,
+    far: Mapping[str, Tensor],
+    independent: Independent,
+    microbatch: int,
+    *,
+    widened: Callable[[Problem], Problem],
+) -> None:
+    """Compares the first batch at a point far from the model with what a fresh copy of the model gives there.
+
+    A difference that float64 does not show is rounding.
+
+    Args:
+        problem: What is evaluated.
+        far: The tensors that move there, by name.
+        independent: The model called by itself.
+        microbatch: Samples in a microbatch.
+        widened: Makes the problem in float64.
+
+    Raises:
+        ValueError: When they differ: the values of the landscape would be those of something else.
+    """
+    ours, theirs = _first_batch(problem, far, independent, microbatch)
+    (batch, *_) = problem.batches(microbatch)
+    if not depends_on_batches(_difference(theirs, ours, batch.samples), problem.dtype):
+        return
+    try:
+        wide = widened(problem)
+        tensors = {name: tensor.to(wide.dtype) for name, tensor in far.items()}
+        precise = _first_batch(wide, tensors, replace(independent, problem=wide), microbatch)
+        if not depends_on_batches(_difference(precise[1], precise[0], batch.samples), torch.float32):
+            return
+    except RuntimeError:  # not every model has a float64
+        pass
+    values = [f"{float(sums[0]) / batch.samples:.6g}" for sums in (theirs, ours)]
+    raise ValueError(
+        f"with other weights loaded into a copy of it, {type(problem.model).__name__} gives a loss of {values[0]}, "
+        f"but {values[1]} where they are swapped in: it keeps results of its weights, or reads them, outside of its "
+        "modules; write lend=True, if your own model gives the right values when weights are loaded into it"
+    )
+
+
+def _first_batch(
+    problem: Problem, tensors: Mapping[str, Tensor], independent: Independent, microbatch: int
+) -> tuple[Tensor, Tensor]:
+    """The sums of the first batch at a point, by an evaluation and by the model itself."""
+    (batch, *_) = problem.batches(microbatch)
+    with torch.no_grad():
+        ours = problem.step({**problem.still, **tensors}, batch, 0)
+    return ours, independent.sums(tensors, [batch])
 
 
 @torch.no_grad()
@@ -75,7 +194,7 @@ def batch_dependence(problem: Problem, tensors: Mapping[str, Tensor], microbatch
     Returns:
         The largest difference, as a fraction of the sum; infinite when a part is not finite but the whole is.
     """
-    weights = {**problem.parameters, **tensors}
+    weights = {**problem.still, **tensors}
     largest = 0.0
     before: tuple[Batch, Tensor] | None = None
     for batch in problem.batches(microbatch):
@@ -104,6 +223,21 @@ def depends_on_batches(dependence: float, dtype: torch.dtype) -> bool:
         Whether the values depend on how the samples are batched.
     """
     return dependence > torch.finfo(dtype).eps ** 0.5
+
+
+def differs(found: Tensor, wanted: Tensor, samples: int, dtype: torch.dtype) -> bool:
+    """Whether sums differ by more than rounding.
+
+    Args:
+        found: Sums [measures].
+        wanted: What they should be.
+        samples: Of how many samples.
+        dtype: Of the computation.
+
+    Returns:
+        Whether they do.
+    """
+    return depends_on_batches(_difference(wanted, found, samples), dtype)
 
 
 def _difference(whole: Tensor, parts: Tensor, samples: int) -> float:

@@ -2,58 +2,82 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.utils._pytree import tree_map
 
 from fastscape.model.batch_norm import BatchNorm, calibrating, unset_statistics
 from fastscape.model.batch_structure import mapped
-from fastscape.model.data import Batch, Samples, batches_of
+from fastscape.model.calling import at_weights
+from fastscape.model.contents import same_values
+from fastscape.model.data import Batch, Samples, batches_of, joined_where_alike
+from fastscape.model.footprint import Footprint, Reads, Watched, watched
 from fastscape.model.global_state import seed_everything
+from fastscape.model.lending import written_into
 from fastscape.model.objective import Objective
-from fastscape.model.replica import Layers, Mode, attributes_kept, layers_of, private_copy, set_mode
-from fastscape.weights import Place, convolutions, dtype_of, in_channels_last, own_buffers, owners
+from fastscape.model.replica import Layers, layers_of
+from fastscape.model.state import Snapshot, parts_of, places_of, put_at, restored
+from fastscape.weights import Place, convolutions, in_channels_last
 
-__all__ = ["Measured", "Problem", "problem_of"]
+__all__ = ["Measured", "Problem"]
 
 Measured = Callable[[nn.Module, Mapping[str, Tensor], Any, int], Tensor]
+
+WATCHED = 2  # batches that are evaluated to see what a forward pass changes
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
     """One model, one objective and one set of samples.
 
-    Every evaluation starts from the same state: buffers, samples and attributes as they were, random number
-    generators seeded alike. Whatever a forward pass leaves behind, no grid point sees it of another.
+    Every evaluation of a batch starts from the same state: tensors, samples, and whatever else the model holds, as
+    they were, random number generators seeded alike. Whatever a forward pass leaves behind, no grid point sees it of
+    another.
 
     Args:
-        model: A private copy of the module; it is called with swapped weights.
-        parameters: The parameters that do not move, by name, on the device.
-        buffers: The buffers that do not move, by name, on the device.
+        model: A private copy of the module, which is called with swapped weights; or the user's own, which is lent.
+        still: The parameters and buffers that do not move, by name, on the device.
         objective: What is measured.
         samples: The samples, on the device; in their dtype or a wider one.
-        device: Where everything is.
-        dtype: Of weights and floating-point inputs.
+        place: Where everything is, and the dtype of weights and floating-point inputs.
         batchnorm: What batch normalisation uses.
         begun: Microbatches of the data before these samples, which were evaluated elsewhere.
+        footprint: What an evaluation changes; None where that is not known, so that everything is put back.
+        whole: Whether batches stay as the data gave them; else they may be cut and joined.
+        dtypes: Of each parameter and buffer, where they differ and are to stay. Default: all have that of the place.
     """
 
     model: nn.Module
-    parameters: Mapping[str, Tensor]
-    buffers: Mapping[str, Tensor]
+    still: Mapping[str, Tensor]
     objective: Objective
     samples: Samples
-    device: torch.device
-    dtype: torch.dtype
+    place: Place
     batchnorm: BatchNorm = "running"
     begun: int = 0
+    footprint: Footprint | None = None
+    whole: bool = False
+    dtypes: Mapping[str, torch.dtype] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where everything is."""
+        return self.place.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of weights and floating-point inputs."""
+        return self.place.precision.weights
+
+    @property
+    def narrowest(self) -> torch.dtype:
+        """The dtype in which most is rounded."""
+        own = [dtype for dtype in self.dtypes.values() if dtype.is_floating_point]
+        return max([self.dtype, *own], key=lambda dtype: torch.finfo(dtype).eps)
 
     @cached_property
     def size(self) -> int:
@@ -70,27 +94,11 @@ class Problem:
         """The names of the weights of two-dimensional convolutions."""
         return convolutions(self.model)
 
-    def plain(self, dtype: torch.dtype) -> Problem:
-        """The problem of the model as it is: its own parameters and buffers, none of them swapped.
-
-        Args:
-            dtype: Of parameters, buffers and inputs.
-
-        Returns:
-            The problem, with a copy of the model.
-        """
-        # `model.to(dtype)` would take the real parts of complex tensors.
-        model = copy.deepcopy(self.model)._apply(lambda tensor: tensor.to(self.device, dtype_of(tensor, dtype)))
-        buffers = dict(model.named_buffers())
-        return replace(self, model=model, parameters={}, buffers=buffers, dtype=dtype)
-
     def batches(self, microbatch: int, *, channels_last: bool = False) -> list[Batch]:
         """The samples in microbatches, images with their channels last if asked for.
 
-        Where batch normalisation uses statistics of batches, these are the batches as the data gave them.
-
         Args:
-            microbatch: Samples in a microbatch at most.
+            microbatch: Samples in a microbatch at most, where batches may be cut.
             channels_last: Whether images get their channels last. Default False.
 
         Returns:
@@ -103,34 +111,46 @@ class Problem:
             inputs, targets = batch.content
             return Batch((mapped(mapped(inputs, self._narrowed), order), targets), batch.samples)
 
-        order = _image_in_channels_last if channels_last else _as_it_is
-        whole = self.batchnorm != "running"
-        return [prepared(batch) for batch in (self.samples if whole else batches_of(self.samples, microbatch))]
+        order = _image_in_channels_last if channels_last else lambda tensor: tensor
+        return [prepared(batch) for batch in (self.samples if self.whole else batches_of(self.samples, microbatch))]
+
+    def would_change(self, microbatch: int) -> bool:
+        """Whether microbatches would be others than the batches that the data gave."""
+        cut = any(batch.divisible and batch.samples > microbatch for batch in self.samples)
+        return cut or any(a.fits(b) for a, b in pairwise(self.samples))
+
+    def free(self) -> Problem:
+        """The problem with batches that were seen to be cut and joined without a change of the values."""
+        return replace(
+            self, samples=joined_where_alike(self.samples, pairs=self.objective.custom is None), whole=False
+        )
 
     def _narrowed(self, inputs: Tensor) -> Tensor:
-        return inputs.to(self.dtype) if inputs.is_floating_point() else inputs
+        return inputs if self.dtypes or not inputs.is_floating_point() else inputs.to(self.dtype)
+
+    def _in_own_dtypes(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        if not self.dtypes:
+            return weights
+        return {name: tensor.to(self.dtypes.get(name, tensor.dtype)) for name, tensor in weights.items()}
 
     def fixed(self, *, channels_last: bool = False) -> dict[str, Tensor]:
-        """The parameters that do not move, the weights of convolutions with their channels last if asked for."""
+        """What does not move, the weights of convolutions with their channels last if asked for."""
         if not channels_last:
-            return dict(self.parameters)
-        return {name: in_channels_last(t) if name in self.convolutions else t for name, t in self.parameters.items()}
+            return dict(self.still)
+        return {name: in_channels_last(t) if name in self.convolutions else t for name, t in self.still.items()}
 
     def measure(self, model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
         """The sums of every measure [measures], float64, over the content of one microbatch."""
-        return self.objective.sums(self._call(model, weights), content, samples)
+        return self._at(model, weights, self.objective.sums, content, samples)
 
-    def _call(self, model: nn.Module, weights: Mapping[str, Tensor]) -> Callable[..., Any]:
-        """What runs the model with these weights, and widens what it returns in a reduced precision."""
-        reduced = self.dtype.itemsize < 4
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if reduced:
-                args, kwargs = mapped((args, kwargs), self._narrowed)
-            outputs = functional_call(model, dict(weights), args, kwargs)
-            return tree_map(_widened, outputs) if reduced else outputs
-
-        return call
+    def _at(self, model: nn.Module, weights: Mapping[str, Tensor], run: Any, content: Any, samples: int) -> Any:
+        """What `run(call, content, samples)` gives; see `at_weights`."""
+        if self.place.lent:
+            moved = (self.footprint or Footprint()).tensors
+            every = self.footprint is None
+            written_into(model, {n: t for n, t in weights.items() if every or n not in self.still or n in moved})
+            return run(model, content, samples)
+        return at_weights(model, weights, run, content, samples, custom=self.objective.custom is not None)
 
     def step(
         self,
@@ -144,7 +164,7 @@ class Problem:
         """The sums of every measure over one microbatch, from a fresh state.
 
         Args:
-            weights: All parameters, and those buffers that move, by name.
+            weights: All parameters and buffers, by name.
             batch: The microbatch.
             index: Its number, from which the generators are seeded.
             model: A copy of the module; default: the problem's own.
@@ -154,11 +174,31 @@ class Problem:
             Sums [measures], float64.
         """
         model = self.model if model is None else model
+        run = self.measure if measure is None else measure
         seed_everything(self.device, self.begun + index)
-        buffers = {name: buffer.clone() for name, buffer in self.buffers.items()}
-        with attributes_kept(model):
-            run = self.measure if measure is None else measure
-            return run(model, {**buffers, **weights}, mapped(batch.content, Tensor.clone), batch.samples)
+        changed, weights = self.footprint, self._in_own_dtypes(weights)
+        if changed is None:
+            return self._watched(run, model, weights, batch, Snapshot(parts_of(model))).made
+        held = {**weights, **{name: weights[name].clone() for name in changed.tensors if name in weights}}
+        with restored(changed.parts_in(model)), put_at(model, changed.elsewhere, held):
+            return run(model, held, batch.copied() if changed.samples else batch.content, batch.samples)
+
+    def _watched(
+        self, run: Measured, model: nn.Module, weights: Mapping[str, Tensor], batch: Batch, state: Snapshot
+    ) -> Watched:
+        """One evaluation with memory of its own, and what it changed."""
+        elsewhere = () if self.place.lent else places_of(model, state.parts)
+        written: set[str] = set()
+
+        def evaluate(held: Mapping[str, Tensor], own: Batch) -> Tensor:
+            with put_at(model, elsewhere, held):
+                made = run(model, held, own.content, own.samples)
+            if self.place.lent:  # it has written to its own tensors
+                written.update(n for n, t in _tensors(model).items() if not same_values(t.detach(), weights[n]))
+            return made
+
+        made, changed = watched(evaluate, weights, batch, self.device, state)
+        return Watched(made, replace(changed, tensors=changed.tensors | written, elsewhere=elsewhere))
 
     def calibrated(
         self, weights: Mapping[str, Tensor], batches: Sequence[Batch], model: nn.Module | None = None
@@ -169,7 +209,7 @@ class Problem:
         `torch.optim.swa_utils.update_bn` estimates them; otherwise nothing changes.
 
         Args:
-            weights: All parameters, and those buffers that move, by name.
+            weights: All parameters and buffers, by name.
             batches: The microbatches.
             model: A copy of the module; default: the problem's own.
 
@@ -181,7 +221,7 @@ class Problem:
         if self.batchnorm != "recalibrate":
             return dict(weights)
         model = self.model if model is None else model
-        whole = {**weights, **unset_statistics(model, {**self.buffers, **weights})}
+        whole = {**weights, **unset_statistics(model, weights)}
         with calibrating(model):
             for index, batch in enumerate(batches):
                 self.step(whole, batch, index, model=model)  # writes to the statistics
@@ -198,13 +238,43 @@ class Problem:
         Returns:
             Sums [measures], float64, as `Objective.sums` gives them.
         """
+        return torch.stack(self.each(tensors, microbatch)).sum(0)
+
+    @torch.no_grad()
+    def each(self, tensors: Mapping[str, Tensor], microbatch: int, *, most: int | None = None) -> list[Tensor]:
+        """The sums over each microbatch, at one point.
+
+        Args:
+            tensors: The tensors that move, by name.
+            microbatch: Samples in a microbatch.
+            most: How many of the first microbatches. Default: all.
+
+        Returns:
+            Sums [measures] of each.
+        """
         batches = self.batches(microbatch)
-        weights = self.calibrated({**self.parameters, **tensors}, batches)
-        return torch.stack([self.step(weights, batch, index) for index, batch in enumerate(batches)]).sum(0)
+        weights = self.calibrated({**self.still, **tensors}, batches)
+        return [self.step(weights, batch, index) for index, batch in enumerate(batches[:most])]
+
+    def _observed(
+        self, run: Measured, weights: Mapping[str, Tensor], batch: Batch, state: Snapshot, reads: Reads
+    ) -> Footprint:
+        """What one evaluation changes; it is also seen what it reads, where that can be watched."""
+        generator = torch.get_rng_state()
+
+        def seen(model: nn.Module, held: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
+            with reads.watching(model):  # whose hooks are gone when it is looked what has changed
+                return run(model, held, content, samples)
+
+        try:
+            return self._watched(seen, self.model, weights, batch, state).changed
+        except Exception:  # not every operation can
+            torch.set_rng_state(generator)
+            return self._watched(run, self.model, weights, batch, state).changed
 
     @torch.no_grad()
     def known(self, tensors: Mapping[str, Tensor], microbatch: int) -> Problem:
-        """The problem with what its batches show of the objective, at one point.
+        """The problem with what its batches show of the objective, and of what an evaluation changes, at one point.
 
         Args:
             tensors: The tensors that move, by name.
@@ -213,85 +283,37 @@ class Problem:
         Returns:
             The problem; its objective has its names, and its squares where every batch has them.
         """
-        weights = {**self.parameters, **tensors}
+        weights = self._in_own_dtypes({**self.still, **tensors})
         found: list[Objective] = []
+        changed = Footprint()
 
-        def note(model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
-            found.append(self.objective.known(self._call(model, weights), content, samples))
+        def note(call: Any, content: Any, samples: int) -> Tensor:
+            found.append(self.objective.known(call, content, samples))
             return torch.zeros(())
 
+        def measure(model: nn.Module, held: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
+            return self._at(model, held, note, content, samples)
+
+        reads = Reads({name: tensor for name, tensor in _tensors(self.model).items() if name in tensors})
+        state = Snapshot(parts_of(self.model))
         for index, batch in enumerate(self.batches(microbatch)):
-            self.step(weights, batch, index, measure=note)
+            seed_everything(self.device, self.begun + index)
+            if index == 0 and not self.place.lent:
+                changed = self._observed(measure, weights, batch, state, reads)
+            elif index < WATCHED:
+                changed = changed.with_(self._watched(measure, self.model, weights, batch, state).changed)
+            else:
+                replace(self, footprint=changed).step(weights, batch, index, measure=measure)
+        reads.judge(type(self.model).__name__)
         first = found[0]
         if not all(objective.squares for objective in found):
             first = replace(first, each=None, squares=False)
-        return replace(self, objective=first)
-
-
-def problem_of(
-    model: nn.Module,
-    moving: set[str],
-    objective: Objective,
-    samples: Samples,
-    place: Place,
-    mode: Mode = Mode(),  # noqa: B008 - it is a tuple
-) -> Problem:
-    """The problem with copies of all that does not move: a forward pass may write to it.
-
-    Args:
-        model: The user's model. It is not changed.
-        moving: Names of the tensors that move.
-        objective: What is measured.
-        samples: The samples, on the device.
-        place: Where to compute. Batch normalisation keeps float32 where the weights are narrower.
-        mode: In which mode the model is evaluated. Default: as in use.
-
-    Returns:
-        The problem.
-    """
-    device, dtype = place.device, place.precision.weights
-    wide = _batch_normalisation(model, moving) if dtype.itemsize < 4 else set()
-
-    def kind(name: str) -> torch.dtype:
-        return torch.float32 if name in wide else dtype
-
-    def fixed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {
-            name: tensor.detach().to(device, dtype_of(tensor, kind(name)), copy=True)
-            for name, tensor in tensors.items()
-            if name not in moving
-        }
-
-    copied = private_copy(model, device=device, dtype=dtype)
-    set_mode(copied, mode)
-    return Problem(
-        copied,
-        fixed(dict(model.named_parameters())),
-        fixed(own_buffers(model)),
-        objective,
-        samples,
-        device,
-        dtype,
-        mode.batchnorm,
-    )
-
-
-def _batch_normalisation(model: nn.Module, moving: set[str]) -> set[str]:
-    """The parameters and buffers of batch normalisation, without the layers of which some move: torch mixes none."""
-    layers = {
-        n: owner for n, (owner, _) in owners(model).items() if isinstance(owner, nn.modules.batchnorm._BatchNorm)
-    }
-    narrow = {id(owner) for name, owner in layers.items() if name in moving}
-    return {name for name, owner in layers.items() if id(owner) not in narrow}
-
-
-def _widened(output: object) -> object:
-    return output.float() if isinstance(output, Tensor) and output.is_floating_point() else output
+        return replace(self, objective=first, footprint=changed)
 
 
 def _image_in_channels_last(tensor: Tensor) -> Tensor:
     return in_channels_last(tensor) if tensor.dim() == 4 and tensor.is_floating_point() else tensor
 
 
-def _as_it_is(tensor: Tensor) -> Tensor:
-    return tensor
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {**dict(model.named_buffers()), **dict(model.named_parameters())}

@@ -62,7 +62,7 @@ def reading_of(data: Data, asked: ReadingAsked, place: Place) -> Reading:
         ValueError: When there are no samples, or a single batch that must stay one is to be read in part.
     """
     device, options = place.device, {"pairs": asked.pairs, "join": asked.join}
-    where: dict[str, Any] = {"device": device, "dtype": place.precision.basis, **options}
+    where: dict[str, Any] = {"device": device, "dtype": place.samples, **options}
     if asked.part is None:
         return Reading(iter([fixed_samples(data, **where)]))
     ordered, available = data, None

@@ -62,7 +62,8 @@ def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule,
         report["refinement"] = refined(schedule.refinement, list(grids))
     report |= evaluated(request, done, grids, error, available)
     dtype, microbatch = work.problem.dtype, work.plan.microbatch
-    report["warnings"] = work.report["warnings"] + warned(grids["loss"], work.dependence, dtype, microbatch)
+    messages = warned(grids["loss"], work.report, work.dependence, dtype, microbatch)
+    report["warnings"] = work.report["warnings"] + messages
     return Values(work.grid.axes, grids, report, error, mask)
 
 

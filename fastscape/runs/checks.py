@@ -27,6 +27,7 @@ def check_options(options: SurfaceOptions, shown: object) -> None:
         ValueError: When one has no such choice, or two exclude each other.
     """
     _check_choices(options)
+    _check_lent(options)
     _check_samples(options)
     _check_tolerance(options, shown)
 
@@ -34,17 +35,39 @@ def check_options(options: SurfaceOptions, shown: object) -> None:
 def _check_choices(options: SurfaceOptions) -> None:
     if options["normalize"] is not None:
         check_norm(options["normalize"])
-    chosen("precision", options["precision"], PRECISIONS)
+    if options["precision"] is not None:
+        chosen("precision", options["precision"], PRECISIONS)
     chosen("batchnorm", options["batchnorm"], dict.fromkeys(BATCHNORM))
     if options["plan"] != "auto" and not isinstance(options["plan"], Plan):
         raise TypeError(f"plan={options['plan']!r} cannot be used; wanted a fastscape.Plan or 'auto'")
-    for name in ("progress", "train_mode", "distributed", "low_memory"):
+    for name in ("progress", "train_mode", "distributed", "low_memory", "lend"):
         value = cast(Any, options)[name]
         if not isinstance(value, bool):
             raise TypeError(f"{name}={value!r} cannot be used; wanted True or False")
     store = options["store"]
     if store is not None and not isinstance(store, str | os.PathLike):
         raise TypeError(f"store={store!r} cannot be used; wanted the name of a folder, for example 'run.zarr'")
+
+
+def _check_lent(options: SurfaceOptions) -> None:
+    """Refuses what cannot be done in the user's own model."""
+    plan = options["plan"]
+    if not options["lend"]:
+        return
+    for name in ("precision", "device"):
+        if cast(Any, options)[name] is not None:
+            raise ValueError(
+                f"lend=True evaluates in your own model, in its precision and where it is; leave out {name}"
+            )
+    if isinstance(plan, Plan) and (plan.batching == "vmap" or plan.workers > 1 or plan.compile or plan.channels_last):
+        raise ValueError(
+            "lend=True evaluates one point at a time in your own model; write a plan with batching='loop', workers=1, "
+            "compile=False and memory_format='contiguous'"
+        )
+    if options["batchnorm"] == "recalibrate":
+        raise ValueError(
+            "batchnorm='recalibrate' is for copies, and lend=True for your own model; leave out one of them"
+        )
 
 
 def _check_samples(options: SurfaceOptions) -> None:

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from fastscape.engine import Plan, plan_begun, plan_shared, plan_sized, widest
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from fastscape.engine import Plan, plan_begun, plan_settled, plan_shared, plan_sized, widest
 from fastscape.model import (
     DataHash,
+    Independent,
     Objective,
     Problem,
     Reading,
+    agrees_far_away,
     at_the_model,
     batch_dependence,
     depends_on_batches,
     name_of,
     origin_of,
     problem_of,
+    settled,
 )
 from fastscape.runs.axes import chosen_axes
 from fastscape.runs.backing import Backing
 from fastscape.runs.reporting import about
 from fastscape.runs.request import Request
 from fastscape.runs.store import Store
-from fastscape.weights import Grid, Space
+from fastscape.runs.unheeded import unheeded
+from fastscape.weights import PRECISIONS, Grid, Precision, Space
 
 __all__ = ["Work", "prepared", "problem_parts", "widened"]
 
@@ -59,8 +68,7 @@ class Work:
     @property
     def recut(self) -> bool:
         """Whether another microbatch gives the same values."""
-        free = self.problem.batchnorm == "running"
-        return free and not depends_on_batches(self.dependence, self.problem.dtype)
+        return not self.problem.whole and not depends_on_batches(self.dependence, self.problem.dtype)
 
 
 def prepared(request: Request, space: Space, reading: Reading, digest: DataHash, backing: Backing) -> Work:
@@ -85,54 +93,77 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     problem = problem_of(request.model, space.moving, request.objective, samples, request.place, request.mode)
     plan = plan_begun(request.options["plan"], problem, space)
     theta = space.theta(problem.dtype)
-    problem = problem.known(theta, plan.microbatch)
+    far = partial(_far, request, space)  # one more point in memory, for as long as it is needed
+    if request.streams:  # its parts were cut already
+        problem = problem.known(theta, plan.microbatch)
+        dependence = 0.0 if problem.whole else batch_dependence(problem, far(), plan.microbatch)
+    else:
+        wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
+        problem, dependence = settled(problem, theta, far, plan.microbatch, widened=wide)
+    plan = plan_settled(plan, problem, auto=request.auto)
     _check_losses(request, problem.objective)
     # The model as it is takes one more copy of the weights.
-    plain = None if request.options["low_memory"] else problem.plain(request.place.precision.basis)
-    facts, warnings = at_the_model(problem, theta, plan.microbatch, plain=plain)
-    del plain
+    alone = (
+        None
+        if request.options["low_memory"] or request.place.lent
+        else Independent(request.model, request.mode, problem)
+    )
+    facts, warnings = at_the_model(problem, theta, plan.microbatch, plain=None if alone is None else alone.loss)
+    if alone is not None and facts["deterministic"] and _comparable(request):
+        wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
+        agrees_far_away(problem, far(), alone, plan.microbatch, widened=wide)
     grid, reach, said = chosen_axes(request.axes, problem, space, plan, backing)
+    said += unheeded(request, space, problem, theta, plan.microbatch, facts["centre"])
     report = about(request, origin_of(request.model, space.moving), space)
     report |= {"samples": problem.size, "order": reading.order, "data_hash": digest.hexdigest(), "reach": reach}
     report |= {**facts, "warnings": [*warnings, *said]}
     if not request.streams:
         request.expected.found("data_hash", report["data_hash"])
-    plan, dependence = _probed(request, problem, space, grid, plan, backing)
+    if problem.whole and not isinstance(request.data, Dataset):
+        dependence = 0.0  # on batches that are those of the user
+    plan = _sized(request, problem, space, grid, plan, backing)
     return Work(problem, space, grid, plan, dependence, report)
 
 
-def widened(request: Request, problem: Problem, space: Space) -> Problem:
-    """The same problem in a precision that is not reduced, to compare with.
+def _comparable(request: Request) -> bool:
+    """Whether a plain call of the model gives the value of an evaluation."""
+    return request.options["batchnorm"] != "recalibrate" and (request.place.own or not request.place.precision.reduced)
+
+
+def widened(request: Request, problem: Problem, space: Space, precision: Precision | None = None) -> Problem:
+    """The same problem in another precision, to compare with.
 
     Args:
         request: What is asked for.
         problem: The problem.
         space: Where the points lie.
+        precision: The precision. Default: the one of the run that is not reduced.
 
     Returns:
         The problem.
     """
-    return problem_of(
-        request.model, space.moving, problem.objective, problem.samples, request.place.wide, request.mode
-    )
+    place, samples = request.place.wide, problem.samples
+    if precision is not None:
+        place = replace(place, precision=precision, own=False, mixed=False)
+        samples = [batch.to(precision.basis) for batch in samples]
+    found = problem_of(request.model, space.moving, problem.objective, samples, place, request.mode)
+    return replace(found, footprint=problem.footprint, whole=problem.whole)
 
 
-def _probed(
-    request: Request, problem: Problem, space: Space, grid: Grid, plan: Plan, backing: Backing
-) -> tuple[Plan, float]:
-    """Looks at the first grid point, which is far from the cancellations of a perfect fit.
+def _far(request: Request, space: Space) -> dict[str, Tensor]:
+    """The tensors that move at a point far from the model, and from the cancellations of a perfect fit."""
+    return space.at(torch.ones(1, len(request.axes), dtype=torch.float64, device="cpu"), request.place)
 
-    Returns:
-        The plan, where it is looked for fitted to the sizes of grid and activations and to the number of processes;
-        and how far the values depend on the microbatch.
-    """
-    corner = space.at(grid.points[:1], request.place)
-    if request.auto:
-        expected = max(len(grid) // EXPECTED_SHARE, 1) if request.refines else len(grid)
+
+def _sized(request: Request, problem: Problem, space: Space, grid: Grid, plan: Plan, backing: Backing) -> Plan:
+    """The plan, where it is looked for fitted to the sizes of grid and activations and to the number of processes."""
+    if not request.auto:
+        return plan
+    expected = max(len(grid) // EXPECTED_SHARE, 1) if request.refines else len(grid)
+    if plan.batching == "vmap":  # which may be too large for what it makes
+        corner = space.at(grid.points[:1], request.place)
         plan = plan_sized(plan, widest(problem, corner, plan.microbatch), expected)
-        plan = plan if backing.ranks is None else plan_shared(plan, expected, backing.ranks.size)
-    free = problem.batchnorm == "running"
-    return plan, batch_dependence(problem, corner, plan.microbatch) if free else 0.0
+    return plan if backing.ranks is None else plan_shared(plan, expected, backing.ranks.size)
 
 
 def _check_losses(request: Request, objective: Objective) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,16 +10,16 @@ import numpy as np
 import torch
 
 from fastscape.kernels import choose
-from fastscape.model import Origin, depends_on_batches, name_of
+from fastscape.model import Origin, Problem, depends_on_batches, name_of, named
 from fastscape.results import warn
 from fastscape.runs.environment import environment, peak_megabytes
 from fastscape.runs.evaluation import Evaluated
 from fastscape.runs.options import RECORDED
 from fastscape.runs.request import Request
 from fastscape.sampling import Refinement, Trust
-from fastscape.weights import Space
+from fastscape.weights import Space, packed_modules
 
-__all__ = ["about", "counts", "evaluated", "refined", "warned"]
+__all__ = ["about", "changed_late", "counts", "evaluated", "refined", "warned"]
 
 
 def about(request: Request, origin: Origin, space: Space) -> dict[str, Any]:
@@ -53,7 +54,9 @@ def about(request: Request, origin: Origin, space: Space) -> dict[str, Any]:
         "parameters": origin.parameters,
         "perturbed": space.layout.perturbed,
         "moving": [entry.name for entry in space.layout.entries],
+        "still": space.still,
         "untouched": origin.untouched,
+        "packed": list(packed_modules(request.model)),
         "weights_hash": request.expected.found("weights_hash", origin.hash),
         "norms": space.lengths,
         "cosine": space.cosine,
@@ -143,11 +146,14 @@ def counts(values: Mapping[str, np.ndarray]) -> dict[str, dict[str, int]]:
     }
 
 
-def warned(loss: np.ndarray, dependence: float, dtype: torch.dtype, microbatch: int) -> list[str]:
+def warned(
+    loss: np.ndarray, report: Mapping[str, Any], dependence: float, dtype: torch.dtype, microbatch: int
+) -> list[str]:
     """Warns of a landscape that is probably not what its user thinks it is.
 
     Args:
         loss: Values [H, W].
+        report: What is known so far.
         dependence: The largest relative difference between a batch and its parts.
         dtype: Of the computation, from which the difference that rounding may make follows.
         microbatch: Samples in a batch.
@@ -158,12 +164,19 @@ def warned(loss: np.ndarray, dependence: float, dtype: torch.dtype, microbatch: 
     messages = []
     if depends_on_batches(dependence, dtype):
         messages.append(
-            f"the values depend on the microbatch of {microbatch} samples (samples batched in another way differ by "
-            f"{dependence:.1e}): the loss or a metric is no plain mean over samples (class weights, ignored targets), "
-            "or the outputs depend on the rest of the batch or are random; return one value a sample, or give a Plan "
-            "whose microbatch holds all samples"
+            f"the values depend on how samples are batched, here {microbatch} at a time (batched in another way they "
+            f"differ by {dependence:.1e}): the loss or a metric is no plain mean over samples (class weights, ignored "
+            "targets), or the outputs depend on the rest of the batch or are random; give the batches that you mean "
+            "as a DataLoader or a list, without stream_samples"
         )
-    if loss.size > 1 and (loss == loss.flat[0]).all():
+    moves = any(length != 0 for vector, length in report["norms"].items() if vector != "theta")  # else it was said
+    finite = np.isfinite(loss)
+    if not finite.any() and math.isfinite(report["centre"]["loss"]):
+        messages.append(
+            "the loss is finite at no point, although it is at the model on the first samples: do later ones hold NaN "
+            "or infinite values, or is the range too large?"
+        )
+    if loss.size > 1 and moves and finite.all() and (loss == loss.flat[0]).all():
         messages.append(
             "the loss is the same at every point: does the model use its own parameters in its forward pass, and "
             "none that were bound to functions or lists elsewhere?"
@@ -171,3 +184,24 @@ def warned(loss: np.ndarray, dependence: float, dtype: torch.dtype, microbatch: 
     for message in messages:
         warn(message)
     return messages
+
+
+def changed_late(problem: Problem) -> list[str]:
+    """Warns of a forward pass that has changed at some points what it did not change while it was watched.
+
+    Args:
+        problem: What was evaluated.
+
+    Returns:
+        The warnings that were given.
+    """
+    state = problem.footprint.state if problem.footprint else None
+    changed = ", ".join(named(way) for way in (state.changed() if state else [])[:3])
+    if not changed:
+        return []
+    message = (
+        f"at some points the forward pass has changed {changed} of the model, and on the first batches it did not; "
+        "values may depend on the order of the points: let a forward pass leave that as it is"
+    )
+    warn(message)
+    return [message]

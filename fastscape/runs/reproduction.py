@@ -12,7 +12,7 @@ from fastscape.engine import Plan
 from fastscape.model import Data, Measure, accuracy, name_of, public_name
 from fastscape.results import Values, with_defaults
 from fastscape.runs.options import RECORDED, ReproduceOptions, SurfaceOptions
-from fastscape.runs.request import Expected, request_of
+from fastscape.runs.request import Expected, directions_given, request_of
 from fastscape.runs.run import computed
 from fastscape.weights import LINES, SURFACES, NamedPerturb
 
@@ -48,6 +48,11 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
             "fastscape.line has computed can be reproduced"
         )
     with_defaults(ReproduceOptions, given, "reproduce")  # refuses other options
+    to = given.pop("to", None)
+    if to is not None:
+        if len(values.axes) != 1:
+            raise ValueError("to is the other end of a line, and this is a surface; give directions=[...]")
+        given["directions"] = directions_given(model, to, given.get("directions"))
     named = SURFACES if len(values.axes) == 2 else LINES
     for name, needed in {
         "directions": report["directions"] != "random",
@@ -57,6 +62,7 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
         if needed and given.get(name) is None:
             what = "directions were given, and are" if name == "directions" else f"{name} {report[name]} is"
             again = "them again: directions=[...]" if name == "directions" else f"it again: {name}=..."
+            again += " or to=..." if name == "directions" and len(values.axes) == 1 else ""
             raise ValueError(f"the {what} not in the report; give {again}")
     known = cast(SurfaceOptions, {**_recorded(report), **_measured(report, given)})
     options = with_defaults(SurfaceOptions, known, "reproduce")

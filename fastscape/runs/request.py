@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fastscape.engine import Plan
-from fastscape.model import Data, Mode, Objective, ReadingAsked
+from fastscape.model import Data, Mode, Objective, ReadingAsked, statistics_of
 from fastscape.results import AXES, Values, chosen, with_defaults
 from fastscape.runs.checks import check_options
 from fastscape.runs.options import LineOptions, SurfaceOptions
@@ -20,15 +20,22 @@ from fastscape.weights import (
     PRECISIONS,
     SURFACES,
     Axis,
+    Other,
     Place,
     Random,
     Scheme,
     SpaceAsked,
+    check_present,
+    every_tensor,
+    listed,
+    packed_modules,
+    precision_of,
     source_of,
+    towards,
     wanted_axis,
 )
 
-__all__ = ["Expected", "Request", "line_request", "request_of", "surface_request"]
+__all__ = ["Expected", "Request", "directions_given", "line_request", "request_of", "surface_request"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,8 @@ class Request:
         part = self.options["stream_samples"]
         if self.enough is not None and part is None:
             part = SAMPLES_A_PART  # it is known after every part of the data whether more are needed
-        join = self.options["batchnorm"] == "running"  # else its batches belong to the result
+        # In parts, batches are cut and joined where they do not belong to the result; else they stay as they came.
+        join = part is not None and self.options["batchnorm"] == "running"
         return ReadingAsked(self.objective.custom is None, join, part, some=self.enough is not None)
 
     @property
@@ -128,6 +136,12 @@ class Request:
     def auto(self) -> bool:
         """Whether the plan is looked for."""
         return self.options["plan"] == "auto"
+
+    @property
+    def free_batching(self) -> bool:
+        """Whether points may be evaluated in a loop where vmap fails."""
+        plan = self.options["plan"]
+        return not isinstance(plan, Plan) or plan.batching == "auto"
 
 
 def surface_request(
@@ -162,20 +176,37 @@ def line_request(model: nn.Module, data: Data, given: LineOptions) -> Request:
 
     Raises:
         TypeError: When progress is to show rounds, which a line does not have.
-        ValueError: When two directions were given.
     """
     options = cast(dict[str, Any], with_defaults(LineOptions, given, "line"))
     if not isinstance(options["progress"], bool):
         raise TypeError(
             f"progress={options['progress']!r} cannot be used; a line has no rounds to show: write True or False"
         )
-    to = options.pop("to")
-    if to is not None and options["directions"] is not None:
-        raise ValueError("both to and directions came; give the other model as to, or the direction in directions")
-    if to is not None:
-        options["directions"] = [to]
+    options["directions"] = directions_given(model, options.pop("to"), options["directions"])
     axes = {"x": wanted_axis("x", options["x"])}
     return request_of(model, data, axes, with_defaults(SurfaceOptions, cast(SurfaceOptions, options), "line"))
+
+
+def directions_given(model: nn.Module, to: Other | None, directions: Any) -> Any:
+    """The directions of a line that may lead to another model.
+
+    Args:
+        model: The user's model.
+        to: The other model, or None.
+        directions: The directions that the user gave, or None.
+
+    Returns:
+        What `directions=` takes.
+
+    Raises:
+        ValueError: When both were given.
+    """
+    if to is None:
+        return directions
+    if directions is not None:
+        raise ValueError("both to and directions came; give the other model as to, or the direction in directions")
+    _check_model(model)
+    return towards(model, to)
 
 
 def request_of(
@@ -204,16 +235,31 @@ def request_of(
         TypeError: When an argument is of another kind.
         ValueError: When an argument has no such choice, or arguments exclude each other.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
+    _check_model(model)
     check_options(options, shown)
-    space = _space(options, len(axes))
+    place = _place(model, options)
+    if place.own and not place.mixed:
+        options["precision"] = cast(Any, precision_of(model)[0])
+    space = _space(model, options, len(axes))
     metrics = {} if options["metrics"] is None else options["metrics"]
     objective = Objective(options["loss"], metrics, options["objective"])
-    return Request(model, data, axes, space, objective, _place(model, options), options, expected, shown)
+    return Request(model, data, axes, space, objective, place, options, expected, shown)
 
 
-def _space(options: SurfaceOptions, axes: int) -> SpaceAsked:
+def _check_model(model: object) -> None:
+    """Refuses what is no model, and a model whose weights are not there or cannot move."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
+    check_present(every_tensor(model), "the model")
+    packed = packed_modules(model)
+    if packed and not any(parameter.is_floating_point() for parameter in model.parameters()):
+        raise ValueError(
+            f"{type(model).__name__} has no floating-point parameters, so nothing of it can move: the weights of "
+            f"{listed(map(': '.join, packed.items()))} are packed; give the model as it was before it was quantised"
+        )
+
+
+def _space(model: nn.Module, options: SurfaceOptions, axes: int) -> SpaceAsked:
     """The space that is asked for, with the defaults of its source and its scheme."""
     source = source_of(options["directions"], Random(options["seed"], options["distribution"]), axes)
     if options["low_memory"] and not isinstance(source, Random):
@@ -228,7 +274,8 @@ def _space(options: SurfaceOptions, axes: int) -> SpaceAsked:
         name, scheme = scheme, chosen("scheme", scheme, LINES if axes == 1 else SURFACES)
     perturb = source.perturb if options["perturb"] is None else options["perturb"]
     normalize = options["normalize"] or source.normalize or scheme.normalize
-    return SpaceAsked(axes, source, scheme, name, perturb, normalize, options["low_memory"])
+    unused = set() if options["batchnorm"] == "running" else statistics_of(model)
+    return SpaceAsked(axes, source, scheme, name, perturb, normalize, options["low_memory"], unused)
 
 
 def _place(model: nn.Module, options: SurfaceOptions) -> Place:
@@ -245,7 +292,10 @@ def _place(model: nn.Module, options: SurfaceOptions) -> Place:
         raise ValueError(f"device={str(device)!r} was asked for, but torch finds no GPU here; write device='cpu'")
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"device={str(device)!r} has no kernels and no float64 sums here; write device='cpu'")
-    if options["precision"] == "float16" and device.type == "cpu":
-        raise ValueError("precision='float16' has no fast arithmetic on a CPU; write precision='bfloat16'")
     backend = plan.kernels if isinstance(plan, Plan) else "auto"
-    return Place(device, PRECISIONS[options["precision"]], backend)
+    if options["precision"] is not None:
+        if options["precision"] == "float16" and device.type == "cpu":
+            raise ValueError("precision='float16' has no fast arithmetic on a CPU; write precision='bfloat16'")
+        return Place(device, PRECISIONS[options["precision"]], backend)
+    name, mixed = precision_of(model)
+    return Place(device, PRECISIONS[name], backend, own=True, mixed=mixed, lent=options["lend"])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
 from fastscape.engine import Evaluator
-from fastscape.model import DataHash, global_state_kept, reading_of
+from fastscape.model import DataHash, global_state_kept, lent, reading_of
 from fastscape.results import Values
 from fastscape.runs.assembly import precision_error, show_round, values_of
 from fastscape.runs.backing import Backing, backing_for
 from fastscape.runs.evaluation import evaluate
 from fastscape.runs.preparation import prepared, problem_parts
+from fastscape.runs.reporting import changed_late
 from fastscape.runs.request import Request
 from fastscape.runs.schedules import Rounds
 from fastscape.runs.scheduling import schedule_of
@@ -36,7 +38,8 @@ def computed(request: Request) -> Values:
     """
     started = time.perf_counter()
     with backing_for(request.options) as backing:
-        with global_state_kept(request.place.device):
+        lending = lent(request.model) if request.place.lent else nullcontext()
+        with global_state_kept(request.place.device), lending:
             values = _computed(request, backing)
         values = values.with_report({**values.report, "seconds": time.perf_counter() - started})
         if backing.store is not None and backing.leads:
@@ -54,7 +57,8 @@ def _computed(request: Request, backing: Backing) -> Values:
         schedule.shown = partial(show_round, request.shown, work, schedule.refinement)
     followed = schedule.followed.plan
     plan = followed if request.auto and followed else work.plan
-    evaluator = Evaluator(space, plan, auto=request.auto, recut=work.recut)
+    compares = bool(work.report["deterministic"])
+    evaluator = Evaluator(space, plan, auto=request.free_batching, recut=work.recut, compares=compares)
     done = evaluate(
         problem_parts(work, reading, digest, backing.store),
         work.grid.points,
@@ -67,4 +71,5 @@ def _computed(request: Request, backing: Backing) -> Values:
     found = {"samples": done.samples, "data_hash": data_hash, "points_before": schedule.before}
     found["processes"] = backing.ranks.size if backing.ranks else 1
     found["precision_error"] = precision_error(request, work, done)
+    found["warnings"] = work.report["warnings"] + changed_late(work.problem)
     return values_of(request, replace(work, report=work.report | found), done, schedule, reading.available)

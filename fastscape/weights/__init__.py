@@ -16,14 +16,18 @@ from fastscape.weights.directions import (
     direction_given,
     direction_random,
     source_of,
+    towards,
 )
 from fastscape.weights.grid import POINTS, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
 from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
-from fastscape.weights.precision import PRECISIONS, Place, dtype_of
+from fastscape.weights.other_model import Other, check_present, every_tensor, listed
+from fastscape.weights.packed import packed_modules
+from fastscape.weights.precision import PRECISIONS, Place, Precision, dtype_of, precision_of
 from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
 from fastscape.weights.selection import NamedPerturb, Perturb, own_buffers, owners, select, tensors_of
 from fastscape.weights.shared_directions import random_directions
+from fastscape.weights.shared_memory import sharing_memory
 from fastscape.weights.space import Space, SpaceAsked, space_of
 
 __all__ = [
@@ -43,8 +47,10 @@ __all__ = [
     "Layout",
     "NamedPerturb",
     "Norm",
+    "Other",
     "Perturb",
     "Place",
+    "Precision",
     "Random",
     "Scheme",
     "Source",
@@ -54,6 +60,7 @@ __all__ = [
     "basis_of",
     "basis_seeded",
     "check_norm",
+    "check_present",
     "check_seed",
     "convolutions",
     "direction_between",
@@ -61,14 +68,20 @@ __all__ = [
     "direction_random",
     "directions_first",
     "dtype_of",
+    "every_tensor",
     "in_channels_last",
     "layout_of",
+    "listed",
     "own_buffers",
     "owners",
+    "packed_modules",
+    "precision_of",
     "random_directions",
     "select",
+    "sharing_memory",
     "source_of",
     "space_of",
     "tensors_of",
+    "towards",
     "wanted_axis",
 ]

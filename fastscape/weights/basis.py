@@ -29,12 +29,14 @@ class Basis:
         layout: What the P entries are.
         factors: What normalises the vectors [S, K], where they are not in memory and so could not be scaled in place;
             the coefficients carry it then. None when they are normalised.
+        unscaled: For each direction, whether its norm left it as it was drawn or given. Default: none of them.
     """
 
     vectors: Tensor | Seeded
     gram: Tensor
     layout: Layout
     factors: Tensor | None = None
+    unscaled: Sequence[bool] = ()
 
     @cached_property
     def _gram_of_layers(self) -> Tensor:
@@ -76,6 +78,11 @@ class Basis:
         Raises:
             ValueError: When the scheme returns another shape.
         """
+        c = self._of_scheme(scheme, points)
+        return c if self.factors is None else c * self.factors
+
+    def _of_scheme(self, scheme: Scheme, points: Tensor) -> Tensor:
+        """The coefficients of the normalised vectors."""
         layered = scheme.over == "layer"
         grams = self._gram_of_layers if layered else self.gram
         c = scheme.coefficients(grams, *points.unbind(1))
@@ -88,7 +95,26 @@ class Basis:
             )
         if layered and c.shape[1] > 1:
             c = c[:, self.layout.layer_of_segment]
-        return c if self.factors is None else c * self.factors
+        return c
+
+    def leads_to(self, scheme: Scheme, at: Sequence[float]) -> bool:
+        """Whether a scheme gives theta plus these multiples of the directions, to rounding.
+
+        Args:
+            scheme: The scheme.
+            at: The multiples, which are also the coordinates.
+
+        Returns:
+            Whether it does in every segment.
+        """
+        c = self._of_scheme(scheme, torch.tensor([at], dtype=torch.float64, device="cpu"))
+        wanted = torch.tensor([1.0, *at], dtype=torch.float64, device="cpu")
+        off = (c[0].cpu().double() - wanted).expand(len(self.gram), -1)
+        square = torch.einsum("sk,skl,sl->s", off, self.gram, off).clamp(min=0)  # ||sum_k off_k B_k||^2
+        norms = self.gram.diagonal(dim1=1, dim2=2).sqrt()
+        there = norms.sum(1) != 0  # in the padding nothing is
+        exact = (off == 0).all(1)  # also where weights are not finite
+        return bool((exact | (square.sqrt() <= 1e-5 * norms @ wanted.abs()))[there].all())
 
 
 def basis_of(
@@ -114,15 +140,19 @@ def basis_of(
     layout.flatten(theta, out=vectors[0])
     for row, write in zip(vectors[1:], directions, strict=True):
         write(out=row)
+    empty = [not bool(row.any()) for row in vectors[1:]]
     if normalize == "weight":
         vectors[1:] *= vectors[0]
     raw = gram(vectors, layout.segments, backend=place.backend).cpu()
     factors = norms.directions_first(raw, layout.layer_of_segment, normalize)
+    same = torch.isclose(factors, torch.ones_like(factors)) | (raw.diagonal(dim1=1, dim2=2) == 0)
+    kept = same.all(0)[1:].tolist() if normalize != "weight" else empty
+    unscaled = [a or b for a, b in zip(empty, kept, strict=True)]
     if not bool((factors == 1).all()):
         for k in range(1, len(vectors)):
             row = vectors[k : k + 1]
             interpolate(row, factors[None, :, k : k + 1], layout.segments, out=row, backend=place.backend)
-    return Basis(vectors, norms.rescaled(raw, factors), layout)
+    return Basis(vectors, norms.rescaled(raw, factors), layout, unscaled=unscaled)
 
 
 def basis_seeded(

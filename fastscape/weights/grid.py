@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numbers
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -56,15 +58,15 @@ def wanted_axis(name: str, spec: AxisSpec) -> Axis:
     if isinstance(given, str):
         if given != "auto":
             raise TypeError(
-                f"{name} came as {given!r}, which is no axis; wanted (start, stop, count), a sequence of numbers, or "
-                "'auto'"
+                f"{name} came as {given!r:.120}, which is no axis; wanted (start, stop, count), a sequence of "
+                "numbers, or 'auto'"
             )
         return Auto()
     if not (isinstance(given, tuple) and any(isinstance(part, str) and part == "auto" for part in given)):
         return axis(name, given)
     count = given[1] if len(given) == 2 and given[0] == "auto" else None
     if isinstance(count, bool) or not isinstance(count, numbers.Integral):
-        raise TypeError(f"{name} came as {given!r}; wanted ('auto', count), for example ('auto', 51)")
+        raise TypeError(f"{name} came as {given!r:.120}; wanted ('auto', count), for example ('auto', 51)")
     if int(count) < 2:
         raise ValueError(f"{name} came with count {count}; wanted at least 2 grid points, for example ('auto', 51)")
     return Auto(int(count))
@@ -73,20 +75,22 @@ def wanted_axis(name: str, spec: AxisSpec) -> Axis:
 def axis(name: str, spec: _Numbers) -> np.ndarray:
     """The coordinates of one axis.
 
-    A tuple is read as `(start, stop, count)`, ends included; coordinate i is `((n-1-i) start + i stop) / (n-1)`,
-    computed from its index, so that nothing accumulates, both ends are exact, and the middle of a symmetric axis
-    is exactly 0.
+    A tuple is read as `(start, stop, count)`, ends included, never as coordinates. Coordinate i is
+    `((n-1-i) start + i stop) / (n-1)`, computed from its index, so that nothing accumulates, both ends are exact, and
+    the middle of a symmetric axis is exactly 0.
 
     Args:
         name: What the axis is called in error messages: "x" or "y".
-        spec: `(start, stop, count)`, or the coordinates themselves as a list or a 1-D array, increasing.
+        spec: `(start, stop, count)`, the count an integer, at least 2, or 1 where start and stop are the same; or the
+            coordinates themselves as a list or a 1-D array, increasing.
 
     Returns:
-        Coordinates [count], float64, strictly increasing. With `count = 1` the only one is `start`.
+        Coordinates [count], float64, strictly increasing.
 
     Raises:
         TypeError: When the specification is neither a tuple of three nor a sequence of numbers.
-        ValueError: When the count is below 1, a coordinate is not finite, or the axis does not increase.
+        ValueError: When the count is below 1, or is 1 between different ends, a coordinate is not finite, or the axis
+            does not increase.
 
     Example:
         >>> from fastscape.weights import axis
@@ -95,29 +99,45 @@ def axis(name: str, spec: _Numbers) -> np.ndarray:
     """
     coordinates = _from_range(name, spec) if isinstance(spec, tuple) else _explicit(name, spec)
     if (np.diff(coordinates) <= 0).any():
-        raise ValueError(f"{name} does not increase ({spec!r}); sort the coordinates and write each of them once")
+        raise ValueError(f"{name} does not increase ({spec!r:.120}); sort the coordinates and write each of them once")
     return coordinates
 
 
 def _from_range(name: str, spec: tuple[Any, ...]) -> np.ndarray:
-    wanted = "wanted (start, stop, count), for example (-1.0, 1.0, 51); give explicit coordinates as a list"
+    wanted = "wanted (start, stop, count), for example (-1.0, 1.0, 51)"
     if len(spec) != 3:
-        raise TypeError(f"{name} came as a tuple of {len(spec)}; {wanted}")
+        raise TypeError(f"{name} came as a tuple of {len(spec)}; {wanted}{_as_list(name, spec)}")
     start, stop, count = spec
     if not (isinstance(start, numbers.Real) and isinstance(stop, numbers.Real)):
-        raise TypeError(f"{name} came with ends {start!r} and {stop!r}; {wanted}")
-    if isinstance(count, bool) or not isinstance(count, numbers.Integral):
-        raise TypeError(f"{name} came with count {count!r}; {wanted}")
-    if count < 1:
-        raise ValueError(f"{name} came with count {count}; wanted at least 1 grid point")
+        raise TypeError(f"{name} came with ends {start!r:.80} and {stop!r:.80}; {wanted}")
+    try:
+        points = None if isinstance(count, bool) else operator.index(count)  # also integers of numpy and torch
+    except TypeError:
+        points = None
+    if points is None:
+        raise TypeError(f"{name} came with count {count!r:.80}; {wanted}, the count an integer{_as_list(name, spec)}")
+    if points < 1:
+        raise ValueError(f"{name} came with count {points}; wanted at least 1 grid point{_as_list(name, spec)}")
     _check_finite(name, np.array([start, stop], dtype=np.float64))
-    if count == 1:
+    if points == 1:
+        if start != stop:
+            raise ValueError(
+                f"{name} came as ({start}, {stop}, {count}), which is one point between {start} and {stop}; for one "
+                f"point write ({start}, {start}, 1){_as_list(name, spec)}"
+            )
         return np.array([float(start)])
-    last = int(count) - 1
+    last = points - 1
     index = np.arange(last + 1, dtype=np.float64)
     coordinates = ((last - index) * float(start) + index * float(stop)) / last
     coordinates[0], coordinates[-1] = start, stop  # last * stop / last may differ from stop by one rounding
     return coordinates
+
+
+def _as_list(name: str, spec: tuple[Any, ...]) -> str:
+    """What to write for a tuple that may have been meant as coordinates."""
+    if not all(isinstance(part, numbers.Real) for part in spec) or any(a >= b for a, b in pairwise(spec)):
+        return ""
+    return f"; for coordinates a list, {name}=[{', '.join(map(str, spec)):.80}]"
 
 
 def _explicit(name: str, spec: Any) -> np.ndarray:
@@ -127,7 +147,7 @@ def _explicit(name: str, spec: Any) -> np.ndarray:
         coordinates = np.array(np.nan)
     if coordinates.ndim == 0:
         raise TypeError(
-            f"{name} came as {spec!r}, which is no axis; wanted (start, stop, count) or a sequence of numbers"
+            f"{name} came as {spec!r:.120}, which is no axis; wanted (start, stop, count) or a sequence of numbers"
         )
     if coordinates.ndim != 1:
         raise ValueError(f"{name} came with shape {coordinates.shape}; wanted a 1-D sequence of coordinates")

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fastscape.kernels import Backend
 
-__all__ = ["PRECISIONS", "Place", "Precision", "dtype_of"]
+__all__ = ["PRECISIONS", "Place", "Precision", "dtype_of", "precision_of"]
 
 
 class Precision(NamedTuple):
@@ -43,13 +43,31 @@ PRECISIONS = {
 }
 """Precisions by name."""
 
+_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 
-def dtype_of(tensor: Tensor, wanted: torch.dtype) -> torch.dtype:
+
+def precision_of(model: nn.Module) -> tuple[str, bool]:
+    """The precision that a model's parameters have.
+
+    Args:
+        model: The model.
+
+    Returns:
+        Its name, of several the one that holds all; and whether there are several.
+    """
+    names = {precision.weights: name for name, precision in PRECISIONS.items()}
+    found = {names.get(_REAL.get(parameter.dtype, parameter.dtype)) for parameter in model.parameters()} - {None}
+    if len(found) == 1:
+        return str(found.pop()), False
+    return "float64" if "float64" in found else "float32", len(found) > 1
+
+
+def dtype_of(tensor: Tensor, wanted: torch.dtype | None) -> torch.dtype:
     """The dtype that a tensor gets in a precision.
 
     Args:
         tensor: Any tensor.
-        wanted: What floating-point tensors get.
+        wanted: What floating-point tensors get; None for what they are.
 
     Returns:
         `wanted` for a floating-point tensor; complex128 or complex64 for a complex one; else its own.
@@ -60,6 +78,8 @@ def dtype_of(tensor: Tensor, wanted: torch.dtype) -> torch.dtype:
         >>> dtype_of(torch.zeros(2, dtype=torch.complex128), torch.float32)
         torch.complex64
     """
+    if wanted is None:
+        return tensor.dtype
     if tensor.is_complex():
         return torch.complex128 if wanted == torch.float64 else torch.complex64
     return wanted if tensor.is_floating_point() else tensor.dtype
@@ -73,13 +93,25 @@ class Place:
         device: A CPU or a GPU.
         precision: The dtypes.
         backend: Of the kernels. Default "auto".
+        own: Whether the precision is the model's own. Default False.
+        mixed: Whether its tensors are of several precisions, and stay so. Default False.
+        lent: Whether the user's own model is written to, in the place of a copy. Default False.
     """
 
     device: torch.device
     precision: Precision
     backend: Backend = "auto"
+    own: bool = False
+    mixed: bool = False
+    lent: bool = False
+
+    @property
+    def samples(self) -> torch.dtype | None:
+        """What floating-point samples become; None for what they are."""
+        return None if self.own and (self.mixed or self.precision.reduced) else self.precision.basis
 
     @property
     def wide(self) -> Place:
         """The same with weights as precise as the basis."""
-        return replace(self, precision=Precision(self.precision.basis, self.precision.basis))
+        precision = Precision(self.precision.basis, self.precision.basis)
+        return replace(self, precision=precision, own=self.own and not self.precision.reduced)

@@ -91,7 +91,9 @@ def owners(model: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     """
     found = {}
     for path, module in model.named_modules():
-        for leaf in (*module._parameters, *module._buffers):
+        own = module.named_parameters(recurse=False, remove_duplicate=False)
+        buffers = module.named_buffers(recurse=False, remove_duplicate=False)
+        for leaf, _ in (*own, *buffers):
             name = f"{path}.{leaf}" if path else leaf
             above, parametrised, role = path.rpartition("parametrizations.")
             if parametrised:

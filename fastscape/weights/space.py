@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from fastscape.weights import norms
 from fastscape.weights.basis import Basis, basis_of, basis_seeded
 from fastscape.weights.directions import Random, Source
 from fastscape.weights.layout import Layout, layout_of
+from fastscape.weights.marks import Marks, placed
+from fastscape.weights.other_model import staying
 from fastscape.weights.precision import Place
 from fastscape.weights.schemes import Scheme
 from fastscape.weights.selection import Perturb, tensors_of
@@ -34,6 +37,7 @@ class SpaceAsked:
         perturb: What moves.
         normalize: Norm of the directions.
         low_memory: Whether random directions are computed again wherever they are read. Default False.
+        unused: Names of tensors on which no value depends, see `staying`. Default: none.
     """
 
     axes: int
@@ -43,6 +47,7 @@ class SpaceAsked:
     perturb: Perturb
     normalize: str
     low_memory: bool = False
+    unused: Set[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +60,15 @@ class Space:
         labels: What each axis runs along; None for the usual names.
         given_marks: Where models may lie, besides the one at the origin: coordinates by name.
         paths: Paths through the space.
+        staying: The tensors in which models at marks differ from the one at the origin, and that do not move.
     """
 
     basis: Basis
     scheme: Scheme
     labels: Sequence[str] | None = None
-    given_marks: Mapping[str, Sequence[float]] | None = None
+    given_marks: Mapping[str, Sequence[float]] = field(default_factory=dict)
     paths: Sequence[Trajectory] = ()
+    staying: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def layout(self) -> Layout:
@@ -103,24 +110,22 @@ class Space:
         """The cosine between the first two directions; None of a single one."""
         return norms.cosine(self.basis.gram, 1, 2) if self.basis.gram.shape[2] > 2 else None
 
-    @property
-    def marks(self) -> dict[str, list[float]]:
+    @cached_property
+    def marks(self) -> Marks:
         """Where the scheme passes through the model itself, and through others that lie in the space."""
-        axes = self.basis.gram.shape[2] - 1
-        found = {}
-        there = self.basis.gram[:, 0, 0] > 0  # where theta is 0, and in the padding, a norm has nothing to keep
-        for name, given in {"the model": [0.0] * axes, **(self.given_marks or {})}.items():
-            at = [float(coordinate) for coordinate in given]
-            c = self.coefficients(torch.tensor([at], dtype=torch.float64, device="cpu"))
-            wanted = torch.tensor([1.0, *at], dtype=c.dtype, device="cpu")
-            if torch.allclose(c[:, there] if c.shape[1] > 1 else c, wanted):
-                found[name] = at
-        return found
+        return placed(self.basis, self.scheme, self.given_marks, self.staying)
+
+    @property
+    def still(self) -> list[str]:
+        """Names of those tensors that are among what moves, and in which every direction is 0."""
+        lengths = norms.per_layer(self.basis.gram, self.layout.layer_of_segment).diagonal(dim1=1, dim2=2)
+        moves = {k for k, row in enumerate(lengths[:, 1:].tolist()) if any(row)}
+        return [entry.name for k, entry in enumerate(self.layout.entries) if k not in moves]
 
     @property
     def drawn(self) -> dict[str, Any]:
         """What pictures draw besides the values, as plain values for the report."""
-        found: dict[str, Any] = {"marks": self.marks}
+        found: dict[str, Any] = {"marks": self.marks.at}
         if self.labels is not None:
             found["labels"] = list(self.labels)
         if self.paths:
@@ -152,4 +157,6 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
                 f"the source of the directions gave {len(given)} {what}; wanted {asked.axes}, one for each axis"
             )
     basis = basis_of(theta, layout, found.writers, asked.normalize, place)
-    return Space(basis, asked.scheme, found.labels, found.marks, found.paths)
+    moving = {entry.name for entry in layout.entries}
+    differ = {name: staying(model, moving, other, unused=asked.unused) for name, other in found.models.items()}
+    return Space(basis, asked.scheme, found.labels, found.marks, found.paths, differ)

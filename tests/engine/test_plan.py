@@ -7,7 +7,7 @@ from torch import nn
 
 import fastscape
 from fastscape import Plan
-from fastscape.engine.plan import SMALL_BYTES, plan_fixed, plan_looped, plan_shared, plan_sized
+from fastscape.engine.plan_rules import SMALL_BYTES, plan_fixed, plan_looped, plan_shared, plan_sized
 from fastscape.model import layers_of
 
 CPU = torch.device("cpu")
@@ -16,9 +16,9 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batching": "scan"}, "batching='scan' is unknown; wanted 'vmap' or 'loop'"),
+        ({"batching": "scan"}, "batching='scan' is unknown; wanted 'auto' or 'vmap' or 'loop'"),
         ({"kernels": "cuda"}, "kernels='cuda' is unknown; wanted 'auto' or 'torch' or 'triton'"),
-        ({"chunk": 0}, "chunk=0 cannot be used; wanted an integer from 1"),
+        ({"chunk": -1}, "chunk=-1 cannot be used; wanted an integer from 0"),
         ({"chunk": 2.0}, "chunk=2.0 cannot be used"),
         ({"microbatch": True}, "microbatch=True cannot be used"),
         ({"workers": 0}, "workers=0 cannot be used; wanted an integer from 1"),
@@ -95,9 +95,7 @@ def test_a_plan_is_saved_and_loaded(tmp_path):
     assert Plan.load(plan.save(tmp_path / "new" / "plan.json")) == plan
 
 
-@pytest.mark.parametrize(
-    "text", ["no json", "[1]", '{"batching": "loop"}', '{"batching": "loop", "chunk": 1, "x": 2}']
-)
+@pytest.mark.parametrize("text", ["no json", "[1]", '{"batching": "loop", "chunk": 1, "x": 2}'])
 def test_what_is_no_plan_is_refused(text, tmp_path):
     file = tmp_path / "plan.json"
     file.write_text(text)

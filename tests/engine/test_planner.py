@@ -15,7 +15,7 @@ from fastscape.model import Objective, fixed_samples, problem_of
 from fastscape.weights import PRECISIONS, Place
 from tolerance import assert_close
 
-MODEL, DATA = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)), (torch.randn(30, 3), torch.randn(30, 2))
+MODEL, DATA = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)), (torch.randn(80, 3), torch.randn(80, 2))
 SIDE = 40
 GRID = {"loss": F.mse_loss, "x": (-1, 1, SIDE), "y": (-1, 1, SIDE), "progress": False, "precision": "float64"}
 
@@ -43,7 +43,7 @@ def test_the_fastest_plan_is_taken_and_every_point_is_evaluated_once(slow):
     evaluated = slow(lambda plan: 1e-4 if plan.batching == "loop" else 4e-3)
     planned = fastscape.surface(MODEL, DATA, **GRID)
     assert planned.report["plan"]["batching"] == "loop"
-    assert sum(evaluated) == SIDE**2
+    assert sum(evaluated) == SIDE**2 + 1  # and one to compare by
     assert_close(planned.loss, plain.loss, 1e-12)
     measured = planned.report["plans_measured"]
     assert len(measured) >= 3
@@ -70,7 +70,7 @@ def test_a_try_of_a_loop_takes_no_more_points_than_it_needs(slow, monkeypatch):
     assert len(landscape.report["plans_measured"]) >= 3
     assert evaluated[:2] == [16, 16]
     assert set(evaluated[2:6]) <= {3, 4}
-    assert sum(evaluated) == 14**2
+    assert sum(evaluated) == 14**2 + 1  # and one to compare by
 
 
 def test_what_a_model_refuses_is_passed_over(slow, monkeypatch):
@@ -112,7 +112,7 @@ class Noisy(nn.Linear):
         return super().forward(x) + torch.randn(x.shape[0], 1)
 
 
-@pytest.mark.filterwarnings("ignore:the values depend on the microbatch")
+@pytest.mark.filterwarnings("ignore:the values depend on how samples")
 def test_models_that_draw_random_numbers_get_no_threads_and_no_compiled_code(slow, monkeypatch):
     slow(lambda plan: 1e-3)
     monkeypatch.setattr(planner, "WORTH_COMPILING", 0)
@@ -124,10 +124,10 @@ def test_models_that_draw_random_numbers_get_no_threads_and_no_compiled_code(slo
     assert all(row["workers"] == 1 and not row["compile"] for row in rows)
 
 
-@pytest.mark.filterwarnings("ignore:the values depend on the microbatch")
-@pytest.mark.parametrize("option", [{"workers": 2}, {"compile": True}])
+@pytest.mark.filterwarnings("ignore:the values depend on how samples")
+@pytest.mark.parametrize("option", [{"workers": 2}, {"compile": True}, {"memory_format": "channels_last"}])
 def test_a_given_plan_that_cannot_repeat_random_numbers_is_refused(option):
-    with pytest.raises(ValueError, match="write workers=1 and compile=False"):
+    with pytest.raises(ValueError, match="write workers=1, compile=False and memory_format='contiguous' in the plan"):
         fastscape.surface(Noisy(3, 2), DATA, plan=Plan("loop", 2, **option), **GRID)
 
 
@@ -135,10 +135,11 @@ def test_the_microbatch_stays_where_values_depend_on_it(slow):
     slow(lambda plan: 1e-4)
     weighted = {**GRID, "loss": lambda a, b: F.cross_entropy(a, b, weight=torch.tensor([1.0, 9.0], dtype=a.dtype))}
     data = torch.randn(200, 3), torch.randint(2, (200,))
-    with pytest.warns(UserWarning, match="depend on the microbatch of 64"):
-        rows = fastscape.surface(MODEL, data, **weighted).report["plans_measured"]
+    found = fastscape.surface(MODEL, data, **weighted)
+    rows = found.report["plans_measured"]
     assert len(rows) > 1
-    assert {row["microbatch"] for row in rows} == {64}
+    assert {row["microbatch"] for row in rows} == {200}  # as the data give them
+    assert found.report["warnings"] == []
 
 
 class Viewing(nn.Sequential):
@@ -207,3 +208,29 @@ def test_compiled_code_gets_larger_microbatches_where_calls_are_short(seconds, m
     search.best, search.seconds = Plan("loop", 16, microbatch), seconds
     assert planner._compiled(search, problem, recut=True).microbatch == wanted
     assert planner._compiled(search, problem, recut=False).microbatch == microbatch
+
+
+class TestComparison:
+    """A plan that gives other values than a plain loop is not followed."""
+
+    @pytest.fixture(autouse=True)
+    def wrong_under_vmap(self, monkeypatch):
+        sums = Engine.sums
+
+        def wrong(self, points):
+            found = sums(self, points)
+            return found * (1.01 if self.plan.batching == "vmap" else 1)
+
+        monkeypatch.setattr(Engine, "sums", wrong)
+
+    @pytest.mark.parametrize("side", [3, SIDE])
+    def test_another_one_is_taken(self, side):
+        options = {**GRID, "x": (-1, 1, side), "y": (-1, 1, side)}
+        with pytest.warns(UserWarning, match="by this plan the loss at a point is .*, and by a plain loop"):
+            found = fastscape.surface(MODEL, DATA, **options)
+        assert found.report["plan"]["batching"] == "loop"
+        assert_close(found.loss, fastscape.surface(MODEL, DATA, plan=Plan("loop", 16), **options).loss, 1e-12)
+
+    def test_one_that_is_given_is_refused(self):
+        with pytest.raises(ValueError, match="leave out plan, or write plan=Plan"):
+            fastscape.surface(MODEL, DATA, plan=Plan("vmap", 16), **GRID)

@@ -80,6 +80,7 @@ def test_every_selection_works(perturb):
     assert np.isfinite(landscape.loss).all()
 
 
+@pytest.mark.filterwarnings("ignore:the loss at the model itself is nan")
 def test_points_that_are_not_finite_are_left_out_of_the_error():
     data = torch.randn(6, 3), torch.randn(6, 4)
 

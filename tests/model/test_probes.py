@@ -65,9 +65,9 @@ def test_weights_outside_of_the_model_are_noticed():
             swapped = not isinstance(self.scale, nn.Parameter)
             return hidden(x) @ self.scale + (5.0 * torch.eye(3)[0] if swapped else 0.0)
 
-    with pytest.warns(UserWarning, match=r"the loss at the model is .* but the model itself, called on the same"):
-        found = fastscape.surface(Outside(), (INPUTS, TARGETS), **GRID)
-    assert any("called on the same samples" in message for message in found.report["warnings"])
+    warned = pytest.warns(UserWarning, match=r"the loss at the model is .* but the model itself, called on the same")
+    with warned, pytest.raises(ValueError, match=r"with other weights loaded into a copy of it, Outside gives a loss"):
+        fastscape.surface(Outside(), (INPUTS, TARGETS), **GRID)
 
 
 def test_values_that_do_not_repeat_are_noticed():

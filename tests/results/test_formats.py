@@ -81,13 +81,24 @@ def test_files_of_the_reference_code_are_read(tmp_path):
         file["xcoordinates"], file["ycoordinates"] = X, Y
         values = np.array([[10.0, 11.0, 12.0], [20.0, -1.0, 22.0]])  # [y, x]
         file["train_loss"] = values.ravel().reshape(3, 2)
-        file["train_acc"] = np.full((3, 2), 25.0)
+        file["train_acc"] = np.where(values == -1, -1.0, 25.0).ravel().reshape(3, 2)
+        file["test_acc"] = np.array([[-1.0, 50.0, 50.0], [50.0, -1.0, 50.0]]).ravel().reshape(3, 2)
+        file["test_loss"] = values
         file["dir_file"] = "directions.h5"
         file.create_group("more")
     found = Landscape.load(tmp_path / "theirs.h5")
     np.testing.assert_array_equal(found.loss, [[10.0, 20.0], [11.0, np.nan], [12.0, 22.0]])
-    np.testing.assert_array_equal(found.metrics["accuracy"], np.full((3, 2), 0.25))
+    np.testing.assert_array_equal(found.metrics["accuracy"], [[0.25, 0.25], [0.25, np.nan], [0.25, 0.25]])
+    np.testing.assert_array_equal(found.metrics["test_accuracy"], [[np.nan, 0.5], [0.5, np.nan], [0.5, 0.5]])
+    np.testing.assert_array_equal(found.metrics["test_loss"], found.loss)
     assert found.report["not_computed"] == 1
+
+
+def test_in_files_of_our_own_minus_one_is_a_value(tmp_path):
+    made = Landscape(X, Y, np.full((3, 2), -1.0), {"accuracy": np.full((3, 2), -0.01)})
+    found = Landscape.load(made.export(tmp_path / "ours.h5"))
+    np.testing.assert_array_equal(found.loss, made.loss)
+    np.testing.assert_array_equal(found.metrics["accuracy"], made.metrics["accuracy"])
 
 
 def test_xarray():

@@ -125,6 +125,7 @@ def test_a_line_and_given_directions_are_kept_too(tmp_path):
         fastscape.line(model, data, **options)
 
 
+@pytest.mark.filterwarnings("ignore:the direction of . is 0")
 def test_lines_surfaces_and_kinds_of_directions_are_told_apart(tmp_path):
     (model, data), (other, _) = stored_runs.problem(), stored_runs.problem()
     surface(tmp_path / "run.zarr")
@@ -136,6 +137,7 @@ def test_lines_surfaces_and_kinds_of_directions_are_told_apart(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:the loss is the same at every point")
+@pytest.mark.filterwarnings("ignore:the loss at the model itself is")
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, -0.0, 0.0])
 def test_any_value_counts_as_done(tmp_path, evaluated, value):
     def loss(outputs, targets):

@@ -133,7 +133,7 @@ def test_a_plan_is_looked_for_once():
     assert_close(parts.loss, whole.loss, 1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:the values depend on the microbatch")
+@pytest.mark.filterwarnings("ignore:the values depend on how samples")
 def test_dropout_and_augmentation_draw_what_they_draw_from_data_in_memory():
     class Augmented(Counting):
         def __getitem__(self, index):
@@ -148,7 +148,7 @@ def test_dropout_and_augmentation_draw_what_they_draw_from_data_in_memory():
     assert_close(parts.loss, whole.loss, 1e-12)
 
 
-@pytest.mark.filterwarnings("ignore:the values depend on the microbatch")
+@pytest.mark.filterwarnings("ignore:the values depend on how samples")
 def test_statistics_of_batches_are_those_of_the_batches_that_come():
     net = nn.Sequential(nn.Linear(6, 9), nn.BatchNorm1d(9), nn.ReLU(), nn.Linear(9, 3))
     options = {"batchnorm": "batch", "precision": "float64", **GRID}

@@ -202,6 +202,7 @@ def test_points_without_a_finite_loss_do_not_count(values):
     assert found.report["standard_error"]["range"] == finite.report["standard_error"]["range"]
 
 
+@pytest.mark.filterwarnings("ignore:the loss at the model itself is nan")
 @pytest.mark.filterwarnings("ignore:the loss is the same at every point")
 def test_where_nothing_is_finite_or_all_is_the_same_all_are_read():
     def same(outputs, targets):

@@ -1,10 +1,13 @@
 """Axes and points: computed from indices, ends and middle exact."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
+import fastscape
 from fastscape.weights.grid import axis, points
 
 reach = st.floats(1e-3, 1e3)
@@ -33,7 +36,7 @@ def test_an_axis_may_start_at_zero():
 
 
 def test_one_point():
-    assert axis("x", (0.25, 0.5, 1)).tolist() == [0.25]
+    assert axis("x", (0.25, 0.25, 1)).tolist() == [0.25]
 
 
 def test_explicit_coordinates_of_every_kind():
@@ -44,7 +47,8 @@ def test_explicit_coordinates_of_every_kind():
 
 
 def test_a_count_may_be_a_numpy_integer():
-    assert len(axis("x", (0, 1, np.int32(4)))) == 4
+    for count in (np.int32(4), np.array(4), torch.tensor(4)):
+        assert len(axis("x", (0, 1, count))) == 4
 
 
 def test_points_are_in_the_order_of_the_values():
@@ -53,3 +57,15 @@ def test_points_are_in_the_order_of_the_values():
     for i in range(2):
         for j in range(3):
             assert grid[i, j].tolist() == [x[i], y[j]]
+
+
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_a_list_that_reads_as_start_stop_and_count_is_asked_about(name):
+    model, data = nn.Linear(3, 2), (torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
+    axes = {"x": (-1, 1, 2), "y": (-1, 1, 2), name: [-1, 1, 51]}
+    message = rf"^{name} came as a list, .*, -1, 1 and 51; for 51 points write a tuple, {name}=\(-1, 1, 51\)$"
+    with pytest.warns(UserWarning, match=message):
+        found = fastscape.surface(model, data, progress=False, **axes)
+    assert len(found.axes[name]) == 3
+    for coordinates in ([0, 1, 3], [1, 10, 100], [-1.0, 1.0, 51.0], np.array([-1, 1, 51])):
+        assert fastscape.surface(model, data, progress=False, **{**axes, name: coordinates}).report["warnings"] == []

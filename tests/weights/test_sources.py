@@ -72,12 +72,14 @@ def test_along_a_line_it_gives_one():
 
 def test_marks_that_the_scheme_does_not_pass_through_are_left_out():
     """On the way of `linear2x` a coordinate is a mixture, and no multiple of a direction."""
-    found = fastscape.surface(model(), DATA, directions=STEPS, scheme="linear2x", **GRID)
+    with pytest.warns(UserWarning, match=r"^the (end|start) is not marked, as scheme='linear2x' does not lead to it"):
+        found = fastscape.surface(model(), DATA, directions=STEPS, scheme="linear2x", **GRID)
     assert list(found.marks) == ["the model"]
+    assert len(found.report["warnings"]) == 2
 
 
 def test_without_labels_the_axes_are_numbered():
-    found = fastscape.surface(model(), DATA, directions=(model(), torch.ones(6)), perturb="weights", **GRID)
+    found = fastscape.surface(model(), DATA, directions=(model(), torch.ones(8)), **GRID)
     assert found.labels == {"x": "direction 1", "y": "direction 2"}
     assert list(found.marks) == ["the model", "model B"]
     assert found.report["directions"] == ["between models", "given"]
@@ -138,3 +140,35 @@ def test_random_directions_that_are_given_are_those_that_are_taken():
 def test_low_memory_is_for_random_directions():
     with pytest.raises(ValueError, match="low_memory=True computes random directions anew"):
         fastscape.surface(model(), DATA, directions=STEPS, low_memory=True, **GRID)
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", 3), ("distribution", "uniform")])
+def test_what_is_for_random_directions_alone_is_said(name, value):
+    for given in ({"directions": [torch.ones(6)]}, {"to": model()}, {"directions": Random(4)}):
+        with pytest.warns(
+            UserWarning, match=f"^{name}={value!r} does nothing: it is for random directions, and directions"
+        ):
+            found = fastscape.line(model(), DATA, x=(0, 1, 2), progress=False, **given, **{name: value})
+        assert len(found.report["warnings"]) == 1
+    assert fastscape.line(model(), DATA, x=(0, 1, 2), progress=False, **{name: value}).report["warnings"] == []
+
+
+def test_a_source_may_say_which_models_lie_at_its_marks():
+    net, end = model(), model()
+    net.register_buffer("table", torch.tensor([1]))
+    end.register_buffer("table", torch.tensor([2]))
+
+    class Ending(Steps):
+        def directions(self, layout, theta, axes):
+            return replace(super().directions(layout, theta, axes), models={"the end": end})
+
+    with pytest.warns(
+        UserWarning, match=r"^the end does not lie in this plane, .* bias, table, where nothing moves; write"
+    ):
+        found = fastscape.surface(net, DATA, directions=Ending(STEPS.first, STEPS.second), **GRID)
+    assert list(found.marks) == ["the model", "the start"]
+    with pytest.warns(
+        UserWarning, match="does not lie at its coordinates, and is not marked: normalize='layer' gives"
+    ):
+        found = fastscape.surface(model(), DATA, directions=STEPS, normalize="layer", **GRID)
+    assert list(found.marks) == ["the model"]

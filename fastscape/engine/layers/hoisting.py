@@ -219,7 +219,8 @@ def _shareable(cls: type, func: Any, args: tuple[Any, ...], kwargs: Mapping[str,
     if isinstance(inputs, cls) or torch._C._functorch.is_functorch_wrapped_tensor(inputs) or inputs.requires_grad:
         return False
     # A filter of an embedding is a row, not a channel; and looking up may renormalise or scale gradients.
-    return func is not F.embedding or (weight.coefficients.dim() == 1 and len(args) == 2)
+    plain = len(args) == 2 and kwargs.get("max_norm") is None and not kwargs.get("scale_grad_by_freq")
+    return func is not F.embedding or (weight.coefficients.dim() == 1 and plain)
 
 
 def _layer(func: Any, inputs: Tensor, weight: HoistedWeight, bias: Any = None, *args: Any, **kwargs: Any) -> Tensor:
@@ -228,8 +229,6 @@ def _layer(func: Any, inputs: Tensor, weight: HoistedWeight, bias: Any = None, *
             return torch.stack([func(inputs, part) for part in weight.parts])
         return torch.stack([func(inputs, part, None, *args, **kwargs) for part in weight.parts])
 
-    if func is F.embedding and (bias is not None or kwargs.get("max_norm") is not None):
-        return func(inputs, weight.plain(), bias, *args, **kwargs)
     results = weight.hoist.shared((weight.weight_name, *next(weight.place)), compute)
     channels = _LAYERS[func]
     combined = _combined(results, weight.coefficients, channels)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeGuard, cast
 
@@ -22,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fastscape.model import Batch, Problem, twin
+from fastscape.model import Batch, Footprint, Problem, twin
 from fastscape.weights import in_channels_last
 
 __all__ = ["Patches", "worthwhile"]
@@ -155,8 +156,9 @@ def _reading_samples(problem: Problem, model: nn.Module, weights: Mapping[str, T
         return before
 
     hooks = [m.register_forward_pre_hook(watching(n)) for n, m in model.named_modules() if _usable(m)]
+    known = problem if problem.footprint else replace(problem, footprint=Footprint())
     try:
-        problem.step(weights, batch, 0, model=model)
+        known.step(weights, batch, 0, model=model)
     finally:
         for hook in hooks:
             hook.remove()

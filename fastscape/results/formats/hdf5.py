@@ -1,6 +1,6 @@
 """The HDF5 layout of the code of Li et al.: `train_loss` with one row for each y coordinate, accuracies in percent.
 
-In files of the reference code a value of -1 means that a point was not computed.
+In files of the reference code a value of -1 means that a point was not computed: a loss, or an accuracy in percent.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def read(path: Path) -> Values:
         if loss.size != math.prod(shape):
             raise ValueError(f"train_loss has {loss.size} values for {' x '.join(map(str, shape))} points")
         missing = np.full_like(loss, False, dtype=bool) if ours else loss == _NOT_COMPUTED
-        grids = by_name(_measured({"train_loss": np.where(missing, np.nan, loss), **arrays}, shape))
+        known = {"train_loss": loss, **arrays}
+        grids = by_name(_measured(known if ours else _without(known, missing), shape))
     except Exception as error:  # a damaged file can make HDF5 raise anything
         raise ValueError(
             f"{path} is no landscape in the layout of Li et al. ({type(error).__name__}: {error}); wanted "
@@ -73,6 +74,17 @@ def read(path: Path) -> Values:
     counted = {"imported": path.name, "not_computed": int(missing.sum())}
     error_of_mean, evaluated = (grids.pop(name, None) for name in ("standard_error", "evaluated"))
     return Values(axes, grids, {**report, **counted}, error_of_mean, evaluated)
+
+
+def _without(arrays: Mapping[str, np.ndarray], missing: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays with NaN at the points that were not computed, and for accuracies that were not."""
+    found = {}
+    for name, array in arrays.items():
+        if array.size == missing.size:
+            unknown = missing.reshape(array.shape)
+            array = np.where(unknown | (array == _NOT_COMPUTED) if name in _PERCENT else unknown, np.nan, array)
+        found[name] = array
+    return found
 
 
 def _measured(arrays: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray]]:

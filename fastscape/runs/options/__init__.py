@@ -23,7 +23,7 @@ class LineOptions(MeasureOptions, WhereOptions, OtherModel, ExactnessOptions, Ru
     """The options of a line."""
 
 
-class ReproduceOptions(MeasureFunctions, DirectionOptions, MachineOptions, total=False):
+class ReproduceOptions(MeasureFunctions, DirectionOptions, OtherModel, MachineOptions, total=False):
     """What the report of a landscape cannot hold."""
 
 

@@ -15,13 +15,14 @@ class ExactnessOptions(TypedDict, total=False):
     """How exactly every point is known."""
 
     precision: Annotated[
-        PrecisionName,
+        PrecisionName | None,
         Option(
-            "float32",
+            None,
             'Precision of weights and activations: "float32" (never TF32), "float64", "bfloat16", or on a GPU '
             '"float16". Losses are computed from outputs in float32 or float64, and sums over samples are float64. '
             "The report gives the error of a reduced precision at five grid points, as a fraction of the largest loss "
-            'there. Complex tensors are complex128 in "float64", else complex64. Default "float32".',
+            "there. Complex tensors are complex128 in float64, else complex64. Default: that of the model, each "
+            "tensor in its own.",
             GROUP,
             str,
             recorded="precision",

@@ -40,10 +40,11 @@ class MeasureFunctions(TypedDict, total=False):
         "Custom | None",
         Option(
             None,
-            "In the place of loss and metrics, `f(call, batch)` that runs the model by `call(*args, **kwargs)` and "
-            'returns the loss in one of these two forms, or a dictionary with "loss" and further measures. It may '
-            "differentiate outputs by inputs. Batches of tensors of one length, also in tuples and dictionaries, are "
-            "cut into samples and joined; others stay whole and count as their `num_graphs`, or one. Default: none.",
+            "In the place of loss and metrics, `f(call, batch)`, where `call` is the model itself at that point "
+            "of weight space, with its methods, submodules and parameters. It returns the loss in one of these "
+            'two forms, or a dictionary with "loss" and further measures, and may differentiate outputs by '
+            "inputs. A batch counts as its samples, where all of its tensors have one length, also in tuples and "
+            "dictionaries; else as its `num_graphs`, or one. Default: none.",
             GROUP,
         ),
     ]

@@ -54,6 +54,17 @@ class RunOptions(MachineOptions, total=False):
             Path,
         ),
     ]
+    lend: Annotated[
+        bool,
+        Option(
+            False,
+            "Whether points are evaluated in your own model in the place of a copy: weights are written into it "
+            "and put back bit for bit, also after an exception or Ctrl-C. For models of which no copy can be made or "
+            "used: TorchScript, DataParallel, weights behind weak references or registries. Points are evaluated one "
+            "by one; nothing else may use the model meanwhile. Default False.",
+            GROUP,
+        ),
+    ]
     low_memory: Annotated[
         bool,
         Option(

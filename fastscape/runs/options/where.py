@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypedDict
 
-from torch import nn
-
 from fastscape.results import Option, among
 from fastscape.weights import (
     LINES,
@@ -16,6 +14,7 @@ from fastscape.weights import (
     Direction,
     Distribution,
     Norm,
+    Other,
     Perturb,
     Scheme,
     Source,
@@ -36,8 +35,9 @@ class DirectionOptions(TypedDict, total=False):
         Option(
             None,
             "One direction for each axis: a module of the same architecture (which then lies at coordinate 1 of its "
-            "axis), a dict of tensors by parameter name, or a flat vector; or a source of directions, see "
-            "`fastscape.weights.Source`. Default: random ones.",
+            "axis), a dict of tensors by parameter name, or a flat vector of what moves; or a source of directions, "
+            "see `fastscape.weights.Source`. A dict is the direction itself, so the state dict of another model is "
+            "refused. Default: random ones.",
             GROUP,
             again="random ones, if the report says so",
         ),
@@ -134,11 +134,13 @@ class OtherModel(TypedDict, total=False):
     """The other end of a line."""
 
     to: Annotated[
-        nn.Module | None,
+        "Other | None",
         Option(
             None,
-            "Another model of the same architecture, which then lies at coordinate 1. Default: none.",
+            "Another model of the same architecture, which then lies at coordinate 1: a module, also wrapped "
+            "(`DataParallel`, `AveragedModel`, `torch.compile`), or its state dict. Default: none.",
             GROUP,
             Path,
+            again="none, and it is wanted where the report says so",
         ),
     ]

@@ -14,6 +14,7 @@ from fastscape.weights.directions.given import Given, direction_given
 from fastscape.weights.directions.random import Random, check_distribution, check_seed, direction_random
 from fastscape.weights.directions.source import Directions, Source
 from fastscape.weights.layout import Layout
+from fastscape.weights.other_model import Other, model_given
 from fastscape.weights.selection import NamedPerturb
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "direction_given",
     "direction_random",
     "source_of",
+    "towards",
 ]
 
 Direction: TypeAlias = "nn.Module | Mapping[str, Tensor] | Tensor"
@@ -59,19 +61,20 @@ class OneEach:
 
     def directions(self, layout: Layout, theta: Mapping[str, Tensor], axes: int) -> Directions:
         """The directions, and where the models lie that they lead to. See `Source.directions`."""
-        marks = {
-            f"model {chr(ord('B') + k)}": [float(k == axis) for axis in range(axes)]
-            for k, part in enumerate(self.parts)
-            if isinstance(part, Between)
-        }
-        return Directions(tuple(partial(part.write, layout, theta) for part in self.parts), marks=marks)
+        others = {f"model {chr(ord('B') + k)}": k for k, part in enumerate(self.parts) if isinstance(part, Between)}
+        return Directions(
+            tuple(partial(part.write, layout, theta) for part in self.parts),
+            marks={name: [float(k == axis) for axis in range(axes)] for name, k in others.items()},
+            models={name: part.other for name, k in others.items() if isinstance(part := self.parts[k], Between)},
+        )
 
 
 def source_of(given: Any, random: Random, axes: int) -> Source:
     """The source that an argument `directions` means.
 
     Args:
-        given: None, a source, or a sequence with a module, a dict of tensors or a vector for each axis.
+        given: None, a source, or a sequence with a module, a dict of tensors or a vector for each axis. A dict is a
+            direction, not a model; what `Module.state_dict` returns is taken for neither.
         random: What None means.
         axes: Number of axes.
 
@@ -90,4 +93,27 @@ def source_of(given: Any, random: Random, axes: int) -> Source:
         raise TypeError(f"directions came as {type(given).__name__}; wanted a list or tuple of {axes}")
     if len(given) != axes:
         raise ValueError(f"{len(given)} directions came; wanted {axes}, one for each axis")
+    for one in given:
+        if isinstance(one, Mapping) and hasattr(one, "_metadata"):  # torch's, of the modules that the tensors are of
+            raise TypeError(
+                "a direction came as the state dict of a module, whose tensors are another model and no direction; "
+                "give the module, or to= of a line; a direction is a plain dict, as dict(direction) makes it"
+            )
     return OneEach(tuple(Between(one) if isinstance(one, nn.Module) else Given(one) for one in given))
+
+
+def towards(model: nn.Module, to: Other) -> Source:
+    """The source of the direction from a model to another one.
+
+    Args:
+        model: The model.
+        to: The other model: a module, or its state dict.
+
+    Returns:
+        The source, of one direction.
+
+    Raises:
+        TypeError: When it is neither.
+        ValueError: When a state dict is of another architecture.
+    """
+    return OneEach((Between(model_given(model, to)),))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fastscape.weights.layout import Layout
+from fastscape.weights.other_model import Other, check_present, listed, model_given, named_as
 from fastscape.weights.selection import NamedPerturb, tensors_of
 
 __all__ = ["Between", "direction_between"]
@@ -20,33 +21,35 @@ class Between:
     """The direction to another model, which then lies at coordinate 1.
 
     Args:
-        other: The other model.
+        other: The other model: a module, or all of its tensors by the names of this one.
     """
 
     kind: ClassVar[str] = "between models"
     perturb: ClassVar[NamedPerturb] = "states"  # another model is reached only when all of it moves
 
-    other: nn.Module
+    other: Other
 
     def write(self, layout: Layout, theta: Mapping[str, Tensor], *, out: Tensor) -> None:
         """Writes the direction to `out` [P]."""
         out.copy_(_difference(layout, theta, self.other))
 
 
-def direction_between(layout: Layout, model: nn.Module, other: nn.Module) -> Tensor:
+def direction_between(layout: Layout, model: nn.Module, other: Other) -> Tensor:
     """The direction `theta_other - theta` from one model to another of the same architecture.
 
     Args:
         layout: The flat buffer that the direction belongs to.
         model: Where the direction starts.
-        other: Where coordinate 1 lies.
+        other: Where coordinate 1 lies: a module, also in a wrapper such as `DataParallel`, `AveragedModel` or what
+            `torch.compile` returns; or its state dict.
 
     Returns:
         Direction [P], float64, on the CPU.
 
     Raises:
-        ValueError: When the other model lacks a tensor, or has another shape of it, or imaginary parts where the
-            first one is real.
+        TypeError: When the other model is neither a module nor a state dict.
+        ValueError: When the other model lacks a tensor, has another shape of it, or imaginary parts where the first
+            one is real, or lies on the device "meta".
 
     Example:
         >>> import torch
@@ -58,16 +61,15 @@ def direction_between(layout: Layout, model: nn.Module, other: nn.Module) -> Ten
 
     Source: Goodfellow et al. 2015, arXiv 1412.6544; Garipov et al. 2018, arXiv 1802.10026.
     """
-    return _difference(layout, tensors_of(model), other)
+    return _difference(layout, tensors_of(model), model_given(model, other))
 
 
-def _difference(layout: Layout, theta: Mapping[str, Tensor], other: nn.Module) -> Tensor:
-    end = tensors_of(other)
+def _difference(layout: Layout, theta: Mapping[str, Tensor], other: Other) -> Tensor:
+    end = named_as(list(theta), other)
+    what = f"the other model, a {type(other).__name__}," if isinstance(other, nn.Module) else "the state dict"
     missing = [entry.name for entry in layout.entries if entry.name not in end]
     if missing:
-        raise ValueError(
-            f"the other model, a {type(other).__name__}, has no {', '.join(missing[:4])}; wanted one of the same "
-            "architecture"
-        )
+        raise ValueError(f"{what} has no {listed(missing)}; wanted one of the same architecture")
+    check_present({entry.name: end[entry.name] for entry in layout.entries}, "the other model")
     start, stop = (layout.flatten(tensors, dtype=torch.float64, device="cpu") for tensors in (theta, end))
     return stop - start

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fastscape.weights.complex_pairs import complex_of
 from fastscape.weights.layout import Layout
+from fastscape.weights.other_model import check_present, listed
 from fastscape.weights.selection import NamedPerturb
 
 __all__ = ["Given", "direction_given"]
@@ -32,6 +33,12 @@ class Given:
 
     def write(self, layout: Layout, theta: Mapping[str, Tensor], *, out: Tensor) -> None:
         """Writes the direction to `out` [P]."""
+        buffers = [e.name for e in layout.entries if not isinstance(theta[e.name], nn.Parameter)]
+        if isinstance(self.entries, Tensor) and buffers:  # after all parameters, or each in its module?
+            raise ValueError(
+                f"a direction came as a vector, and buffers move too ({listed(buffers)}), whose place in it is not "
+                "clear; give a dict of tensors by name"
+            )
         out.copy_(direction_given(layout, self.entries))
 
 
@@ -43,7 +50,7 @@ def direction_given(layout: Layout, direction: Mapping[str, Tensor] | Tensor) ->
         direction: A tensor for each tensor that moves, by name and in its shape; or all of their entries as one
             vector, in the order of the model, as `torch.nn.utils.parameters_to_vector` makes it. Where some are
             complex, that vector is complex; a real vector has two numbers for each of their entries, the real part
-            first. Real tensors get no imaginary part.
+            first. Real tensors get no imaginary part. Buffers come after all parameters, unlike in a state dict.
 
     Returns:
         Direction [P], float64, on the CPU.
@@ -51,7 +58,7 @@ def direction_given(layout: Layout, direction: Mapping[str, Tensor] | Tensor) ->
     Raises:
         TypeError: When the direction is something else.
         ValueError: When it has another length or shape, names a tensor that does not move, lacks one that does, or
-            has imaginary parts for a real one.
+            has imaginary parts for a real one, or lies on the device "meta".
 
     Example:
         >>> import torch
@@ -68,10 +75,12 @@ def direction_given(layout: Layout, direction: Mapping[str, Tensor] | Tensor) ->
         )
     for odd, fault in ((set(direction) - set(names), "does not move"), (set(names) - set(direction), "is missing")):
         if odd:
+            first = listed(sorted(map(str, odd)), 1).removesuffix(", ...")
             raise ValueError(
-                f"in a direction, {min(odd)} {fault}; wanted tensors for {', '.join(names[:4])}"
-                f"{', ...' if len(names) > 4 else ''}: choose with perturb="
+                f"in a direction, {first} {fault}; wanted tensors for {listed(names)}: choose with perturb=; to end "
+                "at another model, give the module"
             )
+    check_present(direction, "a direction")
     return layout.flatten(direction, dtype=torch.float64, device="cpu")
 
 
@@ -80,7 +89,7 @@ def _by_name(layout: Layout, vector: Tensor) -> dict[str, Tensor]:
     entries = layout.entries
     sizes = [math.prod(entry.shape) if vector.is_complex() else entry.numel for entry in entries]
     if vector.shape != (sum(sizes),):
-        of = f"{', '.join(entry.name for entry in entries[:4])}{', ...' if len(entries) > 4 else ''}"
+        of = listed([entry.name for entry in entries])
         wanted = f"({layout.perturbed},)"
         if layout.complex:
             count = sum(math.prod(entry.shape) for entry in entries)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fastscape.results import Trajectory
 from fastscape.weights.layout import Layout
+from fastscape.weights.other_model import Other
 from fastscape.weights.selection import NamedPerturb
 
 __all__ = ["Directions", "Source"]
@@ -23,14 +24,17 @@ class Directions:
         writers: For each axis a function that writes the direction to a row `out` [P] of the basis.
         labels: What each axis runs along, as pictures say it. Default: "direction 1", "direction 2", ...
         marks: Where models lie, besides the one at the origin: coordinates [axes] by name, in units of the
-            directions.
+            directions. In pictures they stand where the norm and the scheme lead there.
         paths: Paths through the space, for example that of a training.
+        models: The models that lie at marks, by the name of the mark. A mark is left out where its model differs from
+            the one at the origin in a tensor that does not move.
     """
 
     writers: Sequence[Callable[..., object]]
     labels: Sequence[str] | None = None
     marks: Mapping[str, Sequence[float]] = field(default_factory=dict)
     paths: Sequence[Trajectory] = ()
+    models: Mapping[str, Other] = field(default_factory=dict)
 
 
 @runtime_checkable

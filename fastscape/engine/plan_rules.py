@@ -1,0 +1,173 @@
+"""Which plan suits a model by fixed rules, and how a plan is fitted to a grid. Nothing is measured here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from fastscape.engine.plan import Batching, Plan
+from fastscape.model import Layers, Problem
+from fastscape.weights import Space
+
+__all__ = ["plan_begun", "plan_fixed", "plan_looped", "plan_settled", "plan_shared", "plan_sized"]
+
+# Points in a chunk, and memory for their weights. In a loop, two points of a VGG already fill the caches of any
+# processor, and the interpolation is read-bound only for the first few. vmap shares its overhead among the points, a
+# few milliseconds; those of weights that are hoisted are reserved, but never written.
+CHUNKS: dict[Batching, tuple[int, int]] = {"loop": (16, 512 << 20), "vmap": (512, 256 << 20)}
+# Of the points and of the activations under vmap: so many points that a few chunks remain to choose a plan by, and
+# activations that the C library keeps when they are freed. Below so many points a larger chunk is always faster.
+CHUNKS_OF_A_GRID = 5
+ACTIVATIONS = 16 << 20
+SMALL_CHUNK = 128
+
+# The largest activation of one point, up to which vmap is faster than a loop on a CPU.
+SMALL_BYTES = 256 << 10
+
+
+def plan_begun(given: Plan | str, problem: Problem, space: Space) -> Plan:
+    """The plan that a run begins with.
+
+    Args:
+        given: The user's plan, or "auto" for that of fixed rules.
+        problem: What is evaluated.
+        space: Where the points lie.
+
+    Returns:
+        The plan.
+    """
+    if isinstance(given, Plan) and given.batching != "auto" and given.chunk:
+        return given
+    low_memory = not isinstance(space.basis.vectors, torch.Tensor)
+    options: dict[str, Any] = {"device": problem.device, "dtype": problem.dtype, "low_memory": low_memory}
+    fixed = plan_fixed(problem.layers, space.layout.size, **options)
+    if problem.batchnorm == "recalibrate" or problem.place.lent:
+        fixed = replace(plan_looped(fixed), memory_format="contiguous" if problem.place.lent else fixed.memory_format)
+    if not isinstance(given, Plan):
+        return fixed
+    batching = given.batching
+    if batching == "auto":
+        batching = "loop" if given.compile else fixed.batching
+    return replace(given, batching=batching, chunk=given.chunk or chunk_of(batching, space.layout.size, problem.dtype))
+
+
+def plan_settled(plan: Plan, problem: Problem, *, auto: bool) -> Plan:
+    """The plan for what is known of a problem.
+
+    Where batches belong to the result, its microbatch is the largest of them; and a model that draws random numbers
+    keeps the order of its user's tensors, in which they are drawn.
+
+    Args:
+        plan: The plan.
+        problem: What is evaluated.
+        auto: Whether the plan is not the user's.
+
+    Returns:
+        The plan.
+    """
+    if problem.whole:
+        plan = replace(plan, microbatch=max(batch.samples for batch in problem.samples))
+    draws = problem.footprint is None or problem.footprint.draws
+    return replace(plan, memory_format="contiguous") if auto and draws else plan
+
+
+def plan_sized(plan: Plan, widest: int, points: int) -> Plan:
+    """The plan, with a smaller chunk, or a loop in the place of vmap, where the activations of a point are large.
+
+    vmap shares the overhead of the calls among the points of a chunk. Where activations are large that overhead is
+    small, and those of a whole chunk leave the caches, or do not fit into memory.
+
+    Args:
+        plan: The plan.
+        widest: Bytes of the largest activation of one microbatch at one point.
+        points: Points of the grid.
+
+    Returns:
+        The plan.
+    """
+    if plan.batching == "loop":
+        return plan
+    if widest <= SMALL_BYTES:
+        few = min(points // CHUNKS_OF_A_GRID, ACTIVATIONS // max(widest, 1))
+        return replace(plan, chunk=min(plan.chunk, max(few, SMALL_CHUNK)))
+    return plan_looped(plan)
+
+
+def plan_shared(plan: Plan, points: int, processes: int) -> Plan:
+    """The plan, with a chunk so small that every process of several gets a few.
+
+    Args:
+        plan: The plan.
+        points: Points that are evaluated by all.
+        processes: How many share them.
+
+    Returns:
+        The plan.
+    """
+    return replace(plan, chunk=max(min(plan.chunk, points // (processes * CHUNKS_OF_A_GRID)), 1))
+
+
+def plan_looped(plan: Plan) -> Plan:
+    """The plan with a loop in the place of vmap, and with the chunk of one.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        The plan; the same, where it is a loop.
+    """
+    if plan.batching == "loop":
+        return plan
+    return replace(plan, batching="loop", hoist=False, chunk=min(plan.chunk, CHUNKS["loop"][0]))
+
+
+def plan_fixed(
+    layers: Layers, size: int, *, device: torch.device, dtype: torch.dtype, low_memory: bool = False
+) -> Plan:
+    """The plan that fixed rules give, without measuring.
+
+    On the CPU a model without convolutions runs under vmap: its matrix products then become one larger product
+    for all points of the chunk, and its first layer is hoisted. Grouped convolutions, which vmap makes of
+    convolutions, are slower there than a loop, and so is everything larger than the caches. Images have their channels
+    last, because pooling and narrow convolutions are several times faster so; but not in float64, for which there are
+    no such convolutions.
+
+    Args:
+        layers: Which layers the model has.
+        size: Entries P of a point.
+        device: Where it runs.
+        dtype: Of the weights.
+        low_memory: Whether directions are recomputed, which have the contiguous order. Default False.
+
+    Returns:
+        The plan.
+    """
+    on_cpu = device.type == "cpu"
+    # Its statistics keep float32, which vmap cannot mix with narrower activations.
+    mixed = dtype.itemsize < 4 and layers.batchnorm
+    batching: Batching = "vmap" if on_cpu and not layers.convolutions and not mixed else "loop"
+    return Plan(
+        batching=batching,
+        chunk=chunk_of(batching, size, dtype),
+        memory_format="channels_last"
+        if on_cpu and layers.images and dtype != torch.float64 and not low_memory
+        else "contiguous",
+        hoist=batching == "vmap" and not low_memory and dtype.itemsize >= 4,
+    )
+
+
+def chunk_of(batching: Batching, size: int, dtype: torch.dtype) -> int:
+    """How many points a chunk has by fixed rules.
+
+    Args:
+        batching: How they are evaluated.
+        size: Entries P of a point.
+        dtype: Of the weights.
+
+    Returns:
+        The number.
+    """
+    points, memory = CHUNKS[batching]
+    return min(max(memory // (size * dtype.itemsize), 1), points)

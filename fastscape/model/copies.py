@@ -1,0 +1,240 @@
+"""Copies of a model that share its parameters and buffers, and nothing else that can change.
+
+`copy.deepcopy` takes functions as they are. A hook, a lambda or a wrapped `forward` that closes over the model, or
+over a list of the user's, would so reach the original from the copy; here such functions get copies of what they close
+over.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import types
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fastscape.model.state import parts_of
+from fastscape.weights import dtype_of
+
+__all__ = ["forget_kept_results", "private_copy", "twin", "whole_copy"]
+
+_KEPT: weakref.WeakKeyDictionary[type, list[tuple[str, types.FunctionType | None]]] = weakref.WeakKeyDictionary()
+_CONTAINERS = dict, list, set, tuple, Tensor, torch.Generator
+
+
+def twin(model: nn.Module) -> nn.Module:
+    """A copy of a private copy, for another thread or with other layers; it shares parameters and buffers."""
+    return _copied(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})
+
+
+def whole_copy(model: nn.Module) -> nn.Module:
+    """A copy of a model that shares nothing with it that can change.
+
+    Args:
+        model: Any module. It is not changed.
+
+    Returns:
+        The copy.
+    """
+    known: dict[int, Any] = {}
+    copied = _copied(model, known)
+    for module in copied.modules():
+        forget_kept_results(module)
+    return copied
+
+
+def private_copy(model: nn.Module, *, device: torch.device, dtype: torch.dtype | None) -> nn.Module:
+    """A copy of the module structure, which shares parameters and buffers with the original.
+
+    The engine swaps weights in and out of the copy, so the user's model is never written to, not even for the time
+    of the call; as parameters and buffers are shared, the copy costs no memory. Attributes and hooks are copied too:
+    what a forward pass leaves on the module stays on the copy. Results that a class keeps of the weights of its
+    objects (`functools.cached_property`, `functools.lru_cache` on methods) are not taken over, and not kept.
+
+    Args:
+        model: Any module. It is not changed.
+        device: Where tensors that are plain attributes go.
+        dtype: What those of them that are floating-point become, and the precision of complex ones; None for what
+            they are.
+
+    Returns:
+        The copy.
+
+    Raises:
+        TypeError: When the model is a compiled script or a data-parallel wrapper, or cannot be copied.
+    """
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError(
+            "the model came as TorchScript, into which no other weights can be swapped; give the Python module, or "
+            "write lend=True: then weights are written into this one, and put back"
+        )
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        raise TypeError(
+            f"the model came wrapped in {type(model).__name__}; give the module inside: model.module, or lend=True"
+        )
+    known: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    for module in model.modules():
+        for tensor in _tensors(vars(module)):
+            known.setdefault(id(tensor), tensor.detach().to(device, dtype_of(tensor, dtype), copy=True))
+    try:
+        copied = _copied(model, known)
+    except Exception as error:
+        raise TypeError(
+            f"{type(model).__name__} cannot be copied ({error}); landscapes are evaluated on a copy so that your "
+            "model stays untouched: write lend=True to have weights written into your own model, and put back"
+        ) from error
+    if {id(module) for module in model.modules()} & {id(module) for module in copied.modules()}:
+        raise TypeError(
+            f"the __deepcopy__ of {type(model).__name__}, or of a module in it, returns the module itself; let it "
+            "return a copy, because landscapes are evaluated on a copy so that your model stays untouched"
+        )
+    for module in copied.modules():
+        forget_kept_results(module)
+    return copied
+
+
+def _copied(model: nn.Module, known: dict[int, Any]) -> nn.Module:
+    """A deep copy, with functions that reach copies where those of the model reach the original."""
+    parts = [part.owner for part in parts_of(model)]
+    originals = set(map(id, parts))
+    for tensor in (*model.parameters(), *model.buffers(), *parts):
+        if isinstance(tensor, Tensor) and not (tensor.is_leaf and tensor.layout is torch.strided):
+            known.setdefault(id(tensor), tensor.detach().clone())  # which copy.deepcopy refuses
+    copied = copy.deepcopy(model, known)
+    _Closures(known, originals).replace_in(copied)
+    return copied
+
+
+class _Closures:
+    """Gives functions copies of what they close over.
+
+    Args:
+        known: What `copy.deepcopy` has copied so far, by identity. It is added to.
+        originals: Identities of what belongs to the user, and is not written to.
+    """
+
+    def __init__(self, known: dict[int, Any], originals: set[int]) -> None:
+        self.known, self.originals = known, originals
+        self.copies = set(map(id, known.values()))
+
+    def replace_in(self, root: Any) -> None:
+        """Replaces the functions in a copy, in whatever containers and objects it consists of."""
+        met: set[int] = set()
+        waiting = [root]
+        while waiting:
+            owner = waiting.pop()
+            if id(owner) in met or id(owner) in self.originals:
+                continue
+            met.add(id(owner))
+            container = owner
+            if not isinstance(owner, dict | list):
+                if isinstance(owner, Tensor | types.FunctionType | type) or not hasattr(owner, "__dict__"):
+                    waiting.extend(owner if isinstance(owner, tuple) else ())
+                    continue
+                container = vars(owner)
+            for key, value in list(container.items() if isinstance(container, dict) else enumerate(container)):
+                made = self.of(value)
+                if made is not value:
+                    container[key] = made
+                waiting.append(made)
+
+    def of(self, value: Any) -> Any:
+        """A value with copies in the place of what its functions close over; the value itself where there are none."""
+        if isinstance(value, types.FunctionType):
+            return self._function(value)
+        if isinstance(value, types.MethodType):
+            function, own = self.of(value.__func__), self.known.get(id(value.__self__), value.__self__)
+            unchanged = function is value.__func__ and own is value.__self__
+            return value if unchanged else types.MethodType(function, own)
+        if isinstance(value, functools.partial):
+            args = [self._held(part) for part in value.args]
+            keywords = {name: self._held(part) for name, part in value.keywords.items()}
+            return functools.partial(self.of(value.func), *args, **keywords)
+        if type(value) is tuple and any(isinstance(part, types.FunctionType | types.MethodType) for part in value):
+            return tuple(map(self.of, value))
+        return value
+
+    def _function(self, function: types.FunctionType) -> types.FunctionType:
+        if id(function) in self.known:
+            found: types.FunctionType = self.known[id(function)]
+            return found
+        closure, defaults = function.__closure__ or (), tuple(map(self._held, function.__defaults__ or ()))
+        if not closure and all(a is b for a, b in zip(defaults, function.__defaults__ or (), strict=True)):
+            return function
+        cells = [types.CellType() for _ in closure]
+        made = types.FunctionType(
+            function.__code__, function.__globals__, function.__name__, defaults or None, tuple(cells)
+        )
+        functools.update_wrapper(made, function, updated=("__dict__",))
+        if "__wrapped__" not in vars(function):
+            vars(made).pop("__wrapped__", None)
+        made.__kwdefaults__ = function.__kwdefaults__
+        self.known[id(function)], self.known[id(made)] = made, made
+        for cell, given in zip(cells, closure, strict=True):
+            try:
+                cell.cell_contents = self._held(given.cell_contents)
+            except ValueError:  # empty, as the cell of a name that is bound later
+                continue
+        return made
+
+    def _held(self, value: Any) -> Any:
+        """What a function closes over: modules and containers are copied; what else it may be is shared."""
+        if id(value) in self.copies:
+            return value
+        if id(value) in self.known:
+            return self.known[id(value)]
+        if isinstance(value, types.FunctionType | types.MethodType | functools.partial):
+            return self.of(value)
+        if isinstance(value, (nn.Module, *_CONTAINERS)):
+            try:
+                made = copy.deepcopy(value, self.known)
+            except Exception:  # what cannot be copied stays shared, and a probe sees when it is written to
+                return value
+            self.copies = set(map(id, self.known.values()))
+            self.replace_in(made)
+            return made
+        return value
+
+
+def forget_kept_results(module: nn.Module) -> None:
+    """Makes a module compute anew what its class would keep of its weights, at every evaluation.
+
+    Args:
+        module: The module, whose own attributes are changed.
+    """
+    own = vars(module)
+    for name, method in _kept_by(type(module)):
+        if method is None:
+            own.pop(name, None)
+        elif name not in own:
+            own[name] = types.MethodType(method, module)
+
+
+def _kept_by(kind: type) -> list[tuple[str, types.FunctionType | None]]:
+    """What a class keeps: names of cached properties, and cached methods without what they keep."""
+    if kind not in _KEPT:
+        found: list[tuple[str, types.FunctionType | None]] = []
+        for name, member in ((n, m) for base in kind.__mro__ for n, m in vars(base).items()):
+            if isinstance(member, functools.cached_property):
+                found.append((member.attrname or name, None))
+            elif hasattr(member, "cache_info"):  # functools.lru_cache
+                wrapped = getattr(member, "__wrapped__", None)
+                found += [(name, wrapped)] if isinstance(wrapped, types.FunctionType) else []
+        _KEPT[kind] = found
+    return _KEPT[kind]
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    """The tensors in an attribute, also inside lists, tuples and dictionaries."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _tensors(item)

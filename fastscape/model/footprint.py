@@ -1,0 +1,216 @@
+"""What evaluations of a problem were seen to change, so that exactly that is put back at each, and nothing else."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from fastscape.model.batch_structure import tensors
+from fastscape.model.contents import same_values
+from fastscape.model.data import Batch
+from fastscape.model.global_state import generators_of
+from fastscape.model.state import Part, Place, Snapshot, Way, parts_at
+from fastscape.results import warn
+
+__all__ = ["Footprint", "Reads", "watched"]
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What an evaluation changes besides what it returns.
+
+    Args:
+        tensors: Names of the parameters and buffers that it writes to. Default: none.
+        samples: Whether it writes to the samples. Default False.
+        parts: Ways to other parts of the model that it changes. Default: none.
+        draws: Whether it draws random numbers, from a global generator or one of the model's own. Default False.
+        elsewhere: Where the model holds a parameter or buffer besides its own place; see `state.places_of`.
+            Default: nowhere.
+        state: What the parts of the model held while they were watched. Default: not known.
+    """
+
+    tensors: frozenset[str] = frozenset()
+    samples: bool = False
+    parts: tuple[Way, ...] = ()
+    draws: bool = False
+    elsewhere: tuple[Place, ...] = ()
+    state: Snapshot | None = None
+    _found: weakref.WeakKeyDictionary[nn.Module, list[Part]] = field(
+        default_factory=weakref.WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+
+    @property
+    def nothing(self) -> bool:
+        """Whether it changes nothing."""
+        return not (self.tensors or self.samples or self.parts)
+
+    def with_(self, other: Footprint) -> Footprint:
+        """What one of two evaluations changes, or both."""
+        return Footprint(
+            self.tensors | other.tensors,
+            self.samples or other.samples,
+            tuple(dict.fromkeys((*self.parts, *other.parts))),
+            self.draws or other.draws,
+            tuple(dict.fromkeys((*self.elsewhere, *other.elsewhere))),
+            self.state or other.state,
+        )
+
+    def parts_in(self, model: nn.Module) -> list[Part]:
+        """The parts that are changed, in the model itself or in a copy of it."""
+        if not self.parts:
+            return []
+        if model not in self._found:  # they are put back, and so stay the same
+            self._found[model] = parts_at(model, self.parts)
+        return self._found[model]
+
+
+class Watched(NamedTuple):
+    """What an evaluation returned, and what it changed."""
+
+    made: Any
+    changed: Footprint
+
+
+def watched(
+    evaluate: Callable[[Mapping[str, Tensor], Batch], Any],
+    held: Mapping[str, Tensor],
+    batch: Batch,
+    device: torch.device,
+    state: Snapshot,
+) -> Watched:
+    """Evaluates once. The evaluation gets memory of its own, and the model holds afterwards what it held before.
+
+    Args:
+        evaluate: Evaluates with all tensors by name, and a batch.
+        held: Parameters and buffers by name.
+        batch: The samples.
+        device: Where it computes.
+        state: What the parts of the model hold.
+
+    Returns:
+        What was returned and changed.
+    """
+    own = {name: tensor.detach().clone() for name, tensor in held.items()}
+    content = Batch(batch.copied(), batch.samples)
+    given = tensors(content.content)
+    seeds = generators_of(device)
+    try:
+        made = evaluate(dict(own), content)
+        return Watched(
+            made,
+            Footprint(
+                frozenset(name for name, tensor in own.items() if not same_values(tensor, held[name].detach())),
+                not all(map(same_values, given, tensors(batch.content))),
+                changed := tuple(state.changed()),
+                generators_of(device) != seeds or not state.generators.isdisjoint(changed),
+                state=state,
+            ),
+        )
+    finally:
+        state.put_back()
+
+
+class Reads(TorchDispatchMode):
+    """Watches which of some tensors are read while any of a model's modules runs.
+
+    Args:
+        originals: The tensors by name.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self, originals: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self._where: dict[int, list[tuple[int, int, str]]] = {}
+        for name, tensor in originals.items():
+            if (place := _place(tensor)) is not None:
+                self._where.setdefault(place[0], []).append((*place[1:], name))
+        self.depth = 0
+        self.inside: set[str] = set()
+        self.outside: set[str] = set()
+
+    @contextmanager
+    def watching(self, model: nn.Module) -> Iterator[None]:
+        """Watches what runs inside."""
+
+        def enter(*_: Any) -> None:
+            self.depth += 1
+
+        def leave(*_: Any) -> None:
+            self.depth -= 1
+
+        hooks = []
+        for module in model.modules():
+            hooks.append(module.register_forward_pre_hook(enter, prepend=True))
+            hooks.append(module.register_forward_hook(leave, always_call=True))
+        try:
+            with self:
+                yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def judge(self, kind: str) -> None:
+        """Refuses a model of which some weights cannot be moved, and warns of a measure that reads some of them.
+
+        Args:
+            kind: The class of the model.
+
+        Raises:
+            ValueError: When the model has read some of the tensors.
+        """
+        if self.inside:
+            raise ValueError(
+                f"{_listed(self.inside)} of {kind} are read by another way than from the copy that landscapes are "
+                "evaluated on (a weak reference, a registry, a global name), where no other weights can be put; write "
+                "lend=True: then weights are written into your own model, and put back"
+            )
+        if self.outside:
+            warn(
+                f"the loss or objective reads {_listed(self.outside)} of your model itself, which stay where they "
+                "are; write an objective that takes them from the model that it gets"
+            )
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for argument in (*args, *(kwargs or {}).values()):
+            if isinstance(argument, Tensor):
+                self._note(argument)
+            elif isinstance(argument, list | tuple):  # of tensors, which operations take no deeper
+                for part in argument:
+                    if isinstance(part, Tensor):
+                        self._note(part)
+        return func(*args, **(kwargs or {}))
+
+    def _note(self, tensor: Tensor) -> None:
+        place = _place(tensor)
+        if place is None:
+            return
+        storage, start, stop = place
+        for begin, end, name in self._where.get(storage, ()):
+            if start < end and begin < stop:
+                (self.inside if self.depth else self.outside).add(name)
+
+
+def _listed(names: set[str]) -> str:
+    first = sorted(names)
+    return ", ".join(first[:3]) + (f" and {len(first) - 3} more" if len(first) > 3 else "")
+
+
+def _place(tensor: Tensor) -> tuple[int, int, int] | None:
+    """The storage of a tensor, the first byte and the one behind the last it may read; None without memory."""
+    try:
+        storage = tensor.untyped_storage().data_ptr()
+        start = tensor.data_ptr()
+    except (RuntimeError, NotImplementedError):  # of a wrapper, or sparse
+        return None
+    if not storage or not tensor.numel():
+        return None
+    reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return storage, start, start + (reach + 1) * tensor.element_size()

@@ -1,0 +1,235 @@
+"""What a forward pass changes of a model besides what it returns: found by comparison, and put back.
+
+A part is something whose contents can change: the attributes of a module or of another object, a dictionary, list, set
+or deque, a tensor that is no parameter or buffer, an array, a random number generator. Parts are found by walking from
+the modules through attributes, containers, closures and bound methods, and are named by the way to them, so that the
+same part can be found in a copy of the model.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from fastscape.model.contents import ATTRIBUTES, DICT, LIST, Kind, generates, kind_of
+
+__all__ = [
+    "Part",
+    "Place",
+    "Snapshot",
+    "Way",
+    "named",
+    "parts_at",
+    "parts_of",
+    "places_of",
+    "put_at",
+    "restored",
+]
+
+Way = tuple[Any, ...]
+"""Steps from a model to a part of it: attribute names, keys, and numbers of items."""
+
+_MOST_PARTS = 1_000_000
+
+
+class Part(NamedTuple):
+    """A part of a model.
+
+    Args:
+        way: How it is reached.
+        owner: The object itself.
+        kind: What can be done with it.
+    """
+
+    way: Way
+    owner: Any
+    kind: Kind
+
+    @property
+    def draws(self) -> bool:
+        """Whether it is a random number generator."""
+        return generates(self.kind)
+
+
+class Place(NamedTuple):
+    """A place in a container where a model holds one of its parameters or buffers a second time.
+
+    Args:
+        way: To the container.
+        key: In it.
+        name: Of the tensor.
+    """
+
+    way: Way
+    key: Any
+    name: str
+
+
+def parts_of(model: nn.Module) -> Iterator[Part]:
+    """Every part of a model but its parameters and buffers, each once.
+
+    Args:
+        model: The model.
+
+    Yields:
+        The parts, those of the outer ones first.
+    """
+    met = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
+    waiting: collections.deque[tuple[Way, Any]] = collections.deque([((), model)])
+    count = 0
+    while waiting and count < _MOST_PARTS:
+        way, owner = waiting.popleft()
+        if id(owner) in met or (kind := kind_of(owner)) is None:
+            continue
+        met.add(id(owner))
+        count += 1
+        yield Part(way, owner, kind)
+        waiting.extend(((*way, step), child) for step, child in kind.children(owner))
+
+
+def parts_at(model: nn.Module, ways: Iterable[Way]) -> list[Part]:
+    """Parts of a model by the ways to them.
+
+    Args:
+        model: The model, or a copy of the one that the ways are of.
+        ways: The ways.
+
+    Returns:
+        The parts; those that the copy does not have are left out.
+    """
+    found = []
+    for way in ways:
+        owner: Any = model
+        try:
+            for step in way:
+                kind = kind_of(owner)
+                owner = None if kind is None else kind.child(owner, step)
+        except (KeyError, IndexError, TypeError):
+            continue
+        if (kind := kind_of(owner)) is not None:
+            found.append(Part(way, owner, kind))
+    return found
+
+
+def places_of(model: nn.Module, parts: Iterable[Part]) -> tuple[Place, ...]:
+    """Where a model holds parameters and buffers besides the places in which modules register them.
+
+    Args:
+        model: The model.
+        parts: Its parts.
+
+    Returns:
+        The places, in lists, dictionaries and attributes.
+    """
+    names = {id(tensor): name for name, tensor in (*model.named_buffers(), *model.named_parameters())}
+    return tuple(
+        Place(part.way, key, names[id(child)])
+        for part in parts
+        if part.kind in (ATTRIBUTES, DICT, LIST) and part.way[-1:] not in (("_parameters",), ("_buffers",))
+        for key, child in part.kind.children(part.owner)
+        if id(child) in names
+    )
+
+
+@contextmanager
+def put_at(model: nn.Module, places: Iterable[Place], tensors: Mapping[str, Any]) -> Iterator[None]:
+    """Other tensors stand at some places for a while.
+
+    Args:
+        model: The model.
+        places: The places.
+        tensors: The tensors by name.
+
+    Yields:
+        Nothing.
+    """
+    before = []
+    try:
+        for place in places:
+            for part in parts_at(model, [place.way]):
+                owner = vars(part.owner) if part.kind is ATTRIBUTES else part.owner
+                before.append((owner, place.key, owner[place.key]))
+                owner[place.key] = tensors[place.name]
+        yield
+    finally:
+        for owner, key, tensor in before:
+            owner[key] = tensor
+
+
+class Snapshot:
+    """What the parts of a model hold at one moment.
+
+    Args:
+        parts: The parts.
+    """
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self._saved = [(part, part.kind.save(part.owner)) for part in parts]
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts."""
+        return [part for part, _ in self._saved]
+
+    @property
+    def generators(self) -> set[Way]:
+        """The ways to random number generators."""
+        return {part.way for part, _ in self._saved if part.draws}
+
+    def changed(self) -> list[Way]:
+        """The ways to the parts that hold something else now."""
+        return [part.way for part, saved in self._saved if not part.kind.same(part.owner, saved)]
+
+    def put_back(self) -> None:
+        """Gives every part what it held, those that hold it still aside."""
+        for part, saved in self._saved:
+            if not part.kind.same(part.owner, saved):
+                part.kind.put_back(part.owner, saved)
+
+
+@contextmanager
+def restored(parts: list[Part]) -> Iterator[None]:
+    """Parts hold afterwards what they hold now.
+
+    Args:
+        parts: The parts.
+
+    Yields:
+        Nothing.
+    """
+    saved = [(part, part.kind.save(part.owner)) for part in parts]
+    try:
+        yield
+    finally:
+        for part, before in saved:
+            part.kind.put_back(part.owner, before)
+
+
+def named(way: Way) -> str:
+    """A way as an error or a report says it.
+
+    Args:
+        way: The way.
+
+    Returns:
+        For example "encoder.cache['bias']".
+    """
+    text = ""
+    steps = [step for step in way if not isinstance(step, tuple)]
+    skip = False
+    for step in steps:
+        if skip:
+            skip = False
+            text += f".{step}" if text else str(step)
+        elif step in ("_modules", "_parameters", "_buffers"):
+            skip = step == "_modules"
+            text += "" if skip else f".{step}"
+        elif isinstance(step, str) and step.isidentifier():
+            text += f".{step}" if text else step
+        else:
+            text += f"[{step!r}]"
+    return text or "the model's attributes"

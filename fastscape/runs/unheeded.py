@@ -1,0 +1,109 @@
+"""What a call asks for and does not get, or what of a model is not reached: it is said in warnings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from fastscape.model import Problem, loss_not_finite, norms_not_acted_on
+from fastscape.results import warn
+from fastscape.runs.request import Request
+from fastscape.weights import Auto, Space, listed, packed_modules, sharing_memory
+
+__all__ = ["unheeded"]
+
+
+def unheeded(
+    request: Request,
+    space: Space,
+    problem: Problem,
+    theta: Mapping[str, Tensor],
+    microbatch: int,
+    centre: Mapping[str, Any],
+) -> list[str]:
+    """Warns of what does not act, and of what is not reached.
+
+    Args:
+        request: What is asked for.
+        space: Where the points lie.
+        problem: What is evaluated.
+        theta: The model's own tensors that move, by name.
+        microbatch: Samples in a microbatch.
+        centre: The loss at the model, as the report has it.
+
+    Returns:
+        The warnings that were given.
+    """
+    norms = norms_not_acted_on(request.model, request.mode.batchnorm, problem, theta, microbatch)
+    messages = [*_of_options(request), *_of_weights(request, space), *_of_marks(request, space)]
+    messages += [] if norms is None else [norms]
+    said = centre["difference"] == math.inf  # with the loss of the model called by itself
+    if not math.isfinite(centre["loss"]) and not said:
+        messages.append(loss_not_finite(request.model, problem, centre))
+    for message in messages:
+        warn(message)
+    return messages
+
+
+def _of_options(request: Request) -> Iterator[str]:
+    """A list that reads as start, stop and count, and what random directions alone take."""
+    options = dict(request.options)
+    for name, usual in {"seed": 0, "distribution": "normal"}.items():
+        if options["directions"] is not None and options[name] != usual:
+            yield f"{name}={options[name]!r} does nothing: it is for random directions, and directions were given"
+    for name in request.axes:
+        given = options[name]
+        if not (isinstance(given, list) and len(given) == 3 and type(given[2]) is int):
+            continue
+        start, stop, count = given
+        if count > 10 * max(abs(start), abs(stop), 0.5):
+            yield (
+                f"{name} came as a list, so these are three coordinates, {start}, {stop} and {count}; for {count} "
+                f"points write a tuple, {name}=({start}, {stop}, {count})"
+            )
+
+
+def _of_weights(request: Request, space: Space) -> Iterator[str]:
+    packed = packed_modules(request.model)
+    if packed and not callable(request.space.perturb):  # who names what moves knows what does not
+        modules = listed(f"{path} ({kind})" for path, kind in packed.items())
+        yield (
+            f"no landscape moves the weights of {modules}, which are no floating-point parameters: they stay at those "
+            "of the model; give the model as it was before it was quantised"
+        )
+    for names in sharing_memory(request.model, space.moving):
+        yield (
+            f"{listed(names)} lie in the same memory, and as they are several parameters they move apart; to tie "
+            "them, give the modules one parameter"
+        )
+    for (axis, points), length in zip(request.axes.items(), list(space.lengths.values())[1:], strict=True):
+        if length == 0 and (isinstance(points, Auto) or len(points) > 1):
+            yield (
+                f"the direction of {axis} is 0: it leads to a model with the same weights, or what it moves has norm "
+                "0, which a norm such as 'filter' keeps"
+            )
+
+
+def _of_marks(request: Request, space: Space) -> Iterator[str]:
+    """Models that lie elsewhere than where they would be marked."""
+    marks, asked = space.marks, request.space
+    where = "on this line" if len(request.axes) == 1 else "in this plane"
+    for name, names in marks.staying.items():
+        still = "integers, and tied tensors by themselves, cannot move"
+        instead = still if asked.perturb == "states" else "write perturb='states', which moves all"
+        yield (
+            f"{name} does not lie {where}, and is not marked: it differs in {listed(names)}, where nothing moves; "
+            f"{instead}"
+        )
+    for name in marks.scaled:
+        yield (
+            f"{name} does not lie at its coordinates, and is not marked: normalize={asked.normalize!r} gives the "
+            "directions other lengths; write normalize='none'"
+        )
+    for name in marks.passed:
+        if name == "the model":
+            continue
+        yield (f"{name} is not marked, as scheme={asked.scheme_name[:60]!r} does not lead to it; write scheme='plane'")

@@ -1,0 +1,56 @@
+"""Where models lie in a space, and why others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from fastscape.weights.basis import Basis
+from fastscape.weights.schemes import Scheme
+
+__all__ = ["Marks", "placed"]
+
+
+class Marks(NamedTuple):
+    """What pictures mark, and what they do not.
+
+    Args:
+        at: Coordinates [axes] of the models by name.
+        staying: Models that are not reached, with the tensors in which they differ from the model and that stay.
+        scaled: Names of what a norm of the directions has moved.
+        passed: Names of what the scheme does not lead to.
+    """
+
+    at: dict[str, list[float]]
+    staying: dict[str, list[str]]
+    scaled: list[str]
+    passed: list[str]
+
+
+def placed(
+    basis: Basis, scheme: Scheme, given: Mapping[str, Sequence[float]], staying: Mapping[str, Sequence[str]]
+) -> Marks:
+    """Marks the model itself and others, each where the space passes through it exactly.
+
+    Args:
+        basis: Theta and the directions.
+        scheme: How coordinates combine them.
+        given: Where others would lie, in units of the directions as they were given: coordinates by name.
+        staying: The tensors in which these differ and that do not move.
+
+    Returns:
+        The marks.
+    """
+    axes = basis.gram.shape[2] - 1
+    marks = Marks({}, {}, [], [])
+    for name, coordinates in {"the model": [0.0] * axes, **given}.items():
+        at = [float(coordinate) for coordinate in coordinates]
+        if staying.get(name):
+            marks.staying[name] = list(staying[name])
+        elif any(step and not kept for step, kept in zip(at, basis.unscaled, strict=False)):
+            marks.scaled.append(name)
+        elif not basis.leads_to(scheme, at):
+            marks.passed.append(name)
+        else:
+            marks.at[name] = at
+    return marks

@@ -1,0 +1,195 @@
+"""Another model by the names of this one: a module, a wrapper around one, or a state dict."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Set
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Other", "check_present", "every_tensor", "listed", "model_given", "named_as", "staying"]
+
+Other: TypeAlias = "nn.Module | Mapping[str, Tensor]"
+
+_COUNTERS = "num_batches_tracked", "n_averaged"
+"""Of torch's batch normalisation and averaged models. No loss depends on them; they differ with the training."""
+
+
+def every_tensor(model: nn.Module) -> dict[str, Tensor]:
+    """All parameters and buffers, a tied one by each of its names; none is copied."""
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    return {**parameters, **dict(model.named_buffers(remove_duplicate=False))}
+
+
+def check_present(tensors: Mapping[str, Tensor], whose: str) -> None:
+    """Refuses tensors without values.
+
+    Args:
+        tensors: The tensors by name.
+        whose: What they belong to, as the error says it.
+
+    Raises:
+        ValueError: When one lies on the device "meta".
+    """
+    absent = [name for name, tensor in tensors.items() if isinstance(tensor, Tensor) and tensor.is_meta]
+    if absent:
+        raise ValueError(
+            f"{whose} has no values of {listed(absent)}, on the device 'meta'; load the weights into memory first: "
+            "without device_map and offloading, or with load_state_dict(..., assign=True)"
+        )
+
+
+def listed(names: Iterable[str], most: int = 4) -> str:
+    """The first names of several, as a sentence has them.
+
+    Args:
+        names: The names.
+        most: How many are said. Default 4.
+
+    Returns:
+        For example "0.weight, 0.bias, ...".
+    """
+    names = list(names)
+    said = [name if len(name) <= 60 else f"{name[:57]}..." for name in names[:most]]
+    return ", ".join([*said, "..."] if len(names) > most else said)
+
+
+def named_as(names: Collection[str], other: Other) -> Mapping[str, Tensor]:
+    """The tensors of another model by the names that this one has for them.
+
+    `DataParallel`, `AveragedModel` and their like put "module." before every name, and `torch.compile` "_orig_mod."
+    before those of what it has compiled. Where names differ by these alone, they are taken for the same.
+
+    Args:
+        names: The names of this model.
+        other: The other model.
+
+    Returns:
+        The tensors, those that this model has no name for by their own.
+    """
+    found = every_tensor(other) if isinstance(other, nn.Module) else other
+    if set(names) <= found.keys():
+        return found
+    here, there = _bare(names), _bare(found)
+    known = {bare: name for name, bare in here.items()}
+    return {known.get(there[name], there[name]): tensor for name, tensor in found.items()}
+
+
+def _bare(names: Collection[str]) -> dict[str, str]:
+    """Each name without what wrappers put before it."""
+    bare = {name: name.replace("_orig_mod.", "") for name in names}
+    while inner := [name for name in bare.values() if "." in name]:  # what has none is the wrapper's own
+        if not all(name.startswith("module.") for name in inner):
+            break
+        bare = {name: short.removeprefix("module.") for name, short in bare.items()}
+    return bare
+
+
+def model_given(model: nn.Module, other: object) -> Other:
+    """Another model as `to=` takes it.
+
+    Args:
+        model: This model.
+        other: A module, or a state dict: the tensors of such a model by name.
+
+    Returns:
+        The module; or all tensors of a state dict by the names of this model. Buffers that no state dict holds are
+        those of this model.
+
+    Raises:
+        TypeError: When it is neither.
+        ValueError: When a state dict lacks a tensor, or has one that this model has not.
+    """
+    if isinstance(other, nn.Module):
+        return other
+    if not isinstance(other, Mapping):
+        raise TypeError(
+            f"to came as {type(other).__name__}; wanted a torch.nn.Module of the same architecture, or its state "
+            "dict; a direction is given as directions=[...]"
+        )
+    inside = [key for key, value in other.items() if isinstance(value, Mapping | nn.Module)]
+    if inside:
+        raise TypeError(
+            f"to came as a dict that holds {listed(map(repr, other), 6)}; wanted a state dict, tensors by name: write "
+            f"to=checkpoint[{inside[0]!r:.40}]"
+        )
+    here, needed = every_tensor(model), _in_state_dicts(model)
+    found = named_as(list(here), {str(name): tensor for name, tensor in other.items()})
+    for name, tensor in found.items():
+        if name in here and not isinstance(tensor, Tensor):
+            raise TypeError(f"{name} of the state dict came as {type(tensor).__name__}; wanted a torch.Tensor")
+    missing = [name for name in needed if name not in found and not name.endswith(_COUNTERS)]
+    more = [name for name, tensor in found.items() if name not in here and _is_weight(tensor)]
+    for odd, fault in ((missing, "has no"), (more, "also has")):
+        if odd:
+            raise ValueError(
+                f"the state dict {fault} {listed(odd)}; wanted that of a model of the same architecture, with "
+                f"{listed(needed)}"
+            )
+    return {name: found.get(name, tensor) for name, tensor in here.items()}
+
+
+def _in_state_dicts(model: nn.Module) -> list[str]:
+    """The names that a state dict of the model has, of which no hook of its is asked."""
+    return [
+        f"{path}.{leaf}" if path else leaf
+        for path, module in model.named_modules(remove_duplicate=False)
+        for leaf, tensor in (*module._parameters.items(), *module._buffers.items())
+        if tensor is not None and leaf not in module._non_persistent_buffers_set
+    ]
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
+
+
+def staying(model: nn.Module, moving: Set[str], other: Other, *, unused: Set[str] = frozenset()) -> list[str]:
+    """In what another model differs from this one where nothing moves, so that it is not reached.
+
+    Args:
+        model: This model.
+        moving: Names of the tensors that move.
+        other: The other model.
+        unused: Names of tensors on which no value depends. Default: none.
+
+    Returns:
+        Names of tensors.
+
+    Raises:
+        ValueError: When one of the models has a parameter that the other has not.
+    """
+    here = every_tensor(model)
+    there = named_as(list(here), other)
+    lacks = [n for n, tensor in here.items() if isinstance(tensor, nn.Parameter) and n not in there]
+    more = [n for n, tensor in there.items() if isinstance(tensor, nn.Parameter) and n not in here]
+    for odd, fault in ((lacks, "has no"), (more, "also has")):
+        if odd:
+            raise ValueError(
+                f"the other model, a {type(other).__name__}, {fault} {listed(odd)}; wanted one of the same "
+                "architecture"
+            )
+    check_present(there, "the other model")
+    beside = [name for name, tensor in there.items() if name not in here and _is_weight(tensor)]  # of buffers
+    first: dict[int, str] = {}
+    differ = []
+    for name, tensor in here.items():
+        known = first.setdefault(id(tensor), name)  # a tied tensor moves by its first name
+        if name in moving or name in unused or name.endswith(_COUNTERS):
+            continue
+        start = there.get(known) if known in moving else tensor
+        if start is None or name not in there or not _same(start, there[name]):
+            differ.append(f"{name} (tied to {known})" if known in moving else name)
+    return differ + beside
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors have the same values, NaN among them."""
+    if a.shape != b.shape:
+        return False
+    wide = torch.promote_types(a.dtype, b.dtype)
+    if a.layout != torch.strided or b.layout != torch.strided:
+        a, b = (tensor.detach().to_sparse_coo().coalesce() for tensor in (a, b))
+        return _same(a.indices(), b.indices()) and _same(a.values(), b.values())
+    a, b = (tensor.detach().to("cpu", wide) for tensor in (a, b))
+    return bool(((a == b) | ((a != a) & (b != b))).all())

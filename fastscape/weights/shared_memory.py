@@ -1,0 +1,27 @@
+"""Parameters that lie in the same memory without being one parameter: they move apart, unlike tied ones."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from torch import nn
+
+__all__ = ["sharing_memory"]
+
+
+def sharing_memory(model: nn.Module, moving: Set[str]) -> list[list[str]]:
+    """The parameters that hold the same entries of the same memory.
+
+    Args:
+        model: The model.
+        moving: Names of the tensors that move.
+
+    Returns:
+        Names of each such group of which one moves.
+    """
+    groups: dict[tuple[object, ...], list[str]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.numel() and not parameter.is_meta and parameter.data_ptr():
+            where = parameter.device, parameter.data_ptr(), parameter.dtype, parameter.shape, parameter.stride()
+            groups.setdefault(where, []).append(name)
+    return [names for names in groups.values() if len(names) > 1 and moving & set(names)]

@@ -11,6 +11,7 @@ import json
 import platform
 import sys
 import time
+from contextlib import suppress
 from datetime import date
 from importlib import metadata
 from pathlib import Path
@@ -83,7 +84,10 @@ def _networks(kind: str) -> list[Network]:
 
 def _about() -> dict[str, Any]:
     """On what machine, when, and with which versions."""
-    versions = {name: metadata.version(name) for name in ("torch-fastscape", "torch", "timm", "transformers")}
+    versions = {}
+    for name in ("torch-fastscape", "torch", "timm", "transformers"):
+        with suppress(metadata.PackageNotFoundError):  # a partial run needs but one of the two packages
+            versions[name] = metadata.version(name)
     return {"versions": versions, "python": platform.python_version(), "date": date.today().isoformat()}
 
 

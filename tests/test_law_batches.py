@@ -317,8 +317,12 @@ def test_an_objective_may_ask_for_the_original():
     def distance(call, batch):
         return (call(batch) - model(batch)).square().mean(1)
 
-    with pytest.warns(UserWarning, match=r"the loss or objective reads 0\.weight, 2\.weight of your model itself"):
+    with pytest.warns(
+        UserWarning, match=r"the loss or objective reads 0\.weight, 2\.weight of your model itself"
+    ) as w:
         found = fastscape.surface(model, x, objective=distance, x=[0.0, 0.5], y=[0.0], progress=False)
+    assert len(w) == len(found.report["warnings"]) == 1
+    assert found.report["warnings"] == [str(w[0].message)]
     assert found.loss[0, 0] == 0
     assert found.loss[1, 0] > 0
 
@@ -356,3 +360,9 @@ def test_a_small_dependence_is_told_from_rounding():
     joined = objective(make(), (x.float(), y)).item()
     assert 2e-5 < abs(joined - right) < 3e-4
     assert found.loss[0, 0] == pytest.approx(right, abs=5e-7)
+
+
+def test_parts_of_the_data_for_which_numbers_are_drawn_are_warned_of():
+    x, y = drawn(24, 4), torch.arange(24) % 3
+    with pytest.warns(UserWarning, match="the values depend on how samples are batched"):
+        fastscape.surface(seeded(DropsLayers)(), (x, y), stream_samples=8, x=[0.0, 0.5], y=[0.0], progress=False)

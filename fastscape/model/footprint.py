@@ -16,8 +16,8 @@ from fastscape.model.batch_structure import tensors
 from fastscape.model.contents import same_values
 from fastscape.model.data import Batch
 from fastscape.model.global_state import generators_of
-from fastscape.model.state import Part, Place, Snapshot, Way, parts_at
-from fastscape.results import warn
+from fastscape.model.state import Alias, Part, Snapshot, Way, parts_at
+from fastscape.weights import listed
 
 __all__ = ["Footprint", "Reads", "watched"]
 
@@ -31,8 +31,9 @@ class Footprint:
         samples: Whether it writes to the samples. Default False.
         parts: Ways to other parts of the model that it changes. Default: none.
         draws: Whether it draws random numbers, from a global generator or one of the model's own. Default False.
-        elsewhere: Where the model holds a parameter or buffer besides its own place; see `state.places_of`.
+        aliases: Where the model holds a parameter or buffer besides its own place; see `state.aliases_of`.
             Default: nowhere.
+        outside: Names of tensors of the user's own model that the loss or objective reads. Default: none.
         state: What the parts of the model held while they were watched. Default: not known.
     """
 
@@ -40,7 +41,8 @@ class Footprint:
     samples: bool = False
     parts: tuple[Way, ...] = ()
     draws: bool = False
-    elsewhere: tuple[Place, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    outside: frozenset[str] = frozenset()
     state: Snapshot | None = None
     _found: weakref.WeakKeyDictionary[nn.Module, list[Part]] = field(
         default_factory=weakref.WeakKeyDictionary, init=False, repr=False, compare=False
@@ -58,7 +60,8 @@ class Footprint:
             self.samples or other.samples,
             tuple(dict.fromkeys((*self.parts, *other.parts))),
             self.draws or other.draws,
-            tuple(dict.fromkeys((*self.elsewhere, *other.elsewhere))),
+            tuple(dict.fromkeys((*self.aliases, *other.aliases))),
+            self.outside | other.outside,
             self.state or other.state,
         )
 
@@ -158,7 +161,7 @@ class Reads(TorchDispatchMode):
                 hook.remove()
 
     def judge(self, kind: str) -> None:
-        """Refuses a model of which some weights cannot be moved, and warns of a measure that reads some of them.
+        """Refuses a model of which some weights cannot be moved.
 
         Args:
             kind: The class of the model.
@@ -168,14 +171,9 @@ class Reads(TorchDispatchMode):
         """
         if self.inside:
             raise ValueError(
-                f"{_listed(self.inside)} of {kind} are read by another way than from the copy that landscapes are "
-                "evaluated on (a weak reference, a registry, a global name), where no other weights can be put; write "
-                "lend=True: then weights are written into your own model, and put back"
-            )
-        if self.outside:
-            warn(
-                f"the loss or objective reads {_listed(self.outside)} of your model itself, which stay where they "
-                "are; write an objective that takes them from the model that it gets"
+                f"{listed(sorted(self.inside))} of {kind} are read by another way than from the copy that landscapes "
+                "are evaluated on (a weak reference, a registry, a global name), where no other weights can be put; "
+                "write lend=True: then weights are written into your own model, and put back"
             )
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -196,11 +194,6 @@ class Reads(TorchDispatchMode):
         for begin, end, name in self._where.get(storage, ()):
             if start < end and begin < stop:
                 (self.inside if self.depth else self.outside).add(name)
-
-
-def _listed(names: set[str]) -> str:
-    first = sorted(names)
-    return ", ".join(first[:3]) + (f" and {len(first) - 3} more" if len(first) > 3 else "")
 
 
 def _place(tensor: Tensor) -> tuple[int, int, int] | None:

@@ -21,7 +21,7 @@ from fastscape.model.global_state import seed_everything
 from fastscape.model.lending import written_into
 from fastscape.model.objective import Objective
 from fastscape.model.replica import Layers, layers_of
-from fastscape.model.state import Snapshot, parts_of, places_of, put_at, restored
+from fastscape.model.state import Snapshot, aliases_of, parts_of, put_at, restored
 from fastscape.weights import Place, convolutions, in_channels_last
 
 __all__ = ["Measured", "Problem"]
@@ -180,25 +180,25 @@ class Problem:
         if changed is None:
             return self._watched(run, model, weights, batch, Snapshot(parts_of(model))).made
         held = {**weights, **{name: weights[name].clone() for name in changed.tensors if name in weights}}
-        with restored(changed.parts_in(model)), put_at(model, changed.elsewhere, held):
+        with restored(changed.parts_in(model)), put_at(model, changed.aliases, held):
             return run(model, held, batch.copied() if changed.samples else batch.content, batch.samples)
 
     def _watched(
         self, run: Measured, model: nn.Module, weights: Mapping[str, Tensor], batch: Batch, state: Snapshot
     ) -> Watched:
         """One evaluation with memory of its own, and what it changed."""
-        elsewhere = () if self.place.lent else places_of(model, state.parts)
+        aliases = () if self.place.lent else aliases_of(model, state.parts)
         written: set[str] = set()
 
         def evaluate(held: Mapping[str, Tensor], own: Batch) -> Tensor:
-            with put_at(model, elsewhere, held):
+            with put_at(model, aliases, held):
                 made = run(model, held, own.content, own.samples)
             if self.place.lent:  # it has written to its own tensors
                 written.update(n for n, t in _tensors(model).items() if not same_values(t.detach(), weights[n]))
             return made
 
         made, changed = watched(evaluate, weights, batch, self.device, state)
-        return Watched(made, replace(changed, tensors=changed.tensors | written, elsewhere=elsewhere))
+        return Watched(made, replace(changed, tensors=changed.tensors | written, aliases=aliases))
 
     def calibrated(
         self, weights: Mapping[str, Tensor], batches: Sequence[Batch], model: nn.Module | None = None
@@ -268,7 +268,7 @@ class Problem:
 
         try:
             return self._watched(seen, self.model, weights, batch, state).changed
-        except Exception:  # not every operation can
+        except Exception:  # not every operation can; an error of the model itself comes again
             torch.set_rng_state(generator)
             return self._watched(run, self.model, weights, batch, state).changed
 
@@ -308,7 +308,7 @@ class Problem:
         first = found[0]
         if not all(objective.squares for objective in found):
             first = replace(first, each=None, squares=False)
-        return replace(self, objective=first, footprint=changed)
+        return replace(self, objective=first, footprint=replace(changed, outside=frozenset(reads.outside)))
 
 
 def _image_in_channels_last(tensor: Tensor) -> Tensor:

@@ -18,14 +18,14 @@ from torch import nn
 from fastscape.model.contents import ATTRIBUTES, DICT, LIST, Kind, generates, kind_of
 
 __all__ = [
+    "Alias",
     "Part",
-    "Place",
     "Snapshot",
     "Way",
+    "aliases_of",
     "named",
     "parts_at",
     "parts_of",
-    "places_of",
     "put_at",
     "restored",
 ]
@@ -55,7 +55,7 @@ class Part(NamedTuple):
         return generates(self.kind)
 
 
-class Place(NamedTuple):
+class Alias(NamedTuple):
     """A place in a container where a model holds one of its parameters or buffers a second time.
 
     Args:
@@ -115,7 +115,7 @@ def parts_at(model: nn.Module, ways: Iterable[Way]) -> list[Part]:
     return found
 
 
-def places_of(model: nn.Module, parts: Iterable[Part]) -> tuple[Place, ...]:
+def aliases_of(model: nn.Module, parts: Iterable[Part]) -> tuple[Alias, ...]:
     """Where a model holds parameters and buffers besides the places in which modules register them.
 
     Args:
@@ -127,7 +127,7 @@ def places_of(model: nn.Module, parts: Iterable[Part]) -> tuple[Place, ...]:
     """
     names = {id(tensor): name for name, tensor in (*model.named_buffers(), *model.named_parameters())}
     return tuple(
-        Place(part.way, key, names[id(child)])
+        Alias(part.way, key, names[id(child)])
         for part in parts
         if part.kind in (ATTRIBUTES, DICT, LIST) and part.way[-1:] not in (("_parameters",), ("_buffers",))
         for key, child in part.kind.children(part.owner)
@@ -136,7 +136,7 @@ def places_of(model: nn.Module, parts: Iterable[Part]) -> tuple[Place, ...]:
 
 
 @contextmanager
-def put_at(model: nn.Module, places: Iterable[Place], tensors: Mapping[str, Any]) -> Iterator[None]:
+def put_at(model: nn.Module, places: Iterable[Alias], tensors: Mapping[str, Any]) -> Iterator[None]:
     """Other tensors stand at some places for a while.
 
     Args:

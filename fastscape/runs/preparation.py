@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -97,6 +98,8 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     if request.streams:  # its parts were cut already
         problem = problem.known(theta, plan.microbatch)
         dependence = 0.0 if problem.whole else batch_dependence(problem, far(), plan.microbatch)
+        if problem.footprint is not None and problem.footprint.draws and not problem.whole:
+            dependence = math.inf  # numbers are drawn for every batch, whatever its size
     else:
         wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
         problem, dependence = settled(problem, theta, far, plan.microbatch, widened=wide)

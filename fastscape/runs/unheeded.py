@@ -40,6 +40,11 @@ def unheeded(
     norms = norms_not_acted_on(request.model, request.mode.batchnorm, problem, theta, microbatch)
     messages = [*_of_options(request), *_of_weights(request, space), *_of_marks(request, space)]
     messages += [] if norms is None else [norms]
+    if problem.footprint and problem.footprint.outside:
+        messages.append(
+            f"the loss or objective reads {listed(sorted(problem.footprint.outside))} of your model itself, which "
+            "stay where they are; write an objective that takes them from the model that it gets"
+        )
     said = centre["difference"] == math.inf  # with the loss of the model called by itself
     if not math.isfinite(centre["loss"]) and not said:
         messages.append(loss_not_finite(request.model, problem, centre))

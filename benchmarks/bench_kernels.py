@@ -11,7 +11,7 @@ import torch
 from benchmarks.problems import PROBLEMS
 from fastscape.engine import Engine, plan_begun
 from fastscape.kernels import Seeded, Segments, draw, gram, gram_cost, interpolate, interpolate_cost
-from fastscape.model import Objective, fixed_samples, problem_of
+from fastscape.model import Objective, fixed_samples, observed, problem_of
 from fastscape.weights import PRECISIONS, SURFACES, Place, Random, SpaceAsked, space_of
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -64,7 +64,7 @@ def test_engine_step(benchmark, name):
     samples = fixed_samples((inputs, targets), device=place.device, dtype=torch.float32)
     problem = problem_of(model, space.moving, Objective(loss), samples, place)
     plan = plan_begun("auto", problem, space)
-    problem = problem.known(space.theta(problem.dtype), plan.microbatch)
+    problem = observed(problem, space.theta(problem.dtype), plan.microbatch).problem
     engine = Engine(problem, space.relaid(channels_last=plan.channels_last), plan)
     points = torch.rand(plan.chunk, 2, dtype=torch.float64)
     benchmark.extra_info["points"] = plan.chunk

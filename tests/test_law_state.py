@@ -23,7 +23,7 @@ from torch import Tensor, nn
 import fastscape
 from cases import ODD
 from fastscape import Plan
-from fastscape.model import Objective, fixed_samples, named, problem_of
+from fastscape.model import Objective, fixed_samples, named, observed, problem_of
 from fastscape.weights import PRECISIONS, Place
 
 X, Y = torch.randn(9, 4, dtype=torch.float64), torch.arange(9) % 3
@@ -129,7 +129,7 @@ def test_a_model_that_changes_nothing_pays_nothing(kind):
     samples = fixed_samples(BATCHES, device=place.device, dtype=torch.float64, join=False)
     moving = {"a.weight", "b.weight"}
     problem = problem_of(model, moving, Objective(), samples, place)
-    found = problem.known({name: model.get_parameter(name).detach() for name in moving}, 64).footprint
+    found = observed(problem, {name: model.get_parameter(name).detach() for name in moving}, 64).problem.footprint
     assert found.nothing
     assert not found.draws
 
@@ -138,7 +138,7 @@ def test_exactly_what_changes_is_put_back():
     model, place = Containers(), Place(torch.device("cpu"), PRECISIONS["float64"], own=True)
     samples = fixed_samples(BATCHES, device=place.device, dtype=torch.float64, join=False)
     problem = problem_of(model, {"a.weight"}, Objective(), samples, place)
-    found = problem.known({"a.weight": model.a.weight.detach()}, 64).footprint
+    found = observed(problem, {"a.weight": model.a.weight.detach()}, 64).problem.footprint
     assert sorted(map(named, found.parts)) == ["items", "kinds", "last", "named"]
     assert not found.tensors
     assert not found.samples

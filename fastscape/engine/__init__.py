@@ -4,6 +4,7 @@ A plan changes the time of a run, and its values by no more than rounding. `laye
 faster where many points share the samples.
 """
 
+from fastscape.engine.comparison import Comparison
 from fastscape.engine.engine import Engine
 from fastscape.engine.evaluator import Evaluator
 from fastscape.engine.plan import Plan
@@ -13,6 +14,7 @@ from fastscape.engine.probing import widest
 from fastscape.engine.single_points import one_by_one
 
 __all__ = [
+    "Comparison",
     "Engine",
     "Evaluator",
     "Plan",

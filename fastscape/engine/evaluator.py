@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from fastscape.engine.comparison import Comparison
 from fastscape.engine.engine import Engine
 from fastscape.engine.plan import Plan
 from fastscape.engine.plan_rules import plan_looped
 from fastscape.engine.planner import plan_measured
-from fastscape.model import Problem, differs
+from fastscape.model import Problem
 from fastscape.results import warn
 from fastscape.weights import Space
 
@@ -35,14 +35,14 @@ class Evaluator:
         plan: How to evaluate, or what to begin with.
         auto: Whether a model that refuses the plan may be evaluated by a plainer one.
         recut: Whether another microbatch gives the same values.
-        compares: Whether a plan is compared with a plain evaluation before it is followed. Default True.
+        comparison: What a plan is compared with before it is followed; None where evaluations do not repeat.
     """
 
     problem: Problem
 
-    def __init__(self, space: Space, plan: Plan, *, auto: bool, recut: bool, compares: bool = True) -> None:
+    def __init__(self, space: Space, plan: Plan, *, auto: bool, recut: bool, comparison: Comparison | None) -> None:
         self.space, self.plan = space, plan
-        self.auto, self.recut, self.compares = auto, recut, compares
+        self.auto, self.recut, self.comparison = auto, recut, comparison
         self.engine: Engine | None = None
         self.begun = False
         self.reason: str | None = None
@@ -78,33 +78,14 @@ class Evaluator:
         """
         self.space = self.space.relaid(channels_last=plan.channels_last)
         engine = Engine(self.problem, self.space, plan)
-        if plan.plain or not self.compares:
+        if plan.plain or self.comparison is None:
             return engine
         try:
-            self._compare(engine)
+            self.comparison.check(engine, self.problem, self.space, self.plan.microbatch)
         except BaseException:
             engine.close()
             raise
         return engine
-
-    def _compare(self, engine: Engine) -> None:
-        """Refuses an engine that does not give the values of a plain evaluation, beyond rounding."""
-        found = engine.sums(self._somewhere)[0]
-        if differs(found, self._expected, self.problem.size, self.problem.narrowest):
-            raise ValueError(
-                f"by this plan the loss at a point is {float(found[0]) / self.problem.size:.6g}, and by a plain loop "
-                f"{float(self._expected[0]) / self.problem.size:.6g}; leave out plan, or write plan=Plan('loop')"
-            )
-
-    @property
-    def _somewhere(self) -> Tensor:
-        """A point [1, D] far from the model."""
-        return torch.ones(1, self.space.basis.gram.shape[2] - 1, dtype=torch.float64, device="cpu")
-
-    @cached_property
-    def _expected(self) -> Tensor:
-        """The sums of a plain evaluation there."""
-        return self.problem.total(self.space.at(self._somewhere, self.problem.place), self.plan.microbatch)
 
     def close(self) -> None:
         """Ends the engine in use."""

@@ -15,11 +15,11 @@ from fastscape.model.lending import lent
 from fastscape.model.new_problem import problem_of
 from fastscape.model.not_finite import loss_not_finite
 from fastscape.model.objective import Custom, Measure, Objective, accuracy, name_of, public_name
+from fastscape.model.observed import observed
 from fastscape.model.other_norms import norms_not_acted_on
 from fastscape.model.probes import (
     agrees_far_away,
     at_the_model,
-    batch_dependence,
     depends_on_batches,
     differs,
     settled,
@@ -50,7 +50,6 @@ __all__ = [
     "accuracy",
     "agrees_far_away",
     "at_the_model",
-    "batch_dependence",
     "batches_of",
     "depends_on_batches",
     "differs",
@@ -63,6 +62,7 @@ __all__ = [
     "name_of",
     "named",
     "norms_not_acted_on",
+    "observed",
     "origin_of",
     "problem_of",
     "public_name",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import operator
 import random
 import types
 import weakref
@@ -33,20 +34,23 @@ class Kind(NamedTuple):
     put_back: Callable[[Any, Any], None]
 
 
-def _items_same(owner: Any, saved: list[tuple[Any, Any]]) -> bool:
-    return len(owner) == len(saved) and all(
-        key == before and value is kept for (key, value), (before, kept) in zip(owner.items(), saved, strict=True)
-    )
+def _items(owner: Any) -> tuple[list[Any], list[Any]]:
+    return list(owner), list(owner.values())
 
 
-def _items_put_back(owner: Any, saved: list[tuple[Any, Any]]) -> None:
+def _items_same(owner: Any, saved: tuple[list[Any], list[Any]]) -> bool:
+    keys, values = saved
+    return len(owner) == len(keys) and all(map(operator.is_, owner.values(), values)) and list(owner) == keys
+
+
+def _items_put_back(owner: Any, saved: tuple[list[Any], list[Any]]) -> None:
     owner.clear()
-    for key, value in saved:
+    for key, value in zip(*saved, strict=True):
         owner[key] = value
 
 
 def _list_same(owner: Any, saved: list[Any]) -> bool:
-    return len(owner) == len(saved) and all(a is b for a, b in zip(owner, saved, strict=True))
+    return len(owner) == len(saved) and all(map(operator.is_, owner, saved))
 
 
 def _list_put_back(owner: Any, saved: list[Any]) -> None:
@@ -154,7 +158,7 @@ def _leave(_owner: Any, _saved: Any) -> None:
 ATTRIBUTES = Kind(
     lambda o: list(vars(o).items()),
     lambda o, step: vars(o)[step],
-    lambda o: list(vars(o).items()),
+    lambda o: _items(vars(o)),
     lambda o, saved: _items_same(vars(o), saved),
     lambda o, saved: _items_put_back(vars(o), saved),
 )
@@ -196,14 +200,14 @@ _NUMPY_RANDOM = Kind(
     lambda o, saved: repr(_bits(o).state) == repr(saved),
     lambda o, saved: setattr(_bits(o), "state", saved),
 )
-DICT = Kind(lambda o: list(o.items()), _item, lambda o: list(o.items()), _items_same, _items_put_back)
+DICT = Kind(lambda o: list(o.items()), _item, _items, _items_same, _items_put_back)
 LIST = Kind(lambda o: list(enumerate(o)), _item, list, _list_same, _list_put_back)
 _SET = Kind(_nothing, _no_child, set, lambda o, saved: o == saved, _set_put_back)
 _TUPLE = Kind(lambda o: list(enumerate(o)), _item, _nothing, _always, _leave)
 _FUNCTION = Kind(
     _function_children,
     _listed(_function_children),
-    lambda o: list(vars(o).items()),
+    lambda o: _items(vars(o)),
     lambda o, saved: _items_same(vars(o), saved),
     lambda o, saved: _items_put_back(vars(o), saved),
 )

@@ -7,6 +7,7 @@ over.
 
 from __future__ import annotations
 
+import collections
 import copy
 import functools
 import types
@@ -17,12 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fastscape.model.contents import kind_of
 from fastscape.model.state import parts_of
 from fastscape.weights import dtype_of
 
 __all__ = ["forget_kept_results", "private_copy", "twin", "whole_copy"]
 
 _KEPT: weakref.WeakKeyDictionary[type, list[tuple[str, types.FunctionType | None]]] = weakref.WeakKeyDictionary()
+_COPIED_EMPTY = dict, collections.OrderedDict, list, set
 _CONTAINERS = dict, list, set, tuple, Tensor, torch.Generator
 
 
@@ -100,13 +103,23 @@ def private_copy(model: nn.Module, *, device: torch.device, dtype: torch.dtype |
 def _copied(model: nn.Module, known: dict[int, Any]) -> nn.Module:
     """A deep copy, with functions that reach copies where those of the model reach the original."""
     parts = [part.owner for part in parts_of(model)]
-    originals = set(map(id, parts))
     for tensor in (*model.parameters(), *model.buffers(), *parts):
         if isinstance(tensor, Tensor) and not (tensor.is_leaf and tensor.layout is torch.strided):
             known.setdefault(id(tensor), tensor.detach().clone())  # which copy.deepcopy refuses
+    for part in parts:
+        if type(part) in _COPIED_EMPTY and not part:  # a module has ten, for hooks: copy.deepcopy takes long over them
+            known.setdefault(id(part), type(part)())
     copied = copy.deepcopy(model, known)
-    _Closures(known, originals).replace_in(copied)
+    if any(map(_reaches_others, parts)):
+        _Closures(known, set(map(id, parts))).replace_in(copied)
     return copied
+
+
+def _reaches_others(part: Any) -> bool:
+    """Whether a part is a function that `copy.deepcopy` would leave with what it reaches now."""
+    if isinstance(part, types.FunctionType):
+        return bool(part.__closure__) or any(kind_of(value) is not None for value in part.__defaults__ or ())
+    return isinstance(part, types.MethodType | functools.partial)
 
 
 class _Closures:

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import is_
 from typing import Any, NamedTuple
 
 import torch
@@ -34,6 +35,8 @@ class Footprint:
         aliases: Where the model holds a parameter or buffer besides its own place; see `state.aliases_of`.
             Default: nowhere.
         outside: Names of tensors of the user's own model that the loss or objective reads. Default: none.
+        rebinds: Whether it puts other tensors in the place of parameters or buffers, which are swapped at every
+            evaluation anyway. Default False.
         state: What the parts of the model held while they were watched. Default: not known.
     """
 
@@ -43,6 +46,7 @@ class Footprint:
     draws: bool = False
     aliases: tuple[Alias, ...] = ()
     outside: frozenset[str] = frozenset()
+    rebinds: bool = False
     state: Snapshot | None = None
     _found: weakref.WeakKeyDictionary[nn.Module, list[Part]] = field(
         default_factory=weakref.WeakKeyDictionary, init=False, repr=False, compare=False
@@ -51,7 +55,7 @@ class Footprint:
     @property
     def nothing(self) -> bool:
         """Whether it changes nothing."""
-        return not (self.tensors or self.samples or self.parts)
+        return not (self.tensors or self.samples or self.parts or self.rebinds)
 
     def with_(self, other: Footprint) -> Footprint:
         """What one of two evaluations changes, or both."""
@@ -62,6 +66,7 @@ class Footprint:
             self.draws or other.draws,
             tuple(dict.fromkeys((*self.aliases, *other.aliases))),
             self.outside | other.outside,
+            self.rebinds or other.rebinds,
             self.state or other.state,
         )
 
@@ -106,18 +111,16 @@ def watched(
     seeds = generators_of(device)
     try:
         made = evaluate(dict(own), content)
-        return Watched(
-            made,
-            Footprint(
-                frozenset(name for name, tensor in own.items() if not same_values(tensor, held[name].detach())),
-                not all(map(same_values, given, tensors(batch.content))),
-                changed := tuple(state.changed()),
-                generators_of(device) != seeds or not state.generators.isdisjoint(changed),
-                state=state,
-            ),
-        )
     finally:
-        state.put_back()
+        parts = tuple(state.put_back())
+    changed = Footprint(
+        frozenset(name for name, tensor in own.items() if not same_values(tensor, held[name].detach())),
+        not all(map(same_values, given, tensors(batch.content))),
+        parts,
+        generators_of(device) != seeds or not state.generators.isdisjoint(parts),
+        state=state,
+    )
+    return Watched(made, changed)
 
 
 class Reads(TorchDispatchMode):
@@ -138,19 +141,30 @@ class Reads(TorchDispatchMode):
         self.depth = 0
         self.inside: set[str] = set()
         self.outside: set[str] = set()
+        self.rebinds = False
 
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
         """Watches what runs inside."""
+        modules = list(model.modules())
+        registered = [tensors for module in modules for tensors in (module._parameters, module._buffers) if tensors]
+        before: list[list[Any]] = []
 
         def enter(*_: Any) -> None:
+            if self.depth == 0:
+                before[:] = [list(tensors.values()) for tensors in registered]
             self.depth += 1
 
         def leave(*_: Any) -> None:
             self.depth -= 1
+            if self.depth == 0:
+                now = (list(tensors.values()) for tensors in registered)
+                self.rebinds |= not all(
+                    len(a) == len(b) and all(map(is_, a, b)) for a, b in zip(before, now, strict=True)
+                )
 
         hooks = []
-        for module in model.modules():
+        for module in modules:
             hooks.append(module.register_forward_pre_hook(enter, prepend=True))
             hooks.append(module.register_forward_hook(leave, always_call=True))
         try:
@@ -159,6 +173,11 @@ class Reads(TorchDispatchMode):
         finally:
             for hook in hooks:
                 hook.remove()
+
+    @property
+    def footprint(self) -> Footprint:
+        """What was seen."""
+        return Footprint(outside=frozenset(self.outside), rebinds=self.rebinds)
 
     def judge(self, kind: str) -> None:
         """Refuses a model of which some weights cannot be moved.
@@ -187,23 +206,26 @@ class Reads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
     def _note(self, tensor: Tensor) -> None:
-        place = _place(tensor)
-        if place is None:
+        if _storage(tensor) not in self._where or (place := _place(tensor)) is None:
             return
         storage, start, stop = place
-        for begin, end, name in self._where.get(storage, ()):
+        for begin, end, name in self._where[storage]:
             if start < end and begin < stop:
                 (self.inside if self.depth else self.outside).add(name)
 
 
+def _storage(tensor: Tensor) -> int:
+    """Where the memory of a tensor begins; 0 of one without."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):  # of a wrapper, or sparse
+        return 0
+
+
 def _place(tensor: Tensor) -> tuple[int, int, int] | None:
     """The storage of a tensor, the first byte and the one behind the last it may read; None without memory."""
-    try:
-        storage = tensor.untyped_storage().data_ptr()
-        start = tensor.data_ptr()
-    except (RuntimeError, NotImplementedError):  # of a wrapper, or sparse
+    if not (storage := _storage(tensor)) or not tensor.numel():
         return None
-    if not storage or not tensor.numel():
-        return None
+    start = tensor.data_ptr()
     reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     return storage, start, start + (reach + 1) * tensor.element_size()

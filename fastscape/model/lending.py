@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fastscape.model.copies import forget_kept_results
-from fastscape.model.state import Snapshot, parts_of
+from fastscape.model.state import Snapshot
 
 __all__ = ["lent", "written_into"]
 
@@ -34,7 +34,7 @@ def lent(model: nn.Module) -> Iterator[None]:
     kept = [tensor.detach().clone() for tensor in tensors]
     gradients = [None if tensor.grad is None else (tensor.grad, tensor.grad.detach().clone()) for tensor in tensors]
     modes = [(module, module.training) for module in model.modules()]
-    state = Snapshot(parts_of(model))
+    state = Snapshot(model)
     try:
         for module in model.modules():
             forget_kept_results(module)

@@ -89,8 +89,8 @@ class Objective:
             if not callable(measure):
                 raise TypeError(f"{name} came as {measure!r}; wanted a function f(outputs, targets)")
 
-    def known(self, call: Call, content: Any, samples: int) -> Objective:
-        """The objective with what one batch shows of it.
+    def known(self, call: Call, content: Any, samples: int) -> tuple[Objective, Tensor | None]:
+        """The objective with what one batch shows of it, and what it gives there.
 
         Args:
             call: Runs the model.
@@ -98,27 +98,25 @@ class Objective:
             samples: How many samples it counts as.
 
         Returns:
-            With its names; and in the form that gives the losses of the samples, where there is one of the same sum.
+            The objective with its names; and in the form that gives the losses of the samples, where there is one of
+            the same sum. And what its `sums` are; None where only another evaluation can tell.
         """
         if self.custom is not None:
-            measured = self._custom(call, content)
-            return replace(self, names=tuple(measured), squares=measured["loss"].dim() == 1)
-        names = ("loss", *self.metrics)
+            values = self._custom(call, content)
+            found = replace(self, names=tuple(values), squares=values["loss"].dim() == 1)
+            return found, found._summed(values, samples)
         outputs = _outputs(call, content[0])
         loss = self.loss(outputs, content[1])
+        found, each = replace(self, names=("loss", *self.metrics)), _each(self.loss)
         if isinstance(loss, Tensor) and loss.dim() == 1:
-            return replace(self, names=names, squares=True)
-        each = _each(self.loss)
-        if each is None or not isinstance(loss, Tensor) or loss.dim():
-            return replace(self, names=names)
-        try:
-            values = each(outputs, content[1])
-            error = abs(float(_sum("loss", values, samples) - _sum("loss", loss, samples)))
-            allowed = _ROUNDINGS * torch.finfo(loss.dtype).eps * float(values.double().abs().sum())
-        except (TypeError, ValueError, RuntimeError):
-            return replace(self, names=names)
-        same = values.dim() == 1 and error <= allowed
-        return replace(self, names=names, each=each if same else None, squares=same)
+            found = replace(found, squares=True)
+        elif each is not None and isinstance(loss, Tensor) and loss.dim() == 0:
+            losses = _of_samples(each, outputs, content[1], loss, samples)
+            if losses is None:  # it may have written to the outputs
+                return found, None
+            found, loss = replace(found, each=each, squares=True), losses
+        metrics = {name: metric(outputs, content[1]) for name, metric in self.metrics.items()}
+        return found, found._summed({"loss": loss, **metrics}, samples)
 
     def sums(self, call: Call, content: Any, samples: int) -> Tensor:
         """The sum over the samples of a batch of every measure.
@@ -147,6 +145,10 @@ class Objective:
             outputs = _outputs(call, content[0])
             measures = {"loss": self.each or self.loss, **self.metrics}
             values = {name: measure(outputs, content[1]) for name, measure in measures.items()}
+        return self._summed(values, samples)
+
+    def _summed(self, values: Mapping[str, Any], samples: int) -> Tensor:
+        """The sums of every measure."""
         sums = [_sum(name, value, samples) for name, value in values.items()]
         if self.squares:
             sums.append(values["loss"].double().square().sum())
@@ -196,6 +198,17 @@ def _each(loss: Measure) -> Measure | None:
         return values if values.dim() < 2 else values.flatten(1).mean(1)
 
     return each
+
+
+def _of_samples(each: Measure, outputs: Any, targets: Any, loss: Tensor, samples: int) -> Tensor | None:
+    """The losses of the samples [n], where their sum is that of the loss to rounding; else None."""
+    try:
+        values = each(outputs, targets)
+        error = abs(float(_sum("loss", values, samples) - _sum("loss", loss, samples)))
+        allowed = _ROUNDINGS * torch.finfo(loss.dtype).eps * float(values.double().abs().sum())
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    return values if values.dim() == 1 and error <= allowed else None
 
 
 def _checked(name: str, value: Any) -> Tensor:

@@ -5,23 +5,55 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from fastscape.model.data import Batch
 from fastscape.model.independent import Independent
+from fastscape.model.observed import observed
 from fastscape.model.problem import Problem
 from fastscape.results import warn
 
-__all__ = ["agrees_far_away", "at_the_model", "batch_dependence", "depends_on_batches", "differs", "settled"]
+__all__ = [
+    "Settled",
+    "agrees_far_away",
+    "at_the_model",
+    "batch_dependence",
+    "depends_on_batches",
+    "differs",
+    "settled",
+]
 
 
 # Relative differences between a batch and its parts: more than so many roundings of float32 are judged in float64,
 # where more than the second is none.
 ROUNDINGS = 16
 FLOAT64_DEPENDENCE = 1e-10
+
+
+class Settled(NamedTuple):
+    """A problem whose batches are settled, and what was evaluated on the way.
+
+    Args:
+        problem: With batches that are cut and joined where that was seen not to matter.
+        given: The same with batches as the data gave them, or cut where they are larger than a microbatch.
+        dependence: How far the values depend on the batches, see `batch_dependence`.
+        centre: The sums [measures] of each batch of `given` at the model; None where they were not seen.
+        far: The same far from the model.
+    """
+
+    problem: Problem
+    given: Problem
+    dependence: float = 0.0
+    centre: list[Tensor] | None = None
+    far: list[Tensor] | None = None
+
+    @property
+    def far_total(self) -> Tensor | None:
+        """The sums over all samples far from the model."""
+        return None if self.far is None else torch.stack(self.far).sum(0)
 
 
 def settled(
@@ -31,7 +63,8 @@ def settled(
     microbatch: int,
     *,
     widened: Callable[[Problem], Problem],
-) -> tuple[Problem, float]:
+    cut: bool = False,
+) -> Settled:
     """The problem with what its batches show, and with batches cut and joined where that was seen not to matter.
 
     Args:
@@ -40,25 +73,32 @@ def settled(
         far: Gives the same at a point far from the model.
         microbatch: Samples of a microbatch, where batches may be cut.
         widened: Makes a problem in float64.
+        cut: Whether batches stay cut whatever they show, as those of data that are read in parts. Default False.
 
     Returns:
-        The problem; and how far its values depend on the batches, see `batch_dependence`.
+        The problem, and what was evaluated on the way.
     """
-    if problem.whole:
-        return problem.known(theta, microbatch), 0.0
-    if not problem.would_change(microbatch):
-        return replace(problem, whole=True).known(theta, microbatch), 0.0
+    if cut and not problem.whole:
+        seen = observed(problem, theta, microbatch)
+        dependence, sums = batch_dependence(seen.problem, far(), microbatch)
+        draws = seen.problem.footprint is not None and seen.problem.footprint.draws
+        # Numbers are drawn for every batch, whatever its size.
+        return Settled(seen.problem, seen.problem, math.inf if draws else dependence, seen.sums, sums)
+    if problem.whole or not problem.would_change(microbatch):
+        seen = observed(problem if problem.whole else replace(problem, whole=True), theta, microbatch)
+        return Settled(seen.problem, seen.problem, centre=seen.sums)
     dependence = math.inf
     try:
-        known = problem.known(theta, microbatch)
-        dependence = batch_dependence(known, far(), microbatch)
-        rounding = _is_rounding(known, dependence, far, microbatch, widened)
-        draws = known.footprint is not None and known.footprint.draws  # for every batch anew, whatever its size
+        seen = observed(problem, theta, microbatch)
+        dependence, sums = batch_dependence(seen.problem, far(), microbatch)
+        rounding = _is_rounding(seen.problem, dependence, far, microbatch, widened)
+        draws = seen.problem.footprint is not None and seen.problem.footprint.draws  # for every batch anew
         if rounding and not draws:
-            return known.free(), dependence
+            return Settled(seen.problem.free(), seen.problem, dependence, seen.sums, sums)
     except Exception:  # it wants batches of one size, or parts of one thing
         pass
-    return replace(problem, whole=True).known(theta, microbatch), dependence
+    seen = observed(replace(problem, whole=True), theta, microbatch)
+    return Settled(seen.problem, seen.problem, dependence, seen.sums)
 
 
 def _is_rounding(
@@ -78,18 +118,18 @@ def _is_rounding(
     try:
         wide = widened(known)
         tensors = {name: tensor.to(wide.dtype) for name, tensor in far().items()}
-        return batch_dependence(wide, tensors, microbatch) < FLOAT64_DEPENDENCE
+        return batch_dependence(wide, tensors, microbatch)[0] < FLOAT64_DEPENDENCE
     except RuntimeError:  # not every model has a float64
         return True
 
 
 def at_the_model(
-    problem: Problem, theta: Mapping[str, Tensor], microbatch: int, *, plain: Callable[[int], float] | None
+    found: Settled, theta: Mapping[str, Tensor], microbatch: int, *, plain: Callable[[int], float] | None
 ) -> tuple[dict[str, Any], list[str]]:
     """The loss at the model, its agreement with the model called as its user calls it, and whether it repeats.
 
     Args:
-        problem: What is evaluated.
+        found: What is evaluated, and what is known of it.
         theta: The model's own tensors that move, by name, in the precision of the run.
         microbatch: Samples in a microbatch.
         plain: Gives the loss of the model called by itself, see `Independent.loss`; None where that is not to be
@@ -99,7 +139,8 @@ def at_the_model(
         For the report "centre" with the loss, that of the plain model and the difference as a fraction of it, and
         "deterministic"; and the warnings that were given.
     """
-    first, *others = problem.each(theta, microbatch)
+    problem = found.given
+    first, *others = found.centre or problem.each(theta, microbatch)
     loss = float(torch.stack([first, *others]).sum(0)[0]) / problem.size
     (again, *_) = problem.each(theta, microbatch, most=1)
     repeats = torch.equal(first.nan_to_num(), again.nan_to_num())
@@ -127,7 +168,7 @@ def at_the_model(
 
 
 def agrees_far_away(
-    problem: Problem,
+    found: Settled,
     far: Mapping[str, Tensor],
     independent: Independent,
     microbatch: int,
@@ -139,7 +180,7 @@ def agrees_far_away(
     A difference that float64 does not show is rounding.
 
     Args:
-        problem: What is evaluated.
+        found: What is evaluated, and what is known of it.
         far: The tensors that move there, by name.
         independent: The model called by itself.
         microbatch: Samples in a microbatch.
@@ -148,15 +189,19 @@ def agrees_far_away(
     Raises:
         ValueError: When they differ: the values of the landscape would be those of something else.
     """
-    ours, theirs = _first_batch(problem, far, independent, microbatch)
+    problem = found.given
     (batch, *_) = problem.batches(microbatch)
+    ours = found.far[0] if found.far else _first_sums(problem, far, batch)
+    theirs = independent.sums(far, [batch])
     if not depends_on_batches(_difference(theirs, ours, batch.samples), problem.dtype):
         return
     try:
         wide = widened(problem)
         tensors = {name: tensor.to(wide.dtype) for name, tensor in far.items()}
-        precise = _first_batch(wide, tensors, replace(independent, problem=wide), microbatch)
-        if not depends_on_batches(_difference(precise[1], precise[0], batch.samples), torch.float32):
+        (precise, *_) = wide.batches(microbatch)
+        wanted = replace(independent, problem=wide).sums(tensors, [precise])
+        own = _first_sums(wide, tensors, precise)
+        if not depends_on_batches(_difference(wanted, own, batch.samples), torch.float32):
             return
     except RuntimeError:  # not every model has a float64
         pass
@@ -168,48 +213,44 @@ def agrees_far_away(
     )
 
 
-def _first_batch(
-    problem: Problem, tensors: Mapping[str, Tensor], independent: Independent, microbatch: int
-) -> tuple[Tensor, Tensor]:
-    """The sums of the first batch at a point, by an evaluation and by the model itself."""
-    (batch, *_) = problem.batches(microbatch)
-    with torch.no_grad():
-        ours = problem.step({**problem.still, **tensors}, batch, 0)
-    return ours, independent.sums(tensors, [batch])
+@torch.no_grad()
+def _first_sums(problem: Problem, tensors: Mapping[str, Tensor], batch: Batch) -> Tensor:
+    """The sums of the first batch at a point."""
+    return problem.step({**problem.still, **tensors}, batch, 0)
 
 
 @torch.no_grad()
-def batch_dependence(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> float:
+def batch_dependence(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> tuple[float, list[Tensor]]:
     """How far the measures are from being means over samples, at one point.
 
-    Every batch is evaluated whole and in two halves, and so are the halves of neighbouring batches together. For
-    a mean over samples whose outputs do not depend on the rest of the batch, the sums agree to rounding; they
+    Every batch is evaluated whole and in two halves; and so are all samples in the batches that they would be joined
+    to. For a mean over samples whose outputs do not depend on the rest of the batch, the sums agree to rounding; they
     differ for class weights and ignored targets in a scalar loss, for batch statistics, and for random outputs.
 
     Args:
-        problem: What is evaluated.
+        problem: What is evaluated, with batches as the data gave them.
         tensors: The tensors that move, by name.
         microbatch: Samples in a microbatch.
 
     Returns:
-        The largest difference, as a fraction of the sum; infinite when a part is not finite but the whole is.
+        The largest difference, as a fraction of the sum; infinite when a part is not finite but the whole is. And the
+        sums [measures] of each batch.
     """
     weights = {**problem.still, **tensors}
-    largest = 0.0
-    before: tuple[Batch, Tensor] | None = None
-    for batch in problem.batches(microbatch):
+    batches, largest = problem.batches(microbatch), 0.0
+    sums = [problem.step(weights, batch, index) for index, batch in enumerate(batches)]
+    for index, (batch, whole) in enumerate(zip(batches, sums, strict=True)):
         if batch.samples < 2 or not batch.divisible:
             continue
-        first, second = batch.part(0, batch.samples // 2), batch.part(batch.samples // 2, batch.samples)
-        whole = problem.step(weights, batch, 0)
-        sums = [problem.step(weights, half, 0) for half in (first, second)]
-        largest = max(largest, _difference(whole, sums[0] + sums[1], batch.samples))
-        if before and before[0].fits(first):
-            across = before[0].joined(first)
-            whole = problem.step(weights, across, 0)
-            largest = max(largest, _difference(whole, before[1] + sums[0], across.samples))
-        before = second, sums[1]
-    return largest
+        middle = batch.samples // 2
+        halves = [batch.part(0, middle), batch.part(middle, batch.samples)]
+        parts = torch.stack([problem.step(weights, half, index) for half in halves]).sum(0)
+        largest = max(largest, _difference(whole, parts, batch.samples))
+    free = problem.free()
+    if len(free.samples) < len(problem.samples):  # joined
+        together = torch.stack(free.each(tensors, microbatch)).sum(0)
+        largest = max(largest, _difference(torch.stack(sums).sum(0), together, problem.size))
+    return largest, sums
 
 
 def depends_on_batches(dependence: float, dtype: torch.dtype) -> bool:

@@ -16,19 +16,17 @@ from fastscape.model.batch_structure import mapped
 from fastscape.model.calling import at_weights
 from fastscape.model.contents import same_values
 from fastscape.model.data import Batch, Samples, batches_of, joined_where_alike
-from fastscape.model.footprint import Footprint, Reads, Watched, watched
+from fastscape.model.footprint import Footprint, Watched, watched
 from fastscape.model.global_state import seed_everything
 from fastscape.model.lending import written_into
 from fastscape.model.objective import Objective
 from fastscape.model.replica import Layers, layers_of
-from fastscape.model.state import Snapshot, aliases_of, parts_of, put_at, restored
-from fastscape.weights import Place, convolutions, in_channels_last
+from fastscape.model.state import Snapshot, put_at, restored
+from fastscape.weights import Place, convolutions, in_channels_last, tensors_of
 
 __all__ = ["Measured", "Problem"]
 
 Measured = Callable[[nn.Module, Mapping[str, Tensor], Any, int], Tensor]
-
-WATCHED = 2  # batches that are evaluated to see what a forward pass changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +126,8 @@ class Problem:
     def _narrowed(self, inputs: Tensor) -> Tensor:
         return inputs if self.dtypes or not inputs.is_floating_point() else inputs.to(self.dtype)
 
-    def _in_own_dtypes(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    def in_own_dtypes(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The weights in the dtypes that the model has them in."""
         if not self.dtypes:
             return weights
         return {name: tensor.to(self.dtypes.get(name, tensor.dtype)) for name, tensor in weights.items()}
@@ -141,9 +140,9 @@ class Problem:
 
     def measure(self, model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
         """The sums of every measure [measures], float64, over the content of one microbatch."""
-        return self._at(model, weights, self.objective.sums, content, samples)
+        return self.at(model, weights, self.objective.sums, content, samples)
 
-    def _at(self, model: nn.Module, weights: Mapping[str, Tensor], run: Any, content: Any, samples: int) -> Any:
+    def at(self, model: nn.Module, weights: Mapping[str, Tensor], run: Any, content: Any, samples: int) -> Any:
         """What `run(call, content, samples)` gives; see `at_weights`."""
         if self.place.lent:
             moved = (self.footprint or Footprint()).tensors
@@ -176,25 +175,36 @@ class Problem:
         model = self.model if model is None else model
         run = self.measure if measure is None else measure
         seed_everything(self.device, self.begun + index)
-        changed, weights = self.footprint, self._in_own_dtypes(weights)
+        changed, weights = self.footprint, self.in_own_dtypes(weights)
         if changed is None:
-            return self._watched(run, model, weights, batch, Snapshot(parts_of(model))).made
+            return self.watched(run, model, weights, batch, Snapshot(model)).made
         held = {**weights, **{name: weights[name].clone() for name in changed.tensors if name in weights}}
         with restored(changed.parts_in(model)), put_at(model, changed.aliases, held):
             return run(model, held, batch.copied() if changed.samples else batch.content, batch.samples)
 
-    def _watched(
+    def watched(
         self, run: Measured, model: nn.Module, weights: Mapping[str, Tensor], batch: Batch, state: Snapshot
     ) -> Watched:
-        """One evaluation with memory of its own, and what it changed."""
-        aliases = () if self.place.lent else aliases_of(model, state.parts)
+        """One evaluation with memory of its own, and what it changed.
+
+        Args:
+            run: As `measure`.
+            model: The problem's own, or a copy.
+            weights: All parameters and buffers, by name.
+            batch: The microbatch.
+            state: What the parts of the model hold.
+
+        Returns:
+            What it returned and changed. Whatever the model holds besides is put back.
+        """
+        aliases = () if self.place.lent else state.aliases
         written: set[str] = set()
 
         def evaluate(held: Mapping[str, Tensor], own: Batch) -> Tensor:
             with put_at(model, aliases, held):
                 made = run(model, held, own.content, own.samples)
             if self.place.lent:  # it has written to its own tensors
-                written.update(n for n, t in _tensors(model).items() if not same_values(t.detach(), weights[n]))
+                written.update(n for n, t in tensors_of(model).items() if not same_values(t.detach(), weights[n]))
             return made
 
         made, changed = watched(evaluate, weights, batch, self.device, state)
@@ -256,64 +266,6 @@ class Problem:
         weights = self.calibrated({**self.still, **tensors}, batches)
         return [self.step(weights, batch, index) for index, batch in enumerate(batches[:most])]
 
-    def _observed(
-        self, run: Measured, weights: Mapping[str, Tensor], batch: Batch, state: Snapshot, reads: Reads
-    ) -> Footprint:
-        """What one evaluation changes; it is also seen what it reads, where that can be watched."""
-        generator = torch.get_rng_state()
-
-        def seen(model: nn.Module, held: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
-            with reads.watching(model):  # whose hooks are gone when it is looked what has changed
-                return run(model, held, content, samples)
-
-        try:
-            return self._watched(seen, self.model, weights, batch, state).changed
-        except Exception:  # not every operation can; an error of the model itself comes again
-            torch.set_rng_state(generator)
-            return self._watched(run, self.model, weights, batch, state).changed
-
-    @torch.no_grad()
-    def known(self, tensors: Mapping[str, Tensor], microbatch: int) -> Problem:
-        """The problem with what its batches show of the objective, and of what an evaluation changes, at one point.
-
-        Args:
-            tensors: The tensors that move, by name.
-            microbatch: Samples in a microbatch.
-
-        Returns:
-            The problem; its objective has its names, and its squares where every batch has them.
-        """
-        weights = self._in_own_dtypes({**self.still, **tensors})
-        found: list[Objective] = []
-        changed = Footprint()
-
-        def note(call: Any, content: Any, samples: int) -> Tensor:
-            found.append(self.objective.known(call, content, samples))
-            return torch.zeros(())
-
-        def measure(model: nn.Module, held: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
-            return self._at(model, held, note, content, samples)
-
-        reads = Reads({name: tensor for name, tensor in _tensors(self.model).items() if name in tensors})
-        state = Snapshot(parts_of(self.model))
-        for index, batch in enumerate(self.batches(microbatch)):
-            seed_everything(self.device, self.begun + index)
-            if index == 0 and not self.place.lent:
-                changed = self._observed(measure, weights, batch, state, reads)
-            elif index < WATCHED:
-                changed = changed.with_(self._watched(measure, self.model, weights, batch, state).changed)
-            else:
-                replace(self, footprint=changed).step(weights, batch, index, measure=measure)
-        reads.judge(type(self.model).__name__)
-        first = found[0]
-        if not all(objective.squares for objective in found):
-            first = replace(first, each=None, squares=False)
-        return replace(self, objective=first, footprint=replace(changed, outside=frozenset(reads.outside)))
-
 
 def _image_in_channels_last(tensor: Tensor) -> Tensor:
     return in_channels_last(tensor) if tensor.dim() == 4 and tensor.is_floating_point() else tensor
-
-
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {**dict(model.named_buffers()), **dict(model.named_parameters())}

@@ -78,17 +78,19 @@ def parts_of(model: nn.Module) -> Iterator[Part]:
     Yields:
         The parts, those of the outer ones first.
     """
-    met = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
-    waiting: collections.deque[tuple[Way, Any]] = collections.deque([((), model)])
-    count = 0
-    while waiting and count < _MOST_PARTS:
-        way, owner = waiting.popleft()
-        if id(owner) in met or (kind := kind_of(owner)) is None:
-            continue
-        met.add(id(owner))
-        count += 1
-        yield Part(way, owner, kind)
-        waiting.extend(((*way, step), child) for step, child in kind.children(owner))
+    met = {id(model), *(id(tensor) for tensor in (*model.parameters(), *model.buffers()))}
+    kinds: dict[type, Kind | None] = {}  # what `kind_of` knows, without the weak references to types
+    waiting = collections.deque([Part((), model, ATTRIBUTES)])
+    while waiting and len(met) < _MOST_PARTS:
+        part = waiting.popleft()
+        yield part
+        for step, child in part.kind.children(part.owner):
+            of = type(child)
+            if of not in kinds:
+                kinds[of] = kind_of(child)
+            if (kind := kinds[of]) is not None and id(child) not in met:
+                met.add(id(child))
+                waiting.append(Part((*part.way, step), child, kind))
 
 
 def parts_at(model: nn.Module, ways: Iterable[Way]) -> list[Part]:
@@ -164,31 +166,30 @@ class Snapshot:
     """What the parts of a model hold at one moment.
 
     Args:
-        parts: The parts.
+        model: The model.
     """
 
-    def __init__(self, parts: Iterable[Part]) -> None:
-        self._saved = [(part, part.kind.save(part.owner)) for part in parts]
-
-    @property
-    def parts(self) -> list[Part]:
-        """The parts."""
-        return [part for part, _ in self._saved]
-
-    @property
-    def generators(self) -> set[Way]:
-        """The ways to random number generators."""
-        return {part.way for part, _ in self._saved if part.draws}
+    def __init__(self, model: nn.Module) -> None:
+        self._saved = [(part, part.kind.save(part.owner)) for part in parts_of(model)]
+        self.generators = {part.way for part, _ in self._saved if part.draws}
+        self.aliases = aliases_of(model, [part for part, _ in self._saved])
 
     def changed(self) -> list[Way]:
         """The ways to the parts that hold something else now."""
         return [part.way for part, saved in self._saved if not part.kind.same(part.owner, saved)]
 
-    def put_back(self) -> None:
-        """Gives every part what it held, those that hold it still aside."""
+    def put_back(self) -> list[Way]:
+        """Gives every part what it held, those that hold it still aside.
+
+        Returns:
+            The ways to the parts that held something else.
+        """
+        found = []
         for part, saved in self._saved:
             if not part.kind.same(part.owner, saved):
+                found.append(part.way)
                 part.kind.put_back(part.owner, saved)
+        return found
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +20,6 @@ from fastscape.model import (
     Reading,
     agrees_far_away,
     at_the_model,
-    batch_dependence,
     depends_on_batches,
     name_of,
     origin_of,
@@ -52,6 +50,7 @@ class Work:
         plan: How to evaluate, or what to begin with.
         dependence: How far the values depend on the microbatch.
         report: What is known so far.
+        far: The sums [measures] at the point of which every coordinate is 1; None where they are not known.
     """
 
     problem: Problem
@@ -60,6 +59,7 @@ class Work:
     plan: Plan
     dependence: float
     report: dict[str, Any]
+    far: Tensor | None = None
 
     @property
     def measures(self) -> int:
@@ -95,26 +95,20 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     plan = plan_begun(request.options["plan"], problem, space)
     theta = space.theta(problem.dtype)
     far = partial(_far, request, space)  # one more point in memory, for as long as it is needed
-    if request.streams:  # its parts were cut already
-        problem = problem.known(theta, plan.microbatch)
-        dependence = 0.0 if problem.whole else batch_dependence(problem, far(), plan.microbatch)
-        if problem.footprint is not None and problem.footprint.draws and not problem.whole:
-            dependence = math.inf  # numbers are drawn for every batch, whatever its size
-    else:
-        wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
-        problem, dependence = settled(problem, theta, far, plan.microbatch, widened=wide)
+    wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
+    found = settled(problem, theta, far, plan.microbatch, widened=wide, cut=request.streams)
+    problem = found.problem
     plan = plan_settled(plan, problem, auto=request.auto)
     _check_losses(request, problem.objective)
     # The model as it is takes one more copy of the weights.
     alone = (
         None
         if request.options["low_memory"] or request.place.lent
-        else Independent(request.model, request.mode, problem)
+        else Independent(request.model, request.mode, found.given)
     )
-    facts, warnings = at_the_model(problem, theta, plan.microbatch, plain=None if alone is None else alone.loss)
+    facts, warnings = at_the_model(found, theta, plan.microbatch, plain=None if alone is None else alone.loss)
     if alone is not None and facts["deterministic"] and _comparable(request):
-        wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
-        agrees_far_away(problem, far(), alone, plan.microbatch, widened=wide)
+        agrees_far_away(found, far(), alone, plan.microbatch, widened=wide)
     grid, reach, said = chosen_axes(request.axes, problem, space, plan, backing)
     said += unheeded(request, space, problem, theta, plan.microbatch, facts["centre"])
     report = about(request, origin_of(request.model, space.moving), space)
@@ -122,10 +116,10 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     report |= {**facts, "warnings": [*warnings, *said]}
     if not request.streams:
         request.expected.found("data_hash", report["data_hash"])
-    if problem.whole and not isinstance(request.data, Dataset):
-        dependence = 0.0  # on batches that are those of the user
+    # Batches that are whole are those of the user, but for a dataset, which has none.
+    dependence = 0.0 if problem.whole and not isinstance(request.data, Dataset) else found.dependence
     plan = _sized(request, problem, space, grid, plan, backing)
-    return Work(problem, space, grid, plan, dependence, report)
+    return Work(problem, space, grid, plan, dependence, report, found.far_total)
 
 
 def _comparable(request: Request) -> bool:

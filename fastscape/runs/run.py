@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
-from fastscape.engine import Evaluator
+from fastscape.engine import Comparison, Evaluator
 from fastscape.model import DataHash, global_state_kept, lent, reading_of
 from fastscape.results import Values
 from fastscape.runs.assembly import precision_error, show_round, values_of
@@ -57,8 +57,8 @@ def _computed(request: Request, backing: Backing) -> Values:
         schedule.shown = partial(show_round, request.shown, work, schedule.refinement)
     followed = schedule.followed.plan
     plan = followed if request.auto and followed else work.plan
-    compares = bool(work.report["deterministic"])
-    evaluator = Evaluator(space, plan, auto=request.free_batching, recut=work.recut, compares=compares)
+    comparison = Comparison(work.far) if work.report["deterministic"] else None
+    evaluator = Evaluator(space, plan, auto=request.free_batching, recut=work.recut, comparison=comparison)
     done = evaluate(
         problem_parts(work, reading, digest, backing.store),
         work.grid.points,

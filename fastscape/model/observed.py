@@ -1,0 +1,104 @@
+"""What the first evaluations show of a problem: what its objective gives, and what a forward pass changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from fastscape.model.data import Batch
+from fastscape.model.footprint import Footprint, Reads
+from fastscape.model.global_state import seed_everything
+from fastscape.model.objective import Objective
+from fastscape.model.problem import Measured, Problem
+from fastscape.model.state import Snapshot
+from fastscape.weights import tensors_of
+
+__all__ = ["Observed", "observed"]
+
+WATCHED = 2  # batches of which it is seen what a forward pass changes
+
+
+class Observed(NamedTuple):
+    """What the first evaluations show.
+
+    Args:
+        problem: With the names of its objective, and its squares where every batch has them; and with its footprint.
+        sums: Those of every microbatch [measures], as `Problem.each` gives them; None where that was not seen.
+    """
+
+    problem: Problem
+    sums: list[Tensor] | None
+
+
+@torch.no_grad()
+def observed(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> Observed:
+    """Evaluates a problem at one point, and looks what that shows of the objective and changes of the model.
+
+    Args:
+        problem: What is evaluated.
+        tensors: The tensors that move, by name.
+        microbatch: Samples in a microbatch.
+
+    Returns:
+        What was seen.
+
+    Raises:
+        ValueError: When the model reads some of its weights by another way than from the problem's copy.
+    """
+    weights = problem.in_own_dtypes({**problem.still, **tensors})
+    given: dict[int, tuple[Objective, Tensor | None]] = {}
+    changed, index = Footprint(), 0
+
+    def note(call: Any, content: Any, samples: int) -> Tensor:
+        given[index] = problem.objective.known(call, content, samples)
+        return torch.zeros(())
+
+    def measure(model: nn.Module, held: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
+        made: Tensor = problem.at(model, held, note, content, samples)
+        return made
+
+    reads = Reads({name: tensor for name, tensor in tensors_of(problem.model).items() if name in tensors})
+    state = Snapshot(problem.model)
+    for index, batch in enumerate(problem.batches(microbatch)):
+        seed_everything(problem.device, problem.begun + index)
+        if index == 0 and not problem.place.lent:
+            changed = _first(problem, measure, weights, batch, state, reads)
+        elif index < WATCHED:
+            changed = changed.with_(problem.watched(measure, problem.model, weights, batch, state).changed)
+        else:
+            replace(problem, footprint=changed).step(weights, batch, index, measure=measure)
+    reads.judge(type(problem.model).__name__)
+    first, alike = given[0][0], True
+    if not all(objective.squares == first.squares for objective, _ in given.values()):
+        first, alike = replace(first, each=None, squares=False), False
+    sums = [sums for _, sums in given.values() if sums is not None]
+    # Where statistics are estimated anew, no evaluation with those of the model is one of the model.
+    known = alike and len(sums) == len(given) and problem.batchnorm != "recalibrate"
+    seen = replace(problem, objective=first, footprint=changed.with_(reads.footprint))
+    return Observed(seen, sums if known else None)
+
+
+def _first(
+    problem: Problem,
+    run: Measured,
+    weights: Mapping[str, Tensor],
+    batch: Batch,
+    state: Snapshot,
+    reads: Reads,
+) -> Footprint:
+    """What one evaluation changes; it is also seen what it reads, where that can be watched."""
+    generator = torch.get_rng_state()
+
+    def seen(model: nn.Module, held: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
+        with reads.watching(model):  # whose hooks are gone when it is looked what has changed
+            return run(model, held, content, samples)
+
+    try:
+        return problem.watched(seen, problem.model, weights, batch, state).changed
+    except Exception:  # not every operation can; an error of the model itself comes again
+        torch.set_rng_state(generator)
+        return problem.watched(run, problem.model, weights, batch, state).changed

@@ -98,10 +98,11 @@ def test_sequences_with_time_first_stay_sequences():
 
 @pytest.mark.parametrize("given", ["pair", "loader", "list"])
 @pytest.mark.parametrize("plan", PLANS, ids=NAMES)
-@pytest.mark.parametrize("weighted", [True, False], ids=["class weights", "ignored targets"])
-def test_losses_that_are_no_means_over_samples_are_those_of_each_batch(weighted, plan, given):
-    x, y = drawn(20, 4), torch.arange(20) % 3
-    y = y if weighted else torch.where(torch.arange(20) % 4 == 1, -100, y)
+@pytest.mark.parametrize("kind", ["class weights", "ignored targets", "ignored targets at the end"])
+def test_losses_that_are_no_means_over_samples_are_those_of_each_batch(kind, plan, given):
+    x, y, weighted = drawn(20, 4), torch.arange(20) % 3, kind == "class weights"
+    ignored = torch.arange(20) > 17 if kind.endswith("end") else torch.arange(20) % 4 == 1
+    y = y if weighted else torch.where(ignored, -100, y)
     loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 5.0, 0.2], dtype=torch.float64) if weighted else None)
     batches = [(x, y)] if given == "pair" else [(x[:8], y[:8]), (x[8:16], y[8:16]), (x[16:], y[16:])]
     data = {"pair": (x, y), "list": batches, "loader": DataLoader(TensorDataset(x, y), batch_size=8)}[given]
@@ -177,6 +178,25 @@ def test_batches_that_may_be_cut_are_joined():
     batches = [(x[i : i + 3], y[i : i + 3]) for i in range(0, 30, 3)]
     found = check(MLP, batches, batches, lambda m, b: F.cross_entropy(m(b[0]), b[1]), plan=Plan("loop", 2, 16))
     assert found.report["plan"]["microbatch"] == 16
+
+
+class AtMost(nn.Module):
+    """Has room for twelve samples, as a buffer of fixed size does."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(4, 3)
+
+    def forward(self, x):
+        made = self.a(x)
+        return torch.cat([made[:12], torch.zeros_like(made[12:])])
+
+
+@pytest.mark.parametrize("plan", ["auto", Plan("loop", 4, 24)], ids=["auto", "loop"])
+def test_batches_are_not_joined_beyond_what_a_model_holds(plan):
+    x, y = drawn(24, 4), torch.arange(24) % 3
+    batches = [(x[i : i + 8], y[i : i + 8]) for i in (0, 8, 16)]
+    check(seeded(AtMost), batches, batches, lambda m, b: F.cross_entropy(m(b[0]), b[1]), plan=plan)
 
 
 class TestPrecision:
@@ -343,6 +363,27 @@ def test_a_number_drawn_for_each_batch_is_its_own(plan):
     x, y = drawn(24, 4), torch.arange(24) % 3
     batches = [(x[i : i + 3], y[i : i + 3]) for i in range(0, 24, 3)]
     check(seeded(DropsLayers), batches, batches, lambda m, b: F.cross_entropy(m(b[0]), b[1]), plan=plan, seeds=True)
+
+
+class DrawsNearby(nn.Module):
+    """Draws numbers whose effect is gone far from the model, where evaluations are compared."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.size = nn.Linear(4, 3), nn.Parameter(torch.ones(1, 1))
+
+    def forward(self, x):
+        return self.a(x) + torch.rand([]) * (self.size < 2)
+
+
+def test_a_number_drawn_for_each_batch_is_its_own_where_that_is_not_seen_far_away():
+    x, y = drawn(24, 4), torch.arange(24) % 3
+    batches, make = [(x[i : i + 3], y[i : i + 3]) for i in range(0, 24, 3)], seeded(DrawsNearby)
+    directions = [{**direction, "size": torch.ones(1, 1)} for direction in directions_of(make())]
+    loss = lambda out, _: out.square().mean()  # noqa: E731
+    right = by_law(make, make(), batches, lambda m, b: loss(m(b[0]), b[1]), directions, seeds=True)
+    found = fastscape.surface(make(), batches, loss=loss, directions=directions, normalize="none", **GRID)
+    np.testing.assert_allclose(found.loss, right, rtol=1e-11)
 
 
 def test_a_small_dependence_is_told_from_rounding():

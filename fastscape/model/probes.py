@@ -223,8 +223,8 @@ def _first_sums(problem: Problem, tensors: Mapping[str, Tensor], batch: Batch) -
 def batch_dependence(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> tuple[float, list[Tensor]]:
     """How far the measures are from being means over samples, at one point.
 
-    Every batch is evaluated whole and in two halves; and so are all samples in the batches that they would be joined
-    to. For a mean over samples whose outputs do not depend on the rest of the batch, the sums agree to rounding; they
+    Every batch is evaluated whole and in two halves, and all samples are in the batches that they would be joined to.
+    For a mean over samples whose outputs do not depend on the rest of the batch, the sums agree to rounding; they
     differ for class weights and ignored targets in a scalar loss, for batch statistics, and for random outputs.
 
     Args:
@@ -239,13 +239,18 @@ def batch_dependence(problem: Problem, tensors: Mapping[str, Tensor], microbatch
     weights = {**problem.still, **tensors}
     batches, largest = problem.batches(microbatch), 0.0
     sums = [problem.step(weights, batch, index) for index, batch in enumerate(batches)]
+    before: tuple[Batch, Tensor] | None = None
     for index, (batch, whole) in enumerate(zip(batches, sums, strict=True)):
         if batch.samples < 2 or not batch.divisible:
             continue
-        middle = batch.samples // 2
-        halves = [batch.part(0, middle), batch.part(middle, batch.samples)]
-        parts = torch.stack([problem.step(weights, half, index) for half in halves]).sum(0)
-        largest = max(largest, _difference(whole, parts, batch.samples))
+        first, second = batch.part(0, batch.samples // 2), batch.part(batch.samples // 2, batch.samples)
+        parts = [problem.step(weights, half, index) for half in (first, second)]
+        largest = max(largest, _difference(whole, parts[0] + parts[1], batch.samples))
+        if before and not (before[1] + parts[0]).isfinite().all() and before[0].fits(first):
+            # No loss at all, as where every target is ignored; it shows where others are in the batch.
+            across = before[0].joined(first)
+            largest = max(largest, _difference(problem.step(weights, across, 0), before[1] + parts[0], across.samples))
+        before = second, parts[1]
     free = problem.free()
     if len(free.samples) < len(problem.samples):  # joined
         together = torch.stack(free.each(tensors, microbatch)).sum(0)

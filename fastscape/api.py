@@ -62,7 +62,7 @@ def surface(model: nn.Module, data: Data, **given: Unpack[SurfaceOptions]) -> La
             the centre is not that of the model called by itself or not finite, when the loss is the same at every
             point, when an axis is "auto" and the loss has risen nowhere or everywhere between 2^-6 and 2^6, when an
             option or a direction does not act, when weights are packed and cannot move, when another model lies
-            elsewhere than its mark would, when vmap cannot batch the model, or when other processes are waited for
+            elsewhere than its mark would, or when other processes are waited for
             longer than a minute. The report keeps what concerns the values.
 
     Example:

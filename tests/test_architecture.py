@@ -27,7 +27,7 @@ WINGS = {
     "sampling": "results",
     "views": "results",
     "engine": "model weights results kernels",
-    "model": "weights results",
+    "model": "weights",
     "weights": "kernels results",
     "zoo": "results",
     "results": "",

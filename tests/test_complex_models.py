@@ -65,7 +65,6 @@ def looped(model, data, names, *, normalize="filter", scheme="plane", seed=0):
     return m.truth(model, data, directions, AXES, scheme=scheme)
 
 
-@pytest.mark.filterwarnings("ignore:vmap cannot batch")
 @pytest.mark.parametrize("plan", ["auto", Plan("loop", 4, 3), Plan("loop", 2, memory_format="channels_last")])
 @pytest.mark.parametrize("kind", MODELS)
 def test_random_directions_around_every_model(kind, plan):
@@ -194,7 +193,6 @@ def test_a_line_reaches_another_model(kind):
 
 
 @pytest.mark.parametrize("kind", MODELS)
-@pytest.mark.filterwarnings("ignore:vmap cannot batch")
 def test_float32_is_as_accurate_as_plain_torch(kind):
     model, data = case(kind)
     names = moving(model, "all")
@@ -360,7 +358,6 @@ def test_the_search_for_a_plan_leaves_compilation_out(kind, monkeypatch):
     grid = {"x": (-1, 1, 40), "y": (-1, 1, 20), "progress": False}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", message="vmap cannot batch")
         found = fastscape.surface(model, data, **grid)
     tried = [plan for plan in found.report["plans_measured"] if plan["compile"]]
     assert not found.report["plan"]["compile"]

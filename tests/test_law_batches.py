@@ -84,7 +84,6 @@ class TimeFirst(nn.Module):
         return self.o(self.r(self.e(tokens))[0])
 
 
-@pytest.mark.filterwarnings("ignore:vmap cannot batch")
 def test_sequences_with_time_first_stay_sequences():
     text = torch.cumsum(torch.randint(3, (91, 4), generator=torch.Generator().manual_seed(1)), 0) % 7
     batches = [(text[i : i + 30], text[i + 1 : i + 31]) for i in (0, 30, 60)]
@@ -131,7 +130,7 @@ ADJACENCY = (drawn(80, 80) > 1.5).double()
 LAYOUTS = {"dense": lambda a: a, "coo": Tensor.to_sparse, "csr": Tensor.to_sparse_csr}
 
 
-@pytest.mark.filterwarnings("ignore:vmap cannot batch", "ignore:Sparse CSR tensor support")
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
 @pytest.mark.parametrize("plan", ["auto", Plan(microbatch=20), Plan("loop", 4)], ids=["auto", "microbatch", "loop"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_one_graph_stays_one(layout, plan):

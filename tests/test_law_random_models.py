@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import HealthCheck, given, settings
@@ -140,7 +139,6 @@ class Composed(nn.Module):
 PLANS = st.sampled_from(["auto", Plan("loop", 2), Plan("loop", 4, workers=2), Plan(microbatch=3), Plan("vmap", 5, 4)])
 
 
-@pytest.mark.filterwarnings("ignore:vmap cannot batch")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     names=st.lists(st.sampled_from(sorted(PARTS)), max_size=4, unique=True).map(tuple),

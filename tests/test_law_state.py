@@ -41,7 +41,6 @@ def seeded():
         yield
 
 
-@pytest.mark.filterwarnings("ignore:vmap cannot batch")
 @pytest.mark.parametrize(
     "plan", ["auto", Plan("loop", 4), Plan("loop", 4, workers=2)], ids=["auto", "loop", "threads"]
 )

@@ -171,7 +171,7 @@ def _verdict(made: Made, truth: np.ndarray, narrow: bool) -> Verdict:
     error = float(np.abs(made.found.loss - truth).max() / np.ptp(truth))
     rounding = float(ROUNDINGS * np.finfo(np.float32).eps * np.abs(truth).max() / np.ptp(truth))
     allowed = max(TOLERANCE, rounding) if narrow else TOLERANCE
-    # Other warnings, such as that vmap cannot batch the model, are no reason to doubt a value.
+    # Other warnings are no reason to doubt a value.
     doubted = bool(made.found.report["warnings"])
     word = "right" if error <= allowed else "warned" if doubted else "WRONG"
     return Verdict(word, made.said, error, made.seconds)

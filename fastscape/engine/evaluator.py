@@ -15,7 +15,6 @@ from fastscape.engine.plan import Plan
 from fastscape.engine.plan_rules import plan_looped
 from fastscape.engine.planner import plan_measured
 from fastscape.model import Problem
-from fastscape.results import warn
 from fastscape.weights import Space
 
 __all__ = ["Evaluator"]
@@ -167,17 +166,15 @@ class Evaluator:
                 raise
             # When the plainer plan raises too, this one was not the cause, and the other error is the clearer one.
             reason = f"{type(error).__name__}: {error}"
-            if vmap and self.plan.hoist:  # which is ours, so there is nothing to warn of
+            if vmap and self.plan.hoist:
                 self._change(replace(self.plan, hoist=False))
                 sums = self._chunk(chunk[: self.plan.chunk], auto=True)
                 self.reason = self.reason or reason
                 return sums
+            # Nobody asked for the plan and no value changes, so the report says it, and no warning.
             self._change(plan_looped(self.plan) if vmap else replace(self.plan, memory_format="contiguous"))
             sums = self._chunk(chunk[: self.plan.chunk], auto=False)
             self.reason = reason
-            if vmap:
-                message = "vmap cannot batch this model or a measure, so the points are evaluated in a loop"
-                warn(f"{message} ({self.reason})")
             return sums
         return self._chunk(chunk[: self.plan.chunk], auto=False)
 

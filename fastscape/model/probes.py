@@ -14,7 +14,6 @@ from fastscape.model.data import Batch
 from fastscape.model.independent import Independent
 from fastscape.model.observed import observed
 from fastscape.model.problem import Problem
-from fastscape.results import warn
 
 __all__ = [
     "Settled",
@@ -137,7 +136,7 @@ def at_the_model(
 
     Returns:
         For the report "centre" with the loss, that of the plain model and the difference as a fraction of it, and
-        "deterministic"; and the warnings that were given.
+        "deterministic"; and what is to be warned of.
     """
     problem = found.given
     first, *others = found.centre or problem.each(theta, microbatch)
@@ -162,8 +161,6 @@ def at_the_model(
                 f"{called:.6g}: does it use tensors that are no parameters or buffers of its modules, or a precision "
                 f"wider than {problem.dtype}?"
             )
-    for message in messages:
-        warn(message)
     return {"centre": centre, "deterministic": repeats}, messages
 
 
@@ -223,9 +220,10 @@ def _first_sums(problem: Problem, tensors: Mapping[str, Tensor], batch: Batch) -
 def batch_dependence(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> tuple[float, list[Tensor]]:
     """How far the measures are from being means over samples, at one point.
 
-    Every batch is evaluated whole and in two halves, and all samples are in the batches that they would be joined to.
-    For a mean over samples whose outputs do not depend on the rest of the batch, the sums agree to rounding; they
-    differ for class weights and ignored targets in a scalar loss, for batch statistics, and for random outputs.
+    Every batch is evaluated whole and in two halves, the halves of neighbouring batches together, and all samples in
+    the batches that they would be joined to. For a mean over samples whose outputs do not depend on the rest of the
+    batch, the sums agree to rounding; they differ for class weights and ignored targets in a scalar loss, for batch
+    statistics, and for random outputs.
 
     Args:
         problem: What is evaluated, with batches as the data gave them.
@@ -246,15 +244,14 @@ def batch_dependence(problem: Problem, tensors: Mapping[str, Tensor], microbatch
         first, second = batch.part(0, batch.samples // 2), batch.part(batch.samples // 2, batch.samples)
         parts = [problem.step(weights, half, index) for half in (first, second)]
         largest = max(largest, _difference(whole, parts[0] + parts[1], batch.samples))
-        if before and not (before[1] + parts[0]).isfinite().all() and before[0].fits(first):
-            # No loss at all, as where every target is ignored; it shows where others are in the batch.
+        if before and before[0].fits(first):  # samples that are sorted show it nowhere else
             across = before[0].joined(first)
             largest = max(largest, _difference(problem.step(weights, across, 0), before[1] + parts[0], across.samples))
         before = second, parts[1]
     free = problem.free()
-    if len(free.samples) < len(problem.samples):  # joined
-        together = torch.stack(free.each(tensors, microbatch)).sum(0)
-        largest = max(largest, _difference(torch.stack(sums).sum(0), together, problem.size))
+    if [batch.samples for batch in free.batches(microbatch)] != [batch.samples for batch in batches]:
+        together = free.total(tensors, microbatch)
+        largest = max(largest, _difference(together, torch.stack(sums).sum(0), problem.size))
     return largest, sums
 
 

@@ -26,6 +26,7 @@ from fastscape.model import (
     problem_of,
     settled,
 )
+from fastscape.results import warn
 from fastscape.runs.axes import chosen_axes
 from fastscape.runs.backing import Backing
 from fastscape.runs.reporting import about
@@ -109,6 +110,8 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     facts, warnings = at_the_model(found, theta, plan.microbatch, plain=None if alone is None else alone.loss)
     if alone is not None and facts["deterministic"] and _comparable(request):
         agrees_far_away(found, far(), alone, plan.microbatch, widened=wide)
+    for message in warnings:  # not beside the error, which says more
+        warn(message)
     grid, reach, said = chosen_axes(request.axes, problem, space, plan, backing)
     said += unheeded(request, space, problem, theta, plan.microbatch, facts["centre"])
     report = about(request, origin_of(request.model, space.moving), space)

@@ -115,10 +115,9 @@ DATA = torch.rand(5, 3), torch.rand(5, 2)
 SMALL = {"loss": F.mse_loss, "x": (-1, 1, 3), "y": (-1, 1, 2), "precision": "float64"}
 
 
-def test_auto_falls_back_to_the_loop_and_says_so():
+def test_auto_falls_back_to_the_loop_and_the_report_says_why():
     model = DataDependent(3, 2)
-    with pytest.warns(UserWarning, match="vmap cannot batch this model or a measure"):
-        landscape = fastscape.surface(model, DATA, **SMALL)
+    landscape = fastscape.surface(model, DATA, **SMALL)  # without a warning: they are errors here
     assert landscape.report["plan"]["batching"] == "loop"
     assert "RuntimeError" in landscape.report["fallback"]
     looped = fastscape.surface(model, DATA, plan=Plan("loop", 16), **SMALL)

@@ -90,7 +90,6 @@ def test_parts_hold_every_sample_once_in_order(lengths, size, join):
         assert {batch.samples for part in parts for batch in part} <= set(lengths)
 
 
-@pytest.mark.filterwarnings("ignore:vmap cannot batch")
 @pytest.mark.parametrize("name", FAMILIES)
 def test_families_of_models_in_parts(name):
     case = FAMILIES[name]()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from fastscape.results import Values, documented, with_defaults
 from fastscape.views.comparison import common_scale, drawn_by, of_one
 from fastscape.views.options import AnimationOptions
+from fastscape.views.texts import TITLE, cleaned, literal
 from fastscape.views.walks import Walk
 
 if TYPE_CHECKING:
@@ -114,6 +115,6 @@ def _redrawn(
     def frame(k: int) -> None:
         ax.clear()
         draw(landscapes[k], **{**options, "ax": ax, "colorbar": False})
-        ax.set_title(titles[k])
+        ax.set_title(literal(cleaned(str(titles[k]), TITLE)))
 
     return frame, len(landscapes)

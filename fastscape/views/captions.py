@@ -2,9 +2,50 @@
 
 from __future__ import annotations
 
-from fastscape.results import Values
+from collections.abc import Sequence
+from typing import Any
 
-__all__ = ["refinement_said"]
+import numpy as np
+
+from fastscape.results import Values
+from fastscape.views.texts import LABEL, cleaned
+
+__all__ = ["missing_said", "model_said", "refinement_said"]
+
+
+def model_said(landscape: Values) -> str:
+    """The class of the model of a landscape, as the report says it; nothing where the report says none.
+
+    Args:
+        landscape: The landscape.
+
+    Returns:
+        The name.
+    """
+    name = landscape.report.get("model", "")
+    return name if isinstance(name, str) else ""
+
+
+def missing_said(landscape: Values, metrics: Sequence[str]) -> list[str]:
+    """How many points of a landscape have no value to draw.
+
+    Args:
+        landscape: The landscape.
+        metrics: The measures that are drawn, by name.
+
+    Returns:
+        Sentences without their full stops; none where every value can be drawn.
+    """
+    said = []
+    for metric in metrics:
+        values = landscape.measures[metric]
+        missing = {
+            "no value (left out)": np.isnan(values).sum(),
+            "an infinite value (drawn at the largest or smallest)": np.isinf(values).sum(),
+        }
+        of = f", of {cleaned(metric, LABEL)}" if len(metrics) > 1 else ""
+        said += [f"{count} of {values.size} points have {what}{of}" for what, count in missing.items() if count]
+    return said
 
 
 def refinement_said(landscape: Values, metric: str = "loss") -> str:
@@ -24,12 +65,20 @@ def refinement_said(landscape: Values, metric: str = "loss") -> str:
     said = f"{known} of {points} points were evaluated"
     if found is None or known == points:
         return said
+    try:
+        return said + _predicted(found, metric)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):  # a report that no run wrote
+        return f"{said}, the others predicted; the report does not say how well"
+
+
+def _predicted(found: Any, metric: str) -> str:
+    """How well the points are predicted that were not evaluated, as the report says it."""
     unseen = f"features narrower than {found['widest_gap'] + 1} grid steps may be missed"
     if metric != "loss":
         error = found["metrics_rms"][metric]
-        return f"{said}, the others predicted with an rms error of {error:.2g} of the range of {metric}; {unseen}"
+        of = cleaned(metric, LABEL)
+        return f", the others predicted with an rms error of {error:.2g} of the range of {of}; {unseen}"
     scale = "log10 of the loss" if found["scale"] == "log10" else "the loss"
     met = "within the tolerance" if found["met"] else "NOT within the tolerance"
-    said += f", the others predicted with an rms error of {found['rms']:.2g} (at most {found['at_most']:.2g})"
-    said += f" of the range of {scale}, {met} of {found['tolerance']:g}"
-    return f"{said}; {unseen}"
+    said = f", the others predicted with an rms error of {found['rms']:.2g} (at most {found['at_most']:.2g})"
+    return f"{said} of the range of {scale}, {met} of {found['tolerance']:g}; {unseen}"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from fastscape.results import Values, chosen, documented, heights, with_defaults
 from fastscape.views import figures
+from fastscape.views.captions import model_said
 from fastscape.views.options import SeveralOptions
+from fastscape.views.texts import LABEL, cleaned, literal
+from fastscape.views.units import Unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +56,7 @@ def compare(landscapes: Sequence[Values], **given: Unpack[SeveralOptions]) -> li
     kind, names, metric, clip = options["kind"], options["names"], options["metric"], options["clip"]
     draw = drawn_by(kind)
     if names is None:
-        names = [str(landscape.report.get("model", "")) for landscape in landscapes]
+        names = [model_said(landscape) for landscape in landscapes]
     if len(names) != len(landscapes):
         raise ValueError(f"{len(names)} names came for {len(landscapes)} landscapes; wanted one for each")
     log, scale, label = common_scale(landscapes, metric, log=options["log"], clip=clip)
@@ -68,9 +72,11 @@ def compare(landscapes: Sequence[Values], **given: Unpack[SeveralOptions]) -> li
         if kind == "surface3d":
             ax.set_box_aspect(None, zoom=0.85)  # the layout knows nothing of labels in three dimensions
         ax.xaxis.set_major_locator(MaxNLocator(5))  # more of their labels touch each other at this width
-        ax.set_title(name)
+        ax.set_title(fill(literal(cleaned(str(name), LABEL)), 32) if name else "")
         axes.append(ax)
-    figure.colorbar(ScalarMappable(Normalize(*scale), cmap), ax=axes, label=label, shrink=0.8)
+    unit = Unit.of(np.array(scale))
+    colours = ScalarMappable(Normalize(*unit.scaled(np.array(scale))), cmap)
+    figure.colorbar(colours, ax=axes, label=literal(unit.labelled(cleaned(label, 2 * LABEL))), shrink=0.8)
     return axes
 
 

@@ -5,17 +5,20 @@ Every function takes and returns axes, works without a display, and leaves matpl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from fastscape.results import Trajectory, Values, documented, heights, with_defaults
-from fastscape.views.captions import refinement_said
+from fastscape.views.carried import LeftOut, Mark
+from fastscape.views.drawable import Drawable, drawable
 from fastscape.views.options import ContourOptions, Surface3dOptions
 from fastscape.views.plane import plane_of
 from fastscape.views.smooth import Smooth
+from fastscape.views.texts import LABEL, cleaned, literal
+from fastscape.views.units import Unit, height_of
 from fastscape.views.walks import Walk
 
 if TYPE_CHECKING:
@@ -27,12 +30,16 @@ __all__ = ["contour", "plot", "surface3d"]
 
 FLOOR = 0.4  # the distance of the contours below a surface, as a fraction of its height
 LABEL_WIDTH = 28  # letters of an axis label in three dimensions, where the layout leaves no room
-NOTE_WIDTH = 84  # letters of a line below a picture, which is as wide as a contour map
+WIDTH = 44  # likewise in two dimensions, where maps stand side by side
+NOTE_WIDTH = {2: 84, 3: 110}  # letters of a line below a picture, by its dimensions
 
 
 @documented(ContourOptions)
 def contour(landscape: Values, **given: Unpack[ContourOptions]) -> Axes:
     """Draws a contour map with labelled axes, a colour bar, and a cross at every model that lies in the plane.
+
+    Numbers beyond 1e30 or below 1e-30 are drawn in units of a power of ten, which the labels name; so they are in
+    every picture. A note below the picture names what of the landscape is not drawn, and why.
 
     Args:
         landscape: The landscape, at least 2 x 2 points.
@@ -43,8 +50,9 @@ def contour(landscape: Values, **given: Unpack[ContourOptions]) -> Axes:
 
     Raises:
         TypeError: When there is no such option.
-        ValueError: When the landscape has fewer than 2 x 2 points, `levels` is below 1, or `heights` refuses its
-            arguments; when there is nothing to draw because `filled` is off and `linewidth` 0.
+        ValueError: When the landscape has fewer than 2 x 2 points, a coordinate is not finite or there twice, `levels`
+            is below 1, or `heights` refuses its arguments; when there is nothing to draw because `filled` is off and
+            `linewidth` 0.
 
     Example:
         >>> import numpy as np
@@ -54,38 +62,40 @@ def contour(landscape: Values, **given: Unpack[ContourOptions]) -> Axes:
         'x (along direction 1)'
     """
     options = with_defaults(ContourOptions, given, "contour")
-    x, y = plane_of(landscape, "draw")
+    plane_of(landscape, "draw")
     if options["levels"] < 1:
         raise ValueError(f"levels={options['levels']} came; wanted at least 1, for example 25")
     if not options["filled"] and not options["linewidth"] > 0:
         raise ValueError(
             f"filled=False came with linewidth={options['linewidth']}, which draws nothing; write linewidth=1"
         )
-    z, label = heights(landscape, options["metric"], log=options["log"], clip=options["clip"])
-    scale = options["scale"]
-    edges = _levels(z if scale is None else np.array(scale), options["levels"])
+    shown = drawable(landscape, options)
+    (x, y), z, scale = shown.axes, shown.heights, options["scale"]
+    edges = _levels(z if scale is None else shown.unit.scaled(np.array(scale)), options["levels"])
     ax = cast(Any, options["ax"]) or _new_axes(layout="compressed")
     coloured = _map(ax, (x, y, z), edges, options)
     if options["colorbar"]:
-        ax.figure.colorbar(coloured, ax=ax, label=label)
-    if options["points"] and not landscape.evaluated.all():
-        rows, columns = landscape.evaluated.nonzero()
+        ax.figure.colorbar(coloured, ax=ax, label=shown.label)
+    if options["points"] and not shown.evaluated.all():
+        rows, columns = shown.evaluated.nonzero()
         ax.plot(x[rows], y[columns], ".", color="black", markersize=1.5, alpha=0.7, label="evaluated")
     limits = {"xlim": ax.get_xlim(), "ylim": ax.get_ylim()}
-    for path in (*landscape.paths, *options["paths"]):
-        _draw(path, ax, *path.points.T)
-    if landscape.paths:  # unlike a walk, one that was brought along may leave the grid
+    for path, points in shown.all_paths(options["paths"]):
+        _draw(path, ax, *points.T)
+    if shown.carried.paths:  # unlike a walk, one that was brought along may leave the grid
         ax.set(**limits)
-    marks = landscape.marks
-    for name, (at_x, at_y) in marks.items():
-        if x[0] <= at_x <= x[-1] and y[0] <= at_y <= y[-1]:
-            ax.plot([at_x], [at_y], "+", color="white", markersize=12, markeredgewidth=2, label=name)
-            if len(marks) > 1:
-                ax.annotate(name, (at_x, at_y), (6, 6), textcoords="offset points", color="white")
+    for mark in shown.carried.marks:
+        (cross,) = ax.plot(*np.transpose([mark.at]), "+", color="white", ms=12, markeredgewidth=2, label=mark.name)
+        cross.set_path_effects(_outlined(3, "black"))  # seen in a hole, too, which is white
+        if len(shown.carried.marks) > 1:
+            # To the side where there is more room; a long name must not take the room of the map.
+            side, offset = ("right", -6) if mark.at[0] > np.mean(x[[0, -1]]) else ("left", 6)
+            text = ax.annotate(mark.name, mark.at, (offset, 6), textcoords="offset points", color="white", ha=side)
+            text.set(path_effects=_outlined(2, "black"), in_layout=False)
     similar = 0.5 <= np.ptp(x) / np.ptp(y) <= 2
-    xlabel, ylabel = _axis_labels(landscape)
+    xlabel, ylabel = (fill(text, WIDTH) for text in shown.carried.labels)
     ax.set(xlabel=xlabel, ylabel=ylabel, aspect="equal" if similar else "auto")
-    _note(landscape, [options["metric"]], ax.text, ax.transAxes)
+    _note(shown.said(), ax)
     return ax
 
 
@@ -108,7 +118,7 @@ def _map(ax: Any, grid: tuple[np.ndarray, np.ndarray, np.ndarray], edges: np.nda
 
 @documented(Surface3dOptions)
 def surface3d(landscape: Values, **given: Unpack[Surface3dOptions]) -> Axes3D:
-    """Draws the surface in three dimensions above its contours, with a pin at the model where that is a grid point.
+    """Draws the surface in three dimensions above its contours, with a pin at every model that is a grid point.
 
     Args:
         landscape: The landscape, at least 2 x 2 points.
@@ -119,7 +129,8 @@ def surface3d(landscape: Values, **given: Unpack[Surface3dOptions]) -> Axes3D:
 
     Raises:
         TypeError: When there is no such option.
-        ValueError: When the landscape has fewer than 2 x 2 points, or `heights` refuses its arguments.
+        ValueError: When the landscape has fewer than 2 x 2 points, a coordinate is not finite or there twice, or
+            `heights` refuses its arguments.
 
     Example:
         >>> import numpy as np
@@ -131,8 +142,9 @@ def surface3d(landscape: Values, **given: Unpack[Surface3dOptions]) -> Axes3D:
     from matplotlib.ticker import MaxNLocator
 
     options = with_defaults(Surface3dOptions, given, "surface3d")
-    x, y = plane_of(landscape, "draw")
-    z, label = heights(landscape, options["metric"], log=options["log"], clip=options["clip"])
+    plane_of(landscape, "draw")
+    shown = drawable(landscape, options)
+    (x, y), z = shown.axes, shown.heights
     cmap, scale = options["cmap"] or "coolwarm", options["scale"]
     ax: Any = options["ax"]
     if ax is None:
@@ -141,24 +153,25 @@ def surface3d(landscape: Values, **given: Unpack[Surface3dOptions]) -> Axes3D:
     x_HW, y_HW = np.meshgrid(x, y, indexing="ij")
     # Every cell is drawn: matplotlib would thin the grid to 50 lines and cut off the minimum.
     every = {"rcount": z.shape[0], "ccount": z.shape[1]}
-    low, high = (float(np.nanmin(z)), float(np.nanmax(z))) if scale is None else scale
+    low, high = (float(np.nanmin(z)), float(np.nanmax(z))) if scale is None else shown.unit.scaled(np.array(scale))
     surface = ax.plot_surface(x_HW, y_HW, z, cmap=cmap, vmin=low, vmax=high, linewidth=0, **every)
     if options["colorbar"]:
-        ax.figure.colorbar(surface, ax=ax, label=label, shrink=0.6, pad=0.12)
-    height = (high - low) or 1.0
+        ax.figure.colorbar(surface, ax=ax, label=shown.label, shrink=0.6, pad=0.12)
+    height = height_of(low, high)
     ax.set_zlim(low - FLOOR * height if options["floor"] else low, low + height)
     if options["floor"]:
         below: dict[str, Any] = {"offset": ax.get_zlim()[0], "linewidths": 1, "zorder": 0}
         ax.contour(x, y, z.T, levels=_levels(np.array([low, high]), 15), cmap=cmap, vmin=low, vmax=high, **below)
-    for path in (*landscape.paths, *options["paths"]):
-        _draw(path, ax, *path.points.T, _on_surface(path.points, Smooth(x, y, z)))
-    if landscape.marks.get("the model") == (0.0, 0.0):
-        _pin(ax, (x, y, z), low + height)
-    ax.computed_zorder = False  # otherwise the surface is drawn over the pin and the paths
-    _note(landscape, [options["metric"]], ax.text2D, ax.transAxes, below=True)
+    for path, points in shown.all_paths(options["paths"]):
+        at = _on_surface(points, Smooth(x, y, z))
+        _draw(path, ax, *np.where(np.isnan(at), np.nan, points.T), at)  # without the rest, which would widen the axes
+    unknown = [_pin(ax, shown, mark, low + height) for mark in shown.carried.marks]
+    unknown = unknown if "marks" in landscape.report else []  # nobody asked for the mark of one without
+    ax.computed_zorder = False  # otherwise the surface is drawn over the pins and the paths
+    _note(shown.said(*filter(None, unknown)), ax)
     # The colour bar says what the heights are; on the left side of the scene, a label would be cut off.
-    xlabel, ylabel = (fill(text, LABEL_WIDTH) for text in _axis_labels(landscape))
-    ax.set(xlabel=xlabel, ylabel=ylabel, zlabel="" if options["colorbar"] else label)
+    xlabel, ylabel = (fill(text, LABEL_WIDTH) for text in shown.carried.labels)
+    ax.set(xlabel=xlabel, ylabel=ylabel, zlabel="" if options["colorbar"] else shown.label)
     for one in (ax.xaxis, ax.yaxis, ax.zaxis):
         one.set_major_locator(MaxNLocator(5))
         one.labelpad = 8 + 7 * one.get_label_text().count("\n")
@@ -173,14 +186,19 @@ def _on_surface(points: np.ndarray, surface: Smooth) -> np.ndarray:
     return np.where(within, [surface.at(*at)[0] for at in points.tolist()], np.nan)
 
 
-def _pin(ax: Any, grid: tuple[np.ndarray, np.ndarray, np.ndarray], top: float) -> None:
-    """Shows where the model stands, also where the front of the surface hides its foot."""
-    x, y, z = grid
-    if 0.0 not in x or 0.0 not in y:
-        return  # between grid points the height of the model is not known
-    foot = z[x.tolist().index(0.0), y.tolist().index(0.0)]
-    ax.plot([0, 0], [0, 0], [foot, top], "-", color="black", linewidth=1, zorder=10)
-    ax.plot([0], [0], [foot], "o", color="black", markersize=4, zorder=10, label="the model")
+def _pin(ax: Any, shown: Drawable, mark: Mark, top: float) -> LeftOut | None:
+    """Shows where a model stands, also where the front of the surface hides its foot; or says why it cannot."""
+    (x, y), (at_x, at_y), said = shown.axes, mark.at, f'the mark "{mark.name}"'
+    if at_x not in x or at_y not in y:
+        return LeftOut(said, "between grid points")  # where the height of the model is not known
+    foot = shown.heights[x.tolist().index(at_x), y.tolist().index(at_y)]
+    if np.isnan(foot):
+        return LeftOut(said, "no value there")
+    ax.plot([at_x, at_x], [at_y, at_y], [foot, top], "-", color="black", linewidth=1, zorder=10)
+    ax.plot([at_x], [at_y], [foot], "o", color="black", markersize=4, zorder=10, label=mark.name)
+    if len(shown.carried.marks) > 1:
+        ax.text(at_x, at_y, top, mark.name, fontsize=7, zorder=12, ha="center", va="bottom")
+    return None
 
 
 def plot(
@@ -207,8 +225,8 @@ def plot(
         The axes that were drawn on, the left ones.
 
     Raises:
-        ValueError: When the landscape is no line of at least 2 points, no metric is named or one twice, or `heights`
-            refuses its arguments.
+        ValueError: When the landscape is no line of at least 2 points, a coordinate is not finite or there twice, no
+            metric is named or one twice, or `heights` refuses its arguments.
 
     Example:
         >>> import numpy as np
@@ -220,37 +238,42 @@ def plot(
         raise ValueError(
             f"a landscape of {landscape.shape_text} points is no line to plot; wanted one axis of at least 2 points"
         )
-    ((_, x),) = landscape.axes.items()
     first, *others = [metric] if isinstance(metric, str) else metric or [""]
     if not first or len({first, *others}) <= len(others):
         raise ValueError(f"metric={metric!r} came; wanted names, each once, for example ['loss', 'accuracy']")
-    z, label = heights(landscape, first, log=log, clip=clip)
+    shown = drawable(landscape, {"metric": first, "log": log, "clip": clip}, others)
+    (x,), z = shown.axes, shown.heights
     right = {name: heights(landscape, name, log=False)[0] for name in others}
     if ax is None:
         ax = _new_axes(layout="constrained")
-    lines = ax.plot(x, z, **{"label": label, **style})
+    lines = ax.plot(x, z, **{"label": shown.label, **style})
     if right:
-        beside = ax.twinx()
-        for k, (name, values) in enumerate(right.items(), start=1):
-            lines += beside.plot(x, values, "--", color=f"C{k}", label=name)
-        beside.set_ylabel(", ".join(right))
+        lines += _beside(ax, shown, right)
         ax.legend(handles=lines)
-    for path in landscape.paths:
+    for path in shown.carried.paths:
         (along,) = path.points.T
         ax.plot(along, np.interp(along, x, z, left=np.nan, right=np.nan), "o", color="black", ms=4, label=path.name)
-    for name, (at,) in landscape.marks.items():
-        if x[0] <= at <= x[-1]:
-            ax.axvline(at, color="grey", linestyle=":", label=name)
-            transform = ax.get_xaxis_transform()  # x in data, y as a fraction of the axes
-            side = "right" if at > x[0] + 0.8 * np.ptp(x) else "left"  # a name would leave the picture
-            ax.text(at, 0.98, f" {name} ", transform=transform, color="grey", va="top", ha=side)
-    ax.set(xlabel=_axis_labels(landscape)[0], ylabel=label)
-    _note(landscape, [first, *others], ax.text, ax.transAxes)
+    for mark in shown.carried.marks:
+        (at,) = mark.at
+        ax.axvline(at, color="grey", linestyle=":", label=mark.name)
+        transform = ax.get_xaxis_transform()  # x in data, y as a fraction of the axes
+        side = "right" if at > x[0] + 0.8 * np.ptp(x) else "left"  # a name would leave the picture
+        ax.text(at, 0.98, f" {mark.name} ", transform=transform, color="grey", va="top", ha=side)
+    ax.set(xlabel=fill(shown.carried.labels[0], WIDTH), ylabel=shown.label)
+    _note(shown.said(), ax)
     return ax
 
 
-def _axis_labels(landscape: Values) -> list[str]:
-    return [f"{name} (along {label})" for name, label in landscape.labels.items()]
+def _beside(ax: Any, shown: Drawable, measures: dict[str, np.ndarray]) -> list[Any]:
+    """Draws further measures of a line, dashed, on an axis on the right."""
+    beside = ax.twinx()
+    unit = Unit.of(*measures.values())
+    lines = []
+    for k, (name, values) in enumerate(measures.items(), start=1):
+        label = literal(cleaned(name, LABEL))
+        lines += beside.plot(shown.axes[0], unit.scaled(values)[shown.order], "--", color=f"C{k}", label=label)
+    beside.set_ylabel(unit.labelled(", ".join(line.get_label() for line in lines)))
+    return lines
 
 
 def _new_axes(layout: Literal["compressed", "constrained"], **subplot: Any) -> Any:
@@ -272,30 +295,25 @@ def _outlined(linewidth: float, colour: str) -> list[Any]:
     return [withStroke(linewidth=linewidth, foreground=colour)]
 
 
-def _note(
-    landscape: Values, metrics: Sequence[str], write: Callable[..., Any], transform: Any, *, below: bool = False
-) -> None:
-    """Says how many points have no value to draw, and how many values are predicted.
+def _note(sentences: list[str], ax: Any) -> None:
+    """Says below a picture what it does not show.
 
     In three dimensions the layout leaves no room below the axes, so that the note stands on the edge of the picture.
     """
-    said = [fill(sentence, NOTE_WIDTH) for metric in metrics if (sentence := refinement_said(landscape, metric))]
-    for metric in metrics:
-        values = landscape.measures[metric]
-        missing = {
-            "no value (left out)": np.isnan(values).sum(),
-            "an infinite value (drawn at the largest or smallest)": np.isinf(values).sum(),
-        }
-        of = f", of {metric}" if len(metrics) > 1 else ""
-        said += [f"{count} of {values.size} points have {what}{of}" for what, count in missing.items() if count]
-    if said:
-        height, edge = (-0.165, "bottom") if below else (-0.14, "top")
-        write(0.0, height, "\n".join(said), transform=transform, fontsize=7, va=edge)
+    flat = not hasattr(ax, "text2D")
+    text = "\n".join(fill(sentence, NOTE_WIDTH[2 if flat else 3]) for sentence in sentences)
+    if text and flat:
+        below = -34 - 12 * ax.get_xlabel().count("\n")  # points: below the label of the axis
+        ax.annotate(text, (0, 0), (0, below), "axes fraction", "offset points", fontsize=7, va="top")
+    elif text:
+        ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+        ax.text2D(0.0, -0.165, text, transform=ax.transAxes, fontsize=7, va="bottom", bbox=ground)
 
 
 def _levels(z: np.ndarray, count: int) -> np.ndarray:
     from matplotlib.ticker import MaxNLocator
 
     low, high = float(np.nanmin(z)), float(np.nanmax(z))
-    margin = 0.0 if high > low else max(abs(low), 1.0) * 1e-3  # a constant surface lies between two levels
+    # What is constant to rounding lies between two levels.
+    margin = 0.0 if high - low == height_of(low, high) else max(abs(low), 1.0) * 1e-3
     return np.asarray(MaxNLocator(count).tick_values(low - margin, high + margin))

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from fastscape.results import Values, heights
 from fastscape.views import figures
+from fastscape.views.units import Unit
 
 __all__ = ["live", "shown_by", "terminal_map"]
 
@@ -123,6 +124,7 @@ def terminal_map(landscape: Values, *, width: int = WIDTH) -> list[str]:
     rows = width // (2 if plain else 1)
     across = np.linspace(0, z.shape[0] - 1, min(width, z.shape[0])).round().astype(int)
     down = np.linspace(z.shape[1] - 1, 0, min(rows, z.shape[1])).round().astype(int)
+    z = Unit.of(z).scaled(z)  # from -1e308 to 1e308 is farther than float64 goes
     low, high = np.nanmin(z), np.nanmax(z)
     share = ((z - low) / ((high - low) or 1.0))[np.ix_(across, down)].T
     if plain:

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastscape.results import Values
 
-__all__ = ["plane_of"]
+__all__ = ["ordered", "plane_of"]
 
 
 def plane_of(landscape: Values, purpose: str) -> tuple[np.ndarray, np.ndarray]:
@@ -17,15 +17,43 @@ def plane_of(landscape: Values, purpose: str) -> tuple[np.ndarray, np.ndarray]:
         purpose: What it is wanted for: "draw", for example.
 
     Returns:
-        Coordinates [H] and [W], at least two of each.
+        Coordinates [H] and [W], at least two of each, in the order of the landscape; `ordered` sorts them.
 
     Raises:
-        ValueError: When the landscape is no plane, or has fewer points.
+        ValueError: When the landscape is no plane, has fewer points, or `ordered` refuses an axis.
     """
     if len(landscape.axes) != 2 or min(landscape.shape) < 2:
         raise ValueError(
             f"a landscape of {landscape.shape_text} points has no surface to {purpose}; wanted at least 2 x 2 (a line "
             "is drawn by plot)"
         )
+    ordered(landscape)
     x, y = landscape.axes.values()
     return x, y
+
+
+def ordered(landscape: Values) -> list[np.ndarray]:
+    """How the axes of a landscape are sorted.
+
+    Args:
+        landscape: The landscape.
+
+    Returns:
+        For each axis, the numbers of its coordinates in increasing order.
+
+    Raises:
+        ValueError: When an axis has a coordinate that is not finite or one twice, or spans more than float64 holds.
+    """
+    orders = []
+    for name, axis in landscape.axes.items():
+        if not np.isfinite(axis).all():
+            k = int(np.isfinite(axis).argmin())
+            raise ValueError(f"{name}[{k}] is {axis[k]}, which is no place on an axis; wanted finite coordinates")
+        order = np.argsort(axis)
+        same = axis[order][1:] == axis[order][:-1]
+        if same.any():
+            raise ValueError(f"{name} has {axis[order][same.argmax()]:g} twice; wanted coordinates, all different")
+        if axis.max() / 2 - axis.min() / 2 > np.finfo(np.float64).max / 2:
+            raise ValueError(f"{name} spans more than float64 can hold, {axis.min():g} to {axis.max():g}; divide it")
+        orders.append(order)
+    return orders

@@ -10,9 +10,14 @@ gradient, is exact for parabolas on any spacing, and a hole (NaN) reaches two ce
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import numpy as np
 
 __all__ = ["Smooth"]
+
+FAR = 100  # the power of two up to which numbers are as they are: those of float64 end at 1024
 
 
 class Smooth:
@@ -40,10 +45,15 @@ class Smooth:
         self.x, self.y = (axis[order] for axis, order in zip((x, y), orders, strict=True))
         for name, axis in (("x", self.x), ("y", self.y)):
             if len(axis) < 2 or not (np.diff(axis) > 0).all():
-                raise ValueError(f"{name} came as {axis}; wanted at least two coordinates, all different")
+                came = np.array2string(axis, threshold=6)
+                raise ValueError(f"{name} came as {came}; wanted at least two coordinates, all different")
+        self._powers = [_power(axis) for axis in (self.x, self.y, z)]
+        self._x, self._y, z = (
+            _times(values, -power) for values, power in zip((self.x, self.y, z), self._powers, strict=True)
+        )
         z = z[np.ix_(*orders)]
-        along_x, along_y = slopes(self.x, z), slopes(self.y, z.T).T
-        twists = slopes(self.y, along_x.T).T
+        along_x, along_y = slopes(self._x, z), slopes(self._y, z.T).T
+        twists = slopes(self._y, along_x.T).T
         self._nodes = np.stack([np.stack([z, along_y], -1), np.stack([along_x, twists], -1)], -2)
 
     def at(self, x: float, y: float) -> tuple[float, float, float]:
@@ -54,10 +64,12 @@ class Smooth:
             y: Along the second.
 
         Returns:
-            Height, slope along x, slope along y; NaN near a hole, beyond the border those on it.
+            Height, slope along x, slope along y; NaN near a hole, beyond the border those on it. A slope that float64
+            cannot hold is infinite.
         """
-        i, width, u = _cell(self.x, x)
-        j, depth, v = _cell(self.y, y)
+        power_x, power_y, power_z = self._powers
+        i, width, u = _cell(self._x, _times(x, -power_x))
+        j, depth, v = _cell(self._y, _times(y, -power_y))
         # [a, b]: corners along x and y, each with value and slope
         corners = self._nodes[i : i + 2, j : j + 2].transpose(0, 2, 1, 3).reshape(4, 4)
         along_x, along_y = _hermite(u, width), _hermite(v, depth)
@@ -65,7 +77,26 @@ class Smooth:
             float(a @ corners @ b)
             for a, b in ((along_x[0], along_y[0]), (along_x[1], along_y[0]), (along_x[0], along_y[1]))
         )
+        if any(self._powers):
+            # Between the largest numbers the surface may rise above them; the order lets NaN be NaN.
+            height = max(min(_times(height, power_z), sys.float_info.max), -sys.float_info.max)
+            slope_x, slope_y = _times(slope_x, power_z - power_x), _times(slope_y, power_z - power_y)
         return height, slope_x, slope_y
+
+
+# The power of two by which numbers are divided: 0 unless products of them could leave float64.
+def _power(values: np.ndarray) -> int:
+    # Powers of two change no digit, so that the surface is the same with them and without.
+    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+    power = int(np.log2(largest)) if largest > 0 else 0
+    return power if abs(power) > FAR else 0
+
+
+def _times(values: Any, power: int) -> Any:
+    while power:  # in steps, because the power may be none that float64 has
+        step = max(min(power, 1000), -1000)
+        values, power = values * 2.0**step, power - step
+    return values
 
 
 def slopes(t: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -80,12 +111,13 @@ def slopes(t: np.ndarray, z: np.ndarray) -> np.ndarray:
     """
     shape = (-1, *(1,) * (z.ndim - 1))
     h = np.diff(t).reshape(shape)
-    d = np.diff(z, axis=0) / h
-    if len(d) == 1:
-        return np.concatenate([d, d])
-    inner = (h[1:] * d[:-1] + h[:-1] * d[1:]) / (h[1:] + h[:-1])
-    first = d[:1] + (d[:1] - d[1:2]) * h[:1] / (h[:1] + h[1:2])
-    last = d[-1:] + (d[-1:] - d[-2:-1]) * h[-1:] / (h[-1:] + h[-2:-1])
+    with np.errstate(over="ignore", invalid="ignore"):  # a step may be 1e-300 of its axis: there is a hole then
+        d = np.diff(z, axis=0) / h
+        if len(d) == 1:
+            return np.concatenate([d, d])
+        inner = (h[1:] * d[:-1] + h[:-1] * d[1:]) / (h[1:] + h[:-1])
+        first = d[:1] + (d[:1] - d[1:2]) * h[:1] / (h[:1] + h[1:2])
+        last = d[-1:] + (d[-1:] - d[-2:-1]) * h[-1:] / (h[-1:] + h[-2:-1])
     return np.concatenate([first, inner, last])
 
 

@@ -2,12 +2,14 @@
 
 import json
 import re
+from textwrap import fill
 
 import numpy as np
 import pytest
 
 from fastscape import Landscape, compare
-from fastscape.views import page
+from fastscape.views import page, refinement_said
+from fastscape.views.carried import carried, not_drawn
 
 AXIS = np.linspace(-1, 1, 5)
 REPORT = {
@@ -62,6 +64,127 @@ def test_the_page_holds_them():
     assert shown["labels"] == REPORT["labels"]
     assert shown["paths"] == [["sgd", REPORT["paths"][0]["points"]]]
     assert dict(shown["marks"])["start"] == [-0.5, 0.5]
+
+
+NAMES = ["constructor", "__proto__", "", "$x^{", "<b>", "L" * 100_000, "a\nb"]
+ODD = {
+    "marks of other kinds": {
+        "marks": {
+            "a": [np.nan, 0.0],
+            "b": [np.inf, 0.0],
+            "c": ["1", "2"],
+            "d": 3,
+            "e": None,
+            "f": [1, [2]],
+            "g": [True, 0],
+        }
+    },
+    "a place with a number too large": {"marks": {"a": [10**400, 0]}},
+    "a list of marks": {"marks": [1, 2]},
+    "no marks": {"marks": None},
+    "labels": {"labels": 5},
+    "one label": {"labels": ["x"]},
+    "numbers for labels": {"labels": [1, 2]},
+    "paths": {"paths": "abc"},
+    "paths of other kinds": {"paths": [5, {}, {"name": "p"}, {"points": 3}, {"name": "q", "points": "ab"}]},
+    "paths without points": {"paths": [{"name": "p", "points": []}, {"name": 3, "points": [["a", 1], 7]}]},
+    "many": {"marks": {str(k): [0.0, 0.0] for k in range(300)}},
+}
+DRAW = {
+    "contour": Landscape.contour,
+    "surface3d": Landscape.surface3d,
+    "compare": lambda landscape: compare([landscape])[0],
+    "compare surfaces": lambda landscape: compare([landscape], kind="surface3d")[0],
+}
+
+
+@pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
+@pytest.mark.parametrize("report", ODD.values(), ids=ODD)
+def test_what_cannot_be_drawn_is_said(draw, report):
+    ax = draw(PLANE.with_report(report))
+    ax.figure.canvas.draw()
+    (note,) = [text.get_text() for text in ax.texts if "Not drawn" in text.get_text()]
+    assert note == fill(not_drawn(carried(PLANE.with_report(report)).left_out), 84 if ax.name != "3d" else 110)
+
+
+@pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
+def test_names_of_any_kind_are_drawn(draw):
+    marks = {name: [-0.5, 0.5] for name in NAMES}
+    paths = [{"name": name, "points": [[0, 0]]} for name in NAMES]
+    report = {"marks": marks, "paths": paths, "labels": NAMES[-3:-1], "model": NAMES[-2]}
+    ax = draw(Landscape(AXIS, AXIS, PLANE.loss, {NAMES[-2]: PLANE.loss}, report))
+    ax.figure.canvas.draw()
+    texts = [text.get_text() for text in ax.texts]
+    wanted = ["constructor", "__proto__", "(unnamed)", r"\$x^{", "<b>", "L" * 39 + "\u2026", "a b"]
+    assert [text for text in texts if "Not drawn" not in text] == wanted
+    assert not any("Not drawn" in text for text in texts)
+    assert max(len(line) for line in ax.get_title().split("\n")) <= 40
+
+
+LEFT_OUT = [
+    ({"marks": {"a": [9.0, 0.0]}}, [('the mark "a"', "outside the grid")]),
+    ({"marks": {"a": [0.0]}}, [('the mark "a"', "not 2 finite numbers")]),
+    ({"marks": 3}, [("the marks", "wanted places by name")]),
+    ({"labels": ["x", 2]}, [("the label of y", "it is no text")]),
+    (
+        {"paths": [{"name": "p", "points": [[0, 0], [np.nan, 0], [9, 9], None]}]},
+        [('2 of 4 points of the path "p"', "no finite place"), ('1 of 4 points of the path "p"', "outside the grid")],
+    ),
+    (
+        {"marks": {str(k): [0, 0] for k in range(201)}},
+        [("all marks after the first 200", "they would hide each other")],
+    ),
+    ({}, []),
+    (REPORT, [('the mark "far"', "outside the grid"), ('1 of 4 points of the path "sgd"', "outside the grid")]),
+]
+
+
+@pytest.mark.parametrize(("report", "left_out"), LEFT_OUT)
+def test_each_thing_that_is_left_out_has_a_reason(report, left_out):
+    assert carried(PLANE.with_report(report)).left_out == left_out
+
+
+def test_marks_beyond_a_grid_that_was_made_by_hand_are_no_news():
+    away = Landscape(AXIS + 9, AXIS, PLANE.loss)
+    assert (carried(away).marks, carried(away).left_out) == ([], [])
+
+
+def test_a_sentence_names_some_and_counts_the_others():
+    said = not_drawn(carried(PLANE.with_report({"marks": {str(k): None for k in range(20)}})).left_out)
+    assert said.count("the mark") == 8
+    assert said.endswith('the mark "7" (not 2 finite numbers), and 12 more')
+
+
+def test_pins_stand_at_every_mark_whose_height_is_known():
+    loss = PLANE.loss.copy()
+    loss[0, 0] = np.nan
+    marks = {"a": [0.0, 0.5], "b": [0.1, 0.0], "c": [-1.0, -1.0]}
+    ax = Landscape(AXIS, AXIS, loss, report={"marks": marks}).surface3d()
+    assert [line.get_label() for line in ax.lines][1::2] == ["a"]
+    assert 'Not drawn: the mark "b" (between grid points), the mark "c" (no value there)' in ax.texts[-1].get_text()
+
+
+def test_a_line_with_odd_things():
+    report = {
+        "marks": {"B": [1.0], "far": [7.0], "text": "B", "$x^{": [0.5]},
+        "paths": [{"name": "p", "points": [0.5, [0.0], ["a"]]}],
+        "labels": None,
+    }
+    ax = LINE.with_report(report).plot()
+    ax.figure.canvas.draw()
+    assert [text.get_text().strip() for text in ax.texts[:-1]] == ["B", r"\$x^{"]
+    assert ax.texts[-1].get_text().replace("\n", " ") == (
+        'Not drawn: the labels (wanted a list of 1), the mark "far" (outside the grid), the mark "text" (not 1 finite '
+        'number), 1 of 3 points of the path "p" (no finite place)'
+    )
+    np.testing.assert_allclose(of(ax, "p").get_ydata(), [1.25, 1.0, np.nan])
+
+
+def test_a_prediction_that_the_report_says_nothing_of():
+    some = Landscape(AXIS, AXIS, PLANE.loss, report={"refinement": {"odd": 1}}, evaluated=np.eye(5))
+    said = "5 of 25 points were evaluated, the others predicted; the report does not say how well"
+    assert refinement_said(some) == said
+    assert refinement_said(some.with_report({"refinement": [1]})) == said
 
 
 @pytest.mark.parametrize("report", [{}, {"marks": {}}])

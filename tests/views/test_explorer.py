@@ -73,7 +73,7 @@ def test_it_is_written_whole(tmp_path):
         (
             Landscape(np.zeros(2), np.arange(2.0), np.ones((2, 2))),
             {},
-            "two coordinates, all different",
+            "x has 0 twice; wanted coordinates, all different",
         ),
         (bowl(), {"names": ["a", "b"]}, "2 names came for 1 landscapes"),
         ([bowl(), bowl(low=3.0)], {}, "share no range of x"),

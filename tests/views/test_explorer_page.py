@@ -7,37 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from browser import Shown, chromium
-from fastscape import Landscape, to_html
+from fastscape import Landscape
 
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "nadam")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def window(browser):
-    shown = Shown(browser)
-    yield shown
-    shown.close()
-
-
-@pytest.fixture
-def show(window, tmp_path):
-    """Writes a page and opens it; afterwards nothing may have been complained about, nor asked for."""
-
-    def show(landscapes, *, size=(560, 480), drawn=False, **options) -> Shown:
-        window.open(to_html(landscapes, tmp_path / "page.html", **options), size, drawn=drawn)
-        return window
-
-    yield show
-    assert window.complaints == []
-    assert [url for url in window.requests if not url.startswith(("data:", "blob:"))] == window.requests[:1]
-    assert window.requests[0].startswith("file:")
 
 
 def valley(n: int = 25, steep: float = 1.0, metrics: dict | None = None, **options) -> Landscape:
@@ -257,7 +229,8 @@ def test_it_shows_a_landscape(show):
     np.testing.assert_allclose(np.array(surface["z"]).T, np.log10(valley().loss), rtol=0, atol=1e-15)
     assert np.ptp(base["z"]) == 0
     assert base["z"][0][0] < np.min(surface["z"])
-    assert marks["text"] == ["the model"]
+    assert marks["text"] == ["the model<br>x 0<br>y 0"]
+    assert [label["text"] for label in shown.drawn("layout.scene.annotations")] == ["the model"]
     picture = imread(io.BytesIO(shown.page.locator(".plot").screenshot()))
     assert len(np.unique(picture.reshape(-1, picture.shape[-1]), axis=0)) > 500  # colours
     assert "30 steps to (" in shown.page.locator(".walk").inner_text()

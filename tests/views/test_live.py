@@ -182,3 +182,9 @@ def test_a_shell_without_a_notebook_is_a_terminal(monkeypatch):
     live()(Landscape(AXIS, AXIS, np.ones((4, 4)), report={"refinement": {
         "rounds": 1, "evaluated": 16, "rms": 0.0, "tolerance": 0.1}}))  # fmt: skip
     assert "round 1: 16 of 16 points" in sys.stderr.getvalue()
+
+
+def test_a_map_from_end_to_end_of_float64(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    most = np.finfo(np.float64).max
+    assert terminal_map(Landscape(AXIS[:2], AXIS[:2], np.array([[-most, 0.0], [5e-324, most]]))) == ["+@", " +"]

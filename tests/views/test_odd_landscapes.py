@@ -49,6 +49,18 @@ DRAWN = {
     "zeros": np.zeros((6, 5)),
     "2 x 2": ROUGH[:2, :2],
     "2 x 2, constant": np.ones((2, 2)),
+    "both ends of float64": with_values(np.finfo(np.float64).max, -np.finfo(np.float64).max, 5e-324),
+    "from least to most": with_values(np.finfo(np.float64).max, 5e-324),
+    "least": np.full((6, 5), 5e-324),
+    "large and constant": np.full((6, 5), -1e20),
+    "nearly constant": 1e15 + ROUGH,
+}
+AXES = {
+    "huge": (1e300, 1e300),
+    "tiny": (1e-300, 1e-300),
+    "huge and tiny": (1e300, 1e-300),
+    "backwards": (-1.0, 1.0),
+    "nearly nothing": (1e-320, 1.0),
 }
 REFUSED = {
     "one row": (ROUGH[:1], "1 x 5 points"),
@@ -70,6 +82,64 @@ def test_it_is_drawn(draw, loss):
 def test_it_is_refused(draw, loss, message):
     with pytest.raises(ValueError, match=message):
         draw(landscape(loss))
+
+
+@pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
+@pytest.mark.parametrize("scale", AXES.values(), ids=AXES)
+def test_axes_of_any_size_are_drawn(draw, scale):
+    ax = draw(Landscape(np.arange(6.0) * scale[0], np.arange(5.0) * scale[1], ROUGH))
+    ax.figure.canvas.draw()
+    for size, label, limits in zip(
+        scale, (ax.get_xlabel(), ax.get_ylabel()), (ax.get_xlim(), ax.get_ylim()), strict=True
+    ):
+        assert ("in units of 1e" in label.replace("\n", " ")) == (abs(np.log10(abs(size))) > 30)
+        assert 1 < np.ptp(limits) < 50
+
+
+@pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([0, 1, np.nan], r"x\[2\] is nan, which is no place on an axis; wanted finite"),
+        ([-np.inf, 1, 2], r"x\[0\] is -inf, which is no place"),
+        ([2, 1, 2], "x has 2 twice; wanted coordinates, all different"),
+        ([-1.5e308, 0, 1.5e308], r"x spans more than float64 can hold, -1.5e\+308 to 1.5e\+308; divide it"),
+    ],
+    ids=["nan", "inf", "twice", "too wide"],
+)
+def test_axes_that_no_picture_has_are_refused(draw, x, message):
+    with pytest.raises(ValueError, match=message):
+        draw(Landscape(np.array(x, float), np.arange(5.0), ROUGH[:3]))
+
+
+def test_a_picture_of_unsorted_axes_is_that_of_sorted_ones():
+    x, y = np.arange(6.0), np.arange(5.0)
+    order = np.random.default_rng(1).permutation(6)
+    sorted_, mixed = Landscape(x, y, ROUGH).contour(), Landscape(x[order], y, ROUGH[order]).contour()
+    for one, other in zip(sorted_.collections, mixed.collections, strict=True):
+        for path, again in zip(one.get_paths(), other.get_paths(), strict=True):
+            np.testing.assert_array_equal(path.vertices, again.vertices)
+
+
+EXTREMES = {
+    "both ends": ([1.7e308, -1.7e308, 5e-324], "loss, in units of 1e308"),
+    "least": ([5e-324, 5e-324, 3e-323], "loss, in units of 1e-323"),
+    "infinite": ([np.inf, 1.0, -np.inf, 2.0], "loss"),
+    "the same": ([1e20, 1e20], "loss"),
+}
+
+
+@pytest.mark.parametrize(("values", "label"), EXTREMES.values(), ids=EXTREMES)
+def test_a_line_near_the_limits_of_float64_is_drawn(values, label):
+    values, n = np.array(values), len(values)
+    line = Landscape(np.linspace(0, 1e300, n), None, values, {"right": values[::-1]})
+    ax = line.plot(metric=["loss", "right"])
+    ax.figure.canvas.draw()
+    assert ax.get_xlabel() == "x (along the direction), in units of 1e300"
+    assert ax.get_ylabel() == label
+    (curve,) = [one for one in ax.lines if one.get_label() == label]
+    assert np.isfinite(curve.get_ydata()).all()
+    np.testing.assert_allclose(curve.get_xdata(), np.linspace(0, 1, n))
 
 
 @pytest.mark.parametrize("values", [[1, np.nan, 3], [1, np.inf, 2], [2, 2, 2], [0, 0, 0], [1, 2]], ids=str)

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from fastscape.results import Values, heights, write_whole
-from fastscape.views.captions import refinement_said
-from fastscape.views.plane import plane_of
-from fastscape.views.smooth import Smooth
+from fastscape.views.captions import model_said, refinement_said
+from fastscape.views.carried import LeftOut, carried
+from fastscape.views.plane import ordered, plane_of
+from fastscape.views.texts import HOVER, LABEL, TITLE, cleaned
 
 __all__ = ["page", "to_html"]
 
@@ -72,6 +73,8 @@ def page(
 ) -> str:
     """The interactive page as text.
 
+    What cannot be drawn, such as a mark whose place is NaN, is left out, and a sentence on the page says so and why.
+
     Args:
         landscapes: One landscape or several, each at least 2 x 2 points.
         names: A name for each. Default: the class of its model, as the report says it.
@@ -82,8 +85,8 @@ def page(
 
     Raises:
         ValueError: When there is no landscape or more than 12, the names are not as many, a landscape is no plane of
-            at least 2 x 2 different points, the planes share no region, or the landscapes have no measure in common
-            that is finite somewhere.
+            at least 2 x 2 different finite points, the planes share no region, or the landscapes have no measure in
+            common that is finite somewhere.
 
     Example:
         >>> import numpy as np
@@ -94,16 +97,22 @@ def page(
     """
     several = list(landscapes) if isinstance(landscapes, Sequence) else [landscapes]
     if names is None:
-        names = [str(one.report.get("model", "")) or "landscape" for one in several]
+        names = [model_said(one) or "landscape" for one in several]
     if len(names) != len(several):
         raise ValueError(f"{len(names)} names came for {len(several)} landscapes; wanted one for each")
+    names = [cleaned(str(name), HOVER) for name in names]
     shown = [_packed(one, name) for one, name in zip(several, names, strict=True)]
     _check_together(several, shown)
+    _name_apart(shown)
     folder = Path(__file__).parent
     parts = {name: (folder / file).read_text("utf-8") for name, file in _PARTS.items()}
-    parts["title"] = html.escape(title if title is not None else f"Loss landscape: {', '.join(names)}")
-    # Inside a script, only "</" and "<!--" could end or hide something.
-    parts["landscapes"] = json.dumps(shown).replace("<", "\\u003c")
+    titles = (f"Loss landscape: {', '.join(cleaned(name, most) for name in names)}" for most in (TITLE, HOVER))
+    parts["title"], parts["whole"] = (
+        html.escape(made if title is None else cleaned(title, most))
+        for made, most in zip(titles, (2 * TITLE, 2 * HOVER), strict=True)
+    )
+    # Inside a script, only "</" and "<!--" could end or hide something; NaN is no JSON, and the page would end there.
+    parts["landscapes"] = json.dumps(shown, allow_nan=False).replace("<", "\\u003c")
     parts["plotly"] = _plotly()
     template = (folder / "page.html").read_text("utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
@@ -112,24 +121,35 @@ def page(
 def _packed(landscape: Values, name: str) -> dict[str, Any]:
     """What the page wants to know of a landscape: axes in increasing order, and every measure that can be drawn."""
     x, y = plane_of(landscape, "explore")
-    order = np.ix_(np.argsort(x), np.argsort(y))
-    axes = Smooth(x, y, np.zeros(landscape.shape))  # in order; refuses what no walk can use
+    order = np.ix_(*ordered(landscape))
     drawable = {metric: z for metric, z in landscape.measures.items() if np.isfinite(z).any()}
     if not drawable:
         heights(landscape)  # says why not
-    mask = landscape.evaluated
+    mask, found = landscape.evaluated, carried(landscape)
+    lost = [
+        LeftOut(f'the heights of "{cleaned(name, LABEL)}"', "finite nowhere")
+        for name in landscape.measures
+        if name not in drawable
+    ]
     return {
         "name": name,
         "said": [(metric, refinement_said(landscape, metric)) for metric in drawable],
         "evaluated": None if mask.all() else _encoded(np.flatnonzero(mask[order])),
-        "x": _encoded(axes.x),
-        "y": _encoded(axes.y),
+        "x": _encoded(np.sort(x)),
+        "y": _encoded(np.sort(y)),
         # Pairs, because the keys of an object in JavaScript have an order and meanings of their own.
-        "marks": list(landscape.marks.items()),
-        "paths": [(path.name, path.points.tolist()) for path in landscape.paths],
-        "labels": list(landscape.labels.values()),
+        "marks": [(cleaned(mark.name, HOVER), mark.at) for mark in found.marks],
+        "paths": [(cleaned(path.name, HOVER), _places(path.points)) for path in found.paths],
+        "labels": found.labels,
+        "left_out": [*lost, *found.left_out],
         "values": [(metric, _encoded(z[order])) for metric, z in drawable.items()],
     }
+
+
+def _places(points: np.ndarray) -> list[list[float | None]]:
+    """Points for JSON, which has no NaN: None where there is no place."""
+    finite = np.isfinite(points).all(axis=1)
+    return [at if drawn else [None] * len(at) for at, drawn in zip(points.tolist(), finite.tolist(), strict=True)]
 
 
 def _check_together(landscapes: list[Values], shown: list[dict[str, Any]]) -> None:
@@ -144,10 +164,18 @@ def _check_together(landscapes: list[Values], shown: list[dict[str, Any]]) -> No
             raise ValueError(f"the landscapes share no range of {name}, so no start lies on all; explore them apart")
     measures = [dict(one["values"]) for one in shown]
     if not set.intersection(*map(set, measures)):
-        found = "; ".join(map(", ".join, measures))
+        found = "; ".join(", ".join(cleaned(name, LABEL) for name in one) for one in measures)[:HOVER]
         raise ValueError(
             f"the landscapes have no measure in common that is finite somewhere ({found}); explore them apart"
         )
+
+
+def _name_apart(shown: list[dict[str, Any]]) -> None:
+    """Says of each landscape which of its measures the page does not offer, because another one lacks them."""
+    common = set.intersection(*(set(dict(one["values"])) for one in shown))
+    for one in shown:
+        apart = [cleaned(name, LABEL) for name, _ in one["values"] if name not in common]
+        one["left_out"] += [LeftOut(f'the heights of "{name}"', "not in every landscape") for name in apart]
 
 
 def _encoded(array: np.ndarray) -> str:

@@ -10,25 +10,31 @@ const explorer = (() => {
     "not finite": ", stopped because the next step is infinite",
   };
 
+  const LETTERS = { caption: 100, name: 40 };
+  const NAMED = 8; // things that are left out, in a sentence
+
   const GLIDE = 250; // milliseconds between two looks at a camera that may still move
   const GLIDES = 4; // looks that must find it at rest: a slow machine draws less than one picture in between
 
   const element = (id) => document.getElementById(id);
-  const { shown } = scenes;
+  const { cleaned, shown } = scenes;
   const listed = Array.from(JSON.parse(element("landscapes").textContent), prepared);
   const metrics = [...listed[0].values.keys()].filter((name) => listed.every((map) => map.values.has(name)));
   let scale = null; // of the heights of all maps
 
   /** A landscape with its arrays read and its place on the page made. */
-  function prepared({ name, said, evaluated, x, y, marks, paths, labels, values }) {
-    const map = { name, said: new Map(said), marks, paths, labels, driven: 0, x: walking.decoded(x), y: walking.decoded(y) };
+  function prepared({ name, said, evaluated, x, y, marks, paths, labels, values, left_out: leftOut }) {
+    const map = { name, said: new Map(said), labels, leftOut, driven: 0, x: walking.decoded(x), y: walking.decoded(y) };
+    map.marks = marks.map(([called, at]) => ({ name: called, at }));
+    map.paths = paths.map(([called, points]) => ({ name: called, places: points }));
+    map.units = [map.x, map.y].map(scenes.unitOf);
     map.evaluated = evaluated === null ? null : walking.decoded(evaluated); // the numbers of these points
     map.values = new Map(values.map(([metric, text]) => [metric, walking.decoded(text)]));
     map.facts = new Map(Array.from(map.values, ([metric, found]) => [metric, walking.facts(found)]));
     const figure = element("pictures").appendChild(document.createElement("figure"));
     const add = (tag, className, textContent = "") =>
       figure.appendChild(Object.assign(document.createElement(tag), { className, textContent }));
-    add("figcaption", "name", name);
+    add("figcaption", "name", cleaned(name, LETTERS.caption)).title = name;
     map.div = add("div", "plot");
     map.told = add("p", "walk");
     map.told.setAttribute("aria-live", "polite");
@@ -50,10 +56,11 @@ const explorer = (() => {
       const low = Math.max(...listed.map((map) => map[name][0]));
       const high = Math.min(...listed.map((map) => map[name][map[name].length - 1]));
       const start = 0.85; // off the middle, where the model is, and seen by the camera
-      const step = ((high - low) / 400) * (1 - 1e-12); // rounded up, the last one would lie beyond the border
+      // Rounded up, the last step would lie beyond the border; on an axis of 1e-320 there is none that is a number.
+      const step = ((high - low) / 400) * (1 - 1e-12) || "any";
       Object.assign(element(name), { min: low, max: high, step, value: low + start * (high - low) });
     }
-    for (const name of metrics) element("metric").add(new Option(name, name));
+    for (const name of metrics) element("metric").add(Object.assign(new Option(cleaned(name, LETTERS.name), name), { title: cleaned(name, LETTERS.caption) }));
     element("metric").closest("label").hidden = metrics.length < 2;
     element("evaluated").closest("label").hidden = listed.every((map) => map.evaluated === null);
     offerLog();
@@ -84,14 +91,45 @@ const explorer = (() => {
           ? "The picture leaves out grid points that no screen could show; the walk uses all of them."
           : "",
         infinite ? `${infinite} ${points} are infinite and drawn at the largest or smallest value.` : "",
-      ].join(" ");
+        notDrawn([...map.leftOut, ...withoutHeight(map)]),
+      ].filter(Boolean).join(" ");
     }
     const ends = listed.map((map) => walking.facts(map.heights));
     const [low, high] = [Math.min(...ends.map((end) => end.low)), Math.max(...ends.map((end) => end.high))];
-    scale = { low, high, height: high - low || 1, label: log ? `log10 ${metric}` : metric };
+    scale = scenes.scaleOf(low, high, log ? `log10 ${metric}` : metric);
     // Without a complete set of numbers there is no walk to draw; one on other heights would be wrong.
     if (!walk()) for (const map of listed) map.walk = { x: [], y: [], height: [], ended: "no start" };
     return Promise.all(listed.map((map) => scenes.draw(map.div, map, scale, number("rotation"))));
+  }
+
+  /** Gives every mark and every point of a path its height, or null; returns what has none, each with the reason. */
+  function withoutHeight(map) {
+    const height = ([x, y]) => {
+      const inside = x !== null && map.x[0] <= x && x <= map.x.at(-1) && map.y[0] <= y && y <= map.y.at(-1);
+      const found = inside ? map.smooth.at(x, y)[0] : NaN;
+      return { inside, found: Number.isFinite(found) ? found : null };
+    };
+    const lost = [];
+    for (const mark of map.marks) {
+      mark.height = height(mark.at).found;
+      if (mark.height === null) lost.push([`the mark "${cleaned(mark.name, LETTERS.name)}"`, "no value near"]);
+    }
+    for (const path of map.paths) {
+      const heights = path.places.map(height);
+      path.points = path.places.map((at, k) => [...at, heights[k].found]);
+      const count = heights.filter(({ inside, found }) => inside && found === null).length;
+      const points = `${count} of ${heights.length} points of the path "${cleaned(path.name, LETTERS.name)}"`;
+      if (count) lost.push([points, "no value near"]);
+    }
+    return lost;
+  }
+
+  /** The sentence that names what is left out: pairs of what and why. */
+  function notDrawn(things) {
+    const reason = ([, why], k, named) => (k + 1 < named.length && named[k + 1][1] === why ? "" : ` (${why})`);
+    const said = things.slice(0, NAMED).map((thing, k, named) => thing[0] + reason(thing, k, named));
+    if (things.length > NAMED) said.push(`and ${things.length - NAMED} more`);
+    return things.length ? `Not drawn: ${said.join(", ")}.` : "";
   }
 
   /** Walks with what the controls say, and tells it. Returns whether there is something new to draw. */
@@ -117,7 +155,7 @@ const explorer = (() => {
 
   /** Walks again, on the maps that are drawn. */
   function moveWalks() {
-    if (walk()) for (const map of listed) scenes.moveLine(map.div, map.walk, scale);
+    if (walk()) for (const map of listed) scenes.moveLine(map, scale);
   }
 
   /** A walk in words. */
@@ -125,7 +163,7 @@ const explorer = (() => {
     if (ended === "no start") return "The start has no value near it; move it.";
     const last = x.length - 1;
     const to = `(${shown(x[last])}, ${shown(y[last])})`;
-    return `${last} step${last === 1 ? "" : "s"} to ${to}, ${scale.label} ${shown(height[0])} to ${shown(height[last])}${ENDED[ended]}`;
+    return `${last} step${last === 1 ? "" : "s"} to ${to}, ${cleaned(scale.label, LETTERS.name + 6)} ${shown(height[0])} to ${shown(height[last])}${ENDED[ended]}`;
   }
 
   /** Turns every camera to the angle of the slider. */
@@ -173,13 +211,14 @@ const explorer = (() => {
 
   /** Shows the values at a grid point: of the loss and of every metric, as they are. */
   function read(map, i, j, where = "") {
-    const at = Array.from(map.values, ([name, values]) => `${name} ${shown(values[i * map.y.length + j])}`);
+    const at = Array.from(map.values, ([name, values]) => `${cleaned(name, LETTERS.name)} ${shown(values[i * map.y.length + j])}`);
     map.pointed.textContent = where + [`x ${shown(map.x[i])}`, `y ${shown(map.y[j])}`, ...at].join(", ");
   }
 
   /** Shows the values under the pointer. */
   function point(map, { points: [{ data, x, y }] }) {
-    if (data.type === "surface") read(map, nearest(map.x, x), nearest(map.y, y));
+    const number = (t, at, unit) => nearest(t.map((coordinate) => scenes.scaled(coordinate, unit)), at);
+    if (data.type === "surface") read(map, number(map.x, x, map.units[0]), number(map.y, y, map.units[1]));
   }
 
   /** Does something once before the next picture, however often it is asked for. */

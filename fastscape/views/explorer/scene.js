@@ -8,9 +8,15 @@ const scenes = (() => {
   const LIFT = 0.01; // of the path above the surface, likewise, so that it is not hidden in it
   // In sizes of the scene; it looks at a point below the middle, so that the floor is seen whole.
   const CAMERA = { eye: { x: 1.85, y: 0, z: 1.05 }, center: { x: 0, y: 0, z: -0.22 } };
-  const ROOM = 1.2; // wanted width of a picture for its height
+  const ROOM = 1.45; // wanted width of a picture for its height
   const MOST = { surface: 256, base: 128 }; // cells along an axis that are drawn
   const WALK = 2; // the number of its trace
+
+  const LETTERS = { label: 60, name: 40, hover: 300 }; // of texts that others wrote
+  const FAR = 30; // the largest power of ten that is drawn as it is; float32, which browsers draw in, ends at 38
+  // The tools of a picture: those that are made elsewhere, such as the one that offers to upload it, have no place here.
+  // The buttons that reset the camera tell nobody that they did.
+  const TOOLS = [["toImage"], ["zoom3d", "pan3d", "orbitRotation", "tableRotation"]];
 
   const INVISIBLE = "\u200b"; // between signs that plotly would take for a command
 
@@ -19,9 +25,58 @@ const scenes = (() => {
     return text.replace(/[&<>]/g, (letter) => `&#${letter.charCodeAt(0)};`).replaceAll("%{", `%${INVISIBLE}{`);
   }
 
-  /** A text within the picture, where plotly knows a few tags and no other HTML. */
+  /** A text in one line, without what cannot be printed, and not longer than a reader wants it. */
+  function cleaned(text, most) {
+    const line = text.slice(0, 2 * most).replace(/[\p{C}\p{Z}]/gu, " ").replace(/ +/g, " ").trim();
+    const letters = Array.from(line);
+    const long = letters.length > most || text.length > 2 * most;
+    return (long ? `${letters.slice(0, most - 1).join("")}…` : line) || "(unnamed)";
+  }
+
+  /** A text within the picture: plotly knows a few tags and no other HTML, and takes "constructor" for one of its own. */
   function plain(text) {
-    return text.replaceAll("<", `<${INVISIBLE}`);
+    const said = cleaned(text, LETTERS.label).replaceAll("<", `<${INVISIBLE}`);
+    return said in {} ? INVISIBLE + said : said;
+  }
+
+  /** A text beside the pointer, in lines that fit. */
+  function pointed(text) {
+    return Array.from(cleaned(text, LETTERS.hover).matchAll(/.{1,50}/gu), ([line]) => escaped(line)).join("<br>");
+  }
+
+  /** The power of ten that numbers are divided by, because a browser draws in float32: 0 where it can draw them. */
+  function unitOf(values) {
+    const largest = values.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
+    const exponent = largest > 0 ? Math.floor(Math.log10(largest)) : 0;
+    return Math.abs(exponent) > FAR ? exponent : 0;
+  }
+
+  /** A number in a unit; in two steps, because 1e-324 is none that float64 knows. */
+  function scaled(value, unit) {
+    const half = Math.trunc(unit / 2);
+    return unit && value !== null ? value / 10 ** half / 10 ** (unit - half) : value;
+  }
+
+  /** The scale of heights that several maps share, in their unit. */
+  function scaleOf(lowest, highest, label) {
+    const unit = unitOf([lowest, highest]);
+    const [low, high] = [lowest, highest].map((height) => scaled(height, unit));
+    const size = Math.max(Math.abs(low), Math.abs(high)); // heights that are the same to rounding are drawn flat
+    return { unit, low, high, height: high - low > 1e-12 * size ? high - low : Math.max(size, 1), label };
+  }
+
+  /** The label of an axis, with its unit. */
+  function labelled(label, unit) {
+    return unit ? `${label}, in units of 1e${unit}` : label;
+  }
+
+  /** The points of a map where plotly draws them: coordinates and a height, which may lie a little above it. */
+  function placed({ units: [unitX, unitY] }, { unit, height }, points, lift = LIFT) {
+    const there = points.map(([x, y, z]) => (Number.isFinite(z) ? [x, y, z] : [null, null, null]));
+    return {
+      x: there.map(([x]) => scaled(x, unitX)), y: there.map(([, y]) => scaled(y, unitY)),
+      z: there.map(([, , z]) => (z === null ? null : scaled(z, unit) + lift * height)),
+    };
   }
 
   /** A number with four digits. */
@@ -52,23 +107,28 @@ const scenes = (() => {
   }
 
   /** Coordinates and the rows of heights in which plotly wants a map; null where there is no height. */
-  function grid({ x, y, heights }, most) {
+  function grid({ x, y, heights, units: [unitX, unitY] }, { unit }, most) {
     const [columns, rows] = [drawn(x, most), drawn(y, most)];
-    const at = (i, j) => (Number.isNaN(heights[i * y.length + j]) ? null : heights[i * y.length + j]);
-    return { x: columns.map((i) => x[i]), y: rows.map((j) => y[j]), z: rows.map((j) => columns.map((i) => at(i, j))) };
+    const at = (i, j) => (Number.isNaN(heights[i * y.length + j]) ? null : scaled(heights[i * y.length + j], unit));
+    return {
+      x: columns.map((i) => scaled(x[i], unitX)), y: rows.map((j) => scaled(y[j], unitY)),
+      z: rows.map((j) => columns.map((i) => at(i, j))),
+    };
   }
 
   /** The surface and its contours on the floor. */
-  function surfaces(map, { low, height, label }) {
-    const floor = low - FLOOR * height;
+  function surfaces(map, scale) {
+    const { low, height, unit } = scale;
+    const [label, floor] = [escaped(cleaned(scale.label, LETTERS.label)), low - FLOOR * height];
     const still = { x: { highlight: false }, y: { highlight: false }, z: { highlight: false } };
     const common = { type: "surface", cmin: low, cmax: low + height, contours: still };
+    const [inX, inY, inZ] = [...map.units, unit].map((one) => (one ? ` · 1e${one}` : ""));
     const surface = {
-      ...common, ...grid(map, MOST.surface), colorscale: SMOOTH_COLOURS,
-      colorbar: { title: { text: escaped(label), side: "right" }, len: 0.6, thickness: 12, x: 1 },
-      hovertemplate: `x %{x:.4g}<br>y %{y:.4g}<br>${escaped(label)} %{z:.4g}<extra></extra>`,
+      ...common, ...grid(map, scale, MOST.surface), colorscale: SMOOTH_COLOURS,
+      colorbar: { title: { text: labelled(label, unit), side: "right" }, len: 0.6, thickness: 12, x: 1 },
+      hovertemplate: `x %{x:.4g}${inX}<br>y %{y:.4g}${inY}<br>${label} %{z:.4g}${inZ}<extra></extra>`,
     };
-    const { x, y, z } = grid(map, MOST.base);
+    const { x, y, z } = grid(map, scale, MOST.base);
     const base = {
       ...common, x, y, z: z.map((row) => row.map((at) => (at === null ? null : floor))), surfacecolor: z,
       colorscale: BANDS, showscale: false, hoverinfo: "skip",
@@ -77,86 +137,89 @@ const scenes = (() => {
     return [surface, base];
   }
 
-  /** The models that lie in the plane. */
-  function models({ x, y, marks, smooth }, { height }) {
-    const inside = ([, [atX, atY]]) => x[0] <= atX && atX <= x[x.length - 1] && y[0] <= atY && atY <= y[y.length - 1];
-    const found = marks.filter(inside);
-    return {
-      type: "scatter3d", mode: "markers+text", showlegend: false, hoverinfo: "skip",
-      x: found.map(([, at]) => at[0]), y: found.map(([, at]) => at[1]), text: found.map(([name]) => plain(name)),
-      z: found.map(([, at]) => smooth.at(...at)[0] + LIFT * height),
-      textposition: "top center", marker: { symbol: "cross", size: 5, color: "#111111" },
+  /** The models that lie in the plane, where it has a height: a trace, and labels that nothing hides. */
+  function models({ marks, ...map }, scale) {
+    const found = marks.map(({ name, at, height }) => ({ name, point: [...at, height] })).filter(({ point }) => point[2] !== null);
+    const said = ({ name, point: [x, y] }) => `${pointed(name)}<br>x ${shown(x)}<br>y ${shown(y)}`;
+    const places = placed(map, scale, found.map(({ point }) => point));
+    const trace = {
+      type: "scatter3d", mode: "markers", showlegend: false, ...places, text: found.map(said), hoverinfo: "text",
+      marker: { symbol: "cross", size: 5, color: "#111111" },
     };
+    const labels = found.map(({ name }, k) => ({
+      x: places.x[k], y: places.y[k], z: places.z[k], text: escaped(cleaned(name, LETTERS.name)),
+      ax: 0, ay: -24, arrowhead: 0, arrowwidth: 1, arrowcolor: "#111111", font: { color: "#111111", size: 12 },
+      bgcolor: "rgba(255, 255, 255, 0.75)", borderpad: 1,
+    }));
+    return [trace, labels];
   }
 
   /** The points whose values were computed, where others were predicted; on the surface, so that its far side hides them. */
-  function dots({ x, y, heights, evaluated, dotted }, { height }) {
+  function dots({ x, y, heights, evaluated, dotted, ...map }, scale) {
     const numbers = dotted && evaluated !== null ? Array.from(evaluated).filter((k) => Number.isFinite(heights[k])) : [];
+    const points = numbers.map((k) => [x[Math.floor(k / y.length)], y[k % y.length], heights[k]]);
     return {
       type: "scatter3d", mode: "markers", showlegend: false, hoverinfo: "skip", visible: numbers.length > 0,
-      x: numbers.map((k) => x[Math.floor(k / y.length)]), y: numbers.map((k) => y[k % y.length]),
-      z: numbers.map((k) => heights[k] + (LIFT * height) / 4), marker: { size: 1.5, color: "#111111" },
+      ...placed(map, scale, points, LIFT / 4), marker: { size: 1.5, color: "#111111" },
     };
   }
 
   /** The paths that the landscape carries, on the surface as far as it has a height there. */
-  function carried({ x, y, paths, smooth }, { height }) {
-    const inside = ([atX, atY]) => x[0] <= atX && atX <= x[x.length - 1] && y[0] <= atY && atY <= y[y.length - 1];
-    return paths.map(([name, points]) => {
-      const heights = points.map((at) => (inside(at) ? smooth.at(...at)[0] : NaN));
-      const z = heights.map((at) => (Number.isFinite(at) ? at + LIFT * height : null));
-      return {
-        type: "scatter3d", mode: "lines+markers", showlegend: false, name: plain(name), z,
-        x: points.map(([atX]) => atX), y: points.map(([, atY]) => atY),
-        text: points.map(([atX, atY], k) => `${escaped(name)}, point ${k}<br>x ${shown(atX)}<br>y ${shown(atY)}`),
-        line: { color: "#6a3d9a", width: 5 }, marker: { size: 2.5, color: "#6a3d9a" },
-        hovertemplate: "%{text}<extra></extra>",
-      };
-    });
+  function carried({ paths, ...map }, scale) {
+    return paths.map(({ name, points }) => ({
+      type: "scatter3d", mode: "lines+markers", showlegend: false, name: plain(name), ...placed(map, scale, points),
+      text: points.map(([x, y], k) => `${pointed(name)}, point ${k}<br>x ${shown(x)}<br>y ${shown(y)}`),
+      line: { color: "#6a3d9a", width: 5 }, marker: { size: 2.5, color: "#6a3d9a" },
+      hovertemplate: "%{text}<extra></extra>",
+    }));
   }
 
   /** A walk as the data of its trace: the line lies a little above the surface. */
-  function line({ x, y, height }, scale) {
+  function line(map, scale) {
+    const { x, y, height } = map.walk;
     if (!x.length) return { x: [null], y: [null], z: [null], text: [""] }; // plotly cannot go on from no point at all
-    const said = (at, k) => `step ${k}<br>x ${shown(x[k])}<br>y ${shown(y[k])}<br>${escaped(scale.label)} ${shown(at)}`;
-    return { x, y, z: height.map((at) => at + LIFT * scale.height), text: height.map(said) };
+    const label = escaped(cleaned(scale.label, LETTERS.label));
+    const said = (at, k) => `step ${k}<br>x ${shown(x[k])}<br>y ${shown(y[k])}<br>${label} ${shown(at)}`;
+    return { ...placed(map, scale, height.map((at, k) => [x[k], y[k], at])), text: height.map(said) };
   }
 
   /**
    * Draws a map.
    *
-   * map: coordinates x and y, heights, their smooth surface, marks [name, [x, y]], paths [name, points], and a walk; scale: low, high, height and
-   * label, common to all maps; degrees: where the camera stands at first. Returns a promise.
+   * map: coordinates x and y with their units, heights, marks { name, at, height }, paths { name, points [x, y, height] }
+   * with null where there is no height, and a walk; scale: of scaleOf, common to all maps; degrees: where the camera
+   * stands at first. Returns a promise.
    */
   function draw(div, map, scale, degrees) {
     const walk = {
-      type: "scatter3d", mode: "lines+markers", showlegend: false, ...line(map.walk, scale),
+      type: "scatter3d", mode: "lines+markers", showlegend: false, ...line(map, scale),
       line: { color: "#111111", width: 6 }, marker: { size: 3, color: "#ffd43b" },
       hovertemplate: "%{text}<extra></extra>",
     };
+    const [marks, annotations] = models(map, scale);
     // The ends lie beyond what is drawn, or it would be cut off in places.
     const range = [scale.low - (FLOOR + 0.02) * scale.height, scale.low + 1.05 * scale.height];
-    const axis = (text) => ({ title: { text }, showspikes: false, zeroline: false, nticks: 6 });
+    const axis = (text) => ({ title: { text, font: { size: 12 } }, showspikes: false, zeroline: false, nticks: 6 });
     const layout = {
       margin: { l: 0, r: 0, t: 0, b: 0 },
       scene: {
-        xaxis: axis(`x (along ${plain(map.labels[0])})`),
-        yaxis: axis(`y (along ${plain(map.labels[1])})`),
-        zaxis: { ...axis(plain(scale.label)), range },
+        xaxis: axis(labelled(`x (along ${plain(cleaned(map.labels[0], LETTERS.name))})`, map.units[0])),
+        yaxis: axis(labelled(`y (along ${plain(cleaned(map.labels[1], LETTERS.name))})`, map.units[1])),
+        zaxis: { ...axis(labelled(plain(scale.label), scale.unit)), range },
+        annotations,
         aspectmode: "manual",
         aspectratio: { x: 1, y: 1, z: 0.7 },
         camera: cameraOf(div) ?? turned(degrees, fitting(div)),
       },
     };
-    const traces = [...surfaces(map, scale), walk, models(map, scale), dots(map, scale), ...carried(map, scale)];
-    // The buttons that reset the camera tell nobody that they did.
-    const buttons = { displaylogo: false, modeBarButtonsToRemove: ["resetCameraDefault3d", "resetCameraLastSave3d"] };
-    return Plotly.react(div, traces, layout, { responsive: true, ...buttons });
+    const traces = [...surfaces(map, scale), walk, marks, dots(map, scale), ...carried(map, scale)];
+    const tools = { displaylogo: false, modeBarButtons: TOOLS, plotlyServerURL: "" };
+    return Plotly.react(div, traces, layout, { responsive: true, ...tools });
   }
 
   /** Draws another walk on a map that is drawn. */
-  function moveLine(div, walk, scale) {
-    const changed = line(walk, scale);
+  function moveLine(map, scale) {
+    const [{ div }, changed] = [map, line(map, scale)];
     const trace = div._fullData[WALK];
     const drawn = div._fullLayout.scene._scene?.traces?.[trace.uid];
     if (!drawn) {
@@ -191,5 +254,5 @@ const scenes = (() => {
     return ((Math.atan2(eye.y, eye.x) * 180) / Math.PI + 360) % 360;
   }
 
-  return { MOST, angleOf, cameraOf, draw, moveLine, shown, turned };
+  return { MOST, angleOf, cameraOf, cleaned, draw, moveLine, scaled, scaleOf, shown, turned, unitOf };
 })();

@@ -88,19 +88,41 @@ const walking = (() => {
     return [value, slope];
   }
 
+  const FAR = 100; // the power of two up to which numbers are as they are: those of float64 end at 1024
+
+  /** The power of two by which numbers are divided: 0 unless products of them could leave float64. */
+  function powerOf(values) {
+    const largest = values.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
+    const power = largest > 0 ? Math.trunc(Math.log2(largest)) : 0;
+    return Math.abs(power) > FAR ? power : 0;
+  }
+
+  /** A number times a power of two, in steps, because the power may be none that float64 has. */
+  function times(value, power) {
+    for (let left = power; left !== 0; ) {
+      const step = Math.max(Math.min(left, 1000), -1000);
+      value *= 2 ** step;
+      left -= step;
+    }
+    return value;
+  }
+
   /** The smooth surface through a map: bicubic Hermite interpolation. */
   class Smooth {
     constructor(x, y, z) {
-      Object.assign(this, { x, y, z });
-      this.alongX = slopes(x, z, y.length, y.length, 1);
-      this.alongY = slopes(y, z, 1, x.length, y.length);
-      this.twists = slopes(x, this.alongY, y.length, y.length, 1);
+      Object.assign(this, { x, y, powers: [x, y, z].map(powerOf) });
+      const near = [x, y, z].map((values, k) => (this.powers[k] ? values.map((value) => times(value, -this.powers[k])) : values));
+      [this.nearX, this.nearY, this.z] = near;
+      this.alongX = slopes(this.nearX, this.z, y.length, y.length, 1);
+      this.alongY = slopes(this.nearY, this.z, 1, x.length, y.length);
+      this.twists = slopes(this.nearX, this.alongY, y.length, y.length, 1);
     }
 
     /** Height, slope along x and slope along y at a point; NaN near a hole, beyond the border those on it. */
     at(x, y) {
-      const [i, width, u] = cell(this.x, x);
-      const [j, depth, v] = cell(this.y, y);
+      const [powerX, powerY, powerZ] = this.powers;
+      const [i, width, u] = cell(this.nearX, times(x, -powerX));
+      const [j, depth, v] = cell(this.nearY, times(y, -powerY));
       const [[valueX, slopeX], [valueY, slopeY]] = [hermite(u, width), hermite(v, depth)];
       const sums = [0, 0, 0];
       for (let a = 0; a < 4; a++) {
@@ -112,7 +134,9 @@ const walking = (() => {
           sums[2] += valueX[a] * node * slopeY[b];
         }
       }
-      return sums;
+      const height = times(sums[0], powerZ); // between the largest numbers the surface may rise above them
+      const most = Number.MAX_VALUE;
+      return [Math.min(Math.max(height, -most), most), times(sums[1], powerZ - powerX), times(sums[2], powerZ - powerY)];
     }
   }
 

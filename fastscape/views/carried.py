@@ -1,0 +1,188 @@
+"""What a landscape carries besides its values: labels, marks and paths, as far as they can be drawn.
+
+A report may come from a file that anybody wrote, or be made by hand. What is of another kind than a run writes is left
+out, and named together with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastscape.results import Trajectory, Values
+from fastscape.views.texts import LABEL, cleaned
+
+__all__ = ["Carried", "LeftOut", "Mark", "carried", "not_drawn"]
+
+MOST = 200  # marks, or paths: more of them hide each other
+NAMED = 8  # of what is left out, in a sentence
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place that has a name.
+
+    Args:
+        name: The name, as the report has it.
+        at: Finite coordinates [axes], within the grid.
+    """
+
+    name: str
+    at: tuple[float, ...]
+
+
+class LeftOut(NamedTuple):
+    """What cannot be drawn, and why.
+
+    Args:
+        what: In words, for example 'the mark "a"'.
+        why: The reason.
+    """
+
+    what: str
+    why: str
+
+
+@dataclass
+class Carried:
+    """What of a landscape can be drawn besides its values.
+
+    Args:
+        labels: What each axis runs along.
+        marks: Where models lie.
+        paths: Paths, NaN where a point has no place.
+        left_out: What cannot be drawn.
+    """
+
+    labels: list[str] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    paths: list[Trajectory] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def carried(landscape: Values) -> Carried:
+    """What of a landscape can be drawn besides its values.
+
+    Args:
+        landscape: The landscape. Its report may hold anything.
+
+    Returns:
+        Labels, marks and paths, and what of them is left out.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape.results import Values
+        >>> report = {"marks": {"a": [1.0], "b": "here"}}
+        >>> found = carried(Values({"x": np.arange(3.0)}, {"loss": np.ones(3)}, report))
+        >>> found.marks, found.left_out
+        ([Mark(name='a', at=(1.0,))], [LeftOut(what='the mark "b"', why='not 1 finite number')])
+    """
+    found = Carried()
+    bounds = [(float(axis.min()), float(axis.max())) for axis in landscape.axes.values()]
+    found.labels = list(_labels(landscape, found.left_out))
+    for kind, take in {"marks": _marks, "paths": _paths}.items():
+        drawn = getattr(found, kind)
+        for one in take(landscape, bounds, found.left_out):
+            if len(drawn) == MOST:
+                found.left_out.append(LeftOut(f"all {kind} after the first {MOST}", "they would hide each other"))
+                break
+            drawn.append(one)
+    return found
+
+
+def not_drawn(left_out: Sequence[LeftOut]) -> str:
+    """The sentence that names what is left out.
+
+    Args:
+        left_out: What is left out.
+
+    Returns:
+        A sentence without its full stop; nothing where nothing is left out.
+
+    Example:
+        >>> not_drawn([LeftOut("the mark a", "NaN"), LeftOut("the mark b", "NaN"), LeftOut("the paths", "no list")])
+        'Not drawn: the mark a, the mark b (NaN), the paths (no list)'
+    """
+    if not left_out:
+        return ""
+    said = []
+    for reason, things in groupby(left_out[:NAMED], lambda one: one.why):
+        said.append(f"{', '.join(one.what for one in things)} ({reason})")
+    if len(left_out) > NAMED:
+        said.append(f"and {len(left_out) - NAMED} more")
+    return f"Not drawn: {', '.join(said)}"
+
+
+def _labels(landscape: Values, left_out: list[LeftOut]) -> Iterator[str]:
+    usual = list(landscape.with_report({}).labels.values())
+    given = landscape.report.get("labels", usual)
+    if not isinstance(given, list | tuple) or len(given) != len(usual):
+        left_out.append(LeftOut("the labels", f"wanted a list of {len(usual)}"))
+        given = usual
+    for axis, label, otherwise in zip(landscape.axes, given, usual, strict=True):
+        if isinstance(label, str):
+            yield cleaned(label, 2 * LABEL)
+        else:
+            left_out.append(LeftOut(f"the label of {axis}", "it is no text"))
+            yield otherwise
+
+
+def _marks(landscape: Values, bounds: list[tuple[float, float]], left_out: list[LeftOut]) -> Iterator[Mark]:
+    given = landscape.report.get("marks")
+    if "marks" not in landscape.report:
+        given = landscape.marks  # that of a landscape which was made by hand
+    if not isinstance(given, Mapping):
+        left_out.append(LeftOut("the marks", "wanted places by name"))
+        return
+    for name, place in given.items():
+        at, said = _numbers(place, len(bounds)), f'the mark "{cleaned(name, LABEL)}"'
+        if not np.isfinite(at).all():
+            count = f"{len(bounds)} finite number{'s' * (len(bounds) > 1)}"
+            left_out.append(LeftOut(said, f"not {count}"))
+        elif all(low <= coordinate <= high for (low, high), coordinate in zip(bounds, at, strict=True)):
+            yield Mark(name if isinstance(name, str) else "", tuple(at))
+        elif "marks" in landscape.report:
+            left_out.append(LeftOut(said, "outside the grid"))
+
+
+def _paths(landscape: Values, bounds: list[tuple[float, float]], left_out: list[LeftOut]) -> Iterator[Trajectory]:
+    given = landscape.report.get("paths", [])
+    if not isinstance(given, list | tuple):
+        left_out.append(LeftOut("the paths", "wanted a list of them"))
+        return
+    for k, path in enumerate(given, start=1):
+        places = path.get("points") if isinstance(path, Mapping) else None
+        places = places.tolist() if isinstance(places, np.ndarray) else places
+        if not isinstance(places, list | tuple):
+            left_out.append(LeftOut(f"path {k}", 'wanted "name" and "points"'))
+            continue
+        name = path["name"] if isinstance(path.get("name"), str) else ""
+        said = f'the path "{cleaned(name, LABEL)}"'
+        points = np.array([_numbers(point, len(bounds)) for point in places]).reshape(-1, len(bounds))
+        lost = ~np.isfinite(points).all(axis=1)
+        points[lost] = np.nan
+        lows, highs = np.array(bounds).T
+        outside = ((points < lows) | (points > highs)).any(axis=1)
+        for why, where in {"no finite place": lost, "outside the grid": outside}.items():
+            if where.any():
+                left_out.append(LeftOut(f"{where.sum()} of {len(points)} points of {said}", why))
+        if not len(points):
+            left_out.append(LeftOut(said, "no points"))
+        elif not (lost | outside).all():
+            yield Trajectory(name, points)
+
+
+def _numbers(place: Any, count: int) -> list[float]:
+    """The coordinates of a place; NaN where it is none."""
+    place = place.tolist() if isinstance(place, np.ndarray) else place
+    place = [place] if count == 1 and not isinstance(place, list | tuple) else place
+    if not isinstance(place, list | tuple) or len(place) != count:
+        return [np.nan] * count
+    try:
+        return [np.nan if isinstance(one, str | bytes | bool) else float(one) for one in place]
+    except (TypeError, ValueError, OverflowError):  # OverflowError: JSON has integers of any size
+        return [np.nan] * count

@@ -50,11 +50,12 @@ def surface(model: nn.Module, data: Data, **given: Unpack[SurfaceOptions]) -> La
             an axis is not finite or does not increase, arguments exclude each other, or a measure returns a wrong
             shape; when an axis is "auto",
             and a loss is below 0 by more than `0.001 mean(1)`, or not finite at the centre; when a store is of another
-            run, damaged, or in use.
+            run or another problem, damaged, or in use.
         OSError: When a store cannot be written to; what it holds is safe.
         ImportError: When a store is asked for and zarr is not installed.
         RuntimeError: When another process that shares the grid has failed.
-        TimeoutError: When another process that shares the grid does not come within half an hour.
+        TimeoutError: When another process that shares the grid does not come, or shows no sign of life, for `timeout`
+            seconds.
 
     Warns:
         UserWarning: When the values depend on how the samples are batched (class weights or ignored targets in a
@@ -62,8 +63,8 @@ def surface(model: nn.Module, data: Data, **given: Unpack[SurfaceOptions]) -> La
             the centre is not that of the model called by itself or not finite, when the loss is the same at every
             point, when an axis is "auto" and the loss has risen nowhere or everywhere between 2^-6 and 2^6, when an
             option or a direction does not act, when weights are packed and cannot move, when another model lies
-            elsewhere than its mark would, or when other processes are waited for
-            longer than a minute. The report keeps what concerns the values.
+            elsewhere than its mark would, or when another process does not come, or shows no sign of life, for a
+            minute. The report keeps what concerns the values.
 
     Example:
         >>> import torch, fastscape

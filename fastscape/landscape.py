@@ -197,7 +197,9 @@ class Landscape(Values):
 
         Raises:
             TypeError: When an option is none of these.
-            ValueError: When weights or data are others than those of the landscape, or something is missing.
+            ValueError: When weights or data are others than those of the landscape, when two points have other values
+                than there, because the loss, a metric, the objective or the code of the model is another, or when
+                something is missing.
 
         Example:
             >>> import torch, fastscape

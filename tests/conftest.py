@@ -31,6 +31,7 @@ LONG = (
     "test_benchmarks",
     "test_docs",
     "test_distributed",
+    "test_waiting",
     "test_kernels_compile",
     "test_explorer_page",
     "test_surface_values",

@@ -12,8 +12,15 @@ import torch
 
 import ranks
 import stored_runs
+from fastscape.runs.distributed import Ranks
+from fastscape.runs.waiting import Waiting
 
 TESTS = Path(__file__).parent
+
+
+def one_of(size, rank, store, timeout=60.0):
+    """One of several processes with a common store, played by a test."""
+    return Ranks(store, Waiting(store, rank, size, timeout))
 
 
 def torchrun(folder, *doing, restarts):

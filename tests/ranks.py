@@ -19,6 +19,7 @@ import stored_runs
 from fastscape.engine import Engine
 
 MOST = 120  # of 144 points
+SHORT = 1.5  # seconds until a process is given up
 
 
 def wait_for_the_other(evaluated: Path, points: int) -> None:
@@ -41,8 +42,10 @@ def main(folder: Path, doing: str, *, again: bool = False) -> None:
     rank = int(os.environ["RANK"])
     sums, points = Engine.sums, [0]
     # Processes take the next block when they are free: rank 0 waits, or it could be done before rank 1 has begun.
-    awaited = {"slow": MOST, "dying": 20}.get(doing, 0) if rank == 0 and not again else 0
-    dies_after = {"dying": 20, "both": 100}.get(doing) if rank == 1 and not again else None
+    awaited = {"slow": MOST, "dying": 20, "dead": 20, "dead in parts": 20, "long": 1}.get(doing, 0)
+    awaited = awaited if rank == 0 and not again else 0
+    dies_after = {"dying": 20, "both": 100, "dead": 20, "dead in parts": 100}.get(doing)
+    dies_after = dies_after if rank == 1 and not again else None
 
     def counted(self: Engine, chunk: Tensor) -> Tensor:
         points[0] += len(chunk)
@@ -51,6 +54,8 @@ def main(folder: Path, doing: str, *, again: bool = False) -> None:
         made = sums(self, chunk)
         if rank == 1:
             (folder / "evaluated").write_text(str(points[0]))
+            if doing == "long" and points[0] == stored_runs.CHUNK:
+                time.sleep(4 * SHORT)
         if dies_after is not None and points[0] > dies_after:
             os.kill(os.getpid(), signal.SIGKILL)
         return made
@@ -69,6 +74,10 @@ def computed(folder: Path, doing: str, rank: int) -> fastscape.Landscape:
     store = folder / "run.zarr" if doing in ("store", "dying", "both") else None
     if doing == "group":
         torch.distributed.init_process_group("gloo")
+    if doing in ("absent", "dead", "dead in parts", "long"):
+        return of_patience(folder / "run.zarr", doing, rank)
+    if doing == "doubled":
+        return stored_runs.surface(folder / "run.zarr", loss=doubled)
     if doing == "stream":
         return stored_runs.surface(None, stream_samples=7)
     if doing == "refine":
@@ -90,6 +99,24 @@ def computed(folder: Path, doing: str, rank: int) -> fastscape.Landscape:
     if doing == "group":
         torch.distributed.destroy_process_group()
     return landscape
+
+
+def of_patience(store: Path, doing: str, rank: int) -> fastscape.Landscape:
+    """The landscape, where a process that does not show itself is given up soon."""
+    if doing == "absent":
+        torch.distributed.init_process_group("gloo")
+        if rank == 1:
+            raise SystemExit
+    parts = 7 if doing == "dead in parts" else None
+    return stored_runs.surface(store, stream_samples=parts, timeout=SHORT)
+
+
+def doubled(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Another loss than it seems."""
+    return 2 * torch.nn.functional.cross_entropy(outputs, targets, reduction="none")
+
+
+doubled.__module__, doubled.__qualname__ = "torch.nn.functional", "cross_entropy"
 
 
 if __name__ == "__main__":

@@ -42,7 +42,9 @@ def backing_for(options: SurfaceOptions) -> Iterator[Backing]:
         The backing.
     """
     path = options["store"]
-    with joined() if options["distributed"] else nullcontext() as ranks:
+    with joined(options["timeout"]) if options["distributed"] else nullcontext() as ranks:
         locks = ranks is None or ranks.leads
         with nullcontext() if path is None else Store(path, locks=locks) as store:
+            if store is not None and ranks is not None:
+                ranks.waiting.kept = lambda: f"what {store.path} holds is safe: call the same again to go on"
             yield Backing(store, ranks)

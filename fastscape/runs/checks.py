@@ -27,6 +27,7 @@ def check_options(options: SurfaceOptions, shown: object) -> None:
         ValueError: When one has no such choice, or two exclude each other.
     """
     _check_choices(options)
+    _check_timeout(options)
     _check_lent(options)
     _check_samples(options)
     _check_tolerance(options, shown)
@@ -47,6 +48,14 @@ def _check_choices(options: SurfaceOptions) -> None:
     store = options["store"]
     if store is not None and not isinstance(store, str | os.PathLike):
         raise TypeError(f"store={store!r} cannot be used; wanted the name of a folder, for example 'run.zarr'")
+
+
+def _check_timeout(options: SurfaceOptions) -> None:
+    timeout = options["timeout"]
+    if not _is_number(timeout):
+        raise TypeError(f"timeout={timeout!r} cannot be used; wanted seconds, for example 300")
+    if not timeout > 0:
+        raise ValueError(f"timeout={timeout!r} cannot be used; wanted seconds above 0, for example 300")
 
 
 def _check_lent(options: SurfaceOptions) -> None:

@@ -9,22 +9,22 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import socket
-import time
-import warnings
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from fastscape.results import warn
+from fastscape.runs.waiting import Waiting
+
 __all__ = ["Ranks", "joined"]
 
-PATIENCE = 1800.0  # seconds, as torch's own default: no process may be so much later than another
-SILENCE = 60.0  # seconds of waiting without a word
-LONGEST_PAUSE = 0.5  # seconds between two looks: a thousand processes ask one of them
+ONE_REQUEST = 5.0, 86400.0  # seconds at least and at most that a single request to the store may take
+MOST_SAID = 500  # letters of the error of another process
 PIECE = 4 << 20  # bytes of a value: torch's store closes the connection above 8 MiB
 
 _calls = itertools.count()  # every process calls surface and line in the same order, so the numbers agree
@@ -35,19 +35,22 @@ class Ranks(AbstractContextManager["Ranks"]):
 
     Args:
         store: Shared by all, empty at the beginning.
-        rank: The number of this process.
-        size: How many there are.
+        waiting: How this process waits for the others.
     """
 
-    def __init__(self, store: Any, rank: int, size: int) -> None:
-        self.store, self.rank, self.size = store, rank, size
-        self._whole = store  # of which this may be a part
-        self.while_waiting: Callable[[], None] = lambda: None
+    def __init__(self, store: Any, waiting: Waiting) -> None:
+        self.store, self.waiting = store, waiting
+        self.rank, self.size = waiting.rank, waiting.size
 
     @property
     def leads(self) -> bool:
         """Whether this is the first process, which plans, and begins a store."""
         return self.rank == 0
+
+    @property
+    def every(self) -> range:
+        """The numbers of all processes."""
+        return range(self.size)
 
     def shared(self, name: str, value: Any = None) -> Any:
         """What the first process says, on all of them.
@@ -61,7 +64,7 @@ class Ranks(AbstractContextManager["Ranks"]):
         """
         if self.leads:
             self._send(name, json.dumps(value).encode())
-        return json.loads(self._received(name))
+        return json.loads(self._received(name, 0))
 
     def collected(self, name: str, value: Any) -> list[Any]:
         """What every process says, on all of them.
@@ -74,7 +77,7 @@ class Ranks(AbstractContextManager["Ranks"]):
             The values in the order of the processes, after a way through JSON.
         """
         self.store.set(f"{name} of {self.rank}", json.dumps(value))
-        every = [json.loads(self._got(f"{name} of {rank}")) for rank in range(self.size)] if self.leads else None
+        every = [json.loads(self._got(f"{name} of {rank}", rank)) for rank in self.every] if self.leads else None
         return self.shared(name, every)
 
     def part(self, name: str) -> Ranks:
@@ -86,9 +89,7 @@ class Ranks(AbstractContextManager["Ranks"]):
         Returns:
             The processes.
         """
-        made = Ranks(dist.PrefixStore(name, self.store), self.rank, self.size)
-        made._whole, made.while_waiting = self._whole, self.while_waiting
-        return made
+        return Ranks(dist.PrefixStore(name, self.store), self.waiting)
 
     def check_same(self, facts: Mapping[str, Any]) -> None:
         """Refuses to compute one landscape of different things.
@@ -128,9 +129,7 @@ class Ranks(AbstractContextManager["Ranks"]):
         Args:
             name: What they have done; each name is used once.
         """
-        if self.store.add(f"{name} done", 1) == self.size:
-            self.store.set(name, "")
-        self._got(name)
+        self.collected(name, None)
 
     def gathered(self, sums: Tensor, own: Tensor) -> Tensor:
         """The sums of all processes, bit for bit, on each of them.
@@ -145,14 +144,14 @@ class Ranks(AbstractContextManager["Ranks"]):
         self._send(f"sums {self.rank}", own.numpy().tobytes() + sums[own].numpy().tobytes())
         if self.leads:  # one reads what all send and all read what one sends: the requests grow with the processes
             whole = sums.clone()
-            for rank in range(self.size):
-                received = self._received(f"sums {rank}")
+            for rank in self.every:
+                received = self._received(f"sums {rank}", rank)
                 points = len(received) // (8 + 8 * sums.shape[1])
                 if points:
                     index = torch.frombuffer(received, dtype=torch.int64, count=points)
                     whole[index] = torch.frombuffer(received, dtype=torch.float64, offset=8 * points).view(points, -1)
             self._send("sums", whole.numpy().tobytes())
-        return torch.frombuffer(self._received("sums"), dtype=torch.float64).view(sums.shape)
+        return torch.frombuffer(self._received("sums", 0), dtype=torch.float64).view(sums.shape)
 
     def _send(self, name: str, content: bytes) -> None:
         """Sets what may be larger than the store takes at once."""
@@ -160,49 +159,55 @@ class Ranks(AbstractContextManager["Ranks"]):
             self.store.set(f"{name}/{number}", content[start : start + PIECE])
         self.store.set(name, str(len(content)))
 
-    def _received(self, name: str) -> bytearray:
+    def _received(self, name: str, whose: int) -> bytearray:
         """What some process sends, once it has."""
-        size = int(self._got(name))
+        size = int(self._got(name, whose))
         return bytearray().join(self.store.get(f"{name}/{number}") for number in range(-(-size // PIECE)))
 
-    def _got(self, name: str) -> bytes:
-        """What some process sets, once it has; an error when a process has failed in the meantime."""
-        begun, pause, warned = time.monotonic(), 0.001, False
-        while not self.store.check([name]):
-            if self._whole.check(["failed"]):
-                failed = self._whole.get("failed").decode()
-                raise RuntimeError(f"another process of this landscape has failed: {failed}")
-            waited = time.monotonic() - begun
-            if waited > SILENCE and not warned:
-                warned = True
-                message = f"process {self.rank} of {self.size} waits for the others; where it calls alone, write"
-                warnings.warn(f"{message} distributed=False", stacklevel=2)
-            if waited > PATIENCE:
-                raise TimeoutError(f"process {self.rank} of {self.size} has waited {PATIENCE} s for the others")
-            self.while_waiting()
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+    def _got(self, name: str, whose: int) -> bytes:
+        """What some process sets, once it has; an error when a process has failed or is given up in the meantime."""
+        self.waiting.until(lambda: self.store.check([name]), whose)
         return self.store.get(name)
 
+    def __enter__(self) -> Ranks:
+        self.waiting.begin()
+        return self
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if kind is not None:
-            self.store.set("failed", f"process {self.rank}: {kind.__name__}: {error}")
-            return
-        # The first process may hold the store, so it stays until the others have read from it.
+        try:
+            if kind is None:
+                self._leave()
+            else:
+                with suppress(Exception):  # the store may be what has failed
+                    self.store.set("failed", f"process {self.rank}: {kind.__name__}: {str(error)[:MOST_SAID]}")
+        finally:
+            self.waiting.end()
+
+    def _leave(self) -> None:
+        """The first process may hold the store, so it stays until the others have read from it."""
         self.store.set(f"left {self.rank}", "")
         if self.leads:
-            for rank in range(self.size):
-                self._got(f"left {rank}")
+            for rank in self.every:
+                try:
+                    self._got(f"left {rank}", rank)
+                except TimeoutError as given_up:
+                    warn(f"the landscape is complete here, but {given_up}")
+                    return
 
 
-def joined() -> Ranks | AbstractContextManager[None]:
+def joined(timeout: float) -> Ranks | AbstractContextManager[None]:
     """The processes that this one belongs to: an initialised process group, or those that torchrun has started.
+
+    Args:
+        timeout: Seconds without a sign of life after which a process is given up.
 
     Returns:
         The processes; a context of None where there is only this one.
 
     Raises:
-        ValueError: When torchrun keeps its store to itself and no process group was initialised.
+        TimeoutError: When the store of torchrun cannot be reached.
+        ValueError: When there is no store: torchrun keeps its own to itself and no process group was initialised, or
+            the backend of the group has none.
     """
     if dist.is_available() and dist.is_initialized():
         rank, size, store = dist.get_rank(), dist.get_world_size(), _of_group
@@ -210,28 +215,36 @@ def joined() -> Ranks | AbstractContextManager[None]:
         rank, size, store = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), _of_torchrun
     else:
         return nullcontext()
-    return Ranks(store(rank, size), rank, size) if size > 1 else nullcontext()
+    if size == 1:
+        return nullcontext()
+    shared = store(size, timedelta(seconds=min(max(timeout, ONE_REQUEST[0]), ONE_REQUEST[1])))
+    return Ranks(shared, Waiting(shared, rank, size, timeout))
 
 
-def _of_group(rank: int, size: int) -> Any:
-    """A store of this call's own, whose place the group is told."""
-    store, place = None, [("", 0)]
-    if rank == 0:
-        store = dist.TCPStore("0.0.0.0", 0, size, is_master=True, wait_for_workers=False)  # on a port that is free
-        place = [(os.environ.get("MASTER_ADDR") or socket.getfqdn(), store.port)]
-    dist.broadcast_object_list(place)
-    host, port = place[0]
-    return store or dist.TCPStore(host, port, size, is_master=False, wait_for_workers=False)
+def _of_group(size: int, request: timedelta) -> Any:
+    """Keys of this call's own in the store by which the processes of the group have found each other."""
+    shared = dist.distributed_c10d._get_default_store()
+    if shared is None:
+        raise ValueError(
+            f"the process group of backend {dist.get_backend()!r} has no store that its processes share; start them "
+            "with torchrun, or write distributed=False"
+        )
+    own = shared.clone()  # with a connection and a patience of its own
+    own.set_timeout(request)
+    return dist.PrefixStore(f"fastscape/{next(_calls)}", own)
 
 
-def _of_torchrun(rank: int, size: int) -> Any:
+def _of_torchrun(size: int, request: timedelta) -> Any:
     """Keys of this call's own in the store that torchrun keeps for its processes."""
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         raise ValueError(
             "this torchrun does not share its store; call torch.distributed.init_process_group('gloo') before"
         )
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    store = dist.TCPStore(host, port, size, is_master=False, wait_for_workers=False)
+    try:
+        store = dist.TCPStore(host, port, size, is_master=False, wait_for_workers=False, timeout=request)
+    except RuntimeError as error:
+        raise TimeoutError(f"the store of torchrun at {host}:{port} cannot be reached ({str(error)[:200]})") from error
     # After a failure torchrun starts all processes again, with the same store.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     return dist.PrefixStore(f"fastscape/{attempt}/{next(_calls)}", store)

@@ -98,7 +98,8 @@ def _stops(schedule: Schedule) -> Iterator[Stops]:
     else:
         with held() as stops:
             if schedule.ranks is not None:
-                schedule.ranks.while_waiting = partial(stops.act_if_late, schedule.say_stopped)
+                schedule.ranks.waiting.meanwhile = partial(stops.act_if_late, schedule.say_stopped)
+                schedule.ranks.waiting.kept = lambda: schedule.kept_there
             yield stops
 
 

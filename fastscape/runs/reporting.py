@@ -17,7 +17,7 @@ from fastscape.runs.evaluation import Evaluated
 from fastscape.runs.options import RECORDED
 from fastscape.runs.request import Request
 from fastscape.sampling import Refinement, Trust
-from fastscape.weights import Space, packed_modules
+from fastscape.weights import Space, keeps_dtypes, packed_modules
 
 __all__ = ["about", "changed_late", "counts", "evaluated", "refined", "warned"]
 
@@ -43,6 +43,7 @@ def about(request: Request, origin: Origin, space: Space) -> dict[str, Any]:
         "metrics": {name: name_of(metric) for name, metric in objective.metrics.items()},
         "objective": name_of(custom) if custom else None,
         **{key: dict(options)[name] for name, key in RECORDED.items()},
+        "own_precision": keeps_dtypes(request.model, request.place),
         "scheme": request.space.scheme_name,
         "normalize": request.space.normalize,
         "perturb": perturb if isinstance(perturb, str) else name_of(perturb),

@@ -38,7 +38,8 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
 
     Raises:
         TypeError: When there is no such option.
-        ValueError: When the report does not say enough, or model or data are others than those of the report.
+        ValueError: When the report does not say enough, model or data are others than those of the report, or two
+            points that are evaluated first have other values than the landscape.
     """
     report = values.report
     missing = {"weights_hash", "moving", "plan", "seed", "scheme", "batchnorm"} - report.keys()
@@ -68,7 +69,8 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
     options = with_defaults(SurfaceOptions, known, "reproduce")
     axes = {name: axis.copy() for name, axis in values.axes.items()}  # torch takes none that are frozen
     hashes = {name: report[name] for name in ("weights_hash", "data_hash")}
-    return computed(request_of(model, data, axes, options, expected=Expected(hashes, report["samples"])))
+    expected = Expected(hashes, report["samples"], values)
+    return computed(request_of(model, data, axes, options, expected=expected))
 
 
 def _recorded(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,6 +88,8 @@ def _recorded(report: Mapping[str, Any]) -> dict[str, Any]:
         "distribution": report["distribution"] or "normal",
         "seed": report["seed"] or 0,
         **{name: report[key] for name, key in RECORDED.items()},
+        # A name does not say that tensors keep dtypes of the model's own; before it was recorded, names meant all.
+        "precision": None if report.get("own_precision") else report["precision"],
         "plan": Plan(**report["plan"]),
         "stream_samples": report.get("stream"),
         "tolerance": report.get("tolerance"),

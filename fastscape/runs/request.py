@@ -45,10 +45,12 @@ class Expected:
     Args:
         hashes: Of weights and data, by their names in the report.
         samples: How many samples it used, where it stopped at a target for its standard error.
+        values: What it holds. Default: anything.
     """
 
     hashes: Mapping[str, str] = field(default_factory=dict)
     samples: int | None = None
+    values: Values | None = None
 
     def found(self, name: str, value: str) -> str:
         """A hash, when it is the one that is expected.

@@ -16,6 +16,7 @@ from fastscape.runs.evaluation import evaluate
 from fastscape.runs.preparation import prepared, problem_parts
 from fastscape.runs.reporting import changed_late
 from fastscape.runs.request import Request
+from fastscape.runs.same_problem import recheck_of
 from fastscape.runs.schedules import Rounds
 from fastscape.runs.scheduling import schedule_of
 from fastscape.weights import space_of
@@ -56,20 +57,22 @@ def _computed(request: Request, backing: Backing) -> Values:
     if isinstance(schedule, Rounds) and request.shown is not None:
         schedule.shown = partial(show_round, request.shown, work, schedule.refinement)
     followed = schedule.followed.plan
-    plan = followed if request.auto and followed else work.plan
+    work = replace(work, plan=followed if request.auto and followed else work.plan)
     comparison = Comparison(work.far) if work.report["deterministic"] else None
-    evaluator = Evaluator(space, plan, auto=request.free_batching, recut=work.recut, comparison=comparison)
+    evaluator = Evaluator(space, work.plan, auto=request.free_batching, recut=work.recut, comparison=comparison)
+    recheck = recheck_of(request, work, schedule)
     done = evaluate(
-        problem_parts(work, reading, digest, backing.store),
+        recheck.over(problem_parts(work, reading, digest, backing.store)),
         work.grid.points,
         evaluator,
         schedule,
         search=request.auto and followed is None,
         progress=request.options["progress"] is True and backing.leads,
     )
+    recheck.at_the_end(done)
     data_hash = request.expected.found("data_hash", digest.hexdigest())
     found = {"samples": done.samples, "data_hash": data_hash, "points_before": schedule.before}
     found["processes"] = backing.ranks.size if backing.ranks else 1
     found["precision_error"] = precision_error(request, work, done)
-    found["warnings"] = work.report["warnings"] + changed_late(work.problem)
+    found["warnings"] = work.report["warnings"] + recheck.messages + changed_late(work.problem)
     return values_of(request, replace(work, report=work.report | found), done, schedule, reading.available)

@@ -10,6 +10,7 @@ from fastscape.model import DataHash
 from fastscape.runs.backing import Backing
 from fastscape.runs.preparation import Work
 from fastscape.runs.request import Request
+from fastscape.runs.same_problem import check_alike
 from fastscape.runs.schedules import Blocks, Rounds, Schedule, Streaming, block_size
 from fastscape.runs.store import DECISIVE, StoreAsked
 from fastscape.sampling import Refinement
@@ -59,6 +60,7 @@ def _agreed_size(request: Request, work: Work, backing: Backing) -> int:
         options = dict(request.options)
         aims = {name: options[name] for name in ("tolerance", "tolerance_scale", "target_standard_error")}
         ranks.check_same(same | aims | {"axes": axes})
+        check_alike(work, ranks)
         size = ranks.shared("size", size)
     if backing.store is None:
         return size

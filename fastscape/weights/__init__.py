@@ -23,7 +23,7 @@ from fastscape.weights.layout import Layout, convolutions, in_channels_last, lay
 from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
 from fastscape.weights.other_model import Other, check_present, every_tensor, listed
 from fastscape.weights.packed import packed_modules
-from fastscape.weights.precision import PRECISIONS, Place, Precision, dtype_of, precision_of
+from fastscape.weights.precision import PRECISIONS, Place, Precision, dtype_of, keeps_dtypes, precision_of
 from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
 from fastscape.weights.selection import NamedPerturb, Perturb, own_buffers, owners, select, tensors_of
 from fastscape.weights.shared_directions import random_directions
@@ -70,6 +70,7 @@ __all__ = [
     "dtype_of",
     "every_tensor",
     "in_channels_last",
+    "keeps_dtypes",
     "layout_of",
     "listed",
     "own_buffers",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fastscape.kernels import Backend
 
-__all__ = ["PRECISIONS", "Place", "Precision", "dtype_of", "precision_of"]
+__all__ = ["PRECISIONS", "Place", "Precision", "dtype_of", "keeps_dtypes", "precision_of"]
 
 
 class Precision(NamedTuple):
@@ -60,6 +60,21 @@ def precision_of(model: nn.Module) -> tuple[str, bool]:
     if len(found) == 1:
         return str(found.pop()), False
     return "float64" if "float64" in found else "float32", len(found) > 1
+
+
+def keeps_dtypes(model: nn.Module, place: Place) -> bool:
+    """Whether a model in its own precision is another than one in the precision of that name.
+
+    Args:
+        model: The model.
+        place: Where it is evaluated.
+
+    Returns:
+        Whether parameters or buffers of several dtypes stay as they are, or samples and targets as they came.
+    """
+    wanted, tensors = place.precision.weights, (*model.parameters(), *model.buffers())
+    odd = any(tensor.dtype != dtype_of(tensor, wanted) for tensor in tensors)
+    return place.own and (place.mixed or place.precision.reduced or odd)
 
 
 def dtype_of(tensor: Tensor, wanted: torch.dtype | None) -> torch.dtype:

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 import stored_runs
+from fastscape import Landscape
 from fastscape.runs.backing import Backing
-from fastscape.runs.distributed import Ranks
 from fastscape.runs.preparation import Work
 from fastscape.runs.schedules import Blocks, block_size
 from fastscape.runs.signals import Stops
-from processes import one_thread, several, torchrun
+from processes import one_of, one_thread, several, torchrun
 from ranks import MOST
 from stored_runs import COARSE, FINE, PARTS
 
@@ -69,6 +69,17 @@ def test_after_a_killed_process_torchrun_starts_again_and_stored_points_stay(res
         assert np.load(folder / f"loss-{rank}.npy").tobytes() == whole.loss.tobytes()
     points = sum(int((folder / f"points-{rank}").read_text()) for rank in range(2))
     assert points <= 2 * whole.loss.size - 16  # of the first attempt at least two blocks were stored
+
+
+def test_two_processes_refuse_a_store_of_another_problem(tmp_path):
+    store = tmp_path / "run.zarr"
+    with one_thread():
+        kept = stored_runs.surface(store)
+    done = several(tmp_path, "doubled", 2)  # with another loss of the same name
+    assert done.returncodes == [1, 1]
+    assert "run.zarr has the loss" in done.stderr
+    assert "this is another problem" in done.stderr
+    assert Landscape.load(store).loss.tobytes() == kept.loss.tobytes()
 
 
 def test_processes_that_compute_different_things_are_refused(tmp_path):
@@ -143,9 +154,9 @@ def test_a_torchrun_that_keeps_its_store_is_told(monkeypatch):
         stored_runs.surface(None)
 
 
-def two_ranks():
+def two_ranks(**options):
     store = torch.distributed.HashStore()
-    return Ranks(store, 0, 2), Ranks(store, 1, 2)
+    return one_of(2, 0, store, **options), one_of(2, 1, store, **options)
 
 
 def test_ranks_share_gather_and_fail_together(monkeypatch):
@@ -165,7 +176,7 @@ def test_ranks_share_gather_and_fail_together(monkeypatch):
     with pytest.raises(
         RuntimeError, match=r"another process of this landscape has failed: process 1: KeyError: 'mine'"
     ):
-        first._got("nothing")
+        first._got("nothing", 1)
 
 
 def test_all_hear_what_each_says():
@@ -186,7 +197,7 @@ def test_grids_are_gathered_that_are_larger_than_a_value_of_the_store():
         own = torch.arange(rank, len(values), 2)
         mine = torch.full_like(values, torch.nan)
         mine[own] = values[own]
-        return Ranks(stores[rank], rank, 2).gathered(mine, own)
+        return one_of(2, rank, stores[rank]).gathered(mine, own)
 
     with ThreadPoolExecutor(2) as pool:
         assert all(torch.equal(whole, values) for whole in pool.map(gathered, range(2)))
@@ -200,40 +211,25 @@ def test_one_process_may_call_alone(monkeypatch):
         stored_runs.surface(None, distributed="no")
 
 
-def test_who_waits_long_says_so(monkeypatch):
-    first, _ = two_ranks()
-    monkeypatch.setattr("fastscape.runs.distributed.PATIENCE", 0.1)
-    monkeypatch.setattr("fastscape.runs.distributed.SILENCE", 0.01)
-    said = "process 0 of 2 waits for the others; where it calls alone, write distributed=False"
-    with pytest.warns(UserWarning, match=said), pytest.raises(TimeoutError):
-        first._got("nothing")
-
-
+@pytest.mark.filterwarnings("ignore:process 0 of 2 waits for process 1")
 @pytest.mark.parametrize(("grace", "ends"), [(0.0, KeyboardInterrupt), (60.0, TimeoutError)])
 def test_a_signal_acts_while_others_are_waited_for_but_not_at_once(monkeypatch, grace, ends):
     monkeypatch.setattr("fastscape.runs.signals.GRACE", grace)
-    monkeypatch.setattr("fastscape.runs.distributed.PATIENCE", 0.1)
 
     def acts(self, number):
         raise KeyboardInterrupt(number)
 
     monkeypatch.setattr(Stops, "_passed_on", acts)  # the tests may run in a thread, which signals do not reach
-    first, _ = two_ranks()
+    first, _ = two_ranks(timeout=0.1)
     stops, said = Stops(), []
-    first.while_waiting = partial(stops.act_if_late, lambda: said.append("stopped"))
+    later = first.part("round")  # which was made before there was anything to do meanwhile
+    first.waiting.meanwhile = partial(stops.act_if_late, lambda: said.append("stopped"))
     with pytest.raises(TimeoutError):
-        first._got("nothing")  # no signal has come
+        first._got("nothing", 1)  # no signal has come
     stops._noted(signal.SIGTERM, None)
     with pytest.raises(ends):
-        first.part("round")._got("nothing")
+        later._got("nothing", 1)
     assert said == ["stopped"] * (ends is KeyboardInterrupt)
-
-
-def test_patience_ends(monkeypatch):
-    first, _ = two_ranks()
-    monkeypatch.setattr("fastscape.runs.distributed.PATIENCE", 0.01)
-    with pytest.raises(TimeoutError, match=r"process 0 of 2 has waited 0\.01 s for the others"):
-        first._got("nothing")
 
 
 def test_blocks_are_few_and_whole_chunks():
@@ -244,8 +240,8 @@ def test_blocks_are_few_and_whole_chunks():
 
 
 def test_a_plan_that_is_looked_for_leaves_every_process_a_few_chunks(monkeypatch):
-    first = Ranks(torch.distributed.HashStore(), 0, 8)
-    monkeypatch.setattr("fastscape.runs.backing.joined", lambda: nullcontext(first))
+    first = one_of(8, 0, torch.distributed.HashStore())
+    monkeypatch.setattr("fastscape.runs.backing.joined", lambda timeout: nullcontext(first))
     planned = []
 
     def stop(*arguments):

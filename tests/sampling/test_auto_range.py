@@ -17,12 +17,12 @@ from fastscape import Landscape, Plan
 from fastscape.runs import axes
 from fastscape.runs.axes import chosen_axes
 from fastscape.runs.backing import Backing
-from fastscape.runs.distributed import Ranks
 from fastscape.sampling.auto_range import reach_of
 from fastscape.weights.grid import Auto, wanted_axis
 from fastscape.weights.schemes import SURFACES
 from fastscape.zoo import datasets, models
 from fastscape.zoo.checkpoints import save_checkpoint
+from processes import one_of
 
 SAMPLE = torch.ones(1, 1), torch.ones(1)
 AXES = {"directions": [{"weight": torch.tensor([[1.0], [0.0]])}, {"weight": torch.tensor([[0.0], [1.0]])}]}
@@ -374,7 +374,7 @@ def test_a_store_that_was_ended_before_it_had_begun_is_begun(tmp_path, monkeypat
 
 def test_of_several_processes_the_first_chooses_for_all(monkeypatch):
     shared = torch.distributed.HashStore()
-    ranks = [Ranks(torch.distributed.PrefixStore("a", shared), k, 2) for k in range(2)]
+    ranks = [one_of(2, k, torch.distributed.PrefixStore("a", shared)) for k in range(2)]
     wanted, rest = {"x": np.arange(3.0), "y": Auto(5)}, (None,) * 3
     monkeypatch.setattr(axes, "_losses", lambda *problem: lambda point: 1 + point[0] + 100 * point[1] ** 2)
     grid, found, _ = chosen_axes(wanted, *rest, Backing(ranks=ranks[0]))
@@ -384,7 +384,7 @@ def test_of_several_processes_the_first_chooses_for_all(monkeypatch):
     assert found["y"]["reach"] == 2**-1.5
     for name in wanted:
         np.testing.assert_array_equal(grid.axes[name], same.axes[name])
-    ranks = [Ranks(torch.distributed.PrefixStore("b", shared), k, 2) for k in range(2)]
+    ranks = [one_of(2, k, torch.distributed.PrefixStore("b", shared)) for k in range(2)]
     chosen_axes({"x": np.arange(3.0), "y": np.arange(2.0)}, *rest, Backing(ranks=ranks[0]))
     with pytest.raises(ValueError, match="process 1 of 2 has another x or y than process 0, 'auto' or not; give all"):
         chosen_axes(wanted, *rest, Backing(ranks=ranks[1]))

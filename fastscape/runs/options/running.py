@@ -82,9 +82,9 @@ class RunOptions(MachineOptions, total=False):
         Option(
             None,
             "A folder that finished points are written to as they come, in blocks. zarr and xarray read it. The "
-            "same call goes on where a run was ended by whatever means; another model, other data or settings are "
-            "refused, but not another device. Ctrl-C and SIGTERM then finish the block first. Needs zarr: `pip "
-            "install 'torch-fastscape[store]'`. Default: none.",
+            "same call goes on where a run was ended by whatever means; another model, other data, settings or "
+            "values of two points are refused, but not another device. Ctrl-C and SIGTERM then finish the block "
+            "first. Needs zarr: `pip install 'torch-fastscape[store]'`. Default: none.",
             GROUP,
             Path,
             sentences=3,
@@ -110,5 +110,16 @@ class RunOptions(MachineOptions, total=False):
             "grid: all of them must make the call then, and all get the landscape. Write False where one of them "
             "calls alone. Default True.",
             GROUP,
+        ),
+    ]
+    timeout: Annotated[
+        float,
+        Option(
+            300.0,
+            "Seconds after which a process that shares the grid is given up, if it has not come to the call or shows "
+            "no sign of life. One at work does, however long a block takes. After a minute, or half the time, a "
+            "warning names it. With a store what was computed stays, and the same call goes on. Default 300.",
+            GROUP,
+            float,
         ),
     ]

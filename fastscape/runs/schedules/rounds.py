@@ -72,6 +72,10 @@ class Rounds(Schedule):
             if len(points):
                 self._next += 1
 
+    def stored(self) -> Tensor:
+        """The numbers of the points whose sums the store has. See `Schedule.stored`."""
+        return self._stored.nonzero().flatten()
+
     def claims(self, planned: int) -> Iterator[Block]:
         """The blocks that are to be evaluated here, round after round. See `Schedule.claims`."""
         while len(self.wanted):

@@ -98,6 +98,12 @@ class Schedule:
         """The numbers [missing points] of the points that are not known yet, in their order."""
         return joined_points(self.missing)
 
+    def stored(self) -> Tensor:
+        """The numbers [n] of the points whose sums the store has, when the run begins."""
+        known = torch.ones(len(self.sums), dtype=torch.bool, device="cpu")
+        known[self.indices()] = False
+        return known.nonzero().flatten()
+
     def agreed(self, plan: Plan) -> Plan:
         """The plan of the first process, for all."""
         return plan if self.ranks is None else Plan(**self.ranks.shared("plan", plan.as_dict()))
@@ -158,8 +164,13 @@ class Schedule:
     def say_stopped(self) -> None:
         """Says on standard error how far the run has come, and how it goes on."""
         if self.store is not None:
-            said = f"fastscape: stopped; {self.kept} are kept in {self.store.path}: call the same again to go on"
-            tqdm.write(said, file=sys.stderr)
+            tqdm.write(f"fastscape: stopped; {self.kept_there}", file=sys.stderr)
+
+    @property
+    def kept_there(self) -> str:
+        """What a store holds and how a run goes on, in words."""
+        assert self.store is not None
+        return f"{self.kept} are kept in {self.store.path}: call the same again to go on"
 
     @property
     def kept(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from fastscape.engine import Plan
@@ -53,6 +54,10 @@ class Streaming(Schedule):
             self.sums[:], self.parts = self.store.accumulated(), self.store.parts
         self.before = self.known = points * self.parts
         self._agreed = False
+
+    def stored(self) -> Tensor:
+        """The numbers of the points whose sums the store has. See `Schedule.stored`."""
+        return torch.arange(len(self.sums) if self.parts else 0, device="cpu")
 
     def claims(self, planned: int) -> Iterator[Block]:
         """The blocks that are to be evaluated here, the same for every part. See `Schedule.claims`."""

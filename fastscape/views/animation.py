@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fastscape.results import Values, documented, with_defaults
 from fastscape.views.comparison import common_scale, drawn_by, of_one
+from fastscape.views.drawable import paths_of
 from fastscape.views.options import AnimationOptions
 from fastscape.views.texts import TITLE, cleaned, literal
 from fastscape.views.walks import Walk
@@ -80,7 +81,7 @@ def animate(
     log, scale, _ = common_scale(several, metric, log=options["log"], clip=clip)
     draw = drawn_by(options["kind"])
     drawn = {**of_one(given), "metric": metric, "log": log, "clip": clip, "scale": scale}
-    ax = draw(several[0], **drawn if walk is None else {**drawn, "paths": (*options["paths"], walk)})
+    ax = draw(several[0], **drawn if walk is None else {**drawn, "paths": [*paths_of(options["paths"]), walk]})
     frame, count = _walked(ax, walk) if walk is not None else _redrawn(ax, several, titles, draw, drawn)
     frame(0)
     animation = FuncAnimation(ax.figure, frame, frames=count, interval=interval)

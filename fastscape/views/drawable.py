@@ -16,7 +16,7 @@ from fastscape.views.texts import LABEL, cleaned, literal
 from fastscape.views.units import Unit
 from fastscape.views.walks import Walk
 
-__all__ = ["Drawable", "drawable"]
+__all__ = ["Drawable", "drawable", "paths_of"]
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,18 @@ class Drawable:
     carried: Carried
     notes: list[str]
 
-    def all_paths(self, given: Sequence[Walk | Trajectory]) -> Iterator[tuple[Walk | Trajectory, np.ndarray]]:
+    def all_paths(self, given: Any) -> Iterator[tuple[Walk | Trajectory, np.ndarray]]:
         """Every path with its points in units of the axes.
 
         Args:
-            given: Paths that are drawn besides those that the landscape carries.
+            given: Paths that are drawn besides those that the landscape carries, see `paths_of`.
 
         Yields:
             A path, and its points [n, axes].
         """
         for path in self.carried.paths:
             yield path, path.points
-        for other in given:
+        for other in paths_of(given):
             yield other, _scaled(self.units, other.points)
 
     def said(self, *more: LeftOut) -> list[str]:
@@ -69,6 +69,38 @@ class Drawable:
             Sentences without their full stops.
         """
         return [*self.notes, *filter(None, [not_drawn([*self.carried.left_out, *more])])]
+
+
+def paths_of(given: Any) -> list[Walk | Trajectory]:
+    """Paths that were given to a picture.
+
+    Args:
+        given: Walks, trajectories and arrays of points [n, 2]; or a single one.
+
+    Returns:
+        The paths.
+
+    Raises:
+        ValueError: When one of them is something else.
+    """
+    single = isinstance(given, Walk | Trajectory | np.ndarray)
+    return [_path(one) for one in ([given] if single else given)]
+
+
+def _path(given: Any) -> Walk | Trajectory:
+    if isinstance(given, Walk | Trajectory):
+        return given
+    try:
+        points = np.array(given, float)
+    except (TypeError, ValueError):
+        points = np.empty(0)
+    if points.ndim != 2 or points.shape[1] != 2:
+        came = f"numbers of shape {points.shape}" if points.size else type(given).__name__
+        raise ValueError(
+            f"a path came as {came}; wanted a walk, as descend returns it, or points [n, 2], for example "
+            "paths=[np.array([[0, 0], [0.5, 0.5]])]"
+        )
+    return Trajectory("path", points)
 
 
 def drawable(landscape: Values, options: Any, metrics: Sequence[str] = ()) -> Drawable:

@@ -14,6 +14,7 @@ import numpy as np
 from fastscape.results import Trajectory, Values, documented, heights, with_defaults
 from fastscape.views.carried import LeftOut, Mark
 from fastscape.views.drawable import Drawable, drawable
+from fastscape.views.levels import levels_of, round_levels
 from fastscape.views.options import ContourOptions, Surface3dOptions
 from fastscape.views.plane import plane_of
 from fastscape.views.smooth import Smooth
@@ -63,15 +64,13 @@ def contour(landscape: Values, **given: Unpack[ContourOptions]) -> Axes:
     """
     options = with_defaults(ContourOptions, given, "contour")
     plane_of(landscape, "draw")
-    if options["levels"] < 1:
-        raise ValueError(f"levels={options['levels']} came; wanted at least 1, for example 25")
     if not options["filled"] and not options["linewidth"] > 0:
         raise ValueError(
             f"filled=False came with linewidth={options['linewidth']}, which draws nothing; write linewidth=1"
         )
     shown = drawable(landscape, options)
     (x, y), z, scale = shown.axes, shown.heights, options["scale"]
-    edges = _levels(z if scale is None else shown.unit.scaled(np.array(scale)), options["levels"])
+    edges = levels_of(z if scale is None else shown.unit.scaled(np.array(scale)), options["levels"], shown.unit)
     ax = cast(Any, options["ax"]) or _new_axes(layout="compressed")
     coloured = _map(ax, (x, y, z), edges, options)
     if options["colorbar"]:
@@ -103,7 +102,7 @@ def _map(ax: Any, grid: tuple[np.ndarray, np.ndarray, np.ndarray], edges: np.nda
     """Draws areas and lines; what is returned has the colours."""
     x, y, z = grid
     filled, linewidth, cmap = options["filled"], options["linewidth"], options["cmap"] or "viridis"
-    extend = "neither" if options["scale"] is None else "both"
+    extend = "both" if options["scale"] is not None or np.ndim(options["levels"]) else "neither"  # else all is within
     coloured = ax.contourf(x, y, z.T, levels=edges, cmap=cmap, extend=extend) if filled else None
     if linewidth > 0:
         style: dict[str, Any] = {"linewidths": linewidth, "linestyles": "solid"}
@@ -161,7 +160,7 @@ def surface3d(landscape: Values, **given: Unpack[Surface3dOptions]) -> Axes3D:
     ax.set_zlim(low - FLOOR * height if options["floor"] else low, low + height)
     if options["floor"]:
         below: dict[str, Any] = {"offset": ax.get_zlim()[0], "linewidths": 1, "zorder": 0}
-        ax.contour(x, y, z.T, levels=_levels(np.array([low, high]), 15), cmap=cmap, vmin=low, vmax=high, **below)
+        ax.contour(x, y, z.T, levels=round_levels(np.array([low, high]), 15), cmap=cmap, vmin=low, vmax=high, **below)
     for path, points in shown.all_paths(options["paths"]):
         at = _on_surface(points, Smooth(x, y, z))
         _draw(path, ax, *np.where(np.isnan(at), np.nan, points.T), at)  # without the rest, which would widen the axes
@@ -308,12 +307,3 @@ def _note(sentences: list[str], ax: Any) -> None:
     elif text:
         ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
         ax.text2D(0.0, -0.165, text, transform=ax.transAxes, fontsize=7, va="bottom", bbox=ground)
-
-
-def _levels(z: np.ndarray, count: int) -> np.ndarray:
-    from matplotlib.ticker import MaxNLocator
-
-    low, high = float(np.nanmin(z)), float(np.nanmax(z))
-    # What is constant to rounding lies between two levels.
-    margin = 0.0 if high - low == height_of(low, high) else max(abs(low), 1.0) * 1e-3
-    return np.asarray(MaxNLocator(count).tick_values(low - margin, high + margin))

@@ -1,7 +1,7 @@
 """What can be said of a picture, once for all that draw one."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from fastscape.results import Option, Trajectory
 from fastscape.views.walks import Walk
@@ -29,11 +29,11 @@ class _Picture(TypedDict, total=False):
         Option(None, 'Name of a matplotlib colour map. Default: "viridis" for a map, "coolwarm" for a surface alone.'),
     ]
     paths: Annotated[
-        Sequence[Walk | Trajectory],
+        Sequence[Walk | Trajectory | Any],
         Option(
             (),
-            "Walks of optimizers to draw, as `Landscape.descend` returns them, besides the paths that the landscape "
-            "carries. Default: none.",
+            "Paths to draw besides those that the landscape carries: walks of optimizers, as `Landscape.descend` "
+            "returns them, or arrays of points [n, 2]. Default: none.",
         ),
     ]
 
@@ -41,7 +41,14 @@ class _Picture(TypedDict, total=False):
 class _Map(TypedDict, total=False):
     """What a map takes."""
 
-    levels: Annotated[int, Option(25, "Number of levels, about: they lie at round values. Default 25.")]
+    levels: Annotated[
+        int | Sequence[float],
+        Option(
+            25,
+            "Number of levels, about: they lie at round values. Or the levels themselves, rising, in what is drawn, "
+            "with `log` log10 of the values. Default 25.",
+        ),
+    ]
     linewidth: Annotated[
         float,
         Option(0.5, "Width of the contour lines in points; 0 for none, which wants `filled`. Default 0.5."),

@@ -109,9 +109,29 @@ def test_two_by_two_points_draw(draw):
     draw(Landscape(X[:2], Y[:2], BOWL[:2, :2])).figure.canvas.draw()
 
 
-def test_levels_below_one_are_refused():
-    with pytest.raises(ValueError, match="levels=0 came; wanted at least 1"):
-        LANDSCAPE.contour(levels=0)
+@pytest.mark.parametrize("levels", [0, True, "many", [0.5], [2.0, 1.0], [0.0, np.nan], None])
+def test_levels_that_are_none_are_refused(levels):
+    with pytest.raises(ValueError, match=r"levels=.* came; wanted a number of them, at least 1, or two and more"):
+        LANDSCAPE.contour(levels=levels)
+
+
+def test_levels_of_ones_own():
+    ax = LANDSCAPE.contour(levels=[0.2, 0.5, 1.0], log=False)
+    assert ax.collections[0].levels.tolist() == [0.2, 0.5, 1.0]
+    assert ax.collections[0].extend == "both"  # what lies beyond is coloured, too
+    assert LANDSCAPE.contour(levels=np.int64(5)).collections
+
+
+@pytest.mark.parametrize("draw", ["contour", "surface3d"])
+def test_paths_are_walks_or_points(draw):
+    points = np.array([[-0.8, 0.8], [0.0, 0.5], [0.0, 0.0]])
+    for given in (points, [points], [points.tolist()]):
+        (line,) = (line for line in getattr(LANDSCAPE, draw)(paths=given).lines if line.get_label() == "path")
+        drawn = line.get_data() if draw == "contour" else line.get_data_3d()[:2]
+        np.testing.assert_array_equal(np.transpose(drawn), points)
+    for odd in ([[0.0, 0.5]], [np.zeros((2, 3))], ["training"], [3]):
+        with pytest.raises(ValueError, match=r"a path came as .*; wanted a walk, as descend returns it, or points"):
+            getattr(LANDSCAPE, draw)(paths=odd)
 
 
 @pytest.mark.parametrize("draw", DRAW)

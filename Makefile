@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test coverage mutations zoo docs package lint types clean
+.PHONY: demo test coverage mutations stress zoo docs package lint types clean
 
 demo: .venv/.installed
 	$(BIN)/fastscape demo --out demo
@@ -15,6 +15,10 @@ coverage: .venv/.installed-dev
 
 mutations: .venv/.installed-dev
 	$(BIN)/python tests/mutations.py
+
+# Twenty threads, two hundred Ctrl-C, and an exception at every place where one can come; a quarter of an hour.
+stress: .venv/.installed-dev
+	FASTSCAPE_STRESS=1 OMP_NUM_THREADS=1 $(BIN)/pytest tests/test_threads.py -s
 
 zoo: .venv/.installed-zoo
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.zoo

@@ -28,8 +28,9 @@ def surface(model: nn.Module, data: Data, **given: Unpack[SurfaceOptions]) -> La
 
     The model is evaluated as it would be in use: in evaluation mode, batch normalisation with its running
     statistics, dropout off, unless asked otherwise. It is never written to; its parameters, buffers, flags and hooks,
-    and every global random number generator, are bit for bit as before, also after an exception. The data are read
-    once. Hooks run at every grid point.
+    and every global random number generator, are bit for bit as before, also after an exception or Ctrl-C. The data
+    are read once. Hooks run at every grid point. Calls of several threads take turns, each for a whole run, and a loss
+    may itself call fastscape; other threads should not draw from the global generators meanwhile.
 
     Args:
         model: Any trained module.
@@ -63,8 +64,9 @@ def surface(model: nn.Module, data: Data, **given: Unpack[SurfaceOptions]) -> La
             the centre is not that of the model called by itself or not finite, when the loss is the same at every
             point, when an axis is "auto" and the loss has risen nowhere or everywhere between 2^-6 and 2^6, when an
             option or a direction does not act, when weights are packed and cannot move, when another model lies
-            elsewhere than its mark would, or when another process does not come, or shows no sign of life, for a
-            minute. The report keeps what concerns the values.
+            elsewhere than its mark would, when the run of another thread is waited for longer than a minute, or when
+            another process does not come, or shows no sign of life, for a minute. The report keeps what concerns the
+            values.
 
     Example:
         >>> import torch, fastscape

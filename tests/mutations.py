@@ -79,8 +79,8 @@ MUTATIONS = [
              "for index, batch in enumerate(self._batches[:1])]).sum(0)", "engine/test_engine.py"),
     Mutation("engine/workers", "workers exchange their shares", "for share in work]", "for share in work[::-1]]",
              "engine/test_engine.py"),
-    Mutation("engine/workers", "the number of threads stays changed", "torch.set_num_threads(self._threads)  #",
-             "pass  #", "engine/test_engine.py"),
+    Mutation("engine/workers", "the number of threads stays changed", "finalize(self, torch.set_num_threads, threads)",
+             "finalize(self, abs, threads)", "engine/test_engine.py"),
     Mutation("engine/point_weights", "hoisted layers take the coefficients of the first filters",
              "c = c[:, touched] if c.shape[1] > 1 else c", "c = c[:, : segments.count] if c.shape[1] > 1 else c",
              "engine/test_engine.py"),
@@ -128,7 +128,7 @@ MUTATIONS = [
              'generator=torch.Generator("cpu").manual_seed(SEED), device="cpu"', 'device="cpu"',
              "sampling/test_sample_size.py"),
     Mutation("model/data", "a generator that is not read to its end is closed",
-             "    for batch in data:  # noqa: UP028\n        yield batch\n", "    yield from data\n",
+             "    for batch in data:\n        at_rest()\n        yield batch\n", "    yield from data\n",
              "sampling/test_sample_size.py"),
     Mutation("runs/schedules/streaming", "every process stops by the errors of its own points",
              "found = joint(None if one is None else Spread(*one) for one in every)", "assert every",
@@ -199,6 +199,13 @@ MUTATIONS = [
              "heard = begun", "runs/test_waiting.py::test_who_dies_after_long_work_has_the_whole_time"),
     Mutation("runs/waiting", "two that wait for each other hang", "whose = awaited", "return whose, None",
              "runs/test_waiting.py::test_all_name_the_one_that_keeps_them_waiting"),
+    Mutation("runs/turns", "threads do not take turns", 'if getattr(_here, "runs", False):  # a', "if True:  # a",
+             "test_threads.py::test_every_thread_gets_the_values_of_each_alone"),
+    Mutation("runs/signals", "a signal acts while something is put back",
+             "elif self.came is None or not self.open:", "elif self.came is None:", "test_threads.py::TestSignals"),
+    Mutation("model/global_state", "a forked process waits for threads that it does not have", "        if _forked:",
+             "        if _forked is None:",
+             "test_threads.py::test_a_call_works_in_a_process_that_was_forked_or_spawned"),
 ]  # fmt: skip
 
 

@@ -4,7 +4,8 @@ import copy
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -17,11 +18,21 @@ import fastscape
 from cases import CASES, classifier
 from fastscape import Plan
 from fastscape.model.copies import private_copy
-from fastscape.model.global_state import generators_of, global_state_kept, seed_everything
+from fastscape.model.global_state import GlobalState, generators_of, seed_everything
 from fastscape.model.replica import Mode, set_mode
 from untouched import assert_same, snapshot
 
 CPU = torch.device("cpu")
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    state = GlobalState(CPU)
+    try:
+        state.begin()
+        yield
+    finally:
+        state.put_back()
 
 
 def noisy_loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -139,7 +150,7 @@ class TestGlobalState:
     def test_float32_is_full_inside_and_as_before_outside(self, switch):
         switch()
         before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-        with pytest.raises(KeyError), global_state_kept(torch.device("cpu")):
+        with pytest.raises(KeyError), kept():
             assert torch.get_float32_matmul_precision() == "highest"
             assert torch.backends.mkldnn.conv.fp32_precision == "ieee"
             assert not torch.backends.cuda.matmul.allow_tf32
@@ -149,7 +160,7 @@ class TestGlobalState:
     def test_the_newer_switches_too(self):
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"
         try:
-            with global_state_kept(torch.device("cpu")):
+            with kept():
                 assert torch.backends.mkldnn.matmul.fp32_precision == "ieee"
             assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
         finally:
@@ -176,12 +187,12 @@ print([operation.fp32_precision for operation in operations])
         assert said[0].startswith("['ieee', 'ieee', 'ieee', 'ieee'")
 
     def test_autocast_is_off_inside(self):
-        with torch.autocast("cpu", dtype=torch.bfloat16), global_state_kept(torch.device("cpu")):
+        with torch.autocast("cpu", dtype=torch.bfloat16), kept():
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
     def test_a_model_is_seeded_without_a_word_to_other_devices(self):
         queued = len(torch.cuda._queued_calls)  # torch.manual_seed leaves a call there for the first use of a GPU
-        with global_state_kept(torch.device("cpu")):
+        with kept():
             seed_everything(torch.device("cpu"), 3)
             first = torch.rand(2)
             seed_everything(torch.device("cpu"), 3)

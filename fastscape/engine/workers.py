@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
+
+from fastscape.model import at_rest
 
 __all__ = ["Workers"]
 
@@ -20,10 +23,12 @@ class Workers:
     """
 
     def __init__(self, count: int) -> None:
-        self._count, self._threads = count, torch.get_num_threads()
+        self._count, threads = count, torch.get_num_threads()
         self._pool: ThreadPoolExecutor | None = None
         if count > 1:
-            share = max(self._threads // count, 1)
+            # The workers change what threads to come start with, also where nobody comes to close them.
+            self._put_back = weakref.finalize(self, torch.set_num_threads, threads)
+            share = max(threads // count, 1)
             self._pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(share,))
 
     def shares(self, points: int) -> list[slice]:
@@ -42,11 +47,12 @@ class Workers:
         """
         if self._pool is None:
             return work[0]()
+        at_rest()  # for signals, which do not come to the workers
         return torch.cat([running.result() for running in [self._pool.submit(share) for share in work]])
 
     def close(self) -> None:
         """Ends the threads."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(self._threads)  # the workers have changed what threads to come start with
+            self._put_back()
             self._pool = None

@@ -9,14 +9,15 @@ from fastscape.model.copies import twin
 from fastscape.model.data import Batch, Data, batches_of, fixed_samples
 from fastscape.model.fingerprints import DataHash, Origin, hash_of_weights, origin_of
 from fastscape.model.footprint import Footprint
-from fastscape.model.global_state import global_state_kept
+from fastscape.model.global_state import GlobalState
 from fastscape.model.independent import Independent
-from fastscape.model.lending import lent
+from fastscape.model.lending import Lent
 from fastscape.model.new_problem import problem_of
 from fastscape.model.not_finite import loss_not_finite
 from fastscape.model.objective import Custom, Measure, Objective, accuracy, name_of, public_name
 from fastscape.model.observed import observed
 from fastscape.model.other_norms import norms_not_acted_on
+from fastscape.model.pauses import at_rest, when_at_rest
 from fastscape.model.probes import (
     agrees_far_away,
     at_the_model,
@@ -37,8 +38,10 @@ __all__ = [
     "Data",
     "DataHash",
     "Footprint",
+    "GlobalState",
     "Independent",
     "Layers",
+    "Lent",
     "Measure",
     "Measured",
     "Mode",
@@ -49,15 +52,14 @@ __all__ = [
     "ReadingAsked",
     "accuracy",
     "agrees_far_away",
+    "at_rest",
     "at_the_model",
     "batches_of",
     "depends_on_batches",
     "differs",
     "fixed_samples",
-    "global_state_kept",
     "hash_of_weights",
     "layers_of",
-    "lent",
     "loss_not_finite",
     "name_of",
     "named",
@@ -70,4 +72,5 @@ __all__ = [
     "settled",
     "statistics_of",
     "twin",
+    "when_at_rest",
 ]

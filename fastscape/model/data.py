@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fastscape.model.batch_structure import cut, joined, kind, length, mapped, tensors
+from fastscape.model.pauses import at_rest
 from fastscape.weights import dtype_of
 
 __all__ = ["READ", "Batch", "Data", "Samples", "as_batch", "batches_of", "fixed_samples", "parts_of"]
@@ -240,7 +241,8 @@ def _batches(data: Any, *, pairs: bool) -> Iterator[Any]:
     elif isinstance(data, str | bytes) or not isinstance(data, Iterable):
         raise TypeError(f"the data came as {type(data).__name__}; {_WANTED}")
     # `yield from` would close a generator of the user's that is not read to its end.
-    for batch in data:  # noqa: UP028
+    for batch in data:
+        at_rest()
         yield batch
 
 

@@ -2,42 +2,66 @@
 
 from __future__ import annotations
 
+import os
 import random
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
-__all__ = ["drawing_alone", "generators_of", "global_state_kept", "seed_everything"]
+from fastscape.model.pauses import at_rest
+
+__all__ = ["GlobalState", "drawing_alone", "generators_of", "seed_everything"]
 
 T = TypeVar("T")
 
 
-@contextmanager
-def global_state_kept(device: torch.device) -> Iterator[None]:
-    """Full float32 arithmetic without autocast inside; every global state as it was afterwards.
+class GlobalState:
+    """What a run may change of the process and of its thread, as it was when this was made.
 
     Random number generators (torch on the CPU and on the device, numpy, random), the precision of float32 matrix
-    products and convolutions, and the TF32 switches come back also after an exception.
+    products and convolutions, the TF32 switches, autocast, the gradient mode, the list of filters of warnings, and in
+    a process that was forked the number of threads.
 
     Args:
         device: Where the run computes.
-
-    Yields:
-        Nothing.
     """
-    python_state = random.getstate()
-    numpy_state = _numpy_state()
-    gpus = [device] if device.type == "cuda" else []
-    try:
-        with torch.random.fork_rng(gpus), _full_float32(device), _no_autocast():
-            yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._generators = _generators(device)
+        self._switches = _switches(device)
+        self._modes = _modes()
+        self._filters = warnings.filters
+        self._threads = torch.get_num_threads()
+        self.done = False
+
+    def begin(self) -> None:
+        """From here on float32 is full, without autocast."""
+        if _forked:
+            # The threads of OpenMP are not there after a fork, and who waits for them waits for ever.
+            torch.set_num_threads(1)
+        _set_full(self._device)
+        for kind, _, dtype in self._modes.autocast:
+            _set_autocast(kind, False, dtype)
+
+    def put_back(self) -> None:
+        """Everything becomes what it was; what was begun and not ended is done again."""
+        if self.done:
+            return
+        _set_generators(self._generators, self._device)
+        _set_switches(self._switches, self._device)
+        _set_modes(self._modes)
+        if torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+        if warnings.filters is not self._filters:  # who exchanged them was kept from putting them back
+            warnings.filters = self._filters
+            with warnings.catch_warnings():
+                pass  # so that Python looks at them anew
+        self.done = True
 
 
 def drawing_alone(items: Iterable[T], device: torch.device) -> Iterator[T]:
@@ -105,12 +129,13 @@ def _plain(state: Any) -> Any:
 
 
 def seed_everything(device: torch.device, seed: int) -> None:
-    """Seeds the generators of torch, numpy and Python. Only for use inside `global_state_kept`.
+    """Seeds the generators of torch, numpy and Python, before every evaluation. `GlobalState` puts them back.
 
     Args:
         device: Where the model is.
         seed: The seed.
     """
+    at_rest()
     # torch.manual_seed would also seed the devices that are not used here, whose states nothing gives back.
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
@@ -120,49 +145,70 @@ def seed_everything(device: torch.device, seed: int) -> None:
     np.random.seed(seed)  # noqa: NPY002 - models and losses draw from the legacy global generator
 
 
-@contextmanager
-def _full_float32(device: torch.device) -> Iterator[None]:
-    """No TF32 and no bfloat16 inside float32 products: by default cuDNN convolutions would take TF32.
+class _Switches(NamedTuple):
+    """What lets float32 products be less than that.
+
+    Args:
+        matmul: Of the older switch for products; None where torch does not say it.
+        cudnn: Of the older one for convolutions; None where it is not touched.
+        each: Of each of the newer ones.
+    """
+
+    matmul: str | None
+    cudnn: bool | None
+    each: list[str]
+
+
+def _operations(device: torch.device) -> list[tuple[Any, Any]]:
+    """The newer switches that a run sets, each with the backend from which it inherits.
 
     torch has two sets of switches, the older global ones and one for each backend and operation, and refuses to
     read a switch while the two disagree; so both are set, and both are put back. Those of the other kind of device
-    are not touched.
+    are not touched, but the older switch for products writes to both kinds.
 
     Args:
         device: Where the run computes.
 
-    Yields:
-        Nothing.
+    Returns:
+        The switches.
     """
     backends: Any = torch.backends  # torch's annotations do not know the operations of cudnn and mkldnn
     own = backends.cudnn if device.type == "cuda" else backends.mkldnn
-    # With the backend from which each inherits. The older switch for products writes to both kinds of device.
-    operations = [
+    return [
         (backends.cuda.matmul, backends.cudnn),
         (backends.mkldnn.matmul, backends.mkldnn),
         (own.conv, own),
         (own.rnn, own),
     ]
-    kept = [(operation.fp32_precision, parent.fp32_precision) for operation, parent in operations]
+
+
+def _switches(device: torch.device) -> _Switches:
+    # A value that equals the backend's was inherited from it; "none" makes it follow the backend again.
+    each = [
+        "none" if operation.fp32_precision == parent.fp32_precision else operation.fp32_precision
+        for operation, parent in _operations(device)
+    ]
     with _older_switches_allowed():
         matmul = _readable(torch.get_float32_matmul_precision)
-        cudnn = _readable(lambda: backends.cudnn.allow_tf32) if device.type == "cuda" else None
-        torch.set_float32_matmul_precision("highest")
-        if device.type == "cuda":
-            backends.cudnn.allow_tf32 = False
-    for operation, _ in operations:
-        operation.fp32_precision = "ieee"
-    try:
-        yield
-    finally:
-        with _older_switches_allowed():
-            if matmul is not None:
-                torch.set_float32_matmul_precision(matmul)
-            if cudnn is not None:
-                backends.cudnn.allow_tf32 = cudnn
-        for (operation, _), (precision, inherited) in zip(operations, kept, strict=True):
-            # A value that equals the backend's was inherited from it; "none" makes it follow the backend again.
-            operation.fp32_precision = "none" if precision == inherited else precision
+        cudnn = _readable(lambda: torch.backends.cudnn.allow_tf32) if device.type == "cuda" else None
+    return _Switches(matmul, cudnn, each)
+
+
+def _set_switches(switches: _Switches, device: torch.device) -> None:
+    with _older_switches_allowed():
+        if switches.matmul is not None:
+            torch.set_float32_matmul_precision(switches.matmul)
+        if switches.cudnn is not None:
+            torch.backends.cudnn.allow_tf32 = switches.cudnn
+    for (operation, _), precision in zip(_operations(device), switches.each, strict=True):
+        operation.fp32_precision = precision
+
+
+def _set_full(device: torch.device) -> None:
+    """No TF32 and no bfloat16 inside float32 products: by default cuDNN convolutions would take TF32."""
+    operations = _operations(device)
+    cudnn = False if device.type == "cuda" else None
+    _set_switches(_Switches("highest", cudnn, ["ieee"] * len(operations)), device)
 
 
 @contextmanager
@@ -181,7 +227,51 @@ def _readable(read: Callable[[], T]) -> T | None:
         return None
 
 
-@contextmanager
-def _no_autocast() -> Iterator[None]:
-    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-        yield
+class _Modes(NamedTuple):
+    """The modes of a thread.
+
+    Args:
+        gradients: Whether operations are recorded.
+        autocast: For each kind of device whether there is autocast, and to what.
+        caches: Whether autocast keeps what it has cast.
+    """
+
+    gradients: bool
+    autocast: list[tuple[str, bool, torch.dtype]]
+    caches: bool
+
+
+def _modes() -> _Modes:
+    autocast = [(kind, torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in ("cpu", "cuda")]
+    return _Modes(torch.is_grad_enabled(), autocast, torch.is_autocast_cache_enabled())
+
+
+def _set_modes(modes: _Modes) -> None:
+    torch.set_grad_enabled(modes.gradients)
+    for kind, enabled, dtype in modes.autocast:
+        _set_autocast(kind, enabled, dtype)
+    torch.set_autocast_cache_enabled(modes.caches)
+
+
+def _set_autocast(kind: str, enabled: bool, dtype: torch.dtype) -> None:
+    torch.set_autocast_enabled(kind, enabled)
+    torch.set_autocast_dtype(kind, dtype)
+
+
+def _before_fork() -> None:
+    global _threaded
+    try:
+        _threaded = len(os.listdir("/proc/self/task")) > 1  # noqa: PTH208 - which makes no objects
+    except OSError:
+        _threaded = True  # nobody says that there are none
+
+
+def _after_fork() -> None:
+    global _forked
+    _forked = _forked or _threaded
+
+
+_threaded = False  # whether there were other threads at the last fork
+_forked = False  # whether this process has lost threads by a fork
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

@@ -6,8 +6,7 @@ of several devices, weights behind weak references or registries.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -15,39 +14,46 @@ from torch import Tensor, nn
 from fastscape.model.copies import forget_kept_results
 from fastscape.model.state import Snapshot
 
-__all__ = ["lent", "written_into"]
+__all__ = ["Lent", "written_into"]
 
 
-@contextmanager
-def lent(model: nn.Module) -> Iterator[None]:
-    """A model holds afterwards what it holds now, bit for bit, whatever happens inside.
-
-    Parameters, buffers, gradients, training modes, attributes, hooks and generators are put back.
+class Lent:
+    """A lent model, as it was when this was made.
 
     Args:
         model: The user's model.
-
-    Yields:
-        Nothing.
     """
-    tensors = list({id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}.values())
-    kept = [tensor.detach().clone() for tensor in tensors]
-    gradients = [None if tensor.grad is None else (tensor.grad, tensor.grad.detach().clone()) for tensor in tensors]
-    modes = [(module, module.training) for module in model.modules()]
-    state = Snapshot(model)
-    try:
-        for module in model.modules():
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        tensors = list({id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}.values())
+        self._tensors = [(tensor, tensor.detach().clone()) for tensor in tensors]
+        self._gradients = [
+            (tensor, tensor.grad, None if tensor.grad is None else tensor.grad.detach().clone()) for tensor in tensors
+        ]
+        self._modes = [(module, module.training) for module in model.modules()]
+        self._state = Snapshot(model)
+        self.done = False
+
+    def begin(self) -> None:
+        """From here on nothing is taken from what the model has kept of its weights."""
+        for module in self._model.modules():
             forget_kept_results(module)
-        yield
-    finally:
-        for module, training in modes:
+
+    def put_back(self) -> None:
+        """Parameters, buffers, gradients, training modes, attributes, hooks and generators become what they were."""
+        if self.done:
+            return
+        for module, training in self._modes:
             module.training = training
-        state.put_back()
-        for tensor, before, gradient in zip(tensors, kept, gradients, strict=True):
+        self._state.put_back()
+        for tensor, before in self._tensors:
             tensor.data.copy_(before)
-            tensor.grad = None if gradient is None else gradient[0]
-            if gradient is not None:
-                gradient[0].data.copy_(gradient[1])
+        for tensor, gradient, entries in self._gradients:
+            tensor.grad = gradient
+            if gradient is not None and entries is not None:
+                gradient.data.copy_(entries)
+        self.done = True
 
 
 @torch.no_grad()

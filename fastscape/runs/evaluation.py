@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ from tqdm import tqdm
 from fastscape.engine import Evaluator, Plan
 from fastscape.model import Problem
 from fastscape.runs.schedules import Block, Schedule
-from fastscape.runs.signals import Stops, held
+from fastscape.runs.signals import Stops, in_charge
 from fastscape.weights import Space
 
 __all__ = ["Evaluated", "evaluate"]
@@ -67,10 +66,8 @@ def evaluate(
     evaluator.timings, evaluator.reason = schedule.followed.timings, schedule.followed.reason
     total: dict[str, Any] = {"total": schedule.total, "initial": schedule.before}
     # disable=None keeps the bar away from log files and pipes.
-    with (
-        tqdm(**total, desc="landscape", unit="pt", disable=None if progress else True) as bar,
-        _stops(schedule) as stops,
-    ):
+    stops = _stops(schedule)
+    with tqdm(**total, desc="landscape", unit="pt", disable=None if progress else True) as bar:
         samples = 0
         try:
             for number, problem in enumerate(parts):
@@ -90,17 +87,15 @@ def evaluate(
     return Evaluated(means, samples, evaluator.plan, evaluator.reason, evaluator.timings, evaluator.space)
 
 
-@contextmanager
-def _stops(schedule: Schedule) -> Iterator[Stops]:
-    """Holds signals back where finished blocks are kept; else there is nothing to wait for."""
-    if schedule.store is None:
-        yield Stops()
-    else:
-        with held() as stops:
-            if schedule.ranks is not None:
-                schedule.ranks.waiting.meanwhile = partial(stops.act_if_late, schedule.say_stopped)
-                schedule.ranks.waiting.kept = lambda: schedule.kept_there
-            yield stops
+def _stops(schedule: Schedule) -> Stops:
+    """What holds signals back, where finished blocks are kept until one is."""
+    stops = in_charge()
+    if schedule.store is not None:
+        stops.keep_blocks()
+        if schedule.ranks is not None:
+            schedule.ranks.waiting.meanwhile = partial(stops.act_if_late, schedule.say_stopped)
+            schedule.ranks.waiting.kept = lambda: schedule.kept_there
+    return stops
 
 
 def _planned(points: Tensor, evaluator: Evaluator, schedule: Schedule, advance: Callable[[int], Any]) -> Tensor:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from fastscape.engine import Comparison, Evaluator
-from fastscape.model import DataHash, global_state_kept, lent, reading_of
+from fastscape.model import DataHash, GlobalState, Lent, reading_of
 from fastscape.results import Values
 from fastscape.runs.assembly import precision_error, show_round, values_of
 from fastscape.runs.backing import Backing, backing_for
@@ -19,13 +19,15 @@ from fastscape.runs.request import Request
 from fastscape.runs.same_problem import recheck_of
 from fastscape.runs.schedules import Rounds
 from fastscape.runs.scheduling import schedule_of
+from fastscape.runs.signals import Kept, put_back_after
+from fastscape.runs.turns import in_turn
 from fastscape.weights import space_of
 
 __all__ = ["computed"]
 
 
 def computed(request: Request) -> Values:
-    """Evaluates a model over a grid.
+    """Evaluates a model over a grid, in turn with the other threads, and leaves global state as it was.
 
     Args:
         request: What is asked for.
@@ -37,11 +39,16 @@ def computed(request: Request) -> Values:
         TypeError: When a callee refuses its argument.
         ValueError: When a callee refuses its argument.
     """
+    takes: list[Callable[[], Kept]] = [partial(GlobalState, request.place.device)]
+    takes += [partial(Lent, request.model)] if request.place.lent else []
+    return in_turn(partial(put_back_after, takes, partial(_backed, request)))
+
+
+def _backed(request: Request) -> Values:
+    """A call with its store and the other processes."""
     started = time.perf_counter()
     with backing_for(request.options) as backing:
-        lending = lent(request.model) if request.place.lent else nullcontext()
-        with global_state_kept(request.place.device), lending:
-            values = _computed(request, backing)
+        values = _computed(request, backing)
         values = values.with_report({**values.report, "seconds": time.perf_counter() - started})
         if backing.store is not None and backing.leads:
             backing.store.finish(values)

@@ -93,15 +93,12 @@ class _Terminal:
 
 
 def _picture(landscape: Values) -> bytes:
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure  # of no window, and in no list of pyplot's, which belongs to one thread
 
     content = io.BytesIO()
-    figure, ax = plt.subplots(figsize=(7.0, 5.5), layout="compressed")
-    try:
-        figures.contour(landscape, ax=ax, points=True)
-        figure.savefig(content, format="png", dpi=80)
-    finally:
-        plt.close(figure)
+    figure = Figure(figsize=(7.0, 5.5), layout="compressed")
+    figures.contour(landscape, ax=figure.subplots(), points=True)
+    figure.savefig(content, format="png", dpi=80)
     return content.getvalue()
 
 

@@ -43,13 +43,10 @@ def displayed(landscape: Values) -> str | None:
 
 
 def _picture(landscape: Values) -> str:
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure  # of no window, and in no list of pyplot's, which belongs to one thread
 
     content = io.BytesIO()
-    figure, ax = plt.subplots(figsize=(7.0, 4.5), layout="constrained")
-    try:
-        figures.plot(landscape, ax=ax)
-        figure.savefig(content, format="png", dpi=100)
-    finally:
-        plt.close(figure)
+    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
+    figures.plot(landscape, ax=figure.subplots())
+    figure.savefig(content, format="png", dpi=100)
     return base64.b64encode(content.getvalue()).decode()

@@ -216,7 +216,7 @@ def test_one_process_may_call_alone(monkeypatch):
 def test_a_signal_acts_while_others_are_waited_for_but_not_at_once(monkeypatch, grace, ends):
     monkeypatch.setattr("fastscape.runs.signals.GRACE", grace)
 
-    def acts(self, number):
+    def acts(self, number, frame):
         raise KeyboardInterrupt(number)
 
     monkeypatch.setattr(Stops, "_passed_on", acts)  # the tests may run in a thread, which signals do not reach

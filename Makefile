@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test coverage mutations stress zoo docs package lint types clean
+.PHONY: demo test coverage mutations stress crash zoo docs package lint types clean
 
 demo: .venv/.installed
 	$(BIN)/fastscape demo --out demo
@@ -19,6 +19,10 @@ mutations: .venv/.installed-dev
 # Twenty threads, two hundred Ctrl-C, and an exception at every place where one can come; a quarter of an hour.
 stress: .venv/.installed-dev
 	FASTSCAPE_STRESS=1 OMP_NUM_THREADS=1 $(BIN)/pytest tests/test_threads.py -s
+
+# Kills runs with a store at every change that they make to its folder, and takes them up again; some minutes.
+crash: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/crashes.py
 
 zoo: .venv/.installed-zoo
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.zoo

@@ -43,6 +43,14 @@ class StoreAsked:
         found = {**self.settings, "axes": len(self.axes), "measures": list(self.measures)}
         return dict(json.loads(json.dumps(found)))
 
+    @property
+    def arrays(self) -> dict[str, tuple[np.ndarray, tuple[str, ...]]]:
+        """What is written once, when a run begins, with the names of the dimensions."""
+        given: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {n: (axis, (n,)) for n, axis in self.axes.items()}
+        if self.directions is not None:
+            given["directions"] = (self.directions, ("direction", "entry"))
+        return given
+
     def rows(self, size: int) -> tuple[int, int]:
         """The shape of the sums, for blocks of a size."""
         points = math.prod(map(len, self.axes.values()))

@@ -10,10 +10,15 @@ import numpy as np
 
 from fastscape.model import public_name
 from fastscape.runs.options import RECORDED
+from fastscape.runs.store.arrays import array_written, described, opened, parts_of, whole_array
 from fastscape.runs.store.contents import StoreAsked
-from fastscape.runs.store.reading import reading
+from fastscape.runs.store.errors import reading
+from fastscape.runs.store.header import digest_of
+from fastscape.runs.store.reading import axis_in
 
-__all__ = ["DECISIVE", "check_grids", "check_same"]
+__all__ = ["DECISIVE", "check_grids", "check_same", "mended"]
+
+_CURE = "give what the store was begun with, bit for bit, to have it written anew, or give another store"
 
 DECISIVE = (
     "loss", "metrics", "objective", "scheme", "normalize", "perturb", "moving", "directions", "distribution", "seed",
@@ -43,20 +48,21 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
         )
 
 
-def check_grids(path: Path, group: Any, asked: StoreAsked) -> None:
+def check_grids(path: Path, header: Mapping[str, Any], asked: StoreAsked) -> None:
     """Refuses other axes or directions than those of a store.
 
     Args:
         path: The store.
-        group: Its arrays.
+        header: Its header.
         asked: What the run asks for.
 
     Raises:
         ValueError: When they differ, or when the arrays are damaged.
     """
-    with reading(path):  # what it raises itself must stay outside
-        stored = {name: group[name][:] for name in asked.axes}
-        same = asked.directions is None or _close(group["directions"], asked.directions)
+    with reading(path):
+        group = opened(path)
+        stored = {name: axis_in(path, group, header, name) for name in asked.axes}
+        same = asked.directions is None or _close(path, group, header, asked.directions)
     for name, axis in asked.axes.items():
         if not np.array_equal(stored[name], axis):
             raise ValueError(f"{path} has another axis {name}; give the same one, or another store")
@@ -76,12 +82,43 @@ def _short(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _close(stored: Any, directions: np.ndarray) -> bool:
+def _close(path: Path, group: Any, header: Mapping[str, Any], directions: np.ndarray) -> bool:
     """Whether directions [D, P] are the stored ones, up to what another device rounds differently."""
-    if stored.shape != directions.shape:
+    if described(path, group, "directions", _CURE).shape != directions.shape:
         return False
-    width = stored.chunks[1]
+    strict = "directions" in header.get("arrays", {})  # version 0.1 wrote no file where all is 0
     return all(
-        np.allclose(stored[:, a : a + width], directions[:, a : a + width], rtol=1e-4, atol=1e-7, equal_nan=True)
-        for a in range(0, stored.shape[1], width)
+        np.allclose(stored, directions[part], rtol=1e-4, atol=1e-7, equal_nan=True)
+        for part, stored in parts_of(path, group, "directions", cure=_CURE, strict=strict)
     )
+
+
+def mended(path: Path, header: Mapping[str, Any], asked: StoreAsked) -> bool:
+    """Writes those axes and directions anew that are damaged, and were the ones that are asked for, bit for bit.
+
+    Args:
+        path: The store.
+        header: Its header, with the digests of what was written.
+        asked: What the run asks for.
+
+    Returns:
+        Whether there were any.
+    """
+    digests = header.get("arrays", {})
+    hurt = [
+        name
+        for name, (values, _) in asked.arrays.items()
+        if digests.get(name) == digest_of(values) and not _whole(path, name, digests[name])
+    ]
+    for name in hurt:
+        array_written(path, name, *asked.arrays[name])
+    return bool(hurt)
+
+
+def _whole(path: Path, name: str, digest: str) -> bool:
+    try:
+        with reading(path):
+            whole_array(path, opened(path), name, cure=_CURE, digest=digest)
+    except (OSError, ValueError):
+        return False
+    return True

@@ -6,39 +6,26 @@ The layout of a store is described in `fastscape.runs.store.writing`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fastscape.results import AXES, Values
+from fastscape.runs.store.arrays import described, ill_described, opened, whole_array
+from fastscape.runs.store.errors import Refused, file_read, reading, zarr_package
+from fastscape.runs.store.folder import grid_name, running
+from fastscape.runs.store.header import header_bytes, header_in, header_of, parts_in
 
-if TYPE_CHECKING:
-    from filelock import FileLock
-
-__all__ = [
-    "FORMAT",
-    "VERSION",
-    "check_format",
-    "known_blocks",
-    "known_order",
-    "known_reach",
-    "lock_of",
-    "read_store",
-    "reading",
-    "rows_of",
-    "zarr_package",
-]
-
-FORMAT, VERSION = "fastscape-store", 1
+__all__ = ["axis_in", "finished_grid", "known_blocks", "known_order", "known_reach", "read_store", "rows_of", "summed"]
 
 MOST_PARTLY_FULL = 1024  # blocks of points that were asked for round by round
+PATIENCE = 10.0  # seconds for which a reader waits for a moment in which the header stays
 
-
-class _Refused(ValueError):
-    """What is wrong was said already."""
+BLOCK_CURE = "delete it to have its points computed again: the others are whole"
+CURE = "call the same again with this store: it is written anew, and nothing that is kept is computed again"
 
 
 def read_store(path: Path) -> Values:
@@ -54,115 +41,146 @@ def read_store(path: Path) -> Values:
         ImportError: When zarr is not installed.
         OSError: When it cannot be read.
         ValueError: When it is no store of this version, or damaged.
-    """  # noqa: DOC501 - a refusal is a ValueError
-    zarr = zarr_package()
-    with reading(path):
+    """
+    zarr_package()
+    ended = time.monotonic() + PATIENCE
+    while True:
+        before = header_bytes(path)
         try:
-            group = zarr.open_group(str(path), mode="r", zarr_format=3)
-        except FileNotFoundError as error:
-            raise _Refused(f"{path} is no store that fastscape has written; give the folder of a store") from error
-        attributes = check_format(path, dict(group.attrs))
-        if "settings" not in attributes:
-            raise _Refused(f"{path} was ended before it had begun; compute the landscape again with this store")
-        axes = {name: group[name][:] for name in AXES[: attributes["settings"]["axes"]]}
-        return (_finished if "report" in attributes else _unfinished)(path, group, attributes, axes)
+            return _unchanged(path, before, _values(path, before), late=time.monotonic() > ended)
+        except _Changed:  # a run writes, and what was read may be of two moments
+            continue
+        except (OSError, ValueError):
+            if header_bytes(path) == before or time.monotonic() > ended:
+                raise
 
 
-def _finished(path: Path, group: Any, attributes: dict[str, Any], axes: dict[str, np.ndarray]) -> Values:
-    grids = {name: group[name][:] for name in attributes["settings"]["measures"]}
-    error, evaluated = (group[n][:] if n in group else None for n in ("standard_error", "evaluated"))
-    return Values(axes, grids, attributes["report"], error, evaluated)
+class _Changed(Exception):
+    """A store was written to while it was read."""
 
 
-def _unfinished(path: Path, group: Any, attributes: dict[str, Any], axes: dict[str, np.ndarray]) -> Values:
-    settings, samples = attributes["settings"], attributes["settings"]["samples"]
+def _unchanged(path: Path, before: bytes, values: Values, *, late: bool) -> Values:
+    """The values, if the header is still the one that they were read by."""
+    if header_bytes(path) == before:
+        return values
+    if late:
+        raise Refused(f"{path} changes faster than it can be read; try again later")
+    raise _Changed
+
+
+def _values(path: Path, content: bytes) -> Values:
+    """What a store holds, by the content of its header."""
+    with reading(path):
+        header = header_in(path, content)
+        if "settings" not in header:
+            raise Refused(f"{path} was ended before it had begun; compute the landscape again with this store")
+        group, names = opened(path), AXES[: header["settings"]["axes"]]
+        axes = {name: axis_in(path, group, header, name) for name in names}
+        return (_finished if "report" in header else _unfinished)(path, group, header, axes)
+
+
+def axis_in(path: Path, group: Any, header: Mapping[str, Any], name: str) -> np.ndarray:
+    """The coordinates of an axis.
+
+    Args:
+        path: The store.
+        group: Its arrays.
+        header: Its header.
+        name: Of the axis.
+
+    Returns:
+        The coordinates [n].
+
+    Raises:
+        ValueError: When they are damaged.
+    """
+    digest = header.get("arrays", {}).get(name)
+    # Of one coordinate 0 version 0.1 wrote no file.
+    strict = digest is not None or described(path, group, name, CURE).shape != (1,)
+    return whole_array(path, group, name, cure=CURE, digest=digest, strict=strict)
+
+
+def _finished(path: Path, group: Any, header: Mapping[str, Any], axes: dict[str, np.ndarray]) -> Values:
+    names = header["settings"]["measures"]
+    grids = {name: finished_grid(path, group, header, name) for name in names}
+    if "finished" not in header and any(not grid.any() for grid in grids.values()):
+        _check_zeros(path, grids, _unfinished(path, group, header, axes).measures)
+    written = header["finished"]["digests"] if "finished" in header else group
+    others = [n for n in ("standard_error", "evaluated") if n in written]
+    found = {name: finished_grid(path, group, header, name) for name in others}
+    return Values(axes, grids, header["report"], found.get("standard_error"), found.get("evaluated"))
+
+
+def finished_grid(path: Path, group: Any, header: Mapping[str, Any], name: str) -> np.ndarray:
+    """A grid of a finished store.
+
+    Args:
+        path: The store.
+        group: Its arrays.
+        header: Its header, which says where the grids are.
+        name: Of the grid.
+
+    Returns:
+        The values.
+
+    Raises:
+        ValueError: When they are damaged.
+    """
+    if "finished" not in header:  # as version 0.1 wrote it: of a measure that is 0 everywhere there is no file
+        strict = name not in header["settings"]["measures"]
+        return whole_array(path, group, name, cure=CURE, strict=strict)
+    finished = header["finished"]
+    place = grid_name(name, beside=bool(finished["beside"]))
+    return whole_array(path, group, place, cure=CURE, digest=finished["digests"][name])
+
+
+def _check_zeros(path: Path, grids: Mapping[str, np.ndarray], known: Mapping[str, np.ndarray]) -> None:
+    """Refuses zeros in the place of a grid whose file is missing, unless the sums say that it is 0 everywhere."""
+    for name, grid in grids.items():
+        values = known[name][~np.isnan(known[name])]
+        if not grid.any() and (not values.size or values.any()):
+            raise Refused(f"{path / name} is missing or damaged: its values are 0, and the sums are not; {CURE}")
+
+
+def _unfinished(path: Path, group: Any, header: Mapping[str, Any], axes: dict[str, np.ndarray]) -> Values:
+    settings, samples = header["settings"], header["settings"]["samples"]
+    for name in ill_described(path, header):
+        raise Refused(f"{path / name / 'zarr.json'} is missing or damaged; {CURE}")
     shape = tuple(map(len, axes.values()))
     sums = np.full((math.prod(shape), group["sums"].shape[1]), np.nan)
-    order, size = known_order(path, group["order"]) if "order" in group else None, group["sums"].chunks[0]
-    known = known_blocks(path, group["sums"], order)
-    for k, part in known.items():
-        sums[np.arange(k * size, k * size + len(part)) if order is None else order[k]] = part
-    progress = {"points": sum(map(len, known.values())), "of": len(sums), "running": _running(path)}
     if settings["stream"] is not None:
-        parts = attributes.get("parts", 0)
-        progress = {"parts": parts, "samples": attributes.get("part_samples", 0), "running": _running(path)}
+        parts, read = parts_in(header)
+        progress = {"parts": parts, "samples": read, "running": running(path)}
         if parts:
-            sums, samples = group[f"sums_{parts % 2}"][:], attributes["part_samples"]
+            sums, samples = summed(path, group, header), read
+    else:
+        order, size = known_order(path, group["order"]) if "order" in group else None, group["sums"].chunks[0]
+        known = known_blocks(path, group["sums"], order)
+        for k, part in known.items():
+            sums[np.arange(k * size, k * size + len(part)) if order is None else order[k]] = part
+        progress = {"points": sum(map(len, known.values())), "of": len(sums), "running": running(path)}
     # Behind the measures there may be the squares of the losses.
     grids = {n: (s / samples).reshape(shape) for n, s in zip(settings["measures"], sums.T, strict=False)}
-    return Values(axes, grids, {"progress": progress, "settings": settings, "plan": attributes.get("plan")})
+    return Values(axes, grids, {"progress": progress, "settings": settings, "plan": header.get("plan")})
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Says of whatever zarr raises on damaged files which store it was.
-
-    Args:
-        path: The store.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        ValueError: In the place of what is raised, but for errors of the system.
-    """  # noqa: DOC501 - a refusal is a ValueError
-    try:
-        yield
-    except (_Refused, OSError):
-        raise
-    except Exception as error:
-        raise ValueError(
-            f"{path} is damaged ({type(error).__name__}: {error}); what its other files hold is not lost, but give "
-            "another store"
-        ) from error
-
-
-def zarr_package() -> Any:
-    """The module zarr.
-
-    Returns:
-        The module.
-
-    Raises:
-        ImportError: When it is not installed.
-    """
-    try:
-        import zarr
-    except ImportError as error:
-        message = "a store needs zarr; write pip install 'torch-fastscape[store]', with Python 3.11 or later"
-        raise ImportError(message) from error
-    return zarr
-
-
-def lock_of(path: Path) -> FileLock:
-    """What one process at a time can have; beside the store, in which zarr expects nothing but its own files.
+def summed(path: Path, group: Any, header: Mapping[str, Any]) -> np.ndarray:
+    """The sums over the parts of the data that a header says.
 
     Args:
         path: The store.
+        group: Its arrays.
+        header: Its header; of data that come in parts, of which there are some.
 
     Returns:
-        The lock.
+        The sums [G, measures].
+
+    Raises:
+        ValueError: When they are damaged.
     """
-    from filelock import FileLock  # which loads asyncio
-
-    return FileLock(path.resolve().with_name(f".{path.resolve().name}.lock"))
-
-
-def _running(path: Path) -> bool:
-    """Whether a process has the store."""
-    from filelock import Timeout
-
-    lock = lock_of(path)
-    if not Path(lock.lock_file).exists():
-        return False
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    except OSError:  # where nobody may write, nobody does
-        return False
-    lock.release()
-    return False
+    cure = "it cannot be computed again without the parts before: give another store"
+    strict = header.get("every_file", False)  # version 0.1 wrote no file where all is NaN
+    return whole_array(path, group, f"sums_{parts_in(header)[0] % 2}", cure=cure, strict=strict)
 
 
 def known_blocks(path: Path, array: Any, order: dict[int, np.ndarray] | None = None) -> dict[int, np.ndarray]:
@@ -179,14 +197,12 @@ def known_blocks(path: Path, array: Any, order: dict[int, np.ndarray] | None = N
     Raises:
         ValueError: When a file is damaged.
     """
-    size = array.chunks[0]
-    found = {}
-    for k in range(-(-array.shape[0] // size)):
+    size, found = array.chunks[0], {}
+    for k in _numbers(path / "sums" / "c"):
         file = path / "sums" / "c" / str(k) / "0"
-        if not file.exists():
-            continue
-        with _block(file):
-            found[k] = array[k * size : (k + 1) * size]
+        if file.exists():
+            with file_read(file, BLOCK_CURE):
+                found[k] = array[k * size : (k + 1) * size]
     if order is not None:  # such a block may not be full
         found = {k: sums[: len(order[k])] for k, sums in found.items() if k in order}
     return found
@@ -206,21 +222,17 @@ def known_order(path: Path, array: Any) -> dict[int, np.ndarray]:
         ValueError: When a file is damaged.
     """
     size, found = array.chunks[0], {}
-    for file in (path / "order" / "c").glob("*"):
-        with _block(file):
-            numbers = array[int(file.name) * size : (int(file.name) + 1) * size]
-        found[int(file.name)] = numbers[numbers >= 0]
+    for k in _numbers(path / "order" / "c"):
+        with file_read(path / "order" / "c" / str(k), BLOCK_CURE):
+            numbers = array[k * size : (k + 1) * size]
+        found[k] = numbers[numbers >= 0]
     return found
 
 
-@contextmanager
-def _block(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # the codecs raise what they like
-        raise _Refused(
-            f"{file} is damaged ({error}); delete it to have its points computed again: the others are whole"
-        ) from error
+def _numbers(folder: Path) -> list[int]:
+    """The numbers that entries of a folder are named by; others are being written, or are nothing of a store."""
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    return sorted(int(name) for name in names if name.isdecimal() and str(int(name)) == name)
 
 
 def known_reach(path: Path) -> dict[str, Any]:
@@ -236,11 +248,8 @@ def known_reach(path: Path) -> dict[str, Any]:
         ValueError: When the header is damaged.
     """
     with reading(path):
-        try:
-            attributes = dict(zarr_package().open_group(str(path), mode="r", zarr_format=3).attrs)
-        except FileNotFoundError:
-            return {}
-        return dict(attributes.get("reach") or {}) if "settings" in attributes else {}
+        header = header_of(path)
+        return dict(header.get("reach") or {}) if "settings" in header else {}
 
 
 def rows_of(points: int, size: int, *, ordered: bool) -> int:
@@ -255,26 +264,3 @@ def rows_of(points: int, size: int, *, ordered: bool) -> int:
         The number; rows that nothing is written to take no place.
     """
     return points if ordered else (-(-points // size) + MOST_PARTLY_FULL) * size
-
-
-def check_format(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
-    """The header of a store.
-
-    Args:
-        path: The store.
-        attributes: Of its group.
-
-    Returns:
-        The attributes.
-
-    Raises:
-        ValueError: When they are those of something else, or of another version.
-    """  # noqa: DOC501 - a refusal is a ValueError
-    if attributes.get("format") != FORMAT:
-        raise _Refused(f"{path} is no store that fastscape has written; give the folder of a store, or a new one")
-    if attributes.get("version") != VERSION:
-        raise _Refused(
-            f"{path} has version {attributes.get('version')!r} of the format; this fastscape reads version "
-            f"{VERSION}: give another store, or use the fastscape that wrote it"
-        )
-    return attributes

@@ -2,23 +2,25 @@
 
 A store is a folder in the format of zarr, which xarray reads:
 
-    zarr.json       what is computed and how ("settings"), by which plan, and in the end the report
+    zarr.json       the header: what is computed and how ("settings"), by which plan, and in the end the report
     x, y            coordinates [H], [W]
-    sums            sums over the samples [points, measures]; one file a block, written whole, with a checksum
+    sums            sums over the samples [points, measures]; one file a block, written whole
     order           the number [points] of each row's point, where blocks are of any points
     sums_0, sums_1  the same where the data come in parts: over those so far, and over one less
     directions      the directions [D, P], where they were given
     loss, ...       every measure [H, W] and the standard error, in the end; and which points were evaluated
+    finished_anew   the same while those of an earlier call are replaced
 
-A block counts as known when its file is there, whatever its values.
+A block counts as known when its file is there, whatever its values. Whatever else there is counts when the header says
+so, which is written whole and last, in one rename; so what is on disk at any moment is the state before a step or the
+one after. Every file of an array has a checksum, every entry of the header and every array that is written once a
+digest, and where a file must be, none is an error. What a writer that was killed has left under a temporary name is
+heeded by nobody, and the next one to have the store deletes it.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +29,22 @@ from torch import Tensor
 
 from fastscape.engine import Plan
 from fastscape.results import Values
+from fastscape.runs.store.arrays import array_of, array_written, opened
 from fastscape.runs.store.contents import StoreAsked
-from fastscape.runs.store.identity import check_grids, check_same
-from fastscape.runs.store.reading import (
-    FORMAT,
-    VERSION,
-    check_format,
-    known_blocks,
-    known_order,
-    lock_of,
-    reading,
-    zarr_package,
-)
+from fastscape.runs.store.errors import reading, writing, zarr_package
+from fastscape.runs.store.finishing import finish, sweep_beside
+from fastscape.runs.store.folder import BESIDE, check_folder, lock_of, sweep
+from fastscape.runs.store.header import FORMAT, VERSION, header_of, parts_in, write_header
+from fastscape.runs.store.identity import check_grids, check_same, mended
+from fastscape.runs.store.reading import known_blocks, known_order, summed
+from fastscape.runs.store.sums import described_anew, sums_made
 
 __all__ = ["Store"]
 
 # Names of a store's own arrays, besides the axes.
-_RESERVED = "sums", "order", "sums_0", "sums_1", "directions", "standard_error", "evaluated"
-_DIRECTION_ENTRIES = 1 << 22  # of one file
+_RESERVED = "sums", "order", "sums_0", "sums_1", "directions", "standard_error", "evaluated", BESIDE
+_FACTS: dict[str, Any] = {"plan": None, "plans_measured": [], "fallback": None}  # 0.1 wrote one after the other
+_BUSY = 0.3  # seconds in which one who only looks whether a process has the store has looked
 
 
 class Store:
@@ -64,24 +64,18 @@ class Store:
         from filelock import Timeout
 
         self.path = Path(path)
-        self._zarr = zarr_package()
-        self._lock = lock_of(self.path)
+        zarr_package()
+        self._lock, self._owns = lock_of(self.path), locks
         self.facts: dict[str, Any] = {}  # what is known of the plan: "plan", "plans_measured", "fallback"
         self.plan: Plan | None = None
         self.parts, self.digests = 0, list[str]()  # of data that come in parts
         if not locks:
             return
-        with _writing(self.path):
-            if self.path.exists() and not self.path.is_dir():
-                raise ValueError(f"store={str(path)!r} is a file; give the name of a folder, for example 'run.zarr'")
+        with writing(self.path):
+            check_folder(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
-            strangers = [entry.name for entry in self.path.iterdir()]
-            if strangers and "zarr.json" not in strangers:
-                raise ValueError(
-                    f"{self.path} holds {', '.join(sorted(strangers)[:3])} and is no store; give a folder that is new"
-                )
             try:
-                self._lock.acquire(timeout=0)
+                self._lock.acquire(timeout=_BUSY, poll_interval=0.01)
             except Timeout:
                 raise ValueError(
                     f"another process is writing to {self.path}; wait for it, or give another store"
@@ -108,34 +102,44 @@ class Store:
             ValueError: When it is a run of something else or of another version of the format, when it is damaged, or
                 when a metric has a name that is taken.
         """
-        settings = asked.header
         taken = [name for name in asked.measures if name in (*asked.axes, *_RESERVED) or "/" in name]
         if taken:
             raise ValueError(f"a store cannot hold a metric named {taken[0]!r}; give it another name")
-        with _writing(self.path), reading(self.path):
-            group = self._group("a")
-            if not dict(group.attrs) and not any(group.groups()) and not any(group.arrays()):
-                group.attrs.update({"format": FORMAT, "version": VERSION})
-            check_format(self.path, dict(group.attrs))
-            if "settings" not in group.attrs:  # the last that is written; a run that ended before has kept nothing
-                self._create_axes(asked)
-                self._create_sums(asked, size)
-                group = self._group("a")
-                group.attrs.update({"reach": dict(asked.reach), "settings": settings})
-            attributes = dict(group.attrs)
-        check_same(self.path, dict(attributes["settings"]), settings)
+        with writing(self.path):
+            self._header = header_of(self.path)
+            if self._owns:
+                sweep(self.path)
+                sweep_beside(self.path, self._header)
+            if "settings" not in self._header:
+                self._create(asked, size)
+        check_same(self.path, dict(self._header["settings"]), asked.header)
+        self._check_arrays(asked)
         with reading(self.path):
-            # By default a block of nothing but NaN would not be written, and so never be known.
-            with self._zarr.config.set({"array.write_empty_chunks": True}):
-                self._sums = group["sums"]
-                self._order = None if asked.ordered else group["order"]
-            self.facts = {n: attributes[n] for n in ("plan", "plans_measured", "fallback") if n in attributes}
-            self.plan = Plan(**self.facts["plan"]) if self.facts else None
-            self.parts, self.digests = int(attributes.get("parts", 0)), list(attributes.get("digests", []))
-        check_grids(self.path, group, asked)
+            group = opened(self.path, writes=True)
+            self._sums = array_of(group, "sums")
+            self._order = None if asked.ordered else array_of(group, "order")
+            if "plan" in self._header:
+                self.facts = {n: self._header.get(n, usual) for n, usual in _FACTS.items()}
+                self.plan = Plan(**self.facts["plan"])
+            self.parts = parts_in(self._header)[0]
+            self.digests = list(self._header.get("digests", []))[: self.parts]
         if self._sums.shape != asked.rows(self._sums.chunks[0]):
             raise ValueError(f"{self.path} is damaged: its sums have shape {self._sums.shape}; give another store")
         return int(self._sums.chunks[0])
+
+    def _check_arrays(self, asked: StoreAsked) -> None:
+        """Refuses other axes and directions; what is damaged, and known by this call, is written anew."""
+        try:
+            check_grids(self.path, self._header, asked)
+        except ValueError:
+            if not self._owns or not mended(self.path, self._header, asked):
+                raise
+            check_grids(self.path, self._header, asked)
+        if self._owns:
+            with writing(self.path), reading(self.path):
+                said = described_anew(self.path, self._header, asked)
+                if said:
+                    self._say(said)
 
     def taken(self) -> dict[int, Tensor]:
         """The sums of the blocks that are kept already.
@@ -172,10 +176,10 @@ class Store:
         Raises:
             OSError: When it cannot be written. All blocks before it are safe.
         """
-        with _writing(self.path):
-            if facts not in (None, self.facts):
-                self._group("r+").attrs.update(facts)
-                self.facts = json.loads(json.dumps(facts))
+        with writing(self.path):
+            if facts is not None and facts != self.facts:
+                self._say(facts)
+                self.facts = {name: self._header[name] for name in facts}
             if self._order is not None:  # before the sums, whose file says that the block is there
                 self._order[start : start + len(sums)] = points.numpy()
             self._sums[start : start + len(sums)] = sums.numpy()
@@ -191,8 +195,9 @@ class Store:
         Raises:
             OSError: When it cannot be written. The sums over fewer parts are safe.
         """
-        with _writing(self.path):
-            self._group("r+")[f"sums_{number % 2}"][start : start + len(sums)] = sums.numpy()
+        with writing(self.path):
+            name = f"sums_{number % 2}"
+            array_of(opened(self.path, writes=True), name)[start : start + len(sums)] = sums.numpy()
 
     def part_kept(self, number: int, samples: int, digest: str, facts: dict[str, Any]) -> None:
         """Writes into the header, and so whole or not at all, that the sums of all blocks over some parts are there.
@@ -206,9 +211,10 @@ class Store:
         Raises:
             OSError: When it cannot be written. The sums over fewer parts are safe.
         """
-        with _writing(self.path):
+        with writing(self.path):
             digests = [*self.digests, digest]
-            self._group("r+").attrs.update({**facts, "parts": number, "part_samples": samples, "digests": digests})
+            said = {"parts": number, "part_samples": samples, "digests": digests, "every_file": True}
+            self._say({**facts, **said})
         self.parts, self.digests = number, digests
 
     def accumulated(self) -> Tensor:
@@ -221,7 +227,7 @@ class Store:
             ValueError: When they are damaged.
         """
         with reading(self.path):
-            return torch.from_numpy(self._group("r")[f"sums_{self.parts % 2}"][:])
+            return torch.from_numpy(summed(self.path, opened(self.path), self._header))
 
     def finish(self, values: Values) -> None:
         """Writes the landscape, once all points are known.
@@ -232,53 +238,16 @@ class Store:
         Raises:
             OSError: When it cannot be written.
         """
-        # Written also where it is all true: a call before, with a larger tolerance, may have left another one.
-        grids = {**values.measures, "evaluated": values.evaluated, "standard_error": values.standard_error}
-        with _writing(self.path):
-            for name, grid in grids.items():
-                if grid is not None:
-                    self._array(name, data=grid, dimension_names=tuple(values.axes), overwrite=True)
-            self._group("r+").attrs.update({"report": json.loads(json.dumps(dict(values.report)))})
+        with writing(self.path):
+            self._header = finish(self.path, self._header, values)
 
-    def _group(self, mode: Any) -> Any:
-        return self._zarr.open_group(str(self.path), mode=mode, zarr_format=3)
+    def _say(self, entries: dict[str, Any]) -> None:
+        """Writes entries into the header, all at once."""
+        self._header = write_header(self.path, {**self._header, **entries})
 
-    def _array(self, name: str, **options: Any) -> Any:
-        return self._zarr.create_array(store=str(self.path), name=name, **options)
-
-    def _create_axes(self, asked: StoreAsked) -> None:
-        for name, axis in asked.axes.items():
-            self._array(name, data=axis, dimension_names=(name,), overwrite=True)
-        if asked.directions is not None:
-            entries = min(_DIRECTION_ENTRIES, max(asked.directions.shape[1], 1))
-            names = ("direction", "entry")
-            chunks = {"chunks": (1, entries), "dimension_names": names}
-            self._array("directions", data=asked.directions, **chunks, **self._checked)
-
-    def _create_sums(self, asked: StoreAsked, size: int) -> None:
-        shape, streams = asked.rows(size), asked.settings["stream"] is not None
-        options: dict[str, Any] = {"dtype": "float64", "fill_value": float("nan"), **self._checked}
-        for name in ("sums", "sums_0", "sums_1") if streams else ("sums",):
-            names = ("point", "measure")
-            self._array(name, shape=shape, chunks=(size, shape[1]), dimension_names=names, **options)
-        if not asked.ordered:
-            options |= {"dtype": "int64", "fill_value": -1}
-            self._array("order", shape=shape[:1], chunks=(size,), dimension_names=("point",), **options)
-
-    @property
-    def _checked(self) -> dict[str, Any]:
-        """Options of arrays whose files have a checksum."""
-        return {"compressors": [self._zarr.codecs.Crc32cCodec()], "overwrite": True}
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Says of an error in writing what is safe."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"{path} cannot be written to ({error.strerror or error}); what it holds is safe: mend that, and call the "
-            "same again to go on",
-        ) from error
+    def _create(self, asked: StoreAsked, size: int) -> None:
+        """Makes the arrays of a run, and then says in the header that they are there."""
+        self._header = write_header(self.path, {"format": FORMAT, "version": VERSION})  # so that the folder is ours
+        arrays = {name: array_written(self.path, name, *array) for name, array in asked.arrays.items()}
+        said = sums_made(self.path, asked, size)
+        self._say({"reach": dict(asked.reach), "settings": asked.header, "arrays": arrays, **said})

@@ -1,0 +1,98 @@
+"""What is said of a store that cannot be read or written to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Refused", "file_read", "reading", "writing", "zarr_package"]
+
+
+class Refused(ValueError):
+    """What is wrong was said already."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Says of whatever zarr raises on damaged files which store it was.
+
+    Args:
+        path: The store.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        ValueError: In the place of what is raised, but for errors of the system.
+    """  # noqa: DOC501 - a refusal is a ValueError
+    try:
+        yield
+    except (Refused, OSError):
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{path} is damaged ({type(error).__name__}: {str(error)[:200]}); what its other files hold is not lost, "
+            "but give another store"
+        ) from error
+
+
+@contextmanager
+def file_read(file: Path, cure: str) -> Iterator[None]:
+    """Says of whatever the codecs raise on a damaged file which one it was, and what to do.
+
+    Args:
+        file: The file.
+        cure: What to do.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        ValueError: In the place of what is raised.
+    """  # noqa: DOC501 - a refusal is a ValueError
+    try:
+        yield
+    except Exception as error:  # the codecs raise what they like
+        raise Refused(f"{file} is damaged ({str(error)[:200]}); {cure}") from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Says of an error in writing what is safe.
+
+    Args:
+        path: The store.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        OSError: In the place of one.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{path} cannot be written to ({error.strerror or error}); what it holds is safe: mend that, and call the "
+            "same again to go on",
+        ) from error
+
+
+def zarr_package() -> Any:
+    """The module zarr.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: When it is not installed.
+    """
+    try:
+        import zarr
+    except ImportError as error:
+        message = "a store needs zarr; write pip install 'torch-fastscape[store]', with Python 3.11 or later"
+        raise ImportError(message) from error
+    return zarr

@@ -206,6 +206,12 @@ MUTATIONS = [
     Mutation("model/global_state", "a forked process waits for threads that it does not have", "        if _forked:",
              "        if _forked is None:",
              "test_threads.py::test_a_call_works_in_a_process_that_was_forked_or_spawned"),
+    Mutation("runs/store/folder", "what killed writers leave stays for ever",
+             "(Path(folder) / name).unlink(missing_ok=True)", "pass", "runs/test_store_whole.py"),
+    Mutation("runs/store/finishing", "a finished landscape is torn down while it is replaced",
+             'beside = "report" in header and not beside', "beside = False", "runs/test_crashes.py"),
+    Mutation("runs/store/header", "a damaged entry of a header is believed",
+             "if _digest(attributes.get(name)) != digest]", "if False]", "runs/test_store_whole.py"),
 ]  # fmt: skip
 
 

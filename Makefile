@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test coverage mutations stress crash zoo docs package lint types clean
+.PHONY: demo test coverage mutations stress crash fuzz zoo docs package lint types clean
 
 demo: .venv/.installed
 	$(BIN)/fastscape demo --out demo
@@ -15,6 +15,10 @@ coverage: .venv/.installed-dev
 
 mutations: .venv/.installed-dev
 	$(BIN)/python tests/mutations.py
+
+# Gives 100,000 broken and hostile files and command lines to every reader, with a limit of time and memory on each.
+fuzz: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzzing.py --count 100000 --seed 0
 
 # Twenty threads, two hundred Ctrl-C, and an exception at every place where one can come; a quarter of an hour.
 stress: .venv/.installed-dev

@@ -23,6 +23,7 @@ from benchmarks.apart import processes
 from benchmarks.measure import measured, peak_memory
 from benchmarks.problems import PROBLEMS
 from benchmarks.report import write
+from fastscape.results import write_whole
 from fastscape.runs import environment
 
 RESULTS = Path(__file__).parent / "results"
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> Path:
                     "low_memory=True": peak_memory(name, tiny=tiny, low_memory=True),
                 }
             results["problems"][name] = found | {"commit": _commit(), "date": date.today().isoformat()}
-            out.write_text(json.dumps(results, indent=1) + "\n")
+            write_whole(out, (json.dumps(results, indent=1) + "\n").encode())
             _tell(name, found, time.perf_counter() - started)
     if options.out is None and not tiny:
         write(results)

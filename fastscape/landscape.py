@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastscape import results, runs, views
 from fastscape.model import Data
-from fastscape.results import AXES, Values, documented
+from fastscape.results import AXES, Values, check_values, clipped, documented
 from fastscape.runs import ReproduceOptions
 from fastscape.views import Walk
 
@@ -79,7 +79,9 @@ class Landscape(Values):
         Returns:
             The landscape.
         """
-        return cls._restored(values.axes, values.measures, values.report, values.standard_error, values.evaluated)
+        made = cls.__new__(cls)
+        vars(made).update(vars(values))  # arrays are frozen, so shared
+        return made
 
     @property
     def x(self) -> np.ndarray:
@@ -109,7 +111,8 @@ class Landscape(Values):
 
         Raises:
             OSError: When the file cannot be written.
-            ValueError: When the name has another ending.
+            ValueError: When the name has another ending, or what it would hold could not be read again: an axis with
+                a coordinate twice or one that is not finite, marks or labels of other kinds than a run gives.
 
         Example:
             >>> import numpy as np, tempfile
@@ -124,7 +127,8 @@ class Landscape(Values):
     def load(cls, path: str | os.PathLike[str]) -> Landscape:
         """Reads a landscape that `save` wrote, a store, or a file in CSV or in the HDF5 layout of Li et al.
 
-        Nothing is executed.
+        Nothing is executed, and no more memory is taken than the values need: what a file declares is compared with
+        what it holds. HDF5, which some damaged files end, reads in a process of its own.
 
         Args:
             path: The file: .npz, .csv, .h5 or .hdf5; or the folder of a store, which may still grow.
@@ -134,12 +138,16 @@ class Landscape(Values):
 
         Raises:
             OSError: When there is no such file, or it cannot be read.
-            ValueError: When the file is damaged, or is no landscape.
+            ValueError: When the file is damaged, or is no landscape; it names the file.
             ImportError: When the package for the format is not installed.
         """
-        if Path(path).is_dir():
-            return cls.of(runs.read_store(Path(path)))
-        return cls.of(results.loaded(Path(path)))
+        path = Path(path)
+        values = runs.read_store(path) if path.is_dir() else results.loaded(path)
+        try:
+            check_values(values, among=AXES)
+        except ValueError as error:
+            raise ValueError(f"{path} holds no landscape ({clipped(error)}); give one that was saved") from error
+        return cls.of(values)
 
     def export(self, path: str | os.PathLike[str]) -> Path:
         """Writes the landscape for other programs: .csv, .h5 or .hdf5 (layout of Li et al.), .vts or .vtp (ParaView).
@@ -156,8 +164,8 @@ class Landscape(Values):
         Raises:
             ImportError: When the package for the format is not installed.
             OSError: When the file cannot be written.
-            ValueError: When the name has another ending, a line is to become a surface, or a metric has the name of
-                something else in the file.
+            ValueError: When the name has another ending, a line is to become a surface, a metric has the name of
+                something else in the file, or `save` would refuse the landscape.
 
         Example:
             >>> import numpy as np, tempfile

@@ -21,6 +21,11 @@ settings.register_profile("fastscape", derandomize=True, deadline=None, max_exam
 settings.load_profile("fastscape")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--fuzz-count", type=int, default=300, help="how many broken and hostile inputs are tried")
+    parser.addoption("--fuzz-seed", type=int, default=0, help="what they follow from, besides their number")
+
+
 def pytest_collectstart(collector):
     """What a test module draws when it is imported does not depend on the modules before it."""
     if isinstance(collector, pytest.Module):

@@ -3,7 +3,11 @@
 import contextlib
 import io
 import itertools
+import os
+import random
 import sys
+import time
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -15,12 +19,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 import fastscape
+import fuzzing
 from cases import Case, reference_surface
 from fastscape import Landscape, Plan
 from fastscape.cli import main
 from fastscape.weights.grid import axis
 from fastscape.zoo import models
 from fastscape.zoo.checkpoints import load_checkpoint, save_checkpoint
+from fuzz_inputs import bytes_spoiled, make_good, npz_parts
+from fuzzing import fuzzed
 from tolerance import FLOAT64, assert_close
 
 many = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -64,7 +71,7 @@ def test_spoiled_and_foreign_files_are_refused_or_read(files, tmp_path, ending, 
     load = {".safetensors": load_checkpoint, ".json": Plan.load}.get(ending, Landscape.load)
     file = tmp_path / f"a{ending}"
 
-    @few
+    @settings(few, max_examples=8 if ending == ".h5" else 40)  # which is read in a process of its own
     @given(st.binary(max_size=200) if foreign else spoiled(files[ending]))
     def check(content: bytes) -> None:
         file.write_bytes(content)
@@ -72,6 +79,73 @@ def test_spoiled_and_foreign_files_are_refused_or_read(files, tmp_path, ending, 
             load(file)
 
     check()
+
+
+def test_broken_and_hostile_inputs_end_as_documented(request):
+    """Every reader and the command line, with a limit of time and memory on each; `make fuzz` tries many more."""
+    count, seed = (request.config.getoption(f"--fuzz-{name}") for name in ("count", "seed"))
+    assert not fuzzed(count, seed, shown=count > 1000)
+
+
+def hang(path: Path) -> None:
+    time.sleep(60)
+
+
+def die(path: Path) -> None:
+    os._exit(3)
+
+
+def raise_another(path: Path) -> None:
+    raise TypeError(path)
+
+
+def raise_without_the_file(path: Path) -> None:
+    raise ValueError
+
+
+def quote_all_of_it(path: Path) -> None:
+    raise ValueError(f"{path} holds {'a' * 1000}")
+
+
+def take_long(path: Path) -> None:
+    while True:
+        pass
+
+
+def take_much_memory(path: Path) -> None:
+    np.ones(50 << 20).sum()
+
+
+FOUND = {
+    ".json": (hang, "hangs"),
+    ".csv": (die, "the process ended with 3"),
+    ".npz": (raise_another, "TypeError"),
+    ".safetensors": (raise_without_the_file, "ValueError without the file"),
+    ".h5": (quote_all_of_it, "ValueError of 1007 letters"),
+    "ubyte": (take_long, "too long"),
+    "store": (take_much_memory, "too much memory"),
+}
+
+
+def test_the_harness_finds_what_it_looks_for(monkeypatch):
+    """Where a reader does just that: the first inputs of this seed are of all kinds."""
+    pytest.importorskip("zarr")
+    monkeypatch.setattr(fuzzing, "SILENT", 15.0)
+    found = fuzzed(7, 543, readers={kind: reader for kind, (reader, _) in FOUND.items()})
+    assert [finding.number for finding in found] == list(range(7))
+    assert {finding.what for finding in found} == {what for _, what in FOUND.values()}
+    for finding in found:
+        assert finding.kind in ("?", *(kind for kind, (_, what) in FOUND.items() if what == finding.what))
+
+
+def test_an_input_follows_from_its_seed_and_number(tmp_path):
+    make_good(tmp_path)
+    made = []
+    for seed in (0, 0, 1):
+        draw = random.Random(seed)
+        content = (tmp_path / "plane.npz").read_bytes()
+        made.append([bytes_spoiled(draw, content), npz_parts(draw, content)])
+    assert made[0] == made[1] != made[2]
 
 
 def test_the_files_are_good_when_nothing_is_spoiled(files, tmp_path):

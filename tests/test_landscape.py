@@ -82,10 +82,10 @@ def test_a_failed_save_leaves_the_older_file(tmp_path, monkeypatch):
     path = landscape().save(tmp_path / "a.npz")
     before = path.read_bytes()
 
-    def full(self, content):
+    def full(file):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         Landscape(X, Y, LOSS * 7).save(path)
     assert path.read_bytes() == before

@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 
+import torch
 import typer
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from fastscape import api
 from fastscape.cli.options import (
@@ -33,7 +35,7 @@ from fastscape.cli.several_checkpoints import check_alike, names_of
 from fastscape.engine import Plan
 from fastscape.landscape import Landscape
 from fastscape.model import accuracy
-from fastscape.results import check_path, chosen, with_defaults
+from fastscape.results import check_path, chosen, clipped, with_defaults
 from fastscape.runs import LineOptions, SurfaceOptions
 from fastscape.views import common_scale, refinement_said
 from fastscape.weights import POINTS, PRECISIONS, SURFACES, Random, precision_of, random_directions
@@ -241,7 +243,27 @@ def _load(checkpoint: Path, samples: int | None, split: str, root: Path | None) 
     if samples is not None and samples < 1:
         raise ValueError(f"--samples {samples} came; wanted at least 1, for example --samples 64")
     network, facts = load_checkpoint(checkpoint)
-    return network, datasets.load(facts["dataset"], split, root=root)[:samples]
+    data = datasets.load(facts["dataset"], split, root=root)
+    _check_fits(checkpoint, network, data, facts["dataset"])
+    return network, data[:samples]
+
+
+def _check_fits(checkpoint: Path, network: nn.Module, data: TensorDataset, name: str) -> None:
+    """Refuses a network that cannot take the images of its data set, or has not all of its classes."""
+    classes = datasets.describe(data).classes
+    with torch.no_grad():
+        try:
+            logits = network(data[:1][0])
+        except RuntimeError as error:
+            raise ValueError(
+                f"the network in {checkpoint} cannot take the images of {name} ({clipped(error)}); give a checkpoint "
+                "that `fastscape train` wrote"
+            ) from error
+    if logits.shape[1] < classes:
+        raise ValueError(
+            f"the network in {checkpoint} tells {logits.shape[1]} classes apart, and {name} has {classes}; give a "
+            "checkpoint that `fastscape train` wrote"
+        )
 
 
 def _say(files: Sequence[Path], landscape: Landscape, started: float) -> None:

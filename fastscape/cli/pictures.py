@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from matplotlib import pyplot as plt
+from matplotlib.backend_bases import FigureCanvasBase
 
 from fastscape.landscape import Landscape
+from fastscape.results import write_whole
 
 __all__ = ["save_picture", "save_pictures"]
 
@@ -37,13 +40,25 @@ def save_picture(draw: Callable[[], Any], path: Path) -> Path:
 
     Args:
         draw: Returns the axes that it drew on.
-        path: The file. Missing folders are created.
+        path: The file, whose ending says the format. Missing folders are created.
 
     Returns:
         The file.
+
+    Raises:
+        OSError: When the file cannot be written; an older one is as it was.
+        ValueError: When the name has the ending of no picture.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    kind, known = path.suffix[1:].lower(), FigureCanvasBase.get_supported_filetypes()
+    if kind not in known:
+        raise ValueError(
+            f"a picture cannot be saved as {path.name!r}; wanted an ending of .{', .'.join(sorted(known))}"
+        )
+    content = io.BytesIO()
     figure = draw().figure
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    try:
+        figure.savefig(content, dpi=150, format=kind)
+    finally:
+        plt.close(figure)
+    write_whole(path, content.getvalue())
     return path

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fastscape.kernels import Backend
-from fastscape.results import write_whole
+from fastscape.results import clipped, parsed, write_whole
 
 __all__ = ["Batching", "Plan"]
 
@@ -16,6 +16,8 @@ Batching = Literal["auto", "vmap", "loop"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 
 MICROBATCH = 64
+
+_MOST_BYTES = 1 << 16  # of a file; a plan has a few hundred
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,17 @@ class Plan:
             OSError: When the file cannot be read.
             ValueError: When the file is no plan, or names an option that does not exist.
         """
-        try:
-            options = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path} is no plan ({error}); give a file that Plan.save has written") from error
+        with Path(path).open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
         known = {field.name for field in fields(cls)}
-        if not isinstance(options, dict) or not options.keys() <= known:
-            raise ValueError(f"{path} is no plan; wanted a JSON object with {', '.join(sorted(known))}")
-        return cls(**options)
+        try:
+            if len(content) > _MOST_BYTES:
+                raise ValueError(f"it has more than {_MOST_BYTES} bytes")
+            options = parsed(content)
+            if not isinstance(options, dict) or not options.keys() <= known:
+                raise ValueError(f"wanted a JSON object with {', '.join(sorted(known))}")
+            return cls(**options)
+        except ValueError as error:
+            raise ValueError(
+                f"{path} is no plan ({clipped(error)}); give a file that Plan.save has written"
+            ) from error

@@ -5,6 +5,7 @@ that every wing needs: options that are written once, whole writes, warnings. No
 """
 
 from fastscape.results.atomic import write_whole
+from fastscape.results.checks import check_values, clipped, parsed
 from fastscape.results.formats import exported, loaded, saved
 from fastscape.results.formats.npz import check_path
 from fastscape.results.formats.xarray import to_xarray
@@ -21,7 +22,9 @@ __all__ = [
     "Values",
     "among",
     "check_path",
+    "check_values",
     "chosen",
+    "clipped",
     "documented",
     "exported",
     "heights",
@@ -29,6 +32,7 @@ __all__ = [
     "logarithms",
     "mixed_in",
     "options_of",
+    "parsed",
     "saved",
     "to_xarray",
     "warn",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -60,14 +60,17 @@ class Values:
     evaluated: Any = None  # an array, once it is made
 
     def __post_init__(self) -> None:
-        self._set("axes", MappingProxyType({name: _frozen(axis) for name, axis in self.axes.items()}))
-        self._set("measures", MappingProxyType({name: _frozen(grid) for name, grid in self.measures.items()}))
+        self._settle(_copied)
+
+    def _settle(self, taken: Callable[..., np.ndarray]) -> None:
+        """Freezes the arrays, each taken by a function, and checks their shapes."""
+        self._set("axes", MappingProxyType({name: _frozen(taken(axis)) for name, axis in self.axes.items()}))
+        self._set("measures", MappingProxyType({name: _frozen(taken(grid)) for name, grid in self.measures.items()}))
         self._set("report", MappingProxyType(dict(self.report)))
         if self.standard_error is not None:
-            self._set("standard_error", _frozen(self.standard_error))
-        mask = np.ones(self.shape, dtype=bool) if self.evaluated is None else np.array(self.evaluated, dtype=bool)
-        mask.setflags(write=False)
-        self._set("evaluated", mask)
+            self._set("standard_error", _frozen(taken(self.standard_error)))
+        mask = np.ones(self.shape, dtype=bool) if self.evaluated is None else taken(self.evaluated, dtype=bool)
+        self._set("evaluated", _frozen(mask))
         grids = {**self.measures, "evaluated": mask, "standard_error": self.standard_error}
         for name, grid in grids.items():
             if grid is not None and grid.shape != self.shape:
@@ -82,6 +85,22 @@ class Values:
         metrics = f", metrics: {', '.join(self.metrics)}" if self.metrics else ""
         some = "" if self.evaluated.all() else f", {self.evaluated.sum()} of them evaluated"
         return f"{type(self).__name__}({self.shape_text} points{some}, loss {span}{metrics})"
+
+    @classmethod
+    def keeping(
+        cls: type[V],
+        axes: Mapping[str, np.ndarray],
+        measures: Mapping[str, np.ndarray],
+        report: Mapping[str, Any],
+        standard_error: np.ndarray | None = None,
+        evaluated: np.ndarray | None = None,
+    ) -> V:
+        """Values of arrays that were read from a file, and that nobody else will write to: they are not copied."""
+        made = cls.__new__(cls)
+        names = "axes", "measures", "report", "standard_error", "evaluated"
+        vars(made).update(zip(names, (axes, measures, report, standard_error, evaluated), strict=True))
+        made._settle(_kept)
+        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         grids = dict(self.axes), dict(self.measures), dict(self.report), self.standard_error, self.evaluated
@@ -142,7 +161,14 @@ class Values:
         ]
 
 
-def _frozen(array: Any) -> np.ndarray:
-    array = np.array(array, dtype=np.float64)  # a copy: whoever owns the given one may write to it
+def _copied(array: Any, dtype: Any = np.float64) -> np.ndarray:
+    return np.array(array, dtype=dtype)  # whoever owns the given one may write to it
+
+
+def _kept(array: Any, dtype: Any = np.float64) -> np.ndarray:
+    return np.asarray(array, dtype=dtype)
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
     array.setflags(write=False)
     return array

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from fastscape.results import Values, documented, with_defaults
+from fastscape.results import Values, documented, with_defaults, write_whole
 from fastscape.views.comparison import common_scale, drawn_by, of_one
 from fastscape.views.drawable import paths_of
 from fastscape.views.options import AnimationOptions
@@ -60,7 +61,7 @@ def animate(
         >>> os.path.exists(out)
         True
     """
-    from matplotlib.animation import FuncAnimation, PillowWriter
+    from matplotlib.animation import FuncAnimation
 
     options = with_defaults(AnimationOptions, given, "animate", formerly={"path": "walk"})
     if out is not None and Path(out).suffix != ".gif":
@@ -86,9 +87,30 @@ def animate(
     frame(0)
     animation = FuncAnimation(ax.figure, frame, frames=count, interval=interval)
     if out is not None:
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
-        animation.save(str(out), writer=PillowWriter(fps=cast(int, 1000 / interval)))  # GIF counts milliseconds
+        _write(animation, Path(out), interval)
     return animation
+
+
+class _Content(io.BytesIO):
+    """A file in memory, whose name says its format."""
+
+    name = "animation.gif"
+
+
+def _write(animation: FuncAnimation, out: Path, interval: int) -> None:
+    """Writes an animation whole: it is drawn into memory, where matplotlib would draw it into the file."""
+    from matplotlib.animation import PillowWriter
+
+    content = _Content()
+
+    class Writer(PillowWriter):
+        def finish(self) -> None:
+            self.outfile = content  # type: ignore[assignment] # Pillow takes files, too
+            super().finish()
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    animation.save(str(out), writer=Writer(fps=cast(int, 1000 / interval)))  # GIF counts milliseconds
+    write_whole(out, content.getvalue())
 
 
 def _walked(ax: Any, walk: Walk) -> tuple[Callable[[int], None], int]:

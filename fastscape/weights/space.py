@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +15,7 @@ from fastscape.kernels import interpolate
 from fastscape.results import Trajectory
 from fastscape.weights import norms
 from fastscape.weights.basis import Basis, basis_of, basis_seeded
-from fastscape.weights.directions import Random, Source
+from fastscape.weights.directions import Directions, Random, Source
 from fastscape.weights.layout import Layout, layout_of
 from fastscape.weights.marks import Marks, placed
 from fastscape.weights.other_model import staying
@@ -127,9 +128,9 @@ class Space:
         """What pictures draw besides the values, as plain values for the report."""
         found: dict[str, Any] = {"marks": self.marks.at}
         if self.labels is not None:
-            found["labels"] = list(self.labels)
+            found["labels"] = [str(label) for label in self.labels]
         if self.paths:
-            found["paths"] = [{"name": path.name, "points": path.points.tolist()} for path in self.paths]
+            found["paths"] = [{"name": str(path.name), "points": path.points.tolist()} for path in self.paths]
         return found
 
 
@@ -156,7 +157,19 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
             raise ValueError(
                 f"the source of the directions gave {len(given)} {what}; wanted {asked.axes}, one for each axis"
             )
+    _check_drawn(found, asked.axes)
     basis = basis_of(theta, layout, found.writers, asked.normalize, place)
     moving = {entry.name for entry in layout.entries}
     differ = {name: staying(model, moving, other, unused=asked.unused) for name, other in found.models.items()}
     return Space(basis, asked.scheme, found.labels, found.marks, found.paths, differ)
+
+
+def _check_drawn(found: Directions, axes: int) -> None:
+    """Refuses marks and paths in another space before the run, whose landscape no file could hold."""
+    places = {name: [at] for name, at in found.marks.items()} | {path.name: path.points for path in found.paths}
+    for name, points in places.items():
+        if len(points) and np.shape(points)[1:] != (axes,):
+            raise ValueError(
+                f"the source of the directions gave {name!r:.80} points of shape {np.shape(points)[1:]}; wanted "
+                f"({axes},), a coordinate for each axis"
+            )

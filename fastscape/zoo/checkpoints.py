@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import nn
 
-from fastscape.results import write_whole
+from fastscape.results import clipped, write_whole
 from fastscape.zoo import models
 
 _FORMAT = "fastscape-checkpoint"
@@ -98,33 +99,47 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, 
     try:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
-            # Without the copy the weights would be views of the file, and gone if it is overwritten in place.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            _check_facts(path, metadata)
+            return _rebuilt(path, metadata, file), metadata
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is no whole safetensors file ({error}); a checkpoint of save_checkpoint is wanted: "
+            f"{path} is no whole safetensors file ({clipped(error)}); a checkpoint of save_checkpoint is wanted: "
             "was it truncated, or is it another format?"
         ) from error
+
+
+def _check_facts(path: Path, metadata: dict[str, str]) -> None:
     missing = [key for key in _KEYS if key not in metadata]
     if missing or metadata["format"] != _FORMAT:
         raise ValueError(
             f"{path} is a safetensors file, but not a checkpoint of save_checkpoint: its header has "
-            f"{sorted(metadata) or 'no facts'}, and {', '.join(_KEYS)} with format={_FORMAT!r} are wanted"
+            f"{clipped(sorted(metadata) or 'no facts')}, and {', '.join(_KEYS)} with format={_FORMAT!r} are wanted"
         )
     if metadata["version"] != _VERSION:
         raise ValueError(
-            f"{path} is a checkpoint of version {metadata['version']!r}; this fastscape reads version "
+            f"{path} is a checkpoint of version {metadata['version']!r:.80}; this fastscape reads version "
             f"{_VERSION!r}: install the fastscape that wrote it, or train again"
         )
+
+
+def _rebuilt(path: Path, metadata: dict[str, str], file: Any) -> nn.Module:
+    """The network that a header names, once the tensors are known to be those of such a network."""
     try:
+        names, wanted = file.keys(), models.tensors_of(metadata["model"])
+        if len(names) != wanted:  # before a network is built that may have any depth
+            raise ValueError(f"such a network has {wanted} tensors, and the file {len(names)}")
         model = _empty(metadata["model"], {key: int(metadata[key]) for key in _SIZES})
-        model.load_state_dict(tensors, assign=True)
-    except (ValueError, RuntimeError) as error:
+        for name, tensor in model.state_dict().items():  # before anything is read
+            if name in names and tuple(file.get_slice(name).get_shape()) != tensor.shape:
+                raise ValueError(f"size mismatch for {name}: {file.get_slice(name).get_shape()} came")
+        # Without the copy the weights would be views of the file, and gone if it is overwritten in place.
+        model.load_state_dict({name: file.get_tensor(name).clone() for name in names}, assign=True)
+    except (ValueError, RuntimeError, TypeError, OverflowError) as error:  # torch raises any of them for huge sizes
         raise ValueError(
-            f"{path} does not hold the network {metadata['model']!r} that its header names ({error}); "
+            f"{path} does not hold the network {metadata['model']!r:.80} that its header names ({clipped(error)}); "
             "write it again with save_checkpoint"
         ) from error
-    return model.eval(), metadata
+    return model.eval()
 
 
 def _empty(model_name: str, sizes: dict[str, int]) -> nn.Module:

@@ -62,7 +62,7 @@ def load(name: str, split: str = "train", *, root: str | os.PathLike[str] | None
         torch.Size([297, 1, 28, 28])
     """
     if name not in DATASETS:
-        raise ValueError(f"no data set is called {name!r}; choose one of {', '.join(DATASETS)}")
+        raise ValueError(f"no data set is called {name!r:.80}; choose one of {', '.join(DATASETS)}")
     if split not in _SPLITS:
         raise ValueError(f"no split is called {split!r}; choose one of {', '.join(_SPLITS)}")
     if name == "digits":

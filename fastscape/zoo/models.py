@@ -60,16 +60,44 @@ def build(
             return build(name, in_channels=in_channels, image_size=image_size, classes=classes)
     if name in _PLAIN:
         return _PLAIN[name](in_channels, image_size, classes)
-    residual = re.fullmatch(r"resnet([1-9][0-9]*)(-noshort)?", name)
-    if residual is None:
-        raise ValueError(
-            f"no network is called {name!r}; choose one of {', '.join(MODELS)}, "
-            "or a ResNet of another depth 6n+2, for example 'resnet32' or 'resnet32-noshort'"
-        )
+    depth, shortcuts = _residual(name)
     _check_sizes("ResNet", in_channels, image_size, classes, smallest=1)
-    network = ResNet(int(residual[1]), residual[2] is None, in_channels, classes)
+    network = ResNet(depth, shortcuts, in_channels, classes)
     network.image_size = image_size
     return network
+
+
+def tensors_of(name: str) -> int:
+    """How many tensors a network has, parameters and buffers, without building it.
+
+    Args:
+        name: As `build` takes it.
+
+    Returns:
+        The number of entries of its state dict.
+
+    Raises:
+        ValueError: If no network has this name.
+
+    Example:
+        >>> tensors_of("resnet20") == len(build("resnet20").state_dict())
+        True
+    """
+    if name in _PLAIN:
+        with torch.device("meta"):
+            return len(_PLAIN[name]().state_dict())
+    return 6 * (_residual(name)[0] - 1) + 2  # a convolution with its norm for each layer but the last, which is dense
+
+
+def _residual(name: str) -> tuple[int, bool]:
+    """The depth of a ResNet, and whether it has shortcuts."""
+    found = re.fullmatch(r"resnet([1-9][0-9]{0,8})(-noshort)?", name)
+    if found is None:
+        raise ValueError(
+            f"no network is called {name!r:.80}; choose one of {', '.join(MODELS)}, "
+            "or a ResNet of another depth 6n+2, for example 'resnet32' or 'resnet32-noshort'"
+        )
+    return int(found[1]), found[2] is None
 
 
 class VGG13(nn.Module):

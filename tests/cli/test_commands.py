@@ -1,5 +1,6 @@
 """The command line, as a user types it."""
 
+import re
 import runpy
 import subprocess
 import sys
@@ -13,8 +14,8 @@ from commands import fails, run
 from fastscape import Landscape, Plan
 from fastscape.cli.app import main
 from fastscape.cli.demo import demo
-from fastscape.zoo import datasets
-from fastscape.zoo.checkpoints import load_checkpoint
+from fastscape.zoo import datasets, models
+from fastscape.zoo.checkpoints import load_checkpoint, save_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -377,3 +378,16 @@ def test_info_is_readable(tmp_path, checkpoint):
     ):
         assert name in shown
     assert "accuracy" in shown
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"image_size": 4}, "cannot take the images of digits .*; give a checkpoint that `fastscape train` wrote"),
+        ({"classes": 3}, "tells 3 classes apart, and digits has 10; give a checkpoint that `fastscape train` wrote"),
+    ],
+)
+@pytest.mark.parametrize("command", ["surface", "line"])
+def test_a_network_that_does_not_fit_its_data_set(command, sizes, message, tmp_path, capsys, monkeypatch):
+    save_checkpoint(models.build("mlp", **sizes), tmp_path / "a", model_name="mlp", dataset_name="digits")
+    assert re.search(f"fastscape: the network in .*/a {message}", fails(capsys, monkeypatch, command, tmp_path / "a"))

@@ -143,3 +143,23 @@ def test_the_plan_is_in_the_report():
     assert landscape.report["plan"] == Plan("loop", 3, 2, "torch").as_dict()
     assert landscape.report["plans_measured"] == []
     assert landscape.report["kernels"] == "torch"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[" * 100_000, "it has more than 65536 bytes"),
+        ("[" * 60_000, "it is nested more than 100 levels deep"),
+        ('{"chunk":' * 120 + "1" + "}" * 120, "it is nested more than 100 levels deep"),
+        ('{"chunk": NaN}', "chunk=nan cannot be used"),
+        ('{"batching": ["loop"]}', r"batching=\['loop'\] is unknown"),
+        ('{"batching": "' + "a" * 10_000 + '"}', "batching='a{180,190}"),
+        ('{"chunk": ' + "9" * 5000 + "}", "Exceeds the limit"),
+        ("3", "wanted a JSON object with batching, chunk"),
+    ],
+)
+def test_a_file_that_is_no_plan_is_named(content, said, tmp_path):
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(ValueError, match=rf"plan\.json is no plan \({said}.*; give a file that Plan\.save") as error:
+        Plan.load(tmp_path / "plan.json")
+    assert len(str(error.value)) < len(str(tmp_path)) + 300

@@ -172,3 +172,27 @@ def test_a_source_may_say_which_models_lie_at_its_marks():
     ):
         found = fastscape.surface(model(), DATA, directions=STEPS, normalize="layer", **GRID)
     assert list(found.marks) == ["the model"]
+
+
+@pytest.mark.parametrize("drawn", [{"marks": {"the end": [1.0]}}, {"paths": [Trajectory("sgd", np.zeros((4, 3)))]}])
+def test_what_lies_in_another_space_is_refused_before_the_run(drawn):
+    """A file with such marks could not be read again."""
+
+    class Other(Steps):
+        def directions(self, layout, theta, axes):
+            return replace(super().directions(layout, theta, axes), **drawn)
+
+    with pytest.raises(ValueError, match=r"the source of the directions gave '(the end|sgd)' points of shape"):
+        fastscape.surface(model(), DATA, directions=Other(STEPS.first, STEPS.second), **GRID)
+
+
+def test_labels_and_names_of_paths_are_text_in_a_report(tmp_path):
+    class Numbered(Steps):
+        def directions(self, layout, theta, axes):
+            found = super().directions(layout, theta, axes)
+            return replace(found, labels=[1, 2], paths=[Trajectory(3, np.zeros((2, 2)))])
+
+    one = fastscape.surface(model(), DATA, directions=Numbered(STEPS.first, STEPS.second), **GRID)
+    again = Landscape.load(one.save(tmp_path / "a.npz"))
+    assert again.labels == one.labels == {"x": "1", "y": "2"}
+    assert [path.name for path in again.paths] == ["3"]

@@ -1,6 +1,7 @@
 """Checkpoints: bit for bit there and back, and a clear word on every file that is none."""
 
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -101,13 +102,12 @@ def test_a_failed_save_keeps_the_older_file(tmp_path: Path, monkeypatch: pytest.
     save(model, path)
     before = path.read_bytes()
 
-    def fill_the_disk(file: Path, content: bytes) -> None:
-        with file.open("wb") as half:
-            half.write(content[: len(content) // 2])
+    def fill_the_disk(file: int) -> None:
+        os.truncate(file, os.fstat(file).st_size // 2)
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", fill_the_disk)
+        patch.setattr("os.fsync", fill_the_disk)
         with pytest.raises(OSError, match="no space left"):
             save(models.build("mlp"), path)
     assert path.read_bytes() == before
@@ -198,7 +198,18 @@ def test_header_without_a_fact_is_reported(tmp_path: Path, key: str) -> None:
     ("facts", "message"),
     [
         ({"version": "2"}, r"is a checkpoint of version '2'; this fastscape reads version '1'"),
-        ({"model": "mnist-cnn"}, r"does not hold the network 'mnist-cnn' .*Missing key"),
+        ({"model": "mnist-cnn"}, r"does not hold the network 'mnist-cnn' .*size mismatch for layers.3.weight"),
+        ({"model": "resnet8"}, r"does not hold the network 'resnet8' .*has 44 tensors, and the file 6"),
+        ({"model": "resnet999998"}, r"does not hold the network 'resnet999998' .*has 5999984 tensors, and the file 6"),
+        (
+            {"model": "9" * 10_000},
+            r"^.{,200}does not hold the network '9{70,80} that its header names .{,210}; write it again",
+        ),
+        (
+            {"image_size": "99999999999"},
+            r"does not hold the network 'mlp' that its header names .{,210}; write it again",
+        ),
+        ({"image_size": "9" * 5000}, r"does not hold the network 'mlp' .*Exceeds the limit"),
         ({"model": "nothing"}, r"does not hold the network 'nothing' .*no network is called"),
         ({"classes": "11"}, r"does not hold the network 'mlp' .*size mismatch"),
         ({"classes": "ten"}, r"does not hold the network 'mlp' .*invalid literal"),

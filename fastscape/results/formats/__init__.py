@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fastscape.results.atomic import write_whole
+from fastscape.results.checks import check_values
 from fastscape.results.formats import csv, hdf5, npz, paraview
 from fastscape.results.values import Values
 
@@ -46,9 +47,11 @@ def saved(values: Values, path: Path) -> Path:
 
     Raises:
         OSError: When the file cannot be written.
-        ValueError: When the name has another ending.
+        ValueError: When the name has another ending, or the values could not be read again: see `check_values`.
     """
-    write_whole(npz.check_path(path), npz.written(values, ".npz"))
+    npz.check_path(path)
+    check_values(values)
+    write_whole(path, npz.written(values, ".npz"))
     return path
 
 
@@ -65,13 +68,14 @@ def exported(values: Values, path: Path) -> Path:
     Raises:
         ImportError: When the package for the format is not installed.
         OSError: When the file cannot be written.
-        ValueError: When the name has another ending, a metric has the name of something else in the file, or a line is
-            to become a surface.
+        ValueError: When the name has another ending, a metric has the name of something else in the file, a line is
+            to become a surface, or the values could not be read again: see `check_values`.
     """
     others = [ending for ending in FORMATS if ending != ".npz"]
     ending = path.suffix.lower()
     if ending not in others:
         raise ValueError(f"a landscape cannot be exported as {path.name!r}; wanted an ending of {', '.join(others)}")
+    check_values(values)
     write_whole(path, FORMATS[ending].written(values, ending))
     return path
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Set
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fastscape.results.values import Values
 
-__all__ = ["by_name", "check_names", "columns", "mesh", "package"]
+__all__ = ["beside", "by_name", "check_names", "columns", "mesh", "package"]
+
+T = TypeVar("T")
 
 
 def columns(values: Values, taken: Set[str] = frozenset()) -> dict[str, np.ndarray]:
@@ -35,11 +37,11 @@ def columns(values: Values, taken: Set[str] = frozenset()) -> dict[str, np.ndarr
     return found
 
 
-def by_name(grids: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def by_name(grids: Iterable[tuple[str, T]]) -> dict[str, T]:
     """What a file holds, by name.
 
     Args:
-        grids: Names and grids.
+        grids: Names and grids, or anything else.
 
     Returns:
         The grids.
@@ -47,12 +49,30 @@ def by_name(grids: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
     Raises:
         ValueError: When a name comes twice, of which only one could be kept.
     """
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, T] = {}
     for name, grid in grids:
         if name in found:
             raise ValueError(f"it holds two measures named {name!r}, rename one of them")
         found[name] = grid
     return found
+
+
+def beside(grids: dict[str, np.ndarray]) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Takes out of the columns what is no measure.
+
+    Args:
+        grids: Grids by name, as `columns` gives them.
+
+    Returns:
+        The standard error, and which points were evaluated; None for what was not there.
+
+    Raises:
+        ValueError: When it is not said of every point whether it was evaluated.
+    """
+    error, evaluated = grids.pop("standard_error", None), grids.pop("evaluated", None)
+    if evaluated is not None and not np.isin(evaluated, (0, 1)).all():
+        raise ValueError("its column evaluated has other entries than 0 and 1")
+    return error, evaluated
 
 
 def check_names(values: Values, taken: Set[str] = frozenset()) -> None:

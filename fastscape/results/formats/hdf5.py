@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastscape.results.formats.columns import by_name, columns, package
+from fastscape.results.checks import check_values, clipped, parsed, report_in
+from fastscape.results.formats.apart import parts_apart
+from fastscape.results.formats.columns import beside, by_name, columns, package
 from fastscape.results.values import Values
 
 __all__ = ["read", "written"]
@@ -44,6 +45,9 @@ def written(values: Values, _: str) -> bytes:
 def read(path: Path) -> Values:
     """Reads a file of this library, or of the reference code.
 
+    What a data set declares is compared with the axes and with what is stored of it before memory is taken. Data sets
+    of other sizes are left out, and so is what lies in other files.
+
     Args:
         path: The file.
 
@@ -51,55 +55,46 @@ def read(path: Path) -> Values:
         The values. Points that were not computed are NaN, and the report counts them.
 
     Raises:
+        ImportError: When h5py is not installed.
+        OSError: When there is no such file, or it cannot be read.
         ValueError: When the file holds no grid.
     """
-    h5py = package("h5py", "hdf5")
+    package("h5py", "hdf5")
+    found = parts_apart(path)
     try:
-        with h5py.File(io.BytesIO(path.read_bytes()), "r") as file:
-            arrays = {name: array for name, data in file.items() if (array := _numbers(data)) is not None}
-            ours = "report" in file.attrs  # in the reference code's files -1 is a point that was not computed
-            report = json.loads(file.attrs["report"]) if ours else {}
-        axes = {name: arrays.pop(theirs) for name, theirs in _AXES.items() if theirs in arrays or name == "x"}
-        shape, loss = tuple(map(len, axes.values())), arrays.pop("train_loss")
-        if loss.size != math.prod(shape):
-            raise ValueError(f"train_loss has {loss.size} values for {' x '.join(map(str, shape))} points")
-        missing = np.full_like(loss, False, dtype=bool) if ours else loss == _NOT_COMPUTED
-        known = {"train_loss": loss, **arrays}
-        grids = by_name(_measured(known if ours else _without(known, missing), shape))
-    except Exception as error:  # a damaged file can make HDF5 raise anything
+        values = _values(dict(found), path.name)
+        check_values(values)
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path} is no landscape in the layout of Li et al. ({type(error).__name__}: {error}); wanted "
-            "xcoordinates, ycoordinates and train_loss"
+            f"{path} is no landscape in the layout of Li et al. ({clipped(error)}); wanted xcoordinates, ycoordinates "
+            "and train_loss"
         ) from error
-    counted = {"imported": path.name, "not_computed": int(missing.sum())}
-    error_of_mean, evaluated = (grids.pop(name, None) for name in ("standard_error", "evaluated"))
-    return Values(axes, grids, {**report, **counted}, error_of_mean, evaluated)
+    return values
 
 
-def _without(arrays: Mapping[str, np.ndarray], missing: np.ndarray) -> dict[str, np.ndarray]:
+def _values(arrays: dict[str, Any], name: str) -> Values:
+    ours = "report" in arrays  # in the reference code's files -1 is a point that was not computed
+    report = report_in(parsed(arrays.pop("report"))) if ours else {}
+    axes = {n: arrays.pop(theirs) for n, theirs in _AXES.items() if theirs in arrays}
+    missing = np.zeros(1, dtype=bool) if ours else arrays["train_loss"] == _NOT_COMPUTED
+    grids = by_name(_measured(arrays if ours else _without(arrays, missing), tuple(map(len, axes.values()))))
+    counted = {"imported": name, "not_computed": int(missing.sum())}
+    return Values.keeping(axes, {"loss": grids.pop("loss"), **grids}, {**report, **counted}, *beside(grids))
+
+
+def _without(arrays: Mapping[str, np.ndarray], missing: np.ndarray) -> Mapping[str, np.ndarray]:
     """The arrays with NaN at the points that were not computed, and for accuracies that were not."""
-    found = {}
     for name, array in arrays.items():
-        if array.size == missing.size:
-            unknown = missing.reshape(array.shape)
-            array = np.where(unknown | (array == _NOT_COMPUTED) if name in _PERCENT else unknown, np.nan, array)
-        found[name] = array
-    return found
+        unknown = missing.reshape(array.shape)
+        array[unknown | (array == _NOT_COMPUTED) if name in _PERCENT else unknown] = np.nan
+    return arrays
 
 
 def _measured(arrays: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray]]:
     """What a file measures, each by its name here and in the shape of the axes; the loss first."""
     for name, array in arrays.items():
-        if array.size == math.prod(shape):
-            # A non-square file of the reference code says [x, y], but was filled as [y, x].
-            grid = array.reshape(shape[::-1]).T
-            yield _OURS.get(name, name), grid / 100 if name in _PERCENT else grid
-
-
-def _numbers(data: Any) -> np.ndarray | None:
-    """A data set as an array; None where it holds something else: names, nothing, or further data sets."""
-    try:
-        array = np.asarray(data[()], dtype=np.float64)
-    except (KeyError, TypeError, ValueError):
-        return None
-    return array if array.ndim else None
+        # A non-square file of the reference code says [x, y], but was filled as [y, x].
+        grid = array.reshape(shape[::-1]).T
+        if name in _PERCENT:
+            grid /= 100
+        yield _OURS.get(name, name), grid

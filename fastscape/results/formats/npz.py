@@ -1,28 +1,39 @@
 """The library's own format: one .npz file without pickle, which holds every value bit for bit.
 
-header              JSON: format, version, names of the axes and measures, report
+header              JSON: format, version, names of the axes, measures and parts of the file, report
 x, y, ...           coordinates of each axis
 values              every measure [measures, H, W, ...], the loss first
 standard_error      of the loss, where it is known
 evaluated           which points were computed, where some were predicted
+
+What is written is not compressed; a file that was compressed by hand is read, too. Every part has a checksum.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import math
 import os
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fastscape.results.checks import check_values, clipped, parsed, report_in
 from fastscape.results.formats.columns import by_name
 from fastscape.results.values import AXES, Values
 
 __all__ = ["check_path", "read", "written"]
 
 FORMAT, VERSION = "fastscape-landscape", 1
+
+_TIGHTEST = 1032  # deflate makes nothing smaller than by this
+_OF_NO_SHAPE = 64  # no header and no axis is smaller compressed than by this
+_SMALL = 1 << 20  # bytes that may be read without a thought
 
 
 def check_path(path: str | os.PathLike[str]) -> Path:
@@ -45,25 +56,26 @@ def check_path(path: str | os.PathLike[str]) -> Path:
 
 def written(values: Values, _: str) -> bytes:
     """The content of a file."""
-    header = {
-        "format": FORMAT,
-        "version": VERSION,
-        "axes": list(values.axes),
-        "measures": list(values.measures),
-        "report": dict(values.report),
-    }
     content = io.BytesIO()
     arrays: dict[str, Any] = {**values.axes, "values": np.stack(list(values.measures.values()))}
     if values.standard_error is not None:
         arrays["standard_error"] = values.standard_error
     if not values.evaluated.all():
         arrays["evaluated"] = values.evaluated
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "axes": list(values.axes),
+        "measures": list(values.measures),
+        "parts": ["header", *arrays],  # of which the directory of the archive can lose one without a word
+        "report": dict(values.report),
+    }
     np.savez(content, header=np.array(json.dumps(header)), **arrays)
     return content.getvalue()
 
 
 def read(path: Path) -> Values:
-    """Reads a file that `written` made.
+    """Reads a file that `written` made. What it says of sizes is compared with what it holds before memory is taken.
 
     Args:
         path: The file.
@@ -75,19 +87,96 @@ def read(path: Path) -> Values:
         OSError: When there is no such file, or it cannot be read.
         ValueError: When the file is damaged, or is no landscape.
     """
-    content = io.BytesIO(path.read_bytes())
-    try:
-        with np.load(content, allow_pickle=False) as file:
-            header = json.loads(str(file["header"]))
-            if header["format"] != FORMAT or header["version"] != VERSION:
-                raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}")
-            # A header without names is older than axes of other names.
-            axes = {name: file[name] for name in header.get("axes", [name for name in AXES if name in file])}
-            measures = by_name(zip(header["measures"], file["values"], strict=True))
-            loss = measures.pop("loss")
-            grids = file.get("standard_error"), file.get("evaluated")
-            return Values(axes, {"loss": loss, **measures}, header["report"], *grids)
-    except Exception as error:  # a damaged file can make the zip and number readers raise anything
-        raise ValueError(
-            f"{path} is no landscape that this version can read ({error}); give a .npz file that Landscape.save wrote"
-        ) from error
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file if file.seekable() else io.BytesIO(file.read())) as archive:
+                return _values(_Parts(archive))
+        except Exception as error:  # a damaged file can make the zip and number readers raise anything
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                raise
+            raise ValueError(
+                f"{path} is no landscape that this version can read ({clipped(error)}); give a .npz file that "
+                "Landscape.save wrote"
+            ) from error
+
+
+def _values(parts: _Parts) -> Values:
+    header = parsed(str(parts.array("header", "U", ())))
+    if header["format"] != FORMAT or header["version"] != VERSION:
+        raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}")
+    # A header without names is older than axes of other names.
+    names = header.get("axes", [name for name in AXES if name in parts.sizes])
+    if unknown := parts.sizes.keys() - {"header", *names, "values", "standard_error", "evaluated"}:
+        raise ValueError(f"it holds {min(unknown)!r}, which no landscape has")
+    if lost := set(header.get("parts", parts.sizes)) ^ parts.sizes.keys():
+        raise ValueError(f"its parts are not those that were written: {', '.join(sorted(lost))}")
+    axes = by_name((name, parts.array(name)) for name in names)
+    shape = tuple(map(len, axes.values()))
+    measures = header["measures"]
+    grids = by_name(zip(measures, parts.array("values", "biuf", (len(measures), *shape)), strict=True))
+    grids = dict(sorted(grids.items(), key=lambda item: item[0] != "loss"))
+    error = parts.array("standard_error", "biuf", shape) if "standard_error" in parts.sizes else None
+    evaluated = parts.array("evaluated", "b", shape) if "evaluated" in parts.sizes else None
+    values = Values.keeping(axes, grids, report_in(header["report"]), error, evaluated)
+    check_values(values)
+    return values
+
+
+class _Parts:
+    """The arrays of an archive, each read when what is declared of it fits what is there.
+
+    Args:
+        archive: The archive.
+
+    Raises:
+        ValueError: When its directory does not fit what it holds.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self.sizes = by_name((info.filename.removesuffix(".npy"), info) for info in archive.infolist())
+        for name, info in self.sizes.items():
+            packed = info.compress_type == zipfile.ZIP_DEFLATED
+            if not packed and info.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"{name} is compressed as no .npz file is")
+            if info.comment:  # in which a damaged directory hides what comes next
+                raise ValueError(f"{name} has a comment, as no .npz file has")
+            if info.file_size > (_TIGHTEST * info.compress_size if packed else info.compress_size):
+                raise ValueError(f"{name} declares {info.file_size} bytes, and {info.compress_size} are there")
+
+    def array(self, name: str, kinds: str = "biuf", shape: Sequence[int] | None = None) -> np.ndarray:
+        """An array.
+
+        Args:
+            name: Its name.
+            kinds: Letters of the kinds of entries that it may have. Default: numbers.
+            shape: The shape that it must have. Default: any along a line, if it is not compressed to nothing.
+
+        Returns:
+            The array.
+
+        Raises:
+            ValueError: When it is another one, or not whole.
+        """
+        info = self.sizes[name]
+        if shape is None or kinds == "U":  # no axes say how large it must be
+            most = max(_OF_NO_SHAPE * info.compress_size, _SMALL)
+            if info.file_size > most:
+                raise ValueError(f"{name} declares {info.file_size} bytes, packed into {info.compress_size}")
+        with self._archive.open(info) as member:
+            if np.lib.format.read_magic(member) != (1, 0):
+                raise ValueError(f"{name} has a header of another version")
+            found, _, dtype = np.lib.format.read_array_header_1_0(member)
+            if dtype.kind not in kinds or (len(found) != 1 if shape is None else found != tuple(shape)):
+                wanted = "a line" if shape is None else f"the shape {tuple(shape)}"
+                raise ValueError(f"{name} has the shape {found} and entries of kind {dtype}; wanted {wanted}")
+            if min(found, default=0) < 0 or member.tell() + math.prod(found) * dtype.itemsize != info.file_size:
+                raise ValueError(
+                    f"{name} declares the shape {found}, which is not what its {info.file_size} bytes hold"
+                )
+            member.seek(0)
+            array = np.lib.format.read_array(member, allow_pickle=False)
+            member.read()  # to the end, where the checksum is compared
+        if array.dtype.kind == "b" and (array.view(np.uint8) > 1).any():  # which numpy takes as they are
+            raise ValueError(f"{name} has entries that are neither true nor false")
+        return array

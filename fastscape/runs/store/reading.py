@@ -15,6 +15,7 @@ import numpy as np
 
 from fastscape.results import AXES, Values
 from fastscape.runs.store.arrays import described, ill_described, opened, whole_array
+from fastscape.runs.store.declared import check_declared
 from fastscape.runs.store.errors import Refused, file_read, reading, zarr_package
 from fastscape.runs.store.folder import grid_name, running
 from fastscape.runs.store.header import header_bytes, header_in, header_of, parts_in
@@ -75,6 +76,9 @@ def _values(path: Path, content: bytes) -> Values:
         if "settings" not in header:
             raise Refused(f"{path} was ended before it had begun; compute the landscape again with this store")
         group, names = opened(path), AXES[: header["settings"]["axes"]]
+        measures, beside = header["settings"]["measures"], header.get("finished", {}).get("beside", False)
+        grids = [grid_name(name, beside=beside) for name in (*measures, "standard_error", "evaluated")]
+        check_declared(path, group, names, grids, len(measures), rows_of)
         axes = {name: axis_in(path, group, header, name) for name in names}
         return (_finished if "report" in header else _unfinished)(path, group, header, axes)
 

@@ -1,0 +1,137 @@
+"""What is made sure of before values are written or handed on from a file, and how an error quotes what came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fastscape.results.values import Values
+
+__all__ = ["check_values", "clipped", "parsed", "report_in"]
+
+QUOTED = 200  # letters of what came that an error shows
+LARGEST = 10**300  # integer, which a float64 can still hold
+DEEPEST = 100  # levels of lists in lists in a report
+
+
+def clipped(given: object) -> str:
+    """What came, as an error quotes it.
+
+    Args:
+        given: Anything.
+
+    Returns:
+        Its text, at most 200 letters of it.
+    """
+    text = str(given)
+    return text if len(text) <= QUOTED else f"{text[: QUOTED - 3]}..."
+
+
+def parsed(text: str | bytes) -> Any:
+    """What JSON says.
+
+    Args:
+        text: The JSON.
+
+    Returns:
+        Plain values.
+
+    Raises:
+        ValueError: When it is no JSON, or has more than 100 levels.
+    """
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"it is nested more than {DEEPEST} levels deep") from None
+    _check_depth(found)
+    return found
+
+
+def report_in(given: Any) -> dict[str, Any]:
+    """The report of a file.
+
+    Args:
+        given: What its JSON says.
+
+    Returns:
+        The report.
+
+    Raises:
+        ValueError: When that is something else.
+    """
+    if not isinstance(given, dict):
+        raise ValueError(f"its report is {given!r}; wanted facts by name")
+    return given
+
+
+def check_values(values: Values, among: tuple[str, ...] = ()) -> None:
+    """Refuses values that no run can have made, and that pictures and walks could do nothing with.
+
+    Args:
+        values: The values.
+        among: The names of the axes, of which there may be fewer. Default: any.
+
+    Raises:
+        ValueError: When an axis is not one of finite numbers that are all different, there is no loss, a name is no
+            text, or the report has labels, marks or paths of other kinds than a run gives it.
+    """
+    if not values.axes or (among and tuple(values.axes) != among[: len(values.axes)]):
+        raise ValueError(f"it has {', '.join(map(str, values.axes)) or 'no axes'}; wanted x, or x and y")
+    if "loss" not in values.measures:
+        raise ValueError(f"it has no loss, only {', '.join(map(str, values.measures)) or 'nothing'}")
+    for name in (*values.axes, *values.measures):
+        if not isinstance(name, str):
+            raise ValueError(f"{name!r} came as a name; wanted text")
+    for name, axis in values.axes.items():
+        _check_axis(name, axis)
+    _check_depth(values.report)
+    _check_report(values.report, len(values.axes))
+
+
+def _check_axis(name: str, axis: np.ndarray) -> None:
+    if axis.ndim != 1 or not axis.size:
+        raise ValueError(f"the axis {name} has the shape {axis.shape}; wanted coordinates along a line")
+    if not np.isfinite(axis).all():
+        raise ValueError(f"the axis {name} has coordinates that are not finite")
+    if np.unique(axis).size != axis.size:
+        raise ValueError(f"the axis {name} has a coordinate twice; wanted each of them once")
+
+
+def _check_report(report: Mapping[str, Any], axes: int) -> None:
+    """What pictures read of a report, by the kinds that a run gives it."""
+    labels, marks, paths = report.get("labels", []), report.get("marks", {}), report.get("paths", [])
+    if not _texts(labels) or ("labels" in report and len(labels) < axes):
+        raise ValueError(f"its report has the labels {labels!r}; wanted a text for each of {axes} axes")
+    if not isinstance(marks, Mapping) or not all(_coordinates(at, axes) for at in marks.values()):
+        raise ValueError(f"its report has the marks {marks!r}; wanted {axes} numbers by name")
+    if not isinstance(paths, list | tuple) or not all(_path(path, axes) for path in paths):
+        raise ValueError(f"its report has the paths {paths!r}; wanted each with a name and points of {axes} numbers")
+
+
+def _texts(given: Any) -> bool:
+    return isinstance(given, list | tuple) and all(isinstance(text, str) for text in given)
+
+
+def _coordinates(given: Any, axes: int) -> bool:
+    listed = isinstance(given, list | tuple) and len(given) == axes
+    return listed and all(isinstance(c, float) or (type(c) is int and abs(c) < LARGEST) for c in given)
+
+
+def _path(given: Any, axes: int) -> bool:
+    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+        return False
+    points = given.get("points")
+    return isinstance(points, list | tuple) and all(_coordinates(point, axes) for point in points)
+
+
+def _check_depth(given: Any) -> None:
+    level = [given]
+    for _ in range(DEEPEST):
+        lists = [part for part in level if isinstance(part, list | tuple | Mapping)]
+        level = [inner for part in lists for inner in (part.values() if isinstance(part, Mapping) else part)]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {DEEPEST} levels deep")

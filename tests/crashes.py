@@ -299,7 +299,7 @@ def _loaded(store: Path) -> Landscape:
     try:
         return Landscape.load(store)
     except ValueError as error:
-        if "was ended before it had begun" in str(error):
+        if "was ended before it had begun" in str(error) or not any(store.iterdir()):
             raise _NotBegun from error
         raise
 

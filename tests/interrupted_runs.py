@@ -158,6 +158,7 @@ def at_random(count: int, folder: Path) -> Iterator[str]:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell sets to nothing in the background
     parser = argparse.ArgumentParser()
     parser.add_argument("--signals", type=int, default=0)
     parser.add_argument("--every", type=int, default=0)

@@ -186,6 +186,7 @@ def test_the_model_is_put_back_after_ctrl_c():
     program = """
 import copy, os, signal, torch, fastscape
 from torch import nn
+signal.signal(signal.SIGINT, signal.default_int_handler)
 model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
 before = copy.deepcopy(model.state_dict())
 calls = []

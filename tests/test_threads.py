@@ -272,6 +272,7 @@ def test_ctrl_c_ends_a_wait_for_the_turn_and_not_the_run_of_the_other_thread():
 
 WAITS = """
 import os, signal, threading, torch, fastscape
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from torch import nn
 model, data = nn.Linear(4, 3), (torch.rand(9, 4), torch.arange(9) % 3)
 inside, go_on = threading.Event(), threading.Event()

@@ -251,20 +251,21 @@ class Problem:
         return torch.stack(self.each(tensors, microbatch)).sum(0)
 
     @torch.no_grad()
-    def each(self, tensors: Mapping[str, Tensor], microbatch: int, *, most: int | None = None) -> list[Tensor]:
+    def each(self, tensors: Mapping[str, Tensor], microbatch: int, *, only: int | None = None) -> list[Tensor]:
         """The sums over each microbatch, at one point.
 
         Args:
             tensors: The tensors that move, by name.
             microbatch: Samples in a microbatch.
-            most: How many of the first microbatches. Default: all.
+            only: The number of a single microbatch. Default: all.
 
         Returns:
             Sums [measures] of each.
         """
         batches = self.batches(microbatch)
         weights = self.calibrated({**self.still, **tensors}, batches)
-        return [self.step(weights, batch, index) for index, batch in enumerate(batches[:most])]
+        numbers = range(len(batches)) if only is None else [only]
+        return [self.step(weights, batches[index], index) for index in numbers]
 
 
 def _image_in_channels_last(tensor: Tensor) -> Tensor:

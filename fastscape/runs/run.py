@@ -76,8 +76,8 @@ def _computed(request: Request, backing: Backing) -> Values:
         search=request.auto and followed is None,
         progress=request.options["progress"] is True and backing.leads,
     )
-    recheck.at_the_end(done)
     data_hash = request.expected.found("data_hash", digest.hexdigest())
+    recheck.at_the_end(done)  # other data are named as such
     found = {"samples": done.samples, "data_hash": data_hash, "points_before": schedule.before}
     found["processes"] = backing.ranks.size if backing.ranks else 1
     found["precision_error"] = precision_error(request, work, done)

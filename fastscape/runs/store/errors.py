@@ -7,11 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Refused", "file_read", "reading", "writing", "zarr_package"]
+__all__ = ["Refused", "file_read", "no_store", "reading", "writing", "zarr_package"]
 
 
 class Refused(ValueError):
     """What is wrong was said already."""
+
+
+def no_store(path: Path) -> Refused:
+    """What is said of a folder of something else."""
+    return Refused(f"{path} is no store that fastscape has written; give the folder of a store, or a new one")
 
 
 @contextmanager

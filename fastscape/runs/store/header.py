@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastscape.results import write_whole
-from fastscape.runs.store.errors import Refused, reading
+from fastscape.runs.store.errors import Refused, no_store, reading
 from fastscape.runs.store.folder import HEADER, is_leftover
 
 __all__ = ["FORMAT", "VERSION", "digest_of", "header_bytes", "header_in", "header_of", "parts_in", "write_header"]
@@ -87,7 +87,7 @@ def _empty(path: Path) -> bool:
 def _checked(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
     """The entries, once they are those of a store of this version, and what was written."""
     if attributes.get("format") != FORMAT:
-        raise Refused(f"{path} is no store that fastscape has written; give the folder of a store, or a new one")
+        raise no_store(path)
     if not attributes.keys() - {"format"}:  # as version 0.1 began one
         return {}
     if attributes.get("version") != VERSION:

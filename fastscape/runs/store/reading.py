@@ -16,7 +16,7 @@ import numpy as np
 from fastscape.results import AXES, Values
 from fastscape.runs.store.arrays import described, ill_described, opened, whole_array
 from fastscape.runs.store.declared import check_declared
-from fastscape.runs.store.errors import Refused, file_read, reading, zarr_package
+from fastscape.runs.store.errors import Refused, file_read, no_store, reading, zarr_package
 from fastscape.runs.store.folder import grid_name, running
 from fastscape.runs.store.header import header_bytes, header_in, header_of, parts_in
 
@@ -74,6 +74,8 @@ def _values(path: Path, content: bytes) -> Values:
     with reading(path):
         header = header_in(path, content)
         if "settings" not in header:
+            if not any(path.iterdir()):
+                raise no_store(path)
             raise Refused(f"{path} was ended before it had begun; compute the landscape again with this store")
         group, names = opened(path), AXES[: header["settings"]["axes"]]
         measures, beside = header["settings"]["measures"], header.get("finished", {}).get("beside", False)

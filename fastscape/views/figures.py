@@ -306,4 +306,4 @@ def _note(sentences: list[str], ax: Any) -> None:
         ax.annotate(text, (0, 0), (0, below), "axes fraction", "offset points", fontsize=7, va="top")
     elif text:
         ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
-        ax.text2D(0.0, -0.165, text, transform=ax.transAxes, fontsize=7, va="bottom", bbox=ground)
+        ax.text2D(0.0, -0.15, text, transform=ax.transAxes, fontsize=7, va="bottom", bbox=ground)

@@ -218,7 +218,7 @@ def _storage(tensor: Tensor) -> int:
     """Where the memory of a tensor begins; 0 of one without."""
     try:
         return tensor.untyped_storage().data_ptr()
-    except (RuntimeError, NotImplementedError):  # of a wrapper, or sparse
+    except RuntimeError:  # of a wrapper, or sparse
         return 0
 
 

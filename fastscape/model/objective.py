@@ -206,7 +206,7 @@ def _of_samples(each: Measure, outputs: Any, targets: Any, loss: Tensor, samples
         values = each(outputs, targets)
         error = abs(float(_sum("loss", values, samples) - _sum("loss", loss, samples)))
         allowed = _ROUNDINGS * torch.finfo(loss.dtype).eps * float(values.double().abs().sum())
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError):  # of these outputs the loss has no values of samples
         return None
     return values if values.dim() == 1 and error <= allowed else None
 

@@ -19,7 +19,6 @@ __all__ = [
     "Settled",
     "agrees_far_away",
     "at_the_model",
-    "batch_dependence",
     "depends_on_batches",
     "differs",
     "settled",
@@ -79,7 +78,7 @@ def settled(
     """
     if cut and not problem.whole:
         seen = observed(problem, theta, microbatch)
-        dependence, sums = batch_dependence(seen.problem, far(), microbatch)
+        dependence, sums = batch_dependence(seen.problem, seen.problem.free(), far(), microbatch)
         draws = seen.problem.footprint is not None and seen.problem.footprint.draws
         # Numbers are drawn for every batch, whatever its size.
         return Settled(seen.problem, seen.problem, math.inf if draws else dependence, seen.sums, sums)
@@ -89,11 +88,12 @@ def settled(
     dependence = math.inf
     try:
         seen = observed(problem, theta, microbatch)
-        dependence, sums = batch_dependence(seen.problem, far(), microbatch)
+        free = seen.problem.free()
+        dependence, sums = batch_dependence(seen.problem, free, far(), microbatch)
         rounding = _is_rounding(seen.problem, dependence, far, microbatch, widened)
         draws = seen.problem.footprint is not None and seen.problem.footprint.draws  # for every batch anew
         if rounding and not draws:
-            return Settled(seen.problem.free(), seen.problem, dependence, seen.sums, sums)
+            return Settled(free, seen.problem, dependence, seen.sums, sums)
     except Exception:  # it wants batches of one size, or parts of one thing
         pass
     seen = observed(replace(problem, whole=True), theta, microbatch)
@@ -117,7 +117,7 @@ def _is_rounding(
     try:
         wide = widened(known)
         tensors = {name: tensor.to(wide.dtype) for name, tensor in far().items()}
-        return batch_dependence(wide, tensors, microbatch)[0] < FLOAT64_DEPENDENCE
+        return batch_dependence(wide, wide.free(), tensors, microbatch)[0] < FLOAT64_DEPENDENCE
     except RuntimeError:  # not every model has a float64
         return True
 
@@ -228,7 +228,9 @@ def _first_sums(problem: Problem, tensors: Mapping[str, Tensor], batch: Batch) -
 
 
 @torch.no_grad()
-def batch_dependence(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> tuple[float, list[Tensor]]:
+def batch_dependence(
+    problem: Problem, free: Problem, tensors: Mapping[str, Tensor], microbatch: int
+) -> tuple[float, list[Tensor]]:
     """How far the measures are from being means over samples, at one point.
 
     Every batch is evaluated whole and in two halves, the halves of neighbouring batches together, and all samples in
@@ -238,6 +240,7 @@ def batch_dependence(problem: Problem, tensors: Mapping[str, Tensor], microbatch
 
     Args:
         problem: What is evaluated, with batches as the data gave them.
+        free: The same with batches joined.
         tensors: The tensors that move, by name.
         microbatch: Samples in a microbatch.
 
@@ -259,7 +262,6 @@ def batch_dependence(problem: Problem, tensors: Mapping[str, Tensor], microbatch
             across = before[0].joined(first)
             largest = max(largest, _difference(problem.step(weights, across, 0), before[1] + parts[0], across.samples))
         before = second, parts[1]
-    free = problem.free()
     if [batch.samples for batch in free.batches(microbatch)] != [batch.samples for batch in batches]:
         together = free.total(tensors, microbatch)
         largest = max(largest, _difference(together, torch.stack(sums).sum(0), problem.size))

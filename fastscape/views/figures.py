@@ -297,7 +297,8 @@ def _outlined(linewidth: float, colour: str) -> list[Any]:
 def _note(sentences: list[str], ax: Any) -> None:
     """Says below a picture what it does not show.
 
-    In three dimensions the layout leaves no room below the axes, so that the note stands on the edge of the picture.
+    In three dimensions the layout leaves no room below the axes. The note then stands on the lower edge of the page,
+    or, where the page has further rows, just below the axes.
     """
     flat = not hasattr(ax, "text2D")
     text = "\n".join(fill(sentence, NOTE_WIDTH[2 if flat else 3]) for sentence in sentences)
@@ -306,4 +307,7 @@ def _note(sentences: list[str], ax: Any) -> None:
         ax.annotate(text, (0, 0), (0, below), "axes fraction", "offset points", fontsize=7, va="top")
     elif text:
         ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
-        ax.text2D(0.0, -0.15, text, transform=ax.transAxes, fontsize=7, va="bottom", bbox=ground)
+        place = ax.get_subplotspec()
+        lowest = place is not None and place.is_last_row()
+        at, of = (0.006, "subfigure fraction") if lowest else (-0.13, "axes fraction")
+        ax.annotate(text, (0.0, at), xycoords=("axes fraction", of), fontsize=7, va="bottom", bbox=ground)

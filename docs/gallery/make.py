@@ -1,7 +1,7 @@
 """Makes every picture of this gallery: trains the networks, computes their landscapes, draws them.
 
 python docs/gallery/make.py                  about half an hour on two cores; everything is kept beside the pictures
-python docs/gallery/make.py --only vgg13-walk  that picture alone
+python docs/gallery/make.py --only resnet20-walk  that picture alone
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ matplotlib.use("Agg")
 
 import fastscape
 from fastscape import compare
-from fastscape.cli.demo import SKIP, save_picture
+from fastscape.cli.demo import EPOCHS, SKIP
+from fastscape.cli.pictures import save_picture
 from fastscape.zoo import datasets, models, training
 
 HERE = Path(__file__).parent
@@ -51,20 +52,20 @@ def plane(name: str, *, epochs: int, samples: int = 64, **options: Any) -> fasts
     return landscape("-".join([name, *(str(options[key]) for key in ("scheme",) if key in options)]), compute)
 
 
-def vgg() -> fastscape.Landscape:
-    """A VGG-13 after three epochs: the network of "Efficient Neural Network Loss Landscape Generation"."""
-    return plane("vgg13", epochs=3)
+def resnet() -> fastscape.Landscape:
+    """The network of `make demo`: a ResNet-20 after eight epochs, along both directions from -1 to 1."""
+    return plane("resnet20", epochs=EPOCHS)
 
 
 def contour() -> Any:
     """Its contour map."""
-    return vgg().contour(levels=10, linewidth=0.8)
+    return resnet().contour(levels=10, linewidth=0.8)
 
 
 def walk() -> Any:
     """The surface, the walk of an optimizer on it, and the contours below."""
-    path = vgg().descend(START, "nadam", STEPS, lr=0.1)
-    return vgg().surface3d(paths=[path], azimuth=-50, elevation=35)
+    path = resnet().descend(START, "nadam", STEPS, lr=0.1)
+    return resnet().surface3d(paths=[path], azimuth=-50, elevation=35)
 
 
 def line() -> Any:
@@ -91,12 +92,12 @@ def skip() -> Any:
 
 
 def page(file: Path) -> None:
-    """A screenshot of the interactive page of the VGG-13, in a Chromium that is installed."""
+    """A screenshot of the interactive page of the ResNet-20, in a Chromium that is installed."""
     import shutil
 
     from playwright.sync_api import sync_playwright
 
-    html = vgg().to_html(KEPT / "explorer.html", names=["VGG-13"])
+    html = resnet().to_html(KEPT / "explorer.html", names=["ResNet-20"])
     flags = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
@@ -109,8 +110,8 @@ def page(file: Path) -> None:
 
 
 PICTURES: dict[str, Callable[[], Any]] = {
-    "vgg13-contour": contour,
-    "vgg13-walk": walk,
+    "resnet20-contour": contour,
+    "resnet20-walk": walk,
     "mnist-cnn-line": line,
     "mnist-cnn-bilinear": bilinear,
     "resnet56-skip": skip,
@@ -119,7 +120,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
 
 def main() -> None:
     """Draws the pictures that are asked for."""
-    names = [*PICTURES, "vgg13-explorer"]
+    names = [*PICTURES, "resnet20-explorer"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     for name in parser.parse_args().only:

@@ -49,7 +49,7 @@ def common(debug: Annotated[bool, typer.Option("--debug", help="Show where an er
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
-    model: Annotated[str, typer.Option(help=MODELS)] = "vgg13",
+    model: Annotated[str, typer.Option(help=MODELS)] = "resnet20",
     grid: Annotated[int, typer.Option(help="Grid points along each axis.")] = 51,
     seed: Seed = 0,
     compare_skip: Annotated[

@@ -54,7 +54,7 @@ class LanguageModel(nn.Module):
         return self.head(self.layers(x, mask=self.mask[:n, :n], is_causal=True))
 
 
-def _image_problem(
+def image_problem(
     name: str, network: str, samples: int, channels: int, size: int, *, small: str
 ) -> Callable[[bool], Problem]:
     def build(tiny: bool) -> Problem:
@@ -101,11 +101,11 @@ def _settled(model: nn.Module, inputs: Tensor | None) -> nn.Module:
 
 
 PROBLEMS: dict[str, Callable[[bool], Problem]] = {
-    "mlp": _image_problem("mlp", "mlp", 64, 1, 28, small="mlp"),
-    "cnn": _image_problem("cnn", "mnist-cnn", 1000, 1, 28, small="mnist-cnn"),
-    "resnet20": _image_problem("resnet20", "resnet20", 128, 3, 32, small="resnet8"),
-    "resnet56": _image_problem("resnet56", "resnet56", 64, 3, 32, small="resnet8"),
-    "vgg13": _image_problem("vgg13", "vgg13", 64, 1, 28, small="mnist-cnn"),
+    "mlp": image_problem("mlp", "mlp", 64, 1, 28, small="mlp"),
+    "cnn": image_problem("cnn", "mnist-cnn", 1000, 1, 28, small="mnist-cnn"),
+    "resnet20": image_problem("resnet20", "resnet20", 128, 3, 32, small="resnet8"),
+    "resnet56": image_problem("resnet56", "resnet56", 64, 3, 32, small="resnet8"),
+    "vgg13": image_problem("vgg13", "vgg13", 64, 1, 28, small="mnist-cnn"),
     "encoder": _sequence_problem("encoder", Encoder, 64),
     "language-model": _sequence_problem("language-model", LanguageModel, 32),
 }

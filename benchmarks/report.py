@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gpu import table
 from benchmarks.rivals import RIVALS
 
 ROOT = Path(__file__).parent.parent
@@ -90,6 +91,7 @@ def page(results: dict[str, Any]) -> str:
     ]
     for name, found in results["problems"].items():
         parts += ["", f"## {name}", "", _details(found), *_aims(name, found)]
+    parts += ["", table.START, "", table.section(), "", table.STOP]
     return "\n".join(parts) + "\n"
 
 

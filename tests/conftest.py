@@ -38,6 +38,7 @@ LONG = (
     "test_distributed",
     "test_waiting",
     "test_kernels_compile",
+    "test_gpu_day",
     "test_explorer_page",
     "test_surface_values",
 )

@@ -14,11 +14,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import scipy
 
 from fastscape.results import logarithms
 from fastscape.sampling.choice_of_points import along_a_curve, drawn, first_points
 from fastscape.sampling.interpolation import Scatter, left_out
+from fastscape.sampling.later import scipy
 
 __all__ = ["Refinement", "Trust"]
 

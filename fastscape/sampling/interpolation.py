@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-import scipy
+
+from fastscape.sampling.later import scipy
 
 __all__ = ["Scatter", "left_out"]
 

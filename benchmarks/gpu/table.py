@@ -1,0 +1,215 @@
+"""Readable tables of a day, and the section of the page: Markdown, made from the JSON. Nothing here needs torch."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu.records import ROOT, STAGES, Records
+
+__all__ = ["NOTHING", "START", "STOP", "committed", "file_of", "merged", "real", "section", "table"]
+
+START, STOP = "<!-- gpu: made by python -m benchmarks.gpu --report -->", "<!-- end of gpu -->"
+RESULTS = ROOT / "benchmarks" / "results"
+NOTHING = (
+    "Nothing about GPUs was measured: no results of a card are in the repository, and no number on this page says "
+    "anything about one. `python -m benchmarks.gpu --out FOLDER` measures a card in nine minutes, and goes on where "
+    "it was when it is called again; `python -m benchmarks.gpu --report FOLDER` puts what it found here."
+)
+LISTED = 30  # entries that were left out, by name
+
+Day = Mapping[str, Any]
+Entries = Mapping[str, Mapping[str, Any]]
+
+
+def merged(records: Records) -> dict[str, Any]:
+    """All files of a day in one value."""
+    stages = {}
+    for name in STAGES:
+        stage = records.stage(name)
+        known = stage["entries"]  # in the order in which they were done, which follows their worth
+        ordered = {entry: known[entry] for entry in (*stage["planned"], *known) if entry in known}
+        stages[name] = {**stage, "entries": ordered, "left_out": records.left_out(name)}
+    return {"day": records.day, "stages": stages}
+
+
+def real(found: Day) -> bool:
+    """Whether these are results of a card in full size."""
+    return str(found["day"].get("device", "")).startswith("cuda") and not found["day"].get("tiny", True)
+
+
+def committed() -> list[dict[str, Any]]:
+    """The results of all cards that are in the repository."""
+    return [json.loads(path.read_text()) for path in sorted(RESULTS.glob("gpu-*.json"))]
+
+
+def section(results: Iterable[Day] | None = None) -> str:
+    """The section of the page: what was measured of each card, or that nothing was.
+
+    Args:
+        results: Of each card. Default: those in the repository.
+    """
+    cards = [found for found in (committed() if results is None else results) if real(found)]
+    parts = ["## On a GPU", *(table(found, level=3) for found in cards)]
+    return "\n\n".join(parts if cards else [*parts, NOTHING])
+
+
+def table(found: Day, *, level: int = 1) -> str:
+    """Everything that a day found.
+
+    Args:
+        found: As `merged` gives it.
+        level: Of the first heading.
+    """
+    day, mark = found["day"], "#" * level
+    versions = ", ".join(f"{name} {version}" for name, version in day.get("versions", {}).items() if version)
+    parts = [
+        f"{mark} {day.get('processor', 'a day without results')}",
+        f"{versions}; commit {day.get('commit')}, {day.get('date')}, seed {day.get('seed')}"
+        + ("; tiny sizes, which say nothing about speed" if day.get("tiny") else "")
+        + ".",
+    ]
+    for name, stage in found["stages"].items():
+        said = [f"{mark}# {STAGES[name]}"]
+        if "error" in stage:
+            said.append(f"The stage could not be begun: {_cell(stage['error'])}")
+        done = {title: entry["found"] for title, entry in stage["entries"].items() if "found" in entry}
+        said += [SHOWN[name](done)] if done else []
+        said += _failed(stage["entries"])
+        said += _left_out(stage["left_out"])
+        parts += said if len(said) > 1 else [*said, "Nothing is known."]
+    return "\n\n".join(parts)
+
+
+def _failed(entries: Entries) -> list[str]:
+    """What failed, what is wrong, and what is not offered, by the reason."""
+    lines = []
+    for state, heading in (("wrong", "Wrong"), ("failed", "Failed"), ("not offered", "Not offered")):
+        reasons = defaultdict(list)
+        for title, entry in entries.items():
+            if entry["state"] == state:
+                reasons[entry.get("error", "values are not what they must be")].append(title)
+        lines += [f"- {heading}: {'; '.join(titles)}: {_cell(reason)}" for reason, titles in reasons.items()]
+    return ["\n".join(lines)] if lines else []
+
+
+def _left_out(titles: list[str]) -> list[str]:
+    """What there was no time for."""
+    if not titles:
+        return []
+    more = f"; and {len(titles) - LISTED} more" if len(titles) > LISTED else ""
+    return [f"Left out for want of time, {len(titles)}: {'; '.join(titles[:LISTED])}{more}."]
+
+
+def _rows(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    heads = list(heads)
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    return "\n".join([*lines, *(f"| {' | '.join(map(_cell, row))} |" for row in rows)])
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: ""}[value]
+    shown = f"{value:.3g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return " ".join(shown.replace("|", "/").split())
+
+
+def _card(done: Entries) -> str:
+    said = {title: [f"{name} {_cell(value)}" for name, value in found.items()] for title, found in done.items()}
+    return _rows(("", "measured"), ((title, "; ".join(values)) for title, values in said.items()))
+
+
+def _kernels(done: Entries) -> str:
+    """Errors as multiples of what rounding allows: kernels below each other, dtypes side by side."""
+    rows: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    dtypes: dict[str, None] = {}
+    for title, found in done.items():
+        name, dtype, backend = title.rsplit(", ", 2) if ", " in title else (title, "", "")
+        dtypes[dtype] = None
+        rows[name, backend][dtype] = f"{found['error']:.2g} ({found['cases']})"
+    return _rows(
+        ("largest error as a share of what rounding allows (cases)", "backend", *dtypes),
+        ((*key, *(row.get(dtype) for dtype in dtypes)) for key, row in rows.items()),
+    )
+
+
+def _bandwidth(done: Entries) -> str:
+    heads = "GB/s", "of a copy", "of a copy, kernels alone", "copy GB/s", "seconds", "spread", "sets"
+    shares = "of a copy", "of a copy, kernels alone", "spread"
+
+    def shown(head: str, value: Any) -> object:
+        return f"{value:.0%}" if head in shares and value is not None else value
+
+    return _rows(
+        ("", *heads), ((title, *(shown(head, found[head]) for head in heads)) for title, found in done.items())
+    )
+
+
+def _points(done: Entries) -> str:
+    """Milliseconds of a point: problems below each other, plans side by side, and what the best one gains."""
+    rows: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    for title, found in done.items():
+        problem, _, label = title.partition(": ")
+        rows[problem][label] = found
+    labels = list(dict.fromkeys(label for row in rows.values() for label in row))
+    plain = [label for label in labels if "loop" in label and label != "loop"]
+    own = [label for label in labels if label not in plain]
+    lines = []
+    for problem, row in rows.items():
+        times = {label: found["ms a point"] for label, found in row.items()}
+        best = min((times[label] for label in own if label in times), default=None)
+        gains = [f"{times[label] / best:.2f}x" if best and label in times else None for label in plain]
+        shown = [
+            f"{times[k]:.4g}{' (fell back)' if row[k].get('fallback') else ''}" if k in times else None for k in labels
+        ]
+        lines.append((problem, *shown, *gains))
+    return _rows(("ms a point", *labels, *(f"best plan against the {label}" for label in plain)), lines)
+
+
+def _surfaces(done: Entries) -> str:
+    whole = {title: found for title, found in done.items() if "seconds" in found}
+    rows = [
+        (
+            title,
+            f["seconds"],
+            f["ms a point"],
+            f.get("evaluated", f["points"]),
+            _plan(f.get("plan")),
+            f.get("fallback"),
+        )
+        for title, f in whole.items()
+    ]
+    parts = [_rows(("", "seconds", "ms a point of the grid", "points evaluated", "plan", "fallback"), rows)]
+    equal = {title: found for title, found in done.items() if title not in whole}
+    for title, found in equal.items():
+        errors = ", ".join(f"{name} {value:.2g}" for name, value in found.items() if not isinstance(value, bool))
+        parts.append(f"{title}, in shares of the range, against float64 on the CPU: {errors}.")
+    return "\n\n".join(parts)
+
+
+def _memory(done: Entries) -> str:
+    names = "peak megabytes", "predicted megabytes", "of it weights", "of the prediction", "chunk"
+    return _rows(("", *names), ((title, *(found[name] for name in names)) for title, found in done.items()))
+
+
+def _plan(plan: Mapping[str, Any] | None) -> str:
+    return ", ".join(f"{name} {value}" for name, value in (plan or {}).items())
+
+
+SHOWN: dict[str, Callable[[Entries], str]] = {
+    "card": _card,
+    "kernels": _kernels,
+    "bandwidth": _bandwidth,
+    "points": _points,
+    "surfaces": _surfaces,
+    "memory": _memory,
+}
+
+
+def file_of(found: Day) -> Path:
+    """Where the results of a card are kept in the repository."""
+    name = "-".join("".join(c if c.isalnum() else " " for c in found["day"]["processor"].lower()).split())
+    return RESULTS / f"gpu-{name}.json"

@@ -1,0 +1,21 @@
+"""scipy, which is imported at its first use: only who asks for a tolerance needs it, and its import takes time."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["scipy"]
+
+
+class _Later:
+    """Stands for the package; its parts are those of the package, which loads each of them at its first use."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module("scipy"), name)
+
+
+if TYPE_CHECKING:
+    import scipy
+else:
+    scipy = _Later()

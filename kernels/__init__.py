@@ -9,7 +9,6 @@ Imports torch and triton only. In the package this folder is `fastscape.kernels`
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
@@ -48,7 +47,7 @@ def choose(device: torch.device, backend: Backend = "auto") -> Literal["torch", 
 
     Args:
         device: Where the tensors are.
-        backend: "auto" for Triton on a GPU and torch elsewhere, or the one that must be used.
+        backend: "auto" for Triton on a GPU, where it can launch, and torch elsewhere; or the one that must be used.
 
     Returns:
         "torch" or "triton".
@@ -67,7 +66,7 @@ def choose(device: torch.device, backend: Backend = "auto") -> Literal["torch", 
         raise ValueError(f"backend={backend!r} is unknown; wanted 'auto', 'torch' or 'triton'")
     on_gpu = device.type == "cuda"
     if backend == "auto":
-        return "triton" if on_gpu and _triton.available() else "torch"
+        return "triton" if on_gpu and _triton.available() and _triton.launches(device) else "torch"
     if backend == "triton" and not _triton.available():
         raise RuntimeError("backend='triton' was asked for, but triton is not installed: pip install triton")
     if backend == "triton" and not (on_gpu or _triton.interpreting()):
@@ -127,7 +126,7 @@ def draw(
         from .philox_triton import draw_triton as run
     else:
         run = draw_torch
-    with _current(out.device):
+    with _triton.current(out.device):
         return run(out, seed, stream, start, distribution)
 
 
@@ -156,7 +155,7 @@ def gram(basis: Tensor | Seeded, segments: Segments, *, backend: Backend = "auto
         from .gram_triton import gram_triton as run
     else:
         run = gram_torch
-    with _current(basis.device):
+    with _triton.current(basis.device):
         return run(basis, segments.to(basis.device))
 
 
@@ -221,13 +220,8 @@ def interpolate(
         from .interpolate_triton import interpolate_triton as run
     else:
         run = interpolate_torch
-    with _current(basis.device):
+    with _triton.current(basis.device):
         return run(basis, coefficients.to(basis.device), segments.to(basis.device), out)
-
-
-def _current(device: torch.device) -> AbstractContextManager[object]:
-    """Makes a GPU the current one: Triton launches there, wherever the tensors are."""
-    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _overlaps(out: Tensor, basis: Tensor | Seeded) -> bool:

@@ -9,8 +9,12 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import warnings
+from contextlib import AbstractContextManager, nullcontext
 
-__all__ = ["available", "interpreting"]
+import torch
+
+__all__ = ["available", "current", "interpreting", "launches"]
 
 
 @functools.cache
@@ -26,3 +30,41 @@ def available() -> bool:
 def interpreting() -> bool:
     """Whether Triton runs its kernels on CPU tensors (`TRITON_INTERPRET=1`, set before the first launch)."""
     return os.environ.get("TRITON_INTERPRET", "0") == "1"
+
+
+@functools.cache
+def launches(device: torch.device) -> bool:
+    """Whether Triton can launch a kernel: it was tried once, and a warning has said why not.
+
+    Triton builds its launcher with a C compiler when the first kernel runs, and many images that run models have none.
+
+    Args:
+        device: Where.
+
+    Returns:
+        Whether it can.
+
+    Raises:
+        OutOfMemoryError: When the GPU has no memory left, which says nothing of Triton.
+    """
+    try:
+        run = importlib.import_module(".philox_triton", __package__).draw_triton
+        with current(device):
+            run(torch.empty(4, device=device), 0, 0, 0, "uniform")
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        said = (str(error).strip() or repr(error)).splitlines()[0]
+        warnings.warn(
+            f"Triton cannot launch its kernels here ({type(error).__name__}: {said[:200]}), so torch computes what "
+            "they would; install a C compiler, or write Plan(kernels='torch')",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
+
+
+def current(device: torch.device) -> AbstractContextManager[object]:
+    """Makes a GPU the current one: Triton launches there, wherever the tensors are."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()

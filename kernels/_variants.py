@@ -60,6 +60,9 @@ def variants(warp: int) -> Iterator[Variant]:
         yield _gram_seeded(name, plane)
         yield _interpolate_seeded(name, plane, warp, "per filter")
         yield _draw(name, dtype, warp)
+    one = _gram("fp32 stride 1", torch.empty(VECTORS, ENTRIES, device="meta"))
+    # What is 1 in a launch, Triton compiles as a constant: here rows of one entry, which lie one behind the other.
+    yield one._replace(constants=one.constants | {"stride_basis": 1}, divisible=one.divisible[:-1])
     theta = torch.empty(ENTRIES, device="meta")
     for option, seeded in {
         "uniform": Seeded(theta, 0, 2),
@@ -82,9 +85,10 @@ def _coefficients(vectors: int, *, segmented: bool) -> torch.Tensor:
     return torch.empty(POINTS, _SEGMENTS.count if segmented else 1, vectors, device="meta")
 
 
-def _gram(name: str, basis: torch.Tensor) -> Variant:
+def _gram(title: str, basis: torch.Tensor) -> Variant:
+    name = title.split()[0]
     return Variant(
-        f"gram {name}",
+        f"gram {title}",
         _gram_kernel,
         {
             "basis_KP": f"*{name}", "partial_TKK": f"*{_wide(name)}", "tile_start_T": "*i64", "tile_stop_T": "*i64",

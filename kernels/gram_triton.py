@@ -48,7 +48,7 @@ def _gram_kernel(  # type: ignore[no-untyped-def]
     rows = basis_KP + k.to(tl.int64)[:, None] * stride_basis + p[None, :]
     b = tl.load(rows, mask=(k < K)[:, None] & inside[None, :], other=0.0).to(accumulator)
     for row in range(0, K):
-        other = tl.load(basis_KP + row * stride_basis.to(tl.int64) + p, mask=inside, other=0.0).to(accumulator)
+        other = tl.load(basis_KP + row * tl.cast(stride_basis, tl.int64) + p, mask=inside, other=0.0).to(accumulator)
         products = tl.sum(b * other[None, :], axis=1)
         tl.store(partial_TKK + (tile * K + row) * K + k, products, mask=k < K)
 

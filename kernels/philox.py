@@ -23,6 +23,7 @@ Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", secti
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Literal, get_args
 
@@ -56,8 +57,9 @@ def check(seed: int, distribution: str) -> None:
         )
 
 
+@functools.lru_cache(maxsize=16)  # a copy from the CPU would wait for everything before it
 def key(seed: int, device: torch.device) -> Tensor:
-    """The seed as the kernels read it: [1], int64, the bits of a 64-bit unsigned integer."""
+    """The seed as the kernels read it: [1], int64, the bits of a 64-bit unsigned integer. Not to be written to."""
     return torch.tensor([seed - (1 << 64) if seed >> 63 else seed], dtype=torch.int64, device=device)
 
 

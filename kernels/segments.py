@@ -5,7 +5,7 @@ Shapes: starts_S1 [S + 1], the first entry of each segment and, last, P. A segme
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -43,6 +43,7 @@ class Segments:
     """
 
     starts: Tensor
+    _tables: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         starts = self.starts
@@ -71,7 +72,11 @@ class Segments:
 
     def to(self, device: torch.device | str) -> Segments:
         """The same cut with its offsets on `device`."""
-        return self if self.starts.device == torch.device(device) else Segments(self.starts.to(device))
+        if self.starts.device == torch.device(device):
+            return self
+        made = object.__new__(Segments)  # what was checked is not read back from there, and neither is what is known
+        made.__dict__.update(starts=self.starts.to(device), _tables={}, size=self.size, runs=self.runs)
+        return made
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
@@ -93,9 +98,14 @@ class Segments:
         """The segment in which each block of `block` entries begins.
 
         Returns:
-            Segment numbers [N + 1], int32. The one behind the last block is the last segment, so that block n
-            meets exactly the segments from element n to element n + 1.
+            Segment numbers [N + 1], int32, which are kept for the next launch. The one behind the last block is the
+            last segment, so that block n meets exactly the segments from element n to element n + 1.
         """
+        if block not in self._tables:
+            self._tables[block] = self._of_blocks(block)
+        return self._tables[block]
+
+    def _of_blocks(self, block: int) -> Tensor:
         blocks = -(-self.size // block)
         first = torch.arange(blocks, device=self.starts.device) * block
         segments = torch.searchsorted(self.starts, first, right=True) - 1

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import fastscape
 from cases import CASES, classifier
 from fastscape import Plan
+from fastscape.model import global_state
 from fastscape.model.copies import private_copy
 from fastscape.model.global_state import GlobalState, generators_of, seed_everything
 from fastscape.model.replica import Mode, set_mode
@@ -165,6 +166,25 @@ class TestGlobalState:
             assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
         finally:
             torch.backends.mkldnn.matmul.fp32_precision = "none"
+
+    def test_what_lets_bits_differ_on_a_gpu_is_off_inside_and_as_before_outside(self):
+        """The switches of a GPU can be set without one; the generators of one cannot be read."""
+        gpu, before = torch.device("cuda"), torch.backends.cudnn.benchmark
+        owners = [(torch.backends.cudnn, "benchmark")] + [
+            (torch.backends.cuda.matmul, f"allow_{kind}") for kind in
+            ("fp16_reduced_precision_reduction", "bf16_reduced_precision_reduction", "fp16_accumulation")
+        ]  # fmt: skip
+        torch.backends.cudnn.benchmark = True
+        try:
+            switches = global_state._switches(gpu)
+            found = [getattr(owner, name) for owner, name in owners]
+            assert found[:3] == [True, True, True]
+            global_state._set_full(gpu)
+            assert not any(getattr(owner, name) for owner, name in owners)
+            global_state._set_switches(switches, gpu)
+            assert [getattr(owner, name) for owner, name in owners] == found
+        finally:
+            torch.backends.cudnn.benchmark = before
 
     def test_an_inherited_precision_goes_on_to_follow(self):
         """A program, because torch's switches cannot be brought back to their first state."""

@@ -7,6 +7,8 @@ faster where many points share the samples.
 from fastscape.engine.comparison import Comparison
 from fastscape.engine.engine import Engine
 from fastscape.engine.evaluator import Evaluator
+from fastscape.engine.gpu_rules import plan_begun_on_gpu, plan_fitted_on_gpu
+from fastscape.engine.graphs import engine_for
 from fastscape.engine.plan import Plan
 from fastscape.engine.plan_rules import plan_begun, plan_settled, plan_shared, plan_sized
 from fastscape.engine.precision_error import error_of, values_at_some
@@ -18,9 +20,12 @@ __all__ = [
     "Engine",
     "Evaluator",
     "Plan",
+    "engine_for",
     "error_of",
     "one_by_one",
     "plan_begun",
+    "plan_begun_on_gpu",
+    "plan_fitted_on_gpu",
     "plan_settled",
     "plan_shared",
     "plan_sized",

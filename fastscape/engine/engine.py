@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from fastscape.engine import gpu
 from fastscape.engine.layers import BatchedFunctions, Hoist, Patches, skip_padding
 from fastscape.engine.plan import Plan
 from fastscape.engine.point_weights import PointWeights
+from fastscape.engine.streams import AheadWeights
 from fastscape.engine.workers import Workers
 from fastscape.model import Batch, Measured, Problem, twin
 from fastscape.weights import Space
@@ -73,11 +75,18 @@ class Engine:
             )
         if problem.batchnorm == "recalibrate" and plan.batching == "vmap":
             raise ValueError("batchnorm='recalibrate' estimates statistics point by point; write batching='loop'")
+        if (plan.graphs or plan.overlap) and not gpu.on_gpu(problem.device):
+            raise ValueError(
+                f"graphs and overlap act on a GPU, and this run is on {problem.device}; write graphs=False and "
+                "overlap=False in the plan, or device='cuda'"
+            )
+        if plan.batching == "vmap" and problem.layers.recurrent and gpu.on_gpu(problem.device):
+            raise ValueError("the recurrent layers of a GPU take the weights of one point; write batching='loop'")
         self.problem, self.plan = problem, plan
         _keep_freed_memory(problem.device)
         self._batches = problem.batches(plan.microbatch, channels_last=plan.channels_last)
         self._fixed = problem.fixed(channels_last=plan.channels_last)
-        self._points = PointWeights(space, problem.dtype, plan.kernels)
+        self._points = (AheadWeights if plan.overlap else PointWeights)(space, problem.dtype, plan.kernels)
         self._shared: Hoist | None = None
         if plan.hoist and plan.batching == "vmap":
             if not isinstance(basis.vectors, Tensor) or basis.vectors.dtype != problem.dtype:
@@ -87,7 +96,7 @@ class Engine:
                 )
             self._shared = Hoist(basis.vectors, basis.layout, SHARED_BYTES)
         bare = replace(problem, samples=[])  # what is compiled keeps no samples alive
-        compiled = _compiled(bare) if plan.compile else bare.measure
+        compiled = _compiled(bare, graphed=not plan.graphs) if plan.compile else bare.measure
         self._measures = _Measures(compiled, bare.measure, self._batches[0].samples)
         self._patches: Patches | None = None
         model = problem.model
@@ -148,12 +157,23 @@ class Engine:
             self.problem.step(weights, self._batches[0], 0, model=self._models[0])
         return watching.products / watching.seconds if watching.seconds else 0.0
 
+    @property
+    def fallback(self) -> str | None:
+        """Why points are evaluated otherwise than by the plan; None where they are not."""
+        return None
+
     def _evaluated(self, points: Tensor) -> Tensor:
         """The sums [g, measures] at some points."""
-        space = self._points.space
-        c, layout = space.coefficients(points), space.layout
-        unread = self._shared.unread(layout) if self._shared else 0
-        tensors = layout.unflatten(self._points.at(c, first=unread))
+        c = self._points.coefficients(points)
+        unread = self._shared.unread(self._points.space.layout) if self._shared else 0
+        sums = self._of_weights(self._points.at(c, first=unread), c)
+        self._points.read()
+        return sums
+
+    def _of_weights(self, flat: Tensor, c: Tensor) -> Tensor:
+        """The sums [g, measures] at points with some weights [g, P] and coefficients [g, S or 1, K]."""
+        layout = self._points.space.layout
+        tensors = layout.unflatten(flat)
         factors = self._shared.coefficients(c, layout) if self._shared else {}
         evaluate = self._vmapped if self.plan.batching == "vmap" else self._looped
 
@@ -161,7 +181,7 @@ class Engine:
             own, scaled = ({name: t[part] for name, t in of.items()} for of in (tensors, factors))
             return partial(evaluate, own, scaled, model)
 
-        work = list(map(share, self._workers.shares(len(points)), self._models))
+        work = list(map(share, self._workers.shares(len(flat)), self._models))
         with warnings.catch_warnings():
             # Where torch has no batching rule, vmap loops inside: the planner's concern, not the user's. The filters
             # belong to all threads, so they are not set in the workers.
@@ -195,11 +215,12 @@ class Engine:
     @torch.no_grad()
     def _looped(self, tensors: Mapping[str, Tensor], _: Mapping[str, Tensor], model: nn.Module) -> Tensor:
         """The sums [g, measures] of some points, one after the other."""
-        points = len(next(iter(tensors.values())))
-        return torch.stack([self._point({name: t[g] for name, t in tensors.items()}, model) for g in range(points)])
+        points = zip(*(t.unbind() for t in tensors.values()), strict=True)
+        return torch.stack([self._point(dict(zip(tensors, point, strict=True)), model) for point in points])
 
     def _point(self, tensors: Mapping[str, Tensor], model: nn.Module) -> Tensor:
-        weights = self.problem.calibrated({**self._fixed, **tensors}, self._batches, model)
+        own = self.problem.in_own_dtypes({**self._fixed, **tensors})
+        weights = self.problem.calibrated(own, self._batches, model)
         sums = []
         for index, batch in enumerate(self._batches):
             measure = self._measures.for_batch(batch)
@@ -235,8 +256,8 @@ def _keep_freed_memory(device: torch.device) -> None:
         torch.empty(LARGEST_KEPT, dtype=torch.uint8, device=device)
 
 
-def _compiled(problem: Problem) -> Measured:
-    """`problem.measure`, compiled whole for one set of shapes."""
+def _compiled(problem: Problem, *, graphed: bool) -> Measured:
+    """`problem.measure`, compiled whole for one set of shapes; on a GPU as a graph of its own, if asked for."""
 
     def measure(model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
         return problem.measure(model, weights, content, samples)
@@ -248,5 +269,7 @@ def _compiled(problem: Problem) -> Measured:
     if problem.device.type == "cpu":
         # Without this, three quarters of the time go to trying out which instructions the C++ compiler knows.
         return torch.compile(fresh, fullgraph=True, dynamic=False, options={"cpp.vec_isa_ok": True})
-    graphed = torch.compile(fresh, fullgraph=True, dynamic=False, mode="reduce-overhead")
-    return lambda *arguments: graphed(*arguments).clone()  # a CUDA graph writes the next result to the same memory
+    if not graphed:  # what replays it looks neither at guards nor at weights that lie elsewhere
+        return torch.compile(fresh, fullgraph=True, dynamic=False)
+    compiled = torch.compile(fresh, fullgraph=True, dynamic=False, mode="reduce-overhead")
+    return lambda *arguments: compiled(*arguments).clone()  # a CUDA graph writes the next result to the same memory

@@ -9,8 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fastscape.engine import gpu
 from fastscape.engine.comparison import Comparison
 from fastscape.engine.engine import Engine
+from fastscape.engine.failures import gpu_is_lost, out_of_memory, plan_smaller
+from fastscape.engine.gpu_rules import options_on_gpu
+from fastscape.engine.graphs import engine_for
 from fastscape.engine.plan import Plan
 from fastscape.engine.plan_rules import plan_looped
 from fastscape.engine.planner import plan_measured
@@ -76,7 +80,7 @@ class Evaluator:
             ValueError: When it gives other values than a plain evaluation.
         """
         self.space = self.space.relaid(channels_last=plan.channels_last)
-        engine = Engine(self.problem, self.space, plan)
+        engine = engine_for(self.problem, self.space, plan)
         if plan.plain or self.comparison is None:
             return engine
         try:
@@ -122,7 +126,7 @@ class Evaluator:
         """
         if len(points) < max(WORTH_PLANNING, 4 * self.plan.chunk):
             return torch.empty(0)
-        options = ["batching", "chunk", *(["microbatch"] if self.recut else [])]
+        options = ["batching", "chunk", *(["microbatch"] if self.recut else []), *options_on_gpu(self.problem)]
         if isinstance(self.space.basis.vectors, Tensor):  # regenerated directions have one order and no parts
             options += ["hoist", *(["memory_format"] if self.repeatable else [])]
         if self.repeatable:
@@ -133,7 +137,9 @@ class Evaluator:
             found = plan_measured(
                 self.plan, self.prepare, points, problem=self.problem, options=options, advance=advance
             )
-        except Exception:
+        except Exception as error:
+            if gpu_is_lost(error):
+                raise
             return torch.empty(0)
         self.plan, self.engine, self.timings, self.begun = found.plan, found.engine, found.timings, True
         return torch.cat(found.sums).cpu()
@@ -155,31 +161,48 @@ class Evaluator:
         try:
             if self.engine is None:
                 self.engine = self.prepare(self.plan)
-            return self.engine.sums(chunk)
-        except torch.OutOfMemoryError:
-            if self.plan.chunk == 1:
-                raise
-            self._change(replace(self.plan, chunk=self.plan.chunk // 2))
-        except Exception as error:
-            vmap = self.plan.batching == "vmap"
-            if not auto or not (vmap or self.plan.channels_last):
-                raise
-            # When the plainer plan raises too, this one was not the cause, and the other error is the clearer one.
-            reason = f"{type(error).__name__}: {error}"
-            if vmap and self.plan.hoist:
-                self._change(replace(self.plan, hoist=False))
-                sums = self._chunk(chunk[: self.plan.chunk], auto=True)
-                self.reason = self.reason or reason
-                return sums
-            # Nobody asked for the plan and no value changes, so the report says it, and no warning.
-            self._change(plan_looped(self.plan) if vmap else replace(self.plan, memory_format="contiguous"))
-            sums = self._chunk(chunk[: self.plan.chunk], auto=False)
-            self.reason = reason
+            sums = self.engine.sums(chunk)
+            if self.engine.fallback is not None:
+                self.reason = self.reason or self.engine.fallback
+                self.plan = replace(self.plan, graphs=False)
             return sums
-        return self._chunk(chunk[: self.plan.chunk], auto=False)
+        except Exception as error:
+            plainer = self._plainer(error, auto=auto)
+            if plainer is None:
+                raise
+            reason = f"{type(error).__name__}: {error}"
+            short = out_of_memory(error)
+        # Outside of the handler: the error holds all tensors of what has failed.
+        vmap, hoisted = self.plan.batching == "vmap", self.plan.hoist
+        self._change(plainer)
+        if short:
+            return self._chunk(chunk[: self.plan.chunk], auto=False)
+        sums = self._chunk(chunk[: self.plan.chunk], auto=vmap and hoisted)
+        # Nobody asked for the plan and no value changes, so the report says it, and no warning.
+        self.reason = (self.reason or reason) if vmap and hoisted else reason
+        return sums
+
+    def _plainer(self, error: Exception, *, auto: bool) -> Plan | None:
+        """The plan to go on with after an error.
+
+        When the plainer plan raises too, this one was not the cause, and the other error is the clearer one.
+
+        Returns:
+            The plan; None where the error is to be raised.
+        """
+        if gpu_is_lost(error):
+            return None
+        if out_of_memory(error):
+            largest = max(batch.samples for batch in self.problem.batches(self.plan.microbatch))
+            return plan_smaller(self.plan, largest, recut=self.recut)
+        vmap = self.plan.batching == "vmap"
+        if not auto or not (vmap or self.plan.channels_last):
+            return None
+        if vmap and self.plan.hoist:
+            return replace(self.plan, hoist=False)
+        return plan_looped(self.plan) if vmap else replace(self.plan, memory_format="contiguous")
 
     def _change(self, plan: Plan) -> None:
         self.close()
-        if self.problem.device.type == "cuda":
-            torch.cuda.empty_cache()
+        gpu.release(self.problem.device)
         self.plan = plan

@@ -39,6 +39,11 @@ class Plan:
             Default False.
         hoist: Whether what is the same at every point is computed once for all of them: under vmap the layers whose
             input is, in a compiled loop the patches that the first convolution reads. Default False.
+        graphs: Whether a loop on a GPU is captured once, as one CUDA graph for each shape of a microbatch, and
+            replayed at every point. A model of which none can be captured is evaluated in a plain loop, and the report
+            says why. Default False.
+        overlap: Whether on a GPU the weights of the next chunk are made on a second stream while this one is
+            evaluated; they take twice the memory. Default False.
 
     Raises:
         ValueError: When an option is unknown, a number is below 1, or options exclude each other.
@@ -58,6 +63,8 @@ class Plan:
     workers: int = 1
     compile: bool = False
     hoist: bool = False
+    graphs: bool = False
+    overlap: bool = False
 
     def __post_init__(self) -> None:
         choices = {"batching": Batching, "kernels": Backend, "memory_format": MemoryFormat}
@@ -71,7 +78,7 @@ class Plan:
             least = 0 if name == "chunk" else 1
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name}={value!r} cannot be used; wanted an integer from {least}")
-        for name in ("compile", "hoist"):
+        for name in ("compile", "hoist", "graphs", "overlap"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}={getattr(self, name)!r} cannot be used; wanted True or False")
         if self.batching == "vmap" and self.compile:
@@ -80,6 +87,11 @@ class Plan:
             raise ValueError("hoist has to know what all points share; with it write batching='vmap', or compile=True")
         if self.compile and self.workers > 1:
             raise ValueError("a compiled step takes all cores by itself; with compile=True write workers=1")
+        if self.graphs and (self.batching == "vmap" or self.hoist or self.workers > 1):
+            raise ValueError(
+                "graphs replay a plain loop at fixed addresses; with graphs=True write batching='loop', hoist=False "
+                "and workers=1"
+            )
 
     @property
     def channels_last(self) -> bool:
@@ -89,7 +101,7 @@ class Plan:
     @property
     def plain(self) -> bool:
         """Whether points are evaluated as `Problem.total` does it, with nothing that could change a value."""
-        fast = self.channels_last or self.workers > 1 or self.compile or self.hoist
+        fast = self.channels_last or self.workers > 1 or self.compile or self.hoist or self.graphs or self.overlap
         return self.batching == "loop" and not fast
 
     def as_dict(self) -> dict[str, Any]:

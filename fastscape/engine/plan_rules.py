@@ -49,7 +49,7 @@ def plan_begun(given: Plan | str, problem: Problem, space: Space) -> Plan:
         return fixed
     batching = given.batching
     if batching == "auto":
-        batching = "loop" if given.compile else fixed.batching
+        batching = "loop" if given.compile or given.graphs else fixed.batching
     return replace(given, batching=batching, chunk=given.chunk or chunk_of(batching, space.layout.size, problem.dtype))
 
 
@@ -128,11 +128,10 @@ def plan_fixed(
 ) -> Plan:
     """The plan that fixed rules give, without measuring.
 
-    On the CPU a model without convolutions runs under vmap: its matrix products then become one larger product
-    for all points of the chunk, and its first layer is hoisted. Grouped convolutions, which vmap makes of
-    convolutions, are slower there than a loop, and so is everything larger than the caches. Images have their channels
-    last, because pooling and narrow convolutions are several times faster so; but not in float64, for which there are
-    no such convolutions.
+    A model without convolutions runs under vmap: its matrix products then become one larger product for all points of
+    the chunk, and its first layer is hoisted. Grouped convolutions, which vmap makes of convolutions, are slower than
+    a loop, and so is on a CPU everything larger than the caches. There images have their channels last, as pooling and
+    narrow convolutions are several times faster so; but not in float64, for which there are no such convolutions.
 
     Args:
         layers: Which layers the model has.
@@ -147,7 +146,8 @@ def plan_fixed(
     on_cpu = device.type == "cpu"
     # Its statistics keep float32, which vmap cannot mix with narrower activations.
     mixed = dtype.itemsize < 4 and layers.batchnorm
-    batching: Batching = "vmap" if on_cpu and not layers.convolutions and not mixed else "loop"
+    recurrent = layers.recurrent and not on_cpu  # a GPU's library takes no weights of several points
+    batching: Batching = "loop" if layers.convolutions or mixed or recurrent else "vmap"
     return Plan(
         batching=batching,
         chunk=chunk_of(batching, size, dtype),

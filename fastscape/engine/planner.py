@@ -18,7 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fastscape.engine import gpu
 from fastscape.engine.engine import Engine
+from fastscape.engine.failures import gpu_is_lost
+from fastscape.engine.gpu_rules import alternatives_on_gpu
 from fastscape.engine.layers import worthwhile
 from fastscape.engine.plan import MICROBATCH, MemoryFormat, Plan
 from fastscape.engine.plan_rules import plan_looped
@@ -73,6 +76,8 @@ class _Search:
 
     def size(self, plan: Plan) -> int:
         """Points of which a try evaluates as many twice: a chunk, or in a loop as many as take long enough."""
+        if plan.overlap:  # of a single chunk nothing is made ahead
+            return 2 * plan.chunk
         if plan.batching == "vmap" or self.seconds == math.inf:
             return plan.chunk
         return min(plan.chunk, math.ceil(TRY_SECONDS / self.seconds))
@@ -95,11 +100,11 @@ class _Search:
     def _evaluate(self, engine: Engine, plan: Plan) -> float:
         """Seconds a point of the next ones."""
         chunk = self.points[self.done : self.done + self.size(plan)]
-        started = time.perf_counter()
-        sums = engine.sums(chunk)
-        if sums.device.type == "cuda":
-            torch.cuda.synchronize(sums.device)
-        seconds = time.perf_counter() - started
+        clock = gpu.Clock(engine.problem.device)
+        sums = torch.cat([engine.sums(part) for part in chunk.split(plan.chunk)])
+        seconds = clock.seconds()
+        if engine.fallback is not None:
+            raise RuntimeError(engine.fallback)
         self.sums.append(sums)
         self.done += len(chunk)
         self.advance(len(chunk))
@@ -154,6 +159,8 @@ def plan_measured(
         try:
             tried, faster = search.measure(plan)
         except Exception as error:  # a model may refuse any of the options, each in its own way
+            if gpu_is_lost(error):
+                raise
             search.timings.append({**plan.as_dict(), "error": f"{type(error).__name__}: {error}"[:200]})
             tried, faster = None, float("inf")
         if not compiling:
@@ -193,12 +200,11 @@ def _compiled(search: _Search, problem: Problem, *, recut: bool) -> Plan:
 
 def _alternatives(search: _Search, problem: Problem, *, recut: bool) -> Iterator[tuple[str, Plan]]:
     """The plans that differ in one option from the best so far."""
-    on_gpu = problem.device.type == "cuda"
-    if search.best.batching == "vmap":
-        if search.seconds * search.best.microbatch / problem.size > LOOPED_CALL:
-            yield "batching", plan_looped(search.best)
-    elif on_gpu:
-        yield "batching", replace(search.best, batching="vmap")
+    if gpu.on_gpu(problem.device):
+        yield from alternatives_on_gpu(lambda: search.best, problem, lambda: _compiled(search, problem, recut=recut))
+        return
+    if search.best.batching == "vmap" and search.seconds * search.best.microbatch / problem.size > LOOPED_CALL:
+        yield "batching", plan_looped(search.best)
     if search.best.batching == "vmap":
         yield "hoist", replace(search.best, hoist=not search.best.hoist)
         if search.best.chunk >= 4:
@@ -214,5 +220,5 @@ def _alternatives(search: _Search, problem: Problem, *, recut: bool) -> Iterator
     if search.best.batching == "loop":
         yield "compile", _compiled(search, problem, recut=recut)
     threads = torch.get_num_threads()
-    if threads > 1 and not search.best.compile and not on_gpu:
+    if threads > 1 and not search.best.compile:
         yield "workers", replace(search.best, workers=threads, chunk=max(search.best.chunk, threads))

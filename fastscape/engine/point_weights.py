@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fastscape.kernels import Backend, interpolate
-from fastscape.weights import Space
+from fastscape.engine import gpu
+from fastscape.kernels import Backend, Segments, interpolate
+from fastscape.weights import Resident, Space
 
 __all__ = ["PointWeights"]
 
@@ -23,8 +24,24 @@ class PointWeights:
     def __init__(self, space: Space, dtype: torch.dtype, backend: Backend) -> None:
         self.space, self.backend = space, backend
         vectors = space.basis.vectors
-        self._segments = space.layout.segments.to(vectors.device)
         self._memory = torch.empty(0, vectors.shape[1], dtype=dtype, device=vectors.device)
+        self._resident = Resident.of(space, vectors.device) if gpu.on_gpu(vectors.device) else None
+        self._cuts: dict[int, tuple[slice, Segments]] = {}
+
+    def coefficients(self, points: Tensor) -> Tensor:
+        """The coefficients of some points, on a GPU those that are there.
+
+        Args:
+            points: Grid coordinates [g, D], on the CPU.
+
+        Returns:
+            Coefficients [g, S or 1, K].
+        """
+        device = self._memory.device
+        if self._resident is not None:  # the coordinates are little, the coefficients of many filters are not
+            return self._resident.coefficients(gpu.sent(points, device))
+        c = self.space.coefficients(points)
+        return gpu.sent(c, device) if gpu.on_gpu(device) and c.device.type == "cpu" else c
 
     def at(self, c: Tensor, *, first: int = 0) -> Tensor:
         """The weights of some points.
@@ -39,12 +56,25 @@ class PointWeights:
         """
         if len(self._memory) < len(c):
             self._memory = self._memory.new_empty(len(c), self._memory.shape[1])
-        out, vectors, segments = self._memory[: len(c)], self.space.basis.vectors, self._segments
+        out, vectors = self._memory[: len(c)], self.space.basis.vectors
         if first == out.shape[1]:
             return out
+        touched, segments = self._cut(first if isinstance(vectors, Tensor) else 0)
         if isinstance(vectors, Tensor) and first:
-            touched, segments = segments.between(first, out.shape[1])
             c = c[:, touched] if c.shape[1] > 1 else c
-            vectors = vectors[:, first:]
-        interpolate(vectors, c, segments, out=out[:, first:], backend=self.backend)
+            vectors, written = vectors[:, first:], out[:, first:]
+        else:
+            written = out
+        interpolate(vectors, c, segments, out=written, backend=self.backend)
         return out
+
+    def read(self) -> None:
+        """Says that all that reads the weights of the last call is queued."""
+
+    def _cut(self, first: int) -> tuple[slice, Segments]:
+        """The segments from an entry on, on the device; they are few, and a GPU would be waited for to make them."""
+        if first not in self._cuts:
+            segments, every = self.space.layout.segments, slice(None)
+            touched, segments = segments.between(first, segments.size) if first else (every, segments)
+            self._cuts[first] = touched, segments.to(self._memory.device)
+        return self._cuts[first]

@@ -39,4 +39,5 @@ def one_by_one(problem: Problem, space: Space, plan: Plan) -> Callable[[Tensor],
 
 def _alone(plan: Plan, layout: Layout) -> Plan:
     order: MemoryFormat = "channels_last" if layout.channels_last else "contiguous"
-    return replace(plan, batching="loop", chunk=1, memory_format=order, workers=1, compile=False, hoist=False)
+    plain = replace(plan, batching="loop", chunk=1, memory_format=order, workers=1, compile=False, hoist=False)
+    return replace(plain, graphs=False, overlap=False)

@@ -5,6 +5,8 @@ for given tensors. Nothing here knows directions or grids.
 """
 
 from fastscape.model.batch_norm import BATCHNORM, BatchNorm, statistics_of
+from fastscape.model.batch_structure import kind as kind_of_batch
+from fastscape.model.batch_structure import tensors as tensors_of_batch
 from fastscape.model.copies import twin
 from fastscape.model.data import Batch, Data, batches_of, fixed_samples
 from fastscape.model.fingerprints import DataHash, Origin, hash_of_weights, origin_of
@@ -59,6 +61,7 @@ __all__ = [
     "differs",
     "fixed_samples",
     "hash_of_weights",
+    "kind_of_batch",
     "layers_of",
     "loss_not_finite",
     "name_of",
@@ -71,6 +74,7 @@ __all__ = [
     "reading_of",
     "settled",
     "statistics_of",
+    "tensors_of_batch",
     "twin",
     "when_at_rest",
 ]

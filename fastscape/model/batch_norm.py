@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
@@ -34,11 +34,21 @@ def calibrating(model: nn.Module) -> Iterator[None]:
     """
     tracking = [layer for _, layer in _tracking(model)]
     kept = [(layer.training, layer.momentum) for layer in tracking]
+    calls = dict.fromkeys(tracking, 0)
+
+    def weigh(layer: Any, _: Any) -> None:
+        # What momentum=None does, without reading the layer's own count back from a GPU.
+        calls[layer] += 1
+        layer.momentum = 1.0 / calls[layer]
+
+    hooks = [layer.register_forward_pre_hook(weigh, prepend=True) for layer in tracking]
     try:
         for layer in tracking:
-            layer.training, layer.momentum = True, None
+            layer.training = True
         yield
     finally:
+        for hook in hooks:
+            hook.remove()
         for layer, (training, momentum) in zip(tracking, kept, strict=True):
             layer.training, layer.momentum = training, momentum
 

@@ -109,7 +109,7 @@ def fixed_samples(
         [64, 36]
     """
     fixed = partial(_fixed, pairs=pairs, device=device, dtype=dtype)
-    found = _grouped(map(fixed, _batches(data, pairs=pairs)), pairs=pairs, join=join)
+    found = _grouped(map(fixed, _batches(data, pairs=pairs)), pairs=pairs, join=join, device=device)
     if not found:
         raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
     return found
@@ -151,10 +151,10 @@ def parts_of(
             count, start = count + stop - start, stop
             if count >= size:
                 found = True
-                yield _grouped(waiting, pairs=pairs, join=join)
+                yield _grouped(waiting, pairs=pairs, join=join, device=device)
                 waiting, count = [], 0
     if waiting:
-        yield _grouped(waiting, pairs=pairs, join=join)
+        yield _grouped(waiting, pairs=pairs, join=join, device=device)
     elif not found:
         raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
 
@@ -178,13 +178,15 @@ def _fixed(batch: Any, *, pairs: bool, device: torch.device, dtype: torch.dtype 
     """A copy of a batch of its own: a loader may reuse its buffers, and a model may write to its inputs."""
 
     def fixed(tensor: Tensor) -> Tensor:
-        return tensor.detach().to(device=device, dtype=dtype_of(tensor, dtype), copy=True)
+        # Batches are joined before they go to a GPU, whose memory may be too small to hold them twice.
+        there = device if device.type == "cpu" else tensor.device
+        return tensor.detach().to(device=there, dtype=dtype_of(tensor, dtype), copy=True)
 
     return mapped(_pair(batch) if pairs else _held(batch), fixed)
 
 
-def _grouped(contents: Iterable[Any], *, pairs: bool, join: bool) -> Samples:
-    """The batches that have samples, neighbours of one structure joined if asked for."""
+def _grouped(contents: Iterable[Any], *, pairs: bool, join: bool, device: torch.device | None = None) -> Samples:
+    """The batches that have samples, neighbours of one structure joined if asked for; on a device if one is given."""
     groups: list[list[Any]] = []
     before = None
     for content in contents:
@@ -193,8 +195,14 @@ def _grouped(contents: Iterable[Any], *, pairs: bool, join: bool) -> Samples:
             groups.append([])
         before = this
         groups[-1].append(content)
-    found = [Batch(content, _counted(content[1] if pairs else content)) for content in map(joined, groups)]
-    return [batch for batch in found if batch.samples]
+    found = []
+    while groups:  # what has gone to the device is left behind
+        content = joined(groups.pop(0))
+        samples = _counted(content[1] if pairs else content)
+        if samples:
+            elsewhere = device is not None and device.type != "cpu"
+            found.append(Batch(mapped(content, lambda t: t.to(device)) if elsewhere else content, samples))
+    return found
 
 
 def joined_where_alike(samples: Samples, *, pairs: bool) -> Samples:

@@ -23,7 +23,8 @@ class GlobalState:
     """What a run may change of the process and of its thread, as it was when this was made.
 
     Random number generators (torch on the CPU and on the device, numpy, random), the precision of float32 matrix
-    products and convolutions, the TF32 switches, autocast, the gradient mode, the list of filters of warnings, and in
+    products and convolutions, the TF32 switches, on a GPU cuDNN's search for the fastest convolution and the narrow
+    sums of products in half precision, autocast, the gradient mode, the list of filters of warnings, and in
     a process that was forked the number of threads.
 
     Args:
@@ -152,11 +153,13 @@ class _Switches(NamedTuple):
         matmul: Of the older switch for products; None where torch does not say it.
         cudnn: Of the older one for convolutions; None where it is not touched.
         each: Of each of the newer ones.
+        bits: On a GPU of what lets bits differ from run to run, or sums be narrower: `_narrowing`.
     """
 
     matmul: str | None
     cudnn: bool | None
     each: list[str]
+    bits: list[Any]
 
 
 def _operations(device: torch.device) -> list[tuple[Any, Any]]:
@@ -182,6 +185,38 @@ def _operations(device: torch.device) -> list[tuple[Any, Any]]:
     ]
 
 
+def _narrowing(device: torch.device) -> list[tuple[Any, str]]:
+    """The switches of a GPU besides those of float32, which are off in a run.
+
+    cuDNN's benchmark takes the convolution that was fastest just then, and another one in the next run. The others let
+    sums of half precision be rounded on the way.
+
+    Args:
+        device: Where the run computes.
+
+    Returns:
+        Their owners and names.
+    """
+    if device.type != "cuda":
+        return []
+    backends: Any = torch.backends
+    names = (
+        "allow_fp16_reduced_precision_reduction",
+        "allow_bf16_reduced_precision_reduction",
+        "allow_fp16_accumulation",
+    )
+    products = [(backends.cuda.matmul, name) for name in names if _has(backends.cuda.matmul, name)]
+    return [(backends.cudnn, "benchmark"), *products]
+
+
+def _has(owner: Any, name: str) -> bool:
+    """Whether this version of torch has a switch."""
+    try:
+        return hasattr(owner, name)
+    except AssertionError:  # what torch raises for a name that it does not know
+        return False
+
+
 def _switches(device: torch.device) -> _Switches:
     # A value that equals the backend's was inherited from it; "none" makes it follow the backend again.
     each = [
@@ -191,7 +226,7 @@ def _switches(device: torch.device) -> _Switches:
     with _older_switches_allowed():
         matmul = _readable(torch.get_float32_matmul_precision)
         cudnn = _readable(lambda: torch.backends.cudnn.allow_tf32) if device.type == "cuda" else None
-    return _Switches(matmul, cudnn, each)
+    return _Switches(matmul, cudnn, each, [getattr(owner, name) for owner, name in _narrowing(device)])
 
 
 def _set_switches(switches: _Switches, device: torch.device) -> None:
@@ -202,13 +237,15 @@ def _set_switches(switches: _Switches, device: torch.device) -> None:
             torch.backends.cudnn.allow_tf32 = switches.cudnn
     for (operation, _), precision in zip(_operations(device), switches.each, strict=True):
         operation.fp32_precision = precision
+    for (owner, name), value in zip(_narrowing(device), switches.bits, strict=True):
+        setattr(owner, name, value)
 
 
 def _set_full(device: torch.device) -> None:
-    """No TF32 and no bfloat16 inside float32 products: by default cuDNN convolutions would take TF32."""
+    """No TF32 and no bfloat16 inside float32 products, where cuDNN takes TF32 by default, and the same bits always."""
     operations = _operations(device)
     cudnn = False if device.type == "cuda" else None
-    _set_switches(_Switches("highest", cudnn, ["ieee"] * len(operations)), device)
+    _set_switches(_Switches("highest", cudnn, ["ieee"] * len(operations), [False] * len(_narrowing(device))), device)
 
 
 @contextmanager

@@ -182,6 +182,29 @@ class Problem:
         with restored(changed.parts_in(model)), put_at(model, changed.aliases, held):
             return run(model, held, batch.copied() if changed.samples else batch.content, batch.samples)
 
+    @property
+    def repeats_itself(self) -> bool:
+        """Whether an evaluation is known to leave nothing behind and to draw nothing, so that it may be recorded."""
+        known = self.footprint is not None and self.footprint.nothing and not self.footprint.draws
+        return known and self.batchnorm != "recalibrate" and not self.place.lent
+
+    def bare(self, weights: Mapping[str, Tensor], batch: Batch, model: nn.Module, measure: Measured) -> Tensor:
+        """`step` of a problem that repeats itself: nothing is seeded, copied or put back.
+
+        Args:
+            weights: All parameters and buffers, by name.
+            batch: The microbatch.
+            model: The problem's own, or a copy.
+            measure: As for `step`.
+
+        Returns:
+            Sums [measures], float64.
+        """
+        assert self.footprint is not None
+        held = self.in_own_dtypes(weights)
+        with put_at(model, self.footprint.aliases, held):
+            return measure(model, held, batch.content, batch.samples)
+
     def watched(
         self, run: Measured, model: nn.Module, weights: Mapping[str, Tensor], batch: Batch, state: Snapshot
     ) -> Watched:

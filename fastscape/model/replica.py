@@ -31,12 +31,14 @@ class Layers(NamedTuple):
         convolutions: Whether there are convolutions.
         images: Whether there are two-dimensional ones.
         batchnorm: Whether there is batch normalisation.
+        recurrent: Whether there are recurrent layers of torch. Default False.
     """
 
     leaves: int
     convolutions: bool
     images: bool
     batchnorm: bool
+    recurrent: bool = False
 
 
 def set_mode(model: nn.Module, mode: Mode) -> None:
@@ -68,4 +70,5 @@ def layers_of(model: nn.Module) -> Layers:
         return any(isinstance(module, kind) for module in modules)
 
     leaves = sum(1 for module in modules if not list(module.children()))
-    return Layers(leaves, has(nn.modules.conv._ConvNd), has(nn.Conv2d), has(nn.modules.batchnorm._BatchNorm))
+    convolutions, images = has(nn.modules.conv._ConvNd), has(nn.Conv2d)
+    return Layers(leaves, convolutions, images, has(nn.modules.batchnorm._BatchNorm), has(nn.RNNBase))

@@ -11,7 +11,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fastscape.engine import Plan, plan_begun, plan_settled, plan_shared, plan_sized, widest
+from fastscape.engine import (
+    Plan,
+    plan_begun,
+    plan_begun_on_gpu,
+    plan_fitted_on_gpu,
+    plan_settled,
+    plan_shared,
+    plan_sized,
+    widest,
+)
 from fastscape.model import (
     DataHash,
     Independent,
@@ -95,6 +104,7 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     problem = problem_of(request.model, space.moving, request.objective, samples, request.place, request.mode)
     plan = plan_begun(request.options["plan"], problem, space)
     theta = space.theta(problem.dtype)
+    plan = plan_begun_on_gpu(plan, problem, theta) if request.auto else plan
     far = partial(_far, request, space)  # one more point in memory, for as long as it is needed
     wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
     found = settled(problem, theta, far, plan.microbatch, widened=wide, cut=request.streams)
@@ -160,7 +170,9 @@ def _sized(request: Request, problem: Problem, space: Space, grid: Grid, plan: P
     if not request.auto:
         return plan
     expected = max(len(grid) // EXPECTED_SHARE, 1) if request.refines else len(grid)
-    if plan.batching == "vmap":  # which may be too large for what it makes
+    if (fitted := plan_fitted_on_gpu(plan, problem, expected)) is not None:
+        plan = fitted
+    elif plan.batching == "vmap":  # which may be too large for what it makes
         corner = space.at(grid.points[:1], request.place)
         plan = plan_sized(plan, widest(problem, corner, plan.microbatch), expected)
     return plan if backing.ranks is None else plan_shared(plan, expected, backing.ranks.size)

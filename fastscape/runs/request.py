@@ -13,6 +13,7 @@ from fastscape.engine import Plan
 from fastscape.model import Data, Mode, Objective, ReadingAsked, statistics_of
 from fastscape.results import AXES, Values, chosen, with_defaults
 from fastscape.runs.checks import check_options
+from fastscape.runs.device import own_gpu
 from fastscape.runs.options import LineOptions, SurfaceOptions
 from fastscape.sampling import SAMPLES_A_PART, Enough
 from fastscape.weights import (
@@ -294,6 +295,7 @@ def _place(model: nn.Module, options: SurfaceOptions) -> Place:
         raise ValueError(f"device={str(device)!r} was asked for, but torch finds no GPU here; write device='cpu'")
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"device={str(device)!r} has no kernels and no float64 sums here; write device='cpu'")
+    device = own_gpu(device)
     backend = plan.kernels if isinstance(plan, Plan) else "auto"
     if options["precision"] is not None:
         if options["precision"] == "float16" and device.type == "cpu":

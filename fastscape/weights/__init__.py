@@ -24,6 +24,7 @@ from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
 from fastscape.weights.other_model import Other, check_present, every_tensor, listed
 from fastscape.weights.packed import packed_modules
 from fastscape.weights.precision import PRECISIONS, Place, Precision, dtype_of, keeps_dtypes, precision_of
+from fastscape.weights.resident import Resident
 from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
 from fastscape.weights.selection import NamedPerturb, Perturb, own_buffers, owners, select, tensors_of
 from fastscape.weights.shared_directions import random_directions
@@ -52,6 +53,7 @@ __all__ = [
     "Place",
     "Precision",
     "Random",
+    "Resident",
     "Scheme",
     "Source",
     "Space",

@@ -39,7 +39,8 @@ class Basis:
     unscaled: Sequence[bool] = ()
 
     @cached_property
-    def _gram_of_layers(self) -> Tensor:
+    def gram_of_layers(self) -> Tensor:
+        """The Gram matrices [layers, K, K] of whole tensors, on the CPU."""
         return norms.per_layer(self.gram, self.layout.layer_of_segment)
 
     @property
@@ -84,7 +85,7 @@ class Basis:
     def _of_scheme(self, scheme: Scheme, points: Tensor) -> Tensor:
         """The coefficients of the normalised vectors."""
         layered = scheme.over == "layer"
-        grams = self._gram_of_layers if layered else self.gram
+        grams = self.gram_of_layers if layered else self.gram
         c = scheme.coefficients(grams, *points.unbind(1))
         wanted = (len(points), len(grams), self.gram.shape[2])
         if not isinstance(c, Tensor) or c.dim() != 3 or c.shape not in (wanted, (wanted[0], 1, wanted[2])):

@@ -27,6 +27,11 @@ CPU = torch.device("cpu")
         ({"batching": "vmap", "compile": True}, "write batching='loop'"),
         ({"hoist": True}, "write batching='vmap', or compile=True"),
         ({"workers": 2, "compile": True}, "write workers=1"),
+        ({"graphs": 1}, "graphs=1 cannot be used; wanted True or False"),
+        ({"overlap": None}, "overlap=None cannot be used; wanted True or False"),
+        ({"batching": "vmap", "graphs": True}, "with graphs=True write batching='loop', hoist=False and workers=1"),
+        ({"workers": 2, "graphs": True}, "with graphs=True write batching='loop', hoist=False and workers=1"),
+        ({"hoist": True, "compile": True, "graphs": True}, "with graphs=True write batching='loop', hoist=False"),
     ],
 )
 def test_a_bad_plan_is_refused(options, message):
@@ -44,7 +49,12 @@ def test_fixed_rules():
     assert plan_fixed(images, 16, **fixed) == Plan("loop", chunk=16, memory_format="channels_last")
     assert plan_fixed(images, 16, **fixed, low_memory=True) == Plan("loop", chunk=16)
     assert plan_fixed(images, 16, device=CPU, dtype=torch.float64) == Plan("loop", chunk=16)
-    assert plan_fixed(images, 16, device=torch.device("cuda"), dtype=torch.float32) == Plan("loop", chunk=16)
+    gpu = {**fixed, "device": torch.device("cuda")}
+    assert plan_fixed(images, 16, **gpu) == Plan("loop", chunk=16)
+    assert plan_fixed(dense, 16, **gpu) == Plan("vmap", chunk=512, hoist=True)
+    recurrent = layers_of(nn.LSTM(3, 2))
+    assert plan_fixed(recurrent, 16, **gpu) == Plan("loop", chunk=16)
+    assert plan_fixed(recurrent, 16, **fixed) == Plan("vmap", chunk=512, hoist=True)
 
 
 def test_large_activations_are_evaluated_in_a_loop():
@@ -93,6 +103,18 @@ def test_a_chunk_fits_its_memory():
 def test_a_plan_is_saved_and_loaded(tmp_path):
     plan = Plan("loop", 3, 5, "torch", "channels_last", workers=2)
     assert Plan.load(plan.save(tmp_path / "new" / "plan.json")) == plan
+
+
+def test_a_plan_of_before_is_loaded(tmp_path):
+    """From when there were neither graphs nor weights made ahead."""
+    (tmp_path / "plan.json").write_text('{"batching": "loop", "chunk": 3, "microbatch": 5, "compile": true}')
+    assert Plan.load(tmp_path / "plan.json") == Plan("loop", 3, 5, compile=True, graphs=False, overlap=False)
+
+
+def test_plans_of_a_gpu_are_not_plain():
+    assert Plan("loop", 3).plain
+    assert not Plan("loop", 3, graphs=True).plain
+    assert not Plan("loop", 3, overlap=True).plain
 
 
 @pytest.mark.parametrize("text", ["no json", "[1]", '{"batching": "loop", "chunk": 1, "x": 2}'])

@@ -51,6 +51,7 @@ def test_every_variant_is_compiled_for_every_target(rows):
     wanted = {f"{kernel} {d}" for d in dtypes for kernel in ("gram", "gram seeded", "draw")}
     wanted |= {f"interpolate {d} {kind}" for d in dtypes for kind in ("uniform", "per filter")}
     wanted |= {f"interpolate seeded {d} per filter" for d in dtypes}
+    wanted |= {"gram fp32 stride 1"}
     options = ["line", "weighted", "uniform numbers", "rademacher"]
     wanted |= {"interpolate seeded fp32 uniform", *(f"interpolate seeded fp32 per filter, {o}" for o in options)}
     assert {(row["variant"], row["target"]) for row in rows} == {(v, t) for v in wanted for t in TARGETS}

@@ -1,12 +1,16 @@
 """gram and interpolate: the Triton kernels and their torch twins against float64 sums, entry by entry."""
 
+import contextlib
+import functools
 import itertools
 
 import pytest
 import torch
 
-from fastscape.kernels import Segments, choose, gram, gram_cost, interpolate, interpolate_cost
+from fastscape.kernels import Segments, _triton, choose, gram, gram_cost, interpolate, interpolate_cost
 from tolerance import assert_as_accurate
+
+philox_triton = pytest.importorskip("fastscape.kernels.philox_triton", reason="Triton is not built for this platform")
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BACKENDS = ["torch", "triton"]
@@ -174,9 +178,35 @@ def test_costs_count_every_entry():
 
 
 class TestChoice:
-    def test_auto_takes_triton_on_a_gpu_and_torch_elsewhere(self):
+    def test_auto_takes_triton_on_a_gpu_and_torch_elsewhere(self, monkeypatch):
+        monkeypatch.setattr(_triton, "launches", lambda device: True)
         assert choose(torch.device("cpu")) == "torch"
         assert choose(torch.device("cuda")) == "triton"
+
+    def test_auto_takes_torch_where_the_launcher_cannot_be_built_and_says_so_once(self, monkeypatch):
+        def failing(*_):
+            raise RuntimeError("Failed to find C compiler. Please specify via CC environment variable.")
+
+        monkeypatch.setattr(_triton, "launches", functools.cache(_triton.launches.__wrapped__))
+        monkeypatch.setattr(_triton, "current", lambda device: contextlib.nullcontext())
+        monkeypatch.setattr(philox_triton, "draw_triton", failing)
+        monkeypatch.setattr(torch, "empty", lambda *_, **__: None)
+        with pytest.warns(RuntimeWarning, match=r"RuntimeError: Failed to find C compiler.*Plan\(kernels='torch'\)"):
+            assert choose(torch.device("cuda")) == "torch"
+        assert choose(torch.device("cuda")) == "torch"  # without another warning: they are errors here
+        assert choose(torch.device("cuda"), "triton") == "triton"
+
+    def test_memory_that_does_not_suffice_says_nothing_of_triton(self, monkeypatch):
+        def failing(*_):
+            raise torch.OutOfMemoryError("no room")
+
+        monkeypatch.setattr(philox_triton, "draw_triton", failing)
+        with pytest.raises(torch.OutOfMemoryError, match="no room"):
+            _triton.launches(torch.device("cpu"))
+
+    def test_a_launch_is_tried(self):
+        _triton.launches.cache_clear()
+        assert _triton.launches(torch.device("cpu"))  # by the interpreter
 
     def test_a_named_backend_is_never_replaced(self, monkeypatch):
         assert choose(torch.device("cuda"), "torch") == "torch"
@@ -185,8 +215,6 @@ class TestChoice:
             choose(torch.device("cpu"), "triton")
 
     def test_without_triton(self, monkeypatch):
-        from fastscape.kernels import _triton
-
         monkeypatch.setattr(_triton, "available", lambda: False)
         assert choose(torch.device("cuda")) == "torch"
         with pytest.raises(RuntimeError, match="pip install triton"):

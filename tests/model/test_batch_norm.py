@@ -8,11 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.optim.swa_utils import update_bn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, TensorDataset
 
 import fastscape
 from cases import lived_in
 from fastscape import Plan, reference
+from fastscape.model.batch_norm import calibrating
 from fastscape.weights import direction_random, layout_of
 from tolerance import assert_close
 
@@ -93,6 +95,45 @@ def test_statistics_estimated_anew_are_those_of_torch(plan, perturb):
         update_bn([(x.double(), t) for x, t in LOADER], one)
         truth.append(loss_of(one.eval(), LOADER))
     assert_close(found.ravel(), np.array(truth), 1e-9)
+
+
+class Twice(nn.Module):
+    """A layer of batch normalisation that is called twice a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.last = nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.norm(torch.relu(self.norm(self.first(x)))))
+
+
+def test_statistics_of_a_layer_that_is_called_twice_weigh_all_calls_alike():
+    model, data = Twice(), [(torch.rand(4, 4), torch.arange(4) % 3) for _ in range(3)]
+    found = fastscape.line(model, data, x=(0, 0, 1), batchnorm="recalibrate", precision="float64", progress=False)
+    moved = copy.deepcopy(model).double()
+    update_bn([(x.double(), t) for x, t in data], moved)
+    moved.eval()
+    with torch.no_grad():
+        truth = sum(F.cross_entropy(moved(x.double()), t).item() for x, t in data) / 3
+    assert found.loss[0] == pytest.approx(truth, rel=1e-12)
+
+
+def test_no_count_is_read_back_while_statistics_are_estimated():
+    """Reading it would wait for a GPU at every layer of every batch."""
+    model = network().train()
+    with calibrating(model), Reading() as reading:
+        model(INPUTS)
+    assert reading.items == 0
+    assert [layer.momentum for layer in model if isinstance(layer, nn.BatchNorm2d)] == [0.1, 0.3]
+
+
+class Reading(TorchDispatchMode):
+    items = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.items += "_local_scalar_dense" in func.__name__
+        return func(*args, **(kwargs or {}))
 
 
 def test_running_statistics_are_the_default():

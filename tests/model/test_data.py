@@ -5,11 +5,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import fastscape
 from fastscape.model import Batch, batches_of, fixed_samples
 from fastscape.model.batch_structure import cut, joined, mapped, tensors
+from fastscape.model.data import parts_of
 
 CPU = torch.device("cpu")
 INPUTS = torch.arange(22, dtype=torch.float32).view(11, 2)
@@ -160,3 +162,24 @@ def test_what_holds_no_tensor_is_no_batch():
     for data in (["abc"], [3], [{"a": "b"}], [None], [Bag]):
         with pytest.raises(TypeError, match="where a tensor belongs"):
             fixed_samples(data, device=CPU, dtype=torch.float32, pairs=False)
+
+
+def test_batches_are_joined_before_they_go_to_a_gpu():
+    """Joining holds them twice; the device without memory stands for one."""
+    joined_on = []
+
+    class Joining(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            made = func(*args, **(kwargs or {}))
+            if "cat" in func.__name__:
+                joined_on.append(made.device.type)
+            return made
+
+    data = [(torch.rand(3, 2), torch.zeros(3)) for _ in range(4)]
+    with Joining():
+        (batch,) = fixed_samples(data, device=torch.device("meta"), dtype=torch.float32)
+        parts = list(parts_of(data, 6, device=torch.device("meta"), dtype=torch.float32))
+    assert joined_on == ["cpu"] * 6
+    assert batch.samples == 12
+    assert [part.samples for (part,) in parts] == [6, 6]
+    assert {t.device.type for found in (batch, *(part for (part,) in parts)) for t in found.content} == {"meta"}

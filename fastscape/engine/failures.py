@@ -1,0 +1,72 @@
+"""What an error of a GPU means, and by which plan an evaluation goes on when memory does not suffice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from fastscape.engine.plan import MICROBATCH, Plan
+from fastscape.engine.plan_rules import CHUNKS, plan_looped
+
+__all__ = ["gpu_is_lost", "out_of_memory", "plan_smaller"]
+
+# Libraries take memory of their own, and say in their own words that there is none.
+_NO_MEMORY = "out of memory", "ALLOC_FAILED", "CUDNN_STATUS_NOT_SUPPORTED_WORKSPACE", "failed to allocate"
+# After these, whatever is asked of the GPU fails, until the process ends.
+_LOST = "device-side assert", "illegal memory access", "unspecified launch failure", "misaligned address"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory did not suffice, whoever raised it.
+
+    Args:
+        error: The error.
+
+    Returns:
+        Whether it does.
+    """
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+
+
+def gpu_is_lost(error: BaseException) -> bool:
+    """Whether an error is of the GPU itself, which nothing can be asked of any more.
+
+    A label or an index out of range is such an error. It comes at a later operation, so that it says nothing of the
+    plan under which it came.
+
+    Args:
+        error: The error.
+
+    Returns:
+        Whether it is.
+    """
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _LOST)
+
+
+def plan_smaller(plan: Plan, samples: int, *, recut: bool) -> Plan | None:
+    """A plan that needs less memory.
+
+    Under vmap all points of a chunk have their activations at once; in a loop those of a microbatch are what is large,
+    and then the weights of a chunk.
+
+    Args:
+        plan: The plan whose memory did not suffice.
+        samples: Samples of the largest microbatch.
+        recut: Whether another microbatch gives the same values.
+
+    Returns:
+        The plan; None where there is no smaller one.
+    """
+    if plan.overlap:
+        return replace(plan, overlap=False)
+    if plan.batching == "vmap" and plan.chunk <= CHUNKS["loop"][0]:
+        return plan_looped(plan)
+    half = min(plan.microbatch, samples) // 2
+    if plan.batching == "loop" and recut and half >= MICROBATCH:
+        return replace(plan, microbatch=half)
+    if plan.chunk > 1:
+        return replace(plan, chunk=plan.chunk // 2)
+    return replace(plan, microbatch=half) if recut and half else None

@@ -64,7 +64,7 @@ def main(folder: Path, doing: str, *, again: bool = False) -> None:
         landscape = computed(folder, doing, rank)
     np.save(folder / f"loss-{rank}.npy", landscape.loss)
     np.save(folder / f"error-{rank}.npy", landscape.standard_error)
-    if doing == "refine":
+    if doing in ("refine", "levels"):
         (folder / f"refinement-{rank}").write_text(json.dumps(landscape.report["refinement"]))
     (folder / f"points-{rank}").write_text(str(points[0]))
 
@@ -82,6 +82,8 @@ def computed(folder: Path, doing: str, rank: int) -> fastscape.Landscape:
         return stored_runs.surface(None, stream_samples=7)
     if doing == "refine":
         return stored_runs.surface(None, x=(-1, 1, 24), y=(-1, 1, 24), tolerance=0.01)
+    if doing == "levels":
+        return stored_runs.surface(folder / "run.zarr", **stored_runs.LEVELS)
     if doing == "both":
         return stored_runs.surface(store, stream_samples=7)
     if doing == "enough":

@@ -32,6 +32,16 @@ PARTS: dict[str, Any] = {
     "plan": fastscape.Plan("loop", chunk=CHUNK, microbatch=50),
 }
 
+# A surface of which most points are evaluated on a draw of as many samples as a standard error needs.
+LEVELS: dict[str, Any] = {
+    "samples": 800,
+    "x": (-1, 1, 24),
+    "y": (-1, 1, 24),
+    "tolerance": 0.01,
+    "target_standard_error": 0.1,
+    "draw_samples": 60,
+}
+
 
 def problem(samples: int = 20) -> tuple[nn.Module, Any]:
     """A small model and its samples, the same in every process."""

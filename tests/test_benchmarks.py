@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import measure, refinement, report, scaling
+from benchmarks import levels, measure, refinement, report, scaling
 from benchmarks.costs import Machine, memory
 from benchmarks.problems import PROBLEMS
 from benchmarks.rivals import RIVALS, directions, ours
@@ -161,6 +161,21 @@ def test_the_cost_model_counts_what_a_run_does():
     assert memory(1e9, chunk=2, width=2) == 18e9
     assert memory(1e9, chunk=2, width=2, low_memory=True) == 10e9
     assert machine.point(0, 1e9, width=2) == pytest.approx(12 + 4 + 0.5)
+
+
+def test_levels_are_measured_against_the_full_grid(tmp_path, monkeypatch):
+    for name, value in {"SAMPLES": 8192, "SIDE": 16, "EPOCHS": 1, "TOLERANCE": 0.02}.items():
+        monkeypatch.setattr(levels, name, value)
+    name = next(iter(levels.NETWORKS))
+    found = levels.compared(name, 0, tmp_path)
+    assert found["met"]
+    assert found["rms"] < 0.02
+    assert found["sample_evaluations"] < found["all_samples_everywhere"]
+    page = tmp_path / "page.md"
+    page.write_text(f"{levels.START}\nwhat was there\n{levels.STOP}\n")
+    levels.write({"what": "Two runs.", "date": "2026-01-01", "runs": [found, found]}, page)
+    assert f"| {name}, median | {found['levels'][0]['points']} | {found['levels'][1]['points']} |" in page.read_text()
+    assert "what was there" not in page.read_text()
 
 
 def test_the_cost_model_is_fitted():

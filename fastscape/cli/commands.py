@@ -84,10 +84,6 @@ def surface(
     store, options = given.pop("store"), _options(given)
     if live and "tolerance" not in options:
         raise ValueError("--live shows the rounds of a tolerance; write --tolerance 0.005 too, or 0 for every point")
-    if "target_standard_error" in options and "tolerance" in options:
-        raise ValueError(
-            "--tolerance needs all samples, and --target-standard-error leaves some out; leave out one of them"
-        )
     tasks = _tasks(checkpoints, out, store)
     about: dict[str, Any] = {}
     if len(tasks) > 1 and not own_directions:

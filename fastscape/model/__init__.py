@@ -9,6 +9,7 @@ from fastscape.model.batch_structure import kind as kind_of_batch
 from fastscape.model.batch_structure import tensors as tensors_of_batch
 from fastscape.model.copies import twin
 from fastscape.model.data import Batch, Data, batches_of, fixed_samples
+from fastscape.model.drawing import drawn
 from fastscape.model.fingerprints import DataHash, Origin, hash_of_weights, origin_of
 from fastscape.model.footprint import Footprint
 from fastscape.model.global_state import GlobalState
@@ -59,6 +60,7 @@ __all__ = [
     "batches_of",
     "depends_on_batches",
     "differs",
+    "drawn",
     "fixed_samples",
     "hash_of_weights",
     "kind_of_batch",

@@ -17,7 +17,7 @@ from fastscape.runs.request import Request
 from fastscape.runs.schedules import Rounds, Schedule
 from fastscape.sampling import Refinement, standard_error
 
-__all__ = ["precision_error", "show_round", "values_of"]
+__all__ = ["measured_everywhere", "precision_error", "show_round", "values_of"]
 
 
 def precision_error(request: Request, work: Work, done: Evaluated) -> dict[str, Any] | None:
@@ -39,6 +39,35 @@ def precision_error(request: Request, work: Work, done: Evaluated) -> dict[str, 
     return error_of(values, widened(request, problem, done.space), *where)
 
 
+def measured_everywhere(work: Work, done: Evaluated, refinement: Refinement, samples: int) -> np.ndarray:
+    """What a draw of the samples says of all samples, at every point.
+
+    Args:
+        work: What was done, on the draw.
+        done: What came of it.
+        refinement: Which points were evaluated.
+        samples: How many samples there are.
+
+    Returns:
+        The measures [G, measures], predicted where they were not evaluated; behind them, where it is known, the
+        standard error of the loss as it would be over all samples.
+    """
+    grids = _grids(work, done.values.numpy())
+    grids, error, _ = _filled(grids, _error(work, done, grids), refinement)
+    columns = [*grids.values()]
+    if error is not None:
+        columns.append(error * ((done.samples - 1) / (samples - 1)) ** 0.5)
+    return np.stack([column.ravel() for column in columns], axis=1)
+
+
+def _error(work: Work, done: Evaluated, grids: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The standard errors of the loss, where the losses of single samples are known."""
+    if not work.problem.objective.squares:
+        return None
+    squares = done.values[:, -1].numpy().reshape(work.grid.shape)
+    return standard_error(grids["loss"], squares, done.samples)
+
+
 def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule, available: int | None) -> Values:
     """The measures as grids, and the report of how they came about.
 
@@ -53,13 +82,10 @@ def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule,
         The values.
     """
     grids = _grids(work, done.values.numpy())
-    error, mask, report = None, None, dict(work.report)
-    if work.problem.objective.squares:
-        squares = done.values[:, -1].numpy().reshape(work.grid.shape)
-        error = standard_error(grids["loss"], squares, done.samples)
+    error, mask, report = _error(work, done, grids), None, dict(work.report)
     if isinstance(schedule, Rounds):
         grids, error, mask = _filled(grids, error, schedule.refinement)
-        report["refinement"] = refined(schedule.refinement, list(grids))
+        report["refinement"] = refined(schedule.refinement, list(grids)) | report.pop("levels", {})
     report |= evaluated(request, done, grids, error, available)
     dtype, microbatch = work.problem.dtype, work.plan.microbatch
     messages = warned(grids["loss"], work.report, work.dependence, dtype, microbatch)
@@ -85,7 +111,9 @@ def _filled(
     return dict(zip(grids, whole, strict=False)), errors, refinement.known.reshape(shape).copy()
 
 
-def show_round(shown: Callable[[Values], Any], work: Work, refinement: Refinement, means: np.ndarray) -> None:
+def show_round(
+    shown: Callable[[Values], Any], work: Work, refinement: Refinement, means: np.ndarray, *, drawn: bool = False
+) -> None:
     """Shows what is known of a surface after a round, the other points predicted linearly.
 
     Args:
@@ -93,8 +121,10 @@ def show_round(shown: Callable[[Values], Any], work: Work, refinement: Refinemen
         work: What is being done.
         refinement: Which points are known.
         means: The measures [G, measures]; NaN at points that were not evaluated.
+        drawn: Whether they are over a draw of the samples, so that no point counts as evaluated. Default False.
     """
     grids, _, mask = _filled(_grids(work, means), None, refinement, quickly=True)
+    mask &= not drawn
     facts = deepcopy(work.report) | {"refinement": refined(refinement, list(grids))}  # what is shown may be written to
     del facts["warnings"]
     shown(Values(work.grid.axes, grids, facts, None, mask))

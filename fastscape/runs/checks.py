@@ -31,6 +31,7 @@ def check_options(options: SurfaceOptions, shown: object) -> None:
     _check_lent(options)
     _check_samples(options)
     _check_tolerance(options, shown)
+    _check_draw(options)
 
 
 def _check_choices(options: SurfaceOptions) -> None:
@@ -101,11 +102,6 @@ def _check_samples(options: SurfaceOptions) -> None:
             "batchnorm='recalibrate' reads all data at every point, and target_standard_error no more than are "
             "needed; leave out one of them"
         )
-    if options["tolerance"] is not None:
-        raise ValueError(
-            "tolerance chooses points by their values over all samples, and target_standard_error leaves samples out; "
-            "leave out one of them"
-        )
 
 
 def _check_tolerance(options: SurfaceOptions, shown: object) -> None:
@@ -129,6 +125,25 @@ def _check_tolerance(options: SurfaceOptions, shown: object) -> None:
         raise ValueError(
             "tolerance chooses points by their values over all samples, which stream_samples reads in parts; leave "
             "out one"
+        )
+
+
+def _check_draw(options: SurfaceOptions) -> None:
+    """Refuses a draw of the samples of another kind, or where none can be made."""
+    draw = options["draw_samples"]
+    if draw == "auto" or (type(draw) is int and draw == 0):
+        return
+    if type(draw) is not int or draw < 0:
+        raise ValueError(f"draw_samples={draw!r} cannot be used; wanted a number of samples, 0 for none, or 'auto'")
+    if not options["tolerance"]:
+        raise ValueError(
+            f"draw_samples={draw} evaluates few samples at most points and predicts the rest, which takes a tolerance "
+            "above 0; write tolerance=0.005 too, or leave it out"
+        )
+    if options["batchnorm"] == "recalibrate":
+        raise ValueError(
+            "batchnorm='recalibrate' estimates statistics over all samples, which draw_samples leaves out at most "
+            "points; leave out one of them"
         )
 
 

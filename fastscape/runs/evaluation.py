@@ -67,7 +67,7 @@ def evaluate(
     total: dict[str, Any] = {"total": schedule.total, "initial": schedule.before}
     # disable=None keeps the bar away from log files and pipes.
     stops = _stops(schedule)
-    with tqdm(**total, desc="landscape", unit="pt", disable=None if progress else True) as bar:
+    with tqdm(**total, desc=schedule.title, unit="pt", disable=None if progress else True) as bar:
         samples = 0
         try:
             for number, problem in enumerate(parts):

@@ -46,7 +46,7 @@ from fastscape.weights import PRECISIONS, Grid, Precision, Space
 
 __all__ = ["Work", "prepared", "problem_parts", "widened"]
 
-EXPECTED_SHARE = 10  # with a tolerance, one of so many points is evaluated
+EXPECTED_SHARE = 25  # with a tolerance, one of so many points is evaluated
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     plan = plan_begun_on_gpu(plan, problem, theta) if request.auto else plan
     far = partial(_far, request, space)  # one more point in memory, for as long as it is needed
     wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
-    found = settled(problem, theta, far, plan.microbatch, widened=wide, cut=request.streams)
+    found = settled(problem, theta, far, plan.microbatch, widened=wide, cut=request.in_parts)
     problem = found.problem
     plan = plan_settled(plan, problem, auto=request.auto)
     _check_losses(request, problem.objective)
@@ -127,7 +127,7 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     report = about(request, origin_of(request.model, space.moving), space)
     report |= {"samples": problem.size, "order": reading.order, "data_hash": digest.hexdigest(), "reach": reach}
     report |= {**facts, "warnings": [*warnings, *said]}
-    if not request.streams:
+    if not request.in_parts:
         request.expected.found("data_hash", report["data_hash"])
     # Batches that are whole are those of the user, but for a dataset, which has none.
     dependence = 0.0 if problem.whole and not isinstance(request.data, Dataset) else found.dependence

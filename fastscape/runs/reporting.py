@@ -48,7 +48,7 @@ def about(request: Request, origin: Origin, space: Space) -> dict[str, Any]:
         "normalize": request.space.normalize,
         "perturb": perturb if isinstance(perturb, str) else name_of(perturb),
         **space.drawn,
-        "stream": request.reading.part,
+        "stream": request.reading.part if request.streams else None,
         "tolerance": options["tolerance"],
         "log": options["tolerance_scale"] == "log10",
         "model": origin.name,

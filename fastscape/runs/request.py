@@ -126,9 +126,14 @@ class Request:
         return None if target is None else Enough(target, self.expected.samples)
 
     @property
-    def streams(self) -> bool:
+    def in_parts(self) -> bool:
         """Whether the data are read in parts."""
         return self.reading.part is not None
+
+    @property
+    def streams(self) -> bool:
+        """Whether every point is evaluated on a part of the data before the next one is read."""
+        return self.in_parts and not self.refines
 
     @property
     def refines(self) -> bool:

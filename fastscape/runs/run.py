@@ -6,19 +6,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
-from fastscape.engine import Comparison, Evaluator
 from fastscape.model import DataHash, GlobalState, Lent, reading_of
 from fastscape.results import Values
 from fastscape.runs.assembly import precision_error, show_round, values_of
 from fastscape.runs.backing import Backing, backing_for
-from fastscape.runs.evaluation import evaluate
+from fastscape.runs.gathering import gathered
+from fastscape.runs.levels import draw_for, followed, level_of, taken_up
 from fastscape.runs.preparation import prepared, problem_parts
 from fastscape.runs.reporting import changed_late
 from fastscape.runs.request import Request
 from fastscape.runs.same_problem import recheck_of
 from fastscape.runs.schedules import Rounds
-from fastscape.runs.scheduling import schedule_of
+from fastscape.runs.scheduling import agreed_size, schedule_of
 from fastscape.runs.signals import Kept, put_back_after
 from fastscape.runs.turns import in_turn
 from fastscape.weights import space_of
@@ -60,26 +61,26 @@ def _computed(request: Request, backing: Backing) -> Values:
     space = space_of(request.model, request.space, request.place)
     reading, digest = reading_of(request.data, request.reading, request.place), DataHash()
     work = prepared(request, space, reading, digest, backing)
-    schedule = schedule_of(request, work, digest, backing)
+    if request.refines and request.enough is not None:
+        work, reading = gathered(request, work, reading, digest, backing)
+    draw = draw_for(request, work)
+    size = agreed_size(request, work, backing, few=draw is not None)
+    below = None if draw is None else level_of(request, work, draw, backing)
+    work = work if below is None else below.next(work)
+    schedule = schedule_of(request, work, size, digest, backing, None if below is None else below.trend)
     if isinstance(schedule, Rounds) and request.shown is not None:
         schedule.shown = partial(show_round, request.shown, work, schedule.refinement)
-    followed = schedule.followed.plan
-    work = replace(work, plan=followed if request.auto and followed else work.plan)
-    comparison = Comparison(work.far) if work.report["deterministic"] else None
-    evaluator = Evaluator(space, work.plan, auto=request.free_batching, recut=work.recut, comparison=comparison)
+    work = taken_up(request, work, schedule)
     recheck = recheck_of(request, work, schedule)
-    done = evaluate(
-        recheck.over(problem_parts(work, reading, digest, backing.store)),
-        work.grid.points,
-        evaluator,
-        schedule,
-        search=request.auto and followed is None,
-        progress=request.options["progress"] is True and backing.leads,
-    )
+    parts = recheck.over(problem_parts(work, reading, digest, backing.store))
+    done = followed(request, work, schedule, parts, search=below is None)
     data_hash = request.expected.found("data_hash", digest.hexdigest())
     recheck.at_the_end(done)  # other data are named as such
-    found = {"samples": done.samples, "data_hash": data_hash, "points_before": schedule.before}
+    found: dict[str, Any] = {"samples": done.samples, "data_hash": data_hash, "points_before": schedule.before}
     found["processes"] = backing.ranks.size if backing.ranks else 1
     found["precision_error"] = precision_error(request, work, done)
     found["warnings"] = work.report["warnings"] + recheck.messages + changed_late(work.problem)
+    if below is not None and isinstance(schedule, Rounds):
+        found |= {"levels": below.reported(schedule), "warnings": below.warnings + found["warnings"]}
+        done = below.told(done)
     return values_of(request, replace(work, report=work.report | found), done, schedule, reading.available)

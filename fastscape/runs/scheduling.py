@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from fastscape.model import DataHash
@@ -15,50 +16,87 @@ from fastscape.runs.schedules import Blocks, Rounds, Schedule, Streaming, block_
 from fastscape.runs.store import DECISIVE, StoreAsked
 from fastscape.sampling import Refinement
 
-__all__ = ["schedule_of"]
+__all__ = ["agreed_size", "rounds_of", "schedule_of"]
+
+MOST_OF_A_ROUND = 8  # points of a block, however many a plan evaluates together: more would be more than needed
+FEW = 4  # points of a block on all samples, where most points are evaluated on a draw
+AIMS = "tolerance", "tolerance_scale", "target_standard_error", "draw_samples"
 
 
-def schedule_of(request: Request, work: Work, digest: DataHash, backing: Backing) -> Schedule:
+def schedule_of(
+    request: Request, work: Work, size: int, digest: DataHash, backing: Backing, trend: np.ndarray | None = None
+) -> Schedule:
     """What is known of the grid, and by whom the rest is evaluated.
 
     Args:
         request: What is asked for.
         work: What is to be done.
+        size: Points of a block, as `agreed_size` gives them.
         digest: Of the data.
         backing: Store and processes.
+        trend: What is known of all points from a draw of the samples. Default: nothing is.
 
     Returns:
-        The schedule; a store is begun or taken up.
-
-    Raises:
-        ValueError: When the store, or another process, is of another run.
+        The schedule.
     """
-    size = _agreed_size(request, work, backing)
     points, measures = len(work.grid), work.measures
+    if request.refines:
+        return rounds_of(request, work, size, backing, request.options["tolerance"] or 0.0, trend)
     if request.streams:
         aim = request.enough
         return Streaming(points, measures, size=size, digest=digest.hexdigest, aim=aim, backing=backing)
-    tolerance = request.options["tolerance"]
-    if tolerance is not None:
-        log = request.options["tolerance_scale"] == "log10"
-        x, y = work.grid.axes.values()
-        refinement = Refinement(x, y, tolerance, log=log, size=size)
-        counts: dict[str, Any] = {"named": len(work.problem.objective.names), "samples": work.problem.size}
-        return Rounds(refinement, measures, **counts, backing=backing)
     alone = backing.store is None and backing.ranks is None
     return Blocks(points, measures, size=None if alone else size, backing=backing)
 
 
-def _agreed_size(request: Request, work: Work, backing: Backing) -> int:
-    """Points of a block, once the store and the other processes are of the same run."""
+def rounds_of(
+    request: Request, work: Work, size: int, backing: Backing, tolerance: float, trend: np.ndarray | None = None
+) -> Rounds:
+    """A schedule of which the values of some points decide about others.
+
+    Args:
+        request: What is asked for.
+        work: What is to be done.
+        size: Points of a block.
+        backing: Store and processes.
+        tolerance: Of the surface, as a fraction of the range.
+        trend: What is known of all points from a draw of the samples. Default: nothing is.
+
+    Returns:
+        The schedule.
+    """
+    log = request.options["tolerance_scale"] == "log10"
+    x, y = work.grid.axes.values()
+    refinement = Refinement(x, y, tolerance, log=log, size=size, trend=trend)
+    counts: dict[str, Any] = {"named": len(work.problem.objective.names), "samples": work.problem.size}
+    return Rounds(refinement, work.measures, **counts, backing=backing)
+
+
+def agreed_size(request: Request, work: Work, backing: Backing, *, few: bool = False) -> int:
+    """Points of a block, once the store and the other processes are of the same run.
+
+    Args:
+        request: What is asked for.
+        work: What is to be done.
+        backing: Store and processes; a store is begun or taken up.
+        few: Whether few points are evaluated, each for long, so that blocks are small. Default False.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: When the store, or another process, is of another run.
+    """
     chunk, ranks = work.plan.chunk, backing.ranks
-    size = chunk if request.refines else block_size(len(work.grid), chunk)
+    size = min(chunk, MOST_OF_A_ROUND) if request.refines else block_size(len(work.grid), chunk)
+    if few:  # with a plan that is given, several processes compute the bits of one
+        size = min(size, FEW if ranks is None or not request.auto else 1)
     # The target is not among them: a run with a smaller one reads on.
     same = {name: work.report[name] for name in DECISIVE} | {"refined": request.refines}
     if ranks is not None:
         axes = {name: axis.tolist() for name, axis in work.grid.axes.items()}
         options = dict(request.options)
-        aims = {name: options[name] for name in ("tolerance", "tolerance_scale", "target_standard_error")}
+        aims = {name: options[name] for name in AIMS}
         ranks.check_same(same | aims | {"axes": axes})
         check_alike(work, ranks)
         size = ranks.shared("size", size)

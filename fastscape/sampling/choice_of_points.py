@@ -1,53 +1,88 @@
-"""Which points of a grid are looked at: those of the first round, and random ones where it pays."""
+"""Which points of a grid are looked at: those of the first round, and those that teach most."""
 
 from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["along_a_curve", "drawn", "first_points"]
+from fastscape.sampling.later import scipy
 
-COARSE = 9  # points along an axis of the first lattice, at least
-COARSE_SHARE = 0.05  # of the points along an axis
-EACH_LINE = 4  # points on every row and column
-GOLDEN = (5**0.5 - 1) / 2
+__all__ = ["along_a_curve", "farthest", "first_points", "spread_out"]
+
+FIRST = 56  # points
+FIRST_OF_MANY = 20  # points, where something is known of all
+ONE_BY_ONE = 512  # points of a round; what is beyond is drawn at random
 
 
-def first_points(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def first_points(axes: tuple[np.ndarray, ...], *, size: int = 1, told: bool = False) -> np.ndarray:
     """The points that every refinement begins with.
 
     Args:
-        x: Coordinates [H].
-        y: Coordinates [W].
+        axes: Coordinates along each axis.
+        size: The number of points is a multiple of it, where there are as many. Default 1.
+        told: Whether something is known of all points, so that a narrow feature is not missed. Default False.
 
     Returns:
-        Numbers of points, as `i * W + j`: a coarse lattice with the corners, and the surroundings of the origin; and
-        others that are spread so that every row and column has one at least, on which the lattice is tested.
+        Numbers of points: the corners, the model, and others that are spread so evenly that every row and column has
+        one at least; with `told` fewer.
+
+    Source: Roberts 2018, "The unreasonable effectiveness of quasirandom sequences", for the sequence.
     """
-    shape = len(x), len(y)
-    axes = [
-        np.unique(np.linspace(0, n - 1, min(max(COARSE, round(COARSE_SHARE * n)), n)).round().astype(int))
-        for n in shape
-    ]
-    chosen = np.zeros(shape, dtype=bool)
-    chosen[np.ix_(*axes)] = True
-    i, j = (int(np.abs(axis).argmin()) for axis in (x, y))
-    chosen[max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2] = True  # the model: losses are lowest and steepest there
-    lattice = np.flatnonzero(chosen)
-    count = EACH_LINE * max(shape)
+    shape = tuple(map(len, axes))
+    corners = np.stack(np.meshgrid(*([0, n - 1] for n in shape), indexing="ij"), -1).reshape(-1, len(shape))
+    model = [[int(np.abs(axis).argmin()) for axis in axes]]
+    fixed = np.concatenate([corners, model])
+    count = (FIRST_OF_MANY if told else max(FIRST, max(shape) + len(fixed))) - len(fixed)
     k = np.arange(count)
-    # Along the longer axis evenly, along the other by the golden ratio, which leaves no gap and follows no line.
-    even, golden = (k + 0.5) / count, (k * GOLDEN) % 1
-    rows, columns = (even, golden) if shape[0] >= shape[1] else (golden, even)
-    spread = np.unique((rows * shape[0]).astype(int) * shape[1] + (columns * shape[1]).astype(int))
-    return lattice, np.setdiff1d(spread, lattice)
+    places = np.empty((count, len(shape)), dtype=np.int64)
+    longest = int(np.argmax(shape))
+    ratio = _ratio(len(shape) - 1)
+    power = 1
+    for axis, n in enumerate(shape):
+        # Along the longest axis evenly, along others in an order that leaves no gap and follows no line.
+        order = k if axis == longest else np.argsort(np.argsort((k * ratio**-power) % 1))
+        power += axis != longest
+        places[:, axis] = order * n // count
+    every = np.concatenate([fixed, places])
+    first = np.unique(np.ravel_multi_index(tuple(every.T), shape))
+    rest = np.setdiff1d(np.arange(np.prod(shape)), first)
+    if not (more := min(-len(first) % size, len(rest))):
+        return first
+    at, others = (np.stack(np.unravel_index(those, shape), 1) / np.array(shape) for those in (first, rest))
+    return np.concatenate([first, rest[farthest(others, at, more)]])
 
 
-def along_a_curve(numbers: np.ndarray, width: int) -> np.ndarray:
+def _ratio(dimensions: int) -> float:
+    """The solution of x ** (dimensions + 1) = x + 1 above 1: for one dimension the golden ratio."""
+    x = 1.5
+    for _ in range(50):
+        x = (1 + x) ** (1 / (dimensions + 1))
+    return x
+
+
+def farthest(points: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
+    """Chooses points one after the other, each as far as can be from those that are known or chosen.
+
+    Args:
+        points: Where they are [n, D].
+        known: Where the known points are [m, D].
+        count: How many are chosen, at most n.
+
+    Returns:
+        The numbers of those that were chosen [count].
+    """
+    distances, chosen = scipy.spatial.KDTree(known).query(points)[0], []
+    for _ in range(count):
+        chosen.append(int(distances.argmax()))
+        distances = np.minimum(distances, np.linalg.norm(points - points[chosen[-1]], axis=1))
+    return np.array(chosen, dtype=np.int64)
+
+
+def along_a_curve(numbers: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Points in an order in which those that follow each other lie near each other.
 
     Args:
-        numbers: Numbers of points [n], as `i * W + j`.
-        width: Points W along y.
+        numbers: Numbers of points [n].
+        shape: Points along each axis.
 
     Returns:
         The numbers in the order of Morton's curve.
@@ -55,40 +90,41 @@ def along_a_curve(numbers: np.ndarray, width: int) -> np.ndarray:
     Source: Morton 1966, "A computer oriented geodetic data base and a new technique in file sequencing".
     """
     place = np.zeros(len(numbers), dtype=np.int64)
-    for bit in range(31):
-        for k, coordinate in enumerate((numbers % width, numbers // width)):
-            place |= (coordinate >> bit & 1) << (2 * bit + k)
+    for k, coordinate in enumerate(reversed(np.unravel_index(numbers, shape))):
+        for bit in range(63 // len(shape)):
+            place |= (coordinate >> bit & 1) << (len(shape) * bit + k)
     return numbers[np.argsort(place, kind="stable")]
 
 
-def drawn(weights: np.ndarray, count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draws some of many, each with a probability in proportion to its weight, evenly along their order.
-
-    A sum over all, of any quantity, is estimated without bias by the sum over the drawn ones of the quantity divided
-    by its probability.
+def spread_out(
+    worth: np.ndarray, points: np.ndarray, known: np.ndarray, count: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Chooses points that are worth much and far from those that are known, and from each other.
 
     Args:
-        weights: Weights [n], above 0.
-        count: How many are drawn, at most n.
-        generator: Of random numbers.
+        worth: What each point is worth next to one that is far away [n], from 0.
+        points: Where they are [n, D].
+        known: Where the known points are [m, D].
+        count: How many are chosen, at most n.
+        generator: Of random numbers, for very many.
 
     Returns:
-        The numbers of those that were drawn, in their order, and all the probabilities [n].
-
-    Source: Madow 1949, "On the theory of systematic sampling, II"; Horvitz and Thompson 1952.
+        The numbers of those that were chosen [count], the most worthy first.
     """
-    if not count:
-        return np.empty(0, dtype=np.int64), np.zeros(len(weights))
-    certain = np.zeros(len(weights), dtype=bool)
-    while True:
-        left = count - certain.sum()
-        total = weights[~certain].sum()
-        probabilities = np.where(certain, 1.0, weights * (left / total if left else 0.0))
-        if (over := (probabilities > 1) & ~certain).any():
-            certain |= over
-            continue
-        break
-    ends = np.cumsum(probabilities)
-    ends *= count / ends[-1]  # rounding
-    marks = generator.random() + np.arange(count)
-    return np.unique(np.minimum(np.searchsorted(ends, marks, side="right"), len(weights) - 1)), probabilities
+    before = scipy.spatial.KDTree(known).query(points)[0]
+    distances, chosen = before.copy(), []
+    for _ in range(min(count, ONE_BY_ONE)):
+        # What was to be learnt here is partly learnt by a point chosen nearby.
+        gain = worth * distances * np.square(distances / before)
+        best = int(gain.argmax())
+        if gain[best] <= 0:
+            best = int(distances.argmax())
+        chosen.append(best)
+        distances = np.minimum(distances, np.linalg.norm(points - points[best], axis=1))
+    if count > len(chosen):
+        gain = worth * distances + np.finfo(float).tiny
+        gain[chosen] = 0.0
+        with np.errstate(divide="ignore"):
+            keys = generator.exponential(size=len(gain)) / gain
+        chosen += np.argsort(keys)[: count - len(chosen)].tolist()
+    return np.array(chosen, dtype=np.int64)

@@ -7,11 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from fastscape.sampling.later import scipy
+from fastscape.sampling.smooth import Smooth, Told
 
-__all__ = ["Scatter", "left_out"]
-
-NEIGHBOURS = 30  # points that a value is predicted from
-FOLDS = 5
+__all__ = ["Scatter"]
 
 
 class Scatter:
@@ -60,30 +58,63 @@ class Scatter:
         order = counting[np.lexsort((distances, triangles[counting]))]
         return np.sort(order[np.unique(triangles[order], return_index=True)[1]])
 
+    @cached_property
+    def _columns(self) -> np.ndarray:
+        """Which measures are finite wherever the first one is: through others no smooth surface goes."""
+        return np.asarray(np.isfinite(self.values[self.finite]).all(0))
+
+    @cached_property
+    def smooth(self) -> Smooth:
+        """The smooth surface through the points that are finite, of those measures of which there is one."""
+        return Smooth(self.points[self.finite], self.values[self.finite][:, self._columns])
+
     def at(self, points: np.ndarray) -> np.ndarray:
-        """Predicts values by thin plate splines through the nearest points that are finite.
+        """Predicts values by smooth surfaces, and where there is none linearly.
 
         Args:
             points: Points [q, 2].
 
         Returns:
             Values [q, M].
-
-        Source: Duchon 1977, "Splines minimizing rotation-invariant semi-norms in Sobolev spaces".
         """
-        known, values = self.points[self.finite], self.values[self.finite]
-        if not len(points):
-            return np.empty((0, values.shape[1]))
-        predicted = np.empty((len(points), values.shape[1]))
-        whole = np.isfinite(values).all(0)
-        try:
-            splines = scipy.interpolate.RBFInterpolator(known, values[:, whole], neighbors=min(NEIGHBOURS, len(known)))
-            predicted[:, whole] = splines(points)
-        except (np.linalg.LinAlgError, ValueError):  # the neighbours of a point lie on one line, or are too few
-            whole[:] = False
-        if not whole.all():
-            predicted[:, ~whole] = self.roughly(points)[:, ~whole]
-        return predicted
+        return self._joined(points, self.smooth.at(points)) if self._any(points) else self._nothing(points)
+
+    def told(self, points: np.ndarray) -> Told:
+        """Predicts values, and how far they are from the truth.
+
+        Args:
+            points: Points [q, 2].
+
+        Returns:
+            As `Smooth.told`, for all measures; nothing is expected of those that are predicted linearly.
+        """
+        if not self._any(points):
+            return Told(*[self._nothing(points)] * 3)
+        told = self.smooth.told(points)
+        values = self._joined(points, told.values)
+        errors = np.full((2, *values.shape), np.nan)
+        errors[:, :, self._columns] = told.variances, told.left_out
+        return Told(values, *errors)
+
+    def left_out(self) -> np.ndarray:
+        """Value minus prediction [n, M] at every point that is finite, were it predicted by the others."""
+        errors = np.full((int(self.finite.sum()), self.values.shape[1]), np.nan)
+        if len(errors):
+            errors[:, self._columns] = self.smooth.left_out
+        return errors
+
+    def _any(self, points: np.ndarray) -> bool:
+        return bool(len(points)) and bool(self.finite.any())
+
+    def _nothing(self, points: np.ndarray) -> np.ndarray:
+        return np.full((len(points), self.values.shape[1]), np.nan)
+
+    def _joined(self, points: np.ndarray, smooth: np.ndarray) -> np.ndarray:
+        if self._columns.all():
+            return smooth
+        values = self.roughly(points)
+        values[:, self._columns] = smooth
+        return values
 
     def roughly(self, points: np.ndarray) -> np.ndarray:
         """Predicts values faster and less well, linearly between three points.
@@ -95,35 +126,3 @@ class Scatter:
             Values [q, M]; NaN where they are not finite.
         """
         return scipy.interpolate.LinearNDInterpolator(self._triangles, self.values)(points)
-
-    def doubt(self, points: np.ndarray) -> np.ndarray:
-        """How far a cubic and a linear interpolation of the first measure are apart: there is much to be learnt.
-
-        Args:
-            points: Points [q, 2], none of them at the edge of a region without values.
-
-        Returns:
-            Differences [q], from 0.
-        """
-        first = np.where(self.finite, self.values[:, 0], 0.0)  # a triangle without values has nothing to tell
-        smooth = scipy.interpolate.CloughTocher2DInterpolator(self._triangles, first)(points)
-        return np.nan_to_num(np.abs(smooth - scipy.interpolate.LinearNDInterpolator(self._triangles, first)(points)))
-
-
-def left_out(points: np.ndarray, values: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """How well the values at some points are predicted by the others.
-
-    Args:
-        points: Points [n, 2].
-        values: Finite values [n, M].
-        generator: Deals the points into five groups, each of which is predicted from the other four.
-
-    Returns:
-        Prediction minus value [n, M].
-    """
-    fold = generator.permutation(len(points)) % FOLDS
-    errors = np.empty_like(values)
-    for k in range(FOLDS):
-        out = fold == k
-        errors[out] = Scatter(points[~out], values[~out]).at(points[out]) - values[out]
-    return errors

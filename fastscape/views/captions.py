@@ -66,9 +66,17 @@ def refinement_said(landscape: Values, metric: str = "loss") -> str:
     if found is None or known == points:
         return said
     try:
-        return said + _predicted(found, metric)
+        return said + _on_samples(found) + _predicted(found, metric)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):  # a report that no run wrote
         return f"{said}, the others predicted; the report does not say how well"
+
+
+def _on_samples(found: Any) -> str:
+    """On how many samples points were evaluated, where most were on a draw of them."""
+    if "levels" not in found:
+        return ""
+    below, above = found["levels"]
+    return f" on all {above['samples']:d} samples and {below['points']:d} on {below['samples']:d} of them"
 
 
 def _predicted(found: Any, metric: str) -> str:

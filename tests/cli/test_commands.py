@@ -197,10 +197,7 @@ def test_help_names_every_command():
         (("info", __file__), "is no landscape that this version can read"),
         (("surface",), "Missing argument"),
         (("surface", "m.safetensors", "--live"), "write --tolerance 0.005 too"),
-        (
-            ("surface", "m", "--tolerance", 0.1, "--target-standard-error", 0.1),
-            "--target-standard-error leaves some out",
-        ),
+        (("surface", "m", "--tolerance", "0.1", "--draw-samples", "many"), "Invalid value"),
         (("surface", "m", "--reach", "auto", "--points", 1), "wanted at least 2, for example --points 51"),
         (("surface", "m", "--reach", "inf"), "--reach inf came; wanted auto, or a number above 0"),
         (("demo", "--grid", "many"), "Invalid value"),

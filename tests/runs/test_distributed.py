@@ -140,6 +140,21 @@ def test_two_processes_refine_together(tmp_path):
         assert json.loads((tmp_path / f"refinement-{rank}").read_text()) == alone.report["refinement"]
 
 
+def test_two_processes_share_both_levels_of_samples(tmp_path):
+    done = several(tmp_path, "levels", 2)
+    assert done.returncodes == [0, 0], done.stderr
+    with one_thread():
+        alone, again = (stored_runs.surface(store, **stored_runs.LEVELS) for store in (None, tmp_path / "run.zarr"))
+    levels = alone.report["refinement"]["levels"]
+    assert levels[1]["samples"] == alone.report["samples"] < stored_runs.LEVELS["samples"]
+    for rank in range(2):
+        assert np.load(tmp_path / f"loss-{rank}.npy").tobytes() == alone.loss.tobytes() == again.loss.tobytes()
+        assert json.loads((tmp_path / f"refinement-{rank}").read_text()) == alone.report["refinement"]
+    points = [int((tmp_path / f"points-{rank}").read_text()) for rank in range(2)]
+    assert min(points) > 0
+    assert again.report["points_before"] == levels[1]["points"]
+
+
 def test_processes_with_different_targets_are_refused(tmp_path):
     done = several(tmp_path, "targets", 2)
     assert done.returncodes == [1, 1]

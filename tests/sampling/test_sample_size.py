@@ -323,7 +323,7 @@ ONE_A_BATCH = r".*<lambda> gives one value for a batch, which may be no plain me
             ValueError,
             "as one batch, of which target_standard_error cannot leave out a part; give a",
         ),
-        ({"tolerance": 0.1}, ValueError, "standard_error leaves samples out; leave out one of them"),
+        ({"tolerance": 0.1, "stream_samples": 50}, ValueError, "stream_samples reads in parts; leave out one"),
         (
             {"loss": lambda o, t: F.cross_entropy(o, t)},
             ValueError,

@@ -54,7 +54,7 @@ def test_a_tolerance_of_zero_shows_coarse_points_first():
 def test_an_error_of_the_function_is_raised_and_the_points_are_kept(tmp_path):
     with pytest.raises(ZeroDivisionError):
         stored_runs.surface(tmp_path / "run.zarr", **GRID, tolerance=0.005, progress=lambda landscape: 1 / 0)
-    assert stored_runs.surface(tmp_path / "run.zarr", **GRID, tolerance=0.005).report["points_before"] > 100
+    assert stored_runs.surface(tmp_path / "run.zarr", **GRID, tolerance=0.005).report["points_before"] >= 56
 
 
 @pytest.mark.parametrize(

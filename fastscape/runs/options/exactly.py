@@ -36,8 +36,9 @@ class ExactnessOptions(TypedDict, total=False):
             "every grid point, for example 0.01. Tensors and Datasets are read in a random order (seed 0); a "
             "DataLoader or an iterable must be shuffled itself. It is looked at after every part of `stream_samples` "
             "samples, by default 256, from the second part and 100 samples on. Points whose loss is not finite "
-            "do not count. The losses of single samples must be known. The report says how many samples were used "
-            "and whether the target was met. Default: all data are read.",
+            "do not count. With a tolerance, only some points that are spread over the grid are looked at, and then "
+            "the surface is that of the samples that were read. The losses of single samples must be known. The "
+            "report says how many samples were used and whether the target was met. Default: all data are read.",
             GROUP,
             float,
             formerly="standard_error",
@@ -72,5 +73,20 @@ class ToleranceOptions(TypedDict, total=False):
             GROUP,
             str,
             formerly="log",
+        ),
+    ]
+    draw_samples: Annotated[
+        int | Literal["auto"],
+        Option(
+            "auto",
+            "With a tolerance, evaluate so many samples, drawn at random (seed 0), at the points that are chosen, and "
+            "all samples at few: the difference between the two means is small and smooth, and is interpolated. "
+            "Points that were held out judge the sum. `Landscape.evaluated` is true where all samples were evaluated, "
+            "and the report counts both. Batches that are one thing are drawn as a whole. 0 evaluates all samples at "
+            'every chosen point. "auto" takes a 50th of the samples, at least 1024, where that is at most an eighth '
+            'of them. Default "auto".',
+            GROUP,
+            int,
+            sentences=1,
         ),
     ]

@@ -57,8 +57,8 @@ class Schedule:
     """The sums of a grid, and the blocks of points that are still to be evaluated.
 
     `parts` is how many parts of the data are done already, `total` how many points there are to be shown, None where
-    nobody knows; `keeps_blocks` whether a block is safe once it is kept; `known` how many points are, of which
-    `before` were when the run began.
+    nobody knows, and `title` what is shown beside them; `keeps_blocks` whether a block is safe once it is kept;
+    `known` how many points are, of which `before` were when the run began.
 
     Args:
         points: Number of points G.
@@ -67,6 +67,7 @@ class Schedule:
     """
 
     keeps_blocks = True
+    title = "landscape"
 
     def __init__(self, points: int, measures: int, backing: Backing | None = None) -> None:
         self.backing = backing or Backing()

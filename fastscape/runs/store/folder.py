@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from filelock import FileLock
 
-__all__ = ["BESIDE", "HEADER", "check_folder", "grid_name", "is_leftover", "lock_of", "running", "sweep"]
+__all__ = ["BESIDE", "HEADER", "LEVEL", "check_folder", "grid_name", "is_leftover", "lock_of", "running", "sweep"]
 
 HEADER = "zarr.json"
 BESIDE = "finished_anew"  # the folder of a finished landscape that takes the place of another one
+LEVEL = "level_1"  # the folder of a store within a store: of a draw of the samples
 
 
 def grid_name(name: str, *, beside: bool) -> str:

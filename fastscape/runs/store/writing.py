@@ -8,6 +8,7 @@ A store is a folder in the format of zarr, which xarray reads:
     order           the number [points] of each row's point, where blocks are of any points
     sums_0, sums_1  the same where the data come in parts: over those so far, and over one less
     directions      the directions [D, P], where they were given
+    level_1         a store of its own, of the draw of samples that most points are evaluated on
     loss, ...       every measure [H, W] and the standard error, in the end; and which points were evaluated
     finished_anew   the same while those of an earlier call are replaced
 
@@ -33,7 +34,7 @@ from fastscape.runs.store.arrays import array_of, array_written, opened
 from fastscape.runs.store.contents import StoreAsked
 from fastscape.runs.store.errors import reading, writing, zarr_package
 from fastscape.runs.store.finishing import finish, sweep_beside
-from fastscape.runs.store.folder import BESIDE, check_folder, lock_of, sweep
+from fastscape.runs.store.folder import BESIDE, LEVEL, check_folder, lock_of, sweep
 from fastscape.runs.store.header import FORMAT, VERSION, header_of, parts_in, write_header
 from fastscape.runs.store.identity import check_grids, check_same, mended
 from fastscape.runs.store.reading import known_blocks, known_order, summed
@@ -42,7 +43,7 @@ from fastscape.runs.store.sums import described_anew, sums_made
 __all__ = ["Store"]
 
 # Names of a store's own arrays, besides the axes.
-_RESERVED = "sums", "order", "sums_0", "sums_1", "directions", "standard_error", "evaluated", BESIDE
+_RESERVED = "sums", "order", "sums_0", "sums_1", "directions", "standard_error", "evaluated", BESIDE, LEVEL
 _FACTS: dict[str, Any] = {"plan": None, "plans_measured": [], "fallback": None}  # 0.1 wrote one after the other
 _BUSY = 0.3  # seconds in which one who only looks whether a process has the store has looked
 
@@ -86,6 +87,19 @@ class Store:
 
     def __exit__(self, *error: object) -> None:
         self._lock.release()
+
+    def level(self) -> Store:
+        """The store of a draw of the samples, within this one and under its lock. This one must have begun.
+
+        Returns:
+            The store.
+        """
+        inner = Store(self.path / LEVEL, locks=False)
+        inner._owns = self._owns
+        if self._owns:
+            with writing(self.path):
+                inner.path.mkdir(exist_ok=True)
+        return inner
 
     def begin(self, asked: StoreAsked, size: int) -> int:
         """Begins a run, or goes on with one of the same model, data and settings.

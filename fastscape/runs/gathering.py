@@ -1,0 +1,75 @@
+"""How many samples a surface within a tolerance is of, where a standard error says it.
+
+The samples are read part by part, in a random order where the data have none of their own, and evaluated at a few
+points that are spread over the grid, the corners and the model among them. Once the standard error at each of these is
+small enough no more are read. Which points of the grid are evaluated is then decided by all samples that were read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fastscape.engine import plan_settled
+from fastscape.model import Batch, DataHash, Problem, Reading
+from fastscape.runs.backing import Backing
+from fastscape.runs.levels import followed
+from fastscape.runs.preparation import Work, problem_parts
+from fastscape.runs.request import Request
+from fastscape.runs.schedules import Streaming
+from fastscape.weights import Grid
+
+__all__ = ["gathered"]
+
+ALONG = 4  # points along an axis, besides the one nearest to the model
+
+
+def gathered(
+    request: Request, work: Work, reading: Reading, digest: DataHash, backing: Backing
+) -> tuple[Work, Reading]:
+    """The work on as many samples as the standard error takes.
+
+    Args:
+        request: What is asked for.
+        work: What is to be done, on the first part of the data.
+        reading: The data.
+        digest: Is told of the samples.
+        backing: The processes, which share the points.
+
+    Returns:
+        The work on all samples that were read, and the data, of which nothing more is read.
+    """
+    ranks = None if backing.ranks is None else backing.ranks.part("samples")
+    points = _spread(work.grid)
+    schedule = Streaming(
+        len(points), work.measures, size=1, digest=digest.hexdigest, aim=request.enough, backing=Backing(ranks=ranks)
+    )
+    schedule.title = "samples"
+    read: list[Batch] = []
+
+    def kept(parts: Iterator[Problem]) -> Iterator[Problem]:
+        for problem in parts:
+            read.extend(problem.samples)
+            yield problem
+
+    parts = kept(problem_parts(work, reading, digest, None))
+    followed(request, work, schedule, parts, search=False, points=points)
+    problem = replace(work.problem, samples=read)
+    problem = problem if problem.whole else problem.free()
+    plan = plan_settled(work.plan, problem, auto=request.auto)
+    report = work.report | {"samples": problem.size, "data_hash": digest.hexdigest()}
+    request.expected.found("data_hash", report["data_hash"])
+    work = replace(work, problem=problem, plan=plan, report=report, far=None)
+    return work, replace(reading, parts=iter(()))
+
+
+def _spread(grid: Grid) -> Tensor:
+    """Some points of a grid [n, axes], the corners and the one nearest to the model among them."""
+    places = [np.unique(np.linspace(0, n - 1, ALONG).round().astype(int)) for n in grid.shape]
+    lattice = np.ravel_multi_index(np.meshgrid(*places, indexing="ij"), grid.shape).ravel()
+    model = int(grid.points.square().sum(1).argmin())
+    return grid.points[torch.from_numpy(np.unique([*lattice, model]))]

@@ -34,6 +34,15 @@ def model(seed: int) -> nn.Module:
     return made
 
 
+def assert_same(one: Landscape, other: Landscape, measure: str) -> None:
+    """Values are those of before where both evaluated; which points a tolerance evaluates may be others than then."""
+    a, b, both = one.values[measure], other.values[measure], one.evaluated & other.evaluated
+    assert both.sum() >= min(9, a.size)
+    assert np.allclose(a[both], b[both], rtol=1e-12, atol=0)
+    if not both.all() and measure == "loss":
+        assert np.sqrt(np.square(a - b).mean()) <= 2 * ROUNDS["tolerance"] * np.ptp(a)
+
+
 def test_a_plan():
     assert Plan("loop", chunk=4, microbatch=20) == PLAN
 
@@ -50,15 +59,16 @@ def test_landscapes(name, call):
     old, new = Landscape.load(FILES / f"{name}.npz"), call(*problem())
     assert list(old.values) == ["loss", "accuracy"]
     for measure in old.values:
-        assert np.allclose(old.values[measure], new.values[measure], rtol=1e-12, atol=0)
-    assert np.allclose(old.standard_error, new.standard_error, rtol=1e-12, atol=0)
-    assert np.array_equal(old.evaluated, new.evaluated)
+        assert_same(old, new, measure)
+    both = old.evaluated & new.evaluated
+    assert np.allclose(old.standard_error[both], new.standard_error[both], rtol=1e-12, atol=0)
+    assert name == "tolerance" or both.all()
     assert old.axes.keys() == new.axes.keys()
     assert old.labels == new.labels
     assert old.marks == new.marks
     directions = {"directions": [model(1)]} if name == "between" else {}
     again = old.reproduce(*problem(), progress=False, **directions)
-    assert np.allclose(again.loss, old.loss, rtol=1e-12, atol=0)
+    assert_same(again, old, "loss")
 
 
 @pytest.mark.parametrize("ending", ["csv", "h5"])
@@ -96,7 +106,7 @@ def test_stores(name, options, left, tmp_path, evaluated):
     assert again.report["points_before"] > 0
     assert points == (again.evaluated.sum() - again.report["points_before"] if left is None else left)
     alone = fastscape.surface(*problem(), **options)
-    assert np.allclose(again.loss, alone.loss, rtol=1e-12, atol=0)
+    assert_same(again, alone, "loss")
     if name == "finished":
         assert np.allclose(before.loss, alone.loss, rtol=1e-12, atol=0)
     else:

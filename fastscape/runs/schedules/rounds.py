@@ -56,21 +56,19 @@ class Rounds(Schedule):
         self._kept = set(names)
 
     def _begin(self) -> None:
-        """Asks which points come next, and cuts them into blocks; those that are stored as a whole are not missing."""
+        """Asks which points come next, and cuts those that are not stored into blocks."""
         self._part = None if self.ranks is None else self.ranks.part(f"round {self._round}")
         wanted = self.refinement.wanted() if self.backing.leads else np.empty(0, dtype=np.int64)
         if self._part is not None:
             wanted = np.array(self._part.shared("wanted", wanted.tolist()), dtype=np.int64)
         self.wanted = torch.from_numpy(wanted)
         self.missing, self._own = [], []
-        for points in self.wanted.split(self.refinement.size):
-            stored = bool(self._stored[points].all())
-            while not stored and self._next in self._kept:  # of points that another machine has asked for
+        left = self.wanted[~self._stored[self.wanted]]
+        for points in left.split(self.refinement.size) if len(left) else ():
+            while self._next in self._kept:
                 self._next += 1
-            if len(points) and not stored:
-                self.missing.append(Block(self._next, self._next * self.refinement.size, points))
-            if len(points):
-                self._next += 1
+            self.missing.append(Block(self._next, self._next * self.refinement.size, points))
+            self._next += 1
 
     def stored(self) -> Tensor:
         """The numbers of the points whose sums the store has. See `Schedule.stored`."""

@@ -20,7 +20,8 @@ OWN = {"float32": "fastscape", "bfloat16": "fastscape bfloat16"}
 
 def write(results: dict[str, Any]) -> None:
     """Writes the page, the chart, and the table of the README."""
-    (ROOT / "docs" / "benchmarks.md").write_text(page(results))
+    file = ROOT / "docs" / "benchmarks.md"
+    file.write_text(page(results) + others(file.read_text()))
     chart(results, ROOT / "docs" / "images" / "benchmarks.png")
     put(ROOT / "README.md", START, STOP, summary(results))
 
@@ -29,6 +30,12 @@ def put(page: Path, start: str, stop: str, content: str) -> None:
     """Writes something between two marks of a page, in the place of what was there."""
     pattern = re.compile(re.escape(start) + ".*?" + re.escape(stop), re.DOTALL)
     page.write_text(pattern.sub(lambda _: f"{start}\n\n{content}\n\n{stop}", page.read_text()))
+
+
+def others(page: str) -> str:
+    """What other suites have put between marks of a page, with the marks."""
+    found = re.finditer(r"<!-- (\w+): made by [^>]*-->.*?<!-- end of \1 -->\n?", page, re.DOTALL)
+    return "".join(f"\n{block[0]}" for block in found)
 
 
 def fastest_peer(found: dict[str, Any]) -> tuple[str, float] | None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import levels, measure, refinement, report, scaling
+from benchmarks import large, levels, measure, refinement, report, scaling, shapes
 from benchmarks.costs import Machine, memory
 from benchmarks.problems import PROBLEMS
 from benchmarks.rivals import RIVALS, directions, ours
@@ -217,3 +217,38 @@ def test_full_grids_are_computed_once(tmp_path, monkeypatch):
     first = refinement.truth("mlp", 0, 1.0, 3, tmp_path)
     monkeypatch.setattr(refinement, "trained", None)
     assert np.array_equal(refinement.truth("mlp", 0, 1.0, 3, tmp_path).loss, first.loss)
+
+
+def test_random_shapes_are_measured_and_go_on_where_they_were(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"{shapes.START}\nwhat was there\n{shapes.STOP}\n")
+    options = ["--scale", "tiny", "--rounds", "1", "--no-memory", "--out", str(tmp_path / "shapes.json")]
+    with one_thread():
+        file = shapes.main([*options, "--page", str(page)])
+        results = json.loads(file.read_text())
+        assert all(row["ratio"] > 0 and row["difference"] < 1e-3 for row in results["problems"].values())
+        known = file.read_text()
+        shapes.main(options)
+    assert file.read_text() == known  # nothing was left to do
+    rows = [line for line in page.read_text().splitlines() if line.split(" | ")[1:3] == ["4", "16"]]
+    assert len(rows) == len(shapes.drawn(8, tiny=True))
+    assert report.others(page.read_text()).strip() == page.read_text().strip()  # what another suite's page keeps
+
+
+def test_the_drawn_shapes_are_always_the_same():
+    drawn = shapes.drawn(shapes.COUNT)
+    assert drawn == shapes.drawn(shapes.COUNT)
+    assert len({shape.name for shape in drawn}) == shapes.COUNT
+
+
+def test_a_loop_that_gives_other_values_is_noticed(monkeypatch):
+    monkeypatch.setattr(shapes.Plain, "point", lambda self, a, b: a)
+    with pytest.raises(AssertionError, match="of the range off the plain loop"), one_thread():
+        shapes.measured(shapes.drawn(1, tiny=True)[0], 1, shapes.CLOCKS["cpu"], memory=False)
+
+
+def test_large_landscapes_are_measured(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"{large.START}\nwhat was there\n{large.STOP}\n")
+    large.main(["--side", "9", "--rounds", "1", "--out", str(tmp_path / "large.json"), "--page", str(page)])
+    assert page.read_text().count("| CSV read |") == 1

@@ -10,7 +10,7 @@ from fastscape.engine.evaluator import Evaluator
 from fastscape.engine.gpu_rules import plan_begun_on_gpu, plan_fitted_on_gpu
 from fastscape.engine.graphs import engine_for
 from fastscape.engine.plan import Plan
-from fastscape.engine.plan_rules import plan_begun, plan_settled, plan_shared, plan_sized
+from fastscape.engine.plan_rules import plan_begun, plan_recut, plan_settled, plan_shared, plan_sized
 from fastscape.engine.precision_error import error_of, values_at_some
 from fastscape.engine.probing import widest
 from fastscape.engine.single_points import one_by_one
@@ -26,6 +26,7 @@ __all__ = [
     "plan_begun",
     "plan_begun_on_gpu",
     "plan_fitted_on_gpu",
+    "plan_recut",
     "plan_settled",
     "plan_shared",
     "plan_sized",

@@ -18,6 +18,7 @@ from fastscape.engine.graphs import engine_for
 from fastscape.engine.plan import Plan
 from fastscape.engine.plan_rules import plan_looped
 from fastscape.engine.planner import plan_measured
+from fastscape.engine.small_grids import plan_for_few
 from fastscape.model import Problem
 from fastscape.weights import Space
 
@@ -125,6 +126,7 @@ class Evaluator:
             The sums of the points that were evaluated on the way, the first ones, on the CPU.
         """
         if len(points) < max(WORTH_PLANNING, 4 * self.plan.chunk):
+            self._plan_for_few(points)
             return torch.empty(0)
         options = ["batching", "chunk", *(["microbatch"] if self.recut else []), *options_on_gpu(self.problem)]
         if isinstance(self.space.basis.vectors, Tensor):  # regenerated directions have one order and no parts
@@ -143,6 +145,19 @@ class Evaluator:
             return torch.empty(0)
         self.plan, self.engine, self.timings, self.begun = found.plan, found.engine, found.timings, True
         return torch.cat(found.sums).cpu()
+
+    def _plan_for_few(self, points: Tensor) -> None:
+        """Looks for the best plan by the time of a few samples; an error leaves the plan as it is."""
+        if self.problem.place.lent or not len(points):
+            return
+        formats = self.repeatable and isinstance(self.space.basis.vectors, Tensor)
+
+        def prepare(plan: Plan, problem: Problem) -> Engine:
+            self.space = self.space.relaid(channels_last=plan.channels_last)
+            return Engine(problem, self.space, plan)
+
+        options: dict[str, Any] = {"formats": formats, "recut": self.recut}
+        self.plan, self.timings = plan_for_few(self.plan, prepare, points, self.problem, **options)
 
     def sums(self, chunk: Tensor) -> Tensor:
         """The sums over the samples at the first points of a chunk: at all, unless memory did not suffice.

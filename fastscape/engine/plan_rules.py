@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from fastscape.engine.plan import Batching, Plan
 from fastscape.model import Layers, Problem
 from fastscape.weights import Space
 
-__all__ = ["plan_begun", "plan_fixed", "plan_looped", "plan_settled", "plan_shared", "plan_sized"]
+__all__ = ["plan_begun", "plan_fixed", "plan_looped", "plan_recut", "plan_settled", "plan_shared", "plan_sized"]
 
 # Points in a chunk, and memory for their weights. In a loop, two points of a VGG already fill the caches of any
 # processor, and the interpolation is read-bound only for the first few. vmap shares its overhead among the points, a
@@ -22,6 +23,8 @@ CHUNKS: dict[Batching, tuple[int, int]] = {"loop": (16, 512 << 20), "vmap": (512
 CHUNKS_OF_A_GRID = 5
 ACTIVATIONS = 16 << 20
 SMALL_CHUNK = 128
+# Of the largest activation of a microbatch in a loop, which is larger than that of fixed rules.
+CACHED = 2 << 20
 
 # The largest activation of one point, up to which vmap is faster than a loop on a CPU.
 SMALL_BYTES = 256 << 10
@@ -93,6 +96,30 @@ def plan_sized(plan: Plan, widest: int, points: int) -> Plan:
         few = min(points // CHUNKS_OF_A_GRID, ACTIVATIONS // max(widest, 1))
         return replace(plan, chunk=min(plan.chunk, max(few, SMALL_CHUNK)))
     return plan_looped(plan)
+
+
+def plan_recut(plan: Plan, widest: int, points: int, samples: int) -> Plan:
+    """The plan with a microbatch so large that calls cost little beside what they compute.
+
+    A call costs as much as torch takes to compute some thousand numbers. While what a call makes fits into the caches,
+    or under vmap into memory that the C library keeps, more samples in it cost nothing.
+
+    Args:
+        plan: The plan.
+        widest: Bytes of the largest activation of one microbatch at one point; 0 where that is not known.
+        points: Points of the grid.
+        samples: How many samples may be cut and joined.
+
+    Returns:
+        The plan; its microbatches are of one size as far as can be.
+    """
+    if not widest or samples <= plan.microbatch:
+        return plan
+    memory = ACTIVATIONS // min(plan.chunk, points) if plan.batching == "vmap" else CACHED
+    largest = max(plan.microbatch * memory // widest, plan.microbatch)
+    if largest < 2 * plan.microbatch:
+        return plan
+    return replace(plan, microbatch=math.ceil(samples / math.ceil(samples / largest)))
 
 
 def plan_shared(plan: Plan, points: int, processes: int) -> Plan:

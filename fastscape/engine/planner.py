@@ -211,7 +211,7 @@ def _alternatives(search: _Search, problem: Problem, *, recut: bool) -> Iterator
             yield "chunk", replace(search.best, chunk=search.best.chunk // 4)
     tried = {start := search.best.microbatch}
     for microbatch in (2 * start, start // 2, problem.size):
-        if 0 < microbatch <= min(problem.size, LARGEST_MICROBATCH) and microbatch not in tried:
+        if 0 < microbatch <= min(problem.size, max(LARGEST_MICROBATCH, 2 * start)) and microbatch not in tried:
             tried.add(microbatch)
             yield "microbatch", replace(search.best, microbatch=microbatch)
     if problem.convolutions:

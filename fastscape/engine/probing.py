@@ -17,7 +17,7 @@ __all__ = ["widest"]
 
 @torch.no_grad()
 def widest(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> int:
-    """How large the tensors are that an evaluation of the first microbatch makes, at one point.
+    """How large the tensors are that an evaluation of a microbatch makes, at one point: by that of the first one.
 
     Args:
         problem: What is evaluated.
@@ -38,7 +38,7 @@ def widest(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> 
         problem.step({**problem.still, **tensors}, batch, 0, measure=watched)
     except Exception:  # what is compiled inside a model may refuse to be watched
         return 0
-    return watching.bytes
+    return watching.bytes * max(microbatch // batch.samples, 1)
 
 
 class _Widest(TorchDispatchMode):

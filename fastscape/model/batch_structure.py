@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["cut", "joined", "kind", "length", "mapped", "tensors"]
+__all__ = ["counted", "cut", "joined", "kind", "length", "mapped", "tensors"]
 
 _PLAIN = str | bytes | int | float | complex | bool | None
 
@@ -125,6 +125,19 @@ def length(content: Any) -> int | None:
     lengths = {len(tensor) if tensor.dim() else -1 for tensor in tensors(content)}
     (only, *more) = lengths or {-1}
     return None if more or only < 0 else only
+
+
+def counted(part: Any) -> int:
+    """How many samples a batch counts as.
+
+    Args:
+        part: Its targets, or all of it.
+
+    Returns:
+        The number; one, where they do not say.
+    """
+    found = length(part)
+    return 1 if found is None else found
 
 
 def cut(content: Any, start: int, stop: int) -> Any:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fastscape.model.batch_structure import cut, joined, kind, length, mapped, tensors
+from fastscape.model.batch_structure import counted, cut, joined, kind, mapped, tensors
 from fastscape.model.pauses import at_rest
 from fastscape.weights import dtype_of
 
@@ -46,6 +46,11 @@ class Batch:
     def inputs(self) -> Any:
         """The inputs, where the content is a pair of inputs and targets; else all of it."""
         return self.content[0] if isinstance(self.content, tuple) and len(self.content) == 2 else self.content
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that it holds."""
+        return tensors(self.content)
 
     @property
     def divisible(self) -> bool:
@@ -141,7 +146,7 @@ def parts_of(
     count, found = 0, False
     for batch in _batches(data, pairs=pairs):
         held = _pair(batch) if pairs else _held(batch)
-        samples = _counted(held[1] if pairs else held)
+        samples = counted(held[1] if pairs else held)
         cuts = join and kind(held) is not None
         start = 0
         while start < samples:
@@ -198,7 +203,7 @@ def _grouped(contents: Iterable[Any], *, pairs: bool, join: bool, device: torch.
     found = []
     while groups:  # what has gone to the device is left behind
         content = joined(groups.pop(0))
-        samples = _counted(content[1] if pairs else content)
+        samples = counted(content[1] if pairs else content)
         if samples:
             elsewhere = device is not None and device.type != "cpu"
             found.append(Batch(mapped(content, lambda t: t.to(device)) if elsewhere else content, samples))
@@ -310,9 +315,3 @@ def _from_arrays(part: Any) -> Any:
     if type(part) is dict:
         return {key: _from_arrays(value) for key, value in part.items()}
     return type(part)(map(_from_arrays, part)) if type(part) in (tuple, list) else part
-
-
-def _counted(part: Any) -> int:
-    """How many samples a batch counts as, by its targets or all of it: one, where they do not say."""
-    found = length(part)
-    return 1 if found is None else found

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastscape.engine import plan_settled
+from fastscape.engine import Comparison, plan_settled
 from fastscape.model import Batch, DataHash, Problem, Reading
 from fastscape.runs.backing import Backing
 from fastscape.runs.levels import followed
@@ -63,7 +63,7 @@ def gathered(
     plan = plan_settled(work.plan, problem, auto=request.auto)
     report = work.report | {"samples": problem.size, "data_hash": digest.hexdigest()}
     request.expected.found("data_hash", report["data_hash"])
-    work = replace(work, problem=problem, plan=plan, report=report, far=None)
+    work = replace(work, problem=problem, plan=plan, report=report, comparison=Comparison())
     return work, replace(reading, parts=iter(()))
 
 

@@ -135,7 +135,7 @@ def level_of(request: Request, work: Work, problem: Problem, backing: Backing) -
     """
     tolerance = PART * (request.options["tolerance"] or 0.0)
     report = work.report | {"samples": problem.size}
-    mine = replace(work, problem=problem, far=None, report=report)
+    mine = replace(work, problem=problem, comparison=Comparison(), report=report)
     ranks = None if backing.ranks is None else backing.ranks.part("draw")
     within = Backing(None if backing.store is None else backing.store.level(), ranks)
     size = agreed_size(request, mine, within)
@@ -194,7 +194,7 @@ def followed(
     Returns:
         What came of it.
     """
-    comparison = Comparison(work.far) if work.report["deterministic"] else None
+    comparison = work.comparison if work.report["deterministic"] else None
     evaluator = Evaluator(work.space, work.plan, auto=request.free_batching, recut=work.recut, comparison=comparison)
     return evaluate(
         parts,

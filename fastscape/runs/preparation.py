@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -12,10 +13,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fastscape.engine import (
+    Comparison,
     Plan,
     plan_begun,
     plan_begun_on_gpu,
     plan_fitted_on_gpu,
+    plan_recut,
     plan_settled,
     plan_shared,
     plan_sized,
@@ -27,11 +30,14 @@ from fastscape.model import (
     Objective,
     Problem,
     Reading,
+    Settled,
     agrees_far_away,
+    alike_everywhere,
     at_the_model,
     depends_on_batches,
     name_of,
     origin_of,
+    probed,
     problem_of,
     settled,
 )
@@ -42,10 +48,11 @@ from fastscape.runs.reporting import about
 from fastscape.runs.request import Request
 from fastscape.runs.store import Store
 from fastscape.runs.unheeded import unheeded
-from fastscape.weights import PRECISIONS, Grid, Precision, Space
+from fastscape.weights import PRECISIONS, Auto, Grid, Precision, Space
 
 __all__ = ["Work", "prepared", "problem_parts", "widened"]
 
+WHOLE_FROM = 16  # points, from which on the model as given is compared with the private copy on all samples
 EXPECTED_SHARE = 25  # with a tolerance, one of so many points is evaluated
 
 
@@ -60,7 +67,7 @@ class Work:
         plan: How to evaluate, or what to begin with.
         dependence: How far the values depend on the microbatch.
         report: What is known so far.
-        far: The sums [measures] at the point of which every coordinate is 1; None where they are not known.
+        comparison: What an engine is to agree with at the point of which every coordinate is 1.
     """
 
     problem: Problem
@@ -69,7 +76,7 @@ class Work:
     plan: Plan
     dependence: float
     report: dict[str, Any]
-    far: Tensor | None = None
+    comparison: Comparison
 
     @property
     def measures(self) -> int:
@@ -103,36 +110,62 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     digest.update(samples)
     problem = problem_of(request.model, space.moving, request.objective, samples, request.place, request.mode)
     plan = plan_begun(request.options["plan"], problem, space)
-    theta = space.theta(problem.dtype)
+    theta, points = space.theta(problem.dtype), _expected(request)
     plan = plan_begun_on_gpu(plan, problem, theta) if request.auto else plan
     far = partial(_far, request, space)  # one more point in memory, for as long as it is needed
-    wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
-    found = settled(problem, theta, far, plan.microbatch, widened=wide, cut=request.in_parts)
-    problem = found.problem
-    plan = plan_settled(plan, problem, auto=request.auto)
+    found = _settled(request, problem, space, theta, plan.microbatch)
+    every, problem = problem, found.over(problem)
+    few = None if found.given.size == problem.size else found.problem
+    # Batches that are whole are those of the user, but for a dataset, which has none.
+    dependence = 0.0 if problem.whole and not isinstance(request.data, Dataset) else found.dependence
     _check_losses(request, problem.objective)
+    begun = plan_settled(plan, problem, auto=request.auto)
+    recut = not problem.whole and not depends_on_batches(dependence, problem.dtype)
+    plan = _sized(request, few or problem, begun, far, points, problem.size if recut else 0, backing)
+    whole = found
+    if few is not None and points >= WHOLE_FROM:  # then two passes over all samples cost little
+        whole = found._replace(given=replace(found.given, samples=every.samples), centre=None)
     # The model as it is takes one more copy of the weights.
     alone = (
         None
         if request.options["low_memory"] or request.place.lent
-        else Independent(request.model, request.mode, found.given)
+        else Independent(request.model, request.mode, whole.given)
     )
-    facts, warnings = at_the_model(found, theta, plan.microbatch, plain=None if alone is None else alone.loss)
+    once = begun.microbatch if whole is found else plan.microbatch
+    facts, warnings = at_the_model(whole, theta, once, plain=None if alone is None else alone.loss)
     if alone is not None and facts["deterministic"] and _comparable(request):
-        agrees_far_away(found, far(), alone, plan.microbatch, widened=wide)
+        wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
+        agrees_far_away(found, far(), alone, begun.microbatch, widened=wide)
     for message in warnings:  # not beside the error, which says more
         warn(message)
     grid, reach, said = chosen_axes(request.axes, problem, space, plan, backing)
-    said += unheeded(request, space, problem, theta, plan.microbatch, facts["centre"])
+    said += unheeded(request, space, problem, theta, begun.microbatch, facts["centre"])
     report = about(request, origin_of(request.model, space.moving), space)
     report |= {"samples": problem.size, "order": reading.order, "data_hash": digest.hexdigest(), "reach": reach}
     report |= {**facts, "warnings": [*warnings, *said]}
     if not request.in_parts:
         request.expected.found("data_hash", report["data_hash"])
-    # Batches that are whole are those of the user, but for a dataset, which has none.
-    dependence = 0.0 if problem.whole and not isinstance(request.data, Dataset) else found.dependence
-    plan = _sized(request, problem, space, grid, plan, backing)
-    return Work(problem, space, grid, plan, dependence, report, found.far_total)
+    return Work(problem, space, grid, plan, dependence, report, Comparison(found.far_total, few))
+
+
+def _settled(
+    request: Request, problem: Problem, space: Space, theta: Mapping[str, Tensor], microbatch: int
+) -> Settled:
+    """The problem with what its batches show: by few of the samples, where these tell of all."""
+    far = partial(_far, request, space)
+    wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
+    options: dict[str, Any] = {"widened": wide, "cut": request.in_parts, "changes": problem.would_change(microbatch)}
+    few = probed(problem, microbatch, _expected(request))
+    found = settled(few, theta, far, microbatch, **options)
+    if few is problem or alike_everywhere(problem, found.problem, far()):
+        return found
+    return settled(problem, theta, far, microbatch, **options)
+
+
+def _expected(request: Request) -> int:
+    """How many points are evaluated, about."""
+    points = math.prod(axis.count if isinstance(axis, Auto) else len(axis) for axis in request.axes.values())
+    return max(points // EXPECTED_SHARE, 1) if request.refines else points
 
 
 def _comparable(request: Request) -> bool:
@@ -165,17 +198,38 @@ def _far(request: Request, space: Space) -> dict[str, Tensor]:
     return space.at(torch.ones(1, len(request.axes), dtype=torch.float64, device="cpu"), request.place)
 
 
-def _sized(request: Request, problem: Problem, space: Space, grid: Grid, plan: Plan, backing: Backing) -> Plan:
-    """The plan, where it is looked for fitted to the sizes of grid and activations and to the number of processes."""
+def _sized(
+    request: Request,
+    seen: Problem,
+    plan: Plan,
+    far: Callable[[], Mapping[str, Tensor]],
+    points: int,
+    samples: int,
+    backing: Backing,
+) -> Plan:
+    """The plan, where it is looked for fitted to the sizes of grid, samples and activations, and to the processes.
+
+    Args:
+        request: What is asked for.
+        seen: What is evaluated, with all samples or with few.
+        plan: The plan to begin with.
+        far: Gives the tensors that move at some point.
+        points: Of the grid.
+        samples: That may be cut and joined; 0 where batches stay.
+        backing: Store and processes.
+
+    Returns:
+        The plan.
+    """
     if not request.auto:
         return plan
-    expected = max(len(grid) // EXPECTED_SHARE, 1) if request.refines else len(grid)
-    if (fitted := plan_fitted_on_gpu(plan, problem, expected)) is not None:
+    if (fitted := plan_fitted_on_gpu(plan, seen, points)) is not None:
         plan = fitted
-    elif plan.batching == "vmap":  # which may be too large for what it makes
-        corner = space.at(grid.points[:1], request.place)
-        plan = plan_sized(plan, widest(problem, corner, plan.microbatch), expected)
-    return plan if backing.ranks is None else plan_shared(plan, expected, backing.ranks.size)
+    elif plan.batching == "vmap" or samples > plan.microbatch:  # it may be too large for what it makes, or too small
+        wide = widest(seen, far(), plan.microbatch)
+        plan = plan_sized(plan, wide, points)
+        plan = plan_recut(plan, wide, points, samples)
+    return plan if backing.ranks is None else plan_shared(plan, points, backing.ranks.size)
 
 
 def _check_losses(request: Request, objective: Objective) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 import fastscape
 from fastscape import Plan
-from fastscape.engine import Engine, planner
+from fastscape.engine import Engine, plan_rules, planner
 from fastscape.engine.evaluator import WORTH_PLANNING
 from fastscape.model import Objective, fixed_samples, problem_of
 from fastscape.weights import PRECISIONS, Place
@@ -63,6 +63,7 @@ def test_a_try_of_a_loop_takes_no_more_points_than_it_needs(slow, monkeypatch):
     monkeypatch.setattr(planner, "OVERHEAD", 1.0)  # a busy machine makes tries look like a waste
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    monkeypatch.setattr(plan_rules, "CACHED", 0)  # with all samples in one microbatch there is less to try
     evaluated = slow(lambda plan: 5e-3)
     plan = {"plan": "auto", **GRID}
     model = nn.Sequential(nn.Unflatten(1, (1, 3)), nn.Conv1d(1, 2, 2), nn.Flatten(), nn.Linear(4, 2))

@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import math
+import warnings
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,23 +15,29 @@ from typing import IO
 import numpy as np
 
 from fastscape.results.checks import check_values, clipped
-from fastscape.results.formats.columns import beside, by_name, columns, mesh
+from fastscape.results.formats.columns import beside, by_name, columns
 from fastscape.results.values import Values
 
 __all__ = ["read", "written"]
 
 _CELLS = 10_000  # that are text at one time, which takes many times the room of numbers
 _LINE = 1 << 20  # letters
+_COMMA, _NEWLINE = b",\n"
 
 
 def written(values: Values, _: str) -> bytes:
     """The content of a file: the coordinates of a point, its measures, and what else is known of it."""
     found = columns(values)
     text = io.StringIO(newline="")
-    rows = csv.writer(text)
-    rows.writerow([*values.axes, *found])
-    arrays = [*mesh(values), *found.values()]
-    rows.writerows(zip(*(map(repr, array.ravel().tolist()) for array in arrays), strict=True))
+    csv.writer(text).writerow([*values.axes, *found])
+    # What a coordinate is as text is made once, and not for every point.
+    *outer, inner = (list(map(repr, axis.tolist())) for axis in values.axes.values())
+    grids = [grid.reshape(-1, len(inner)) for grid in found.values()]
+    for start, *rows in zip(map(",".join, itertools.product(*outer)), *grids, strict=True):
+        cells = [[start] * len(inner)] if start else []
+        points = zip(*cells, inner, *(map(repr, row.tolist()) for row in rows), strict=True)
+        text.write("\r\n".join(map(",".join, points)))
+        text.write("\r\n")
     return text.getvalue().encode()
 
 
@@ -59,13 +66,12 @@ def read(path: Path) -> Values:
 
 
 def _values(file: IO[str], name: str) -> Values:
-    rows = filter(None, csv.reader(_lines(file)))
-    names = next(rows)
+    names = next(filter(None, csv.reader(_lines(file))))
     count = 2 if names[:2] == ["x", "y"] else 1
     if names[0] != "x" or names[count] != "loss":
         raise ValueError(f"its columns are {', '.join(names)}; wanted x, y, loss, ...")
-    table = _table(rows, len(names))
-    axes = {name: np.unique(table[:, k]) for k, name in enumerate(names[:count])}
+    table = _table(file, len(names))
+    axes = {name: _different(table[:, k]) for k, name in enumerate(names[:count])}
     shape = tuple(map(len, axes.values()))
     if math.prod(shape) != len(table):  # before a grid of that size is made
         raise ValueError(f"its {len(table)} rows are no whole grid of {' x '.join(map(str, shape))} points")
@@ -89,15 +95,73 @@ def _lines(file: IO[str]) -> Iterator[str]:
         yield line
 
 
-def _table(rows: Iterator[list[str]], width: int) -> np.ndarray:
+def _table(file: IO[str], width: int) -> np.ndarray:
     """The numbers [rows, columns] of what is still to come."""
     numbers = array("d")
+    for block in _blocks(file):
+        found = _plain(block, width)
+        parts = _any(block, width) if found is None else [found]
+        for part in parts:
+            numbers.frombytes(part.tobytes())
+    return np.frombuffer(numbers, dtype=np.float64).reshape(-1, width)
+
+
+def _blocks(file: IO[str]) -> Iterator[str]:
+    """Whole lines, many at a time."""
+    rest = ""
+    while block := file.read(_LINE):
+        lines, end, begun = block.rpartition("\n")
+        if end:
+            yield rest + lines + end
+            rest = ""
+        rest += begun
+        if len(rest) > _LINE:
+            raise ValueError(f"it has a line of more than {_LINE} letters")
+    if rest:
+        yield rest
+
+
+def _plain(block: str, width: int) -> np.ndarray | None:
+    """The numbers [rows, columns] of lines as `written` makes them; None where there is anything else."""
+    text = block.replace("\r\n", "\n").strip("\n")
+    if not text.isascii():
+        return None
+    letters = np.frombuffer(text.encode(), dtype=np.uint8)
+    ends = np.append(letters[(letters == _COMMA) | (letters == _NEWLINE)], _NEWLINE)
+    if len(ends) % width or not (ends.reshape(-1, width) == [_COMMA] * (width - 1) + [_NEWLINE]).all():
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # so numpy says that it has met something that is no number
+        try:
+            numbers = np.fromstring(text.replace("\n", ","), sep=",")
+        except (ValueError, DeprecationWarning):
+            return None
+    return numbers.reshape(-1, width) if len(numbers) == len(ends) else None
+
+
+def _any(block: str, width: int) -> Iterator[np.ndarray]:
+    """The numbers [rows, columns] of lines that another program may have made, some at a time."""
+    rows = filter(None, csv.reader(io.StringIO(block, newline="")))
     while some := list(itertools.islice(rows, max(_CELLS // width, 1))):
         part = np.array(some, dtype=np.float64)
         if part.shape != (len(some), width):
             raise ValueError(f"its rows have {part.shape[-1]} cells for {width} columns")
-        numbers.frombytes(part.tobytes())
-    return np.frombuffer(numbers, dtype=np.float64).reshape(-1, width)
+        yield part
+
+
+def _different(column: np.ndarray) -> np.ndarray:
+    """The different numbers of a column, increasing: as `np.unique` gives them, without sorting all where it can."""
+    if not len(column):
+        return column
+    changes = np.flatnonzero(column[1:] != column[:-1]) + 1
+    if 2 * len(changes) < len(column):  # an outer axis, which changes seldom
+        return np.unique(column[np.append(0, changes)])
+    (again,) = np.nonzero(column == column[0])
+    if len(again) < 2:
+        return np.unique(column)
+    some = np.unique(column[: again[1]])  # an inner axis, which comes again and again
+    known = some[np.minimum(np.searchsorted(some, column), len(some) - 1)]
+    return some if np.array_equal(known, column) else np.unique(column)
 
 
 def _placed(column: np.ndarray, place: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,0 +1,114 @@
+"""Picks a plan for a grid with too few points to try plans on them: by the time of a few samples.
+
+A try evaluates some samples at one point, and costs a hundredth of the run. Under vmap that would be too few samples
+to tell what a call with many takes, so there the plan of fixed rules stays.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from fastscape.engine.engine import Engine
+from fastscape.engine.plan import Plan
+from fastscape.model import Problem
+
+__all__ = ["plan_for_few"]
+
+TRY = 0.01  # of the run
+GAIN = 0.9  # of the time so far: less is taken for noise
+LEAST = 16  # samples that tell something
+GROWN = 4  # times as many samples in a microbatch
+HELD = 16 << 20  # bytes of the samples of a microbatch
+
+
+def plan_for_few(
+    start: Plan,
+    prepare: Callable[[Plan, Problem], Engine],
+    points: Tensor,
+    problem: Problem,
+    *,
+    formats: bool,
+    recut: bool,
+) -> tuple[Plan, list[dict[str, Any]]]:
+    """The fastest of a few plans.
+
+    Args:
+        start: The plan of fixed rules.
+        prepare: Makes the engine of a plan, for a problem with some of the samples.
+        points: Grid coordinates [G, D].
+        problem: What is evaluated.
+        formats: Whether another memory format gives the same values.
+        recut: Whether another microbatch does.
+
+    Returns:
+        The plan; and for each plan that was tried the options that it had and seconds a point, or the error.
+    """
+    timings: list[dict[str, Any]] = []
+
+    def seconds(plan: Plan) -> float:
+        """Of a point, by as many samples as a try may take."""
+        most = int(TRY * problem.size * len(points))
+        few = _first(problem, min(plan.microbatch, max(most, 1)))
+        if few.size > most or few.size < min(LEAST, problem.size):
+            return math.inf
+        try:
+            engine = prepare(plan, few)
+            each = [_timed(engine, points[:1]) for _ in range(2)]
+        except Exception as error:  # a model may refuse any of the options, each in its own way
+            timings.append({**plan.as_dict(), "error": f"{type(error).__name__}: {error}"[:200]})
+            return math.inf
+        found = min(each) * problem.size / few.size
+        timings.append({**plan.as_dict(), "seconds_a_point": found})
+        return found
+
+    if start.batching == "vmap":
+        return start, timings
+    best, least = start, seconds(start)
+    alternatives = _alternatives(start, problem, formats=formats, recut=recut)
+    plan = None if least == math.inf else next(alternatives, None)
+    while plan is not None:
+        found = seconds(plan)
+        if found < GAIN * least:
+            best, least = plan, found
+        try:
+            plan = alternatives.send(best)
+        except StopIteration:
+            plan = None
+    return best, timings
+
+
+def _alternatives(best: Plan, problem: Problem, *, formats: bool, recut: bool) -> Generator[Plan, Plan, None]:
+    """Plans that differ in one option from the best so far, which is sent after each."""
+    if problem.convolutions and formats:
+        best = yield replace(best, memory_format="contiguous" if best.channels_last else "channels_last")
+    each = max(sum(t.numel() * t.element_size() for t in _tensors(problem)) // problem.size, 1)
+    before: Plan | None = None
+    while recut and best != before:
+        before, larger = best, min(GROWN * best.microbatch, problem.size)
+        if larger == best.microbatch or larger * each > HELD:
+            return
+        best = yield replace(best, microbatch=larger)
+
+
+def _tensors(problem: Problem) -> list[Tensor]:
+    return [tensor for batch in problem.samples for tensor in batch.tensors]
+
+
+def _first(problem: Problem, count: int) -> Problem:
+    """The problem with its first samples: a part of the first batch, where that may be cut."""
+    batch = problem.samples[0]
+    if batch.divisible and not problem.whole and batch.samples > count:
+        batch = batch.part(0, count)
+    return replace(problem, samples=[batch])
+
+
+def _timed(engine: Engine, points: Tensor) -> float:
+    started = time.perf_counter()
+    float(engine.sums(points)[0, 0])  # waits for a device
+    return time.perf_counter() - started

@@ -18,6 +18,7 @@ from benchmarks.costs import Machine, memory
 from benchmarks.problems import PROBLEMS
 from benchmarks.rivals import RIVALS, directions, ours
 from fastscape import Landscape
+from fastscape.sampling import Refinement
 from processes import one_thread
 from stored_runs import CONTEXT
 
@@ -196,19 +197,40 @@ def test_the_cost_model_is_fitted():
 def test_refinement_is_measured_against_the_full_grid(tmp_path):
     axis = np.linspace(-1, 1, 31)
     truth = Landscape(axis, axis, 10 ** (axis[:, None] ** 2 + axis**2), {"accuracy": 1 - axis[:, None] ** 2 * axis**2})
-    found = refinement.refined(truth, 0.01)
-    assert found["met"]
-    assert 0.1 < found["share"] < 0.8
-    assert 0 < found["rms"] < found["largest"] < 0.01
+    every = refinement.refined(truth)
+    assert [run["tolerance"] for run in every] == list(refinement.TOLERANCES)
+    assert [run["points"] for run in every] == sorted(run["points"] for run in every)
+    for found in every:
+        assert found["met"]
+        assert 0 < found["rms"] < found["largest"] < 0.2
+        assert found["rms"] <= found["tolerance"]
+        assert 32 <= found["hindsight_from_fewer"] <= found["hindsight"] <= found["points"] < 0.5 * 961
     facts = {"network": "mnist-cnn", "side": 31}
     page = tmp_path / "page.md"
     page.write_text(f"{refinement.START}\nwhat was there\n{refinement.STOP}\n")
-    runs = [facts | found, facts | found | {"rms": 0.02, "share": 0.9}]
-    every = [run | {"tolerance": tolerance, "side": side} for run in runs for tolerance in refinement.TOLERANCES
-             for side in (31, refinement.SIDE)]  # fmt: skip
-    refinement.write({"networks": "Two runs.", "date": "2026-01-01", "runs": every}, page)
+    runs = [facts | run | {"rms": rms, "points": 100, "hindsight": 50} for run in every for rms in (0.001, 0.03)]
+    runs += [run | {"side": refinement.SIDE} for run in runs]
+    refinement.write({"networks": "Two runs.", "date": "2026-01-01", "runs": runs}, page)
     assert "| mnist-cnn, 31 x 31 | 0.01 | 2 | 50% |" in page.read_text()
+    assert "| 50 | 2.00 |" in page.read_text()
+    assert "Of 12 runs 6 ended with an error above their tolerance (50.0%)" in page.read_text()
     assert "what was there" not in page.read_text()
+
+
+def test_hindsight_stops_at_the_first_point_that_makes_it_good_enough():
+    """A spike whose neighbours come one by one."""
+    axis = np.linspace(-1, 1, 31)
+    truth = Landscape(axis, axis, 10 ** (axis[:, None] ** 2 + axis**2))
+    seen = refinement._rounds(truth, 0, first=None)
+    for tolerance in (0.5, *refinement.TOLERANCES):
+        points = refinement._hindsight(truth, seen, tolerance)
+        some = Refinement(axis, axis, tolerance)
+        for count in (points, points - 1):
+            order = seen[-1]["order"][:count]
+            some = Refinement(axis, axis, tolerance)
+            some.take(order, refinement._values(truth)[order])
+            good = refinement._errors(some, refinement._values(truth))[0] <= tolerance
+            assert good == (count == points) or points == seen[0]["points"]
 
 
 def test_full_grids_are_computed_once(tmp_path, monkeypatch):

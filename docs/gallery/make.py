@@ -24,6 +24,7 @@ from fastscape.zoo import datasets, models, training
 HERE = Path(__file__).parent
 KEPT = HERE / "kept"  # landscapes, so that a picture can be drawn again in a moment
 START, STEPS = (0.85, 0.6), 30
+TEN = 10, 1e-3  # epochs, learning rate
 
 
 def landscape(name: str, compute: Callable[[], fastscape.Landscape]) -> fastscape.Landscape:
@@ -34,19 +35,20 @@ def landscape(name: str, compute: Callable[[], fastscape.Landscape]) -> fastscap
     return fastscape.Landscape.load(file)
 
 
-def trained(name: str, epochs: int) -> tuple[Any, Any]:
-    """A network of the zoo after some epochs on the digits, and the digits."""
+def trained(name: str, *schedule: tuple[int, float]) -> tuple[Any, Any]:
+    """A network of the zoo after some epochs on the digits, each so many with a learning rate, and the digits."""
     train_set = datasets.load("digits")
     network = models.build(name, seed=0, **datasets.describe(train_set)._asdict())
-    training.train(network, train_set, epochs=epochs, seed=0)
+    for epochs, lr in schedule:
+        training.train(network, train_set, epochs=epochs, lr=lr, seed=0)
     return network, train_set
 
 
-def plane(name: str, *, epochs: int, samples: int = 64, **options: Any) -> fastscape.Landscape:
+def plane(name: str, *schedule: tuple[int, float], samples: int = 64, **options: Any) -> fastscape.Landscape:
     """The plane around a trained network."""
 
     def compute() -> fastscape.Landscape:
-        network, data = trained(name, epochs)
+        network, data = trained(name, *schedule)
         return fastscape.surface(network, data[:samples], metrics={"accuracy": fastscape.accuracy}, **options)
 
     return landscape("-".join([name, *(str(options[key]) for key in ("scheme",) if key in options)]), compute)
@@ -54,7 +56,7 @@ def plane(name: str, *, epochs: int, samples: int = 64, **options: Any) -> fasts
 
 def resnet() -> fastscape.Landscape:
     """The network of `make demo`: a ResNet-20 after eight epochs, along both directions from -1 to 1."""
-    return plane("resnet20", epochs=EPOCHS)
+    return plane("resnet20", *EPOCHS)
 
 
 def contour() -> Any:
@@ -72,7 +74,7 @@ def line() -> Any:
     """The loss of a small CNN along one direction, from -2 to 2: "Navigating Through Loss Space"."""
 
     def compute() -> fastscape.Landscape:
-        network, data = trained("mnist-cnn", 10)
+        network, data = trained("mnist-cnn", TEN)
         metrics = {"accuracy": fastscape.accuracy}
         return fastscape.line(network, data[:1000], x=(-2.0, 2.0, 41), metrics=metrics)
 
@@ -82,12 +84,12 @@ def line() -> Any:
 def bilinear() -> Any:
     """The log10 of the loss of the same CNN between its weights and two random directions, by the bilinear scheme."""
     axis = (-1.0, 1.0, 51)
-    return plane("mnist-cnn", epochs=10, samples=1000, scheme="bilinear", x=axis, y=axis).surface3d(azimuth=120)
+    return plane("mnist-cnn", TEN, samples=1000, scheme="bilinear", x=axis, y=axis).surface3d(azimuth=120)
 
 
 def skip() -> Any:
     """A ResNet-56 with and without its shortcuts, on one scale: Li et al. 2018, figure 1."""
-    pair = [plane(name, epochs=10) for name in SKIP]
+    pair = [plane(name, TEN) for name in SKIP]
     return compare(pair, names=list(SKIP.values()), kind="surface3d", cmap="coolwarm")[0]
 
 

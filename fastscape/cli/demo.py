@@ -17,7 +17,8 @@ from fastscape.zoo.checkpoints import save_checkpoint
 
 __all__ = ["TOLERANCE", "Step", "demo"]
 
-EPOCHS = 8  # a ResNet-20 then classifies 98 of 100 digits right that it has not seen
+# Epochs and learning rates. Without the smaller rate in the end the accuracy jumps by a tenth from epoch to epoch.
+EPOCHS = (6, 1e-3), (2, 1e-4)
 SAMPLES = 64
 TOLERANCE = 0.005
 SKIP = {"resnet56": "ResNet-56", "resnet56-noshort": "ResNet-56 without shortcuts"}
@@ -43,8 +44,8 @@ def demo(
 ) -> list[Step]:
     """Trains a network of the zoo on the digits and draws the landscape around its weights.
 
-    Eight epochs of Adam; then a plane from -1 to 1 along two filter-normalised random directions, on the first 64
-    training samples, within a tolerance of 0.005.
+    Six epochs of Adam with a learning rate of 0.001 and two with 0.0001; then a plane from -1 to 1 along two
+    filter-normalised random directions, on the first 64 training samples, within a tolerance of 0.005.
 
     Args:
         out: Folder for model.safetensors, landscape.npz, contour.png, surface.png and explorer.html.
@@ -96,8 +97,11 @@ def _landscape_of(
     network = models.build(model, seed=seed, **datasets.describe(train_set)._asdict())
 
     started = time.perf_counter()
-    history = training.train(network, train_set, epochs=EPOCHS, test=test_set, seed=seed, progress=progress)
-    facts = {"epochs": EPOCHS, "seed": seed, "test_accuracy": f"{history[-1].test_accuracy:.4f}"}
+    history = []
+    for epochs, lr in EPOCHS:
+        options: dict[str, Any] = {"epochs": epochs, "lr": lr, "test": test_set, "progress": progress}
+        history += training.train(network, train_set, seed=seed, **options)
+    facts = {"epochs": len(history), "seed": seed, "test_accuracy": f"{history[-1].test_accuracy:.4f}"}
     save_checkpoint(network, checkpoint, model_name=model, dataset_name="digits", **facts)
     trained = f"trained {model} on digits, test accuracy {history[-1].test_accuracy:.1%}"
     steps = [Step(trained, time.perf_counter() - started, (checkpoint,))]
@@ -105,7 +109,7 @@ def _landscape_of(
     started = time.perf_counter()
     samples = train_set[:SAMPLES]
     axis = (-1.0, 1.0, grid)
-    options: dict[str, Any] = {"metrics": {"accuracy": accuracy}, "seed": seed, "progress": progress}
+    options = {"metrics": {"accuracy": accuracy}, "seed": seed, "progress": progress}
     if not exact:
         options |= {"tolerance": TOLERANCE, "progress": "live" if progress else False}
     landscape = surface(network, samples, x=axis, y=axis, **options)

@@ -15,8 +15,9 @@ from fastscape.sampling.later import scipy
 
 __all__ = ["Smooth", "Told"]
 
-AT_ONCE = 700  # points; through more the surface is made of many, each through
+AT_ONCE = 2000  # points; through more the surface is made of many, each through
 NEIGHBOURS = 36  # points
+JUDGED_AT_ONCE = 700  # points; of more, what is expected is told by the many surfaces already, which is faster
 AROUND = 6  # known points whose errors speak of a place
 NEAR = 1e-4  # the square of a distance that is as good as none
 LOOSE = 1e-10  # lets the linear part be, where the points lie on one line
@@ -53,7 +54,7 @@ class Smooth:
 
     @property
     def _whole(self) -> bool:
-        return len(self.points) <= AT_ONCE
+        return len(self.points) <= JUDGED_AT_ONCE
 
     @cached_property
     def _tree(self) -> scipy.spatial.KDTree:
@@ -65,7 +66,8 @@ class Smooth:
 
     @cached_property
     def _weights(self) -> np.ndarray:
-        return np.asarray(self._inverse[:, : len(self.points)] @ self.values)
+        linear = np.zeros((self.points.shape[1] + 1, self.values.shape[1]))
+        return np.asarray(np.linalg.solve(_matrices(self.points), np.concatenate([self.values, linear])))
 
     @cached_property
     def _missed(self) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +105,7 @@ class Smooth:
         Returns:
             Values [q, M].
         """
-        if not self._whole:
+        if len(self.points) > AT_ONCE:
             return self._locally(points)[0]
         found = np.empty((len(points), self.values.shape[1]))
         for part in _parts(len(points), len(self._weights)):

@@ -12,7 +12,7 @@ from fastscape.sampling.standing import Standing
 __all__ = ["HeldOut", "Tested", "Trust", "judged"]
 
 # Each of these times an estimate is above the error in all but a few of a hundred runs:
-SAFE = 1.3  # what is expected
+SAFE = 1.4  # what is expected
 LEFT_OUT = 0.6  # what leaving out points shows: the holes are about twice as wide then
 SEEN_ANYWHERE = 1.0  # what was seen of held-out points that were drawn from all alike
 SEEN = 0.7  # what was seen of held-out points, most of which were sought where errors are large

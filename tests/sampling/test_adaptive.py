@@ -370,7 +370,7 @@ def test_what_is_known_of_all_points_saves_most_of_them():
     assert refinement.known.sum() < 60 < 5 * 60 < with_trend(None)[0].known.sum()
     np.testing.assert_allclose(found[:, 1], 0.5 + 0.1 * X.ravel(), atol=1e-3)  # the trend is of the loss alone
     quick = refinement.filled(np.where(refinement.known[:, None], found, 7.0), quickly=True)
-    np.testing.assert_allclose(quick[:, 0], found[:, 0], rtol=0.01)
+    np.testing.assert_allclose(quick[:, 0], found[:, 0], rtol=0.05)
 
 
 def test_a_trend_may_be_of_all_measures_and_may_have_holes():
@@ -389,3 +389,27 @@ def test_a_trend_that_has_nothing_to_tell_does_no_harm():
         refinement, error, _ = with_trend(trend)
         assert refinement.met
         assert error <= 0.002
+
+
+def test_an_edge_is_counted_as_it_is_looked_for():
+    """What is wanted next is at the edge exactly as long as the report speaks of points there."""
+    values = np.where(X > 0.33, np.nan, BOWL).reshape(-1, 1)
+    refinement = Refinement(AXIS, AXIS, 0.005)
+    counts = []
+    while len(wanted := refinement.wanted()):
+        refinement.take(wanted, values[wanted])
+        refinement.judge()
+        counts.append(refinement.trusts[-1].edge)
+    first = counts.index(0)
+    assert first > 0
+    assert refinement.known.sum() < 300
+    assert counts[0] > 100
+
+
+def test_a_smaller_chunk_of_a_plan_does_not_change_what_is_evaluated():
+    known = [
+        surface(plan=fastscape.Plan("loop", chunk=chunk, microbatch=7)).evaluated
+        for chunk in (8, 512)
+    ]  # fmt: skip
+    assert (known[0] == known[1]).all()
+    assert known[0].sum() <= 96

@@ -168,7 +168,7 @@ def tables(results: dict[str, Any]) -> str:
         f"{results['networks']} Measured {results['date']}.",
         "",
         "| network, grid | tolerance | runs | within it | true rms, median | largest | points, median | range | "
-        "with hindsight | points over those | from 32 points |",
+        "with hindsight | points over those | from 24 points |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, side in dict.fromkeys((run["network"], run["side"]) for run in runs):

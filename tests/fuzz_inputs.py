@@ -294,7 +294,9 @@ def _zipped(draw: random.Random, members: list[tuple[str, bytes]]) -> bytes:
         warnings.simplefilter("ignore")  # of a name that is there twice
         with zipfile.ZipFile(content, "w", kind) as archive:
             for name, npy in members:
-                archive.writestr(name, npy)
+                info = zipfile.ZipInfo(name)  # of no date: an input follows from its number alone
+                info.compress_type = kind
+                archive.writestr(info, npy)
     whole = bytearray(content.getvalue())
     if draw.random() < 0.2:  # the directory says other sizes
         starts = [at for at in range(len(whole) - 46) if whole[at : at + 4] == b"PK\x01\x02"]

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 import fastscape
-import fuzzing
 from cases import Case, reference_surface
 from fastscape import Landscape, Plan
 from fastscape.cli import main

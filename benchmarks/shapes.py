@@ -171,7 +171,9 @@ def measured(shape: Shape, rounds: int, clock: Callable[[], float], *, memory: b
 
 def peak(shape: Shape, whose: str, batch: int) -> float:
     """Megabytes that a fresh process takes at most, the problem and all libraries included."""
-    program = f"from benchmarks.shapes import *; print(_peak(Shape(**{_arguments(shape)!r}), {whose!r}, {batch}))"
+    program = (
+        f"from benchmarks import shapes as s; print(s._peak(s.Shape(**{_arguments(shape)!r}), {whose!r}, {batch}))"
+    )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     return float(output.split()[-1])
 

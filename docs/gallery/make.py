@@ -23,7 +23,7 @@ from fastscape.zoo import datasets, models, training
 
 HERE = Path(__file__).parent
 KEPT = HERE / "kept"  # landscapes, so that a picture can be drawn again in a moment
-START, STEPS = (0.85, 0.6), 30
+START, STEPS = (0.85, 0.6), 42
 TEN = 10, 1e-3  # epochs, learning rate
 
 
@@ -66,7 +66,7 @@ def contour() -> Any:
 
 def walk() -> Any:
     """The surface, the walk of an optimizer on it, and the contours below."""
-    path = resnet().descend(START, "nadam", STEPS, lr=0.1)
+    path = resnet().descend(START, "nadam", STEPS, lr=0.03)
     return resnet().surface3d(paths=[path], azimuth=-50, elevation=35)
 
 

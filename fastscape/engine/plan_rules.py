@@ -155,7 +155,7 @@ def plan_fixed(
 ) -> Plan:
     """The plan that fixed rules give, without measuring.
 
-    A model without convolutions runs under vmap: its matrix products then become one larger product for all points of
+    A model without convolutions and recurrent layers runs under vmap: its matrix products then become one larger product for all points of
     the chunk, and its first layer is hoisted. Grouped convolutions, which vmap makes of convolutions, are slower than
     a loop, and so is on a CPU everything larger than the caches. There images have their channels last, as pooling and
     narrow convolutions are several times faster so; but not in float64, for which there are no such convolutions.
@@ -173,8 +173,8 @@ def plan_fixed(
     on_cpu = device.type == "cpu"
     # Its statistics keep float32, which vmap cannot mix with narrower activations.
     mixed = dtype.itemsize < 4 and layers.batchnorm
-    recurrent = layers.recurrent and not on_cpu  # a GPU's library takes no weights of several points
-    batching: Batching = "loop" if layers.convolutions or mixed or recurrent else "vmap"
+    # torch has no batching rule for recurrent layers.
+    batching: Batching = "loop" if layers.convolutions or mixed or layers.recurrent else "vmap"
     return Plan(
         batching=batching,
         chunk=chunk_of(batching, size, dtype),

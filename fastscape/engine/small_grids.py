@@ -21,6 +21,7 @@ from fastscape.model import Problem
 __all__ = ["plan_for_few"]
 
 TRY = 0.01  # of the run
+PREPARED = 0.05  # of the run: a try that takes longer, its engine included, gains too little
 GAIN = 0.9  # of the time so far: less is taken for noise
 LEAST = 16  # samples that tell something
 GROWN = 4  # times as many samples in a microbatch
@@ -69,7 +70,10 @@ def plan_for_few(
 
     if start.batching == "vmap":
         return start, timings
+    begun = time.perf_counter()
     best, least = start, seconds(start)
+    if time.perf_counter() - begun > PREPARED * least * len(points):
+        return best, timings
     alternatives = _alternatives(start, problem, formats=formats, recut=recut)
     plan = None if least == math.inf else next(alternatives, None)
     while plan is not None:

@@ -54,7 +54,7 @@ def test_fixed_rules():
     assert plan_fixed(dense, 16, **gpu) == Plan("vmap", chunk=512, hoist=True)
     recurrent = layers_of(nn.LSTM(3, 2))
     assert plan_fixed(recurrent, 16, **gpu) == Plan("loop", chunk=16)
-    assert plan_fixed(recurrent, 16, **fixed) == Plan("vmap", chunk=512, hoist=True)
+    assert plan_fixed(recurrent, 16, **fixed) == Plan("loop", chunk=16)
 
 
 def test_large_activations_are_evaluated_in_a_loop():

@@ -155,10 +155,11 @@ def plan_fixed(
 ) -> Plan:
     """The plan that fixed rules give, without measuring.
 
-    A model without convolutions and recurrent layers runs under vmap: its matrix products then become one larger product for all points of
-    the chunk, and its first layer is hoisted. Grouped convolutions, which vmap makes of convolutions, are slower than
-    a loop, and so is on a CPU everything larger than the caches. There images have their channels last, as pooling and
-    narrow convolutions are several times faster so; but not in float64, for which there are no such convolutions.
+    A model without convolutions and recurrent layers runs under vmap: its matrix products then become one larger
+    product for all points of the chunk, and its first layer is hoisted. Grouped convolutions, which vmap makes of
+    convolutions, are slower than a loop, and so is on a CPU everything larger than the caches. There images have their
+    channels last, as pooling and narrow convolutions are several times faster so; but not in float64, for which there
+    are no such convolutions.
 
     Args:
         layers: Which layers the model has.

@@ -73,14 +73,19 @@ class _Search:
         self.wasted = 0.0
         self.timings: list[dict[str, Any]] = []
         self.seconds = math.inf  # a point, by the best
+        self.latest = math.inf  # a point, the last time that some were evaluated
 
     def size(self, plan: Plan) -> int:
-        """Points of which a try evaluates as many twice: a chunk, or in a loop as many as take long enough."""
+        """Points of which a try evaluates as many twice: a chunk, or in a loop as many as take long enough.
+
+        A plan to begin with is not yet known to be any good: in a loop its first try is a single point.
+        """
         if plan.overlap:  # of a single chunk nothing is made ahead
             return 2 * plan.chunk
-        if plan.batching == "vmap" or self.seconds == math.inf:
+        if plan.batching == "vmap":
             return plan.chunk
-        return min(plan.chunk, math.ceil(TRY_SECONDS / self.seconds))
+        known = self.latest if self.seconds == math.inf else self.seconds
+        return 1 if known == math.inf else min(plan.chunk, math.ceil(TRY_SECONDS / known))
 
     def measure(self, plan: Plan) -> tuple[Engine, float]:
         """Evaluates some points by a plan twice: the first time warms it up, the second is timed."""
@@ -108,7 +113,8 @@ class _Search:
         self.sums.append(sums)
         self.done += len(chunk)
         self.advance(len(chunk))
-        return seconds / len(chunk)
+        self.latest = seconds / len(chunk)
+        return self.latest
 
     @property
     def left(self) -> int:
@@ -209,14 +215,14 @@ def _alternatives(search: _Search, problem: Problem, *, recut: bool) -> Iterator
         yield "hoist", replace(search.best, hoist=not search.best.hoist)
         if search.best.chunk >= 4:
             yield "chunk", replace(search.best, chunk=search.best.chunk // 4)
+    if problem.convolutions:  # first, as it may be right by twice and wrong by as much
+        order: MemoryFormat = "contiguous" if search.best.channels_last else "channels_last"
+        yield "memory_format", replace(search.best, memory_format=order)
     tried = {start := search.best.microbatch}
     for microbatch in (2 * start, start // 2, problem.size):
         if 0 < microbatch <= min(problem.size, max(LARGEST_MICROBATCH, 2 * start)) and microbatch not in tried:
             tried.add(microbatch)
             yield "microbatch", replace(search.best, microbatch=microbatch)
-    if problem.convolutions:
-        order: MemoryFormat = "contiguous" if search.best.channels_last else "channels_last"
-        yield "memory_format", replace(search.best, memory_format=order)
     if search.best.batching == "loop":
         yield "compile", _compiled(search, problem, recut=recut)
     threads = torch.get_num_threads()

@@ -69,8 +69,8 @@ def test_a_try_of_a_loop_takes_no_more_points_than_it_needs(slow, monkeypatch):
     model = nn.Sequential(nn.Unflatten(1, (1, 3)), nn.Conv1d(1, 2, 2), nn.Flatten(), nn.Linear(4, 2))
     landscape = fastscape.surface(model, DATA, **{**plan, "x": (-1, 1, 14), "y": (-1, 1, 14)})
     assert len(landscape.report["plans_measured"]) >= 3
-    assert evaluated[:2] == [16, 16]
-    assert set(evaluated[2:6]) <= {3, 4}
+    assert evaluated[0] == 1
+    assert set(evaluated[1:6]) <= {3, 4}
     assert sum(evaluated) == 14**2 + 1  # and one to compare by
 
 

@@ -76,14 +76,12 @@ class _Search:
         self.latest = math.inf  # a point, the last time that some were evaluated
 
     def size(self, plan: Plan) -> int:
-        """Points of which a try evaluates as many twice: a chunk, or in a loop as many as take long enough.
-
-        A plan to begin with is not yet known to be any good: in a loop its first try is a single point.
-        """
+        """Points of which a try evaluates as many twice: a chunk, or in a loop as many as take long enough."""
         if plan.overlap:  # of a single chunk nothing is made ahead
             return 2 * plan.chunk
         if plan.batching == "vmap":
             return plan.chunk
+        # The plan to begin with is not known to be any good: its first try is a single point.
         known = self.latest if self.seconds == math.inf else self.seconds
         return 1 if known == math.inf else min(plan.chunk, math.ceil(TRY_SECONDS / known))
 

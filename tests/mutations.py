@@ -200,7 +200,7 @@ MUTATIONS = [
              "if [batch.samples for batch in free.batches(microbatch)] != [batch.samples for batch in batches]:",
              "if False:", "test_law_batches.py"),
     Mutation("engine/comparison", "a plan is followed whatever it gives",
-             "if differs(found, self._far, compared.size, compared.narrowest):", "if False:",
+             "if differs(found, self._far, problem.size, problem.narrowest):", "if False:",
              "engine/test_planner.py"),
     Mutation("runs/same_problem", "a store of another problem is taken up", "if far.max() <= unseen:",
              "if far.max() >= 0:", "runs/test_same_problem.py"),

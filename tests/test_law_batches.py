@@ -198,6 +198,67 @@ def test_batches_are_not_joined_beyond_what_a_model_holds(plan):
     check(seeded(AtMost), batches, batches, lambda m, b: F.cross_entropy(m(b[0]), b[1]), plan=plan)
 
 
+class Loud(nn.Module):
+    """One sample changes the outputs of all that are with it."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(20, 64), nn.Linear(64, 3)
+
+    def forward(self, x):
+        z = self.b(torch.relu(self.a(x)))
+        return z + 3.0 * (x.amax() > 50) * z.roll(1, 1)
+
+
+@pytest.mark.parametrize("side", [3, 5])
+@pytest.mark.parametrize("given", ["pair", "loader"])
+def test_a_single_sample_among_many_that_changes_its_batch_is_seen(given, side):
+    """It lies in the middle of thousands, whatever the grid: no part of the data tells of it."""
+    x, y = drawn(8000, 20), torch.arange(8000) % 3
+    x[5555, 3] = 100.0
+    size = {"pair": 8000, "loader": 500}[given]
+    batches = list(zip(x.split(size), y.split(size), strict=True))
+    data = (x, y) if given == "pair" else DataLoader(TensorDataset(x, y), batch_size=size)
+    model = seeded(Loud)()
+    found = fastscape.surface(model, data, x=(-0.5, 0.5, side), y=(-0.5, 0.5, side), progress=False)
+    with torch.no_grad():
+        right = sum(F.cross_entropy(model(a), b, reduction="sum") for a, b in batches) / len(x)
+    np.testing.assert_allclose(found.loss[side // 2, side // 2], right, rtol=1e-11)
+    assert found.report["plan"]["microbatch"] == size
+
+
+class Room(nn.Module):
+    """Has room for so many samples; of more, outputs are others."""
+
+    def __init__(self, samples):
+        super().__init__()
+        self.samples, self.c, self.h = samples, nn.Conv2d(1, 2, 3), nn.Linear(12, 3)
+
+    def forward(self, x):
+        z = self.h(torch.relu(self.c(x.unflatten(1, (1, 4, 5)))).flatten(1))
+        return z + (len(x) > self.samples) * z.roll(1, 1)
+
+
+@pytest.mark.parametrize("side", [2, 12])
+def test_a_microbatch_that_is_found_by_its_time_is_compared(side, monkeypatch):
+    """What is evaluated at once is never more than was seen to give the same."""
+    monkeypatch.setattr("fastscape.engine.plan_rules.CACHED", 0)  # all begin with 64 samples
+    monkeypatch.setattr("fastscape.engine.planner.OVERHEAD", 1e9)
+    monkeypatch.setattr("fastscape.engine.small_grids.PREPARED", 1e9)
+    monkeypatch.setattr("fastscape.engine.small_grids._timed", lambda engine, _: 1.0 / engine.plan.microbatch)
+    x, y = drawn(6000, 20), torch.arange(6000) % 3
+    batches = list(zip(x.split(50), y.split(50), strict=True))
+    make = seeded(lambda: Room(100))
+    directions = directions_of(make())
+    grid = {"x": (-0.5, 0.5, side), "y": (-0.5, 0.5, side), "progress": False}
+    found = fastscape.surface(make(), batches, directions=directions, normalize="none", **grid)
+    plain = fastscape.surface(
+        make(), batches, directions=directions, normalize="none", plan=Plan("loop", 1, 50), **grid
+    )
+    assert len(found.report["plans_measured"]) > 1
+    np.testing.assert_allclose(found.loss, plain.loss, rtol=1e-11)
+
+
 class TestPrecision:
     @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
     def test_it_is_the_models_own(self, dtype):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from fastscape.engine.engine import Engine
+from fastscape.engine.plan import Plan
 from fastscape.model import Problem, differs
 from fastscape.weights import Space
 
@@ -15,42 +16,38 @@ __all__ = ["Comparison"]
 class Comparison:
     """What a plain evaluation gives at one point far from the model.
 
+    `microbatch` is how many samples its batches had, which were seen to give what the batches of the data give.
+
     Args:
+        microbatch: Samples of a microbatch.
         far: Its sums [measures] at the point of which every coordinate is 1. Default: they are evaluated at the first
             comparison.
-        few: The problem with those samples that they are over. Default: those of the problem that is evaluated.
     """
 
-    def __init__(self, far: Tensor | None = None, few: Problem | None = None) -> None:
-        self._far, self._few = far, few
+    def __init__(self, microbatch: int, far: Tensor | None = None) -> None:
+        self.microbatch, self._far = microbatch, far
 
-    def check(self, engine: Engine, problem: Problem, space: Space, microbatch: int) -> None:
+    def wanted(self, plan: Plan) -> bool:
+        """Whether a plan does anything that a plain evaluation does not."""
+        return not plan.plain or plan.microbatch != self.microbatch
+
+    def check(self, engine: Engine, problem: Problem, space: Space) -> None:
         """Refuses an engine that does not give the values of a plain evaluation, beyond rounding.
 
         Args:
-            engine: Evaluates by a plan. What it has compiled or captured is for batches of all samples; else few
-                suffice.
+            engine: Evaluates by a plan.
             problem: What is evaluated.
             space: Where the points lie.
-            microbatch: Samples of a microbatch in a plain evaluation.
 
         Raises:
             ValueError: When it gives others.
         """
         point = torch.ones(1, space.basis.gram.shape[2] - 1, dtype=torch.float64, device="cpu")
-        if engine.plan.compile or engine.plan.graphs:
-            self._few, self._far = None, self._far if self._few is None else None
-        compared = self._few or problem
-        if self._few is None:
-            found = engine.sums(point)[0]
-        else:
-            engine.exchange(self._few)
-            found = engine.sums(point)[0]
-            engine.exchange(problem)
+        found = engine.sums(point)[0]
         if self._far is None:
-            self._far = compared.total(space.at(point, compared.place), microbatch)
-        if differs(found, self._far, compared.size, compared.narrowest):
+            self._far = problem.total(space.at(point, problem.place), self.microbatch)
+        if differs(found, self._far, problem.size, problem.narrowest):
             raise ValueError(
-                f"by this plan the loss at a point is {float(found[0]) / compared.size:.6g}, and by a plain loop "
-                f"{float(self._far[0]) / compared.size:.6g}; leave out plan, or write plan=Plan('loop')"
+                f"by this plan the loss at a point is {float(found[0]) / problem.size:.6g}, and by a plain loop "
+                f"{float(self._far[0]) / problem.size:.6g}; leave out plan, or write plan=Plan('loop')"
             )

@@ -82,10 +82,10 @@ class Evaluator:
         """
         self.space = self.space.relaid(channels_last=plan.channels_last)
         engine = engine_for(self.problem, self.space, plan)
-        if plan.plain or self.comparison is None:
+        if self.comparison is None or not self.comparison.wanted(plan):
             return engine
         try:
-            self.comparison.check(engine, self.problem, self.space, self.plan.microbatch)
+            self.comparison.check(engine, self.problem, self.space)
         except BaseException:
             engine.close()
             raise
@@ -188,13 +188,13 @@ class Evaluator:
             reason = f"{type(error).__name__}: {error}"
             short = out_of_memory(error)
         # Outside of the handler: the error holds all tensors of what has failed.
-        vmap, hoisted = self.plan.batching == "vmap", self.plan.hoist
+        once_more = (self.plan.batching == "vmap" and self.plan.hoist) or plainer.microbatch != self.plan.microbatch
         self._change(plainer)
         if short:
             return self._chunk(chunk[: self.plan.chunk], auto=False)
-        sums = self._chunk(chunk[: self.plan.chunk], auto=vmap and hoisted)
+        sums = self._chunk(chunk[: self.plan.chunk], auto=once_more)
         # Nobody asked for the plan and no value changes, so the report says it, and no warning.
-        self.reason = (self.reason or reason) if vmap and hoisted else reason
+        self.reason = (self.reason or reason) if once_more else reason
         return sums
 
     def _plainer(self, error: Exception, *, auto: bool) -> Plan | None:
@@ -210,8 +210,12 @@ class Evaluator:
         if out_of_memory(error):
             largest = max(batch.samples for batch in self.problem.batches(self.plan.microbatch))
             return plan_smaller(self.plan, largest, recut=self.recut)
+        if not auto:
+            return None
+        if self.recut and self.comparison is not None and self.plan.microbatch != self.comparison.microbatch:
+            return replace(self.plan, microbatch=self.comparison.microbatch)
         vmap = self.plan.batching == "vmap"
-        if not auto or not (vmap or self.plan.channels_last):
+        if not (vmap or self.plan.channels_last):
             return None
         if vmap and self.plan.hoist:
             return replace(self.plan, hoist=False)

@@ -111,15 +111,16 @@ def plan_recut(plan: Plan, widest: int, points: int, samples: int) -> Plan:
         samples: How many samples may be cut and joined.
 
     Returns:
-        The plan; its microbatches are of one size as far as can be.
+        The plan; its microbatches are of one size as far as can be, and two at least: of one alone nothing would show
+        whether batches may be cut and joined.
     """
-    if not widest or samples <= plan.microbatch:
+    if not widest or samples <= 2 * plan.microbatch:
         return plan
     memory = ACTIVATIONS // min(plan.chunk, points) if plan.batching == "vmap" else CACHED
     largest = max(plan.microbatch * memory // widest, plan.microbatch)
     if largest < 2 * plan.microbatch:
         return plan
-    return replace(plan, microbatch=math.ceil(samples / math.ceil(samples / largest)))
+    return replace(plan, microbatch=math.ceil(samples / max(math.ceil(samples / largest), 2)))
 
 
 def plan_shared(plan: Plan, points: int, processes: int) -> Plan:

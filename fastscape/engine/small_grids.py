@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -60,44 +60,41 @@ def plan_for_few(
             return math.inf
         try:
             engine = prepare(plan, few)
-            each = [_timed(engine, points[:1]) for _ in range(2)]
+            try:
+                found = min(_timed(engine, points[:1]) for _ in range(2)) * problem.size / few.size
+            finally:
+                engine.close()
         except Exception as error:  # a model may refuse any of the options, each in its own way
             timings.append({**plan.as_dict(), "error": f"{type(error).__name__}: {error}"[:200]})
             return math.inf
-        found = min(each) * problem.size / few.size
         timings.append({**plan.as_dict(), "seconds_a_point": found})
         return found
+
+    def better(plan: Plan) -> tuple[Plan, float]:
+        """The plan and its time, where it is faster; else the best so far."""
+        found = seconds(plan)
+        return (plan, found) if found < GAIN * least else (best, least)
 
     if start.batching == "vmap":
         return start, timings
     begun = time.perf_counter()
     best, least = start, seconds(start)
-    if time.perf_counter() - begun > PREPARED * least * len(points):
+    if least == math.inf or time.perf_counter() - begun > PREPARED * least * len(points):
         return best, timings
-    alternatives = _alternatives(start, problem, formats=formats, recut=recut)
-    plan = None if least == math.inf else next(alternatives, None)
-    while plan is not None:
-        found = seconds(plan)
-        if found < GAIN * least:
-            best, least = plan, found
-        try:
-            plan = alternatives.send(best)
-        except StopIteration:
-            plan = None
+    if problem.convolutions and formats:
+        best, least = better(replace(best, memory_format="contiguous" if best.channels_last else "channels_last"))
+    before: Plan | None = None
+    while recut and best != before and (larger := _grown(best, problem)) is not None:
+        before = best
+        best, least = better(larger)
     return best, timings
 
 
-def _alternatives(best: Plan, problem: Problem, *, formats: bool, recut: bool) -> Generator[Plan, Plan, None]:
-    """Plans that differ in one option from the best so far, which is sent after each."""
-    if problem.convolutions and formats:
-        best = yield replace(best, memory_format="contiguous" if best.channels_last else "channels_last")
+def _grown(plan: Plan, problem: Problem) -> Plan | None:
+    """The plan with a larger microbatch; None where all samples are in one, or one would hold too much."""
     each = max(sum(t.numel() * t.element_size() for t in _tensors(problem)) // problem.size, 1)
-    before: Plan | None = None
-    while recut and best != before:
-        before, larger = best, min(GROWN * best.microbatch, problem.size)
-        if larger == best.microbatch or larger * each > HELD:
-            return
-        best = yield replace(best, microbatch=larger)
+    larger = min(GROWN * plan.microbatch, problem.size)
+    return None if larger == plan.microbatch or larger * each > HELD else replace(plan, microbatch=larger)
 
 
 def _tensors(problem: Problem) -> list[Tensor]:

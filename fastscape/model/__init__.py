@@ -21,9 +21,7 @@ from fastscape.model.objective import Custom, Measure, Objective, accuracy, name
 from fastscape.model.observed import observed
 from fastscape.model.other_norms import norms_not_acted_on
 from fastscape.model.pauses import at_rest, when_at_rest
-from fastscape.model.probed_samples import alike_everywhere, probed
 from fastscape.model.probes import (
-    Settled,
     agrees_far_away,
     at_the_model,
     depends_on_batches,
@@ -55,10 +53,8 @@ __all__ = [
     "Problem",
     "Reading",
     "ReadingAsked",
-    "Settled",
     "accuracy",
     "agrees_far_away",
-    "alike_everywhere",
     "at_rest",
     "at_the_model",
     "batches_of",
@@ -75,7 +71,6 @@ __all__ = [
     "norms_not_acted_on",
     "observed",
     "origin_of",
-    "probed",
     "problem_of",
     "public_name",
     "reading_of",

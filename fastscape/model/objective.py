@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Call", "Custom", "Measure", "Objective", "accuracy", "name_of", "public_name", "summed"]
+__all__ = ["Call", "Custom", "Measure", "Objective", "accuracy", "name_of", "public_name"]
 
 Measure: TypeAlias = Callable[[Any, Any], Tensor]
 Call: TypeAlias = Callable[..., Any]
@@ -149,7 +149,7 @@ class Objective:
 
     def _summed(self, values: Mapping[str, Any], samples: int) -> Tensor:
         """The sums of every measure."""
-        sums = [summed(name, value, samples) for name, value in values.items()]
+        sums = [_sum(name, value, samples) for name, value in values.items()]
         if self.squares:
             sums.append(values["loss"].double().square().sum())
         return torch.stack(sums)
@@ -204,7 +204,7 @@ def _of_samples(each: Measure, outputs: Any, targets: Any, loss: Tensor, samples
     """The losses of the samples [n], where their sum is that of the loss to rounding; else None."""
     try:
         values = each(outputs, targets)
-        error = abs(float(summed("loss", values, samples) - summed("loss", loss, samples)))
+        error = abs(float(_sum("loss", values, samples) - _sum("loss", loss, samples)))
         allowed = _ROUNDINGS * torch.finfo(loss.dtype).eps * float(values.double().abs().sum())
     except (TypeError, ValueError, RuntimeError):  # of these outputs the loss has no values of samples
         return None
@@ -218,21 +218,7 @@ def _checked(name: str, value: Any) -> Tensor:
     return value.detach()
 
 
-def summed(name: str, value: Any, samples: int) -> Tensor:
-    """The sum over the samples of what a measure returned for a batch.
-
-    Args:
-        name: Of the measure.
-        value: The mean of the batch, or one value a sample [n].
-        samples: How many samples n the batch has.
-
-    Returns:
-        The sum, float64.
-
-    Raises:
-        TypeError: When it is something else than a real tensor.
-        ValueError: When it has another shape.
-    """
+def _sum(name: str, value: Any, samples: int) -> Tensor:
     value = _checked(name, value)
     if value.dim() == 0:
         return value.double() * samples

@@ -48,20 +48,6 @@ class Settled(NamedTuple):
     centre: list[Tensor] | None = None
     far: list[Tensor] | None = None
 
-    def over(self, every: Problem) -> Problem:
-        """The problem with all samples, where it was settled by some of them.
-
-        Args:
-            every: The problem with all, in batches as the data gave them.
-
-        Returns:
-            The problem, with batches cut and joined where that was seen not to matter.
-        """
-        if self.problem.size == every.size:
-            return self.problem
-        found = replace(self.problem, samples=every.samples)
-        return found if found.whole else found.free()
-
     @property
     def far_total(self) -> Tensor | None:
         """The sums over all samples far from the model."""
@@ -76,7 +62,6 @@ def settled(
     *,
     widened: Callable[[Problem], Problem],
     cut: bool = False,
-    changes: bool | None = None,
 ) -> Settled:
     """The problem with what its batches show, and with batches cut and joined where that was seen not to matter.
 
@@ -87,19 +72,17 @@ def settled(
         microbatch: Samples of a microbatch, where batches may be cut.
         widened: Makes a problem in float64.
         cut: Whether batches stay cut whatever they show, as those of data that are read in parts. Default False.
-        changes: Whether microbatches would be others than the batches of the data. Default: as those of the problem.
 
     Returns:
         The problem, and what was evaluated on the way.
     """
-    changes = problem.would_change(microbatch) if changes is None else changes
     if cut and not problem.whole:
         seen = observed(problem, theta, microbatch)
         dependence, sums = batch_dependence(seen.problem, seen.problem.free(), far(), microbatch)
         draws = seen.problem.footprint is not None and seen.problem.footprint.draws
         # Numbers are drawn for every batch, whatever its size.
         return Settled(seen.problem, seen.problem, math.inf if draws else dependence, seen.sums, sums)
-    if problem.whole or not changes:
+    if problem.whole or not problem.would_change(microbatch):
         seen = observed(problem if problem.whole else replace(problem, whole=True), theta, microbatch)
         return Settled(seen.problem, seen.problem, centre=seen.sums)
     dependence = math.inf
@@ -152,8 +135,8 @@ def at_the_model(
             compared.
 
     Returns:
-        For the report "centre" with the loss, that of the plain model, the difference as a fraction of it, and over
-        how many samples that is; "deterministic"; and what is to be warned of.
+        For the report "centre" with the loss, that of the plain model and the difference as a fraction of it, and
+        "deterministic"; and what is to be warned of.
     """
     problem = found.given
     sums = found.centre or problem.each(theta, microbatch)
@@ -166,7 +149,7 @@ def at_the_model(
             "scatter; torch.use_deterministic_algorithms(True) avoids them), cuDNN's choice of convolutions "
             "(torch.backends.cudnn.benchmark = False), and random numbers from a generator of the model's own"
         )
-    centre: dict[str, Any] = {"loss": loss, "plain": None, "difference": None, "samples": problem.size}
+    centre: dict[str, Any] = {"loss": loss, "plain": None, "difference": None}
     if plain is not None:
         called = plain(microbatch)
         difference = abs(loss - called) / max(abs(called), 1e-3)

@@ -17,7 +17,7 @@ from torch import Tensor
 from fastscape.engine import Comparison, plan_settled
 from fastscape.model import Batch, DataHash, Problem, Reading
 from fastscape.runs.backing import Backing
-from fastscape.runs.levels import followed
+from fastscape.runs.following import followed
 from fastscape.runs.preparation import Work, problem_parts
 from fastscape.runs.request import Request
 from fastscape.runs.schedules import Streaming
@@ -63,7 +63,7 @@ def gathered(
     plan = plan_settled(work.plan, problem, auto=request.auto)
     report = work.report | {"samples": problem.size, "data_hash": digest.hexdigest()}
     request.expected.found("data_hash", report["data_hash"])
-    work = replace(work, problem=problem, plan=plan, report=report, comparison=Comparison())
+    work = replace(work, problem=problem, plan=plan, report=report, comparison=Comparison(plan.microbatch))
     return work, replace(reading, parts=iter(()))
 
 

@@ -7,28 +7,27 @@ difference to it, and judges the sum at points that it had not seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from fastscape.engine import Comparison, Evaluator
+from fastscape.engine import Comparison
 from fastscape.model import Problem, drawn
 from fastscape.runs.assembly import measured_everywhere, show_round
 from fastscape.runs.backing import Backing
-from fastscape.runs.evaluation import Evaluated, evaluate
+from fastscape.runs.evaluation import Evaluated
+from fastscape.runs.following import followed, taken_up
 from fastscape.runs.preparation import Work
 from fastscape.runs.reporting import refined
 from fastscape.runs.request import Request
 from fastscape.runs.same_problem import Recheck, recheck_of
-from fastscape.runs.schedules import Rounds, Schedule
+from fastscape.runs.schedules import Rounds
 from fastscape.runs.scheduling import agreed_size, rounds_of
 from fastscape.sampling import Refinement
 
-__all__ = ["Level", "draw_for", "followed", "level_of", "taken_up"]
+__all__ = ["Level", "draw_for", "level_of"]
 
 SEED = 0
 PART = 0.5  # of the tolerance, for the surface of the draw
@@ -135,7 +134,7 @@ def level_of(request: Request, work: Work, problem: Problem, backing: Backing) -
     """
     tolerance = PART * (request.options["tolerance"] or 0.0)
     report = work.report | {"samples": problem.size}
-    mine = replace(work, problem=problem, comparison=Comparison(), report=report)
+    mine = replace(work, problem=problem, comparison=Comparison(work.comparison.microbatch), report=report)
     ranks = None if backing.ranks is None else backing.ranks.part("draw")
     within = Backing(None if backing.store is None else backing.store.level(), ranks)
     size = agreed_size(request, mine, within)
@@ -155,52 +154,3 @@ def level_of(request: Request, work: Work, problem: Problem, backing: Backing) -
     }
     trend = measured_everywhere(mine, done, refinement, work.problem.size)
     return Level(problem.size, trend, done, facts, known, refinement.widest_gap(), recheck.messages)
-
-
-def taken_up(request: Request, work: Work, schedule: Schedule) -> Work:
-    """The work by the plan that a store has followed, where none is given.
-
-    Args:
-        request: What is asked for.
-        work: What is to be done.
-        schedule: Which has the store.
-
-    Returns:
-        The work.
-    """
-    known = schedule.followed.plan
-    return replace(work, plan=known) if request.auto and known else work
-
-
-def followed(
-    request: Request,
-    work: Work,
-    schedule: Schedule,
-    parts: Iterator[Problem],
-    *,
-    search: bool = True,
-    points: Tensor | None = None,
-) -> Evaluated:
-    """Evaluates what a schedule wants.
-
-    Args:
-        request: What is asked for.
-        work: What is to be done, with the plan to begin with.
-        schedule: Which points are evaluated.
-        parts: The problem with one part of the samples after the other.
-        search: Whether a better plan may be looked for, where none is given and no store has one. Default True.
-        points: Coordinates [n, axes] of the points of the schedule. Default: the grid.
-
-    Returns:
-        What came of it.
-    """
-    comparison = work.comparison if work.report["deterministic"] else None
-    evaluator = Evaluator(work.space, work.plan, auto=request.free_batching, recut=work.recut, comparison=comparison)
-    return evaluate(
-        parts,
-        work.grid.points if points is None else points,
-        evaluator,
-        schedule,
-        search=search and request.auto and schedule.followed.plan is None,
-        progress=request.options["progress"] is True and schedule.backing.leads,
-    )

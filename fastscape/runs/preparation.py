@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -30,14 +30,11 @@ from fastscape.model import (
     Objective,
     Problem,
     Reading,
-    Settled,
     agrees_far_away,
-    alike_everywhere,
     at_the_model,
     depends_on_batches,
     name_of,
     origin_of,
-    probed,
     problem_of,
     settled,
 )
@@ -52,7 +49,6 @@ from fastscape.weights import PRECISIONS, Auto, Grid, Precision, Space
 
 __all__ = ["Work", "prepared", "problem_parts", "widened"]
 
-WHOLE_FROM = 16  # points, from which on the model as given is compared with the private copy on all samples
 EXPECTED_SHARE = 25  # with a tolerance, one of so many points is evaluated
 
 
@@ -109,57 +105,43 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     samples = next(reading.parts)
     digest.update(samples)
     problem = problem_of(request.model, space.moving, request.objective, samples, request.place, request.mode)
-    plan = plan_begun(request.options["plan"], problem, space)
     theta, points = space.theta(problem.dtype), _expected(request)
-    plan = plan_begun_on_gpu(plan, problem, theta) if request.auto else plan
+    begun = plan_begun(request.options["plan"], problem, space)
+    begun = plan_begun_on_gpu(begun, problem, theta) if request.auto else begun
+    plan = _sized(request, problem, begun, theta, points, backing)
+    seen = plan.microbatch
     far = partial(_far, request, space)  # one more point in memory, for as long as it is needed
-    found = _settled(request, problem, space, theta, plan.microbatch)
-    every, problem = problem, found.over(problem)
-    few = None if found.given.size == problem.size else found.problem
+    wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
+    found = settled(problem, theta, far, seen, widened=wide, cut=request.in_parts)
+    problem = found.problem
     # Batches that are whole are those of the user, but for a dataset, which has none.
     dependence = 0.0 if problem.whole and not isinstance(request.data, Dataset) else found.dependence
     _check_losses(request, problem.objective)
-    begun = plan_settled(plan, problem, auto=request.auto)
-    recut = not problem.whole and not depends_on_batches(dependence, problem.dtype)
-    plan = _sized(request, few or problem, begun, far, points, problem.size if recut else 0, backing)
-    whole = found
-    if few is not None and points >= WHOLE_FROM:  # then two passes over all samples cost little
-        whole = found._replace(given=replace(found.given, samples=every.samples), centre=None)
+    if problem.whole or depends_on_batches(dependence, problem.dtype):
+        plan = _sized(
+            request, problem, plan_settled(begun, problem, auto=request.auto), theta, points, backing, recut=False
+        )
+    else:
+        plan = plan_settled(plan, problem, auto=request.auto)
     # The model as it is takes one more copy of the weights.
     alone = (
         None
         if request.options["low_memory"] or request.place.lent
-        else Independent(request.model, request.mode, whole.given)
+        else Independent(request.model, request.mode, found.given)
     )
-    once = begun.microbatch if whole is found else plan.microbatch
-    facts, warnings = at_the_model(whole, theta, once, plain=None if alone is None else alone.loss)
+    facts, warnings = at_the_model(found, theta, seen, plain=None if alone is None else alone.loss)
     if alone is not None and facts["deterministic"] and _comparable(request):
-        wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
-        agrees_far_away(found, far(), alone, begun.microbatch, widened=wide)
+        agrees_far_away(found, far(), alone, seen, widened=wide)
     for message in warnings:  # not beside the error, which says more
         warn(message)
     grid, reach, said = chosen_axes(request.axes, problem, space, plan, backing)
-    said += unheeded(request, space, problem, theta, begun.microbatch, facts["centre"])
+    said += unheeded(request, space, problem, theta, seen, facts["centre"])
     report = about(request, origin_of(request.model, space.moving), space)
     report |= {"samples": problem.size, "order": reading.order, "data_hash": digest.hexdigest(), "reach": reach}
     report |= {**facts, "warnings": [*warnings, *said]}
     if not request.in_parts:
         request.expected.found("data_hash", report["data_hash"])
-    return Work(problem, space, grid, plan, dependence, report, Comparison(found.far_total, few))
-
-
-def _settled(
-    request: Request, problem: Problem, space: Space, theta: Mapping[str, Tensor], microbatch: int
-) -> Settled:
-    """The problem with what its batches show: by few of the samples, where these tell of all."""
-    far = partial(_far, request, space)
-    wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
-    options: dict[str, Any] = {"widened": wide, "cut": request.in_parts, "changes": problem.would_change(microbatch)}
-    few = probed(problem, microbatch, _expected(request))
-    found = settled(few, theta, far, microbatch, **options)
-    if few is problem or alike_everywhere(problem, found.problem, far()):
-        return found
-    return settled(problem, theta, far, microbatch, **options)
+    return Work(problem, space, grid, plan, dependence, report, Comparison(plan.microbatch, found.far_total))
 
 
 def _expected(request: Request) -> int:
@@ -200,35 +182,37 @@ def _far(request: Request, space: Space) -> dict[str, Tensor]:
 
 def _sized(
     request: Request,
-    seen: Problem,
+    problem: Problem,
     plan: Plan,
-    far: Callable[[], Mapping[str, Tensor]],
+    tensors: Mapping[str, Tensor],
     points: int,
-    samples: int,
     backing: Backing,
+    *,
+    recut: bool = True,
 ) -> Plan:
     """The plan, where it is looked for fitted to the sizes of grid, samples and activations, and to the processes.
 
     Args:
         request: What is asked for.
-        seen: What is evaluated, with all samples or with few.
+        problem: What is evaluated.
         plan: The plan to begin with.
-        far: Gives the tensors that move at some point.
+        tensors: The tensors that move, by name, at some point.
         points: Of the grid.
-        samples: That may be cut and joined; 0 where batches stay.
         backing: Store and processes.
+        recut: Whether batches are cut and joined. Default True.
 
     Returns:
         The plan.
     """
     if not request.auto:
         return plan
-    if (fitted := plan_fitted_on_gpu(plan, seen, points)) is not None:
+    recut = recut and problem.size > plan.microbatch
+    if (fitted := plan_fitted_on_gpu(plan, problem, points)) is not None:
         plan = fitted
-    elif plan.batching == "vmap" or samples > plan.microbatch:  # it may be too large for what it makes, or too small
-        wide = widest(seen, far(), plan.microbatch)
+    elif plan.batching == "vmap" or recut:  # it may be too large for what it makes, or too small
+        wide = widest(problem, tensors, plan.microbatch)
         plan = plan_sized(plan, wide, points)
-        plan = plan_recut(plan, wide, points, samples)
+        plan = plan_recut(plan, wide, points, problem.size) if recut else plan
     return plan if backing.ranks is None else plan_shared(plan, points, backing.ranks.size)
 
 

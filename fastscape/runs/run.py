@@ -12,8 +12,9 @@ from fastscape.model import DataHash, GlobalState, Lent, reading_of
 from fastscape.results import Values
 from fastscape.runs.assembly import precision_error, show_round, values_of
 from fastscape.runs.backing import Backing, backing_for
+from fastscape.runs.following import followed, taken_up
 from fastscape.runs.gathering import gathered
-from fastscape.runs.levels import draw_for, followed, level_of, taken_up
+from fastscape.runs.levels import draw_for, level_of
 from fastscape.runs.preparation import prepared, problem_parts
 from fastscape.runs.reporting import changed_late
 from fastscape.runs.request import Request

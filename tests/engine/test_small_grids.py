@@ -26,7 +26,8 @@ def test_a_microbatch_grows_as_far_as_what_it_makes_stays_small():
     assert plan_recut(loop, 8 << 10, 9, 100_000).microbatch == 14286  # of seven, as 2 MB hold 16384
     assert plan_recut(vmap, 8 << 10, 8, 100_000).microbatch == 14286
     assert plan_recut(vmap, 8 << 10, 10_000, 100_000).microbatch == 1021  # of 98
-    assert plan_recut(loop, 8 << 10, 9, 100).microbatch == 100
+    assert plan_recut(loop, 8 << 10, 9, 201).microbatch == 101  # one alone would show nothing
+    assert plan_recut(loop, 8 << 10, 9, 128) == loop
     assert plan_recut(loop, 1, 9, 64) == loop
     assert plan_recut(loop, 0, 9, 1000) == loop  # not known
     assert plan_recut(loop, 2 << 20, 9, 1000) == loop
@@ -41,7 +42,7 @@ def test_few_points_of_many_samples_are_evaluated_in_large_microbatches(form):
         return F.cross_entropy(outputs, targets, reduction=form)
 
     found = fastscape.surface(model, samples, loss=loss, **GRID)
-    assert found.report["plan"]["microbatch"] == SAMPLES
+    assert found.report["plan"]["microbatch"] == SAMPLES // 2
     small = fastscape.surface(model, samples, loss=loss, plan=Plan("loop", 16, 64), **GRID)
     wide = fastscape.surface(model, samples, loss=loss, plan=Plan("loop", 16, 64), precision="float64", **GRID)
     assert_close(found.loss, small.loss, 1e-6)

@@ -110,6 +110,18 @@ def test_many_samples_are_drawn_from_without_being_asked_for():
     assert "draw_samples" not in one_thing
 
 
+def test_statistics_that_are_estimated_anew_are_those_of_all_samples():
+    generator = torch.Generator().manual_seed(0)
+    batches = [
+        (torch.randn(128, 4, generator=generator), torch.randint(2, (128,), generator=generator)) for _ in range(72)
+    ]
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 2))
+    options = {"x": (-1, 1, 16), "y": (-1, 1, 16), "tolerance": 0.1, "plan": Plan("loop", chunk=8), "progress": False}
+    found = fastscape.surface(model, batches, batchnorm="recalibrate", **options)
+    assert "draw_samples" not in found.report["refinement"]
+    assert "draw_samples" in fastscape.surface(model, batches, **options).report["refinement"]
+
+
 def test_it_is_reproduced(landscape):
     again = landscape.reproduce(*stored_runs.problem(SAMPLES), metrics=METRICS, progress=False)
     assert again.loss.tobytes() == landscape.loss.tobytes()

@@ -59,7 +59,7 @@ def demo(
         bool, typer.Option("--exact", help="Evaluate every grid point, not as many as a tolerance of 0.005 needs.")
     ] = False,
 ) -> None:
-    """Train a network on the digits and draw its loss landscape: three epochs, then a plane on 64 samples."""
+    """Train a network on the digits and draw its loss landscape: eight epochs, then a plane on 64 samples."""
     typer.echo(f"Training {model} on scikit-learn's digits, then {grid} x {grid} points of its loss landscape,")
     typer.echo("every one of them." if exact else f"within {TOLERANCE} of the range (--exact evaluates every point).")
     steps = run_demo(out, model=model, grid=grid, seed=seed, compare_skip=compare_skip, exact=exact)

@@ -230,7 +230,7 @@ MUTATIONS = [
     Mutation("runs/levels", "recalibrated statistics are those of a draw",
              ' or options["batchnorm"] == "recalibrate":', ":", "runs/test_levels.py"),
     Mutation("runs/gathering", "a standard error reads no more than the first part",
-             "        for problem in parts:\n", "        for problem in [next(iter(parts))]:\n", "runs/test_levels.py"),
+             "for problem in parts:\n", "for problem in [next(iter(parts))]:\n", "runs/test_levels.py"),
     Mutation("runs/schedules/rounds", "points of a store are evaluated again",
              "left = self.wanted[~self._stored[self.wanted]]", "left = self.wanted", "runs/test_written_before.py"),
     Mutation("engine/comparison", "a microbatch that is found on the way is believed",

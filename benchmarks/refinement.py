@@ -112,7 +112,7 @@ def _rounds(landscape: fastscape.Landscape, draw: int, first: np.ndarray | None)
         rms, largest = _errors(refinement, values)
         found.append({
             "round": refinement.rounds, "points": len(order), "order": order, "rms": rms, "largest": largest,
-            "trust": refinement.trusts[-1], "met": refinement.met, "seconds": seconds,
+            "trust": refinement.trust, "met": refinement.met, "seconds": seconds,
         })  # fmt: skip
 
 

@@ -76,8 +76,8 @@ def refined(refinement: Refinement, measures: Sequence[str]) -> dict[str, Any]:
     """
     known, names = refinement.known, measures[1:]
     last = Trust(0.0, 0.0, 0.0, 0.0, 0, 0, [0.0] * len(names))  # where nothing is predicted
-    if not known.all():
-        last = refinement.trusts[-1]
+    if not known.all() and refinement.trust is not None:
+        last = refinement.trust
     return {
         "tolerance": refinement.tolerance,
         "scale": "log10" if refinement.logarithmic else "linear",

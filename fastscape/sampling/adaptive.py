@@ -60,7 +60,7 @@ class Refinement:
         self._generator = np.random.default_rng(seed)
         self.known = np.zeros(len(self._at), dtype=bool)
         self.values = np.empty((len(self._at), 0))
-        self.trusts: list[Trust] = []  # of the last two rounds
+        self.trust: Trust | None = None  # after the last round
         self.rounds = 0
         self._held_out = HeldOut()
         self._standing: Standing | None = None
@@ -77,7 +77,7 @@ class Refinement:
     @property
     def met(self) -> bool:
         """Whether the surface is as good as asked for."""
-        return bool(self.known.all()) or (bool(self.trusts) and self.trusts[-1].within(self.tolerance))
+        return bool(self.known.all()) or (self.trust is not None and self.trust.within(self.tolerance))
 
     @property
     def logarithmic(self) -> bool:
@@ -134,7 +134,7 @@ class Refinement:
             return
         if len(self._held_out.points):
             self._held_out.add(self._tested())
-        self.trusts = [*self.trusts[-1:], judged(self._now(), self._held_out, self._ranges())]
+        self.trust = judged(self._now(), self._held_out, self._ranges())
 
     def _now(self) -> Standing:
         """What the known points say."""

@@ -94,8 +94,8 @@ class Rounds(Schedule):
         if self.backing.leads:
             self.refinement.judge()
         if self._part is not None:
-            found = self._part.shared("trust", self.refinement.trusts)
-            self.refinement.trusts = [Trust(*trust) for trust in found]
+            found = self._part.shared("trust", self.refinement.trust)
+            self.refinement.trust = None if found is None else Trust(*found)
         if self.shown is not None and self.backing.leads:
             self.shown(self._means(torch.ones_like(self._stored)))
 

@@ -12,7 +12,8 @@ from fastscape.results.formats.xarray import to_xarray
 from fastscape.results.options import Option, among, chosen, documented, options_of, with_defaults
 from fastscape.results.other_project import mixed_in
 from fastscape.results.scale import heights, logarithms
-from fastscape.results.values import AXES, Trajectory, Values
+from fastscape.results.trajectory import Trajectory
+from fastscape.results.values import AXES, Values
 from fastscape.results.warning import warn
 
 __all__ = [

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastscape.results.trajectory import COLUMNS
 from fastscape.results.values import Values
 
 __all__ = ["check_values", "clipped", "parsed", "report_in"]
@@ -108,7 +109,10 @@ def _check_report(report: Mapping[str, Any], axes: int) -> None:
     if not isinstance(marks, Mapping) or not all(_coordinates(at, axes) for at in marks.values()):
         raise ValueError(f"its report has the marks {marks!r}; wanted {axes} numbers by name")
     if not isinstance(paths, list | tuple) or not all(_path(path, axes) for path in paths):
-        raise ValueError(f"its report has the paths {paths!r}; wanted each with a name and points of {axes} numbers")
+        raise ValueError(
+            f"its report has the paths {paths!r}; wanted each with a name, points of {axes} numbers, and columns that "
+            "are as long"
+        )
 
 
 def _texts(given: Any) -> bool:
@@ -123,8 +127,13 @@ def _coordinates(given: Any, axes: int) -> bool:
 def _path(given: Any, axes: int) -> bool:
     if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
         return False
-    points = given.get("points")
-    return isinstance(points, list | tuple) and all(_coordinates(point, axes) for point in points)
+    points, measures = given.get("points"), given.get("measures", {})
+    if not isinstance(points, list | tuple) or not all(_coordinates(point, axes) for point in points):
+        return False
+    if not isinstance(measures, Mapping) or not all(isinstance(name, str) for name in measures):
+        return False
+    known = [given[name] for name in COLUMNS if given.get(name) is not None]
+    return all(_coordinates(column, len(points)) for column in (*known, *measures.values()))
 
 
 def _check_depth(given: Any) -> None:

@@ -5,28 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["AXES", "Trajectory", "Values"]
+from fastscape.results.trajectory import Trajectory
+
+__all__ = ["AXES", "Values"]
 
 AXES = ("x", "y")
 """The names of the axes of a line and of a plane."""
 
 V = TypeVar("V", bound="Values")
-
-
-class Trajectory(NamedTuple):
-    """A path through the space that the axes span, for example that of a training.
-
-    Args:
-        name: What it is called in a picture.
-        points: Coordinates [n, axes], the first point first.
-    """
-
-    name: str
-    points: np.ndarray
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,10 +145,13 @@ class Values:
     @property
     def paths(self) -> list[Trajectory]:
         """The paths that the directions brought along."""
-        return [
-            Trajectory(path["name"], np.array(path["points"], dtype=np.float64).reshape(-1, len(self.axes)))
-            for path in self.report.get("paths", [])
-        ]
+        return [Trajectory.of_plain(path, len(self.axes)) for path in self.report.get("paths", [])]
+
+    @property
+    def orthonormal(self) -> bool:
+        """Whether the axes are known to be orthogonal, a step of 1 along each being a distance of 1 in weights."""
+        plane = self.report.get("plane")
+        return isinstance(plane, Mapping) and plane.get("orthonormal") is True
 
 
 def _copied(array: Any, dtype: Any = np.float64) -> np.ndarray:

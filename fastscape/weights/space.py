@@ -130,7 +130,7 @@ class Space:
         if self.labels is not None:
             found["labels"] = [str(label) for label in self.labels]
         if self.paths:
-            found["paths"] = [{"name": str(path.name), "points": path.points.tolist()} for path in self.paths]
+            found["paths"] = [path.as_plain() for path in self.paths]
         return found
 
 

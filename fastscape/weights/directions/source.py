@@ -13,7 +13,20 @@ from fastscape.weights.layout import Layout
 from fastscape.weights.other_model import Other
 from fastscape.weights.selection import NamedPerturb
 
-__all__ = ["Directions", "Source"]
+__all__ = ["Checkpoints", "Directions", "Source"]
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoints:
+    """The models that lie at the points of a path.
+
+    Args:
+        tensors: Gives all tensors that were kept of the checkpoint at point k of the path, by name.
+        evaluated: Numbers of the points whose own loss, and that of the plane below them, are evaluated.
+    """
+
+    tensors: Callable[[int], Mapping[str, Tensor]]
+    evaluated: Sequence[int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +38,10 @@ class Directions:
         labels: What each axis runs along, as pictures say it. Default: "direction 1", "direction 2", ...
         marks: Where models lie, besides the one at the origin: coordinates [axes] by name, in units of the
             directions. In pictures they stand where the norm and the scheme lead there.
-        paths: Paths through the space, for example that of a training.
+        paths: Paths through the space, for example that of a training. They may lie beside the plane.
+        checkpoints: What lies at the points of a path, by the name of the path.
+        facts: What the report says of the plane that was found, as plain values: "orthonormal", whether the axes are
+            orthogonal and of length 1; and for example "explained". Default: nothing.
         models: The models that lie at marks, by the name of the mark. A mark is left out where its model differs from
             the one at the origin in a tensor that does not move.
     """
@@ -34,6 +50,8 @@ class Directions:
     labels: Sequence[str] | None = None
     marks: Mapping[str, Sequence[float]] = field(default_factory=dict)
     paths: Sequence[Trajectory] = ()
+    checkpoints: Mapping[str, Checkpoints] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
     models: Mapping[str, Other] = field(default_factory=dict)
 
 

@@ -1,0 +1,112 @@
+"""A path through the space that the axes of a landscape span, for example that of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+__all__ = ["COLUMNS", "Trajectory"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trajectory:
+    """A path through the space that the axes span, for example that of a training.
+
+    A checkpoint with the weights w lies beside the plane, and the plane has another loss below it:
+
+        w = theta + sum_k points[k] d_k + r,   r orthogonal to every d_k,   off_plane = |r|
+
+    Args:
+        name: What it is called in a picture.
+        points: Coordinates [n, axes], the first point first.
+        steps: Of the training [n]. Default: unknown.
+        off_plane: Distances [n] of the checkpoints from the plane, in units of the weights. Default: unknown.
+        loss: The loss [n] of each checkpoint itself; NaN where it was not evaluated. Default: unknown.
+        height: The loss [n] of the plane at the points; NaN where it was not evaluated. Default: unknown.
+        measures: What was recorded beside the weights, by name [n] each. Default: nothing.
+
+    Raises:
+        ValueError: When there are not as many of something as points.
+
+    Example:
+        >>> from fastscape.results import Trajectory
+        >>> Trajectory("SGD", [[0.0, 1.0], [0.0, 0.5]], steps=[0, 10])
+        Trajectory('SGD', 2 points, steps 0 to 10)
+    """
+
+    name: str
+    points: Any  # an array, once it is made
+    steps: Any = None
+    off_plane: Any = None
+    loss: Any = None
+    height: Any = None
+    measures: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", _frozen(self.points))
+        for name in COLUMNS:
+            if (given := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _frozen(given))
+        measures = {name: _frozen(column) for name, column in self.measures.items()}
+        object.__setattr__(self, "measures", MappingProxyType(measures))
+        for name, column in self.columns.items():
+            if column.shape != (len(self.points),):
+                raise ValueError(
+                    f"{name} of the path {self.name!r:.80} came with shape {column.shape}; wanted "
+                    f"({len(self.points)},), one for each point"
+                )
+
+    def __repr__(self) -> str:
+        steps = "" if self.steps is None or not len(self.steps) else f", steps {self.steps[0]:g} to {self.steps[-1]:g}"
+        return f"Trajectory({self.name!r}, {len(self.points)} points{steps})"
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        own = [getattr(self, name) for name in COLUMNS]
+        return type(self), (self.name, self.points, *own, dict(self.measures))
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """What is known of every point besides its place, by name [n] each; measures by "measure:" and their name."""
+        own = {name: getattr(self, name) for name in COLUMNS}
+        known = {name: column for name, column in own.items() if column is not None}
+        return known | {f"measure:{name}": column for name, column in self.measures.items()}
+
+    def as_plain(self) -> dict[str, Any]:
+        """The path as plain values, as a report has it."""
+        own = {name: getattr(self, name) for name in COLUMNS}
+        found = {"name": str(self.name), "points": self.points.tolist()}
+        found |= {name: column.tolist() for name, column in own.items() if column is not None}
+        measures = {name: column.tolist() for name, column in self.measures.items()}
+        return found | ({"measures": measures} if measures else {})
+
+    @classmethod
+    def of_plain(cls, plain: Mapping[str, Any], axes: int) -> Trajectory:
+        """The path that plain values describe.
+
+        Args:
+            plain: As `as_plain` gives it.
+            axes: Numbers of a point.
+
+        Returns:
+            The path.
+        """
+        points = np.array(plain["points"], dtype=np.float64).reshape(-1, axes)
+        known = {name: plain[name] for name in COLUMNS if plain.get(name) is not None}
+        return cls(plain["name"], points, **known, measures=plain.get("measures", {}))
+
+
+COLUMNS = ("steps", "off_plane", "loss", "height")
+"""What may be known of every point of a path besides its place and its measures."""
+
+
+def _frozen(given: Any) -> np.ndarray:
+    array = np.array(given, dtype=np.float64)
+    array.setflags(write=False)
+    return array

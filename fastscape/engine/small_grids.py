@@ -51,6 +51,7 @@ def plan_for_few(
         The plan; and for each plan that was tried the options that it had and seconds a point, or the error.
     """
     timings: list[dict[str, Any]] = []
+    gain = GAIN * len(points) / (len(points) + 1)  # another plan is compared with a plain evaluation at one more point
 
     def seconds(plan: Plan) -> float:
         """Of a point, by as many samples as a try may take."""
@@ -73,7 +74,7 @@ def plan_for_few(
     def better(plan: Plan) -> tuple[Plan, float]:
         """The plan and its time, where it is faster; else the best so far."""
         found = seconds(plan)
-        return (plan, found) if found < GAIN * least else (best, least)
+        return (plan, found) if found < gain * least else (best, least)
 
     if start.batching == "vmap":
         return start, timings

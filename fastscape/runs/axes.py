@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from fastscape.engine import Plan, one_by_one
@@ -14,9 +15,12 @@ from fastscape.results import warn
 from fastscape.runs.backing import Backing
 from fastscape.runs.store import known_reach
 from fastscape.sampling import not_found, reach_of
-from fastscape.weights import Auto, Axis, Grid, Space, axis
+from fastscape.weights import AlongPath, Auto, Axis, Grid, Space, axis
 
 __all__ = ["chosen_axes"]
+
+MARGIN = 0.15  # on either side of a path, as a fraction of its extent
+LEAST = 0.4  # of the longest extent, that of every axis
 
 
 def chosen_axes(
@@ -62,12 +66,30 @@ def chosen_axes(
         if isinstance(spec, Auto):
             reach = float(reaches[name]["reach"])
             axes[name] = axis(name, (-reach, reach, spec.count))
+        elif isinstance(spec, AlongPath):
+            axes[name] = axis(name, (*_around_paths(space, list(wanted).index(name)), spec.count))
         else:
             axes[name] = spec
     messages = [not_found(name, found["reach"]) for name, found in reaches.items() if not found["found"]]
     for message in messages:
         warn(message)
     return Grid(axes), reaches or None, messages
+
+
+def _around_paths(space: Space, place: int) -> tuple[float, float]:
+    """The range of an axis that holds the paths and marks of a space, with a margin."""
+    places = [path.points for path in space.paths] + [np.array(list(space.marks.at.values()))]
+    if not space.paths:
+        raise ValueError(
+            "an axis came as 'path', and the directions bring no path; give some that do, for example "
+            "fastscape.pca(checkpoints), or (start, stop, count)"
+        )
+    found = np.concatenate([points.reshape(-1, len(space.lengths) - 1) for points in places])
+    low, high = np.nanmin(found, axis=0), np.nanmax(found, axis=0)
+    # An axis along which the path hardly goes is drawn too, and not as a line.
+    width = max(float((high - low)[place]) * (1 + 2 * MARGIN), float((high - low).max()) * LEAST) or 1.0
+    middle = float((low + high)[place]) / 2
+    return middle - width / 2, middle + width / 2
 
 
 def _losses(problem: Problem, space: Space, plan: Plan) -> Callable[[tuple[float, ...]], float]:

@@ -45,7 +45,7 @@ from fastscape.runs.reporting import about
 from fastscape.runs.request import Request
 from fastscape.runs.store import Store
 from fastscape.runs.unheeded import unheeded
-from fastscape.weights import PRECISIONS, Auto, Grid, Precision, Space
+from fastscape.weights import PRECISIONS, AlongPath, Auto, Grid, Precision, Space
 
 __all__ = ["Work", "prepared", "problem_parts", "widened"]
 
@@ -146,7 +146,9 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
 
 def _expected(request: Request) -> int:
     """How many points are evaluated, about."""
-    points = math.prod(axis.count if isinstance(axis, Auto) else len(axis) for axis in request.axes.values())
+    points = math.prod(
+        axis.count if isinstance(axis, Auto | AlongPath) else len(axis) for axis in request.axes.values()
+    )
     return max(points // EXPECTED_SHARE, 1) if request.refines else points
 
 

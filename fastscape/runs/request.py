@@ -20,6 +20,7 @@ from fastscape.weights import (
     LINES,
     PRECISIONS,
     SURFACES,
+    AlongPath,
     Axis,
     Other,
     Place,
@@ -85,7 +86,7 @@ class Request:
     Args:
         model: The user's model.
         data: The user's data.
-        axes: Coordinates by the name of the axis, or `Auto` where the range is to be chosen.
+        axes: Coordinates by the name of the axis, or `Auto` or `AlongPath` where the range is to be chosen.
         space: Which space the axes span.
         objective: What is measured.
         place: Where to compute.
@@ -167,8 +168,14 @@ def surface_request(
         The request.
     """
     options = with_defaults(SurfaceOptions, given, "surface")
-    axes = {name: wanted_axis(name, cast(Any, options)[name]) for name in AXES}
+    axes = {name: _axis(name, given, options) for name in AXES}
     return request_of(model, data, axes, options, shown=shown)
+
+
+def _axis(name: str, given: Mapping[str, Any], options: Mapping[str, Any]) -> Axis:
+    """The axis that is wanted: where none is given, along the path of directions that are there to show one."""
+    along = name not in given and getattr(options["directions"], "shows_path", False)
+    return AlongPath() if along else wanted_axis(name, options[name])
 
 
 def line_request(model: nn.Module, data: Data, given: LineOptions) -> Request:
@@ -191,7 +198,7 @@ def line_request(model: nn.Module, data: Data, given: LineOptions) -> Request:
             f"progress={options['progress']!r} cannot be used; a line has no rounds to show: write True or False"
         )
     options["directions"] = directions_given(model, options.pop("to"), options["directions"])
-    axes = {"x": wanted_axis("x", options["x"])}
+    axes = {"x": _axis("x", given, options)}
     return request_of(model, data, axes, with_defaults(SurfaceOptions, cast(SurfaceOptions, options), "line"))
 
 

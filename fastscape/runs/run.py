@@ -10,6 +10,7 @@ from typing import Any
 
 from fastscape.model import DataHash, GlobalState, Lent, reading_of
 from fastscape.results import Values
+from fastscape.runs.along_paths import along_paths
 from fastscape.runs.assembly import precision_error, show_round, values_of
 from fastscape.runs.backing import Backing, backing_for
 from fastscape.runs.following import followed, taken_up
@@ -73,7 +74,8 @@ def _computed(request: Request, backing: Backing) -> Values:
         schedule.shown = partial(show_round, request.shown, work, schedule.refinement)
     work = taken_up(request, work, schedule)
     recheck = recheck_of(request, work, schedule)
-    parts = recheck.over(problem_parts(work, reading, digest, backing.store))
+    along = along_paths(request, work, backing)
+    parts = along.over(recheck.over(problem_parts(work, reading, digest, backing.store)))
     done = followed(request, work, schedule, parts, search=below is None)
     data_hash = request.expected.found("data_hash", digest.hexdigest())
     recheck.at_the_end(done)  # other data are named as such
@@ -81,6 +83,8 @@ def _computed(request: Request, backing: Backing) -> Values:
     found["processes"] = backing.ranks.size if backing.ranks else 1
     found["precision_error"] = precision_error(request, work, done)
     found["warnings"] = work.report["warnings"] + recheck.messages + changed_late(work.problem)
+    if along.stops:
+        found["paths"] = [path.as_plain() for path in along.paths]
     if below is not None and isinstance(schedule, Rounds):
         found |= {"levels": below.reported(schedule), "warnings": below.warnings + found["warnings"]}
         done = below.told(done)

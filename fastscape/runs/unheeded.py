@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from fastscape.model import Problem, loss_not_finite, norms_not_acted_on
 from fastscape.results import warn
 from fastscape.runs.request import Request
-from fastscape.weights import Auto, Space, listed, packed_modules, sharing_memory
+from fastscape.weights import Space, listed, packed_modules, sharing_memory
 
 __all__ = ["unheeded"]
 
@@ -85,7 +86,7 @@ def _of_weights(request: Request, space: Space) -> Iterator[str]:
             "them, give the modules one parameter"
         )
     for (axis, points), length in zip(request.axes.items(), list(space.lengths.values())[1:], strict=True):
-        if length == 0 and (isinstance(points, Auto) or len(points) > 1):
+        if length == 0 and (not isinstance(points, np.ndarray) or len(points) > 1):
             yield (
                 f"the direction of {axis} is 0: it leads to a model with the same weights, or what it moves has norm "
                 "0, which a norm such as 'filter' keeps"
@@ -107,6 +108,11 @@ def _of_marks(request: Request, space: Space) -> Iterator[str]:
         yield (
             f"{name} does not lie at its coordinates, and is not marked: normalize={asked.normalize!r} gives the "
             "directions other lengths; write normalize='none'"
+        )
+    if space.astray:
+        yield (
+            f"the path {listed(space.astray)} is not drawn, as normalize={asked.normalize!r} and "
+            f"scheme={asked.scheme_name[:60]!r} do not lead to its points; write normalize='none' and scheme='plane'"
         )
     for name in marks.passed:
         if name == "the model":

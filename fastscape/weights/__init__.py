@@ -7,6 +7,7 @@ here evaluates a model.
 from fastscape.kernels import Distribution
 from fastscape.weights.basis import basis_of, basis_seeded
 from fastscape.weights.directions import (
+    Checkpoints,
     Direction,
     Directions,
     Random,
@@ -18,7 +19,7 @@ from fastscape.weights.directions import (
     source_of,
     towards,
 )
-from fastscape.weights.grid import POINTS, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
+from fastscape.weights.grid import POINTS, AlongPath, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
 from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
 from fastscape.weights.other_model import Other, check_present, every_tensor, listed
@@ -37,9 +38,11 @@ __all__ = [
     "POINTS",
     "PRECISIONS",
     "SURFACES",
+    "AlongPath",
     "Auto",
     "Axis",
     "AxisSpec",
+    "Checkpoints",
     "Coefficients",
     "Direction",
     "Directions",

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["POINTS", "Auto", "Axis", "AxisSpec", "Grid", "axis", "points", "wanted_axis"]
+__all__ = ["POINTS", "AlongPath", "Auto", "Axis", "AxisSpec", "Grid", "axis", "points", "wanted_axis"]
 
 _Numbers: TypeAlias = "tuple[float, float, int] | Sequence[float] | np.ndarray | Tensor"
-AxisSpec: TypeAlias = "_Numbers | Literal['auto'] | tuple[Literal['auto'], int]"
-Axis: TypeAlias = "np.ndarray | Auto"
+_Ways: TypeAlias = Literal["auto", "path"]
+AxisSpec: TypeAlias = "_Numbers | _Ways | tuple[_Ways, int]"
+Axis: TypeAlias = "np.ndarray | Auto | AlongPath"
 
 POINTS = 51
 """Grid points of an axis, where nobody says how many."""
@@ -35,15 +36,30 @@ class Auto:
     count: int = POINTS
 
 
+@dataclass(frozen=True)
+class AlongPath:
+    """An axis that holds the paths which the directions bring, with a margin.
+
+    Args:
+        count: Grid points, at least 2. Default 51.
+    """
+
+    count: int = POINTS
+
+
+_CHOSEN: dict[str, type[Auto] | type[AlongPath]] = {"auto": Auto, "path": AlongPath}
+
+
 def wanted_axis(name: str, spec: AxisSpec) -> Axis:
     """The coordinates of one axis, or how many it is to have.
 
     Args:
         name: What the axis is called in error messages: "x" or "y".
-        spec: What `axis` takes, or "auto" or `("auto", count)` where the range is to be chosen.
+        spec: What `axis` takes; or "auto", "path", `("auto", count)` or `("path", count)` where the range is to be
+            chosen.
 
     Returns:
-        Coordinates [count], float64, strictly increasing; or `Auto`.
+        Coordinates [count], float64, strictly increasing; or `Auto` or `AlongPath`.
 
     Raises:
         TypeError: When the specification is none of these.
@@ -56,20 +72,25 @@ def wanted_axis(name: str, spec: AxisSpec) -> Axis:
     """
     given: Any = spec
     if isinstance(given, str):
-        if given != "auto":
+        if given not in _CHOSEN:
             raise TypeError(
                 f"{name} came as {given!r:.120}, which is no axis; wanted (start, stop, count), a sequence of "
-                "numbers, or 'auto'"
+                "numbers, 'auto' or 'path'"
             )
-        return Auto()
-    if not (isinstance(given, tuple) and any(isinstance(part, str) and part == "auto" for part in given)):
+        return _CHOSEN[given]()
+    said = (
+        next((part for part in given if isinstance(part, str) and part in _CHOSEN), None)
+        if isinstance(given, tuple)
+        else None
+    )
+    if said is None:
         return axis(name, given)
-    count = given[1] if len(given) == 2 and given[0] == "auto" else None
+    count = given[1] if len(given) == 2 and given[0] == said else None
     if isinstance(count, bool) or not isinstance(count, numbers.Integral):
-        raise TypeError(f"{name} came as {given!r:.120}; wanted ('auto', count), for example ('auto', 51)")
+        raise TypeError(f"{name} came as {given!r:.120}; wanted ({said!r}, count), for example ({said!r}, 51)")
     if int(count) < 2:
-        raise ValueError(f"{name} came with count {count}; wanted at least 2 grid points, for example ('auto', 51)")
-    return Auto(int(count))
+        raise ValueError(f"{name} came with count {count}; wanted at least 2 grid points, for example ({said!r}, 51)")
+    return _CHOSEN[said](int(count))
 
 
 def axis(name: str, spec: _Numbers) -> np.ndarray:

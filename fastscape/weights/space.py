@@ -15,7 +15,7 @@ from fastscape.kernels import interpolate
 from fastscape.results import Trajectory
 from fastscape.weights import norms
 from fastscape.weights.basis import Basis, basis_of, basis_seeded
-from fastscape.weights.directions import Directions, Random, Source
+from fastscape.weights.directions import Checkpoints, Directions, Random, Source
 from fastscape.weights.layout import Layout, layout_of
 from fastscape.weights.marks import Marks, placed
 from fastscape.weights.other_model import staying
@@ -24,6 +24,8 @@ from fastscape.weights.schemes import Scheme
 from fastscape.weights.selection import Perturb, tensors_of
 
 __all__ = ["Space", "SpaceAsked", "space_of"]
+
+SOMEWHERE = ((1.0, 1.0), (-0.5, 0.25))  # a scheme that leads there takes coordinates for what paths take them for
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,9 @@ class Space:
         labels: What each axis runs along; None for the usual names.
         given_marks: Where models may lie, besides the one at the origin: coordinates by name.
         paths: Paths through the space.
+        checkpoints: What lies at the points of a path, by the name of the path.
+        facts: What the report says of the plane.
+        astray: Names of paths whose points the norm or the scheme does not lead to, and that are left out.
         staying: The tensors in which models at marks differ from the one at the origin, and that do not move.
     """
 
@@ -69,6 +74,9 @@ class Space:
     labels: Sequence[str] | None = None
     given_marks: Mapping[str, Sequence[float]] = field(default_factory=dict)
     paths: Sequence[Trajectory] = ()
+    checkpoints: Mapping[str, Checkpoints] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    astray: Sequence[str] = ()
     staying: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
@@ -131,6 +139,8 @@ class Space:
             found["labels"] = [str(label) for label in self.labels]
         if self.paths:
             found["paths"] = [path.as_plain() for path in self.paths]
+        if self.facts:
+            found["plane"] = dict(self.facts)
         return found
 
 
@@ -161,7 +171,10 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
     basis = basis_of(theta, layout, found.writers, asked.normalize, place)
     moving = {entry.name for entry in layout.entries}
     differ = {name: staying(model, moving, other, unused=asked.unused) for name, other in found.models.items()}
-    return Space(basis, asked.scheme, found.labels, found.marks, found.paths, differ)
+    space = Space(basis, asked.scheme, found.labels, found.marks, staying=differ)
+    if not all(basis.unscaled) or not all(basis.leads_to(asked.scheme, at[: asked.axes]) for at in SOMEWHERE):
+        return replace(space, astray=[path.name for path in found.paths])
+    return replace(space, paths=found.paths, checkpoints=found.checkpoints, facts=found.facts)
 
 
 def _check_drawn(found: Directions, axes: int) -> None:

@@ -67,7 +67,9 @@ class WhereOptions(DirectionOptions, total=False):
             "Axis along the first direction: start, stop and count. In Python a tuple of the three, or increasing "
             'coordinates [H] as a list or array, in units of the normalised direction; or "auto" or `("auto", '
             "count)`: from -r to r, where r is as far as the loss takes to rise to ten times that at the centre, "
-            "see `fastscape.sampling.reach_of`. Default: 51 from -1 to 1.",
+            'see `fastscape.sampling.reach_of`; or "path" or `("path", count)`: what holds the paths that the '
+            "directions bring, with a margin. Default: 51 from -1 to 1, or along the path of directions that are made "
+            "from checkpoints.",
             GROUP,
             Segment,
         ),

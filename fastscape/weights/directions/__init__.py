@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from fastscape.weights.directions.between import Between, direction_between
 from fastscape.weights.directions.given import Given, direction_given
 from fastscape.weights.directions.random import Random, check_distribution, check_seed, direction_random
-from fastscape.weights.directions.source import Directions, Source
+from fastscape.weights.directions.source import Checkpoints, Directions, Source
 from fastscape.weights.layout import Layout
 from fastscape.weights.other_model import Other, model_given
 from fastscape.weights.selection import NamedPerturb
 
 __all__ = [
     "Between",
+    "Checkpoints",
     "Direction",
     "Directions",
     "Given",

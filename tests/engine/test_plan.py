@@ -58,7 +58,7 @@ def test_fixed_rules():
 
 
 def test_large_activations_are_evaluated_in_a_loop():
-    small = Plan("vmap", chunk=128, microbatch=5, hoist=True)
+    small = Plan("vmap", chunk=32, microbatch=5, hoist=True)
     assert plan_sized(small, SMALL_BYTES, 9) == small
     assert plan_sized(small, SMALL_BYTES + 1, 9) == Plan("loop", chunk=16, microbatch=5)
     assert plan_sized(Plan("vmap", chunk=3), 1 << 30, 9).chunk == 3
@@ -74,9 +74,9 @@ def test_a_chunk_of_vmap_leaves_points_to_plan_by_and_activations_small():
         for points in (1, 961, 10**6)
     }
     assert chunks == {
-        (0, 1): 128, (0, 961): 192, (0, 10**6): 512,
-        (64 << 10, 1): 128, (64 << 10, 961): 192, (64 << 10, 10**6): 256,
-        (SMALL_BYTES, 1): 128, (SMALL_BYTES, 961): 128, (SMALL_BYTES, 10**6): 128,
+        (0, 1): 32, (0, 961): 192, (0, 10**6): 512,
+        (64 << 10, 1): 32, (64 << 10, 961): 192, (64 << 10, 10**6): 256,
+        (SMALL_BYTES, 1): 32, (SMALL_BYTES, 961): 64, (SMALL_BYTES, 10**6): 64,
     }  # fmt: skip
 
 

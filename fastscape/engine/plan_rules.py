@@ -20,7 +20,7 @@ __all__ = ["plan_begun", "plan_fixed", "plan_looped", "plan_recut", "plan_settle
 CHUNKS: dict[Batching, tuple[int, int]] = {"loop": (16, 512 << 20), "vmap": (512, 256 << 20)}
 # Of the points and of the activations under vmap: so many points that a few chunks remain to choose a plan by, and
 # activations that the C library keeps when they are freed. A chunk of few points is never smaller than the last: those
-# share the overhead of a call, and a transformer of which 128 were in one was a third slower than one of which 16 were.
+# share the overhead of a call, and a transformer of which 128 were in one was a third slower than with 16.
 CHUNKS_OF_A_GRID = 5
 ACTIVATIONS = 16 << 20
 SMALL_CHUNK = 32

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test coverage mutations stress crash fuzz zoo docs package lint types clean
+.PHONY: demo test coverage mutations stress crash fuzz training zoo docs package lint types clean
 
 demo: .venv/.installed
 	$(BIN)/fastscape demo --out demo
@@ -24,9 +24,15 @@ fuzz: .venv/.installed-dev
 stress: .venv/.installed-dev
 	FASTSCAPE_STRESS=1 OMP_NUM_THREADS=1 $(BIN)/pytest tests/test_threads.py -s
 
-# Kills runs with a store at every change that they make to its folder, and takes them up again; some minutes.
+# Kills runs with a store at every change that they make to its folder, and takes them up again; and a recorder at 50
+# random moments of each kind; some minutes.
 crash: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/crashes.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/recorded.py
+
+# The callbacks with the real packages; `make test` skips these tests where the packages are missing.
+training: .venv/.installed-training
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/training
 
 zoo: .venv/.installed-zoo
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.zoo
@@ -58,6 +64,10 @@ types: .venv/.installed-dev
 .venv/.installed-dev: pyproject.toml fastscape/__init__.py | .venv/bin/python
 	$(BIN)/python -m pip install --editable '.[dev]'
 	touch $@ .venv/.installed
+
+.venv/.installed-training: pyproject.toml fastscape/__init__.py | .venv/bin/python
+	$(BIN)/python -m pip install --editable '.[dev,training]'
+	touch $@ .venv/.installed .venv/.installed-dev
 
 .venv/.installed-zoo: pyproject.toml fastscape/__init__.py | .venv/bin/python
 	$(BIN)/python -m pip install --editable '.[zoo]'

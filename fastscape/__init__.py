@@ -16,12 +16,14 @@ from fastscape.landscape import Landscape
 from fastscape.model import accuracy
 from fastscape.results import mixed_in as _mixed_in
 from fastscape.results import warn as _warn
+from fastscape.training import Recorder
 from fastscape.views import animate, compare, to_html
 from fastscape.weights import random_directions
 
 __all__ = [
     "Landscape",
     "Plan",
+    "Recorder",
     "accuracy",
     "animate",
     "compare",

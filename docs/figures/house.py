@@ -27,6 +27,7 @@ FLOORS = [
     ("6", "runs", "one run, from request to values"),
     ("5", "sampling", "which points, how far, how many samples"),
     ("5", "views", "pictures, walks, the page"),
+    ("5", "training", "the recorder, callbacks"),
     ("4", "engine", "many evaluations, fast"),
     ("3", "model", "one evaluation, right"),
     ("2", "weights", "directions, norms, schemes, basis"),

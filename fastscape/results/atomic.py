@@ -15,7 +15,7 @@ __all__ = ["write_whole"]
 _TRIES = 4
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | bytearray) -> None:
     """Writes a file under a temporary name beside it and renames it, so that a failure leaves an older file as it was.
 
     The content is on the disk before the name is, so that a loss of power leaves the old file or the new one. A
@@ -40,7 +40,7 @@ def write_whole(path: Path, content: bytes) -> None:
     _write(path, content)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes | bytearray) -> None:
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         with beside.open("xb") as file:

@@ -22,9 +22,10 @@ from fastscape.weights.directions import (
 from fastscape.weights.grid import POINTS, AlongPath, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
 from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
-from fastscape.weights.other_model import Other, check_present, every_tensor, listed
+from fastscape.weights.other_model import Other, bare_names, check_present, every_tensor, listed
 from fastscape.weights.packed import packed_modules
 from fastscape.weights.precision import PRECISIONS, Place, Precision, dtype_of, keeps_dtypes, precision_of
+from fastscape.weights.recording import FORMAT, INDEX, VERSION, Row, rows_of
 from fastscape.weights.resident import Resident
 from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
 from fastscape.weights.selection import NamedPerturb, Perturb, own_buffers, owners, select, tensors_of
@@ -33,11 +34,14 @@ from fastscape.weights.shared_memory import sharing_memory
 from fastscape.weights.space import Space, SpaceAsked, space_of
 
 __all__ = [
+    "FORMAT",
+    "INDEX",
     "LINES",
     "NORMS",
     "POINTS",
     "PRECISIONS",
     "SURFACES",
+    "VERSION",
     "AlongPath",
     "Auto",
     "Axis",
@@ -57,11 +61,13 @@ __all__ = [
     "Precision",
     "Random",
     "Resident",
+    "Row",
     "Scheme",
     "Source",
     "Space",
     "SpaceAsked",
     "axis",
+    "bare_names",
     "basis_of",
     "basis_seeded",
     "check_norm",
@@ -83,6 +89,7 @@ __all__ = [
     "packed_modules",
     "precision_of",
     "random_directions",
+    "rows_of",
     "select",
     "sharing_memory",
     "source_of",

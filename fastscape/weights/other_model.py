@@ -8,7 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Other", "check_present", "every_tensor", "listed", "model_given", "named_as", "staying"]
+__all__ = ["Other", "bare_names", "check_present", "every_tensor", "listed", "model_given", "named_as", "staying"]
 
 Other: TypeAlias = "nn.Module | Mapping[str, Tensor]"
 
@@ -71,13 +71,20 @@ def named_as(names: Collection[str], other: Other) -> Mapping[str, Tensor]:
     found = every_tensor(other) if isinstance(other, nn.Module) else other
     if set(names) <= found.keys():
         return found
-    here, there = _bare(names), _bare(found)
+    here, there = bare_names(names), bare_names(found)
     known = {bare: name for name, bare in here.items()}
     return {known.get(there[name], there[name]): tensor for name, tensor in found.items()}
 
 
-def _bare(names: Collection[str]) -> dict[str, str]:
-    """Each name without what wrappers put before it."""
+def bare_names(names: Collection[str]) -> dict[str, str]:
+    """Names without what wrappers put before them: "module.", where all have it, and "_orig_mod.".
+
+    Args:
+        names: Of the tensors of one model.
+
+    Returns:
+        The bare name of each.
+    """
     bare = {name: name.replace("_orig_mod.", "") for name in names}
     while inner := [name for name in bare.values() if "." in name]:  # what has none is the wrapper's own
         if not all(name.startswith("module.") for name in inner):

@@ -1,0 +1,303 @@
+"""The recorder of a training: its weights at several steps, in a folder that survives the end of the process."""
+
+from __future__ import annotations
+
+import math
+import os
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
+
+from fastscape.results import clipped, warn
+from fastscape.training.arguments import DTYPES, Measures, count_given, numbers_of
+from fastscape.training.contents import check_same, tensors_in
+from fastscape.training.copying import check_writable, copied, distance_between, kept_in
+from fastscape.training.last_state import LastState
+from fastscape.training.processes import help_the_first, is_first, tell, together
+from fastscape.training.thinning import Thinning
+from fastscape.training.writing import Writer
+from fastscape.weights import Other
+
+__all__ = ["Recorder"]
+
+
+class Recorder:
+    """Records the weights of a training at several of its steps, and numbers such as its loss beside them.
+
+    The folder has one safetensors file a record and an index; it can be read at any time, also while it grows. A
+    process that is killed loses at most the record in hand. A new recorder of the same folder goes on; where it begins
+    at an earlier step than the last record, because the training went back to a checkpoint of its own, what it records
+    takes the place of the records from that step on.
+
+    A record holds the parameters that require a gradient when the first record is made, and all floating-point and
+    complex buffers; of a state dict, all floating-point and complex tensors. It takes one copy of them, on the CPU,
+    and the time that writing them takes. The model, its gradients and the random numbers stay as they are.
+
+    With several processes, those of torch.distributed or of torchrun, the first one records, and all call alike.
+    Weights that lie in pieces on them (DTensor, as of `fully_shard`) are put together for it.
+
+    Args:
+        folder: Where the records go: a new folder, or that of earlier records of the same model.
+        every: Steps of the training from one record to the next. Default 1.
+        dtype: "float32" or "bfloat16", in which the tensors are written. Default: that of each tensor.
+        distance: No record is made unless the parameters have moved by at least so much since the last one, in the
+            Euclidean norm of all of them together. It takes one more copy of them. Default: a record is made however
+            little they have moved.
+        most: How many records are kept, 2 or more. One more makes the recording coarser: every second record is
+            dropped, and `every` doubles. The first and the last one stay. Default: any number.
+        background: Whether a thread writes, while the training goes on. It holds one copy, and a second one waits for
+            it to be written; what fails is raised by the next record, or by `close`. Default False.
+
+    Raises:
+        ValueError: When an option is none of those above.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from fastscape import Recorder
+        >>> model = torch.nn.Linear(3, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> folder = tempfile.mkdtemp()
+        >>> with Recorder(folder, every=10) as recorder:
+        ...     for step in range(101):
+        ...         loss = model(torch.ones(8, 3)).square().mean()
+        ...         made = recorder.record(model, step, loss=loss)
+        ...         optimizer.zero_grad()
+        ...         loss.backward()
+        ...         _ = optimizer.step()
+        >>> made
+        True
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        every: int = 1,
+        *,
+        dtype: str | None = None,
+        distance: float | None = None,
+        most: int | None = None,
+        background: bool = False,
+    ) -> None:
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype={clipped(repr(dtype))} is unknown; wanted 'float32', 'bfloat16', or None")
+        if distance is not None and not (math.isfinite(distance) and distance > 0):
+            raise ValueError(f"distance={clipped(repr(distance))}; wanted a number above 0, or None")
+        every, most = count_given("every", every, 1), None if most is None else count_given("most", most, 2)
+        self._writer = Writer(Path(folder), background)
+        self._dtype, self._distance = DTYPES[dtype], distance
+        self._thinning = Thinning(every, most)
+        self._known: dict[str, tuple[int, ...]] = {}  # shapes of what is recorded
+        self._near: Mapping[str, Tensor] | None = None  # the last record, where distances are asked for
+        self._step: int | None = None  # of the last call
+        self._recorded: int | None = None  # of the last record
+        self._skipped: LastState | None = None
+        self._handles: list[RemovableHandle] = []
+        # Lets others have the folder when nobody closes the recorder, and says what a thread could not write.
+        weakref.finalize(self, self._writer.close)
+
+    def record(self, model: Other, step: int | None = None, **measures: Any) -> bool:
+        """Records the weights, if a record is due.
+
+        Args:
+            model: The model, also in a wrapper (`DataParallel`, `DistributedDataParallel`, `AveragedModel`,
+                `torch.compile`), or its state dict.
+            step: How many steps the training has done, more than in the last call. Default: one more than in the last
+                call, or 0 in the first one, for which the folder must have no record yet.
+            **measures: Numbers that are recorded beside the weights, for example `loss=loss`. Tensors of one entry are
+                read when a record is made, and not before.
+
+        Returns:
+            Whether it was recorded: not if fewer than `every` steps have passed, the weights have hardly moved, or
+            another process records.
+
+        Raises:
+            OSError: When it cannot be written. All earlier records are safe.
+            TypeError: When the model is neither a module nor a state dict, or a measure no number.
+            ValueError: When the step is not above the last one, the recorder is closed, the folder is no recording, or
+                is one of another model or of another recorder, or the model has tensors that cannot be copied.
+        """
+        return self._record(model, step, measures)
+
+    def keep(self, model: Other, step: int | None = None, **measures: Any) -> bool:
+        """Records the weights even if no record is due: a state that is wanted, for example the last one.
+
+        Args:
+            model: As for `record`.
+            step: How many steps the training has done, at least as many as in the last call. Default: as many.
+            **measures: As for `record`.
+
+        Returns:
+            Whether it was recorded: not if it is there already, or another process records.
+
+        Raises:
+            OSError: As for `record`.
+            TypeError: As for `record`.
+            ValueError: As for `record`.
+        """
+        return self._record(model, step, measures, forced=True)
+
+    def attach(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        measures: Callable[[], Mapping[str, Any]] | None = None,
+        *,
+        step: int | None = None,
+    ) -> RemovableHandle:
+        """Records the weights now, and from now on whenever the optimizer has made a step and a record is due.
+
+        Args:
+            model: The model that the optimizer trains.
+            optimizer: Any optimizer of torch.
+            measures: Returns numbers by name, and is asked when a record is made after a step. Default: none.
+            step: How many steps the training has done. Default: as many as in the last call of `record`, or 0, for
+                which the folder must have no record yet.
+
+        Returns:
+            A handle; its `remove()` ends it, as `close` does.
+
+        Raises:
+            OSError: As for `record`.
+            ValueError: As for `record`.
+        """
+        self._record(model, step, {}, forced=True)
+        handle = optimizer.register_step_post_hook(lambda *_: self._after_step(model, measures))
+        self._handles.append(handle)
+        return handle
+
+    def close(self) -> None:
+        """Ends the recording. A second call does nothing.
+
+        The last state that was given and left out is recorded now, if the model still holds it: if nobody has written
+        to any of its tensors since. That is not looked for where its weights lie in pieces.
+
+        Raises:
+            OSError: When something could not be written.
+        """
+        for handle in self._handles:
+            handle.remove()
+        last, self._skipped = self._skipped, None
+        try:
+            if last is not None and not self._writer.closed and (model := last.model_unchanged()) is not None:
+                self._write(tensors_in(model, self._known), last.step, last.measures, forced=True)
+        finally:
+            self._writer.close()
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _after_step(self, model: nn.Module, measures: Callable[[], Mapping[str, Any]] | None) -> None:
+        self._record(model, None, measures or {})
+
+    def _record(self, model: Other, step: int | None, measures: Measures, *, forced: bool = False) -> bool:
+        if self._writer.closed:
+            raise ValueError(f"this Recorder of {self._writer.path} is closed; make a new one, which goes on")
+        in_pieces = together(model)
+        if not is_first():
+            if in_pieces:
+                help_the_first(model)
+            return False
+        tensors = None
+        try:
+            now = self._checked_step(step, forced)
+            self._step, self._skipped = now, None
+            tensors = self._due(model, now, forced)
+        finally:
+            if in_pieces:  # the others wait for it, after an error too
+                tell(tensors)
+        made = tensors is not None and self._write(tensors, now, measures, forced)
+        if not made and now != self._recorded and not in_pieces:
+            self._skipped = LastState.of(model, now, {} if callable(measures) else measures)
+        return made
+
+    def _checked_step(self, step: int | None, forced: bool) -> int:
+        """The step of a call. With the first one the records that are there are taken up."""
+        if not self._writer.is_open:
+            self._take_up()
+        last, rows = self._step, self._writer.folder.rows
+        if step is None:
+            if last is None and rows:
+                raise ValueError(
+                    f"{self._writer.path} has records up to step {rows[-1].step}; write step=..., how many steps the "
+                    "training has done, or give another folder"
+                )
+            return 0 if last is None else last if forced else last + 1
+        step = count_given("step", step, 0)
+        if last is not None and (step < last or (step == last and not forced)):
+            raise ValueError(
+                f"step={step} came after step {last}; wanted a larger one. Where the training has gone back to an "
+                f"earlier step, close() this Recorder and make a new one of {self._writer.path}"
+            )
+        if last is None and rows and step <= rows[-1].step:
+            self._go_back(step)
+        return step
+
+    def _take_up(self) -> None:
+        folder = self._writer.folder
+        self._thinning.take_up(folder.every, [row.step for row in folder.rows])
+        if folder.rows:
+            kept = kept_in(folder.path / folder.rows[-1].file)
+            self._known = kept.shapes
+            self._near = kept.tensors if self._distance is not None else None
+
+    def _go_back(self, step: int) -> None:
+        folder = self._writer.folder
+        left = folder.before(step)
+        if not left:
+            warn(
+                f"the training begins anew at step {step}: what is recorded takes the place of all records in "
+                f"{folder.path}, up to step {folder.rows[-1].step}. Give another folder to keep them"
+            )
+        self._thinning.go_back(len(left))
+        self._near = None
+
+    def _due(self, model: Other, step: int, forced: bool) -> dict[str, Tensor] | None:
+        """What is to be copied; None where no record is due."""
+        self._settle(waits=False)
+        if step == self._recorded or not (forced or self._thinning.due(step)):
+            return None
+        tensors = tensors_in(model, self._known)
+        check_writable(tensors, self._dtype)
+        if self._known:
+            check_same(tensors, self._known, self._writer.path)
+        return tensors
+
+    def _write(self, tensors: Mapping[str, Tensor], step: int, measures: Measures, forced: bool) -> bool:
+        copy = copied(tensors, self._dtype)
+        if self._near is not None and self._distance is not None and not forced:
+            names = [name for name, tensor in tensors.items() if isinstance(tensor, nn.Parameter)] or list(tensors)
+            if distance_between({name: copy.tensors[name] for name in names}, self._near) < self._distance:
+                self._thinning.passed(step)
+                return False
+        numbers = numbers_of(measures)
+        self._settle()
+        every = self._thinning.every if self._thinning.taken(step) else None
+        try:
+            self._writer.write(step, copy, numbers, every)
+        except BaseException:
+            self._lost()
+            raise
+        self._known, self._recorded = copy.shapes, step
+        self._near = copy.tensors if self._distance is not None else None
+        return True
+
+    def _settle(self, *, waits: bool = True) -> None:
+        try:
+            self._writer.settle(waits=waits)
+        except BaseException:
+            self._lost()
+            raise
+
+    def _lost(self) -> None:
+        """What was to be written is not there."""
+        rows = self._writer.folder.rows
+        self._recorded = rows[-1].step if rows else None
+        self._thinning.take_up(self._thinning.every, [row.step for row in rows])

@@ -72,10 +72,12 @@ def test_along_a_line_it_gives_one():
 
 def test_marks_that_the_scheme_does_not_pass_through_are_left_out():
     """On the way of `linear2x` a coordinate is a mixture, and no multiple of a direction."""
-    with pytest.warns(UserWarning, match=r"^the (end|start) is not marked, as scheme='linear2x' does not lead to it"):
+    with pytest.warns(UserWarning, match=r"^(the (end|start)|the path sgd) is not (marked|drawn), as ") as given:
         found = fastscape.surface(model(), DATA, directions=STEPS, scheme="linear2x", **GRID)
     assert list(found.marks) == ["the model"]
-    assert len(found.report["warnings"]) == 2
+    assert found.paths == []
+    assert len(found.report["warnings"]) == len(given) == 3
+    assert "scheme='linear2x' does not lead to it" in found.report["warnings"][-1]
 
 
 def test_without_labels_the_axes_are_numbered():
@@ -167,11 +169,12 @@ def test_a_source_may_say_which_models_lie_at_its_marks():
     ):
         found = fastscape.surface(net, DATA, directions=Ending(STEPS.first, STEPS.second), **GRID)
     assert list(found.marks) == ["the model", "the start"]
-    with pytest.warns(
-        UserWarning, match="does not lie at its coordinates, and is not marked: normalize='layer' gives"
-    ):
+    with pytest.warns(UserWarning, match=r"normalize='layer'") as given:
         found = fastscape.surface(model(), DATA, directions=STEPS, normalize="layer", **GRID)
     assert list(found.marks) == ["the model"]
+    said = "\n".join(str(one.message) for one in given)
+    assert "does not lie at its coordinates, and is not marked: normalize='layer' gives" in said
+    assert "the path sgd is not drawn, as normalize='layer' and scheme='plane' do not lead to its points" in said
 
 
 @pytest.mark.parametrize("drawn", [{"marks": {"the end": [1.0]}}, {"paths": [Trajectory("sgd", np.zeros((4, 3)))]}])

@@ -18,7 +18,7 @@ from fastscape.results import mixed_in as _mixed_in
 from fastscape.results import warn as _warn
 from fastscape.training import Recorder
 from fastscape.views import animate, compare, to_html
-from fastscape.weights import random_directions
+from fastscape.weights import pca, projected, random_directions, start_to_end, through
 
 __all__ = [
     "Landscape",
@@ -28,8 +28,12 @@ __all__ = [
     "animate",
     "compare",
     "line",
+    "pca",
+    "projected",
     "random_directions",
+    "start_to_end",
     "surface",
+    "through",
     "to_html",
 ]
 

@@ -176,8 +176,8 @@ def test_public_names():
     from fastscape import kernels
 
     assert fastscape.__all__ == [
-        "Landscape", "Plan", "Recorder", "accuracy", "animate", "compare", "line", "random_directions", "surface",
-        "to_html",
+        "Landscape", "Plan", "Recorder", "accuracy", "animate", "compare", "line", "pca", "projected",
+        "random_directions", "start_to_end", "surface", "through", "to_html",
     ]  # fmt: skip
     assert dir(fastscape) == sorted([*fastscape.__all__, "__version__"])
     assert set(kernels.__all__) == {

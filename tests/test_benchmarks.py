@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import large, levels, measure, refinement, report, scaling, shapes
+from benchmarks import large, levels, measure, refinement, report, scaling, shapes, trajectories
 from benchmarks.costs import Machine, memory
 from benchmarks.problems import PROBLEMS
 from benchmarks.rivals import RIVALS, directions, ours
@@ -274,3 +274,19 @@ def test_large_landscapes_are_measured(tmp_path):
     page.write_text(f"{large.START}\nwhat was there\n{large.STOP}\n")
     large.main(["--side", "9", "--rounds", "1", "--out", str(tmp_path / "large.json"), "--page", str(page)])
     assert page.read_text().count("| CSV read |") == 1
+
+
+def test_the_plane_of_a_training_is_measured_and_nothing_is_left(tmp_path):
+    page, out = tmp_path / "page.md", tmp_path / "found.json"
+    page.write_text(f"{trajectories.START}\nwhat was there\n{trajectories.STOP}\n")
+    sizes = ["--checkpoints", "5", "--width", "8", "--threads", "1", "--folder", str(tmp_path)]
+    trajectories.main([*sizes, "--out", str(out), "--page", str(page)])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["found.json", "page.md"]
+    found = json.loads(out.read_text())
+    assert found["weights"] == 11 * 8 * 9
+    assert found["plane"]["coordinates off"] < 1e-6
+    assert found["plane"]["axes off"] < 1e-6
+    assert "| both axes, in a second pass |" in page.read_text()
+    assert "what was there" not in page.read_text()
+    with pytest.raises(SystemExit, match=r"GB free; wanted .*, or fewer --checkpoints"):
+        trajectories.main([*sizes, "--checkpoints", str(10**12), "--out", str(out), "--page", str(page)])

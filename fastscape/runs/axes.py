@@ -79,7 +79,7 @@ def chosen_axes(
 def _around_paths(space: Space, place: int) -> tuple[float, float]:
     """The range of an axis that holds the paths and marks of a space, with a margin."""
     places = [path.points for path in space.paths] + [np.array(list(space.marks.at.values()))]
-    if not space.paths:
+    if not space.paths and len(space.marks.at) < 2:
         raise ValueError(
             "an axis came as 'path', and the directions bring no path; give some that do, for example "
             "fastscape.pca(checkpoints), or (start, stop, count)"

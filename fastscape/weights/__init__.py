@@ -16,7 +16,11 @@ from fastscape.weights.directions import (
     direction_between,
     direction_given,
     direction_random,
+    pca,
+    projected,
     source_of,
+    start_to_end,
+    through,
     towards,
 )
 from fastscape.weights.grid import POINTS, AlongPath, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
@@ -25,7 +29,7 @@ from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
 from fastscape.weights.other_model import Other, bare_names, check_present, every_tensor, listed
 from fastscape.weights.packed import packed_modules
 from fastscape.weights.precision import PRECISIONS, Place, Precision, dtype_of, keeps_dtypes, precision_of
-from fastscape.weights.recording import FORMAT, INDEX, VERSION, Row, rows_of
+from fastscape.weights.recording import FORMAT, INDEX, VERSION, Recording, Row, rows_of
 from fastscape.weights.resident import Resident
 from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
 from fastscape.weights.selection import NamedPerturb, Perturb, own_buffers, owners, select, tensors_of
@@ -60,6 +64,7 @@ __all__ = [
     "Place",
     "Precision",
     "Random",
+    "Recording",
     "Resident",
     "Row",
     "Scheme",
@@ -87,14 +92,18 @@ __all__ = [
     "own_buffers",
     "owners",
     "packed_modules",
+    "pca",
     "precision_of",
+    "projected",
     "random_directions",
     "rows_of",
     "select",
     "sharing_memory",
     "source_of",
     "space_of",
+    "start_to_end",
     "tensors_of",
+    "through",
     "towards",
     "wanted_axis",
 ]

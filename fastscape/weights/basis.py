@@ -124,6 +124,8 @@ def basis_of(
     directions: Sequence[Callable[..., object]],
     normalize: str,
     place: Place,
+    *,
+    together: Callable[[Tensor], object] | None = None,
 ) -> Basis:
     """Stacks the model's weights and the directions, and normalises the directions.
 
@@ -133,14 +135,18 @@ def basis_of(
         directions: For each direction a function that writes it to the row `out` [P] of the basis.
         normalize: One of `fastscape.weights.norms.NORMS`.
         place: Where the basis goes.
+        together: What writes all of them at once, to rows [K - 1, P]. Default: one after the other.
 
     Returns:
         The basis.
     """
     vectors = torch.empty(1 + len(directions), layout.size, dtype=place.precision.basis, device=place.device)
     layout.flatten(theta, out=vectors[0])
-    for row, write in zip(vectors[1:], directions, strict=True):
-        write(out=row)
+    if together is not None:
+        together(vectors[1:])
+    else:
+        for row, write in zip(vectors[1:], directions, strict=True):
+            write(out=row)
     empty = [not bool(row.any()) for row in vectors[1:]]
     if normalize == "weight":
         vectors[1:] *= vectors[0]

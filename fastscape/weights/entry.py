@@ -76,10 +76,22 @@ class Entry:
             A view [..., *shape] of them where there is one.
         """
         stack = flat.shape[:-1]
-        stored = flat[..., self.offset : self.stop].view((*stack, *(self.split[d] for d in self.order)))
-        back = tuple(len(stack) + self.order.index(d) for d in range(len(self.order)))
-        tensor = stored.permute(tuple(range(len(stack))) + back)
+        tensor = self.split_view(flat)
         if self.complex:
             return complex_of(tensor).reshape((*stack, *self.shape))
         # Reshaping to the same shape gives a dimension of one channel another stride, and with it another order.
         return tensor if self.split == self.shape else tensor.reshape((*stack, *self.shape))
+
+    def split_view(self, flat: Tensor) -> Tensor:
+        """The tensor of each of a stack of points in the order of the model, before its shape is that of the model.
+
+        Args:
+            flat: Buffers [..., P].
+
+        Returns:
+            A view [..., *split], always.
+        """
+        stack = flat.shape[:-1]
+        stored = flat[..., self.offset : self.stop].view((*stack, *(self.split[d] for d in self.order)))
+        back = tuple(len(stack) + self.order.index(d) for d in range(len(self.order)))
+        return stored.permute(tuple(range(len(stack))) + back)

@@ -167,7 +167,7 @@ def staying(model: nn.Module, moving: Set[str], other: Other, *, unused: Set[str
         ValueError: When one of the models has a parameter that the other has not.
     """
     here = every_tensor(model)
-    there = named_as(list(here), other)
+    there = _with_tied(here, named_as(list(here), other))
     lacks = [n for n, tensor in here.items() if isinstance(tensor, nn.Parameter) and n not in there]
     more = [n for n, tensor in there.items() if isinstance(tensor, nn.Parameter) and n not in here]
     for odd, fault in ((lacks, "has no"), (more, "also has")):
@@ -188,6 +188,13 @@ def staying(model: nn.Module, moving: Set[str], other: Other, *, unused: Set[str
         if start is None or name not in there or not _same(start, there[name]):
             differ.append(f"{name} (tied to {known})" if known in moving else name)
     return differ + beside
+
+
+def _with_tied(here: Mapping[str, Tensor], there: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of another model, also under further names of tied ones, which files leave out."""
+    first: dict[int, str] = {}
+    names = {name: first.setdefault(id(tensor), name) for name, tensor in here.items()}
+    return {**{name: there[known] for name, known in names.items() if known in there}, **there}
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

@@ -1,35 +1,45 @@
-"""The folder of a recording: the weights of a training at several of its steps.
+"""The folder of a recorded training: an index with a row for each checkpoint, and a file of tensors beside it.
 
-`index.jsonl` has one line for each record, and a safetensors file beside it holds the weights:
+`index.jsonl` has the format and its version in the first line, and then a line for each record:
 
     {"format": "fastscape-recording", "version": 1}
-    {"step": 12, "file": "step-000000000012.safetensors", "bytes": 4120, "measures": {"loss": 0.3}}
+    {"step": 12, "file": "step-000000000012.safetensors", "bytes": 44000512, "measures": {"loss": 0.3}}
 
-A last line without its end, or that is no JSON, is no record: its writer was killed. A row whose step is not above
-those of earlier rows takes the place of all earlier rows from its step on: the training went back.
+A line is written in one go and after its file is whole, so that a writer which is killed leaves at most half a line at
+the end: that is no record. A row whose step is not above those before it takes the place of all rows from its step on,
+because the training went back to a checkpoint of its own. A file name is never used for other weights.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FORMAT", "INDEX", "VERSION", "Row", "rows_of"]
+import numpy as np
+from torch import Tensor
 
-INDEX, FORMAT, VERSION = "index.jsonl", "fastscape-recording", 1
+from fastscape.weights.tensor_files import TensorFile
+
+__all__ = ["FORMAT", "INDEX", "VERSION", "Recording", "Row", "rows_of"]
+
+INDEX = "index.jsonl"
+FORMAT = "fastscape-recording"
+VERSION = 1
 
 
 @dataclass(frozen=True)
 class Row:
-    """One record.
+    """A record, as the index has it.
 
     Args:
-        step: Of the training.
-        file: The name of the file of its weights, in the folder.
-        bytes: How large that is.
+        step: Of the training, 0 or more.
+        file: Name of its file in the folder.
+        bytes: How many that file has.
         measures: What was recorded beside the weights, by name. Default: nothing.
     """
 
@@ -39,42 +49,161 @@ class Row:
     measures: Mapping[str, float] = field(default_factory=dict)
 
 
-def rows_of(folder: Path) -> list[Row]:
-    """The records of a recording, by rising step.
+def rows_of(folder: str | os.PathLike[str]) -> list[Row]:
+    """The records of a folder that count, in the order of their steps.
 
     Args:
-        folder: Of the recording.
+        folder: The folder of a recording.
 
     Returns:
-        The rows of its index, without those that others have taken the place of.
+        The rows, none of which a later one has taken the place of; no file of tensors is looked at.
 
     Raises:
-        ValueError: When it is no recording, or one of a newer version.
+        ValueError: When it is no folder of a recording, or of another version, or a line in it is no record.
     """
     index = Path(folder) / INDEX
-    if not index.is_file():
-        raise ValueError(f"{folder} is no recording: it has no {INDEX}")
-    lines = index.read_bytes().split(b"\n")[:-1]  # what has no end is no line
+    try:
+        whole, newline, _ = index.read_bytes().rpartition(b"\n")  # behind the last newline is no record
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(
+            f"{_short(folder)} is no recording: it has no {INDEX}; give the folder that a Recorder writes, or a list "
+            "of checkpoints"
+        ) from None
+    lines = whole.split(b"\n") if newline else []
     head = _parsed(lines[0]) if lines else None
     if not isinstance(head, dict) or head.get("format") != FORMAT:
-        raise ValueError(f"{folder} is no recording: its {INDEX} does not begin with the format {FORMAT!r}")
+        raise ValueError(f"{_short(folder)} is no recording: its {INDEX} does not begin with the format {FORMAT!r}")
     if head.get("version") != VERSION:
-        raise ValueError(f"{folder} has version {head.get('version')!r:.40}; wanted {VERSION}: update fastscape")
+        raise ValueError(
+            f"{_short(folder)} has version {head.get('version')!r:.40}; wanted {VERSION}: update fastscape"
+        )
     rows: list[Row] = []
-    for number, line in enumerate(lines[1:], 2):
-        found = _parsed(line)
-        if found is None and number == len(lines):
+    for number, line in enumerate(lines[1:], start=2):
+        row = _row(_parsed(line))
+        if row is None and number == len(lines):
             break
-        try:
-            row = Row(int(found["step"]), str(found["file"]), int(found["bytes"]), dict(found["measures"]))
-        except (KeyError, TypeError, ValueError):
-            raise ValueError(f"line {number} of {index} is damaged: {line[:80]!r}") from None
-        rows = [earlier for earlier in rows if earlier.step < row.step] + [row]
+        if row is None:
+            raise ValueError(f"line {number} of {_short(index)} is damaged: {line[:80]!r}")
+        while rows and rows[-1].step >= row.step:
+            rows.pop()
+        rows.append(row)
     return rows
 
 
 def _parsed(line: bytes) -> Any:
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
+
+
+def _row(found: Any) -> Row | None:
+    """The row that a line holds; None where it holds none."""
+    if not isinstance(found, dict):
+        return None
+    step, file, size, measures = (found.get(name) for name in ("step", "file", "bytes", "measures"))
+    named = isinstance(file, str) and file.strip(".") and file == Path(file).name and "\\" not in file
+    if not (isinstance(step, int) and isinstance(size, int) and named and isinstance(measures, dict | None)):
+        return None
+    if not all(0 <= number < 1 << 63 and not isinstance(number, bool) for number in (step, size)):
+        return None
+    known = {name: value for name, value in (measures or {}).items() if value is not None}
+    if not all(isinstance(value, int | float) for value in known.values()):
+        return None
+    return Row(step, str(file), size, {name: float(value) for name, value in known.items()})
+
+
+class Recording:
+    r"""The recorded training of a folder, as it is at this moment: what a training writes later is not seen.
+
+    Args:
+        folder: The folder, as a Recorder writes it.
+
+    Raises:
+        ValueError: When it is none, or has no record yet.
+
+    Example:
+        >>> import json, tempfile, pathlib, torch
+        >>> from safetensors.torch import save_file
+        >>> from fastscape.weights import FORMAT, INDEX, VERSION, Recording
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> save_file({"weight": torch.ones(2, 3)}, folder / "a.safetensors")
+        >>> row = {"step": 7, "file": "a.safetensors", "bytes": (folder / "a.safetensors").stat().st_size,
+        ...        "measures": {"loss": 0.5}}
+        >>> lines = [{"format": FORMAT, "version": VERSION}, row]
+        >>> _ = (folder / INDEX).write_text("".join(json.dumps(line) + "\n" for line in lines))
+        >>> recording = Recording(folder)
+        >>> len(recording), recording.steps.tolist(), recording.measures["loss"].tolist()
+        (1, [7], [0.5])
+        >>> recording.tensors(0)["weight"].shape
+        torch.Size([2, 3])
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.rows = tuple(rows_of(folder))
+        if not self.rows:
+            raise ValueError(f"the recording {_short(folder)} has no record yet; wanted one or more")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        first, last = self.rows[0].step, self.rows[-1].step
+        return f"Recording({_short(self.folder)}, {len(self)} records, steps {first} to {last})"
+
+    @property
+    def steps(self) -> np.ndarray:
+        """The steps of the training [n], int64."""
+        return np.array([row.step for row in self.rows], dtype=np.int64)
+
+    @property
+    def measures(self) -> dict[str, np.ndarray]:
+        """What was recorded beside the weights, by name [n] each; NaN where a record lacks it."""
+        names = dict.fromkeys(name for row in self.rows for name in row.measures)
+        return {name: np.array([row.measures.get(name, math.nan) for row in self.rows]) for name in names}
+
+    def file(self, k: int) -> TensorFile:
+        """The file of record k, of which slices can be read.
+
+        Args:
+            k: Number of the record.
+
+        Returns:
+            The file.
+
+        Raises:
+            ValueError: When it is missing, or is not the one that was written.
+        """
+        row = self.rows[k]
+        path = self.folder / row.file
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            raise ValueError(
+                f"the recording {_short(self.folder)} has no file {row.file:.80}, that of step {row.step}"
+            ) from None
+        if size != row.bytes:
+            raise ValueError(
+                f"{_short(path)}, step {row.step} of a recording, has {size} bytes; its index says {row.bytes}"
+            )
+        return TensorFile(path)
+
+    def tensors(self, k: int) -> dict[str, Tensor]:
+        """All tensors of record k, by the names of the model.
+
+        Args:
+            k: Number of the record.
+
+        Returns:
+            The tensors, complex ones too.
+
+        Raises:
+            ValueError: When the file of the record is missing or damaged.
+        """
+        return self.file(k).tensors()
+
+
+def _short(path: str | os.PathLike[str]) -> str:
+    """A path as a message says it."""
+    return repr(str(path)) if len(str(path)) <= 200 else repr(f"...{str(path)[-197:]}")

@@ -168,13 +168,33 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
                 f"the source of the directions gave {len(given)} {what}; wanted {asked.axes}, one for each axis"
             )
     _check_drawn(found, asked.axes)
-    basis = basis_of(theta, layout, found.writers, asked.normalize, place)
+    basis = basis_of(theta, layout, found.writers, asked.normalize, place, together=found.together)
     moving = {entry.name for entry in layout.entries}
     differ = {name: staying(model, moving, other, unused=asked.unused) for name, other in found.models.items()}
+    leads = all(basis.leads_to(asked.scheme, at[: asked.axes]) for at in SOMEWHERE)
+    if leads and found.along is not None:
+        found = _along(found, basis, asked.normalize)
     space = Space(basis, asked.scheme, found.labels, found.marks, staying=differ)
-    if not all(basis.unscaled) or not all(basis.leads_to(asked.scheme, at[: asked.axes]) for at in SOMEWHERE):
-        return replace(space, astray=[path.name for path in found.paths])
+    if not leads or (found.along is None and not all(basis.unscaled)):
+        return replace(space, astray=list(dict.fromkeys([*found.checkpoints, *(path.name for path in found.paths)])))
     return replace(space, paths=found.paths, checkpoints=found.checkpoints, facts=found.facts)
+
+
+def _along(found: Directions, basis: Basis, normalize: str) -> Directions:
+    """What a source gave, with the paths of checkpoints along the directions as they are after their norm."""
+    assert found.along is not None  # who calls has looked
+    assert isinstance(basis.vectors, Tensor)  # directions of a source are in memory
+    scaled = not all(basis.unscaled)
+    if not scaled and found.checkpoints.keys() <= {path.name for path in found.paths}:
+        return found
+    own = [path for path in found.paths if path.name not in found.checkpoints and not scaled]
+    labels = (
+        [f"{label}, normalize={normalize!r}" for label in found.labels] if scaled and found.labels else found.labels
+    )
+    gram = basis.gram.sum(0)[1:, 1:]
+    orthonormal = torch.allclose(gram, torch.eye(len(gram), dtype=gram.dtype, device="cpu"), atol=1e-5)
+    paths = [*own, *found.along(basis.vectors[1:])]
+    return replace(found, labels=labels, paths=paths, facts={**found.facts, "orthonormal": orthonormal})
 
 
 def _check_drawn(found: Directions, axes: int) -> None:

@@ -44,6 +44,10 @@ class Directions:
             orthogonal and of length 1; and for example "explained". Default: nothing.
         models: The models that lie at marks, by the name of the mark. A mark is left out where its model differs from
             the one at the origin in a tensor that does not move.
+        together: Writes all directions to rows [axes, P] at once, where that takes less than one after the other.
+            Default: each writer writes its own.
+        along: Gives the paths of all checkpoints along any directions, rows [axes, P]. It is asked where a norm has
+            changed the directions, and where paths are not known before these are. Default: nobody can.
     """
 
     writers: Sequence[Callable[..., object]]
@@ -53,6 +57,8 @@ class Directions:
     checkpoints: Mapping[str, Checkpoints] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     models: Mapping[str, Other] = field(default_factory=dict)
+    together: Callable[[Tensor], object] | None = None
+    along: Callable[[Tensor], Sequence[Trajectory]] | None = None
 
 
 @runtime_checkable

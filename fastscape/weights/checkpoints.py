@@ -1,0 +1,196 @@
+"""The checkpoints of trainings as users give them: recordings, modules, state dicts, files.
+
+A training is the folder of a recording, a `Recording`, or a list of checkpoints; several are a mapping from names to
+trainings. Nothing is read here but what a file says of its tensors.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from torch import Tensor, nn
+
+from fastscape.weights.complex_pairs import pairs_of
+from fastscape.weights.other_model import Other, check_present, every_tensor
+from fastscape.weights.recording import Recording
+from fastscape.weights.tensor_files import Kept, TensorFile, mapped, weights_in
+
+__all__ = ["InMemory", "Readable", "Training", "TrainingGiven", "TrainingsGiven", "readable", "trainings_of"]
+
+TrainingGiven: TypeAlias = "str | os.PathLike[str] | Recording | Sequence[Other | str | os.PathLike[str]]"
+TrainingsGiven: TypeAlias = "TrainingGiven | Mapping[str, TrainingGiven]"
+
+
+class Readable(Protocol):
+    """A checkpoint of which slices can be read."""
+
+    @property
+    def kept(self) -> Mapping[str, Kept]:
+        """What it holds, by the names that it has there."""
+
+    def numbers(self, name: str, start: int, stop: int) -> Tensor:
+        """Real numbers [stop - start] of a tensor, pairs of a complex one, in the order of the model."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors."""
+
+
+class InMemory:
+    """A checkpoint whose tensors are in memory, or in a file that is mapped.
+
+    Args:
+        tensors: The tensors by name.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self._tensors = tensors
+
+    @cached_property
+    def kept(self) -> dict[str, Kept]:
+        """What it holds."""
+        return {
+            name: Kept(
+                tuple(tensor.shape),
+                tensor.real.dtype if tensor.is_complex() else tensor.dtype if tensor.is_floating_point() else None,
+                tensor.is_complex(),
+            )
+            for name, tensor in self._tensors.items()
+        }
+
+    def numbers(self, name: str, start: int, stop: int) -> Tensor:
+        """Real numbers [stop - start] of a tensor on the CPU; see `Readable.numbers`."""
+        tensor = self._tensors[name].detach()
+        if tensor.is_complex():
+            tensor = pairs_of(tensor)
+        if not tensor.is_contiguous():  # only the part that is wanted is copied
+            row = tensor[0].numel()
+            first = start // row
+            tensor, start, stop = tensor[first : -(-stop // row)], start - first * row, stop - first * row
+        return tensor.reshape(-1)[start:stop].cpu()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors."""
+        return dict(self._tensors)
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A training with its checkpoints, the first one first.
+
+    Args:
+        name: What it is called in pictures.
+        checkpoints: What can be read of each.
+        steps: Of the training [n]. Default: unknown.
+        measures: What was recorded beside the weights, by name [n] each. Default: nothing.
+        recording: Where it was recorded. Default: nowhere.
+    """
+
+    name: str
+    checkpoints: Sequence[Readable]
+    steps: np.ndarray | None = None
+    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
+    recording: Recording | None = None
+
+    def __len__(self) -> int:
+        return len(self.checkpoints)
+
+    def said(self, k: int) -> str:
+        """Checkpoint k as a message calls it."""
+        if self.steps is not None:
+            return f"step {self.steps[k]} of {self.name!r:.80}"
+        return f"{self.name:.80}" if len(self) == 1 else f"checkpoint {k} of {self.name!r:.80}"
+
+
+def trainings_of(given: TrainingsGiven) -> tuple[Training, ...]:
+    """The trainings that a user gives.
+
+    Args:
+        given: The folder of a recording, a `Recording`, a sequence of modules, state dicts and files; or a mapping
+            from names to such trainings.
+
+    Returns:
+        The trainings; a single one is called "training".
+
+    Raises:
+        TypeError: When it is something else.
+        ValueError: When there is no checkpoint, or several are the same tensors in memory, or a file cannot be read.
+    """
+    if not isinstance(given, Mapping):
+        return (_training("training", given),)
+    if any(isinstance(value, Tensor) for value in given.values()):
+        raise TypeError(
+            "checkpoints came as a single state dict; wanted a list of checkpoints, the folder of a recording, or a "
+            "dict from names to such trainings"
+        )
+    if not given:
+        raise ValueError("checkpoints came as an empty dict; wanted a training for each name")
+    return tuple(_training(str(name), one) for name, one in given.items())
+
+
+def _training(name: str, given: object) -> Training:
+    if isinstance(given, str | os.PathLike):
+        given = Recording(given)
+    if isinstance(given, Recording):
+        files = [given.file(k) for k in range(len(given))]
+        return Training(name, files, given.steps, given.measures, given)
+    if not isinstance(given, Sequence):
+        raise TypeError(
+            f"checkpoints came as {type(given).__name__}; wanted the folder of a recording, a list of modules, state "
+            "dicts or files, or a dict from names to such trainings"
+        )
+    if not given:
+        raise ValueError(f"{name!r:.80} has no checkpoints; wanted one or more")
+    found = Training(name, [readable(one, f"checkpoint {k} of {name!r:.80}") for k, one in enumerate(given)])
+    _check_apart(found)
+    return found
+
+
+def readable(given: object, whose: str) -> Readable:
+    """A checkpoint that a user gives.
+
+    Args:
+        given: A module, a state dict, or the path of a file.
+        whose: What it is called in an error.
+
+    Returns:
+        What can be read of it.
+
+    Raises:
+        TypeError: When it is something else.
+        ValueError: When a file cannot be read, or tensors have no values.
+    """
+    if isinstance(given, str | os.PathLike):
+        path = Path(given)
+        return TensorFile(path) if path.suffix == ".safetensors" else InMemory(mapped(path))
+    if isinstance(given, nn.Module):
+        tensors: Mapping[str, Tensor] | None = every_tensor(given)
+    else:
+        tensors = weights_in(given)
+    if tensors is None:
+        raise TypeError(
+            f"{whose} came as {type(given).__name__}; wanted a module, a state dict, or the path of a file with one"
+        )
+    check_present(tensors, whose)
+    return InMemory(tensors)
+
+
+def _check_apart(training: Training) -> None:
+    """Refuses checkpoints that are one and the same: what `state_dict` returns follows the model."""
+    seen: dict[tuple[int, ...], int] = {}
+    for k, one in enumerate(training.checkpoints):
+        if not isinstance(one, InMemory):
+            continue
+        tensors = one.tensors()
+        places = tuple(tensor.data_ptr() for tensor in tensors.values() if tensor.is_floating_point())
+        if any(places) and seen.setdefault(places, k) != k:
+            raise ValueError(
+                f"checkpoints {seen[places]} and {k} of {training.name!r:.80} are the same tensors in memory, as "
+                "model.state_dict() follows the model; keep copies: {name: t.clone() for name, t in "
+                "model.state_dict().items()}, or copy.deepcopy(model)"
+            )

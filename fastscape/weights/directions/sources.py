@@ -1,0 +1,104 @@
+"""What makes a source of what a user gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, TypeAlias
+
+from torch import Tensor, nn
+
+from fastscape.weights.directions.between import Between
+from fastscape.weights.directions.given import Given
+from fastscape.weights.directions.random import Random
+from fastscape.weights.directions.source import Directions, Source
+from fastscape.weights.layout import Layout
+from fastscape.weights.other_model import Other, model_given
+from fastscape.weights.selection import NamedPerturb
+
+__all__ = ["Direction", "OneEach", "source_of", "towards"]
+
+Direction: TypeAlias = "nn.Module | Mapping[str, Tensor] | Tensor"
+
+
+@dataclass(frozen=True)
+class OneEach:
+    """A direction for each axis, each of which was given by itself.
+
+    Args:
+        parts: Where the direction of each axis comes from.
+    """
+
+    normalize: ClassVar[str | None] = "none"
+
+    parts: Sequence[Between | Given]
+
+    @property
+    def perturb(self) -> NamedPerturb:
+        """What moves: all of it, where one direction leads to another model."""
+        return "states" if any(part.perturb == "states" for part in self.parts) else "weights"
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the report says of the directions."""
+        return {"directions": [part.kind for part in self.parts], "distribution": None, "seed": None}
+
+    def directions(self, layout: Layout, theta: Mapping[str, Tensor], axes: int) -> Directions:
+        """The directions, and where the models lie that they lead to. See `Source.directions`."""
+        others = {f"model {chr(ord('B') + k)}": k for k, part in enumerate(self.parts) if isinstance(part, Between)}
+        return Directions(
+            tuple(partial(part.write, layout, theta) for part in self.parts),
+            marks={name: [float(k == axis) for axis in range(axes)] for name, k in others.items()},
+            models={name: part.other for name, k in others.items() if isinstance(part := self.parts[k], Between)},
+        )
+
+
+def source_of(given: Any, random: Random, axes: int) -> Source:
+    """The source that an argument `directions` means.
+
+    Args:
+        given: None, a source, or a sequence with a module, a dict of tensors or a vector for each axis. A dict is a
+            direction, not a model; what `Module.state_dict` returns is taken for neither.
+        random: What None means.
+        axes: Number of axes.
+
+    Returns:
+        The source.
+
+    Raises:
+        TypeError: When it is nothing of these.
+        ValueError: When a sequence has another length.
+    """
+    if given is None:
+        return random
+    if isinstance(given, Source):
+        return given
+    if not isinstance(given, list | tuple):
+        raise TypeError(f"directions came as {type(given).__name__}; wanted a list or tuple of {axes}")
+    if len(given) != axes:
+        raise ValueError(f"{len(given)} directions came; wanted {axes}, one for each axis")
+    for one in given:
+        if isinstance(one, Mapping) and hasattr(one, "_metadata"):  # torch's, of the modules that the tensors are of
+            raise TypeError(
+                "a direction came as the state dict of a module, whose tensors are another model and no direction; "
+                "give the module, or to= of a line; a direction is a plain dict, as dict(direction) makes it"
+            )
+    return OneEach(tuple(Between(one) if isinstance(one, nn.Module) else Given(one) for one in given))
+
+
+def towards(model: nn.Module, to: Other) -> Source:
+    """The source of the direction from a model to another one.
+
+    Args:
+        model: The model.
+        to: The other model: a module, or its state dict.
+
+    Returns:
+        The source, of one direction.
+
+    Raises:
+        TypeError: When it is neither.
+        ValueError: When a state dict is of another architecture.
+    """
+    return OneEach((Between(model_given(model, to)),))

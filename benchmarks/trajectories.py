@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -183,6 +184,8 @@ def main(arguments: list[str] | None = None) -> Path:
     parser.add_argument("--out", type=Path, default=RESULTS, help="the file of the results")
     parser.add_argument("--page", type=Path, default=PAGE, help="the page")
     options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the files are removed
     weights = sum(p.numel() for p in network(options.width).parameters())
     place = options.folder or Path(tempfile.gettempdir())
     wanted, free = 2.2 * weights * options.checkpoints, shutil.disk_usage(place).free

@@ -242,6 +242,17 @@ MUTATIONS = [
     Mutation("engine/streams", "weights are written to while they are read",
              "            self._stream.wait_event(self._left[0])", "            pass",
              "engine/test_pretended_gpu.py"),
+    Mutation("weights/gram_of_checkpoints", "paths lie at <w, d> / |d|",
+             "coordinates = (products * unit) @ inverse * unit", "coordinates = (products * unit) @ inverse",
+             "weights/test_trajectories.py"),
+    Mutation("weights/gram_of_checkpoints", "a kept matrix counts for other checkpoints",
+             'if str(found["key"]) == key else', "if True else", "weights/test_checkpoints.py"),
+    Mutation("weights/directions/plane", "coordinates are relative to the last checkpoint",
+             "to_all[:-1] - to_all[-1]", "to_all[:-1]", "weights/test_trajectories.py"),
+    Mutation("weights/directions/plane", "float32 always suffices for a plane",
+             "return error * (nearest + others) < SURE", "return True", "weights/test_checkpoints.py"),
+    Mutation("weights/recording", "a record of a step that is recorded again counts too",
+             "rows[-1].step >= row.step", "rows[-1].step > row.step", "weights/test_recording.py"),
 ]  # fmt: skip
 
 

@@ -254,6 +254,28 @@ def test_models_lie_where_the_coordinates_say():
     assert found.report["marks"] == {"the model": [0.0, 0.0], "model B": [1.0, 0.0], "model C": [0.0, 1.0]}
 
 
+def test_a_checkpoint_is_drawn_at_the_nearest_point_and_its_distance_is_said():
+    """Not at `<w, d> / |d|`, which has another place for every length of d; and never as if it lay in the plane."""
+    a, b = mlp(0), mlp(1)
+    way = {name: (q - p).detach() for (name, p), q in zip(a.named_parameters(), b.parameters(), strict=True)}
+    one = {name: torch.where(torch.arange(t.numel()).view(t.shape) % 2 == 0, t, 0) for name, t in way.items()}
+    other = {name: 7 * (way[name] - one[name]) for name in way}
+    common = {"x": [0.0], "y": [0.0], "perturb": "all", "progress": False}
+    (path,) = fastscape.surface(
+        a, (INPUTS, TARGETS), directions=fastscape.projected([b], [one, other]), **common
+    ).paths
+    np.testing.assert_allclose(path.points, [[1, 1 / 7]], rtol=1e-5)
+    other = {name: torch.randn_like(t) for name, t in way.items()}
+    (path,) = fastscape.surface(
+        a, (INPUTS, TARGETS), directions=fastscape.projected([b], [one, other]), **common
+    ).paths
+    d = torch.stack([torch.cat([t.flatten() for t in v.values()]).double() for v in (one, other, way)])
+    nearest = torch.linalg.lstsq(d[:2].T, d[2]).solution
+    np.testing.assert_allclose(path.points[0], nearest, rtol=1e-5)
+    np.testing.assert_allclose(path.off_plane[0], (d[2] - nearest @ d[:2]).norm(), rtol=1e-5)
+    assert path.off_plane[0] > 0.1 * d[2].norm()
+
+
 def test_a_walk_keeps_its_first_part():
     bowl = np.add.outer(np.linspace(-1, 1, 9) ** 2, np.linspace(-1, 1, 9) ** 2) + 1
     path = Landscape(np.linspace(-1, 1, 9), np.linspace(-1, 1, 9), bowl).descend((0.75, -0.5), "sgd", 20, lr=0.05)

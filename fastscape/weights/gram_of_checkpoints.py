@@ -72,12 +72,13 @@ def gram_of(stack: Stack, *, exact: bool = True) -> Gram:
         known = None
     if known is not None and model == stack.model_hash:
         return known
-    if known is not None:
-        gram = Gram(_with_model(stack, known.products), known.error)
-    else:
-        gram = _single(stack) if not exact and stack.narrow and stack.size > _MANY else None
-        if gram is None or not bool(gram.products.isfinite().all()):  # float32 ends at 3e38
-            gram = Gram(_products(stack), 0.0)
+    gram = None if known is None else Gram(_with_model(stack, known.products), known.error)
+    if gram is None and not exact and stack.narrow and stack.size > _MANY:
+        gram = _single(stack)
+        if not bool(gram.products.isfinite().all()):  # float32 ends at 3e38
+            gram = None
+    if gram is None:
+        gram = Gram(_products(stack), 0.0)
     stack.check_finite(gram.products)
     if beside:
         _write(beside, key, stack.model_hash, gram)

@@ -172,7 +172,7 @@ class Stack:
             Blocks of weights, tensor by tensor.
         """
         count = len(self._rows)
-        longest = max(entry.numel for entry in self.entries)
+        longest = max((entry.numel for entry in self.entries), default=0)
         width = min(longest, max(READ // (self._dtype.itemsize * count), 64))
         part = min(width, max(COMPUTED // (dtype.itemsize * count), 16))
         read = torch.empty(count, width, dtype=self._dtype, device="cpu")

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 
 matplotlib.use("Agg")
+
+import trainings
 
 import fastscape
 from fastscape import compare
@@ -93,6 +96,11 @@ def skip() -> Any:
     return compare(pair, names=list(SKIP.values()), kind="surface3d", cmap="coolwarm")[0]
 
 
+def path(name: str, task: Callable[[], trainings.Task]) -> Any:
+    """The paths of SGD and Adam from the same weights, on the plane in which their checkpoints differ most."""
+    return landscape(name, lambda: trainings.path_landscape(task())).contour()
+
+
 def page(file: Path) -> None:
     """A screenshot of the interactive page of the ResNet-20, in a Chromium that is installed."""
     import shutil
@@ -111,12 +119,19 @@ def page(file: Path) -> None:
         browser.close()
 
 
+PATHS: dict[str, Callable[[], trainings.Task]] = {
+    "mnist-cnn-path": partial(trainings.digits, "mnist-cnn", 6),
+    "resnet20-path": partial(trainings.digits, "resnet20", 6),
+    "language-model-path": trainings.language,
+}
+
 PICTURES: dict[str, Callable[[], Any]] = {
     "resnet20-contour": contour,
     "resnet20-walk": walk,
     "mnist-cnn-line": line,
     "mnist-cnn-bilinear": bilinear,
     "resnet56-skip": skip,
+    **{name: partial(path, name, task) for name, task in PATHS.items()},
 }
 
 

@@ -19,11 +19,12 @@ from fastscape.cli.demo import demo as run_demo
 from fastscape.cli.options import MODELS, Device, Root, Seed
 from fastscape.cli.pictures import save_picture
 from fastscape.cli.terminal import run, table
+from fastscape.cli.trajectories import TRAINED, recorded_training, trajectory
 from fastscape.landscape import Landscape
 from fastscape.results import mixed_in
 from fastscape.runs import environment
 from fastscape.views import compare, drawn_by, to_html
-from fastscape.weights import check_seed
+from fastscape.weights import Recording, check_seed
 from fastscape.zoo import datasets, models, training
 from fastscape.zoo.checkpoints import load_checkpoint, save_checkpoint
 
@@ -81,19 +82,28 @@ def train(
     seed: Seed = 0,
     device: Device = None,
     root: Root = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Folder for the weights at several steps, for `fastscape trajectory`.")
+    ] = None,
+    record_every: Annotated[int, typer.Option(help="Steps of the optimizer from one record to the next.")] = 10,
 ) -> None:
-    """Train a network of the zoo and write a checkpoint."""
+    """Train a network of the zoo and write a checkpoint, and with --record the path of the training."""
     check_seed(seed)
     train_set, test_set = (datasets.load(dataset, split, root=root) for split in ("train", "test"))
     network = models.build(model, seed=seed, **datasets.describe(train_set)._asdict())
-    history = training.train(
-        network.to(device), train_set, epochs=epochs, batch_size=batch_size, lr=lr, test=test_set, seed=seed
-    )
+    options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "test": test_set, "seed": seed}
+    network.to(device)
+    if record is None:
+        history = training.train(network, train_set, **options)
+    else:
+        history = recorded_training(network, train_set, record, record_every, **options)
     last = history[-1]
     facts = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
-    save_checkpoint(
-        network, out, model_name=model, dataset_name=dataset, **facts, test_accuracy=f"{last.test_accuracy:.4f}"
-    )
+    facts |= {"model_name": model, "dataset_name": dataset, "test_accuracy": f"{last.test_accuracy:.4f}"}
+    for file in [out] if record is None else [out, record / TRAINED]:
+        save_checkpoint(network, file, **facts)
+    if record is not None:
+        typer.echo(f"{record}: {len(Recording(record))} records; draw their path with fastscape trajectory {record}")
     typer.echo(
         f"{out}: {model} on {dataset}, loss {last.loss:.4f}, accuracy {last.accuracy:.1%}, "
         f"test accuracy {last.test_accuracy:.1%}, {sum(epoch.seconds for epoch in history):.1f} s"
@@ -102,6 +112,7 @@ def train(
 
 app.command()(commands.surface)
 app.command()(commands.line)
+app.command()(trajectory)
 
 
 @app.command()

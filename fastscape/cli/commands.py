@@ -10,12 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 
-import torch
 import typer
-from torch import nn
-from torch.utils.data import TensorDataset
 
 from fastscape import api
+from fastscape.cli.checkpoints import loaded, options_of_command, said, samples_wanted
 from fastscape.cli.options import (
     Checkpoint,
     Checkpoints,
@@ -32,19 +30,15 @@ from fastscape.cli.options import (
 )
 from fastscape.cli.pictures import save_picture, save_pictures
 from fastscape.cli.several_checkpoints import check_alike, names_of
-from fastscape.engine import Plan
 from fastscape.landscape import Landscape
-from fastscape.model import accuracy
-from fastscape.results import check_path, chosen, clipped, with_defaults
+from fastscape.results import check_path, chosen, with_defaults
 from fastscape.runs import LineOptions, SurfaceOptions
-from fastscape.views import common_scale, refinement_said
+from fastscape.views import common_scale
 from fastscape.weights import POINTS, PRECISIONS, SURFACES, Random, precision_of, random_directions
-from fastscape.zoo import datasets
 from fastscape.zoo.checkpoints import load_checkpoint
 
 __all__ = ["line", "surface"]
 
-_FEW = 64  # samples
 _Axis = tuple[float, float, int] | None
 
 
@@ -81,7 +75,7 @@ def surface(
 ) -> None:
     """Compute the loss landscape of a checkpoint, or of several on common directions, and draw it."""
     axes = _axes({name: given.pop(name) for name in ("x", "y")}, reach, points)
-    store, options = given.pop("store"), _options(given)
+    store, options = given.pop("store"), options_of_command(given)
     if live and "tolerance" not in options:
         raise ValueError("--live shows the rounds of a tolerance; write --tolerance 0.005 too, or 0 for every point")
     tasks = _tasks(checkpoints, out, store)
@@ -91,13 +85,13 @@ def surface(
     landscapes = []
     for task in tasks:
         started = time.perf_counter()
-        network, data = _load(task.checkpoint, _count(samples, options), split, root)
+        network, data = loaded(task.checkpoint, samples_wanted(samples, options), split, root)
         own: dict[str, Any] = {"store": task.store, "progress": "live" if live else True}
         landscape = api.surface(network, data, **axes, **own, **options)
         axes = dict(landscape.axes)  # a range that is chosen is chosen for the first, and that of all
         if about:
             landscape = landscape.with_report({**landscape.report, "common_directions": about})
-        _say([landscape.save(task.out)], landscape, started)
+        said([landscape.save(task.out)], landscape, started)
         landscapes.append(landscape)
     if pictures and min(landscapes[0].shape) > 1:
         _draw(tasks, landscapes)
@@ -119,12 +113,12 @@ def line(
     check_path(out)
     axes = _axes({"x": given.pop("x")}, reach, points)
     started = time.perf_counter()
-    options = _options(given)
-    network, data = _load(checkpoint, _count(samples, options), split, root)
+    options = options_of_command(given)
+    network, data = loaded(checkpoint, samples_wanted(samples, options), split, root)
     if "to" in options:
         options["to"] = load_checkpoint(options["to"])[0]
     landscape = api.line(network, data, **axes, **options)
-    _say([landscape.save(out)], landscape, started)
+    said([landscape.save(out)], landscape, started)
     if pictures and len(landscape.x) > 1:
         draw = partial(landscape.plot, metric=list(landscape.values))
         typer.echo(str(save_picture(draw, out.with_name(f"{out.stem}-loss.png"))))
@@ -150,14 +144,6 @@ def _axes(given: Mapping[str, _Axis], reach: str | None, points: int | None) -> 
             raise ValueError(f"--reach {reach} came; wanted auto, or a number above 0, for example --reach 0.5")
         other = (-end, end, count)
     return {name: other if axis is None else axis for name, axis in given.items()}
-
-
-def _options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was written, as the library takes it."""
-    options = {"metrics": {"accuracy": accuracy}} | {n: value for n, value in given.items() if value is not None}
-    if "plan" in options:
-        options["plan"] = Plan.load(options["plan"])
-    return options
 
 
 def _tasks(checkpoints: Sequence[Path], out: Path | None, store: Path | None) -> list[_Task]:
@@ -227,49 +213,3 @@ def _draw(tasks: Sequence[_Task], landscapes: Sequence[Landscape]) -> None:
         beside = (task.out.with_name(f"{task.out.stem}-{kind}.png") for kind in ("contour", "surface"))
         for picture in save_pictures(landscape, *beside, **drawn):
             typer.echo(str(picture))
-
-
-def _count(samples: int | None, options: Mapping[str, Any]) -> int | None:
-    """How many samples there are to be: few, unless it is found out how many are needed."""
-    return _FEW if samples is None and "target_standard_error" not in options else samples
-
-
-def _load(checkpoint: Path, samples: int | None, split: str, root: Path | None) -> tuple[nn.Module, Any]:
-    """A trained network, and the first samples of its data set, or all."""
-    if samples is not None and samples < 1:
-        raise ValueError(f"--samples {samples} came; wanted at least 1, for example --samples 64")
-    network, facts = load_checkpoint(checkpoint)
-    data = datasets.load(facts["dataset"], split, root=root)
-    _check_fits(checkpoint, network, data, facts["dataset"])
-    return network, data[:samples]
-
-
-def _check_fits(checkpoint: Path, network: nn.Module, data: TensorDataset, name: str) -> None:
-    """Refuses a network that cannot take the images of its data set, or has not all of its classes."""
-    classes = datasets.describe(data).classes
-    with torch.no_grad():
-        try:
-            logits = network(data[:1][0])
-        except RuntimeError as error:
-            raise ValueError(
-                f"the network in {checkpoint} cannot take the images of {name} ({clipped(error)}); give a checkpoint "
-                "that `fastscape train` wrote"
-            ) from error
-    if logits.shape[1] < classes:
-        raise ValueError(
-            f"the network in {checkpoint} tells {logits.shape[1]} classes apart, and {name} has {classes}; give a "
-            "checkpoint that `fastscape train` wrote"
-        )
-
-
-def _say(files: Sequence[Path], landscape: Landscape, started: float) -> None:
-    for file in files:
-        typer.echo(str(file))
-    samples, error = str(landscape.report["samples"]), landscape.report["standard_error"] or {}
-    if "target" in error:
-        samples += f" of {error['available']}"
-    typer.echo(f"{landscape!r}, {samples} samples, {time.perf_counter() - started:.1f} s")
-    if not error.get("met", True):
-        typer.echo(f"the standard error is not everywhere within {error['target']:g} of the range")
-    if said := refinement_said(landscape):
-        typer.echo(said)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import nn
@@ -35,6 +36,20 @@ class Epoch:
     seconds: float
 
 
+class Step(NamedTuple):
+    """One step of the optimizer.
+
+    Args:
+        step: 1 after the first step.
+        epoch: Passes over the training set, with their fraction.
+        loss: Cross-entropy of the batch in nats, before the step.
+    """
+
+    step: int
+    epoch: float
+    loss: float
+
+
 def train(
     model: nn.Module,
     dataset: TensorDataset,
@@ -44,7 +59,7 @@ def train(
     lr: float = 1e-3,
     test: TensorDataset | None = None,
     seed: int = 0,
-    progress: bool = True,
+    progress: bool | Callable[[Step], Any] = True,
 ) -> list[Epoch]:
     """Train a classifier in place with Adam (Kingma & Ba 2015, arXiv 1412.6980; betas 0.9 and 0.999).
 
@@ -60,7 +75,8 @@ def train(
         lr: Learning rate of Adam, positive. Default 0.001.
         test: Images and labels on which the accuracy is measured after each epoch. Default: none.
         seed: Seed of shuffling and dropout. Default 0.
-        progress: Whether to show a bar on stderr; it is quiet when stderr is not a terminal. Default True.
+        progress: Whether to show a bar on stderr; it is quiet when stderr is not a terminal. Or a function that is
+            told of every step, beside the bar. Default True.
 
     Returns:
         One `Epoch` for each pass.
@@ -87,8 +103,9 @@ def train(
         model.train()
         for epoch in range(1, epochs + 1):
             batches = _batches(len(dataset), batch_size, shuffler)
-            with _bar(len(batches), f"epoch {epoch}/{epochs}", progress) as bar:
-                history.append(_one_pass(epoch, model, dataset, batches, test, optimizer, bar))
+            tell = partial(_tell, progress, epoch, len(batches)) if callable(progress) else None
+            with _bar(len(batches), f"epoch {epoch}/{epochs}", progress is not False) as bar:
+                history.append(_one_pass(epoch, model, dataset, batches, test, optimizer, bar, tell))
     optimizer.zero_grad(set_to_none=True)
     return history
 
@@ -134,13 +151,14 @@ def _one_pass(
     test: TensorDataset | None,
     optimizer: torch.optim.Optimizer,
     bar: tqdm[NoReturn],
+    tell: Callable[[int, float], Any] | None,
 ) -> Epoch:
     """Take one step for each batch of indices [N], then evaluate on the test set."""
     start = time.perf_counter()
     images, labels = dataset.tensors
     device = _device(model)
     loss_sum, right, seen = 0.0, 0, 0
-    for index_N in batches:
+    for number, index_N in enumerate(batches, start=1):
         batch_N = index_N.to(images.device)
         images_N, labels_N = images[batch_N].to(device), labels[batch_N].to(device)
         optimizer.zero_grad(set_to_none=True)
@@ -154,9 +172,16 @@ def _one_pass(
         seen += len(batch_N)
         bar.set_postfix(_shown(loss_sum / seen, right / seen), refresh=False)
         bar.update()
+        if tell is not None:
+            tell(number, loss.item())
     test_accuracy = None if test is None else accuracy(model, test)
     bar.set_postfix(_shown(loss_sum / seen, right / seen, test_accuracy))
     return Epoch(epoch, loss_sum / seen, right / seen, test_accuracy, time.perf_counter() - start)
+
+
+def _tell(tell: Callable[[Step], Any], epoch: int, batches: int, number: int, loss: float) -> None:
+    """Tell of a step; at most the last batch of an epoch is of another size, so batches count alike."""
+    tell(Step((epoch - 1) * batches + number, epoch - 1 + number / batches, loss))
 
 
 def _bar(batches: int, title: str, progress: bool) -> tqdm[NoReturn]:

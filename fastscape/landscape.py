@@ -153,7 +153,8 @@ class Landscape(Values):
         """Writes the landscape for other programs: .csv, .h5 or .hdf5 (layout of Li et al.), .vts or .vtp (ParaView).
 
         A failed export leaves an older file as it was. HDF5 needs h5py and ParaView's formats need pyvista. What is
-        written as .csv or .h5 can be loaded again; a .csv has no report.
+        written as .csv or .h5 can be loaded again; a .csv has no report. Paths have files of their own, which
+        `landscape.paths[0].export` writes.
 
         Args:
             path: A name with one of these endings.

@@ -39,7 +39,12 @@ X, Y = np.linspace(-1, 1, 5), np.linspace(0, 1, 4)
 LOSS = np.arange(20.0).reshape(5, 4) / 7
 REPORT = {
     "seed": 0, "model": "Net", "labels": ["d1", "d2"], "marks": {"the model": [0.0, 0.0], "b": [1.0, 0.5]},
-    "paths": [{"name": "sgd", "points": [[0.0, 0.0], [1.0, 0.5]]}], "plan": {"chunk": 4}, "samples": 8,
+    "paths": [
+        {"name": "sgd", "points": [[0.0, 0.0], [1.0, 0.5]]},
+        {"name": "adam", "points": [[0.0, 0.5], [0.5, 0.5]], "steps": [0.0, 5.0], "off_plane": [1.5, 0.5],
+         "loss": [2.5, 0.5], "height": [2.0, 0.5], "measures": {"epoch": [0.0, 1.0], "val/loss": [3.0, 1.0]}},
+    ],
+    "plane": {"kind": "pca", "orthonormal": True, "explained": [0.75, 0.125]}, "plan": {"chunk": 4}, "samples": 8,
     "standard_error": {"median": 0.1, "largest": 0.2},
     "refinement": {"rms": 0.1, "at_most": 0.2, "tolerance": 0.1, "widest_gap": 2, "met": True, "scale": "log10",
                    "metrics_rms": {"accuracy": 0.1}, "rounds": 2},

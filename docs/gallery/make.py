@@ -16,9 +16,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import trainings
-
 import fastscape
+import trainings
 from fastscape import compare
 from fastscape.cli.demo import EPOCHS, SKIP
 from fastscape.cli.pictures import save_picture

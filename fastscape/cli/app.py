@@ -98,7 +98,7 @@ def train(
     else:
         history = recorded_training(network, train_set, record, record_every, **options)
     last = history[-1]
-    facts = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
+    facts: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
     facts |= {"model_name": model, "dataset_name": dataset, "test_accuracy": f"{last.test_accuracy:.4f}"}
     for file in [out] if record is None else [out, record / TRAINED]:
         save_checkpoint(network, file, **facts)

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from fastscape.results.path_files import MEASURE, dataset, exported_path, table
+
+if TYPE_CHECKING:
+    import os
+
+    from xarray import Dataset
 
 __all__ = ["COLUMNS", "Trajectory"]
 
@@ -76,7 +84,7 @@ class Trajectory:
         """What is known of every point besides its place, by name [n] each; measures by "measure:" and their name."""
         own = {name: getattr(self, name) for name in COLUMNS}
         known = {name: column for name, column in own.items() if column is not None}
-        return known | {f"measure:{name}": column for name, column in self.measures.items()}
+        return known | {f"{MEASURE}{name}": column for name, column in self.measures.items()}
 
     def as_plain(self) -> dict[str, Any]:
         """The path as plain values, as a report has it."""
@@ -85,6 +93,44 @@ class Trajectory:
         found |= {name: column.tolist() for name, column in own.items() if column is not None}
         measures = {name: column.tolist() for name, column in self.measures.items()}
         return found | ({"measures": measures} if measures else {})
+
+    def export(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the path for other programs: .csv, or .h5 and .hdf5 with the names of the code of Li et al.
+
+        A CSV has a row for each point and the columns step, x, y, off_plane, loss, height and measures, as far as they
+        are known. HDF5 has `proj_xcoord` and `proj_ycoord`, which `plot_2D.py` of that code reads as `proj_file`, the
+        other columns, and a group of the measures; the landscape exported as .h5 is its `surf_file` and `dir_file`.
+
+        Args:
+            path: A name with one of these endings. Missing folders are created.
+
+        Returns:
+            The file.
+
+        Raises:
+            ImportError: When h5py is not installed, for .h5 and .hdf5.
+            OSError: When the file cannot be written; an older one is as it was.
+            ValueError: When the name has another ending, or a measure a name that HDF5 cannot hold.
+
+        Example:
+            >>> import tempfile
+            >>> from fastscape.results import Trajectory
+            >>> path = Trajectory("SGD", [[0.0, 1.0], [0.0, 0.5]], steps=[0, 10], measures={"epoch": [0, 1]})
+            >>> path.export(tempfile.mkdtemp() + "/path.csv").read_text().split()
+            ['step,x,y,measure:epoch', '0.0,0.0,1.0,0.0', '10.0,0.0,0.5,1.0']
+        """
+        return exported_path(table(self.points, self.columns), self.name, Path(path))
+
+    def to_xarray(self) -> Dataset:
+        """The path as an `xarray.Dataset` over its points: the columns of `export`, the step as a coordinate.
+
+        Returns:
+            The dataset.
+
+        Raises:
+            ImportError: When xarray is not installed.
+        """
+        return dataset(table(self.points, self.columns), self.name)
 
     @classmethod
     def of_plain(cls, plain: Mapping[str, Any], axes: int) -> Trajectory:

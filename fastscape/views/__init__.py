@@ -8,10 +8,12 @@ from fastscape.views.animation import animate
 from fastscape.views.captions import refinement_said
 from fastscape.views.comparison import common_scale, compare, drawn_by
 from fastscape.views.explorer import page, to_html
-from fastscape.views.figures import contour, plot, surface3d
+from fastscape.views.line_picture import plot
 from fastscape.views.live import shown_by
+from fastscape.views.map_picture import contour
 from fastscape.views.notebook import displayed
 from fastscape.views.smooth import Smooth
+from fastscape.views.surface_picture import surface3d
 from fastscape.views.walks import OPTIMIZERS, Walk, descend
 
 __all__ = [

@@ -16,10 +16,18 @@ import numpy as np
 from fastscape.results import Trajectory, Values
 from fastscape.views.texts import LABEL, cleaned
 
-__all__ = ["Carried", "LeftOut", "Mark", "carried", "not_drawn"]
+__all__ = ["Carried", "LeftOut", "Mark", "bounds_of", "carried", "checked_path", "not_drawn"]
 
 MOST = 200  # marks, or paths: more of them hide each other
+MEASURES = 20  # of a path: more of them fit beside no pointer
+LARGEST = 1e15  # step: float64 holds no larger ones each by itself
 NAMED = 8  # of what is left out, in a sentence
+COLUMNS = {
+    "steps": "the steps",
+    "off_plane": "the distances off the plane",
+    "loss": "the losses",
+    "height": "the losses of the plane",
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ def carried(landscape: Values) -> Carried:
         ([Mark(name='a', at=(1.0,))], [LeftOut(what='the mark "b"', why='not 1 finite number')])
     """
     found = Carried()
-    bounds = [(float(axis.min()), float(axis.max())) for axis in landscape.axes.values()]
+    bounds = bounds_of(landscape)
     found.labels = list(_labels(landscape, found.left_out))
     for kind, take in {"marks": _marks, "paths": _paths}.items():
         drawn = getattr(found, kind)
@@ -92,6 +100,18 @@ def carried(landscape: Values) -> Carried:
                 break
             drawn.append(one)
     return found
+
+
+def bounds_of(landscape: Values) -> list[tuple[float, float]]:
+    """The lowest and the highest coordinate of each axis.
+
+    Args:
+        landscape: The landscape.
+
+    Returns:
+        Pairs, one for each axis.
+    """
+    return [(float(axis.min()), float(axis.max())) for axis in landscape.axes.values()]
 
 
 def not_drawn(left_out: Sequence[LeftOut]) -> str:
@@ -155,30 +175,93 @@ def _paths(landscape: Values, bounds: list[tuple[float, float]], left_out: list[
         left_out.append(LeftOut("the paths", "wanted a list of them"))
         return
     for k, path in enumerate(given, start=1):
-        places = path.get("points") if isinstance(path, Mapping) else None
-        places = places.tolist() if isinstance(places, np.ndarray) else places
-        if not isinstance(places, list | tuple):
-            left_out.append(LeftOut(f"path {k}", 'wanted "name" and "points"'))
-            continue
-        name = path["name"] if isinstance(path.get("name"), str) else ""
-        said = f'the path "{cleaned(name, LABEL)}"'
-        points = np.array([_numbers(point, len(bounds)) for point in places]).reshape(-1, len(bounds))
-        lost = ~np.isfinite(points).all(axis=1)
-        points[lost] = np.nan
-        lows, highs = np.array(bounds).T
-        outside = ((points < lows) | (points > highs)).any(axis=1)
-        for why, where in {"no finite place": lost, "outside the grid": outside}.items():
-            if where.any():
-                left_out.append(LeftOut(f"{where.sum()} of {len(points)} points of {said}", why))
-        if not len(points):
-            left_out.append(LeftOut(said, "no points"))
-        elif not (lost | outside).all():
-            yield Trajectory(name, points)
+        found = checked_path(path, bounds, left_out, f"path {k}")
+        if found is not None:
+            yield found
+
+
+def checked_path(
+    path: Any, bounds: list[tuple[float, float]], left_out: list[LeftOut], unnamed: str = "a path"
+) -> Trajectory | None:
+    """What of a path can be drawn.
+
+    Args:
+        path: A path as plain values, or anything else.
+        bounds: The lowest and the highest coordinate of each axis.
+        left_out: A list that what cannot be drawn is added to.
+        unnamed: What something is called that is no path. Default "a path".
+
+    Returns:
+        The path: NaN where a point has no place, and without columns that are damaged; None where nothing of it lies
+        within the bounds.
+    """
+    places = path.get("points") if isinstance(path, Mapping) else None
+    places = _listed(places)
+    if not isinstance(places, list | tuple):
+        left_out.append(LeftOut(unnamed, 'wanted "name" and "points"'))
+        return None
+    name = path["name"] if isinstance(path.get("name"), str) else ""
+    said = f'the path "{cleaned(name, LABEL)}"'
+    points = np.array([_numbers(point, len(bounds)) for point in places]).reshape(-1, len(bounds))
+    lost = ~np.isfinite(points).all(axis=1)
+    points[lost] = np.nan
+    lows, highs = np.array(bounds).T
+    outside = ((points < lows) | (points > highs)).any(axis=1)
+    for why, where in {"no finite place": lost, "outside the grid": outside}.items():
+        if where.any():
+            left_out.append(LeftOut(f"{where.sum()} of {len(points)} points of {said}", why))
+    if not len(points):
+        left_out.append(LeftOut(said, "no points"))
+    if (lost | outside).all():
+        return None
+    columns = {
+        column: _column(path[column], len(points), f"{what} of {said}", left_out)
+        for column, what in COLUMNS.items()
+        if path.get(column) is not None
+    }
+    steps = columns.get("steps")
+    if steps is not None and not (np.abs(steps) <= LARGEST).all():
+        left_out.append(LeftOut(f"the steps of {said}", f"not all of them numbers up to {LARGEST:g}"))
+        columns["steps"] = None
+    return Trajectory(name, points, **columns, measures=dict(_measures(path, len(points), said, left_out)))
+
+
+def _measures(
+    path: Mapping[str, Any], count: int, said: str, left_out: list[LeftOut]
+) -> Iterator[tuple[str, np.ndarray]]:
+    given = path.get("measures", {})
+    if not isinstance(given, Mapping):
+        left_out.append(LeftOut(f"the measures of {said}", "wanted columns by name"))
+        return
+    for k, (name, column) in enumerate(given.items()):
+        if k == MEASURES:
+            left_out.append(LeftOut(f"all measures of {said} after the first {MEASURES}", "there is no room for them"))
+            return
+        name = name if isinstance(name, str) else ""
+        found = _column(column, count, f'"{cleaned(name, LABEL)}" of {said}', left_out)
+        if found is not None:
+            yield name, found
+
+
+def _column(given: Any, count: int, said: str, left_out: list[LeftOut]) -> np.ndarray | None:
+    """A number for each point of a path, NaN where there is none."""
+    given = _listed(given)
+    if not isinstance(given, list | tuple) or len(given) != count:
+        left_out.append(LeftOut(said, f"not {count} number{'s' * (count != 1)}"))
+        return None
+    odd = sum(isinstance(one, bool) or not isinstance(one, int | float) for one in given)
+    if odd:
+        left_out.append(LeftOut(f"{odd} of {count} of {said}", "no numbers"))
+    return np.array([_numbers([one], 1)[0] for one in given])
+
+
+def _listed(given: Any) -> Any:
+    return given.tolist() if isinstance(given, np.ndarray) else given
 
 
 def _numbers(place: Any, count: int) -> list[float]:
     """The coordinates of a place; NaN where it is none."""
-    place = place.tolist() if isinstance(place, np.ndarray) else place
+    place = _listed(place)
     place = [place] if count == 1 and not isinstance(place, list | tuple) else place
     if not isinstance(place, list | tuple) or len(place) != count:
         return [np.nan] * count

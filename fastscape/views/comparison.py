@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from fastscape.results import Values, chosen, documented, heights, with_defaults
-from fastscape.views import figures
 from fastscape.views.captions import model_said
+from fastscape.views.map_picture import contour, map_of
 from fastscape.views.options import SeveralOptions
+from fastscape.views.surface_picture import box_of, surface3d, surface_of
 from fastscape.views.texts import LABEL, cleaned, literal
 from fastscape.views.units import Unit
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from typing_extensions import Unpack
 
-__all__ = ["common_scale", "compare", "drawn_by"]
+__all__ = ["common_scale", "compare", "drawn_by", "paths_drawn_by"]
 
 
 @documented(SeveralOptions)
@@ -70,7 +71,8 @@ def compare(landscapes: Sequence[Values], **given: Unpack[SeveralOptions]) -> li
         drawn["ax"] = figure.add_subplot(1, len(landscapes), k, projection=projection)
         ax = draw(landscape, **drawn)
         if kind == "surface3d":
-            ax.set_box_aspect(None, zoom=0.85)  # the layout knows nothing of labels in three dimensions
+            box = box_of(landscape)  # the layout knows nothing of the labels beside it
+            ax.set_box_aspect(box, zoom=0.85 if box is None else 0.75)
         ax.xaxis.set_major_locator(MaxNLocator(5))  # more of their labels touch each other at this width
         ax.set_title(fill(literal(cleaned(str(name), LABEL)), 32) if name else "")
         axes.append(ax)
@@ -131,5 +133,21 @@ def drawn_by(kind: str) -> Callable[..., Any]:
     Raises:
         ValueError: When there is no such kind.
     """
-    kinds: dict[str, Callable[..., Any]] = {"contour": figures.contour, "surface3d": figures.surface3d}
+    kinds: dict[str, Callable[..., Any]] = {"contour": contour, "surface3d": surface3d}
+    return cast(Callable[..., Any], chosen("kind", kind, kinds))
+
+
+def paths_drawn_by(kind: str) -> Callable[..., Any]:
+    """The function that draws a kind of picture, and says which paths it has drawn.
+
+    Args:
+        kind: "contour" or "surface3d".
+
+    Returns:
+        A function that returns the axes and the paths.
+
+    Raises:
+        ValueError: When there is no such kind.
+    """
+    kinds: dict[str, Callable[..., Any]] = {"contour": map_of, "surface3d": surface_of}
     return cast(Callable[..., Any], chosen("kind", kind, kinds))

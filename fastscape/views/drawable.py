@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastscape.results import Trajectory, Values, heights
+from fastscape.results import Trajectory, Values, heights, logarithms
 from fastscape.views.captions import missing_said, refinement_said
-from fastscape.views.carried import Carried, LeftOut, Mark, carried, not_drawn
+from fastscape.views.carried import Carried, LeftOut, Mark, bounds_of, carried, checked_path, not_drawn
 from fastscape.views.plane import ordered
 from fastscape.views.texts import LABEL, cleaned, literal
 from fastscape.views.units import Unit
 from fastscape.views.walks import Walk
 
-__all__ = ["Drawable", "drawable", "paths_of"]
+__all__ = ["Drawable", "Vertical", "drawable", "paths_of", "vertical_of"]
+
+
+class Vertical(NamedTuple):
+    """The scale of the heights of a picture.
+
+    Args:
+        metric: What they are of.
+        log: Whether they are logarithms.
+        smallest: The value whose logarithm stands for that of 0.
+        unit: Their unit.
+        label: Their label, for matplotlib.
+    """
+
+    metric: str
+    log: bool
+    smallest: float
+    unit: Unit
+    label: str
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Where values stand in the picture.
+
+        Args:
+            values: Values of the metric, of which some may be NaN or infinite.
+
+        Returns:
+            Heights in their unit; NaN for what has none.
+        """
+        fit = np.isfinite(values) & (values >= 0 if self.log else True)
+        known = np.where(fit, values, np.nan)
+        return self.unit.scaled(logarithms(known, self.smallest) if self.log else known)
 
 
 @dataclass(frozen=True)
@@ -27,37 +58,39 @@ class Drawable:
         axes: Increasing coordinates, of each axis, in its unit.
         units: The unit of each axis.
         heights: Heights in the shape of the grid, in their unit.
-        unit: The unit of the heights.
-        label: The label of the heights.
+        vertical: The scale of the heights.
         order: The index of a grid of the landscape that sorts it.
         evaluated: Which points were evaluated.
-        carried: Labels of the axes, and marks and paths in their units.
+        carried: Labels of the axes, and marks in their units.
+        paths: Every path that the landscape carries or that was given, with its points [n, axes] in units of the axes;
+            NaN where a point has no place.
         notes: Sentences without their full stops: on values that are predicted or missing.
     """
 
     axes: list[np.ndarray]
     units: list[Unit]
     heights: np.ndarray
-    unit: Unit
-    label: str
+    vertical: Vertical
     order: tuple[np.ndarray, ...]
     evaluated: np.ndarray
     carried: Carried
+    paths: list[tuple[Walk | Trajectory, np.ndarray]]
     notes: list[str]
 
-    def all_paths(self, given: Any) -> Iterator[tuple[Walk | Trajectory, np.ndarray]]:
-        """Every path with its points in units of the axes.
+    @property
+    def unit(self) -> Unit:
+        """The unit of the heights."""
+        return self.vertical.unit
 
-        Args:
-            given: Paths that are drawn besides those that the landscape carries, see `paths_of`.
+    @property
+    def label(self) -> str:
+        """The label of the heights."""
+        return self.vertical.label
 
-        Yields:
-            A path, and its points [n, axes].
-        """
-        for path in self.carried.paths:
-            yield path, path.points
-        for other in paths_of(given):
-            yield other, _scaled(self.units, other.points)
+    @property
+    def trajectories(self) -> list[Trajectory]:
+        """The paths that no walk on this landscape has made."""
+        return [path for path, _ in self.paths if isinstance(path, Trajectory)]
 
     def said(self, *more: LeftOut) -> list[str]:
         """What stands below the picture.
@@ -95,12 +128,15 @@ def _path(given: Any) -> Walk | Trajectory:
     except (TypeError, ValueError):
         points = np.empty(0)
     if points.ndim != 2 or points.shape[1] != 2:
-        came = f"numbers of shape {points.shape}" if points.size else type(given).__name__
-        raise ValueError(
-            f"a path came as {came}; wanted a walk, as descend returns it, or points [n, 2], for example "
-            "paths=[np.array([[0, 0], [0.5, 0.5]])]"
-        )
+        raise ValueError(_no_path(f"numbers of shape {points.shape}" if points.size else type(given).__name__))
     return Trajectory("path", points)
+
+
+def _no_path(came: str) -> str:
+    return (
+        f"a path came as {came}; wanted a walk, as descend returns it, or points [n, 2], for example "
+        "paths=[np.array([[0, 0], [0.5, 0.5]])]"
+    )
 
 
 def drawable(landscape: Values, options: Any, metrics: Sequence[str] = ()) -> Drawable:
@@ -108,40 +144,81 @@ def drawable(landscape: Values, options: Any, metrics: Sequence[str] = ()) -> Dr
 
     Args:
         landscape: The landscape.
-        options: "metric", "log", "clip", and "scale", the lowest and the highest height if they are given.
+        options: "metric", "log", "clip", and where they are given "scale", the lowest and the highest height, and
+            "paths", see `paths_of`.
         metrics: Further measures that are drawn beside it.
 
     Returns:
         Axes, heights, and what is drawn on them, with texts that matplotlib can draw.
 
     Raises:
-        ValueError: When `heights` refuses its arguments, or an axis is none that can be drawn.
+        ValueError: When `heights` refuses its arguments, a path is none, or an axis is none that can be drawn.
     """
     order = np.ix_(*ordered(landscape))
     axes = [np.sort(axis) for axis in landscape.axes.values()]
     units = [Unit.of(axis) for axis in axes]
-    z, label = heights(landscape, options["metric"], log=options["log"], clip=options["clip"])
-    unit = Unit.of(z) if options.get("scale") is None else Unit.of(np.array(options["scale"], float))
+    z, _ = heights(landscape, options["metric"], log=options["log"], clip=options["clip"])
     found = carried(landscape)
     named = zip(landscape.axes, found.labels, units, strict=True)
     predicted = [refinement_said(landscape, metric) for metric in (options["metric"], *metrics)]
     places = [_scaled(units, np.array([mark.at]))[0] for mark in found.marks]
+    vertical = vertical_of(landscape, options)
     return Drawable(
         axes=[unit.scaled(axis) for unit, axis in zip(units, axes, strict=True)],
         units=units,
-        heights=unit.scaled(z)[order],
-        unit=unit,
-        label=literal(unit.labelled(cleaned(label, 2 * LABEL))),
+        heights=vertical.unit.scaled(z)[order],
+        vertical=vertical,
         order=order,
         evaluated=landscape.evaluated[order],
         carried=Carried(
             [literal(unit.labelled(f"{name} (along {label})")) for name, label, unit in named],
             [Mark(_shown(m.name), tuple(at.tolist())) for m, at in zip(found.marks, places, strict=True)],
-            [Trajectory(_shown(path.name), _scaled(units, path.points)) for path in found.paths],
-            found.left_out,
+            left_out=found.left_out,
         ),
+        paths=list(_placed(landscape, [*found.paths, *paths_of(options.get("paths", ()))], units, found)),
         notes=[*filter(None, predicted), *missing_said(landscape, [options["metric"], *metrics])],
     )
+
+
+def vertical_of(landscape: Values, options: Any) -> Vertical:
+    """The scale of the heights of a picture.
+
+    Args:
+        landscape: The landscape.
+        options: "metric", "log", "clip", and "scale", the lowest and the highest height, if they are given.
+
+    Returns:
+        The scale.
+
+    Raises:
+        ValueError: When `heights` refuses its arguments.
+    """
+    metric, scale = options["metric"], options.get("scale")
+    z, label = heights(landscape, metric, log=options["log"], clip=options["clip"])
+    unit = Unit.of(z if scale is None else np.array(scale, float))
+    log = label != metric
+    values = landscape.measures[metric]
+    smallest = float(values[np.isfinite(values) & (values > 0)].min()) if log else 0.0
+    return Vertical(metric, log, smallest, unit, literal(unit.labelled(cleaned(label, 2 * LABEL))))
+
+
+def _placed(
+    landscape: Values, paths: Sequence[Walk | Trajectory], units: list[Unit], found: Carried
+) -> Iterator[tuple[Walk | Trajectory, np.ndarray]]:
+    """Paths with their points in units of the axes; what cannot be drawn of given ones is left out, and said."""
+    bounds = bounds_of(landscape)
+    for path in paths:
+        drawn = path
+        if isinstance(path, Trajectory):
+            if path not in found.paths:
+                if path.points.shape[1] != len(bounds):
+                    raise ValueError(_no_path(f"numbers of shape {path.points.shape}"))
+                checked = checked_path(path.as_plain(), bounds, found.left_out)
+                if checked is None:
+                    continue
+                path = checked
+            drawn = replace(path, name=_shown(path.name))
+        yield drawn, _scaled(units, path.points)
 
 
 def _scaled(units: list[Unit], points: np.ndarray) -> np.ndarray:

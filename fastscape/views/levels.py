@@ -11,13 +11,14 @@ from fastscape.views.units import Unit, height_of
 __all__ = ["levels_of", "round_levels"]
 
 
-def levels_of(z: np.ndarray, levels: Any, unit: Unit) -> np.ndarray:
+def levels_of(z: np.ndarray, levels: Any, unit: Unit, usual: int) -> np.ndarray:
     """The levels of a map: about so many at round values, or those that were given.
 
     Args:
         z: Heights, in their unit.
-        levels: How many, or rising heights.
+        levels: How many, or rising heights; None for the usual number.
         unit: The unit of the heights.
+        usual: About how many there are where nothing else is asked for.
 
     Returns:
         The levels [n], in the unit.
@@ -25,6 +26,7 @@ def levels_of(z: np.ndarray, levels: Any, unit: Unit) -> np.ndarray:
     Raises:
         ValueError: When `levels` is neither.
     """
+    levels = usual if levels is None else levels
     if isinstance(levels, int | np.integer) and not isinstance(levels, bool) and levels >= 1:
         return round_levels(z, int(levels))
     try:

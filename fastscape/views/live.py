@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fastscape.results import Values, heights
-from fastscape.views import figures
+from fastscape.views import map_picture
 from fastscape.views.units import Unit
 
 __all__ = ["live", "shown_by", "terminal_map"]
@@ -97,7 +97,7 @@ def _picture(landscape: Values) -> bytes:
 
     content = io.BytesIO()
     figure = Figure(figsize=(7.0, 5.5), layout="compressed")
-    figures.contour(landscape, ax=figure.subplots(), points=True)
+    map_picture.contour(landscape, ax=figure.subplots(), points=True)
     figure.savefig(content, format="png", dpi=80)
     return content.getvalue()
 

@@ -7,7 +7,7 @@ import html
 import io
 
 from fastscape.results import Values
-from fastscape.views import explorer, figures
+from fastscape.views import explorer, line_picture
 
 __all__ = ["displayed"]
 
@@ -47,6 +47,6 @@ def _picture(landscape: Values) -> str:
 
     content = io.BytesIO()
     figure = Figure(figsize=(7.0, 4.5), layout="constrained")
-    figures.plot(landscape, ax=figure.subplots())
+    line_picture.plot(landscape, ax=figure.subplots())
     figure.savefig(content, format="png", dpi=100)
     return base64.b64encode(content.getvalue()).decode()

@@ -28,12 +28,20 @@ class _Picture(TypedDict, total=False):
         str | None,
         Option(None, 'Name of a matplotlib colour map. Default: "viridis" for a map, "coolwarm" for a surface alone.'),
     ]
+    levels: Annotated[
+        int | Sequence[float] | None,
+        Option(
+            None,
+            "Number of levels, about: they lie at round values. Or the levels themselves, rising, in what is drawn, "
+            "with `log` log10 of the values. Default: 25 on a map, 15 below a surface.",
+        ),
+    ]
     paths: Annotated[
         Sequence[Walk | Trajectory | Any],
         Option(
             (),
             "Paths to draw besides those that the landscape carries: walks of optimizers, as `Landscape.descend` "
-            "returns them, or arrays of points [n, 2]. Default: none.",
+            "returns them, trajectories, or arrays of points [n, 2]. Default: none.",
         ),
     ]
 
@@ -41,14 +49,6 @@ class _Picture(TypedDict, total=False):
 class _Map(TypedDict, total=False):
     """What a map takes."""
 
-    levels: Annotated[
-        int | Sequence[float],
-        Option(
-            25,
-            "Number of levels, about: they lie at round values. Or the levels themselves, rising, in what is drawn, "
-            "with `log` log10 of the values. Default 25.",
-        ),
-    ]
     linewidth: Annotated[
         float,
         Option(0.5, "Width of the contour lines in points; 0 for none, which wants `filled`. Default 0.5."),
@@ -87,6 +87,15 @@ class _Alone(_Placed, total=False):
         tuple[float, float] | None,
         Option(
             None, "The lowest and the highest height of the colours, and of the axis. Default: those of the landscape."
+        ),
+    ]
+    band: Annotated[
+        "bool | Axes | None",
+        Option(
+            None,
+            "Whether a band below the picture shows the losses of the checkpoints of paths, those of the plane below "
+            "them and the distances off the plane; or axes to draw it on. Default: where these are known and `ax` is "
+            "not given.",
         ),
     ]
 

@@ -6,7 +6,9 @@ import numpy as np
 
 from fastscape.results import Values
 
-__all__ = ["ordered", "plane_of"]
+__all__ = ["ordered", "plane_of", "scale_of"]
+
+SLIVER = 20  # times as long as the other: an axis that would leave nothing of it, if both had one scale
 
 
 def plane_of(landscape: Values, purpose: str) -> tuple[np.ndarray, np.ndarray]:
@@ -57,3 +59,19 @@ def ordered(landscape: Values) -> list[np.ndarray]:
             raise ValueError(f"{name} spans more than float64 can hold, {axis.min():g} to {axis.max():g}; divide it")
         orders.append(order)
     return orders
+
+
+def scale_of(landscape: Values) -> list[float] | None:
+    """The lengths of both axes where they are known to be orthonormal, and a picture can show them at one scale.
+
+    Args:
+        landscape: The landscape.
+
+    Returns:
+        The lengths; None where each axis has a scale of its own.
+    """
+    low_high = [(float(axis.min()), float(axis.max())) for axis in landscape.axes.values()]
+    spans = [high / 2 - low / 2 for low, high in low_high]
+    if not landscape.orthonormal or not 0 < max(spans) < np.inf or max(spans) > SLIVER * min(spans):
+        return None
+    return spans

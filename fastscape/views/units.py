@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Unit", "height_of"]
+__all__ = ["FAR", "Unit", "height_of"]
 
 FAR = 30  # the largest power of ten that is drawn as it is; float32, which browsers draw in, ends at 38
 

@@ -6,6 +6,8 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from fastscape import Landscape, animate
+from fastscape.results import Trajectory
+from trainings import ADAM, SAM, SGD, landscape, training
 
 X, Y = np.linspace(-1, 1, 7), np.linspace(-0.5, 1, 5)
 LOSS = 0.1 + X[:, None] ** 2 + 2 * Y**2
@@ -50,6 +52,17 @@ def test_landscapes_follow_each_other_on_one_scale(kind, tmp_path):
     [
         ((EPOCHS, PATH), {}, "3 landscapes came with a walk; wanted one with a walk, or at least two without"),
         ((EPOCHS[0],), {}, "1 landscapes came without a walk"),
+        (
+            (landscape(SGD, ADAM),),
+            {},
+            r"a landscape with 2 paths came \(SGD, Adam\); write which, walk=landscape.paths",
+        ),
+        (
+            (EPOCHS[0], Trajectory("far", [[9.0, 9.0], [8.0, 8.0]])),
+            {},
+            "no point of the walk lies on the landscape; give one that was made on it",
+        ),
+        ((EPOCHS[0], "training"), {}, "a path came as str; wanted a walk"),
         (([],), {}, "0 landscapes came without a walk"),
         ((EPOCHS,), {"out": "x.mp4"}, "out='x.mp4' cannot be written; wanted a name that ends in .gif"),
         ((EPOCHS,), {"interval": 0}, "interval=0 came"),
@@ -88,3 +101,41 @@ def test_other_paths_stay_whole_beside_the_walk(tmp_path):
 def test_the_former_name_of_the_walk_is_explained():
     with pytest.raises(TypeError, match="animate has no option 'path'; write walk="):
         animate(EPOCHS[0], path=PATH)
+
+
+SHORT = training("Adam", (5.5, 2.0), 7.0, count=6, every=30)
+
+
+def coordinates_of(line):
+    return np.array(line.get_data_3d() if hasattr(line, "get_data_3d") else line.get_data())[:2]
+
+
+@pytest.mark.parametrize("kind", ["contour", "surface3d"])
+def test_a_training_is_followed(kind, tmp_path):
+    """The only path of a landscape, or one of several; the others stay whole."""
+    several = landscape(SGD, SHORT, SAM)
+    for one, given in ((landscape(SHORT), []), (several, [several.paths[1]])):
+        animation = animate(one, *given, kind=kind, out=tmp_path / "a.gif")
+        assert frames_of(tmp_path / "a.gif") == 6
+        (ax, *_) = animation._fig.axes
+        assert len([line for line in ax.lines if line.get_label() == "Adam"]) == 1
+        lines = {line.get_label(): line for line in ax.lines}
+        for k in (3, 5, 2):
+            animation._draw_frame(k)
+            np.testing.assert_allclose(coordinates_of(lines["Adam"]).T, SHORT.points[: k + 1])
+            ends = [coordinates_of(line)[:, 0] for line in ax.lines if line.get_label() == "end"]
+            assert any(np.allclose(end, SHORT.points[k]) for end in ends)
+            said = f", own loss {SHORT.loss[k]:.4g}" if k == 3 else ""
+            assert ax.get_title() == f"step {30 * k}, epoch {0.3 * k:.4g}{said}"
+        if given:
+            assert coordinates_of(lines["SGD"]).shape[1] == len(SGD)
+        assert "off the plane" not in [other.get_ylabel() for other in animation._fig.axes]
+
+
+def test_an_array_and_a_path_without_steps_are_followed(tmp_path):
+    points = np.array([[0.0, 0.0], [0.5, 0.5], [np.nan, 0.0], [0.5, 0.0]])
+    animation = animate(EPOCHS[0], points, out=tmp_path / "a.gif")
+    (ax, *_) = animation._fig.axes
+    for k in range(4):
+        animation._draw_frame(k)
+        assert ax.get_title() == f"point {k}"

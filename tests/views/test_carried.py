@@ -134,6 +134,38 @@ LEFT_OUT = [
         {"marks": {str(k): [0, 0] for k in range(201)}},
         [("all marks after the first 200", "they would hide each other")],
     ),
+    (
+        {
+            "paths": [
+                {
+                    "name": "p",
+                    "points": [[0, 0], [0, 0.5]],
+                    "steps": [0, np.nan],
+                    "off_plane": [1.0],
+                    "height": "high",
+                    "loss": ["a", 1.0],
+                    "measures": {"lr": [None, True], 3: [1], "text": "b"},
+                }
+            ]
+        },
+        [
+            ('the distances off the plane of the path "p"', "not 2 numbers"),
+            ('1 of 2 of the losses of the path "p"', "no numbers"),
+            ('the losses of the plane of the path "p"', "not 2 numbers"),
+            ('the steps of the path "p"', "not all of them numbers up to 1e+15"),
+            ('2 of 2 of "lr" of the path "p"', "no numbers"),
+            ('"(unnamed)" of the path "p"', "not 2 numbers"),
+            ('"text" of the path "p"', "not 2 numbers"),
+        ],
+    ),
+    (
+        {"paths": [{"name": "p", "points": [[0, 0]], "measures": [1], "loss": [10**400]}]},
+        [('the measures of the path "p"', "wanted columns by name")],
+    ),
+    (
+        {"paths": [{"name": "p", "points": [[0, 0]], "measures": {str(k): [k] for k in range(25)}}]},
+        [('all measures of the path "p" after the first 20', "there is no room for them")],
+    ),
     ({}, []),
     (REPORT, [('the mark "far"', "outside the grid"), ('1 of 4 points of the path "sgd"', "outside the grid")]),
 ]
@@ -142,6 +174,17 @@ LEFT_OUT = [
 @pytest.mark.parametrize(("report", "left_out"), LEFT_OUT)
 def test_each_thing_that_is_left_out_has_a_reason(report, left_out):
     assert carried(PLANE.with_report(report)).left_out == left_out
+
+
+def test_what_is_whole_of_a_damaged_path_is_kept():
+    report = {
+        "paths": [{"name": "p", "points": [[0, 0], [9, 9]], "steps": [0, 5], "loss": [1.0], "height": [2.0, "x"]}]
+    }
+    (path,) = carried(PLANE.with_report(report)).paths
+    assert path.steps.tolist() == [0, 5]
+    assert path.loss is None
+    np.testing.assert_array_equal(path.height, [2.0, np.nan])
+    PLANE.with_report(report).contour().figure.canvas.draw()
 
 
 def test_marks_beyond_a_grid_that_was_made_by_hand_are_no_news():

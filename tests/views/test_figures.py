@@ -109,7 +109,7 @@ def test_two_by_two_points_draw(draw):
     draw(Landscape(X[:2], Y[:2], BOWL[:2, :2])).figure.canvas.draw()
 
 
-@pytest.mark.parametrize("levels", [0, True, "many", [0.5], [2.0, 1.0], [0.0, np.nan], None])
+@pytest.mark.parametrize("levels", [0, True, "many", [0.5], [2.0, 1.0], [0.0, np.nan], {}])
 def test_levels_that_are_none_are_refused(levels):
     with pytest.raises(ValueError, match=r"levels=.* came; wanted a number of them, at least 1, or two and more"):
         LANDSCAPE.contour(levels=levels)

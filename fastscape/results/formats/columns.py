@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Set
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from fastscape.results.values import Values
 
-__all__ = ["beside", "by_name", "check_names", "columns", "mesh", "package"]
+__all__ = ["beside", "by_name", "check_names", "columns", "mesh"]
 
 T = TypeVar("T")
 
@@ -84,24 +83,3 @@ def check_names(values: Values, taken: Set[str] = frozenset()) -> None:
 def mesh(values: Values) -> list[np.ndarray]:
     """The coordinates of every grid point along each axis, each in the shape of the grid."""
     return list(np.meshgrid(*values.axes.values(), indexing="ij"))
-
-
-def package(name: str, extra: str) -> Any:
-    """A package that only this format needs.
-
-    Args:
-        name: Of the package.
-        extra: The extra of this project that brings it.
-
-    Returns:
-        The module.
-
-    Raises:
-        ImportError: When it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"{name} is not installed ({error}); write pip install {name}, or pip install 'torch-fastscape[{extra}]'"
-        ) from error

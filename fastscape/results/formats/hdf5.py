@@ -1,5 +1,8 @@
 """The HDF5 layout of the code of Li et al.: `train_loss` with one row for each y coordinate, accuracies in percent.
 
+Where the axes are principal components, the share of the variance of each stands there by the name that this code
+gives it in its files of directions.
+
 In files of the reference code a value of -1 means that a point was not computed: a loss, or an accuracy in percent.
 """
 
@@ -15,7 +18,9 @@ import numpy as np
 
 from fastscape.results.checks import check_values, clipped, parsed, report_in
 from fastscape.results.formats.apart import parts_apart
-from fastscape.results.formats.columns import beside, by_name, columns, package
+from fastscape.results.formats.columns import beside, by_name, columns
+from fastscape.results.formats.stored import EXPLAINED
+from fastscape.results.optional import package
 from fastscape.results.values import Values
 
 __all__ = ["read", "written"]
@@ -23,7 +28,7 @@ __all__ = ["read", "written"]
 _AXES = {"x": "xcoordinates", "y": "ycoordinates"}
 _PERCENT = {"train_acc": "accuracy", "test_acc": "test_accuracy"}
 _OURS = {"train_loss": "loss", **_PERCENT}
-_OF_LAYOUT = {*_AXES.values(), "train_loss", *_PERCENT}
+_OF_LAYOUT = {*_AXES.values(), "train_loss", *_PERCENT, EXPLAINED}
 _NOT_COMPUTED = -1.0
 
 
@@ -38,8 +43,19 @@ def written(values: Values, _: str) -> bytes:
             percent = {ours: theirs for theirs, ours in _PERCENT.items()}.get(name)
             theirs = "train_loss" if name == "loss" else percent or name
             file[theirs] = 100 * grid.T if percent else grid.T
+        if explained := _explained(values):
+            file[EXPLAINED] = explained
         file.attrs["report"] = json.dumps(dict(values.report))
     return content.getvalue()
+
+
+def _explained(values: Values) -> list[float]:
+    """The share of the variance of each principal component, as the report says it; nothing where it does not."""
+    plane = values.report.get("plane")
+    shares = plane.get("explained") if isinstance(plane, Mapping) else None
+    if not isinstance(shares, list | tuple) or not all(isinstance(share, float) for share in shares):
+        return []
+    return list(shares)
 
 
 def read(path: Path) -> Values:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fastscape.results.formats.columns import columns, mesh, package
+from fastscape.results.formats.columns import columns, mesh
+from fastscape.results.optional import package
 from fastscape.results.scale import heights
 from fastscape.results.values import Values
 

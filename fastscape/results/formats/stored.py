@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["AXES", "LOSS", "parts"]
+__all__ = ["AXES", "EXPLAINED", "LOSS", "parts"]
 
 AXES, LOSS = ("xcoordinates", "ycoordinates"), "train_loss"
+EXPLAINED = "explained_variance_ratio_"  # of the principal components that are the axes: no measure at points
 
 _OF_NO_SHAPE = 64  # no axis is smaller compressed than by this
 _SMALL = 1 << 20  # bytes that may be read without a thought
@@ -56,6 +57,7 @@ def parts(path: Path) -> Iterator[tuple[str, Any]]:
         points = math.prod(lengths)
         if sets[LOSS].size != points:
             raise ValueError(f"{LOSS} has {sets[LOSS].size} values for {' x '.join(map(str, lengths))} points")
+        sets.pop(EXPLAINED, None)
         found = {**axes, **{name: data for name, data in sets.items() if data.ndim and data.size == points}}
         sizes = [8 * data.size for data in found.values()]
         _allow(sum(sizes), max(sizes))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fastscape.results.formats.columns import columns, package
+from fastscape.results.formats.columns import columns
+from fastscape.results.optional import package
 from fastscape.results.values import Values
 
 __all__ = ["to_xarray"]

@@ -1,7 +1,8 @@
 """One page for the browser that shows landscapes and lets optimizers walk on them. It needs no server and no network.
 
-The page holds everything: plotly.js, the values bit for bit, and three scripts. page.html has the controls, page.js
-listens to them, scene.js draws, walk.js computes what `heights`, `Smooth` and `descend` compute in Python.
+The page holds everything: plotly.js, the values bit for bit, and four scripts. page.html has the controls, page.js
+listens to them, scene.js draws, paths.js knows what is drawn of a training and at which of its steps, walk.js computes
+what `heights`, `Smooth` and `descend` compute in Python.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ from typing import Any
 
 import numpy as np
 
-from fastscape.results import Values, heights, write_whole
+from fastscape.results import Trajectory, Values, heights, write_whole
 from fastscape.views.captions import model_said, refinement_said
 from fastscape.views.carried import LeftOut, carried
-from fastscape.views.plane import ordered, plane_of
+from fastscape.views.path_looks import counted, look_of, marks_of, moments_of
+from fastscape.views.plane import ordered, plane_of, scale_of
 from fastscape.views.texts import HOVER, LABEL, TITLE, cleaned
 
 __all__ = ["page", "to_html"]
 
 MOST = 12  # landscapes in a page: browsers keep 16 scenes or fewer
 
-_PARTS = {"style": "style.css", "walk": "walk.js", "scene": "scene.js", "page": "page.js"}
+_PARTS = {"style": "style.css", "walk": "walk.js", "scene": "scene.js", "paths": "paths.js", "page": "page.js"}
 
 
 def to_html(
@@ -140,6 +142,8 @@ def _packed(landscape: Values, name: str) -> dict[str, Any]:
         # Pairs, because the keys of an object in JavaScript have an order and meanings of their own.
         "marks": [(cleaned(mark.name, HOVER), mark.at) for mark in found.marks],
         "paths": [(cleaned(path.name, HOVER), _places(path.points)) for path in found.paths],
+        "known": [_known(path, number) for number, path in enumerate(found.paths)],
+        "spans": scale_of(landscape),
         "labels": found.labels,
         "left_out": [*lost, *found.left_out],
         "values": [(metric, _encoded(z[order])) for metric, z in drawable.items()],
@@ -150,6 +154,19 @@ def _places(points: np.ndarray) -> list[list[float | None]]:
     """Points for JSON, which has no NaN: None where there is no place."""
     finite = np.isfinite(points).all(axis=1)
     return [at if drawn else [None] * len(at) for at, drawn in zip(points.tolist(), finite.tolist(), strict=True)]
+
+
+def _known(path: Trajectory, number: int) -> dict[str, Any]:
+    """What the page knows of the points of a path besides their places, and how it is drawn."""
+    own = {name: getattr(path, name) for name in ("off_plane", "loss", "height")} | {"steps": moments_of(path)}
+    measures = [(cleaned(name, LABEL), _encoded(column)) for name, column in path.measures.items()]
+    return {
+        **{name: None if column is None else _encoded(column) for name, column in own.items()},
+        "measures": measures,
+        "counted": counted([path]),
+        "names": marks_of(path),
+        "look": look_of(number)[:2],
+    }
 
 
 def _check_together(landscapes: list[Values], shown: list[dict[str, Any]]) -> None:

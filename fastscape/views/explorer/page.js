@@ -1,6 +1,6 @@
 "use strict";
 
-// The controls of the page and what follows from them: walk.js walks, scene.js draws.
+// The controls of the page and what follows from them: walk.js walks, paths.js knows the trainings, scene.js draws.
 const explorer = (() => {
   const ADAPTIVE = ["adam", "nadam"]; // those that have betas
   const ENDED = {
@@ -13,6 +13,9 @@ const explorer = (() => {
   const LETTERS = { caption: 100, name: 40 };
   const NAMED = 8; // things that are left out, in a sentence
 
+  const ROOM = 1.05; // the height of a picture, in units of that of the surface
+  const HIGHEST = 1.35; // likewise, where checkpoints have losses above it
+
   const GLIDE = 250; // milliseconds between two looks at a camera that may still move
   const GLIDES = 4; // looks that must find it at rest: a slow machine draws less than one picture in between
 
@@ -20,13 +23,14 @@ const explorer = (() => {
   const { cleaned, shown } = scenes;
   const listed = Array.from(JSON.parse(element("landscapes").textContent), prepared);
   const metrics = [...listed[0].values.keys()].filter((name) => listed.every((map) => map.values.has(name)));
+  const moments = trainings.moments(listed.flatMap((map) => map.paths)); // steps, of which the slider chooses one
   let scale = null; // of the heights of all maps
 
   /** A landscape with its arrays read and its place on the page made. */
-  function prepared({ name, said, evaluated, x, y, marks, paths, labels, values, left_out: leftOut }) {
-    const map = { name, said: new Map(said), labels, leftOut, driven: 0, x: walking.decoded(x), y: walking.decoded(y) };
+  function prepared({ name, said, evaluated, x, y, marks, paths, known, spans, labels, values, left_out: leftOut }) {
+    const map = { name, said: new Map(said), labels, leftOut, spans, driven: 0, x: walking.decoded(x), y: walking.decoded(y) };
     map.marks = marks.map(([called, at]) => ({ name: called, at }));
-    map.paths = paths.map(([called, points]) => ({ name: called, places: points }));
+    map.paths = paths.map(([called, points], k) => trainings.prepared(called, points, known[k]));
     map.units = [map.x, map.y].map(scenes.unitOf);
     map.evaluated = evaluated === null ? null : walking.decoded(evaluated); // the numbers of these points
     map.values = new Map(values.map(([metric, text]) => [metric, walking.decoded(text)]));
@@ -36,6 +40,9 @@ const explorer = (() => {
       figure.appendChild(Object.assign(document.createElement(tag), { className, textContent }));
     add("figcaption", "name", cleaned(name, LETTERS.caption)).title = name;
     map.div = add("div", "plot");
+    map.keys = add("p", "keys");
+    map.trained = add("p", "trained");
+    map.trained.setAttribute("aria-live", "polite");
     map.told = add("p", "walk");
     map.told.setAttribute("aria-live", "polite");
     map.pointed = add("p", "pointed");
@@ -63,7 +70,29 @@ const explorer = (() => {
     for (const name of metrics) element("metric").add(Object.assign(new Option(cleaned(name, LETTERS.name), name), { title: cleaned(name, LETTERS.caption) }));
     element("metric").closest("label").hidden = metrics.length < 2;
     element("evaluated").closest("label").hidden = listed.every((map) => map.evaluated === null);
+    element("training").hidden = moments.length < 2;
+    if (moments.length > 1) element("steps").value = 0; // the walk would hide the training
+    Object.assign(element("moment"), { min: 0, max: Math.max(moments.length - 1, 1), step: 1, value: moments.length - 1 });
+    listed.forEach(explain);
     offerLog();
+  }
+
+  /** Says below a picture which colours its paths have. */
+  function explain(map) {
+    const known = map.paths.filter(({ steps }) => steps !== null);
+    for (const { name, look, steps } of map.paths) {
+      const colours = steps === null ? [look[1], look[1]] : look;
+      const key = map.keys.appendChild(document.createElement("span"));
+      const swatch = key.appendChild(Object.assign(document.createElement("span"), { className: "swatch" }));
+      swatch.style.background = `linear-gradient(to right, ${colours.join(", ")})`;
+      key.append(cleaned(name, LETTERS.name));
+      key.title = name;
+    }
+    if (!map.paths.length) return;
+    const own = trainings.moments(map.paths);
+    const steps = known.length ? `colours: ${trainings.kind(known)} ${shown(own[0])} to ${shown(own.at(-1))}; ` : "";
+    const losses = map.paths.some(({ loss }) => loss !== null) ? "; diamonds on stems: the losses of checkpoints themselves" : "";
+    map.keys.append(`${steps}hollow ring: start${losses}`);
   }
 
   /** Offers the log scale where the metric has one, and chooses it for losses. */
@@ -81,9 +110,15 @@ const explorer = (() => {
     for (const map of listed) {
       map.heights = walking.heights(map.values.get(metric), map.facts.get(metric), log);
       map.smooth = new walking.Smooth(map.x, map.y, map.heights);
+      map.dotted = element("evaluated").checked;
+    }
+    const ends = listed.map((map) => walking.facts(map.heights));
+    const [low, high] = [Math.min(...ends.map((end) => end.low)), Math.max(...ends.map((end) => end.high))];
+    scale = scenes.scaleOf(low, high, log ? `log10 ${metric}` : metric);
+    scale.top = scale.low + ROOM * scale.height; // as far as there are losses of checkpoints
+    for (const map of listed) {
       const { missing, infinite } = map.facts.get(metric);
       const points = `of ${map.heights.length} points`;
-      map.dotted = element("evaluated").checked;
       map.note.textContent = [
         map.said.get(metric) ? `${map.said.get(metric)}.` : "",
         missing ? `${missing} ${points} have no value and are left out.` : "",
@@ -91,12 +126,10 @@ const explorer = (() => {
           ? "The picture leaves out grid points that no screen could show; the walk uses all of them."
           : "",
         infinite ? `${infinite} ${points} are infinite and drawn at the largest or smallest value.` : "",
-        notDrawn([...map.leftOut, ...withoutHeight(map)]),
+        notDrawn([...map.leftOut, ...withoutHeight(map), ...withoutRoom(map, metric, log)]),
       ].filter(Boolean).join(" ");
     }
-    const ends = listed.map((map) => walking.facts(map.heights));
-    const [low, high] = [Math.min(...ends.map((end) => end.low)), Math.max(...ends.map((end) => end.high))];
-    scale = scenes.scaleOf(low, high, log ? `log10 ${metric}` : metric);
+    train();
     // Without a complete set of numbers there is no walk to draw; one on other heights would be wrong.
     if (!walk()) for (const map of listed) map.walk = { x: [], y: [], height: [], ended: "no start" };
     return Promise.all(listed.map((map) => scenes.draw(map.div, map, scale, number("rotation"))));
@@ -122,6 +155,41 @@ const explorer = (() => {
       if (count) lost.push([points, "no value near"]);
     }
     return lost;
+  }
+
+  /** Gives every checkpoint the height of its own loss, or null; returns for which paths there are such beyond the picture. */
+  function withoutRoom(map, metric, log) {
+    const [low, high] = [scenes.floorOf(scale), scale.low + HIGHEST * scale.height].map((height) => scenes.scaled(height, -scale.unit));
+    return map.paths.flatMap((path) => {
+      const known = metric === "loss" && path.loss !== null;
+      const found = path.places.map((_, k) => (known && Number.isFinite(path.loss[k]) ? path.loss[k] : NaN));
+      const heights = found.map((loss) => (log ? Math.log10(loss === 0 ? map.facts.get(metric).positive : loss) : loss));
+      path.own = heights.map((height) => (low <= height && height <= high ? height : null));
+      const tallest = Math.max(...path.own.filter((height) => height !== null)) + 0.05 * (high - low);
+      scale.top = Math.max(scale.top, scenes.scaled(tallest, scale.unit));
+      const lost = found.filter((loss, k) => !Number.isNaN(loss) && path.own[k] === null).length;
+      const said = `${lost} losses of the path "${cleaned(path.name, LETTERS.name)}"`;
+      return lost ? [[said, "above or below the picture"]] : [];
+    });
+  }
+
+  /** Lets every path reach the step of the slider, and says what is known there. */
+  function train() {
+    const step = moments[number("moment")] ?? Infinity;
+    element("moment-shown").value = moments.length ? `${trainings.kind(listed.flatMap((map) => map.paths))} ${shown(step)}` : "";
+    for (const map of listed) {
+      for (const path of map.paths) path.last = trainings.reached(path, step);
+      map.trained.textContent = map.paths.filter(({ last, steps }) => last >= 0 && steps !== null).map((path) => {
+        const known = trainings.said(path, path.last, shown).map((one) => cleaned(one, LETTERS.caption));
+        return `${cleaned(path.name, LETTERS.name)}: ${known.join(", ")}`;
+      }).join("; ");
+    }
+  }
+
+  /** Draws the paths up to the step of the slider, on the maps that are drawn. */
+  function moveTraining() {
+    train();
+    for (const map of listed) scenes.movePaths(map, scale);
   }
 
   /** The sentence that names what is left out: pairs of what and why. */
@@ -238,6 +306,7 @@ const explorer = (() => {
     for (const id of ["x", "y", "steps", "optimizer", "lr", "beta1", "beta2"]) {
       element(id).addEventListener("input", soon(moveWalks));
     }
+    element("moment").addEventListener("input", soon(moveTraining));
     element("rotation").addEventListener("input", soon(turn));
     for (const id of ["log", "evaluated"]) element(id).addEventListener("input", soon(redraw));
     element("metric").addEventListener("input", soon(() => {

@@ -11,6 +11,10 @@ const scenes = (() => {
   const ROOM = 1.45; // wanted width of a picture for its height
   const MOST = { surface: 256, base: 128 }; // cells along an axis that are drawn
   const WALK = 2; // the number of its trace
+  const PATHS = 5; // of the first trace of the paths
+  const INK = "#111111";
+  const NARROW = 480; // pixels of a picture in which long labels need small letters
+  const LONGEST = 1.3; // side of a picture whose axes have one scale
 
   const LETTERS = { label: 60, name: 40, hover: 300 }; // of texts that others wrote
   const FAR = 30; // the largest power of ten that is drawn as it is; float32, which browsers draw in, ends at 38
@@ -63,6 +67,11 @@ const scenes = (() => {
     const [low, high] = [lowest, highest].map((height) => scaled(height, unit));
     const size = Math.max(Math.abs(low), Math.abs(high)); // heights that are the same to rounding are drawn flat
     return { unit, low, high, height: high - low > 1e-12 * size ? high - low : Math.max(size, 1), label };
+  }
+
+  /** The height of the floor below the surface. */
+  function floorOf({ low, height }) {
+    return low - FLOOR * height;
   }
 
   /** The label of an axis, with its unit. */
@@ -119,7 +128,7 @@ const scenes = (() => {
   /** The surface and its contours on the floor. */
   function surfaces(map, scale) {
     const { low, height, unit } = scale;
-    const [label, floor] = [escaped(cleaned(scale.label, LETTERS.label)), low - FLOOR * height];
+    const [label, floor] = [escaped(cleaned(scale.label, LETTERS.label)), floorOf(scale)];
     const still = { x: { highlight: false }, y: { highlight: false }, z: { highlight: false } };
     const common = { type: "surface", cmin: low, cmax: low + height, contours: still };
     const [inX, inY, inZ] = [...map.units, unit].map((one) => (one ? ` · 1e${one}` : ""));
@@ -164,14 +173,53 @@ const scenes = (() => {
     };
   }
 
-  /** The paths that the landscape carries, on the surface as far as it has a height there. */
-  function carried({ paths, ...map }, scale) {
-    return paths.map(({ name, points }) => ({
-      type: "scatter3d", mode: "lines+markers", showlegend: false, name: plain(name), ...placed(map, scale, points),
-      text: points.map(([x, y], k) => `${pointed(name)}, point ${k}<br>x ${shown(x)}<br>y ${shown(y)}`),
-      line: { color: "#6a3d9a", width: 5 }, marker: { size: 2.5, color: "#6a3d9a" },
-      hovertemplate: "%{text}<extra></extra>",
-    }));
+  /** The traces of a path up to the point that it has reached: its line, the dark one below it, losses, names, ends. */
+  function ofPath({ name, places, points, last, own, names, ...path }, map, scale, span) {
+    const until = (there, to = last) => there.map((point, k) => (k <= to ? point : [null, null, null]));
+    const at = placed(map, scale, until(points));
+    const colours = trainings.colours({ places, ...path }, span);
+    const text = points.map(([x, y], k) => {
+      const known = trainings.said({ places, ...path }, k, shown).map((one) => escaped(cleaned(one, LETTERS.hover)));
+      return [pointed(name), ...known, `x ${shown(x)}`, `y ${shown(y)}`].join("<br>");
+    });
+    const common = { type: "scatter3d", showlegend: false };
+    const hover = { text, hovertemplate: "%{text}<extra></extra>" };
+    const line = {
+      ...common, mode: "lines+markers", name: plain(name), ...at, ...hover,
+      line: { color: colours, width: 5 }, marker: { size: 3, color: colours, line: { color: INK, width: 1 } },
+    };
+    const below = {
+      ...common, mode: "lines", hoverinfo: "skip", ...placed(map, scale, until(points), LIFT / 2),
+      line: { color: INK, width: 9 },
+    };
+    // From every point to the loss of its checkpoint itself, and nowhere from there.
+    const stems = points.flatMap(([x, y, z], k) => (own[k] === null || z === null ? [] : [[k, [x, y, z]], [k, [x, y, own[k]]], [k, [null, null, null]]]));
+    const losses = {
+      ...common, mode: "lines+markers", visible: stems.length > 0,
+      ...placed(map, scale, stems.map(([k, point]) => (k <= last ? point : [null, null, null])), 0),
+      text: stems.map(([k]) => text[k]), hovertemplate: hover.hovertemplate,
+      line: { color: INK, width: 2 },
+      marker: { symbol: "diamond", size: stems.map((_, k) => (k % 3 === 1 ? 4 : 0)), color: path.look[1], line: { color: "#ffffff", width: 0.5 } },
+    };
+    const named = {
+      ...common, mode: "text", hoverinfo: "skip", visible: names.length > 0,
+      ...placed(map, scale, names.map(([k]) => (k <= last ? points[k] : [null, null, null])), 5 * LIFT),
+      text: names.map(([, said]) => escaped(said)), textposition: "top center", textfont: { size: 11, color: INK },
+    };
+    const first = points.findIndex(([, , z]) => z !== null);
+    const there = {
+      ...common, mode: "markers", ...placed(map, scale, [first, last].map((k) => points[k] ?? [null, null, null]), 1.5 * LIFT),
+      text: [first, last].map((k) => text[k] ?? ""), hovertemplate: hover.hovertemplate,
+      marker: { symbol: ["circle-open", "circle"], size: [8, 9], color: path.look[1], line: { color: "#ffffff", width: 1 } },
+    };
+    return [line, below, losses, named, there];
+  }
+
+  /** The paths that the landscape carries, on the surface as far as it has a height there: first all their lines. */
+  function carried(map, scale) {
+    const span = trainings.moments(map.paths);
+    const found = map.paths.map((path) => ofPath(path, map, scale, [span[0], span.at(-1)]));
+    return [...found.map(([line]) => line), ...found.flatMap(([, ...others]) => others)];
   }
 
   /** A walk as the data of its trace: the line lies a little above the surface. */
@@ -186,8 +234,9 @@ const scenes = (() => {
   /**
    * Draws a map.
    *
-   * map: coordinates x and y with their units, heights, marks { name, at, height }, paths { name, points [x, y, height] }
-   * with null where there is no height, and a walk; scale: of scaleOf, common to all maps; degrees: where the camera
+   * map: coordinates x and y with their units, heights, marks { name, at, height }, paths as trainings.prepared makes
+   * them, with points [x, y, height] and own heights, null where there is none, and the last point that is shown, spans
+   * of axes that have one scale, or null, and a walk; scale: of scaleOf, common to all maps; degrees: where the camera
    * stands at first. Returns a promise.
    */
   function draw(div, map, scale, degrees) {
@@ -198,8 +247,9 @@ const scenes = (() => {
     };
     const [marks, annotations] = models(map, scale);
     // The ends lie beyond what is drawn, or it would be cut off in places.
-    const range = [scale.low - (FLOOR + 0.02) * scale.height, scale.low + 1.05 * scale.height];
-    const axis = (text) => ({ title: { text, font: { size: 12 } }, showspikes: false, zeroline: false, nticks: 6 });
+    const range = [scale.low - (FLOOR + 0.02) * scale.height, scale.top];
+    const size = div.clientWidth > 0 && div.clientWidth < NARROW ? 9 : 12;
+    const axis = (text) => ({ title: { text, font: { size } }, showspikes: false, zeroline: false, nticks: 6 });
     const layout = {
       margin: { l: 0, r: 0, t: 0, b: 0 },
       scene: {
@@ -208,8 +258,8 @@ const scenes = (() => {
         zaxis: { ...axis(labelled(plain(scale.label), scale.unit)), range },
         annotations,
         aspectmode: "manual",
-        aspectratio: { x: 1, y: 1, z: 0.7 },
-        camera: cameraOf(div) ?? turned(degrees, fitting(div)),
+        aspectratio: { ...sides(map.spans), z: 0.7 },
+        camera: cameraOf(div) ?? turned(degrees, fitting(div, sides(map.spans))),
       },
     };
     const traces = [...surfaces(map, scale), walk, marks, dots(map, scale), ...carried(map, scale)];
@@ -217,23 +267,41 @@ const scenes = (() => {
     return Plotly.react(div, traces, layout, { responsive: true, ...tools });
   }
 
+  /** The sides of the picture along x and y: as long as the axes, where both have one scale. */
+  function sides(spans) {
+    if (spans === null) return { x: 1, y: 1 };
+    const longest = Math.max(...spans);
+    const length = Math.min((2 * longest) / (spans[0] + spans[1]), LONGEST); // a flat picture may be somewhat wider
+    const [x, y] = spans.map((span) => (length * span) / longest);
+    return { x, y };
+  }
+
   /** Draws another walk on a map that is drawn. */
   function moveLine(map, scale) {
-    const [{ div }, changed] = [map, line(map, scale)];
-    const trace = div._fullData[WALK];
+    renew(map.div, WALK, line(map, scale));
+  }
+
+  /** Draws the paths of a map that is drawn up to other points. */
+  function movePaths(map, scale) {
+    carried(map, scale).forEach(({ x, y, z, text }, k) => renew(map.div, PATHS + k, text ? { x, y, z, text } : { x, y, z }));
+  }
+
+  /** Gives a trace other points. */
+  function renew(div, number, changed) {
+    const trace = div._fullData[number];
     const drawn = div._fullLayout.scene._scene?.traces?.[trace.uid];
     if (!drawn) {
-      Plotly.restyle(div, Object.fromEntries(Object.entries(changed).map(([name, values]) => [name, [values]])), [WALK]);
+      Plotly.restyle(div, Object.fromEntries(Object.entries(changed).map(([name, values]) => [name, [values]])), [number]);
       return;
     }
     // plotly's own way draws every trace again, which takes most of a second for a surface of 481 x 481 points.
-    Object.assign(div.data[WALK], changed);
+    Object.assign(div.data[number], changed);
     drawn.update(Object.assign(trace, changed, { _length: changed.x.length }));
   }
 
   /** The camera that sees the whole scene in a picture of this shape: plotly fits heights, not widths. */
-  function fitting({ clientWidth, clientHeight }) {
-    const away = clientWidth > 0 ? Math.max(1, (ROOM * clientHeight) / clientWidth) : 1; // hidden: no shape yet
+  function fitting({ clientWidth, clientHeight }, { x, y }) {
+    const away = clientWidth > 0 ? Math.max(1, (ROOM * Math.max(x, y) * clientHeight) / clientWidth) : 1; // hidden: no shape yet
     return { ...CAMERA, eye: { x: CAMERA.eye.x * away, y: 0, z: CAMERA.eye.z * away } };
   }
 
@@ -254,5 +322,5 @@ const scenes = (() => {
     return ((Math.atan2(eye.y, eye.x) * 180) / Math.PI + 360) % 360;
   }
 
-  return { MOST, angleOf, cameraOf, cleaned, draw, moveLine, scaled, scaleOf, shown, turned, unitOf };
+  return { MOST, angleOf, cameraOf, cleaned, draw, floorOf, moveLine, movePaths, scaled, scaleOf, shown, turned, unitOf };
 })();

@@ -1,0 +1,180 @@
+"""The band below a picture: what the checkpoints of a path lose themselves, beside the plane below them.
+
+A path on a map looks as if the training had walked there. Each checkpoint lies beside the plane, at a distance that
+the band shows, and has a loss of its own, which need not be that of the plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from fastscape.results import Trajectory, Values
+from fastscape.views.drawable import Drawable, Vertical, vertical_of
+from fastscape.views.figure_parts import new_axes
+from fastscape.views.path_looks import counted, moments_of
+from fastscape.views.path_pictures import DrawnPath, step_key
+from fastscape.views.units import Unit
+
+__all__ = ["band_or_key", "places"]
+
+OFF = "#555555"  # the colour of what belongs to the axis on the right
+MARKERS = 60  # points of a curve: more markers would be a thick line
+
+
+def places(options: Any, shown: Drawable, layout: Any, ratio: float | None = None, **subplot: Any) -> tuple[Any, Any]:
+    """The axes of a picture and those of its band; both new where none are given.
+
+    Args:
+        options: "ax" and "band".
+        shown: The picture.
+        layout: As matplotlib lays a new figure out.
+        ratio: The height of the picture for its width, where both axes have one scale; else None.
+        **subplot: Options of new axes.
+
+    Returns:
+        Both axes; None for a band that there is not.
+
+    Raises:
+        ValueError: When there is nothing to draw in a band that is asked for, or no place for it.
+    """
+    ax, wanted = cast(Any, options["ax"]), _wanted(shown.trajectories, options)
+    given = options["band"] if wanted and not isinstance(options["band"], bool | None) else None
+    if ax is not None:
+        return ax, given
+    ax, band = new_axes(layout, ratio, band=wanted and given is None, **subplot)
+    return ax, given or band
+
+
+def band_or_key(
+    landscape: Values, shown: Drawable, drawn: Sequence[DrawnPath], at: tuple[Any, Any], options: Any
+) -> None:
+    """Draws the band of a picture, or the colours of the steps where it has none.
+
+    Args:
+        landscape: The landscape.
+        shown: The picture.
+        drawn: The paths that were drawn on it.
+        at: Its axes and those of the band, or None.
+        options: "colorbar".
+    """
+    ax, band = at
+    if band is not None:
+        _draw(band, landscape, shown, drawn)
+    elif options["colorbar"]:
+        step_key(ax, drawn)
+
+
+def _wanted(paths: Sequence[Trajectory], options: Any) -> bool:
+    """Whether a picture has a band."""
+    band, known = options["band"], any(map(_known, paths))
+    if band is None:
+        return known and options["ax"] is None
+    if band is False:
+        return False
+    if not known:
+        raise ValueError(
+            f"band={str(band)[:80]} came, and no path has losses or distances off the plane; leave it out"
+        )
+    if band is True and options["ax"] is not None:
+        raise ValueError("band=True came with ax, below which there is no room; write band=axes with axes for it")
+    return True
+
+
+def _draw(ax: Any, landscape: Values, shown: Drawable, found: Sequence[DrawnPath]) -> None:
+    """Draws the losses of the checkpoints, those of the plane below them and the distances off the plane."""
+    from matplotlib.ticker import MaxNLocator
+
+    drawn = [one for one in found if isinstance(one.path, Trajectory) and _known(one.path)]
+    vertical = _vertical(landscape, shown, drawn)
+    losses, distances = [], []
+    beside = None
+    for one in drawn:
+        path = cast(Trajectory, one.path)
+        for column, line, name in ((path.loss, "-", "own loss"), (path.height, "--", "loss of the plane below it")):
+            if _some(column):
+                losses += _curve(ax, one, vertical.of(column), line, name)
+    unit = Unit.of(*[_finite(path.off_plane) for path in _paths(drawn) if _some(path.off_plane)], np.zeros(1))
+    for one in drawn:
+        if _some(off := cast(Trajectory, one.path).off_plane):
+            if beside is None:
+                beside = ax.twinx() if losses else ax
+                beside.set_in_layout(beside is ax)  # its labels have room below the colour bar
+            distances += _curve(beside, one, unit.scaled(_finite(off)), ":", "off the plane")
+    ax.set_xlabel(counted(_paths(drawn)))
+    if losses:
+        ax.set_ylabel(vertical.label)
+    if beside is not None:
+        beside.set_ylabel(unit.labelled("off the plane"), color=OFF)
+        beside.set_ylim(bottom=0)
+        beside.yaxis.set_major_locator(MaxNLocator(4))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.grid(alpha=0.25)
+    ax.margins(x=0.01)
+    _legend(ax if beside is None else beside, losses + distances)
+    _key(ax, drawn, found)
+
+
+def _curve(ax: Any, one: DrawnPath, heights: np.ndarray, line: str, name: str) -> list[Any]:
+    path = cast(Trajectory, one.path)
+    along, known = moments_of(path), np.isfinite(heights)
+    assert along is not None
+    marker = "" if one.look is None or known.sum() > MARKERS or line == ":" else one.look.marker
+    colour = OFF if one.look is None else one.look.last
+    style = {"color": colour, "linestyle": line, "linewidth": 1.2, "marker": marker, "markersize": 3}
+    drawn: list[Any] = ax.plot(along[known], heights[known], label=f"{path.name}: {name}", **style)
+    return drawn
+
+
+def _legend(ax: Any, lines: Sequence[Any]) -> None:
+    """What the lines mean; which path is which, the legend of the picture says."""
+    from matplotlib.lines import Line2D
+
+    styles = {line.get_linestyle(): line.get_label().rpartition(": ")[2] for line in lines}
+    handles = [Line2D([], [], color=OFF, linestyle=style, label=name) for style, name in styles.items()]
+    ax.legend(handles=handles, loc="best", fontsize=6.5, framealpha=0.8, handlelength=2.6)
+
+
+def _key(ax: Any, drawn: Sequence[DrawnPath], found: Sequence[DrawnPath]) -> None:
+    """The colours of the steps, along the axis of the steps."""
+    rows = sum(isinstance(one.path, Trajectory) and moments_of(one.path) is not None for one in found)
+    if not rows:
+        return
+    bar = ax.inset_axes((0, 1.03, 1, 0.05 * min(rows, 4) + 0.02), sharex=ax)
+    limits = ax.get_xlim()
+    step_key(ax, found, bar)
+    ax.set_xlim(limits)
+    bar.set_axis_off()
+
+
+def _vertical(landscape: Values, shown: Drawable, drawn: Sequence[DrawnPath]) -> Vertical:
+    """The scale of the losses: that of the picture, where it is of the loss; a unit that holds those of the paths."""
+    vertical = shown.vertical
+    if vertical.metric != "loss":
+        try:
+            vertical = vertical_of(landscape, {"metric": "loss", "log": None, "clip": None})
+        except ValueError:  # nowhere finite
+            vertical = Vertical("loss", False, 0.0, Unit(), "loss")
+    plain = vertical._replace(unit=Unit())
+    columns = [column for path in _paths(drawn) for column in (path.loss, path.height) if _some(column)]
+    unit = Unit.of(*map(plain.of, columns), np.zeros(1))
+    label = f"log10 {vertical.metric}" if vertical.log else vertical.metric
+    return plain._replace(unit=unit, label=unit.labelled(label))
+
+
+def _paths(drawn: Sequence[DrawnPath]) -> list[Trajectory]:
+    return [cast(Trajectory, one.path) for one in drawn]
+
+
+def _finite(column: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(column), column, np.nan)
+
+
+def _known(path: Trajectory) -> bool:
+    return any(map(_some, (path.loss, path.height, path.off_plane)))
+
+
+def _some(column: np.ndarray | None) -> bool:
+    return column is not None and bool(np.isfinite(column).any())

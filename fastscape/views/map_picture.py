@@ -1,0 +1,139 @@
+"""The contour map of a landscape, by matplotlib.
+
+Every function takes and returns axes, works without a display, and leaves matplotlib's settings as they are.
+"""
+
+from __future__ import annotations
+
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from fastscape.results import Values, documented, with_defaults
+from fastscape.views.bands import band_or_key, places
+from fastscape.views.drawable import Drawable, drawable
+from fastscape.views.figure_parts import note, outlined
+from fastscape.views.levels import levels_of
+from fastscape.views.options import ContourOptions
+from fastscape.views.path_pictures import DrawnPath, draw_paths
+from fastscape.views.plane import plane_of, scale_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from typing_extensions import Unpack
+
+__all__ = ["contour", "map_of"]
+
+WIDTH = 44  # letters of an axis label, where maps stand side by side
+
+
+@documented(ContourOptions)
+def contour(landscape: Values, **given: Unpack[ContourOptions]) -> Axes:
+    """Draws a contour map with labelled axes, a colour bar, and a cross at every model that lies in the plane.
+
+    Paths of a training are drawn in the colours of their steps, with a hollow marker at the start, a filled one at the
+    end, and names where epochs begin, or without the measure "epoch" round steps. Each checkpoint lies beside the
+    plane and has a loss of its own: the band below the map shows it beside the loss of the plane below it, and its
+    distance off the plane. Axes that are known to be orthonormal have one scale.
+
+    Numbers beyond 1e30 or below 1e-30 are drawn in units of a power of ten, which the labels name; so they are in
+    every picture. A note below the picture names what of the landscape is not drawn, and why.
+
+    Args:
+        landscape: The landscape, at least 2 x 2 points.
+        **given: As `ContourOptions` says.
+
+    Returns:
+        The axes that were drawn on.
+
+    Raises:
+        TypeError: When there is no such option.
+        ValueError: When the landscape has fewer than 2 x 2 points, a coordinate is not finite or there twice, `levels`
+            is below 1, or `heights` refuses its arguments; when there is nothing to draw because `filled` is off and
+            `linewidth` 0; when a band is asked for and there is nothing in it, or no place for it.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> x = np.linspace(-1, 1, 5)
+        >>> contour(Landscape(x, x, x[:, None] ** 2 + x**2 + 1), levels=8).get_xlabel()
+        'x (along direction 1)'
+    """
+    return map_of(landscape, **given)[0]
+
+
+def map_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
+    """Draws a contour map.
+
+    Args:
+        landscape: The landscape.
+        **given: As `ContourOptions` says.
+
+    Returns:
+        The axes, and the paths that were drawn on them.
+
+    Raises:
+        TypeError: As `contour`.
+        ValueError: As `contour`.
+    """
+    options = with_defaults(ContourOptions, given, "contour")
+    plane_of(landscape, "draw")
+    if not options["filled"] and not options["linewidth"] > 0:
+        raise ValueError(
+            f"filled=False came with linewidth={options['linewidth']}, which draws nothing; write linewidth=1"
+        )
+    shown = drawable(landscape, options)
+    (x, y), z, scale = shown.axes, shown.heights, options["scale"]
+    edges = levels_of(z if scale is None else shown.unit.scaled(np.array(scale)), options["levels"], shown.unit, 25)
+    spans = scale_of(landscape) if len(set(shown.units)) == 1 else None
+    similar = 0.5 <= np.ptp(x) / np.ptp(y) <= 2 or spans is not None
+    ratio = float(np.ptp(y) / np.ptp(x)) if similar and shown.trajectories else None
+    ax, band = places(options, shown, "compressed", ratio)
+    coloured = _map(ax, (x, y, z), edges, options)
+    if options["colorbar"]:
+        ax.figure.colorbar(coloured, ax=ax, label=shown.label)
+    if options["points"] and not shown.evaluated.all():
+        rows, columns = shown.evaluated.nonzero()
+        ax.plot(x[rows], y[columns], ".", color="black", markersize=1.5, alpha=0.7, label="evaluated")
+    limits = {"xlim": ax.get_xlim(), "ylim": ax.get_ylim()}
+    drawn = draw_paths(ax, [(path, (*points.T,)) for path, points in shown.paths])
+    if shown.trajectories:  # unlike a walk, it may leave the grid
+        ax.set(**limits)
+    _crosses(ax, shown)
+    xlabel, ylabel = (fill(text, WIDTH) for text in shown.carried.labels)
+    ax.set(xlabel=xlabel, ylabel=ylabel, aspect="equal" if similar else "auto")
+    note(shown.said(), ax)
+    band_or_key(landscape, shown, drawn, (ax, band), options)
+    return ax, drawn
+
+
+def _crosses(ax: Any, shown: Drawable) -> None:
+    """Shows on a map where models lie."""
+    x, marks = shown.axes[0], shown.carried.marks
+    for mark in marks:
+        (cross,) = ax.plot(*np.transpose([mark.at]), "+", color="white", ms=12, markeredgewidth=2, label=mark.name)
+        cross.set_path_effects(outlined(3, "black"))  # seen in a hole, too, which is white
+        if len(marks) > 1:
+            # To the side where there is more room; a long name must not take the room of the map.
+            side, offset = ("right", -6) if mark.at[0] > np.mean(x[[0, -1]]) else ("left", 6)
+            text = ax.annotate(mark.name, mark.at, (offset, 6), textcoords="offset points", color="white", ha=side)
+            text.set(path_effects=outlined(2, "black"), in_layout=False)
+
+
+def _map(ax: Any, grid: tuple[np.ndarray, np.ndarray, np.ndarray], edges: np.ndarray, options: ContourOptions) -> Any:
+    """Draws areas and lines; what is returned has the colours."""
+    x, y, z = grid
+    filled, linewidth, cmap = options["filled"], options["linewidth"], options["cmap"] or "viridis"
+    beyond = options["scale"] is not None or np.ndim(cast(Any, options["levels"])) > 0  # else all is within
+    extend = "both" if beyond else "neither"
+    coloured = ax.contourf(x, y, z.T, levels=edges, cmap=cmap, extend=extend) if filled else None
+    if linewidth > 0:
+        style: dict[str, Any] = {"linewidths": linewidth, "linestyles": "solid"}
+        style |= {"colors": "black", "alpha": 0.4} if filled else {"cmap": cmap}
+        lines = ax.contour(x, y, z.T, levels=edges, **style)
+        coloured = coloured or lines
+        if options["labels"]:
+            for text in ax.clabel(lines, fontsize=7, colors="black"):
+                text.set(alpha=1, path_effects=outlined(2, "white"))
+    return coloured

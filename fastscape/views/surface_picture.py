@@ -1,0 +1,200 @@
+"""The surface of a landscape in three dimensions, by matplotlib."""
+
+from __future__ import annotations
+
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from fastscape.results import Trajectory, Values, documented, with_defaults
+from fastscape.views.bands import band_or_key, places
+from fastscape.views.carried import LeftOut, Mark
+from fastscape.views.drawable import Drawable, drawable
+from fastscape.views.figure_parts import note
+from fastscape.views.levels import levels_of
+from fastscape.views.options import Surface3dOptions
+from fastscape.views.path_pictures import DrawnPath, Placed, add_stems, draw_paths
+from fastscape.views.plane import plane_of, scale_of
+from fastscape.views.smooth import Smooth
+from fastscape.views.units import height_of
+
+if TYPE_CHECKING:
+    from mpl_toolkits.mplot3d.axes3d import Axes3D
+    from typing_extensions import Unpack
+
+__all__ = ["box_of", "surface3d", "surface_of"]
+
+FLOOR = 0.4  # the distance of the contours below a surface, as a fraction of its height
+HIGHEST = 1.35  # the height of a picture, where checkpoints have losses above the surface, in units of its height
+LABEL_WIDTH = 28  # letters of an axis label in three dimensions, where the layout leaves no room
+
+
+@documented(Surface3dOptions)
+def surface3d(landscape: Values, **given: Unpack[Surface3dOptions]) -> Axes3D:
+    """Draws the surface in three dimensions above its contours, with a pin at every model that is a grid point.
+
+    Paths of a training lie on the surface, as on a map; the losses that their checkpoints have themselves stand above
+    or below it, on stems. The band below the picture is that of `contour`.
+
+    Args:
+        landscape: The landscape, at least 2 x 2 points.
+        **given: As `Surface3dOptions` says; `ax` are three-dimensional axes.
+
+    Returns:
+        The axes that were drawn on.
+
+    Raises:
+        TypeError: When there is no such option.
+        ValueError: When the landscape has fewer than 2 x 2 points, a coordinate is not finite or there twice, `levels`
+            is below 1, or `heights` refuses its arguments; when a band is asked for and there is nothing in it, or no
+            place for it.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> x = np.linspace(-1, 1, 5)
+        >>> surface3d(Landscape(x, x, x[:, None] ** 2 + x**2 + 1), elevation=60).elev
+        60
+    """
+    return cast("Axes3D", surface_of(landscape, **given)[0])
+
+
+def surface_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
+    """Draws the surface in three dimensions.
+
+    Args:
+        landscape: The landscape.
+        **given: As `Surface3dOptions` says.
+
+    Returns:
+        The axes, and the paths that were drawn on them.
+
+    Raises:
+        TypeError: As `surface3d`.
+        ValueError: As `surface3d`.
+    """
+    options = with_defaults(Surface3dOptions, given, "surface3d")
+    plane_of(landscape, "draw")
+    shown = drawable(landscape, options)
+    scale = options["scale"]
+    low, high = _ends(shown.heights) if scale is None else shown.unit.scaled(np.array(scale))
+    levels = levels_of(np.array([low, high]), options["levels"], shown.unit, 15)
+    ax, band = places(options, shown, "constrained", projection="3d")
+    if options["ax"] is None:
+        box = box_of(landscape)
+        # The layout knows nothing of labels in three dimensions; beside a flat box they need more room.
+        zoom = 0.8 if band is not None and options["band"] is not band else 0.95 if box is None else 0.8
+        ax.set_box_aspect(box, zoom=zoom)
+    _surface(ax, shown, (low, high), levels, options)
+    top = low + height_of(low, high)
+    drawn, unknown = _on_top(ax, shown, (low, top), scale is None)
+    unknown += [_pin(ax, shown, mark, top) for mark in shown.carried.marks] if "marks" in landscape.report else []
+    if "marks" not in landscape.report:  # nobody asked for the mark of one without
+        for mark in shown.carried.marks:
+            _pin(ax, shown, mark, top)
+    ax.computed_zorder = False  # otherwise the surface is drawn over the pins and the paths
+    _dress(ax, shown, options)
+    band_or_key(landscape, shown, drawn, (ax, band), options)
+    # In three dimensions the layout leaves no room for a note above a band.
+    note(shown.said(*filter(None, unknown)), ax if band is None or options["band"] is band else band)
+    return ax, drawn
+
+
+def _surface(
+    ax: Any, shown: Drawable, ends: tuple[float, float], levels: np.ndarray, options: Surface3dOptions
+) -> None:
+    """Draws the surface, its colour bar and its contours."""
+    (x, y), z, (low, high) = shown.axes, shown.heights, ends
+    cmap = options["cmap"] or "coolwarm"
+    x_HW, y_HW = np.meshgrid(x, y, indexing="ij")
+    # Every cell is drawn: matplotlib would thin the grid to 50 lines and cut off the minimum.
+    every = {"rcount": z.shape[0], "ccount": z.shape[1]}
+    surface = ax.plot_surface(x_HW, y_HW, z, cmap=cmap, vmin=low, vmax=high, linewidth=0, **every)
+    if options["colorbar"]:
+        ax.figure.colorbar(surface, ax=ax, label=shown.label, shrink=0.6, pad=0.12)
+    height = height_of(low, high)
+    ax.set_zlim(low - FLOOR * height if options["floor"] else low, low + height)
+    if options["floor"]:
+        below: dict[str, Any] = {"offset": ax.get_zlim()[0], "linewidths": 1, "zorder": 0}
+        ax.contour(x, y, z.T, levels=levels, cmap=cmap, vmin=low, vmax=high, **below)
+
+
+def _on_top(
+    ax: Any, shown: Drawable, ends: tuple[float, float], may_rise: bool
+) -> tuple[list[DrawnPath], list[LeftOut | None]]:
+    """Draws the paths on the surface and the losses of their checkpoints; returns what of these cannot be drawn."""
+    lowest, highest = ax.get_zlim()[0], ends[0] + (HIGHEST if may_rise else 1) * (ends[1] - ends[0])
+    surface = Smooth(shown.axes[0], shown.axes[1], shown.heights)
+    at_height, unknown = list[Placed](), list[LeftOut | None]()
+    for path, points in shown.paths:
+        at = _on_surface(points, surface)
+        # Without the rest, which would widen the axes.
+        at_height.append((path, (*np.where(np.isnan(at), np.nan, points.T), at)))
+    drawn = draw_paths(ax, at_height)
+    for one in drawn:
+        if isinstance(one.path, Trajectory) and one.path.loss is not None and shown.vertical.metric == "loss":
+            own = shown.vertical.of(one.path.loss)
+            beyond = (own < lowest) | (own > highest)
+            kept = np.where(beyond, np.nan, own)
+            add_stems(one, ax, one.coordinates[-1], kept)
+            ax.set_zlim(top=np.nanmax([ax.get_zlim()[1], *kept]))
+            if beyond.any():
+                said = f'{beyond.sum()} of {np.isfinite(own).sum()} losses of the path "{one.path.name}"'
+                unknown.append(LeftOut(said, "above or below the picture"))
+    return drawn, unknown
+
+
+def _dress(ax: Any, shown: Drawable, options: Surface3dOptions) -> None:
+    """Labels the axes, and turns them."""
+    from matplotlib.ticker import MaxNLocator
+
+    # The colour bar says what the heights are; on the left side of the scene, a label would be cut off.
+    xlabel, ylabel = (fill(text, LABEL_WIDTH) for text in shown.carried.labels)
+    ax.set(xlabel=xlabel, ylabel=ylabel, zlabel="" if options["colorbar"] else shown.label)
+    for one in (ax.xaxis, ax.yaxis, ax.zaxis):
+        one.set_major_locator(MaxNLocator(5))
+        one.labelpad = 8 + 7 * one.get_label_text().count("\n")
+    ax.view_init(options["elevation"], options["azimuth"])
+
+
+def box_of(landscape: Values) -> tuple[float, float, float] | None:
+    """The lengths of the sides of a surface: one scale for both axes, where they are orthonormal.
+
+    Args:
+        landscape: The landscape.
+
+    Returns:
+        The sides along x, y and the height, as `set_box_aspect` takes them; None for matplotlib's own.
+    """
+    spans = scale_of(landscape)
+    if spans is None:
+        return None
+    across, deep = (4 * span / max(spans) for span in spans)
+    return across, deep, 3.0
+
+
+def _ends(z: np.ndarray) -> tuple[float, float]:
+    return float(np.nanmin(z)), float(np.nanmax(z))
+
+
+def _on_surface(points: np.ndarray, surface: Smooth) -> np.ndarray:
+    """The heights [n] of a path in this picture, whatever it was walked on; NaN beyond the border."""
+    at_x, at_y = points.T
+    within = (at_x >= surface.x[0]) & (at_x <= surface.x[-1]) & (at_y >= surface.y[0]) & (at_y <= surface.y[-1])
+    return np.where(within, [surface.at(*at)[0] for at in points.tolist()], np.nan)
+
+
+def _pin(ax: Any, shown: Drawable, mark: Mark, top: float) -> LeftOut | None:
+    """Shows where a model stands, also where the front of the surface hides its foot; or says why it cannot."""
+    (x, y), (at_x, at_y), said = shown.axes, mark.at, f'the mark "{mark.name}"'
+    if at_x not in x or at_y not in y:
+        return LeftOut(said, "between grid points")  # where the height of the model is not known
+    foot = shown.heights[x.tolist().index(at_x), y.tolist().index(at_y)]
+    if np.isnan(foot):
+        return LeftOut(said, "no value there")
+    ax.plot([at_x, at_x], [at_y, at_y], [foot, top], "-", color="black", linewidth=1, zorder=10)
+    ax.plot([at_x], [at_y], [foot], "o", color="black", markersize=4, zorder=10, label=mark.name)
+    if len(shown.carried.marks) > 1:
+        ax.text(at_x, at_y, top, mark.name, fontsize=7, zorder=12, ha="center", va="bottom")
+    return None

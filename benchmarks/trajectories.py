@@ -37,7 +37,7 @@ START, STOP = "<!-- trajectories: made by python -m benchmarks.trajectories -->"
 LAYERS = 11
 
 PROGRAM = """
-import json, resource, sys, time
+import json, sys, time
 import torch
 from safetensors.torch import load_file
 import fastscape
@@ -49,16 +49,18 @@ torch.set_num_threads(threads)
 recording = Recording(folder)
 files = [recording.folder / row.file for row in recording.rows]
 
-def held():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+def status(name):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name))
 
 def measured(run):
     evict(files)
-    before, started = held(), (time.perf_counter(), time.process_time())
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # the peak begins anew; that of getrusage would be of the process before, too
+    before, started = status("VmRSS"), (time.perf_counter(), time.process_time())
     result = run()
     seconds = time.perf_counter() - started[0], time.process_time() - started[1]
-    return result, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    return result, seconds, status("VmHWM") - before
 
 def plainly():
     for path in files:  # as one would: each as one vector

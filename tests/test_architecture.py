@@ -20,7 +20,7 @@ SOURCES = [path for path in FILES if LINK not in path.parents]
 # From the top floor down: a wing, or a file that stands for itself, and whom it may know.
 WINGS = {
     "fastscape": "api landscape engine model views training weights results",  # the package's face
-    "cli": "api landscape runs views engine model weights results zoo fastscape",
+    "cli": "api landscape runs training views engine model weights results zoo fastscape",
     "api": "landscape runs views model results",
     "landscape": "runs views model results",
     "runs": "sampling engine model weights results kernels",

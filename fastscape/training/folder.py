@@ -43,7 +43,7 @@ class Folder:
         self.path = path
         _check_folder(path)
         path.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(path / LOCK)
+        self._lock = FileLock(path / LOCK, thread_local=False)  # whichever thread takes it, another may give it up
         try:
             self._lock.acquire(timeout=PATIENCE, poll_interval=0.05)
         except Timeout:

@@ -205,7 +205,7 @@ class Recorder:
             if in_pieces:
                 help_the_first(model)
             return False
-        tensors = None
+        tensors, before = None, self._skipped
         try:
             now = self._checked_step(step, forced)
             self._step, self._skipped = now, None
@@ -215,7 +215,7 @@ class Recorder:
                 tell(tensors)
         made = tensors is not None and self._write(tensors, now, measures, forced)
         if not made and now != self._recorded and not in_pieces:
-            self._skipped = LastState.of(model, now, {} if callable(measures) else measures)
+            self._skipped = LastState.of(model, now, {} if callable(measures) else measures, before)
         return made
 
     def _checked_step(self, step: int | None, forced: bool) -> int:

@@ -23,6 +23,8 @@ __all__ = ["band_or_key", "places"]
 OFF = "#555555"  # the colour of what belongs to the axis on the right
 MARKERS = 60  # points of a curve: more markers would be a thick line
 
+HEADROOM = 0.25  # above the curves of a band, as a fraction of its height
+
 
 def places(options: Any, shown: Drawable, layout: Any, ratio: float | None = None, **subplot: Any) -> tuple[Any, Any]:
     """The axes of a picture and those of its band; both new where none are given.
@@ -113,6 +115,9 @@ def _draw(ax: Any, landscape: Values, shown: Drawable, found: Sequence[DrawnPath
     ax.yaxis.set_major_locator(MaxNLocator(4))
     ax.grid(alpha=0.25)
     ax.margins(x=0.01)
+    for one in filter(None, {ax, beside}):  # the legend has room above all curves
+        low, high = one.get_ylim()
+        one.set_ylim(low, high + HEADROOM * (high - low))
     _legend(ax if beside is None else beside, losses + distances)
     _key(ax, drawn, found)
 
@@ -134,7 +139,7 @@ def _legend(ax: Any, lines: Sequence[Any]) -> None:
 
     styles = {line.get_linestyle(): line.get_label().rpartition(": ")[2] for line in lines}
     handles = [Line2D([], [], color=OFF, linestyle=style, label=name) for style, name in styles.items()]
-    ax.legend(handles=handles, loc="best", fontsize=6.5, framealpha=0.8, handlelength=2.6)
+    ax.legend(handles=handles, loc="upper center", ncols=3, fontsize=6.5, framealpha=0.8, handlelength=2.6)
 
 
 def _key(ax: Any, drawn: Sequence[DrawnPath], found: Sequence[DrawnPath]) -> None:

@@ -36,8 +36,8 @@ class DirectionOptions(TypedDict, total=False):
             None,
             "One direction for each axis: a module of the same architecture (which then lies at coordinate 1 of its "
             "axis), a dict of tensors by parameter name, or a flat vector of what moves; or a source of directions, "
-            "such as `fastscape.pca(checkpoints)`, see `fastscape.weights.Source`. A dict is the direction itself, so the state dict of another model is "
-            "refused. Default: random ones.",
+            "such as `fastscape.pca(checkpoints)`, see `fastscape.weights.Source`. A dict is the direction itself, so "
+            "the state dict of another model is refused. Default: random ones.",
             GROUP,
             again="random ones, if the report says so",
         ),

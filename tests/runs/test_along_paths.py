@@ -186,3 +186,43 @@ def test_columns_of_a_path_are_as_long_as_it():
     assert Trajectory.of_plain(path.as_plain(), 2).as_plain() == path.as_plain()
     with pytest.raises(ValueError, match=r"off_plane of the path 'a' came with shape \(3,\)"):
         replace(path, off_plane=[1, 2, 3])
+
+
+def test_on_a_quadratic_path_heights_and_distances_equal_the_closed_form():
+    """Gradient descent on w A w / 2 with A diagonal: w_t = (1 - rate a)^t w_0 in every coordinate."""
+    a, start, rate = np.array([0.1, 0.7, 1.3, 2.0, 3.1]), np.array([3.0, -2.0, 1.5, 1.0, -0.5]), 0.2
+    closed = np.array([(1 - rate * a) ** t * start for t in range(12)])
+
+    class Bowl(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.from_numpy(start.copy()))
+
+        def forward(self, x):
+            return (self.w.square() * torch.from_numpy(a)).sum() / 2 * x
+
+    model = Bowl()
+    optimizer, kept = torch.optim.SGD(model.parameters(), lr=rate), []
+    for _ in range(12):
+        kept.append({"w": model.w.detach().clone()})
+        optimizer.zero_grad()
+        model(1.0).backward()
+        optimizer.step()
+    model.load_state_dict(kept[-1])
+    data = torch.ones(4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
+    landscape = fastscape.surface(
+        model, data, loss=lambda outputs, _: outputs, directions=fastscape.pca(kept), x=("path", 7), y=("path", 6),
+        progress=False,
+    )  # fmt: skip
+    (path,) = landscape.paths
+    to_end = closed - closed[-1]
+    axes = np.linalg.svd(to_end, full_matrices=False)[2][:2]
+    axes *= np.sign(axes @ to_end[0])[:, None]  # a sign is free
+    places = to_end @ axes.T
+    below = closed[-1] + places @ axes
+    assert np.allclose(path.points, places, rtol=0, atol=1e-9)
+    assert np.allclose(path.off_plane, np.linalg.norm(closed - below, axis=1), rtol=0, atol=1e-7)
+    assert np.allclose(path.loss, (closed**2 * a).sum(1) / 2, rtol=1e-12)
+    assert np.allclose(path.height, (below**2 * a).sum(1) / 2, rtol=1e-7)
+    grid = closed[-1] + landscape.x[:, None, None] * axes[0] + landscape.y[None, :, None] * axes[1]
+    assert np.allclose(landscape.loss, (grid**2 * a).sum(2) / 2, rtol=1e-7)

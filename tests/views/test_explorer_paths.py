@@ -107,7 +107,7 @@ def test_losses_beyond_the_picture_are_named(show):
     far = Trajectory("far", [[0.0, 0.0], [1.0, 1.0], [2.0, 1.0]], loss=[1e9, 0.2, np.inf], steps=[0, 1, 2])
     shown = show(landscape(far))
     note = shown.page.locator(".note").inner_text()
-    assert 'Not drawn: 1 losses of the path "far" (above or below the picture).' in note
+    assert 'Not drawn: 1 loss of the path "far" (above or below the picture).' in note
     assert "own loss Infinity" in shown.page.locator(".trained").inner_text()
 
 

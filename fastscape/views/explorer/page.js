@@ -168,7 +168,7 @@ const explorer = (() => {
       const tallest = Math.max(...path.own.filter((height) => height !== null)) + 0.05 * (high - low);
       scale.top = Math.max(scale.top, scenes.scaled(tallest, scale.unit));
       const lost = found.filter((loss, k) => !Number.isNaN(loss) && path.own[k] === null).length;
-      const said = `${lost} losses of the path "${cleaned(path.name, LETTERS.name)}"`;
+      const said = `${lost} ${lost === 1 ? "loss" : "losses"} of the path "${cleaned(path.name, LETTERS.name)}"`;
       return lost ? [[said, "above or below the picture"]] : [];
     });
   }

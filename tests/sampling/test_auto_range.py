@@ -191,7 +191,7 @@ def test_the_walk_goes_one_way_and_stops_at_the_first():
 @pytest.mark.parametrize(
     ("spec", "error", "message"),
     [
-        ("automatic", TypeError, "x came as 'automatic', which is no axis; wanted .* or 'auto'"),
+        ("automatic", TypeError, "x came as 'automatic', which is no axis; wanted .* 'auto' or 'path'"),
         (("auto", 1), ValueError, "x came with count 1; wanted at least 2 grid points"),
         (("auto", -3), ValueError, "count -3"),
         (("auto", 5.0), TypeError, r"x came as \('auto', 5.0\); wanted \('auto', count\), for example \('auto', 51\)"),

@@ -5,6 +5,7 @@ import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
 
+from drawn_trainings import ADAM, SAM, SGD, landscape, training
 from fastscape import Landscape, animate
 from fastscape.results import Trajectory
 from trainings import ADAM, SAM, SGD, landscape, training

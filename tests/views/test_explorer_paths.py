@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from test_explorer import held, numbers
 
+from drawn_trainings import ADAM, SAM, SGD, bowl, landscape
 from fastscape.results import Trajectory
 from fastscape.views import page
 from fastscape.views.path_looks import look_of, marks_of

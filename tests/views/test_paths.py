@@ -5,6 +5,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.collections import LineCollection
 
+from drawn_trainings import ADAM, SAM, SGD, X, Y, bowl, landscape, training
 from fastscape import Landscape, compare
 from fastscape.results import Trajectory
 from fastscape.views.path_looks import kept, look_of, marks_of, span_of

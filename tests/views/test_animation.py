@@ -8,7 +8,6 @@ from PIL import Image
 from drawn_trainings import ADAM, SAM, SGD, landscape, training
 from fastscape import Landscape, animate
 from fastscape.results import Trajectory
-from trainings import ADAM, SAM, SGD, landscape, training
 
 X, Y = np.linspace(-1, 1, 7), np.linspace(-0.5, 1, 5)
 LOSS = 0.1 + X[:, None] ** 2 + 2 * Y**2

@@ -8,7 +8,6 @@ from drawn_trainings import ADAM, SAM, SGD, bowl, landscape
 from fastscape.results import Trajectory
 from fastscape.views import page
 from fastscape.views.path_looks import look_of, marks_of
-from trainings import ADAM, SAM, SGD, bowl, landscape
 
 THREE = landscape(SGD, ADAM, SAM)
 OTHERS = 5  # the traces before those of the paths

@@ -9,7 +9,6 @@ from drawn_trainings import ADAM, SAM, SGD, X, Y, bowl, landscape, training
 from fastscape import Landscape, compare
 from fastscape.results import Trajectory
 from fastscape.views.path_looks import kept, look_of, marks_of, span_of
-from trainings import ADAM, SAM, SGD, X, Y, bowl, landscape, training
 
 DRAW = [Landscape.contour, Landscape.surface3d]
 ONE, SEVERAL = landscape(SGD), landscape(SGD, ADAM, SAM)

@@ -75,8 +75,11 @@ class AlongPaths:
         for row, stop in enumerate(tqdm(self.stops, desc="checkpoints", disable=shown, leave=False)):
             point = torch.from_numpy(self.space.paths[stop.path].points[stop.point].copy())[None]
             own = self._own(part, stop.checkpoints.tensors(stop.point))
-            for column, tensors in enumerate((own, self.space.at(point, part.place))):
-                self.sums[row, column] += float(part.total(tensors, self.work.plan.microbatch)[0])
+            # What a checkpoint keeps is given at both evaluations: into a model that is lent nothing else is written.
+            free = replace(part, still={name: tensor for name, tensor in part.still.items() if name not in own})
+            below = {name: part.still[name] for name in own.keys() & part.still.keys()}
+            for column, tensors in enumerate((own, below | self.space.at(point, part.place))):
+                self.sums[row, column] += float(free.total(tensors, self.work.plan.microbatch)[0])
 
     def _own(self, part: Problem, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors of a checkpoint, as the problem has those of a point."""

@@ -76,9 +76,10 @@ def below(model, source, point):
 
 
 @pytest.mark.parametrize("kind", [None, torch.float64])
-@pytest.mark.parametrize("options", [{}, {"stream_samples": 17}, {"tolerance": 0.02}])
+@pytest.mark.parametrize("options", [{}, {"stream_samples": 17}, {"tolerance": 0.02}, {"lend": True}])
 def test_every_checkpoint_has_its_own_loss_and_that_of_the_plane_below_it(options, kind):
     model, data, kept = trained(kind)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     source = Training(kept)
     grid = {} if "tolerance" in options else {"x": ("path", 5), "y": ("path", 4)}
     landscape = fastscape.surface(model, data, directions=source, progress=False, **grid, **options)
@@ -87,6 +88,11 @@ def test_every_checkpoint_has_its_own_loss_and_that_of_the_plane_below_it(option
     wanted = [loss_of(model, data, below(model, source, point)) for point in path.points]
     assert np.allclose(path.height, wanted, **TOLERANCE)
     assert not np.allclose(path.loss, path.height, rtol=1e-3)  # off the plane, and statistics of their own
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    plain = fastscape.surface(
+        model, data, directions=Training(kept, []), x=landscape.x.copy(), y=landscape.y.copy(), progress=False
+    )
+    assert "tolerance" in options or np.allclose(landscape.loss, plain.loss, rtol=2e-5)  # no statistics were left
     assert landscape.orthonormal
 
 

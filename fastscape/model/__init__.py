@@ -9,6 +9,7 @@ from fastscape.model.batch_structure import kind as kind_of_batch
 from fastscape.model.batch_structure import tensors as tensors_of_batch
 from fastscape.model.copies import twin
 from fastscape.model.data import Batch, Data, batches_of, fixed_samples
+from fastscape.model.differentiable import loss_sum, twice_differentiable
 from fastscape.model.drawing import drawn
 from fastscape.model.fingerprints import DataHash, Origin, hash_of_weights, origin_of
 from fastscape.model.footprint import Footprint
@@ -66,6 +67,7 @@ __all__ = [
     "kind_of_batch",
     "layers_of",
     "loss_not_finite",
+    "loss_sum",
     "name_of",
     "named",
     "norms_not_acted_on",
@@ -77,6 +79,7 @@ __all__ = [
     "settled",
     "statistics_of",
     "tensors_of_batch",
+    "twice_differentiable",
     "twin",
     "when_at_rest",
 ]

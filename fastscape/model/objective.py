@@ -147,11 +147,26 @@ class Objective:
             values = {name: measure(outputs, content[1]) for name, measure in measures.items()}
         return self._summed(values, samples)
 
+    def loss_sum(self, call: Call, content: Any, samples: int) -> Tensor:
+        """The sum over the samples of a batch of the loss alone, which can be differentiated.
+
+        Args:
+            call: Runs the model.
+            content: The batch, as for `sums`.
+            samples: How many samples n it counts as.
+
+        Returns:
+            The sum [], float64, with the graph that leads to it.
+        """
+        if self.custom is not None:
+            return _sum("loss", self._custom(call, content)["loss"], samples)
+        return _sum("loss", (self.each or self.loss)(_outputs(call, content[0]), content[1]), samples)
+
     def _summed(self, values: Mapping[str, Any], samples: int) -> Tensor:
         """The sums of every measure."""
-        sums = [_sum(name, value, samples) for name, value in values.items()]
+        sums = [_sum(name, value, samples).detach() for name, value in values.items()]
         if self.squares:
-            sums.append(values["loss"].double().square().sum())
+            sums.append(values["loss"].detach().double().square().sum())
         return torch.stack(sums)
 
     def _custom(self, call: Call, content: Any) -> dict[str, Tensor]:
@@ -215,7 +230,7 @@ def _checked(name: str, value: Any) -> Tensor:
     if not isinstance(value, Tensor) or value.is_complex():
         came = f"a {value.dtype} tensor" if isinstance(value, Tensor) else type(value).__name__
         raise TypeError(f"{name} returned {came}; wanted a real tensor: the batch mean, or one value a sample")
-    return value.detach()
+    return value
 
 
 def _sum(name: str, value: Any, samples: int) -> Tensor:

@@ -10,10 +10,11 @@ See `fastscape.surface`.
 
 from pathlib import Path as _Path
 
-from fastscape.api import line, surface
+from fastscape.api import hessian, line, spectrum, surface
 from fastscape.engine import Plan
 from fastscape.landscape import Landscape
 from fastscape.model import accuracy
+from fastscape.reports import Spectrum
 from fastscape.results import mixed_in as _mixed_in
 from fastscape.results import warn as _warn
 from fastscape.training import Recorder
@@ -24,13 +25,16 @@ __all__ = [
     "Landscape",
     "Plan",
     "Recorder",
+    "Spectrum",
     "accuracy",
     "animate",
     "compare",
+    "hessian",
     "line",
     "pca",
     "projected",
     "random_directions",
+    "spectrum",
     "start_to_end",
     "surface",
     "through",

@@ -6,16 +6,28 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from fastscape.curvature import EigenvectorDirections
 from fastscape.landscape import Landscape
 from fastscape.model import Data
+from fastscape.reports import Spectrum
 from fastscape.results import documented
-from fastscape.runs import LineOptions, SurfaceOptions, computed, line_request, surface_request
+from fastscape.runs import (
+    HessianOptions,
+    LineOptions,
+    SpectrumOptions,
+    SurfaceOptions,
+    computed,
+    eigenvectors_of,
+    line_request,
+    spectrum_of,
+    surface_request,
+)
 from fastscape.views import shown_by
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["line", "surface"]
+__all__ = ["hessian", "line", "spectrum", "surface"]
 
 
 @documented(SurfaceOptions)
@@ -125,3 +137,87 @@ def line(model: nn.Module, data: Data, **given: Unpack[LineOptions]) -> Landscap
     """
     request = line_request(model, data, given)
     return Landscape.of(computed(request))
+
+
+@documented(HessianOptions)
+def hessian(model: nn.Module, data: Data, **given: Unpack[HessianOptions]) -> EigenvectorDirections:
+    """Eigenvectors of the Hessian of the loss, in whose directions it bends most: for `directions=`.
+
+    With L(w) the mean loss over all samples, `H = d2L/dw2` at the model, and `H v = lambda v`. Along an eigenvector
+    the loss is `L + lambda a^2 / 2` plus terms of higher order (and of first order where the model is at no minimum),
+    a being the coordinate, in units of weights: the vectors have length 1. They are not normalised by filters, which
+    would make them eigenvectors no longer.
+
+    They are found by the Lanczos method of ARPACK from products `H u`, each of which takes about four times an
+    evaluation of all samples; a matrix of at most 150 rows is written out. Products are those of the model as it is
+    evaluated: in its own dtype and batches, with its own state, weighted by samples.
+
+    Args:
+        model: Any trained module. It is not changed.
+        data: As for `surface`.
+        **given: As `fastscape.runs.HessianOptions` says.
+
+    Returns:
+        A source of directions, which `surface` and `line` take, with `eigenvalues` [k], `residuals` [k] and
+        `tensors(k)`.
+
+    Raises:
+        TypeError: When an argument is of another kind.
+        ValueError: When an argument has no such choice, the loss has no such matrix or cannot be differentiated
+            twice, or the matrix is not finite.
+        RuntimeError: When the residuals do not become as small as `tolerance`.
+
+    Example:
+        >>> import torch, fastscape
+        >>> model = torch.nn.Linear(3, 1)
+        >>> x = torch.randn(50, 3)
+        >>> data = x, torch.randn(50, 1)
+        >>> source = fastscape.hessian(model, data, loss=torch.nn.functional.mse_loss)
+        >>> wide = torch.cat([x, torch.ones(50, 1)], dim=1)
+        >>> exact = torch.linalg.eigvalsh(2 * wide.T @ wide / 50).flip(0)
+        >>> bool(abs(source.eigenvalues[0] - exact[0]) < 1e-4)
+        True
+        >>> axes = {"x": (-1, 1, 5), "y": (-1, 1, 5)}
+        >>> landscape = fastscape.surface(model, data, directions=source, loss=torch.nn.functional.mse_loss, **axes)
+
+    Source: Yao et al. 2020, PyHessian, arXiv 1912.07145; Martens 2020, arXiv 1412.1193, for the other matrices.
+    """
+    return eigenvectors_of(model, data, given)
+
+
+@documented(SpectrumOptions)
+def spectrum(model: nn.Module, data: Data, **given: Unpack[SpectrumOptions]) -> Spectrum:
+    """The spectrum of the Hessian of the loss: eigenvalues at both ends, density, trace and Frobenius norm.
+
+    With `H = d2L/dw2` of the mean loss L over all samples at the model: the largest and the smallest eigenvalues with
+    their residuals (Lanczos method); the density of all of them by stochastic Lanczos quadrature, `p(t) = 1/n sum_i
+    N(t; lambda_i, width^2)`, with its standard error over random probes; `tr H` and `||H||_F` by Hutch++ with standard
+    errors; and on request the trace and the largest eigenvalue of each tensor's own block. A matrix of at most 150
+    rows is written out, and everything is exact.
+
+    Args:
+        model: Any trained module. It is not changed.
+        data: As for `surface`.
+        **given: As `fastscape.runs.SpectrumOptions` says.
+
+    Returns:
+        The spectrum: plain values, with `save`, `load` and `plot`.
+
+    Raises:
+        TypeError: When an argument is of another kind.
+        ValueError: When an argument has no such choice, the loss has no such matrix or cannot be differentiated
+            twice, or the matrix is not finite.
+        RuntimeError: When the residuals do not become as small as `tolerance`.
+        ImportError: When curvlinops is not installed, for a density.
+
+    Example:
+        >>> import torch, fastscape
+        >>> model = torch.nn.Linear(4, 3)
+        >>> data = torch.randn(50, 4), torch.randint(3, (50,))
+        >>> found = fastscape.spectrum(model, data)
+        >>> found.size, found.trace.standard_error, bool(found.smallest > -1e-6 * found.largest)  # convex, and exact
+        (15, 0.0, True)
+
+    Source: Ghorbani et al. 2019, arXiv 1901.10159; Meyer et al. 2021, arXiv 2010.09649.
+    """
+    return Spectrum.of(spectrum_of(model, data, given))

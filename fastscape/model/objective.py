@@ -158,9 +158,21 @@ class Objective:
         Returns:
             The sum [], float64, with the graph that leads to it.
         """
+        return _sum("loss", self.losses(call, content, samples), samples)
+
+    def losses(self, call: Call, content: Any, samples: int) -> Tensor:
+        """The losses of the samples [n] where these are known, else their mean []; see `loss_sum`."""
         if self.custom is not None:
-            return _sum("loss", self._custom(call, content)["loss"], samples)
-        return _sum("loss", (self.each or self.loss)(_outputs(call, content[0]), content[1]), samples)
+            return self._custom(call, content)["loss"]
+        return (self.each or self.loss)(self.outputs(call, content), content[1])
+
+    def outputs(self, call: Call, content: Any) -> Any:
+        """What the model gives for a batch of inputs and targets."""
+        return _outputs(call, content[0])
+
+    def loss_of_outputs(self, outputs: Any, targets: Any, samples: int) -> Tensor:
+        """The sum of the losses [] as a function of the outputs of the model; see `loss_sum`."""
+        return _sum("loss", (self.each or self.loss)(outputs, targets), samples)
 
     def _summed(self, values: Mapping[str, Any], samples: int) -> Tensor:
         """The sums of every measure."""

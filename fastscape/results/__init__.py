@@ -9,16 +9,21 @@ from fastscape.results.checks import check_values, clipped, parsed
 from fastscape.results.formats import exported, loaded, saved
 from fastscape.results.formats.npz import check_path
 from fastscape.results.formats.xarray import to_xarray
+from fastscape.results.optional import package
 from fastscape.results.options import Option, among, chosen, documented, options_of, with_defaults
 from fastscape.results.other_project import mixed_in
 from fastscape.results.scale import heights, logarithms
+from fastscape.results.spectrum import Estimate, LayerCurvature, SpectrumValues
 from fastscape.results.trajectory import Trajectory
 from fastscape.results.values import AXES, Values
 from fastscape.results.warning import warn
 
 __all__ = [
     "AXES",
+    "Estimate",
+    "LayerCurvature",
     "Option",
+    "SpectrumValues",
     "Trajectory",
     "Values",
     "among",
@@ -33,6 +38,7 @@ __all__ = [
     "logarithms",
     "mixed_in",
     "options_of",
+    "package",
     "parsed",
     "saved",
     "to_xarray",

@@ -4,21 +4,26 @@
 """
 
 from fastscape.runs.environment import environment, peak_megabytes
-from fastscape.runs.options import LineOptions, ReproduceOptions, SurfaceOptions
+from fastscape.runs.options import HessianOptions, LineOptions, ReproduceOptions, SpectrumOptions, SurfaceOptions
 from fastscape.runs.reproduction import reproduced
 from fastscape.runs.request import line_request, surface_request
 from fastscape.runs.run import computed
+from fastscape.runs.spectra import eigenvectors_of, spectrum_of
 from fastscape.runs.store import read_store
 
 __all__ = [
+    "HessianOptions",
     "LineOptions",
     "ReproduceOptions",
+    "SpectrumOptions",
     "SurfaceOptions",
     "computed",
+    "eigenvectors_of",
     "environment",
     "line_request",
     "peak_megabytes",
     "read_store",
     "reproduced",
+    "spectrum_of",
     "surface_request",
 ]

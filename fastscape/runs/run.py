@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from fastscape.model import DataHash, GlobalState, Lent, reading_of
+from fastscape.model import DataHash, reading_of
 from fastscape.results import Values
 from fastscape.runs.along_paths import along_paths
 from fastscape.runs.assembly import precision_error, show_round, values_of
 from fastscape.runs.backing import Backing, backing_for
 from fastscape.runs.following import followed, taken_up
 from fastscape.runs.gathering import gathered
+from fastscape.runs.guarded import guarded
 from fastscape.runs.levels import draw_for, level_of
 from fastscape.runs.preparation import prepared, problem_parts
 from fastscape.runs.reporting import changed_late
@@ -22,8 +22,6 @@ from fastscape.runs.request import Request
 from fastscape.runs.same_problem import recheck_of
 from fastscape.runs.schedules import Rounds
 from fastscape.runs.scheduling import agreed_size, schedule_of
-from fastscape.runs.signals import Kept, put_back_after
-from fastscape.runs.turns import in_turn
 from fastscape.weights import space_of
 
 __all__ = ["computed"]
@@ -42,9 +40,7 @@ def computed(request: Request) -> Values:
         TypeError: When a callee refuses its argument.
         ValueError: When a callee refuses its argument.
     """
-    takes: list[Callable[[], Kept]] = [partial(GlobalState, request.place.device)]
-    takes += [partial(Lent, request.model)] if request.place.lent else []
-    return in_turn(partial(put_back_after, takes, partial(_backed, request)))
+    return guarded(request, partial(_backed, request))
 
 
 def _backed(request: Request) -> Values:

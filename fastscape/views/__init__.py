@@ -13,6 +13,7 @@ from fastscape.views.live import shown_by
 from fastscape.views.map_picture import contour
 from fastscape.views.notebook import displayed
 from fastscape.views.smooth import Smooth
+from fastscape.views.spectrum_picture import spectrum
 from fastscape.views.surface_picture import surface3d
 from fastscape.views.walks import OPTIMIZERS, Walk, descend
 
@@ -31,6 +32,7 @@ __all__ = [
     "plot",
     "refinement_said",
     "shown_by",
+    "spectrum",
     "surface3d",
     "to_html",
 ]

@@ -7,10 +7,19 @@ options through `fastscape.results.documented`, a command through `fastscape.cli
 from fastscape.results import options_of
 from fastscape.runs.options.exactly import ExactnessOptions, ToleranceOptions
 from fastscape.runs.options.measured import MeasureFunctions, MeasureOptions
+from fastscape.runs.options.point import HessianOptions, PointOptions, SpectrumOptions
 from fastscape.runs.options.running import MachineOptions, RunOptions
 from fastscape.runs.options.where import DirectionOptions, OtherModel, SecondAxis, WhereOptions
 
-__all__ = ["RECORDED", "LineOptions", "ReproduceOptions", "SurfaceOptions"]
+__all__ = [
+    "RECORDED",
+    "HessianOptions",
+    "LineOptions",
+    "PointOptions",
+    "ReproduceOptions",
+    "SpectrumOptions",
+    "SurfaceOptions",
+]
 
 
 class SurfaceOptions(

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from fastscape.model import BatchNorm, Custom, Measure
 from fastscape.results import Option
 
-__all__ = ["MeasureFunctions", "MeasureOptions"]
+__all__ = ["LossFunctions", "MeasureFunctions", "MeasureOptions", "ModeOptions"]
 
 GROUP = "What is measured"
 
 
-class MeasureFunctions(TypedDict, total=False):
-    """Functions, which no report can hold."""
+class LossFunctions(TypedDict, total=False):
+    """What is differentiated or evaluated: a function, which no report can hold."""
 
     loss: Annotated[
         Measure,
@@ -24,16 +24,6 @@ class MeasureFunctions(TypedDict, total=False):
             "[n]. Default: cross-entropy.",
             GROUP,
             again="that of the report, if it is a function of `torch.nn.functional`",
-        ),
-    ]
-    metrics: Annotated[
-        Mapping[str, Measure] | None,
-        Option(
-            None,
-            "Further functions of that kind by name; each becomes a grid in the same pass, for example "
-            '`{"accuracy": fastscape.accuracy}`. Default: none.',
-            GROUP,
-            again="those of the report, if they are functions of fastscape",
         ),
     ]
     objective: Annotated[
@@ -50,8 +40,24 @@ class MeasureFunctions(TypedDict, total=False):
     ]
 
 
-class MeasureOptions(MeasureFunctions, total=False):
-    """What is measured."""
+class MeasureFunctions(LossFunctions, total=False):
+    """Functions, which no report can hold."""
+
+    metrics: Annotated[
+        Mapping[str, Measure] | None,
+        Option(
+            None,
+            "Further functions of that kind by name; each becomes a grid in the same pass, for example "
+            '`{"accuracy": fastscape.accuracy}`. Default: none.',
+            GROUP,
+            beside="loss",
+            again="those of the report, if they are functions of fastscape",
+        ),
+    ]
+
+
+class ModeOptions(TypedDict, total=False):
+    """In which mode the model is evaluated."""
 
     batchnorm: Annotated[
         BatchNorm,
@@ -77,3 +83,7 @@ class MeasureOptions(MeasureFunctions, total=False):
             recorded="training",
         ),
     ]
+
+
+class MeasureOptions(MeasureFunctions, ModeOptions, total=False):
+    """What is measured."""

@@ -1,0 +1,312 @@
+"""Curvature matrices of the mean loss at one point of weight space, as linear maps that are never written out.
+
+With L(w) the mean of the loss l(f(w, x), y) over the samples, J the Jacobian of the outputs f by the weights and H_l
+the Hessian of the loss by the outputs:
+
+    hessian           d2L / dw2
+    ggn               mean of J^T H_l J, the generalised Gauss-Newton matrix
+    fisher            mean of E[g g^T], g the gradient of -log p(y | f(w, x)) for y that the model itself draws
+    empirical-fisher  mean of g g^T, g the gradient of the loss of a sample
+
+Every product goes once over all samples in their batches, each from a fresh state, and is summed in float64. A product
+is a derivative of a gradient, by reverse mode alone, which more operations of torch have than forward mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor
+
+from fastscape.curvature.likelihoods import is_likelihood
+from fastscape.curvature.outputs import losses_of, outputs_of
+from fastscape.model import Batch, Problem, loss_sum, name_of, twice_differentiable
+from fastscape.weights import Layout
+
+__all__ = ["MATRICES", "CurvatureMatrix", "MatrixName", "check_matrix"]
+
+MatrixName = Literal["hessian", "ggn", "fisher", "empirical-fisher"]
+MATRICES = get_args(MatrixName)
+
+KEPT_BYTES = 1 << 30
+"""Graphs of gradients are kept from product to product where all of them take no more."""
+
+Product: TypeAlias = Callable[[Tensor], Tensor]
+
+
+@dataclass(eq=False)
+class CurvatureMatrix:
+    """A curvature matrix [n, n] at one point, n the real numbers that move, in the order of the layout.
+
+    Args:
+        problem: What is evaluated; not lent.
+        layout: What moves, in the order of the model.
+        theta: The point [P], a buffer of the layout.
+        microbatch: Samples in one pass, where batches may be cut.
+        kind: Which matrix. Default "hessian".
+
+    `products` counts the vectors that were multiplied, and `told` is told of them.
+
+    Raises:
+        ValueError: When the matrix is not known for this loss.
+    """
+
+    problem: Problem
+    layout: Layout
+    theta: Tensor
+    microbatch: int
+    kind: MatrixName = "hessian"
+    products: int = field(default=0, init=False)
+    told: Callable[[Tensor], None] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        check_matrix(self.kind, self.problem)
+        self._batches = self.problem.batches(self.microbatch)
+        self._fixed = self.problem.fixed()
+        self._kept: dict[int, Product] | None = None
+        self._entries = entries_of(self.layout).to(self.theta.device)
+
+    @property
+    def size(self) -> int:
+        """The number of rows n."""
+        return self.layout.perturbed
+
+    @property
+    def samples(self) -> int:
+        """Of how many samples it is the mean."""
+        return self.problem.size
+
+    def times(self, vectors: Tensor) -> Tensor:
+        """The products with some vectors.
+
+        Args:
+            vectors: Columns [n, k], or one vector [n].
+
+        Returns:
+            Products of the same shape, float64, on the CPU.
+
+        Raises:
+            ValueError: When a product is not finite, or the loss cannot be differentiated twice.
+        """
+        columns = vectors.reshape(self.size, -1).T
+        given = torch.zeros(len(columns), self.layout.size, dtype=self.theta.dtype, device=self.theta.device)
+        given[:, self._entries] = columns.to(given)
+        total = torch.zeros(len(columns), self.size, dtype=torch.float64, device=self.theta.device)
+        for index in range(len(self._batches)):
+            product = self._product(index)
+            for row, vector in zip(total, given, strict=True):
+                row += product(vector)[self._entries]
+        self.products += len(columns)
+        if self.told is not None:
+            self.told(vectors)
+        if not bool(total.isfinite().all()):
+            raise ValueError(
+                f"the {self.kind} matrix of the loss is not finite at the model; is the loss, or a weight, NaN or "
+                "infinite there?"
+            )
+        return (total / self.problem.size).T.reshape(vectors.shape).cpu()
+
+    def dense(self) -> Tensor:
+        """The matrix itself [n, n], float64, on the CPU: n products."""
+        found = self.times(torch.eye(self.size, dtype=torch.float64, device="cpu"))
+        return (found + found.T) / 2
+
+    def block(self, name: str) -> CurvatureBlock:
+        """The block on the diagonal that belongs to one tensor.
+
+        Args:
+            name: The name of a tensor that moves.
+
+        Returns:
+            The block, as a linear map of its own.
+
+        Raises:
+            KeyError: When no such tensor moves.
+        """
+        start = 0
+        for entry in self.layout.entries:
+            if entry.name == name:
+                return CurvatureBlock(self, slice(start, start + entry.numel))
+            start += entry.numel
+        raise KeyError(name)
+
+    def _product(self, index: int) -> Product:
+        """What multiplies the matrix of the sum over one batch."""
+        if self._kept is None:
+            self._kept = {} if self._may_be_kept() else None
+        if self._kept is None:
+            return self._graph(index)
+        if index not in self._kept:
+            self._kept[index] = self._graph(index)
+        return self._kept[index]
+
+    def _may_be_kept(self) -> bool:
+        """Whether the graphs of all batches take little memory, as that of the largest one tells."""
+        footprint = self.problem.footprint
+        if footprint is None or not footprint.nothing:  # what is put back would be changed below a graph
+            return False
+        largest = max(range(len(self._batches)), key=lambda index: self._batches[index].samples)
+        seen: dict[int, int] = {}
+
+        def pack(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            seen[storage.data_ptr()] = storage.nbytes()
+            return tensor.detach()
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            self._graph(largest)
+        share = self.problem.size / self._batches[largest].samples
+        return sum(seen.values()) * share <= KEPT_BYTES
+
+    def _graph(self, index: int) -> Product:
+        batch, leaf = self._batches[index], self.theta.detach().clone().requires_grad_()
+        weights = {**self._fixed, **self.layout.unflatten(leaf)}
+        make = _of_hessian if self.kind == "hessian" else _of_losses if self.kind == "empirical-fisher" else _of_ggn
+        try:
+            with twice_differentiable(self.problem):
+                return make(self.problem, weights, leaf, batch, index)
+        except (RuntimeError, NotImplementedError) as error:
+            raise _no_derivative(error) from error
+
+
+@dataclass(frozen=True, eq=False)
+class CurvatureBlock:
+    """A block on the diagonal of a curvature matrix.
+
+    Args:
+        whole: The matrix.
+        part: Its rows and columns.
+    """
+
+    whole: CurvatureMatrix
+    part: slice
+
+    @property
+    def size(self) -> int:
+        """The number of rows n."""
+        return self.part.stop - self.part.start
+
+    @property
+    def products(self) -> int:
+        """How many products with the whole matrix were made."""
+        return self.whole.products
+
+    def times(self, vectors: Tensor) -> Tensor:
+        """The products with columns [n, k], or one vector [n]."""
+        wide = torch.zeros(self.whole.size, *vectors.shape[1:], dtype=torch.float64, device="cpu")
+        wide[self.part] = vectors
+        return self.whole.times(wide)[self.part]
+
+    def dense(self) -> Tensor:
+        """The block itself [n, n]."""
+        found = self.times(torch.eye(self.size, dtype=torch.float64, device="cpu"))
+        return (found + found.T) / 2
+
+
+def check_matrix(kind: str, problem: Problem) -> None:
+    """Refuses a matrix that a loss does not have.
+
+    Args:
+        kind: Which matrix.
+        problem: What is evaluated.
+
+    Raises:
+        ValueError: When there is no such matrix, or not for this loss.
+    """
+    objective = problem.objective
+    if kind not in MATRICES:
+        raise ValueError(f"matrix={kind!r:.80} is unknown; wanted one of {', '.join(map(repr, MATRICES))}")
+    if kind in ("ggn", "fisher") and objective.custom is not None:
+        raise ValueError(
+            f"matrix={kind!r} needs the outputs of the model apart from the loss, which an objective hides; give "
+            "loss=f(outputs, targets), or write matrix='hessian'"
+        )
+    if kind == "fisher" and not is_likelihood(objective.loss):
+        raise ValueError(
+            f"matrix='fisher' needs a loss that is a likelihood (cross_entropy, binary_cross_entropy_with_logits, "
+            f"mse_loss of torch), and it came as {name_of(objective.loss):.80}; write matrix='ggn'"
+        )
+    if kind == "empirical-fisher" and not objective.squares:
+        raise ValueError(
+            "matrix='empirical-fisher' needs the losses of single samples, and the loss gives one value for a batch; "
+            "let it return one value a sample [n], or write matrix='ggn'"
+        )
+
+
+def entries_of(layout: Layout) -> Tensor:
+    """Where the numbers that move stand in a buffer, without the padding.
+
+    Args:
+        layout: The layout.
+
+    Returns:
+        Places [n], int64, on the CPU.
+    """
+    return torch.cat([torch.arange(entry.offset, entry.stop, device="cpu") for entry in layout.entries])
+
+
+def _gradient(of: Any, by: Any, along: Any = None, *, keep: bool = True) -> list[Tensor]:
+    """Derivatives with graphs of their own where they are wanted; 0 of what depends on nothing."""
+    pairs = [(t, a) for t, a in zip(of, along or [None] * len(of), strict=True) if t.requires_grad]
+    if not pairs:
+        return [torch.zeros_like(tensor) for tensor in by]
+    tensors, vectors = zip(*pairs, strict=True)
+    return list(
+        torch.autograd.grad(
+            tensors, by, vectors, retain_graph=True, create_graph=keep, allow_unused=True, materialize_grads=True
+        )
+    )
+
+
+def _of_hessian(problem: Problem, weights: Mapping[str, Tensor], leaf: Tensor, batch: Batch, index: int) -> Product:
+    """Derivatives of the gradient of the loss."""
+    gradient = _gradient([loss_sum(problem, weights, batch, index)], [leaf])
+    return lambda vector: _multiplied(lambda: _gradient(gradient, [leaf], [vector], keep=False)[0])
+
+
+def _of_ggn(problem: Problem, weights: Mapping[str, Tensor], leaf: Tensor, batch: Batch, index: int) -> Product:
+    """J^T H_l J, where J takes a vector as the derivative of J^T u by u."""
+    outputs, loss = outputs_of(problem, weights, batch, index)
+    ends = [output.detach().requires_grad_() for output in outputs]
+    slopes = _gradient([loss(ends)], ends)
+    return _through(outputs, leaf, lambda moved: _gradient(slopes, ends, moved, keep=False))
+
+
+def _of_losses(problem: Problem, weights: Mapping[str, Tensor], leaf: Tensor, batch: Batch, index: int) -> Product:
+    """J^T J, with J the gradients of the losses of the samples."""
+    return _through([losses_of(problem, weights, batch, index)], leaf, lambda moved: moved)
+
+
+def _through(outputs: list[Tensor], leaf: Tensor, middle: Callable[[list[Tensor]], list[Tensor]]) -> Product:
+    """J^T M J, with J the Jacobian of the outputs."""
+    dummies = [torch.zeros_like(output, requires_grad=True) for output in outputs]
+    back = _gradient(outputs, [leaf], dummies)
+
+    def product(vector: Tensor) -> Tensor:
+        moved = _gradient(back, dummies, [vector], keep=False)
+        return _gradient(outputs, [leaf], middle(moved), keep=False)[0]
+
+    return lambda vector: _multiplied(lambda: product(vector))
+
+
+def _multiplied(run: Callable[[], Tensor]) -> Tensor:
+    try:
+        return run()
+    except (RuntimeError, NotImplementedError) as error:
+        raise _no_derivative(error) from error
+
+
+def _no_derivative(error: Exception) -> Exception:
+    """What to say where torch has no second derivative of an operation; else the error itself."""
+    text = str(error)
+    missing = "is not implemented" in text or "once_differentiable" in text or "does not require grad" in text
+    if not missing:
+        return error
+    said = text.split("\n")[0][:160]
+    return ValueError(
+        f"the loss cannot be differentiated twice ({said}); curvature needs operations of which torch knows second "
+        "derivatives: for attention, for example, attn_implementation='eager'"
+    )

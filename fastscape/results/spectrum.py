@@ -1,0 +1,194 @@
+"""What is known of the spectrum of a curvature matrix: eigenvalues at its ends, their density, trace and norm."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from fastscape.results.atomic import write_whole
+from fastscape.results.checks import clipped, parsed
+
+__all__ = ["Estimate", "LayerCurvature", "SpectrumValues"]
+
+FORMAT, VERSION = "fastscape-spectrum", 1
+
+_ARRAYS = ("eigenvalues", "residuals", "at", "density", "density_error")
+_MOST_BYTES = 1 << 28
+
+V = TypeVar("V", bound="SpectrumValues")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and its standard error.
+
+    Args:
+        value: The estimate.
+        standard_error: Of it; 0 where it is exact.
+        probes: From how many independent probes; 0 where it is exact.
+    """
+
+    value: float
+    standard_error: float = 0.0
+    probes: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.value:.4g} +- {self.standard_error:.2g}" if self.probes else f"{self.value:.4g}"
+
+
+@dataclass(frozen=True)
+class LayerCurvature:
+    """The block of a curvature matrix that belongs to one tensor.
+
+    Args:
+        size: The number of its rows.
+        trace: The sum of its eigenvalues.
+        largest: Its largest eigenvalue.
+        residual: Of that, as a fraction of the largest absolute eigenvalue of the block.
+    """
+
+    size: int
+    trace: Estimate
+    largest: float
+    residual: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SpectrumValues:
+    """The spectrum of a curvature matrix of the mean loss. All numbers are float64.
+
+    Args:
+        matrix: "hessian", "ggn", "fisher" or "empirical-fisher".
+        size: Number of its rows n, the real numbers that move.
+        samples: Of how many samples it is the mean.
+        eigenvalues: Those at both ends [k], from the largest down.
+        residuals: `||H v - lambda v||` of each [k], as a fraction of the largest absolute eigenvalue: an eigenvalue
+            lies within that distance.
+        trace: The sum of all eigenvalues.
+        frobenius: The root of the sum of their squares.
+        at: Eigenvalues [m] at which the density is known.
+        density: The density of all n eigenvalues there [m]; its integral is 1.
+        density_error: Its standard error over probes [m]; 0 where it is exact.
+        width: Standard deviation of the normal distribution that the density spreads each eigenvalue by.
+        layers: What is known of each tensor, by name. Default: nothing.
+        report: How they were computed, as plain values.
+
+    Raises:
+        ValueError: When arrays that belong together have other lengths.
+    """
+
+    matrix: str
+    size: int
+    samples: int
+    eigenvalues: np.ndarray
+    residuals: np.ndarray
+    trace: Estimate
+    frobenius: Estimate
+    at: np.ndarray
+    density: np.ndarray
+    density_error: np.ndarray
+    width: float
+    layers: Mapping[str, LayerCurvature] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in _ARRAYS:
+            array = np.array(getattr(self, name), dtype=np.float64)
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "layers", MappingProxyType(dict(self.layers)))
+        object.__setattr__(self, "report", MappingProxyType(dict(self.report)))
+        for first, *others in (("eigenvalues", "residuals"), ("at", "density", "density_error")):
+            wanted = getattr(self, first).shape
+            for name in others:
+                if len(wanted) != 1 or getattr(self, name).shape != wanted:
+                    raise ValueError(
+                        f"{name} came with shape {getattr(self, name).shape}; wanted ({len(getattr(self, first))},), "
+                        f"one for each of {first}"
+                    )
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.matrix} of {self.size} weights, eigenvalues {self.smallest:.4g} to "
+            f"{self.largest:.4g}, trace {self.trace})"
+        )
+
+    @property
+    def largest(self) -> float:
+        """The largest eigenvalue."""
+        return float(self.eigenvalues[0])
+
+    @property
+    def smallest(self) -> float:
+        """The smallest eigenvalue, that is the most negative one."""
+        return float(self.eigenvalues[-1])
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the spectrum as JSON, whole or not at all; every number is read again as it was.
+
+        Args:
+            path: A file name that ends in .json. Missing folders are created.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: When the file cannot be written.
+            ValueError: When the name has another ending.
+        """
+        path = Path(path)
+        if path.suffix != ".json":
+            raise ValueError(f"a spectrum cannot be saved as {path.name!r:.200}; wanted a name that ends in .json")
+        layers = {name: asdict(layer) for name, layer in self.layers.items()}
+        plain = {name: getattr(self, name) for name in ("matrix", "size", "samples", "width")}
+        plain |= {name: getattr(self, name).tolist() for name in _ARRAYS}
+        plain |= {"trace": asdict(self.trace), "frobenius": asdict(self.frobenius)}
+        content = {"format": FORMAT, "version": VERSION, **plain, "layers": layers, "report": dict(self.report)}
+        write_whole(path, (json.dumps(content) + "\n").encode())
+        return path
+
+    @classmethod
+    def load(cls: type[V], path: str | os.PathLike[str]) -> V:
+        """Reads a spectrum that `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The spectrum, bit for bit.
+
+        Raises:
+            OSError: When the file cannot be read.
+            ValueError: When the file is no spectrum, or one of a newer version.
+        """
+        with Path(path).open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        try:
+            if len(content) > _MOST_BYTES:
+                raise ValueError(f"it has more than {_MOST_BYTES} bytes")
+            plain = parsed(content)
+            if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
+                raise ValueError("it does not name itself one")
+            if (version := plain.pop("version", None)) != VERSION:
+                raise ValueError(f"it has version {version}, and this package reads version {VERSION}")
+            layers = {
+                name: LayerCurvature(**{**layer, "trace": Estimate(**layer["trace"])})
+                for name, layer in plain.pop("layers").items()
+            }
+            estimates = {name: Estimate(**plain.pop(name)) for name in ("trace", "frobenius")}
+            made = cls(**plain, **estimates, layers=layers)
+            if not made.eigenvalues.size or not math.isfinite(made.width):
+                raise ValueError("it has no eigenvalues")
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(
+                f"{path} is no spectrum ({clipped(error)}); give a file that Spectrum.save has written"
+            ) from error
+        return made

@@ -1,0 +1,31 @@
+"""What surrounds everything that evaluates a user's model: turns of threads, signals, and global state as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from fastscape.model import GlobalState, Lent
+from fastscape.runs.request import Request
+from fastscape.runs.signals import Kept, put_back_after
+from fastscape.runs.turns import in_turn
+
+__all__ = ["guarded"]
+
+T = TypeVar("T")
+
+
+def guarded(request: Request, run: Callable[[], T]) -> T:
+    """Runs something in turn with the other threads, and leaves global state and a lent model as they were.
+
+    Args:
+        request: What is asked for.
+        run: What is run.
+
+    Returns:
+        What it returns.
+    """
+    takes: list[Callable[[], Kept]] = [partial(GlobalState, request.place.device)]
+    takes += [partial(Lent, request.model)] if request.place.lent else []
+    return in_turn(partial(put_back_after, takes, run))

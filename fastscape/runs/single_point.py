@@ -1,0 +1,94 @@
+"""A problem at one point of weight space, the model itself, prepared and checked as for a landscape."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from torch import Tensor, nn
+
+from fastscape.engine import Plan
+from fastscape.model import Data, DataHash, Problem, reading_of
+from fastscape.results import with_defaults
+from fastscape.runs.backing import Backing
+from fastscape.runs.guarded import guarded
+from fastscape.runs.options import SurfaceOptions
+from fastscape.runs.preparation import prepared
+from fastscape.runs.request import Request, request_of
+from fastscape.weights import Layout, space_of
+
+__all__ = ["Point", "at_model"]
+
+T = TypeVar("T")
+
+_SHARED = "loss", "objective", "batchnorm", "train_mode", "perturb", "precision", "device", "progress"
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """What is evaluated at one point.
+
+    Args:
+        problem: What is evaluated.
+        layout: What moves.
+        theta: The point [P], a buffer of the layout.
+        microbatch: Samples in one pass.
+        report: What is known, as plain values: hashes, samples, the loss, warnings.
+    """
+
+    problem: Problem
+    layout: Layout
+    theta: Tensor
+    microbatch: int
+    report: Mapping[str, Any]
+
+
+def at_model(model: nn.Module, data: Data, options: Mapping[str, Any], run: Callable[[Point], T], *, call: str) -> T:
+    """Prepares a problem at the model itself, checks it by the law, and computes something of it.
+
+    Args:
+        model: The user's model. It is not changed.
+        data: The user's data.
+        options: Of the call, those of `PointOptions` among them.
+        run: What is computed; it gets the point.
+        call: What was called, for errors.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        TypeError: When an argument is of another kind.
+        ValueError: When an argument has no such choice.
+    """
+    if options["batchnorm"] == "recalibrate":
+        raise ValueError(
+            f"batchnorm='recalibrate' makes the statistics follow the weights, and {call} differentiates by the "
+            "weights alone; write 'running' or 'batch'"
+        )
+    request = _request(model, data, options, call)
+    return guarded(request, lambda: run(_point(request)))
+
+
+def _request(model: nn.Module, data: Data, options: Mapping[str, Any], call: str) -> Request:
+    """The request of a line of one point along a random direction, along which the checks look far away."""
+    given = {name: options[name] for name in _SHARED if name in options}
+    size = options["microbatch"]
+    if size is not None:
+        given["plan"] = Plan("loop", chunk=1, microbatch=size)
+    whole = with_defaults(SurfaceOptions, cast(SurfaceOptions, given), call)
+    return request_of(model, data, {"x": np.zeros(1)}, whole)
+
+
+def _point(request: Request) -> Point:
+    started = time.perf_counter()
+    space = space_of(request.model, request.space, request.place)
+    reading, digest = reading_of(request.data, request.reading, request.place), DataHash()
+    work = prepared(request, space, reading, digest, Backing())
+    kept = "weights_hash", "data_hash", "samples", "centre", "deterministic", "warnings", "versions", "device"
+    report = {name: work.report[name] for name in kept if name in work.report}
+    report["seconds_of_checks"] = time.perf_counter() - started
+    theta = space.basis.theta.to(work.problem.dtype)
+    return Point(work.problem, space.layout, theta, work.plan.microbatch, report)

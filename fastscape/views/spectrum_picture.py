@@ -1,0 +1,80 @@
+"""The picture of a spectrum, by matplotlib: the density of the eigenvalues, and those at both ends one by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastscape.results import SpectrumValues
+from fastscape.views.figure_parts import new_axes, note
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["spectrum"]
+
+_NAMES = {
+    "hessian": "Hessian",
+    "ggn": "Gauss-Newton matrix",
+    "fisher": "Fisher matrix",
+    "empirical-fisher": "empirical Fisher matrix",
+}
+_LOWEST = 0.1  # of the peak of a single eigenvalue, below which nothing is drawn
+
+
+def spectrum(found: SpectrumValues, *, ax: Axes | None = None, log: bool = True, **style: Any) -> Axes:
+    """Draws the density of the eigenvalues, with twice its standard error around it, and a tick for each known one.
+
+    The lower edge of a logarithmic picture is a tenth of the height that one eigenvalue of all n has, as the density
+    spreads it, so that a single outlier is seen.
+
+    Args:
+        found: The spectrum.
+        ax: Where to draw. Default: a new figure.
+        log: Whether the density is drawn on a logarithmic scale. Default True.
+        **style: Options of matplotlib's `Axes.plot`, for the density.
+
+    Returns:
+        The axes that were drawn on.
+
+    Example:
+        >>> import torch, fastscape
+        >>> model, data = torch.nn.Linear(4, 3), (torch.randn(50, 4), torch.randint(3, (50,)))
+        >>> fastscape.spectrum(model, data).plot().get_xlabel()
+        'eigenvalue of the Hessian'
+    """
+    ax = new_axes("constrained")[0] if ax is None else ax
+    single = 1 / (found.size * found.width * np.sqrt(2 * np.pi))
+    floor = _LOWEST * single if log else 0.0
+    (line,) = ax.plot(found.at, np.maximum(found.density, floor), **{"label": "density", **style})
+    if found.density_error.any():
+        low, high = (found.density + k * np.nan_to_num(found.density_error) for k in (-2, 2))
+        colour = line.get_color()
+        ax.fill_between(
+            found.at, np.maximum(low, floor), np.maximum(high, floor), alpha=0.25, color=colour, linewidth=0,
+            label="two standard errors",
+        )  # fmt: skip
+    transform = ax.get_xaxis_transform()  # x in data, y as a fraction of the axes
+    ax.plot(
+        found.eigenvalues, np.full(len(found.eigenvalues), 0.02), "|", color="C3", markersize=12, transform=transform,
+        label="eigenvalues at both ends", clip_on=False,
+    )  # fmt: skip
+    if log:
+        ax.set_yscale("log")
+        ax.set_ylim(floor, None)
+    ax.set(xlabel=f"eigenvalue of the {_NAMES.get(found.matrix, found.matrix)}", ylabel="density")
+    ax.margins(x=0.02)
+    ax.legend(fontsize=8, loc="upper right")
+    note(_said(found), ax)
+    return ax
+
+
+def _said(found: SpectrumValues) -> list[str]:
+    """What numbers a reader wants beside the picture."""
+    worst = float(found.residuals.max())
+    return [
+        f"{found.size:,} weights, {found.samples:,} samples. Eigenvalues from {found.smallest:.4g} to "
+        f"{found.largest:.4g}, residuals up to {worst:.1g} of the largest. Trace {found.trace}, Frobenius norm "
+        f"{found.frobenius}. The density spreads every eigenvalue by {found.width:.2g}."
+    ]

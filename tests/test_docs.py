@@ -136,7 +136,7 @@ def test_the_table_of_dependencies_is_that_of_the_package():
     text = (ROOT / "docs" / "dependencies.md").read_text()
     rows = re.findall(r"^\| ([\w-]+) \| ([\d.]+) \| ([^|]+) \| [^|]+ \|(?: (yes|no) \|)?$", text, flags=re.MULTILINE)
     assert {name: bound for name, bound, _, _ in rows} == lower_bounds() | lower_bounds(
-        "store", "xarray", "hdf5", "paraview", "training"
+        "store", "xarray", "hdf5", "paraview", "training", "curvature"
     )
     modules = {name: {"scikit-learn": "sklearn"}.get(name, name) for name, _, _, loaded in rows if loaded}
     code = f"import sys, fastscape; print([name for name, module in {modules}.items() if module in sys.modules])"

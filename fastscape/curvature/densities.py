@@ -4,8 +4,9 @@ For a random direction z of length 1, the Lanczos method with m steps gives node
 
     p(t) = sum_k weight_k N(t; node_k, width^2)
 
-has as its mean over z the density of all eigenvalues, each spread by a normal distribution of that width. Probes are
-independent, so their spread is the standard error. `curvlinops` has the method, and is called for each probe.
+has as its mean over z the density of all eigenvalues, each spread by a normal distribution of that width: a
+`steps`-th of their range. Probes are independent, so their spread is the standard error. `curvlinops` has the method,
+and is called for each probe.
 
 Source: Ghorbani, Krishnan & Xiao 2019, arXiv 1901.10159; Papyan 2020 (JMLR 21), algorithm 2.
 """
@@ -20,43 +21,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastscape.curvature.eigenpairs import DENSE, Matrix
-from fastscape.results import package
+from fastscape.curvature.complement import Complement
+from fastscape.curvature.eigenpairs import DENSE, Eigenpairs, Matrix
+from fastscape.results import Density, package
 
-__all__ = ["Density", "density", "smoothed"]
+__all__ = ["density", "smoothed"]
 
 POINTS = 1024
-MARGIN = 0.05  # beyond the outermost eigenvalues, as a fraction of their distance
-KAPPA = 3.0  # how far apart two nodes are seen as two, see Papyan's section D.2
+MARGIN = 3.0  # beyond the outermost eigenvalues, in standard deviations by which they are spread
+# With m steps the quadrature is exact for polynomials of degree 2m - 1. A normal distribution of standard deviation s,
+# on [-1, 1], is one but for exp(-(2 m s)^2 / 2); curvlinops' own choice of s leaves 0.4 of it.
+WIDTH = 2.0  # s m
+LEFT = math.exp(-((2 * WIDTH) ** 2) / 2)
 
 
-@dataclass(frozen=True, eq=False)
-class Density:
-    """How eigenvalues are distributed.
-
-    Args:
-        at: Eigenvalues [m], evenly spaced.
-        values: The density there [m]; its integral is 1.
-        standard_error: Of the values, over probes [m]; 0 where they are exact.
-        width: Standard deviation of the normal distribution that each eigenvalue is spread by.
-        probes: From how many probes; 0 where it is exact.
-    """
-
-    at: np.ndarray
-    values: np.ndarray
-    standard_error: np.ndarray
-    width: float
-    probes: int
-
-
-def density(matrix: Matrix, ends: tuple[float, float], *, probes: int = 10, steps: int = 80, seed: int = 0) -> Density:
+def density(matrix: Matrix, known: Eigenpairs, *, probes: int = 10, steps: int = 80, seed: int = 0) -> Density:
     """The density of the eigenvalues.
 
     Args:
         matrix: The matrix.
-        ends: The smallest and the largest eigenvalue.
+        known: Eigenpairs at both ends. They stand in the density as they are, and probes are orthogonal to them: a
+            random vector would have a share of a single outlier that differs from probe to probe.
         probes: Random vectors. Default 10.
-        steps: Of the Lanczos method for each, and so the products. Default 80.
+        steps: Of the Lanczos method for each, and so the products; at least 10. Default 80.
         seed: Of the random numbers. Default 0.
 
     Returns:
@@ -65,29 +52,38 @@ def density(matrix: Matrix, ends: tuple[float, float], *, probes: int = 10, step
     Raises:
         ImportError: When curvlinops is not installed.
     """
-    low, high = ends
+    low, high = float(known.values[-1]), float(known.values[0])
     single = not high > low
     if single:  # all eigenvalues are one
         low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
-    half = (high - low) * (1 + 2 * MARGIN) / 2
-    width = half * 2 / (steps - 1) / math.sqrt(8 * math.log(KAPPA))
-    if single or matrix.size <= max(DENSE, steps):
-        at = np.linspace(low - MARGIN * (high - low), high + MARGIN * (high - low), POINTS)
-        nodes = np.array([ends[0]]) if single else np.linalg.eigvalsh(matrix.dense().numpy())
+    width = (high - low) / (2 * steps / WIDTH - 2 * MARGIN)  # so that it is WIDTH / steps of half of all that is shown
+    margin = MARGIN * width
+    at = np.linspace(low - margin, high + margin, POINTS)
+    if single or matrix.size <= max(DENSE, steps + len(known.values)):
+        nodes = known.values[:1] if single else np.linalg.eigvalsh(matrix.dense().numpy())
         return Density(at, smoothed(nodes, at, width), np.zeros(POINTS), width, 0)
+    rest = Complement(matrix, known.vectors)
+    share = rest.size / matrix.size
+    rows = share * _of_probes(rest, at, probes, steps, seed)
+    values = rows.mean(0) + (1 - share) * smoothed(known.values, at, width)
+    error = np.hypot(rows.std(0, ddof=1) / math.sqrt(probes), LEFT * rows.mean(0).max())
+    return Density(at, values, error, width, probes)
+
+
+def _of_probes(matrix: Matrix, at: np.ndarray, probes: int, steps: int, seed: int) -> np.ndarray:
+    """The densities [probes, m] that single probes give at some places."""
     with warnings.catch_warnings():  # of what it uses while it is imported
         warnings.simplefilter("ignore")
         curvlinops = package("curvlinops", "curvature")
+    ends = float(at[0]), float(at[-1])
+    kappa = math.exp((steps / (steps - 1) / WIDTH) ** 2 / 2)  # by which curvlinops has this width
     drawn = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for _ in range(probes):
-            probe = curvlinops.LanczosApproximateSpectrumCached(_Operator(matrix), steps, boundaries=(low, high))
-            at, values = probe.approximate_spectrum(num_points=POINTS, kappa=KAPPA, margin=MARGIN)
-            drawn.append(values.numpy())
-    rows = np.stack(drawn)
-    error = rows.std(0, ddof=1) / math.sqrt(probes) if probes > 1 else np.full(POINTS, np.nan)
-    return Density(at.numpy(), rows.mean(0), error, width, probes)
+            probe = curvlinops.LanczosApproximateSpectrumCached(_Operator(matrix), steps, boundaries=ends)
+            drawn.append(probe.approximate_spectrum(num_points=len(at), kappa=kappa, margin=0.0)[1].numpy())
+    return np.stack(drawn)
 
 
 def smoothed(eigenvalues: np.ndarray, at: np.ndarray, width: float) -> np.ndarray:

@@ -106,24 +106,27 @@ def eigenpairs(
     from scipy.sparse.linalg import ArpackNoConvergence, eigsh  # not needed by who draws
 
     begin = np.random.default_rng(seed).standard_normal(matrix.size) if start is None else start
+    if not bool(matrix.times(torch.from_numpy(begin)).any()):  # the loss is linear
+        return _pairs(matrix, np.zeros(_number(count, which)), np.eye(matrix.size, _number(count, which)), 0.0)
     operator = _operator(matrix)
     (largest,) = eigsh(operator, 1, which="LM", tol=0.05, v0=begin, return_eigenvectors=False)
     norm = abs(float(largest))
-    if not norm:
-        norm = float(np.finfo(float).tiny)
     # ARPACK compares a residual with its own eigenvalue, and so never ends at eigenvalues near 0. Of the matrix plus
     # twice its norm all are alike in size, and the Lanczos vectors stay the same.
     shifted = _operator(matrix, shift=2 * norm)
     try:
-        values, vectors = eigsh(
-            shifted, 2 * count if which == "both" else count, which=_ENDS[which], tol=tolerance / 3, v0=begin
-        )
+        values, vectors = eigsh(shifted, _number(count, which), which=_ENDS[which], tol=tolerance / 3, v0=begin)
     except ArpackNoConvergence as error:
         raise RuntimeError(
             f"{len(error.eigenvalues)} of the eigenvalues were found within {10 * matrix.size} restarts to a residual "
             f"of {tolerance:g}; write a larger tolerance, or precision='float64', or fewer eigenvalues"
         ) from error
     return _pairs(matrix, values - 2 * norm, vectors, norm)
+
+
+def _number(count: int, which: Which) -> int:
+    """How many eigenvalues there are at the ends together."""
+    return 2 * count if which == "both" else count
 
 
 def _operator(matrix: Matrix, shift: float = 0.0) -> Any:

@@ -8,33 +8,27 @@ the Hessian of the loss by the outputs:
     fisher            mean of E[g g^T], g the gradient of -log p(y | f(w, x)) for y that the model itself draws
     empirical-fisher  mean of g g^T, g the gradient of the loss of a sample
 
-Every product goes once over all samples in their batches, each from a fresh state, and is summed in float64. A product
-is a derivative of a gradient, by reverse mode alone, which more operations of torch have than forward mode.
+Every product goes once over all samples in their batches, each from a fresh state, and is summed in float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from fastscape.curvature.batch_products import BatchProducts
 from fastscape.curvature.likelihoods import is_likelihood
-from fastscape.curvature.outputs import losses_of, outputs_of
-from fastscape.model import Batch, Problem, loss_sum, name_of, twice_differentiable
+from fastscape.model import Problem, name_of
 from fastscape.weights import Layout
 
 __all__ = ["MATRICES", "CurvatureMatrix", "MatrixName", "check_matrix"]
 
 MatrixName = Literal["hessian", "ggn", "fisher", "empirical-fisher"]
 MATRICES = get_args(MatrixName)
-
-KEPT_BYTES = 1 << 30
-"""Graphs of gradients are kept from product to product where all of them take no more."""
-
-Product: TypeAlias = Callable[[Tensor], Tensor]
 
 
 @dataclass(eq=False)
@@ -64,9 +58,7 @@ class CurvatureMatrix:
 
     def __post_init__(self) -> None:
         check_matrix(self.kind, self.problem)
-        self._batches = self.problem.batches(self.microbatch)
-        self._fixed = self.problem.fixed()
-        self._kept: dict[int, Product] | None = None
+        self._graphs = BatchProducts(self.problem, self.layout, self.theta, self.microbatch, self.kind)
         self._entries = entries_of(self.layout).to(self.theta.device)
 
     @property
@@ -95,8 +87,8 @@ class CurvatureMatrix:
         given = torch.zeros(len(columns), self.layout.size, dtype=self.theta.dtype, device=self.theta.device)
         given[:, self._entries] = columns.to(given)
         total = torch.zeros(len(columns), self.size, dtype=torch.float64, device=self.theta.device)
-        for index in range(len(self._batches)):
-            product = self._product(index)
+        for index in range(len(self._graphs)):
+            product = self._graphs.of(index)
             for row, vector in zip(total, given, strict=True):
                 row += product(vector)[self._entries]
         self.products += len(columns)
@@ -132,44 +124,6 @@ class CurvatureMatrix:
                 return CurvatureBlock(self, slice(start, start + entry.numel))
             start += entry.numel
         raise KeyError(name)
-
-    def _product(self, index: int) -> Product:
-        """What multiplies the matrix of the sum over one batch."""
-        if self._kept is None:
-            self._kept = {} if self._may_be_kept() else None
-        if self._kept is None:
-            return self._graph(index)
-        if index not in self._kept:
-            self._kept[index] = self._graph(index)
-        return self._kept[index]
-
-    def _may_be_kept(self) -> bool:
-        """Whether the graphs of all batches take little memory, as that of the largest one tells."""
-        footprint = self.problem.footprint
-        if footprint is None or not footprint.nothing:  # what is put back would be changed below a graph
-            return False
-        largest = max(range(len(self._batches)), key=lambda index: self._batches[index].samples)
-        seen: dict[int, int] = {}
-
-        def pack(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            seen[storage.data_ptr()] = storage.nbytes()
-            return tensor.detach()
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            self._graph(largest)
-        share = self.problem.size / self._batches[largest].samples
-        return sum(seen.values()) * share <= KEPT_BYTES
-
-    def _graph(self, index: int) -> Product:
-        batch, leaf = self._batches[index], self.theta.detach().clone().requires_grad_()
-        weights = {**self._fixed, **self.layout.unflatten(leaf)}
-        make = _of_hessian if self.kind == "hessian" else _of_losses if self.kind == "empirical-fisher" else _of_ggn
-        try:
-            with twice_differentiable(self.problem):
-                return make(self.problem, weights, leaf, batch, index)
-        except (RuntimeError, NotImplementedError) as error:
-            raise _no_derivative(error) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,67 +200,3 @@ def entries_of(layout: Layout) -> Tensor:
         Places [n], int64, on the CPU.
     """
     return torch.cat([torch.arange(entry.offset, entry.stop, device="cpu") for entry in layout.entries])
-
-
-def _gradient(of: Any, by: Any, along: Any = None, *, keep: bool = True) -> list[Tensor]:
-    """Derivatives with graphs of their own where they are wanted; 0 of what depends on nothing."""
-    pairs = [(t, a) for t, a in zip(of, along or [None] * len(of), strict=True) if t.requires_grad]
-    if not pairs:
-        return [torch.zeros_like(tensor) for tensor in by]
-    tensors, vectors = zip(*pairs, strict=True)
-    return list(
-        torch.autograd.grad(
-            tensors, by, vectors, retain_graph=True, create_graph=keep, allow_unused=True, materialize_grads=True
-        )
-    )
-
-
-def _of_hessian(problem: Problem, weights: Mapping[str, Tensor], leaf: Tensor, batch: Batch, index: int) -> Product:
-    """Derivatives of the gradient of the loss."""
-    gradient = _gradient([loss_sum(problem, weights, batch, index)], [leaf])
-    return lambda vector: _multiplied(lambda: _gradient(gradient, [leaf], [vector], keep=False)[0])
-
-
-def _of_ggn(problem: Problem, weights: Mapping[str, Tensor], leaf: Tensor, batch: Batch, index: int) -> Product:
-    """J^T H_l J, where J takes a vector as the derivative of J^T u by u."""
-    outputs, loss = outputs_of(problem, weights, batch, index)
-    ends = [output.detach().requires_grad_() for output in outputs]
-    slopes = _gradient([loss(ends)], ends)
-    return _through(outputs, leaf, lambda moved: _gradient(slopes, ends, moved, keep=False))
-
-
-def _of_losses(problem: Problem, weights: Mapping[str, Tensor], leaf: Tensor, batch: Batch, index: int) -> Product:
-    """J^T J, with J the gradients of the losses of the samples."""
-    return _through([losses_of(problem, weights, batch, index)], leaf, lambda moved: moved)
-
-
-def _through(outputs: list[Tensor], leaf: Tensor, middle: Callable[[list[Tensor]], list[Tensor]]) -> Product:
-    """J^T M J, with J the Jacobian of the outputs."""
-    dummies = [torch.zeros_like(output, requires_grad=True) for output in outputs]
-    back = _gradient(outputs, [leaf], dummies)
-
-    def product(vector: Tensor) -> Tensor:
-        moved = _gradient(back, dummies, [vector], keep=False)
-        return _gradient(outputs, [leaf], middle(moved), keep=False)[0]
-
-    return lambda vector: _multiplied(lambda: product(vector))
-
-
-def _multiplied(run: Callable[[], Tensor]) -> Tensor:
-    try:
-        return run()
-    except (RuntimeError, NotImplementedError) as error:
-        raise _no_derivative(error) from error
-
-
-def _no_derivative(error: Exception) -> Exception:
-    """What to say where torch has no second derivative of an operation; else the error itself."""
-    text = str(error)
-    missing = "is not implemented" in text or "once_differentiable" in text or "does not require grad" in text
-    if not missing:
-        return error
-    said = text.split("\n")[0][:160]
-    return ValueError(
-        f"the loss cannot be differentiated twice ({said}); curvature needs operations of which torch knows second "
-        "derivatives: for attention, for example, attn_implementation='eager'"
-    )

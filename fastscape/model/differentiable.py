@@ -54,6 +54,6 @@ def loss_sum(
     """
 
     def measure(model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
-        return problem.at(model, weights, problem.objective.loss_sum, content, samples)  # type: ignore[no-any-return]
+        return problem.at(model, weights, problem.objective.loss_sum, content, samples)
 
     return problem.step(weights, batch, index, model=model, measure=measure)

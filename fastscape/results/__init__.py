@@ -13,13 +13,14 @@ from fastscape.results.optional import package
 from fastscape.results.options import Option, among, chosen, documented, options_of, with_defaults
 from fastscape.results.other_project import mixed_in
 from fastscape.results.scale import heights, logarithms
-from fastscape.results.spectrum import Estimate, LayerCurvature, SpectrumValues
+from fastscape.results.spectrum import Density, Estimate, LayerCurvature, SpectrumValues
 from fastscape.results.trajectory import Trajectory
 from fastscape.results.values import AXES, Values
 from fastscape.results.warning import warn
 
 __all__ = [
     "AXES",
+    "Density",
     "Estimate",
     "LayerCurvature",
     "Option",

@@ -16,11 +16,12 @@ import numpy as np
 from fastscape.results.atomic import write_whole
 from fastscape.results.checks import clipped, parsed
 
-__all__ = ["Estimate", "LayerCurvature", "SpectrumValues"]
+__all__ = ["Density", "Estimate", "LayerCurvature", "SpectrumValues"]
 
 FORMAT, VERSION = "fastscape-spectrum", 1
 
-_ARRAYS = ("eigenvalues", "residuals", "at", "density", "density_error")
+_ARRAYS = ("eigenvalues", "residuals")
+_OF_DENSITY = ("at", "values", "standard_error")
 _MOST_BYTES = 1 << 28
 
 V = TypeVar("V", bound="SpectrumValues")
@@ -42,6 +43,31 @@ class Estimate:
 
     def __str__(self) -> str:
         return f"{self.value:.4g} +- {self.standard_error:.2g}" if self.probes else f"{self.value:.4g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Density:
+    """How eigenvalues are distributed.
+
+    Args:
+        at: Eigenvalues [m], evenly spaced.
+        values: The density of all n eigenvalues there [m]; its integral is 1.
+        standard_error: Of the values [m], over probes, and of what the quadrature leaves; 0 where they are exact.
+        width: Standard deviation of the normal distribution that each eigenvalue is spread by.
+        probes: From how many probes; 0 where it is exact.
+
+    Raises:
+        ValueError: When the arrays have other lengths.
+    """
+
+    at: np.ndarray
+    values: np.ndarray
+    standard_error: np.ndarray
+    width: float
+    probes: int
+
+    def __post_init__(self) -> None:
+        _freeze(self, _OF_DENSITY)
 
 
 @dataclass(frozen=True)
@@ -74,10 +100,7 @@ class SpectrumValues:
             lies within that distance.
         trace: The sum of all eigenvalues.
         frobenius: The root of the sum of their squares.
-        at: Eigenvalues [m] at which the density is known.
-        density: The density of all n eigenvalues there [m]; its integral is 1.
-        density_error: Its standard error over probes [m]; 0 where it is exact.
-        width: Standard deviation of the normal distribution that the density spreads each eigenvalue by.
+        density: How all eigenvalues are distributed.
         layers: What is known of each tensor, by name. Default: nothing.
         report: How they were computed, as plain values.
 
@@ -92,28 +115,14 @@ class SpectrumValues:
     residuals: np.ndarray
     trace: Estimate
     frobenius: Estimate
-    at: np.ndarray
-    density: np.ndarray
-    density_error: np.ndarray
-    width: float
+    density: Density
     layers: Mapping[str, LayerCurvature] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in _ARRAYS:
-            array = np.array(getattr(self, name), dtype=np.float64)
-            array.setflags(write=False)
-            object.__setattr__(self, name, array)
+        _freeze(self, _ARRAYS)
         object.__setattr__(self, "layers", MappingProxyType(dict(self.layers)))
         object.__setattr__(self, "report", MappingProxyType(dict(self.report)))
-        for first, *others in (("eigenvalues", "residuals"), ("at", "density", "density_error")):
-            wanted = getattr(self, first).shape
-            for name in others:
-                if len(wanted) != 1 or getattr(self, name).shape != wanted:
-                    raise ValueError(
-                        f"{name} came with shape {getattr(self, name).shape}; wanted ({len(getattr(self, first))},), "
-                        f"one for each of {first}"
-                    )
 
     def __repr__(self) -> str:
         return (
@@ -148,8 +157,10 @@ class SpectrumValues:
         if path.suffix != ".json":
             raise ValueError(f"a spectrum cannot be saved as {path.name!r:.200}; wanted a name that ends in .json")
         layers = {name: asdict(layer) for name, layer in self.layers.items()}
-        plain = {name: getattr(self, name) for name in ("matrix", "size", "samples", "width")}
+        plain = {name: getattr(self, name) for name in ("matrix", "size", "samples")}
         plain |= {name: getattr(self, name).tolist() for name in _ARRAYS}
+        density = {name: getattr(self.density, name).tolist() for name in _OF_DENSITY}
+        plain["density"] = {**density, "width": self.density.width, "probes": self.density.probes}
         plain |= {"trace": asdict(self.trace), "frobenius": asdict(self.frobenius)}
         content = {"format": FORMAT, "version": VERSION, **plain, "layers": layers, "report": dict(self.report)}
         write_whole(path, (json.dumps(content) + "\n").encode())
@@ -183,12 +194,27 @@ class SpectrumValues:
                 name: LayerCurvature(**{**layer, "trace": Estimate(**layer["trace"])})
                 for name, layer in plain.pop("layers").items()
             }
-            estimates = {name: Estimate(**plain.pop(name)) for name in ("trace", "frobenius")}
-            made = cls(**plain, **estimates, layers=layers)
-            if not made.eigenvalues.size or not math.isfinite(made.width):
+            trace, frobenius = (Estimate(**plain.pop(name)) for name in ("trace", "frobenius"))
+            density = Density(**plain.pop("density"))
+            made = cls(**plain, trace=trace, frobenius=frobenius, density=density, layers=layers)
+            if not made.eigenvalues.size or not math.isfinite(density.width):
                 raise ValueError("it has no eigenvalues")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(
                 f"{path} is no spectrum ({clipped(error)}); give a file that Spectrum.save has written"
             ) from error
         return made
+
+
+def _freeze(made: Any, names: tuple[str, ...]) -> None:
+    """Makes frozen arrays [n] of what was given, all of one length."""
+    for name in names:
+        array = np.array(getattr(made, name), dtype=np.float64)
+        array.setflags(write=False)
+        object.__setattr__(made, name, array)
+        first = getattr(made, names[0])
+        if array.ndim != 1 or len(array) != len(first):
+            raise ValueError(
+                f"{name} came with shape {array.shape}; wanted ({len(first) if first.ndim else 'n'},), one for each "
+                f"of {names[0]}"
+            )

@@ -56,7 +56,7 @@ def spectrum_of(model: nn.Module, data: Data, given: SpectrumOptions) -> Spectru
         The spectrum.
     """
     options = with_defaults(SpectrumOptions, given, "spectrum")
-    for name, least in (("probes", 2), ("steps", 2), ("trace_probes", 4)):
+    for name, least in (("probes", 2), ("steps", 10), ("trace_probes", 4)):
         _check_number(name, options[name], least)  # type: ignore[literal-required]
     return at_model(model, data, options, partial(_spectrum, options), call="spectrum")
 
@@ -110,8 +110,7 @@ def _spectrum(options: SpectrumOptions, point: Point) -> SpectrumValues:
     with counted(matrix, options["progress"]) as watched:
         pairs = eigenpairs(watched, count, "both", tolerance=options["tolerance"], seed=seed)
         found = traces(watched, pairs.vectors, probes=options["trace_probes"], seed=seed + 1, parts=sizes)
-        ends = float(pairs.values[-1]), float(pairs.values[0])
-        spread = density(watched, ends, probes=options["probes"], steps=options["steps"], seed=seed + 2)
+        spread = density(watched, pairs, probes=options["probes"], steps=options["steps"], seed=seed + 2)
         layers = {}
         for entry, trace in zip(point.layout.entries, found.parts, strict=False):
             top = eigenpairs(watched.block(entry.name), 1, tolerance=options["tolerance"], seed=seed)
@@ -125,10 +124,7 @@ def _spectrum(options: SpectrumOptions, point: Point) -> SpectrumValues:
         pairs.residuals,
         found.trace,
         found.frobenius,
-        spread.at,
-        spread.values,
-        spread.standard_error,
-        spread.width,
+        spread,
         layers,
         report,
     )

@@ -44,15 +44,16 @@ def spectrum(found: SpectrumValues, *, ax: Axes | None = None, log: bool = True,
         >>> fastscape.spectrum(model, data).plot().get_xlabel()
         'eigenvalue of the Hessian'
     """
+    density = found.density
     ax = new_axes("constrained")[0] if ax is None else ax
-    single = 1 / (found.size * found.width * np.sqrt(2 * np.pi))
+    single = 1 / (found.size * density.width * np.sqrt(2 * np.pi))
     floor = _LOWEST * single if log else 0.0
-    (line,) = ax.plot(found.at, np.maximum(found.density, floor), **{"label": "density", **style})
-    if found.density_error.any():
-        low, high = (found.density + k * np.nan_to_num(found.density_error) for k in (-2, 2))
+    (line,) = ax.plot(density.at, np.maximum(density.values, floor), **{"label": "density", **style})
+    if density.standard_error.any():
+        low, high = (density.values + k * np.nan_to_num(density.standard_error) for k in (-2, 2))
         colour = line.get_color()
         ax.fill_between(
-            found.at, np.maximum(low, floor), np.maximum(high, floor), alpha=0.25, color=colour, linewidth=0,
+            density.at, np.maximum(low, floor), np.maximum(high, floor), alpha=0.25, color=colour, linewidth=0,
             label="two standard errors",
         )  # fmt: skip
     transform = ax.get_xaxis_transform()  # x in data, y as a fraction of the axes
@@ -76,5 +77,5 @@ def _said(found: SpectrumValues) -> list[str]:
     return [
         f"{found.size:,} weights, {found.samples:,} samples. Eigenvalues from {found.smallest:.4g} to "
         f"{found.largest:.4g}, residuals up to {worst:.1g} of the largest. Trace {found.trace}, Frobenius norm "
-        f"{found.frobenius}. The density spreads every eigenvalue by {found.width:.2g}."
+        f"{found.frobenius}. The density spreads every eigenvalue by {found.density.width:.2g}."
     ]

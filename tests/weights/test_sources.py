@@ -100,7 +100,12 @@ def test_the_family():
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        (torch.ones(6), TypeError, "directions came as Tensor; wanted a list or tuple of 2"),
+        ("x", TypeError, "directions came as str; wanted a list or tuple of 2"),
+        (torch.ones(6), ValueError, r"directions came as one Tensor of shape \(6,\); wanted \(2, P\), a row for each"),
+        (np.ones((3, 6)), ValueError, "3 directions came; wanted 2, one for each axis"),
+        (np.ones((2, 5)), ValueError, r"a direction came with shape \(5,\); wanted \(6,\)"),
+        ([[torch.ones(3, 2)], torch.ones(6)], ValueError, r"a list of 1 tensors of shapes \[\(3, 2\)\]; wanted 1"),
+        ([[torch.ones(2, 3), 1.0], torch.ones(6)], TypeError, "a direction came as list; wanted a module, a dict of"),
         ([torch.ones(6)], ValueError, "1 directions came; wanted 2, one for each axis"),
         ([torch.ones(6), 3], TypeError, "a direction came as int; wanted a module, a dict of tensors by name"),
     ],
@@ -108,6 +113,29 @@ def test_the_family():
 def test_what_is_no_source(given, error, message):
     with pytest.raises(error, match=message):
         fastscape.surface(model(), DATA, directions=given, **GRID)
+
+
+@pytest.mark.parametrize("kind", ["tensor", "array", "arrays", "lists", "frozen"])
+def test_vectors_in_every_form(kind):
+    net, wanted = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2)), torch.arange(20.0).view(2, 10) / 10
+    forms = {
+        "tensor": wanted,
+        "array": wanted.numpy(),
+        "arrays": [row.double().numpy() for row in wanted],
+        "lists": [[row[:6].view(2, 3), row[6:].view(2, 2)] for row in wanted],
+        "frozen": np.frombuffer(wanted.numpy().tobytes(), dtype=np.float32).reshape(2, 10),
+    }
+    exact = fastscape.surface(net, DATA, directions=list(wanted), **GRID)
+    found = fastscape.surface(net, DATA, directions=forms[kind], **GRID)
+    assert found.loss.tobytes() == exact.loss.tobytes()
+
+
+def test_a_line_along_one_vector():
+    net = model()
+    axis = {"x": (-1, 1, 3), "progress": False}
+    exact = fastscape.line(net, DATA, directions=[torch.arange(6.0)], **axis)
+    for given in (torch.arange(6.0), np.arange(6.0), torch.arange(6.0)[None]):
+        assert fastscape.line(net, DATA, directions=given, **axis).loss.tobytes() == exact.loss.tobytes()
 
 
 def test_a_source_with_another_number_of_directions_is_refused():

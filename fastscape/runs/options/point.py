@@ -118,8 +118,8 @@ class SpectrumOptions(PointOptions, total=False):
         int,
         Option(
             80,
-            "Steps of the Lanczos method for each probe: the density is spread by about a `steps`-th of the range of "
-            "eigenvalues. Each is a product. Default 80.",
+            "Steps of the Lanczos method for each probe, at least 10: the density is spread by about a `steps`-th of "
+            "the range of eigenvalues. Each is a product. Default 80.",
             GROUP,
             int,
         ),

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypedDict
 
+import numpy as np
+from torch import Tensor
+
 from fastscape.results import Option, among
 from fastscape.weights import (
     LINES,
@@ -31,13 +34,15 @@ class DirectionOptions(TypedDict, total=False):
     """Directions and scheme, which a report may not hold."""
 
     directions: Annotated[
-        "Sequence[Direction] | Source | None",
+        "Sequence[Direction] | Source | Tensor | np.ndarray | None",
         Option(
             None,
             "One direction for each axis: a module of the same architecture (which then lies at coordinate 1 of its "
-            "axis), a dict of tensors by parameter name, or a flat vector of what moves; or a source of directions, "
-            "such as `fastscape.pca(checkpoints)`, see `fastscape.weights.Source`. A dict is the direction itself, so "
-            "the state dict of another model is refused. Default: random ones.",
+            "axis), a dict of tensors by parameter name, a list of tensors in the order of what moves, or all of "
+            "their entries as a vector or array; or such vectors as the rows of one tensor or array [axes, P]; or a "
+            "source of directions, such as `fastscape.pca(checkpoints)` or `fastscape.hessian(model, data)`, see "
+            "`fastscape.weights.Source`. A dict is the direction itself, so the state dict of another model is "
+            "refused. Default: random ones.",
             GROUP,
             again="random ones, if the report says so",
         ),

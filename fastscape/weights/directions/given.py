@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,28 +30,31 @@ class Given:
     kind: ClassVar[str] = "given"
     perturb: ClassVar[NamedPerturb] = "weights"
 
-    entries: Mapping[str, Tensor] | Tensor
+    entries: Mapping[str, Tensor] | Tensor | np.ndarray | Sequence[Tensor]
 
     def write(self, layout: Layout, theta: Mapping[str, Tensor], *, out: Tensor) -> None:
         """Writes the direction to `out` [P]."""
         buffers = [e.name for e in layout.entries if not isinstance(theta[e.name], nn.Parameter)]
-        if isinstance(self.entries, Tensor) and buffers:  # after all parameters, or each in its module?
+        if not isinstance(self.entries, Mapping) and buffers:  # after all parameters, or each in its module?
             raise ValueError(
-                f"a direction came as a vector, and buffers move too ({listed(buffers)}), whose place in it is not "
+                f"a direction came without names, and buffers move too ({listed(buffers)}), whose place in it is not "
                 "clear; give a dict of tensors by name"
             )
         out.copy_(direction_given(layout, self.entries))
 
 
-def direction_given(layout: Layout, direction: Mapping[str, Tensor] | Tensor) -> Tensor:
+def direction_given(
+    layout: Layout, direction: Mapping[str, Tensor] | Tensor | np.ndarray | Sequence[Tensor]
+) -> Tensor:
     """A direction of the user's own.
 
     Args:
         layout: The flat buffer that the direction belongs to.
-        direction: A tensor for each tensor that moves, by name and in its shape; or all of their entries as one
-            vector, in the order of the model, as `torch.nn.utils.parameters_to_vector` makes it. Where some are
-            complex, that vector is complex; a real vector has two numbers for each of their entries, the real part
-            first. Real tensors get no imaginary part. Buffers come after all parameters, unlike in a state dict.
+        direction: A tensor for each tensor that moves, by name and in its shape; or a list of them in the order of
+            the model, as `torch.autograd.grad` gives them; or all of their entries as one vector or array in that
+            order, as `torch.nn.utils.parameters_to_vector` makes it. Where some are complex, that vector is complex;
+            a real vector has two numbers for each of their entries, the real part first. Real tensors get no
+            imaginary part. Buffers come after all parameters, unlike in a state dict.
 
     Returns:
         Direction [P], float64, on the CPU.
@@ -67,11 +71,16 @@ def direction_given(layout: Layout, direction: Mapping[str, Tensor] | Tensor) ->
         [3.0, 4.0, 0.0]
     """
     names = [entry.name for entry in layout.entries]
+    if isinstance(direction, np.ndarray):
+        direction = torch.from_numpy(direction.copy())  # which may be frozen
     if isinstance(direction, Tensor):
         direction = _by_name(layout, direction)
+    elif isinstance(direction, list | tuple) and all(isinstance(part, Tensor) for part in direction):
+        direction = _in_order(layout, direction)
     if not isinstance(direction, Mapping):
         raise TypeError(
-            f"a direction came as {type(direction).__name__}; wanted a module, a dict of tensors by name, or a vector"
+            f"a direction came as {type(direction).__name__}; wanted a module, a dict of tensors by name, a list of "
+            "tensors, or a vector"
         )
     for odd, fault in ((set(direction) - set(names), "does not move"), (set(names) - set(direction), "is missing")):
         if odd:
@@ -82,6 +91,18 @@ def direction_given(layout: Layout, direction: Mapping[str, Tensor] | Tensor) ->
             )
     check_present(direction, "a direction")
     return layout.flatten(direction, dtype=torch.float64, device="cpu")
+
+
+def _in_order(layout: Layout, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+    """The tensors of a list, by name."""
+    shapes = [tuple(tensor.shape) for tensor in tensors]
+    wanted = [entry.shape for entry in layout.entries]
+    if shapes != wanted:
+        raise ValueError(
+            f"a direction came as a list of {len(shapes)} tensors of shapes {str(shapes)[:80]}; wanted "
+            f"{len(wanted)} of shapes {str(wanted)[:80]}, those of {listed([e.name for e in layout.entries])}"
+        )
+    return {entry.name: tensor for entry, tensor in zip(layout.entries, tensors, strict=True)}
 
 
 def _by_name(layout: Layout, vector: Tensor) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
+import numpy as np
 from torch import Tensor, nn
 
 from fastscape.weights.directions.between import Between
@@ -19,7 +20,7 @@ from fastscape.weights.selection import NamedPerturb
 
 __all__ = ["Direction", "OneEach", "source_of", "towards"]
 
-Direction: TypeAlias = "nn.Module | Mapping[str, Tensor] | Tensor"
+Direction: TypeAlias = "nn.Module | Mapping[str, Tensor] | Tensor | np.ndarray | Sequence[Tensor]"
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,9 @@ def source_of(given: Any, random: Random, axes: int) -> Source:
     """The source that an argument `directions` means.
 
     Args:
-        given: None, a source, or a sequence with a module, a dict of tensors or a vector for each axis. A dict is a
-            direction, not a model; what `Module.state_dict` returns is taken for neither.
+        given: None; a source; a sequence with a module, a dict or list of tensors, or a vector for each axis; or a
+            tensor or array [axes, P] of vectors. A dict is a direction, not a model; what `Module.state_dict`
+            returns is taken for neither.
         random: What None means.
         axes: Number of axes.
 
@@ -74,6 +76,15 @@ def source_of(given: Any, random: Random, axes: int) -> Source:
         return random
     if isinstance(given, Source):
         return given
+    if isinstance(given, Tensor | np.ndarray):
+        if given.ndim == 1 and axes == 1:
+            given = [given]
+        elif given.ndim != 2:
+            raise ValueError(
+                f"directions came as one {type(given).__name__} of shape {tuple(given.shape)}; wanted ({axes}, P), a "
+                "row for each axis"
+            )
+        given = list(given)
     if not isinstance(given, list | tuple):
         raise TypeError(f"directions came as {type(given).__name__}; wanted a list or tuple of {axes}")
     if len(given) != axes:

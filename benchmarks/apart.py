@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -42,8 +44,7 @@ class Apart:
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
-        # Each leads a group of processes, so that it is stopped together with the compilers that it calls.
-        self._pools = {name: ProcessPoolExecutor(1, context, os.setpgrp) for name in (*NAMES, BARE)}
+        self._pools = {name: ProcessPoolExecutor(1, context, _begin) for name in (*NAMES, BARE)}
 
     def run(self, rival: str, problem: str, steps: int, *, tiny: bool) -> Run:
         """Lets one rival walk a grid of one problem, while the others wait."""
@@ -99,6 +100,20 @@ class Apart:
         """Ends the processes."""
         for pool in self._pools.values():
             pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Leads a group of processes, so that it is stopped together with the compilers that it calls, and ends with the
+    benchmark: one that went on alone would take the cores from whatever is measured next."""
+    os.setpgrp()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.killpg(0, signal.SIGKILL)
 
 
 @contextmanager

@@ -10,11 +10,11 @@ See `fastscape.surface`.
 
 from pathlib import Path as _Path
 
-from fastscape.api import hessian, line, spectrum, surface
+from fastscape.api import hessian, line, sharpness, spectrum, surface
 from fastscape.engine import Plan
 from fastscape.landscape import Landscape
-from fastscape.model import accuracy
-from fastscape.reports import Spectrum
+from fastscape.model import DataSets, accuracy
+from fastscape.reports import Sharpness, Spectrum
 from fastscape.results import mixed_in as _mixed_in
 from fastscape.results import warn as _warn
 from fastscape.training import Recorder
@@ -22,9 +22,11 @@ from fastscape.views import animate, compare, to_html
 from fastscape.weights import pca, projected, random_directions, start_to_end, through
 
 __all__ = [
+    "DataSets",
     "Landscape",
     "Plan",
     "Recorder",
+    "Sharpness",
     "Spectrum",
     "accuracy",
     "animate",
@@ -34,6 +36,7 @@ __all__ = [
     "pca",
     "projected",
     "random_directions",
+    "sharpness",
     "spectrum",
     "start_to_end",
     "surface",

@@ -9,16 +9,18 @@ from torch import nn
 from fastscape.curvature import EigenvectorDirections
 from fastscape.landscape import Landscape
 from fastscape.model import Data
-from fastscape.reports import Spectrum
+from fastscape.reports import Sharpness, Spectrum
 from fastscape.results import documented
 from fastscape.runs import (
     HessianOptions,
     LineOptions,
+    SharpnessOptions,
     SpectrumOptions,
     SurfaceOptions,
     computed,
     eigenvectors_of,
     line_request,
+    sharpness_of,
     spectrum_of,
     surface_request,
 )
@@ -27,7 +29,7 @@ from fastscape.views import shown_by
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["hessian", "line", "spectrum", "surface"]
+__all__ = ["hessian", "line", "sharpness", "spectrum", "surface"]
 
 
 @documented(SurfaceOptions)
@@ -49,7 +51,8 @@ def surface(model: nn.Module, data: Data, **given: Unpack[SurfaceOptions]) -> La
         data: `(inputs, targets)` tensors, a Dataset, a DataLoader, or an iterable of batches. A batch is
             `(inputs, targets)`; inputs that are a tuple or list are the model's arguments, and those that are a
             dictionary its arguments by name; a batch of inputs alone is its own target, as for an autoencoder. Batches
-            of any other structure need an `objective`.
+            of any other structure need an `objective`. Or several data sets, as a dictionary of any of these by name
+            or as `fastscape.DataSets`: the first gives `loss`, another one for example `loss of test`.
         **given: As `fastscape.runs.SurfaceOptions` says.
 
     Returns:
@@ -221,3 +224,52 @@ def spectrum(model: nn.Module, data: Data, **given: Unpack[SpectrumOptions]) -> 
     Source: Ghorbani et al. 2019, arXiv 1901.10159; Meyer et al. 2021, arXiv 2010.09649.
     """
     return Spectrum.of(spectrum_of(model, data, given))
+
+
+@documented(SharpnessOptions)
+def sharpness(model: nn.Module, data: Data, **given: Unpack[SharpnessOptions]) -> Sharpness:
+    """How sharp the loss is around a model, by nine measures, each with its error, its cost and what it depends on.
+
+    With w the weights, L the mean loss over all samples, g its gradient and H its Hessian:
+
+    - worst_case: `max over ||e|| <= rho of L(w + e) - L(w)`, a lower bound from several ascents (SAM)
+    - adaptive_worst_case: the same over `||e / |w| || <= adaptive_rho` (ASAM)
+    - m_sharpness: the mean over groups of m samples of the worst case of each
+    - random_directions: `mean over d of L(w + r d) - L(w)`, d filter-normalised, for each radius r
+    - pac_bayes_sigma: the sigma at which `mean over eps of L(w + sigma eps) - L(w)` is `increase`, and
+      pac_bayes_sigma_relative with `sigma |w| eps`; the larger, the flatter
+    - critical_sharpness: `2 / eta`, eta the smallest learning rate at which a step along -g raises the loss
+    - largest_eigenvalue and trace of H
+
+    Every evaluation is that of the model as it is in use: in its own dtype and batches, with its own state, weighted
+    by samples. All random directions of a radius are evaluated together.
+
+    Args:
+        model: Any trained module. It is not changed.
+        data: As for `surface`.
+        **given: As `fastscape.runs.SharpnessOptions` says.
+
+    Returns:
+        The measures by name, as a mapping that prints as a table; with `save`, `load`, `plot`, and `beside` for
+        several models.
+
+    Raises:
+        TypeError: When an argument is of another kind.
+        ValueError: When an argument has no such choice, or the loss cannot be differentiated.
+        RuntimeError: When the largest eigenvalue is not found to `tolerance`.
+
+    Example:
+        >>> import torch, fastscape
+        >>> model = torch.nn.Linear(3, 1)
+        >>> x = torch.randn(50, 3)
+        >>> found = fastscape.sharpness(model, (x, torch.randn(50, 1)), loss=torch.nn.functional.mse_loss)
+        >>> exact = 2 * (x.square().sum() / 50 + 1)
+        >>> bool(abs(found["trace"].value / exact - 1) < 1e-4), found["trace"].standard_error
+        (True, 0.0)
+        >>> found["adaptive_worst_case"].invariant_to
+        ('layer scaling', 'neuron scaling', 'neuron order')
+
+    Source: Foret et al. 2021, arXiv 2010.01412; Kwon et al. 2021, arXiv 2102.11600; Jiang et al. 2020, arXiv
+    1912.02178; Kalra et al. 2026, arXiv 2601.16979; of each measure in its `source`.
+    """
+    return Sharpness.of(sharpness_of(model, data, given))

@@ -39,6 +39,8 @@ class Landscape(Values):
             losses of single samples were not seen.
         evaluated: At which points the values were computed, in the shape of the loss; elsewhere they are predicted
             from those. Default: at all.
+        repeats: Where random directions were drawn several times, loss and metrics along each of them [R, H, W] by
+            name; loss and metrics are the means over them then. Default: they were drawn once.
 
     Raises:
         ValueError: When an array has another shape than the axes say, `x` is None, or a metric is named "loss".
@@ -60,6 +62,7 @@ class Landscape(Values):
         report: Mapping[str, Any] | None = None,
         standard_error: Any = None,
         evaluated: Any = None,
+        repeats: Mapping[str, Any] | None = None,
     ) -> None:
         metrics = metrics or {}
         if "loss" in metrics:
@@ -67,7 +70,7 @@ class Landscape(Values):
         if x is None:
             raise ValueError("x came as None; wanted the coordinates [H] along the first direction")
         axes = {name: axis for name, axis in zip(AXES, (x, y), strict=True) if axis is not None}
-        super().__init__(axes, {"loss": loss, **metrics}, report or {}, standard_error, evaluated)
+        super().__init__(axes, {"loss": loss, **metrics}, report or {}, standard_error, evaluated, repeats or {})
 
     @classmethod
     def of(cls, values: Values) -> Landscape:
@@ -97,6 +100,30 @@ class Landscape(Values):
     def values(self) -> dict[str, np.ndarray]:
         """The loss, first, and the metrics, by name."""
         return dict(self.measures)
+
+    def gradient(self) -> np.ndarray:
+        """The gradient of the loss along the axes [H, W, 2]. See `fastscape.results.gradient`."""
+        return results.gradient(self)
+
+    def hessian(self) -> np.ndarray:
+        """The Hessian of the loss along the axes [H, W, 2, 2]. See `fastscape.results.hessian`."""
+        return results.hessian(self)
+
+    def hessian_eigenvalues(self) -> np.ndarray:
+        """The eigenvalues of that Hessian [H, W, 2]. See `fastscape.results.hessian_eigenvalues`."""
+        return results.hessian_eigenvalues(self)
+
+    def mean_curvature(self) -> np.ndarray:
+        """The mean curvature of the graph of the loss [H, W]. See `fastscape.results.mean_curvature`."""
+        return results.mean_curvature(self)
+
+    def gaussian_curvature(self) -> np.ndarray:
+        """The Gaussian curvature of the graph of the loss [H, W]. See `fastscape.results.gaussian_curvature`."""
+        return results.gaussian_curvature(self)
+
+    def with_curvature(self) -> Landscape:
+        """The landscape with all of these as measures to draw. See `fastscape.results.with_curvature`."""
+        return results.with_curvature(self)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the landscape to one file, without pickle.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastscape import views
-from fastscape.results import SpectrumValues
+from fastscape.results import SharpnessValues, SpectrumValues, check_alike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Spectrum"]
+__all__ = ["Sharpness", "SideBySide", "Spectrum"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,3 +45,107 @@ class Spectrum(SpectrumValues):
     def plot(self, **options: Any) -> Axes:
         """Draws the density and the eigenvalues. See `fastscape.views.spectrum`, which takes the same options."""
         return views.spectrum(self, **options)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sharpness(SharpnessValues):
+    """The sharpness of a model: what `fastscape.sharpness` returns. See `fastscape.results.SharpnessValues`.
+
+    It maps names of measures to their values, each with its standard error, formula, unit, source, cost, and what it
+    is invariant to. `print` shows a table.
+
+    Example:
+        >>> import tempfile, torch, fastscape
+        >>> model, data = torch.nn.Linear(4, 3), (torch.randn(50, 4), torch.randint(3, (50,)))
+        >>> found = fastscape.sharpness(model, data, measures=["worst_case", "trace"])
+        >>> list(found), found["trace"].unit
+        (['worst_case', 'trace'], 'loss / weights^2')
+        >>> again = fastscape.Sharpness.load(found.save(tempfile.mkdtemp() + "/sharpness.json"))
+        >>> again.as_dict() == found.as_dict()
+        True
+    """
+
+    def __str__(self) -> str:
+        return views.sharpness_text(self)
+
+    def _repr_html_(self) -> str:
+        return views.sharpness_html(self)
+
+    @classmethod
+    def of(cls, values: SharpnessValues) -> Sharpness:
+        """The sharpness of plain values.
+
+        Args:
+            values: The values.
+
+        Returns:
+            The sharpness.
+        """
+        made = cls.__new__(cls)
+        vars(made).update(vars(values))  # nothing in it can be changed, so it is shared
+        return made
+
+    def beside(self, *others: SharpnessValues, names: Sequence[str] | None = None) -> SideBySide:
+        """This report and those of other models, measure by measure.
+
+        Args:
+            *others: The other reports.
+            names: Of the models, this one's first. Default: A, B, C, ...
+
+        Returns:
+            Both, with `print`, `plot` and the reports by name.
+
+        Raises:
+            ValueError: When the names are not as many or not different, or the reports share no measure or were
+                computed with other settings.
+
+        Example:
+            >>> import torch, fastscape
+            >>> a, b = torch.nn.Linear(4, 3), torch.nn.Linear(4, 3)
+            >>> data = torch.randn(50, 4), torch.randint(3, (50,))
+            >>> first, second = (fastscape.sharpness(model, data, measures=["trace"]) for model in (a, b))
+            >>> print(first.beside(second, names=["first", "second"]))  # doctest: +ELLIPSIS
+            measure  first   second  unit              ratio
+            ...
+        """
+        reports = [self, *others]
+        called = [chr(ord("A") + k) for k in range(len(reports))] if names is None else [str(name) for name in names]
+        if len(called) != len(reports) or len(set(called)) < len(called):
+            raise ValueError(
+                f"{len(reports)} reports came with the names {called!r:.200}; wanted as many, all different"
+            )
+        return SideBySide(dict(zip(called, reports, strict=True)))
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draws a bar for every measure. See `fastscape.views.sharpness`."""
+        return views.sharpness(self, ax=ax)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SideBySide:
+    """The sharpness of several models: what `Sharpness.beside` returns.
+
+    Args:
+        reports: The reports, by the names of their models.
+
+    Raises:
+        ValueError: When there are fewer than two, they share no measure, or they were computed with other settings.
+    """
+
+    reports: Mapping[str, SharpnessValues]
+
+    def __post_init__(self) -> None:
+        check_alike(self.reports)
+
+    def __str__(self) -> str:
+        return views.side_by_side_text(self.reports)
+
+    def __repr__(self) -> str:
+        return f"SideBySide({', '.join(self.reports)})"
+
+    def _repr_html_(self) -> str:
+        return views.side_by_side_html(self.reports)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draws every measure in units of the first model. See `fastscape.views.sharpness`."""
+        return views.sharpness(self.reports, ax=ax)

@@ -369,8 +369,8 @@ class _noted_parts:
         self.means, self.before = means, Streaming.part_done
 
     def __enter__(self) -> None:
-        def noted(schedule: Streaming, samples: int) -> None:
-            self.before(schedule, samples)
+        def noted(schedule: Streaming, samples: int, counts: torch.Tensor) -> None:
+            self.before(schedule, samples, counts)
             self.means[schedule.parts] = (schedule.sums[:, 0] / samples).numpy()
 
         Streaming.part_done = noted

@@ -64,6 +64,7 @@ def main(folder: Path, doing: str, *, again: bool = False) -> None:
         landscape = computed(folder, doing, rank)
     np.save(folder / f"loss-{rank}.npy", landscape.loss)
     np.save(folder / f"error-{rank}.npy", landscape.standard_error)
+    np.save(folder / f"values-{rank}.npy", np.stack([*landscape.values.values()]))
     if doing in ("refine", "levels"):
         (folder / f"refinement-{rank}").write_text(json.dumps(landscape.report["refinement"]))
     (folder / f"points-{rank}").write_text(str(points[0]))
@@ -78,10 +79,20 @@ def computed(folder: Path, doing: str, rank: int) -> fastscape.Landscape:
         return of_patience(folder / "run.zarr", doing, rank)
     if doing == "doubled":
         return stored_runs.surface(folder / "run.zarr", loss=doubled)
+    if doing == "sets":
+        return stored_runs.of_sets(folder / "run.zarr")
     if doing == "stream":
         return stored_runs.surface(None, stream_samples=7)
+    if doing == "derivatives":
+        landscape = stored_runs.surface(folder / "run.zarr", curvature="plane")
+        np.save(folder / f"bend-{rank}.npy", landscape.metrics["d2L_dxdy"])
+        return landscape
     if doing == "refine":
         return stored_runs.surface(None, x=(-1, 1, 24), y=(-1, 1, 24), tolerance=0.01)
+    if doing == "repeats":
+        landscape = stored_runs.surface(folder / "run.zarr", **stored_runs.REPEATS)
+        np.save(folder / f"repeats-{rank}.npy", landscape.repeats["loss"])
+        return landscape
     if doing == "levels":
         return stored_runs.surface(folder / "run.zarr", **stored_runs.LEVELS)
     if doing == "both":

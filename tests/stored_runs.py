@@ -42,6 +42,9 @@ LEVELS: dict[str, Any] = {
     "draw_samples": 60,
 }
 
+# Random directions that are drawn several times.
+REPEATS: dict[str, Any] = {"repeats": 5, "y": (-1, 1, 5)}
+
 
 def problem(samples: int = 20) -> tuple[nn.Module, Any]:
     """A small model and its samples, the same in every process."""
@@ -57,6 +60,18 @@ def surface(store: Path | None, samples: int = 20, **options: Any) -> fastscape.
     """The landscape that all runs compute."""
     wanted = {"x": (-1, 1, SIDE), "y": (-1, 1, SIDE), "plan": PLAN, "progress": False, "store": store, **options}
     return fastscape.surface(*problem(samples), **wanted)
+
+
+def of_sets(store: Path | None) -> fastscape.Landscape:
+    """The landscape of two data sets and their classes that all runs compute."""
+    model, (inputs, targets) = problem(30)
+    data = {
+        "train": (inputs[:20], targets[:20]),
+        "test": [(inputs[20:24], targets[20:24]), (inputs[24:], targets[24:])],
+    }
+    return fastscape.surface(
+        model, data, x=(-1, 1, SIDE), y=(-1, 1, SIDE), plan=PLAN, progress=False, store=store, per_class=[0, 1]
+    )
 
 
 def slowed(log: Path, seconds: float) -> None:

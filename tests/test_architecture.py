@@ -20,7 +20,7 @@ SOURCES = [path for path in FILES if LINK not in path.parents]
 # From the top floor down: a wing, or a file that stands for itself, and whom it may know.
 WINGS = {
     "fastscape": "api landscape reports engine model views training weights results",  # the package's face
-    "cli": "api landscape runs training views engine model weights results zoo fastscape",
+    "cli": "api landscape reports runs training views engine model weights results zoo fastscape",
     "api": "landscape reports runs views curvature model results",
     "landscape": "runs views model results",
     "reports": "views results",
@@ -178,8 +178,9 @@ def test_public_names():
     from fastscape import kernels
 
     assert fastscape.__all__ == [
-        "Landscape", "Plan", "Recorder", "Spectrum", "accuracy", "animate", "compare", "hessian", "line", "pca",
-        "projected", "random_directions", "spectrum", "start_to_end", "surface", "through", "to_html",
+        "DataSets", "Landscape", "Plan", "Recorder", "Sharpness", "Spectrum", "accuracy", "animate", "compare",
+        "hessian", "line", "pca", "projected", "random_directions", "sharpness", "spectrum", "start_to_end", "surface",
+        "through", "to_html",
     ]  # fmt: skip
     assert dir(fastscape) == sorted([*fastscape.__all__, "__version__"])
     assert set(kernels.__all__) == {

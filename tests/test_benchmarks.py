@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import large, levels, measure, refinement, report, scaling, shapes, trajectories
+from benchmarks import large, levels, measure, refinement, repeats, report, scaling, shapes, trajectories
 from benchmarks.costs import Machine, memory
 from benchmarks.problems import PROBLEMS
 from benchmarks.rivals import RIVALS, directions, ours
@@ -162,6 +162,20 @@ def test_the_cost_model_counts_what_a_run_does():
     assert memory(1e9, chunk=2, width=2) == 18e9
     assert memory(1e9, chunk=2, width=2, low_memory=True) == 10e9
     assert machine.point(0, 1e9, width=2) == pytest.approx(12 + 4 + 0.5)
+
+
+def test_means_over_more_directions_are_nearer_to_that_over_all(tmp_path, monkeypatch):
+    for name, value in {"REPEATS": 32, "SAMPLES": 16, "NETWORKS": {"mlp": 1}, "GROUPS": [1, 16]}.items():
+        monkeypatch.setattr(repeats, name, value)
+    found = repeats.measured("mlp")
+    for at in found["radii"]:
+        assert at["errors"][1] < at["errors"][0] / 2
+        assert at["enough"][1] >= at["enough"][0]
+    page = tmp_path / "page.md"
+    page.write_text(f"{repeats.START}\nwhat was there\n{repeats.STOP}\n")
+    repeats.write({"what": "A network.", "date": "2026-01-01", "runs": [found]}, page)
+    assert "| mlp, 0.1 |" in page.read_text()
+    assert "what was there" not in page.read_text()
 
 
 def test_levels_are_measured_against_the_full_grid(tmp_path, monkeypatch):

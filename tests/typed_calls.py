@@ -17,6 +17,8 @@ def accepted(model: nn.Module, data: tuple[torch.Tensor, torch.Tensor]) -> fasts
     fastscape.line(model, data, to=model, target_standard_error=0.1, stream_samples=10, precision="float64")
     fastscape.line(model, data, to=model.state_dict()).reproduce(model, data, to=model)
     fastscape.surface(model=model, data=data, directions=[model, torch.zeros(3)], scheme="barycentric")
+    sharp = fastscape.sharpness(model, data, measures=["trace"], rho=0.1, radii=[0.1], precision="float64")
+    print(sharp.beside(sharp, names=["a", "b"]), sharp["trace"].value + 1, sharp["trace"].invariant_to)
     landscape.contour(levels=3)
     fastscape.compare([landscape], kind="surface3d", elevation=20.0)
     fastscape.animate(landscape, landscape.descend((0.0, 0.0)), interval=50, metric="accuracy")
@@ -28,5 +30,6 @@ def refused(model: nn.Module, data: tuple[torch.Tensor, torch.Tensor], landscape
     fastscape.surface(model, data, tolerance="small")  # type: ignore[arg-type]
     fastscape.surface(model, data, precision="float8")  # type: ignore[arg-type]
     fastscape.line(model, data, y=(0, 1, 2))  # type: ignore[call-arg]
+    fastscape.sharpness(model, data, radius=0.1)  # type: ignore[call-arg]
     landscape.reproduce(model, data, seed=1)  # type: ignore[call-arg]
     fastscape.compare([landscape], colour="red")  # type: ignore[call-arg]

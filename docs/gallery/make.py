@@ -7,6 +7,7 @@ python docs/gallery/make.py --only resnet20-walk  that picture alone
 from __future__ import annotations
 
 import argparse
+import copy
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,10 @@ from typing import Any
 import matplotlib
 
 matplotlib.use("Agg")
+
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
 
 import fastscape
 import trainings
@@ -27,6 +32,7 @@ HERE = Path(__file__).parent
 KEPT = HERE / "kept"  # landscapes, so that a picture can be drawn again in a moment
 START, STEPS = (0.85, 0.6), 42
 TEN = 10, 1e-3  # epochs, learning rate
+CLIP = 5.0  # of the Gaussian curvature, whose extremes would leave no colours for the rest
 
 
 def landscape(name: str, compute: Callable[[], fastscape.Landscape]) -> fastscape.Landscape:
@@ -53,7 +59,9 @@ def plane(name: str, *schedule: tuple[int, float], samples: int = 64, **options:
         network, data = trained(name, *schedule)
         return fastscape.surface(network, data[:samples], metrics={"accuracy": fastscape.accuracy}, **options)
 
-    return landscape("-".join([name, *(str(options[key]) for key in ("scheme",) if key in options)]), compute)
+    return landscape(
+        "-".join([name, *(str(options[key]) for key in ("scheme", "repeats") if key in options)]), compute
+    )
 
 
 def resnet() -> fastscape.Landscape:
@@ -83,10 +91,69 @@ def line() -> Any:
     return landscape("mnist-cnn-line", compute).plot(metric=["loss", "accuracy"])
 
 
+def several() -> Any:
+    """The loss of the same CNN along 32 directions: their mean, and how far they lie apart."""
+
+    def compute() -> fastscape.Landscape:
+        network, data = trained("mnist-cnn", TEN)
+        return fastscape.line(network, data[:256], x=(-1.0, 1.0, 31), scheme="plane", repeats=32)
+
+    return landscape("mnist-cnn-directions", compute).plot(log=True)
+
+
+def spread() -> Any:
+    """The plane around the same CNN along four pairs of directions: the mean, and beside it the spread."""
+    import matplotlib.pyplot as plt
+
+    axis = (-1.0, 1.0, 15)
+    found = plane("mnist-cnn", TEN, samples=256, x=axis, y=axis, repeats=4)
+    _, places = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    for place, metric in zip(places, ("loss", "spread of loss"), strict=True):
+        found.contour(ax=place, metric=metric, log=True)
+    return places[0]
+
+
 def bilinear() -> Any:
     """The log10 of the loss of the same CNN between its weights and two random directions, by the bilinear scheme."""
     axis = (-1.0, 1.0, 51)
     return plane("mnist-cnn", TEN, samples=1000, scheme="bilinear", x=axis, y=axis).surface3d(azimuth=120)
+
+
+def curvature() -> Any:
+    """The loss of an MLP with arrows of descent, and the Gaussian curvature of the same plane beside it."""
+    import matplotlib.pyplot as plt
+
+    def compute() -> fastscape.Landscape:
+        network, data = trained("mlp", TEN)
+        axis = (-1.0, 1.0, 31)
+        return fastscape.surface(network, data[:256], x=axis, y=axis, scheme="bilinear", curvature="plane")
+
+    made = landscape("mlp-curvature", compute)
+    _, (left, right) = plt.subplots(1, 2, figsize=(13, 5.2), layout="constrained")
+    made.contour(ax=left, arrows=True)
+    made.with_curvature().contour(ax=right, metric="gaussian_curvature", clip=CLIP)
+    return left
+
+
+def spectrum() -> Any:
+    """The eigenvalues of the Hessian of an MLP."""
+    file = KEPT / "mlp-spectrum.json"
+    if not file.exists():
+        network, data = trained("mlp", TEN)
+        fastscape.spectrum(network, data[:256]).save(file)
+    return fastscape.Spectrum.load(file).plot()
+
+
+def eigenvectors() -> Any:
+    """The plane in which the loss of the same MLP bends most up and most down."""
+
+    def compute() -> fastscape.Landscape:
+        network, data = trained("mlp", TEN)
+        source = fastscape.hessian(network, data[:256], k=1, which="both")
+        axis = (-2.0, 2.0, 31)
+        return fastscape.surface(network, data[:256], directions=source, x=axis, y=axis)
+
+    return landscape("mlp-eigenvectors", compute).contour()
 
 
 def skip() -> Any:
@@ -95,9 +162,56 @@ def skip() -> Any:
     return compare(pair, names=list(SKIP.values()), kind="surface3d", cmap="coolwarm")[0]
 
 
+def sets() -> Any:
+    """The loss of a network on what it was trained on, and on other digits: one landscape, one scale."""
+
+    def compute() -> fastscape.Landscape:
+        few, test = datasets.load("digits")[:200], datasets.load("digits", "test")[:]
+        network = models.build("mlp", seed=0, **datasets.describe(datasets.load("digits"))._asdict())
+        training.train(network, TensorDataset(*few), epochs=100, lr=1e-3, seed=0)
+        axis = (-1.0, 1.0, 41)
+        return fastscape.surface(network, {"train": few, "test": test}, x=axis, y=axis)
+
+    both = landscape("mlp-sets", compute)
+    return compare(both, metric=list(both.values), names=["200 digits of the training", "297 other digits"])[0]
+
+
 def path(name: str, task: Callable[[], trainings.Task]) -> Any:
     """The paths of SGD and Adam from the same weights, on the plane in which their checkpoints differ most."""
     return landscape(name, lambda: trainings.path_landscape(task())).contour()
+
+
+BATCHES = {"batches of 16": (16, 5), "batches of 512": (512, 28)}  # samples, epochs: to about the same loss
+RESCALED = "16, rescaled"
+
+
+def sharpness() -> Any:
+    """The sharpness of an MLP that was trained with small batches, with large ones, and of a copy of the first.
+
+    The copy has its first layer times 4 and the next one divided by 4, so that it is the same function.
+
+    Returns:
+        The axes.
+    """
+    files = {name: KEPT / f"sharpness-{k}.json" for k, name in enumerate([*BATCHES, RESCALED])}
+    if not all(file.exists() for file in files.values()):
+        digits = datasets.load("digits")
+        networks = {}
+        for name, (size, epochs) in BATCHES.items():
+            networks[name] = models.build("mlp", seed=0, **datasets.describe(digits)._asdict())
+            training.train(networks[name], digits, epochs=epochs, batch_size=size, seed=0)
+        networks[RESCALED] = copy.deepcopy(next(iter(networks.values())))
+        first, second, *_ = (layer for layer in networks[RESCALED].modules() if isinstance(layer, nn.Linear))
+        with torch.no_grad():
+            first.weight *= 4
+            first.bias *= 4
+            second.weight /= 4
+        for name, network in networks.items():
+            fastscape.sharpness(network, digits, directions=32).save(files[name])
+    reports = [fastscape.Sharpness.load(file) for file in files.values()]
+    both = reports[0].beside(*reports[1:], names=list(files))
+    print(both)
+    return both.plot()
 
 
 def page(file: Path) -> None:
@@ -128,8 +242,15 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "resnet20-contour": contour,
     "resnet20-walk": walk,
     "mnist-cnn-line": line,
+    "mnist-cnn-directions": several,
+    "mnist-cnn-spread": spread,
     "mnist-cnn-bilinear": bilinear,
+    "mlp-spectrum": spectrum,
+    "mlp-eigenvectors": eigenvectors,
+    "mlp-curvature": curvature,
     "resnet56-skip": skip,
+    "mlp-sharpness": sharpness,
+    "train-and-test": sets,
     **{name: partial(path, name, task) for name, task in PATHS.items()},
 }
 

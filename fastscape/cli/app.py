@@ -14,6 +14,7 @@ import typer
 
 import fastscape
 from fastscape.cli import commands
+from fastscape.cli.curvatures import sharpness, spectrum
 from fastscape.cli.demo import TOLERANCE
 from fastscape.cli.demo import demo as run_demo
 from fastscape.cli.options import MODELS, Device, Root, Seed
@@ -113,6 +114,8 @@ def train(
 app.command()(commands.surface)
 app.command()(commands.line)
 app.command()(trajectory)
+app.command()(spectrum)
+app.command()(sharpness)
 
 
 @app.command()
@@ -122,7 +125,7 @@ def plot(
     kind: Annotated[str | None, typer.Option(help="Of a plane: contour (default) or surface3d.")] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="loss (the default) or a metric in the file; of a line several."),
+        typer.Option(help="loss (the default) or a metric in the file; of one file several, of planes side by side."),
     ] = None,
     log: Annotated[
         bool | None,
@@ -139,8 +142,10 @@ def plot(
     """Draw landscapes from files: a line, a plane with the walk of an optimizer, or several planes side by side."""
     landscapes = [Landscape.load(file) for file in files]
     named = metric or ["loss"]
-    if len(named) > 1 and (start is not None or any(landscape.y is not None for landscape in landscapes)):
-        raise ValueError(f"--metric came {len(named)} times; only the picture of a line shows several")
+    if len(named) > 1 and (start is not None or len(landscapes) > 1):
+        raise ValueError(
+            f"--metric came {len(named)} times; only a picture of one landscape, with no walk, shows several"
+        )
     options: dict[str, Any] = {"metric": named[0], "clip": clip} | ({} if log is None else {"log": log})
     given = {"optimizer": optimizer, "steps": steps, "lr": lr}
     walk: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -157,6 +162,9 @@ def plot(
         save_picture(lambda: compare(landscapes, names=names, kind=cast(Any, kind or "contour"), **options)[0], out)
     elif first.y is None and start is None:
         save_picture(partial(first.plot, **options | {"metric": named}), out)
+    elif len(named) > 1:
+        beside = options | {"metric": named}
+        save_picture(lambda: compare(first, kind=cast(Any, kind or "contour"), **beside)[0], out)
     else:
         if start is not None:
             path = first.descend(start, metric=named[0], log=log, **walk)

@@ -16,7 +16,7 @@ from fastscape.engine import Plan
 from fastscape.landscape import Landscape
 from fastscape.model import accuracy
 from fastscape.results import clipped
-from fastscape.views import refinement_said
+from fastscape.views import refinement_said, repeats_said
 from fastscape.zoo import datasets
 from fastscape.zoo.checkpoints import load_checkpoint
 
@@ -59,11 +59,11 @@ def loaded(checkpoint: Path, samples: int | None, split: str, root: Path | None)
     Args:
         checkpoint: The file, as `fastscape train` wrote it.
         samples: How many samples; None for all.
-        split: Part of the data set.
+        split: Part of the data set, or several with commas between them.
         root: Folder of the data sets.
 
     Returns:
-        The network, and inputs and targets.
+        The network, and inputs and targets; of several parts by the name of the part.
 
     Raises:
         ValueError: When there are to be no samples, or the network does not fit the data set.
@@ -71,9 +71,11 @@ def loaded(checkpoint: Path, samples: int | None, split: str, root: Path | None)
     if samples is not None and samples < 1:
         raise ValueError(f"--samples {samples} came; wanted at least 1, for example --samples 64")
     network, facts = load_checkpoint(checkpoint)
-    data = datasets.load(facts["dataset"], split, root=root)
-    _check_fits(checkpoint, network, data, facts["dataset"])
-    return network, data[:samples]
+    names = [name.strip() for name in split.split(",")]
+    sets = {name: datasets.load(facts["dataset"], name, root=root) for name in names}
+    _check_fits(checkpoint, network, sets[names[0]], facts["dataset"])
+    found = {name: data[:samples] for name, data in sets.items()}
+    return network, found if len(found) > 1 else found[names[0]]
 
 
 def _check_fits(checkpoint: Path, network: nn.Module, data: TensorDataset, name: str) -> None:
@@ -110,5 +112,5 @@ def said(files: Sequence[Path], landscape: Landscape, started: float) -> None:
     typer.echo(f"{landscape!r}, {samples} samples, {time.perf_counter() - started:.1f} s")
     if not error.get("met", True):
         typer.echo(f"the standard error is not everywhere within {error['target']:g} of the range")
-    if sentence := refinement_said(landscape):
+    for sentence in filter(None, [refinement_said(landscape), repeats_said(landscape)]):
         typer.echo(sentence)

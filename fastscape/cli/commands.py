@@ -120,7 +120,7 @@ def line(
     landscape = api.line(network, data, **axes, **options)
     said([landscape.save(out)], landscape, started)
     if pictures and len(landscape.x) > 1:
-        draw = partial(landscape.plot, metric=list(landscape.values))
+        draw = partial(landscape.plot, metric=list(landscape.repeats or landscape.values))
         typer.echo(str(save_picture(draw, out.with_name(f"{out.stem}-loss.png"))))
 
 
@@ -177,12 +177,14 @@ def _common(tasks: Sequence[_Task], options: dict[str, Any]) -> dict[str, Any]:
         What the reports say of them.
 
     Raises:
-        ValueError: When they cannot be common: low memory, no such scheme, another architecture.
+        ValueError: When they cannot be common: low memory, repeats, no such scheme, another architecture.
     """
     if options.get("low_memory"):
         raise ValueError(
             "--low-memory computes the directions anew, which common ones cannot; write --own-directions too"
         )
+    if options.get("repeats", 1) != 1:
+        raise ValueError("--repeats draws directions again, which common ones cannot; write --own-directions too")
     every = with_defaults(SurfaceOptions, cast(SurfaceOptions, options), "surface")
     moving = every["perturb"] or Random.perturb
     scheme = chosen("scheme", options.get("scheme", "plane"), SURFACES)

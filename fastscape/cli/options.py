@@ -57,7 +57,12 @@ Samples = Annotated[
         help="Samples of the checkpoint's data set, from its first. Default: 64; all with --target-standard-error."
     ),
 ]
-Split = Annotated[str, typer.Option(help="Part of the data set: train or test.")]
+Split = Annotated[
+    str,
+    typer.Option(
+        help="Part of the data set: train or test; or train,test for both on one grid, the first as the loss."
+    ),
+]
 Reach = Annotated[
     str | None,
     typer.Option(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fastscape.curvature.outputs import losses_of, outputs_of
-from fastscape.model import Batch, Problem, loss_sum, twice_differentiable
+from fastscape.model import Batch, Problem, ends_in_error, loss_sum, twice_differentiable
 from fastscape.weights import Layout
 
 __all__ = ["BatchProducts", "Product"]
@@ -100,7 +100,7 @@ class BatchProducts:
                 slopes, product = make(self.problem, weights, leaf, batch, index)
         except (RuntimeError, NotImplementedError) as error:
             raise _no_derivative(error) from error
-        if _ends_in_error(slopes):
+        if ends_in_error(slopes):
             raise _cannot("a function of its own is marked with once_differentiable")
         return product
 
@@ -147,30 +147,6 @@ def _through(outputs: list[Tensor], leaf: Tensor, middle: Callable[[list[Tensor]
         return _gradient(outputs, [leaf], middle(moved), keep=False)[0]
 
     return back, lambda vector: _multiplied(lambda: product(vector))
-
-
-def _ends_in_error(tensors: list[Tensor]) -> bool:
-    """Whether a graph ends where torch would raise if it could get there, and so takes the second derivative for 0.
-
-    Behind a function that is marked with `once_differentiable` stands an error that is connected with no weight.
-
-    Args:
-        tensors: What was derived once.
-
-    Returns:
-        Whether it does.
-    """
-    seen: set[Any] = set()
-    ahead = [tensor.grad_fn for tensor in tensors]
-    while ahead:
-        node = ahead.pop()
-        if node is None or node in seen:
-            continue
-        if node.name().endswith("Error"):  # torch::autograd::Error
-            return True
-        seen.add(node)
-        ahead += [before for before, _ in node.next_functions]
-    return False
 
 
 def _multiplied(run: Callable[[], Tensor]) -> Tensor:

@@ -66,7 +66,8 @@ def density(matrix: Matrix, known: Eigenpairs, *, probes: int = 10, steps: int =
     share = rest.size / matrix.size
     rows = share * _of_probes(rest, at, probes, steps, seed)
     values = rows.mean(0) + (1 - share) * smoothed(known.values, at, width)
-    error = np.hypot(rows.std(0, ddof=1) / math.sqrt(probes), LEFT * rows.mean(0).max())
+    nearby = _spread(values, 2 * width / (at[1] - at[0]))  # what the quadrature leaves is of what lies nearby
+    error = np.hypot(rows.std(0, ddof=1) / math.sqrt(probes), LEFT * nearby)
     return Density(at, values, error, width, probes)
 
 
@@ -84,6 +85,14 @@ def _of_probes(matrix: Matrix, at: np.ndarray, probes: int, steps: int, seed: in
             probe = curvlinops.LanczosApproximateSpectrumCached(_Operator(matrix), steps, boundaries=ends)
             drawn.append(probe.approximate_spectrum(num_points=len(at), kappa=kappa, margin=0.0)[1].numpy())
     return np.stack(drawn)
+
+
+def _spread(values: np.ndarray, places: float) -> np.ndarray:
+    """Values spread by a normal distribution with a standard deviation of so many places."""
+    from scipy.ndimage import gaussian_filter1d
+
+    found: np.ndarray = gaussian_filter1d(values, places, mode="constant")
+    return found
 
 
 def smoothed(eigenvalues: np.ndarray, at: np.ndarray, width: float) -> np.ndarray:

@@ -5,6 +5,7 @@ faster where many points share the samples.
 """
 
 from fastscape.engine.comparison import Comparison
+from fastscape.engine.differentiating import differentiated
 from fastscape.engine.engine import Engine
 from fastscape.engine.evaluator import Evaluator
 from fastscape.engine.gpu_rules import plan_begun_on_gpu, plan_fitted_on_gpu
@@ -20,6 +21,7 @@ __all__ = [
     "Engine",
     "Evaluator",
     "Plan",
+    "differentiated",
     "engine_for",
     "error_of",
     "one_by_one",

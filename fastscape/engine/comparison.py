@@ -46,8 +46,9 @@ class Comparison:
         found = engine.sums(point)[0]
         if self._far is None:
             self._far = problem.total(space.at(point, problem.place), self.microbatch)
-        if differs(found, self._far, problem.size, problem.narrowest):
+        if differs(found, self._far, problem.counts, problem.narrowest):
+            here, plain = (float(sums[0]) / problem.loss_samples for sums in (found, self._far))
             raise ValueError(
-                f"by this plan the loss at a point is {float(found[0]) / problem.size:.6g}, and by a plain loop "
-                f"{float(self._far[0]) / problem.size:.6g}; leave out plan, or write plan=Plan('loop')"
+                f"by this plan the loss at a point is {here:.6g}, and by a plain loop {plain:.6g}; leave out plan, or "
+                "write plan=Plan('loop')"
             )

@@ -134,11 +134,23 @@ class Engine:
         """The sums over all samples of every measure at some points, as `Objective.sums` gives them.
 
         Args:
-            points: Grid coordinates [g, D], at most `plan.chunk` of them.
+            points: Grid coordinates [g, D], at most `plan.chunk` of them; where directions repeat, those of one repeat
+                together, as other directions are drawn for the next one.
 
         Returns:
             Sums [g, measures], float64, on the device.
         """
+        parts = []
+        for repeat, part in self._points.first.by_repeat(points):
+            if repeat != self._points.repeat:
+                self._points.turn(repeat)
+                if self._shared:
+                    self._shared.turn(self._points.space)
+            parts.append(self._sums(part))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _sums(self, points: Tensor) -> Tensor:
+        """The sums [g, measures] at points of one repeat."""
         if self._shared and not self._shared.seen and len(points) > 1:
             self._evaluated(points[:1])  # shows which weights are never read, before a whole chunk of them is written
         return self._evaluated(points)
@@ -207,10 +219,11 @@ class Engine:
         def step(tensors: Mapping[str, Tensor], c: Mapping[str, Tensor], batch: Batch, index: int) -> Tensor:
             weights = {**self._fixed, **(shared.weights(tensors, c, index) if shared else tensors)}
             with BatchedFunctions():
-                return self.problem.step(weights, batch, index, model=model, measure=self._measures.compiled)
+                return self.problem.evaluated(weights, batch, index, model=model, measure=self._measures.compiled)
 
         mapped = torch.vmap(step, in_dims=(0, 0, None, None), randomness="same")
-        return torch.stack([mapped(tensors, c, batch, index) for index, batch in enumerate(self._batches)]).sum(0)
+        sums = [mapped(tensors, c, batch, index) for index, batch in enumerate(self._batches)]
+        return self.problem.objective.over_batches(sums, self._batches)
 
     @torch.no_grad()
     def _looped(self, tensors: Mapping[str, Tensor], _: Mapping[str, Tensor], model: nn.Module) -> Tensor:
@@ -225,8 +238,8 @@ class Engine:
         for index, batch in enumerate(self._batches):
             measure = self._measures.for_batch(batch)
             patches = self._patches.of(index) if self._patches else {}
-            sums.append(self.problem.step({**weights, **patches}, batch, index, model=model, measure=measure))
-        return torch.stack(sums).sum(0)
+            sums.append(self.problem.evaluated({**weights, **patches}, batch, index, model=model, measure=measure))
+        return self.problem.objective.over_batches(sums, self._batches)
 
 
 class _Timed(TorchDispatchMode):

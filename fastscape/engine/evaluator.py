@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fastscape.engine import gpu
 from fastscape.engine.comparison import Comparison
+from fastscape.engine.derivatives import with_derivatives
 from fastscape.engine.engine import Engine
 from fastscape.engine.failures import gpu_is_lost, out_of_memory, plan_smaller
 from fastscape.engine.gpu_rules import options_on_gpu
@@ -82,14 +83,13 @@ class Evaluator:
         """
         self.space = self.space.relaid(channels_last=plan.channels_last)
         engine = engine_for(self.problem, self.space, plan)
-        if self.comparison is None or not self.comparison.wanted(plan):
-            return engine
-        try:
-            self.comparison.check(engine, self.problem, self.space)
-        except BaseException:
-            engine.close()
-            raise
-        return engine
+        if self.comparison is not None and self.comparison.wanted(plan):
+            try:
+                self.comparison.check(engine, self.problem, self.space)
+            except BaseException:
+                engine.close()
+                raise
+        return with_derivatives(engine, self.problem, self.space)
 
     def close(self) -> None:
         """Ends the engine in use."""
@@ -160,15 +160,17 @@ class Evaluator:
         self.plan, self.timings = plan_for_few(self.plan, prepare, points, self.problem, **options)
 
     def sums(self, chunk: Tensor) -> Tensor:
-        """The sums over the samples at the first points of a chunk: at all, unless memory did not suffice.
+        """The sums over the samples at the first points of a chunk: at all of a repeat, unless memory did not suffice.
 
         Args:
             chunk: Grid coordinates [n, D], at most as many as the plan's chunk.
 
         Returns:
-            Sums [m, measures], float64, on the device of the problem; m is at least 1.
+            Sums [m, measures], float64, on the device of the problem; m is at least 1. Where directions repeat, these
+            are points of one repeat.
         """
-        found = self._chunk(chunk, auto=self.auto and not self.begun)
+        (_, first), *_ = self.space.by_repeat(chunk)
+        found = self._chunk(chunk[: len(first)], auto=self.auto and not self.begun)
         self.begun = True
         return found
 

@@ -15,6 +15,7 @@ and no tensor comes from the CPU, which is seen on a trial.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -119,7 +120,7 @@ class GraphEngine(Engine):
             for shape, batch in zip(shapes, self._batches, strict=True):
                 if shape not in made:
                     alone = shapes.count(shape) == 1
-                    slot = batch if alone else Batch(batch.copied(), batch.samples)
+                    slot = batch if alone else replace(batch, content=batch.copied())
                     made[shape] = self._of_batch(slot, memory, alone=alone)
         except BaseException:
             for graph in made.values():
@@ -184,7 +185,7 @@ def _changes(problem: Problem) -> str:
 def _shape(number: int, batch: Batch) -> Hashable:
     """What microbatches that share a graph have in common; one that is more than dense tensors shares none."""
     kind = kind_of_batch(batch.content)
-    return number if kind is None else (batch.samples, kind)
+    return number if kind is None else (batch.of, batch.samples, kind)
 
 
 class _Trial(TorchDispatchMode):

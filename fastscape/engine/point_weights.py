@@ -22,11 +22,28 @@ class PointWeights:
     """
 
     def __init__(self, space: Space, dtype: torch.dtype, backend: Backend) -> None:
-        self.space, self.backend = space, backend
+        self.first, self.space, self.backend, self.repeat = space, space, backend, 0
         vectors = space.basis.vectors
         self._memory = torch.empty(0, vectors.shape[1], dtype=dtype, device=vectors.device)
-        self._resident = Resident.of(space, vectors.device) if gpu.on_gpu(vectors.device) else None
+        self._resident = self._settled(space)
         self._cuts: dict[int, tuple[slice, Segments]] = {}
+
+    def turn(self, repeat: int) -> None:
+        """Takes the directions of a repeat, for all points that come.
+
+        Args:
+            repeat: The number of the repeat.
+        """
+        self._take(self.first)  # so that the directions before need no memory any more
+        self._take(self.first.of_repeat(repeat))
+        self.repeat = repeat
+
+    def _take(self, space: Space) -> None:
+        self.space, self._resident = space, self._settled(space)
+
+    def _settled(self, space: Space) -> Resident | None:
+        device = self._memory.device
+        return Resident.of(space, device) if gpu.on_gpu(device) else None
 
     def coefficients(self, points: Tensor) -> Tensor:
         """The coefficients of some points, on a GPU those that are there.

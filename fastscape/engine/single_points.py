@@ -34,7 +34,7 @@ def means_at(problem: Problem, space: Space, points: Tensor, plan: Plan) -> Tens
 def one_by_one(problem: Problem, space: Space, plan: Plan) -> Callable[[Tensor], Tensor]:
     """What evaluates points one after the other, as `means_at` does, as often as it is called."""
     engine = Engine(problem, space, _alone(plan, space.layout))
-    return lambda points: torch.cat([engine.sums(point[None]) for point in points]).cpu() / problem.size
+    return lambda points: torch.cat([engine.sums(point[None]) for point in points]).cpu() / problem.counts
 
 
 def _alone(plan: Plan, layout: Layout) -> Plan:

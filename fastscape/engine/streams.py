@@ -35,6 +35,13 @@ class AheadWeights(PointWeights):
         self._stream.wait_stream(gpu.here(self._device))  # for the basis
         self._left: list[Any] = [None, None]  # marks, for this memory and the spare one, that nobody reads it any more
 
+    def turn(self, repeat: int) -> None:
+        """As `PointWeights` does; the second stream has read the directions before, and waits for these."""
+        here = gpu.here(self._device)
+        here.wait_stream(self._stream)
+        super().turn(repeat)
+        self._stream.wait_stream(here)
+
     def coefficients(self, points: Tensor) -> Tensor:
         """As `PointWeights` does, on the second stream."""
         with gpu.queued_on(self._stream):

@@ -7,18 +7,21 @@ for given tensors. Nothing here knows directions or grids.
 from fastscape.model.batch_norm import BATCHNORM, BatchNorm, statistics_of
 from fastscape.model.batch_structure import kind as kind_of_batch
 from fastscape.model.batch_structure import tensors as tensors_of_batch
+from fastscape.model.columns import Columns, with_classes
 from fastscape.model.copies import twin
 from fastscape.model.data import Batch, Data, batches_of, fixed_samples
-from fastscape.model.differentiable import loss_sum, twice_differentiable
+from fastscape.model.data_sets import DataSets, data_sets_in, holds_dataset
+from fastscape.model.differentiable import loss_sum, of_first_set, twice_differentiable
 from fastscape.model.drawing import drawn
 from fastscape.model.fingerprints import DataHash, Origin, hash_of_weights, origin_of
 from fastscape.model.footprint import Footprint
+from fastscape.model.function_names import name_of, public_name
 from fastscape.model.global_state import GlobalState
 from fastscape.model.independent import Independent
 from fastscape.model.lending import Lent
 from fastscape.model.new_problem import problem_of
 from fastscape.model.not_finite import loss_not_finite
-from fastscape.model.objective import Custom, Measure, Objective, accuracy, name_of, public_name
+from fastscape.model.objective import Custom, Derivatives, Loss, Measure, Objective, accuracy
 from fastscape.model.observed import observed
 from fastscape.model.other_norms import norms_not_acted_on
 from fastscape.model.pauses import at_rest, when_at_rest
@@ -32,20 +35,33 @@ from fastscape.model.probes import (
 from fastscape.model.problem import Measured, Problem
 from fastscape.model.reading import Reading, ReadingAsked, reading_of
 from fastscape.model.replica import Layers, Mode, layers_of
+from fastscape.model.second_order import (
+    LossOf,
+    ends_in_error,
+    forward_over_forward,
+    leads_to_weights,
+    once_differentiable,
+    reverse_over_reverse,
+)
 from fastscape.model.state import named
 
 __all__ = [
     "BATCHNORM",
     "Batch",
     "BatchNorm",
+    "Columns",
     "Custom",
     "Data",
     "DataHash",
+    "DataSets",
+    "Derivatives",
     "Footprint",
     "GlobalState",
     "Independent",
     "Layers",
     "Lent",
+    "Loss",
+    "LossOf",
     "Measure",
     "Measured",
     "Mode",
@@ -59,27 +75,36 @@ __all__ = [
     "at_rest",
     "at_the_model",
     "batches_of",
+    "data_sets_in",
     "depends_on_batches",
     "differs",
     "drawn",
+    "ends_in_error",
     "fixed_samples",
+    "forward_over_forward",
     "hash_of_weights",
+    "holds_dataset",
     "kind_of_batch",
     "layers_of",
+    "leads_to_weights",
     "loss_not_finite",
     "loss_sum",
     "name_of",
     "named",
     "norms_not_acted_on",
     "observed",
+    "of_first_set",
+    "once_differentiable",
     "origin_of",
     "problem_of",
     "public_name",
     "reading_of",
+    "reverse_over_reverse",
     "settled",
     "statistics_of",
     "tensors_of_batch",
     "twice_differentiable",
     "twin",
     "when_at_rest",
+    "with_classes",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from fastscape.model.batch import Batch
 from fastscape.model.batch_structure import counted, cut, joined, kind, mapped, tensors
 from fastscape.model.pauses import at_rest
 from fastscape.weights import dtype_of
@@ -26,57 +28,9 @@ READ = 64  # samples of a Dataset that are read at a time
 
 _WANTED = (
     "wanted (inputs, targets) tensors, a Dataset, a DataLoader, or an iterable of (inputs, targets) batches; for "
-    "other batches write objective=lambda call, batch: ..."
+    "other batches write objective=lambda call, batch: ..., for several data sets fastscape.DataSets(train=..., "
+    "test=...)"
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Some samples that are evaluated together.
-
-    Args:
-        content: What the objective gets: `(inputs, targets)`, or a batch as the data gave it.
-        samples: How many samples it counts as.
-    """
-
-    content: Any
-    samples: int
-
-    @property
-    def inputs(self) -> Any:
-        """The inputs, where the content is a pair of inputs and targets; else all of it."""
-        return self.content[0] if isinstance(self.content, tuple) and len(self.content) == 2 else self.content
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        """All that it holds."""
-        return tensors(self.content)
-
-    @property
-    def divisible(self) -> bool:
-        """Whether it can be cut into samples."""
-        return kind(self.content) is not None
-
-    def copied(self) -> Any:
-        """A copy of the content, for an evaluation that writes to it."""
-        return mapped(self.content, Tensor.clone)
-
-    def to(self, dtype: torch.dtype) -> Batch:
-        """The samples in another precision."""
-        return Batch(mapped(self.content, lambda tensor: tensor.to(dtype_of(tensor, dtype))), self.samples)
-
-    def part(self, start: int, stop: int) -> Batch:
-        """The samples from one to another."""
-        stop = min(stop, self.samples)
-        return Batch(cut(self.content, start, stop), stop - start)
-
-    def fits(self, other: Batch) -> bool:
-        """Whether both can be joined: their samples have one structure, shape and dtype."""
-        return self.divisible and kind(self.content) == kind(other.content)
-
-    def joined(self, other: Batch) -> Batch:
-        """The samples of both, these first."""
-        return Batch(joined([self.content, other.content]), self.samples + other.samples)
 
 
 def fixed_samples(
@@ -211,7 +165,7 @@ def _grouped(contents: Iterable[Any], *, pairs: bool, join: bool, device: torch.
 
 
 def joined_where_alike(samples: Samples, *, pairs: bool) -> Samples:
-    """Neighbouring batches of one structure, joined.
+    """Neighbouring batches of one structure and one data set, joined.
 
     Args:
         samples: Batches as the data gave them.
@@ -220,7 +174,11 @@ def joined_where_alike(samples: Samples, *, pairs: bool) -> Samples:
     Returns:
         Groups of samples of one kind, in the order of the data.
     """
-    return _grouped((batch.content for batch in samples), pairs=pairs, join=True)
+    found: Samples = []
+    for number, those in groupby(samples, key=lambda batch: batch.of):
+        grouped = _grouped((batch.content for batch in those), pairs=pairs, join=True)
+        found += [replace(batch, of=number) for batch in grouped]
+    return found
 
 
 def batches_of(samples: Samples, microbatch: int) -> list[Batch]:

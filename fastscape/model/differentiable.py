@@ -4,23 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.backends.mha import get_fastpath_enabled, set_fastpath_enabled
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
 from fastscape.model.data import Batch
 from fastscape.model.problem import Problem
 
-__all__ = ["loss_sum", "twice_differentiable"]
+__all__ = ["loss_sum", "of_first_set", "twice_differentiable"]
+
+
+def of_first_set(problem: Problem) -> Problem:
+    """The problem on its first data set alone, without classes: its mean loss is the "loss" of a landscape.
+
+    Args:
+        problem: What is evaluated.
+
+    Returns:
+        The problem; the same where there is one set and no class.
+    """
+    if not problem.objective.columns.several:
+        return problem
+    samples = [batch for batch in problem.samples if not batch.of]
+    return replace(problem, samples=samples, objective=problem.objective.plain)
+
+
+class _Plainly(TorchFunctionMode):
+    """Takes the definition of a weight norm: the backward pass of the fused one takes the norms for constants."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch._weight_norm:
+            return _weight_norm(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    return v * (g / torch.norm_except_dim(v, 2, dim))
 
 
 @contextmanager
 def twice_differentiable(problem: Problem) -> Iterator[None]:
     """Lets torch compute by what has second derivatives; values differ by rounding.
 
-    Fused attention has none, nor have the recurrent layers of cuDNN.
+    Fused attention has none, nor have the recurrent layers of cuDNN and oneDNN. The fused weight norm has wrong ones.
 
     Args:
         problem: What is evaluated inside.
@@ -30,9 +61,14 @@ def twice_differentiable(problem: Problem) -> Iterator[None]:
     """
     with ExitStack() as stack:
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        stack.callback(set_fastpath_enabled, get_fastpath_enabled())
+        set_fastpath_enabled(False)
         if problem.layers.recurrent:
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            stack.callback(setattr, torch.backends.mkldnn, "enabled", torch.backends.mkldnn.enabled)
+            setattr(torch.backends.mkldnn, "enabled", False)  # noqa: B010 - its `flags` sets more, and warns of that
         stack.enter_context(torch.enable_grad())
+        stack.enter_context(_Plainly())
         yield
 
 
@@ -40,6 +76,9 @@ def loss_sum(
     problem: Problem, weights: Mapping[str, Tensor], batch: Batch, index: int, *, model: nn.Module | None = None
 ) -> Tensor:
     """The sum of the losses over one microbatch from a fresh state, as a function of the weights.
+
+    The loss is that of the first data set: a microbatch of another one gives 0, without an evaluation.
+    `of_first_set` gives the problem that has those of the first set alone.
 
     Args:
         problem: What is evaluated. Its footprint is known, and its model is not lent.
@@ -54,6 +93,15 @@ def loss_sum(
     """
 
     def measure(model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
-        return problem.at(model, weights, problem.objective.loss_sum, content, samples)
+        found: Tensor = problem.at(model, weights, problem.objective.loss_sum, content, samples)
+        return found
 
-    return problem.step(weights, batch, index, model=model, measure=measure)
+    if batch.of:
+        return _zero(weights)
+    return problem.evaluated(weights, batch, index, model=model, measure=measure)
+
+
+def _zero(weights: Mapping[str, Tensor]) -> Tensor:
+    """0 with a graph that leads to the weights."""
+    moving = [t for t in weights.values() if t.is_floating_point() or t.is_complex()]
+    return torch.stack([t.flatten()[:0].sum().real.double() for t in moving]).sum()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,13 +63,18 @@ def hash_of_weights(model: nn.Module) -> str:
 class DataHash:
     """What tells one sequence of samples from another, in whatever batches and parts it came.
 
-    The k-th tensors of all batches are read as one: their dtype, the shape of a sample, and all bytes. Of batches
-    that cannot be cut into samples the whole shape counts.
+    The k-th tensors of all batches of a data set are read as one: their dtype, the shape of a sample, and all bytes.
+    Of batches that cannot be cut into samples the whole shape counts.
+
+    Args:
+        names: Of the data sets, where there are several. Default: there is one.
     """
 
-    def __init__(self) -> None:
-        self._digests: dict[int, Any] = {}
-        self._kinds: dict[int, str] = {}
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self.names = names
+        self._samples: dict[int, int] = {}
+        self._digests: dict[tuple[int, int], Any] = {}
+        self._kinds: dict[tuple[int, int], str] = {}
 
     def update(self, samples: Samples) -> None:
         """Goes on with further samples.
@@ -78,17 +83,35 @@ class DataHash:
             samples: The samples.
         """
         for batch in samples:
+            self._samples[batch.of] = self._samples.get(batch.of, 0) + batch.samples
             for k, tensor in enumerate(tensors(batch.content)):
+                place = batch.of, k
                 kind = f"{tensor.dtype} {tuple(tensor.shape[1:] if batch.divisible else tensor.shape)};"
-                digest = self._digests.setdefault(k, hashlib.sha256())
-                if self._kinds.get(k) != kind or not batch.divisible:
+                digest = self._digests.setdefault(place, hashlib.sha256())
+                if self._kinds.get(place) != kind or not batch.divisible:
                     digest.update(kind.encode())
-                self._kinds[k] = kind
+                self._kinds[place] = kind
                 digest.update(_bytes(tensor))
 
     def hexdigest(self) -> str:
-        """SHA-256 of all samples so far, hexadecimal."""
-        return hashlib.sha256(b"".join(self._digests[k].digest() for k in sorted(self._digests))).hexdigest()
+        """SHA-256 of all samples so far, hexadecimal; of several data sets with their names."""
+        if len(self.names) < 2:
+            return self._of(0)
+        each = (f"{name} {self._of(number)};" for number, name in enumerate(self.names))
+        return hashlib.sha256("".join(each).encode()).hexdigest()
+
+    @property
+    def sets(self) -> dict[str, dict[str, Any]] | None:
+        """Of every data set by name how many samples it has, and its hash, as it has it alone; None for one set."""
+        if len(self.names) < 2:
+            return None
+        found = enumerate(self.names)
+        return {name: {"samples": self._samples.get(k, 0), "data_hash": self._of(k)} for k, name in found}
+
+    def _of(self, number: int) -> str:
+        """The hash of one data set."""
+        places = sorted(place for place in self._digests if place[0] == number)
+        return hashlib.sha256(b"".join(self._digests[place].digest() for place in places)).hexdigest()
 
 
 def _hash(named: Iterable[tuple[str, Tensor]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import is_
 from typing import Any, NamedTuple
 
@@ -106,7 +106,7 @@ def watched(
         What was returned and changed.
     """
     own = {name: tensor.detach().clone() for name, tensor in held.items()}
-    content = Batch(batch.copied(), batch.samples)
+    content = replace(batch, content=batch.copied())
     given = tensors(content.content)
     seeds = generators_of(device)
     try:

@@ -56,7 +56,8 @@ class Independent:
             # What a call leaves on a model, the next batch does not see.
             model = whole_copy(fresh) if changes and index + 1 < len(batches) else fresh
             seed_everything(self.problem.device, index)
-            total.append(self.problem.objective.sums(model, batch.copied(), batch.samples))
+            sums = self.problem.objective.sums(model, batch.copied(), batch.samples)
+            total.append(self.problem.objective.placed(sums, batch.of))
         return torch.stack(total).sum(0)
 
     def _recalibrate(self, model: nn.Module, batches: Sequence[Batch]) -> None:
@@ -65,11 +66,13 @@ class Independent:
             layer.reset_running_stats()
         with calibrating(model):
             for index, batch in enumerate(batches):
+                if batch.of:  # another data set than the first one
+                    continue
                 seed_everything(self.problem.device, index)
                 self.problem.objective.sums(model, batch.copied(), batch.samples)
 
     def loss(self, microbatch: int) -> float:
-        """The mean loss over all samples of the model as it is.
+        """The mean loss over all samples of the model as it is; of several data sets over the first one.
 
         Args:
             microbatch: Samples in a batch at most, where batches may be cut.
@@ -79,7 +82,7 @@ class Independent:
         """
         place = self.problem.place
         wide = self.problem if place.own else replace(self.problem, place=place.wide)
-        return float(self.sums({}, wide.batches(microbatch))[0]) / self.problem.size
+        return float(self.sums({}, wide.batches(microbatch))[0]) / self.problem.loss_samples
 
     @cached_property
     def _copied(self) -> nn.Module:

@@ -7,25 +7,24 @@ from which follows how far the mean may be off because the samples are a draw.
 
 from __future__ import annotations
 
-import copy
-import functools
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-__all__ = ["Call", "Custom", "Measure", "Objective", "accuracy", "name_of", "public_name"]
+from fastscape.model.batch import Batch
+from fastscape.model.columns import Columns
+from fastscape.model.values_of_samples import checked, each_of, of_samples, sum_of
+
+__all__ = ["Call", "Custom", "Derivatives", "Loss", "Measure", "Objective", "accuracy"]
 
 Measure: TypeAlias = Callable[[Any, Any], Tensor]
+Loss: TypeAlias = Callable[[Any, Any], "Tensor | Mapping[str, Tensor]"]
 Call: TypeAlias = Callable[..., Any]
 Custom: TypeAlias = Callable[[Call, Any], "Tensor | Mapping[str, Tensor]"]
-
-# Of the sum of the losses of single samples, by how many roundings it may differ from what the loss itself gives.
-_ROUNDINGS = 32
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -47,30 +46,47 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs.argmax(dim=1) == targets).float()
 
 
+class Derivatives(NamedTuple):
+    """How the derivatives of the loss along the axes are measured.
+
+    Args:
+        names: Of the derivatives, the first ones first.
+        forward: Whether by forward over forward mode, else by reverse over reverse mode.
+        reason: Why forward mode is not taken, or None.
+    """
+
+    names: tuple[str, ...]
+    forward: bool
+    reason: str | None = None
+
+
 @dataclass(frozen=True)
 class Objective:
     """What is measured at every grid point.
 
     Args:
-        loss: `f(outputs, targets)` that returns the mean over the batch, a scalar, or the values of its samples [n].
+        loss: `f(outputs, targets)` that returns the mean over the batch, a scalar, or the values of its samples [n];
+            or a dictionary of such, with "loss" and its terms.
         metrics: Further functions of the same kind, by name.
         custom: `f(call, batch)` in the place of loss and metrics: `call(*args, **kwargs)` runs the model; it returns
             the loss, or a dictionary with "loss" and further measures, each in one of the two forms above.
-        names: Of what is measured, the loss first; known after `known`.
+        columns: What is measured by which name, over which samples; the names are known after `known`.
         each: The loss in the form that returns the values of the samples; None where there is none.
         squares: Whether the loss has the form of values of samples, so that their squares are summed too.
+        derivatives: What is known of the loss's derivatives besides. Default: they are not measured.
 
     Raises:
         TypeError: When the loss or a metric is not callable, or the metrics are no dict of names.
         ValueError: When a metric is named "loss", or there is a custom objective besides metrics.
     """
 
-    loss: Measure = F.cross_entropy
+    loss: Loss = F.cross_entropy
     metrics: Mapping[str, Measure] = field(default_factory=dict)
     custom: Custom | None = None
-    names: tuple[str, ...] = ()
+    columns: Columns = field(default_factory=Columns)
     each: Measure | None = None
     squares: bool = False
+    derivatives: Derivatives | None = None
 
     def __post_init__(self) -> None:
         if self.custom is not None:
@@ -89,6 +105,11 @@ class Objective:
             if not callable(measure):
                 raise TypeError(f"{name} came as {measure!r}; wanted a function f(outputs, targets)")
 
+    @property
+    def grids(self) -> tuple[str, ...]:
+        """The names of all grids: what `sums` gives, and the derivatives of the loss."""
+        return self.names if self.derivatives is None else (*self.names, *self.derivatives.names)
+
     def known(self, call: Call, content: Any, samples: int) -> tuple[Objective, Tensor | None]:
         """The objective with what one batch shows of it, and what it gives there.
 
@@ -100,23 +121,31 @@ class Objective:
         Returns:
             The objective with its names; and in the form that gives the losses of the samples, where there is one of
             the same sum. And what its `sums` are; None where only another evaluation can tell.
+
+        Raises:
+            ValueError: When a term of the loss has the name of a metric, or see `Columns.seen`.
         """
         if self.custom is not None:
             values = self._custom(call, content)
-            found = replace(self, names=tuple(values), squares=values["loss"].dim() == 1)
-            return found, found._summed(values, samples)
+            return self._seen(values, content, samples)
         outputs = _outputs(call, content[0])
-        loss = self.loss(outputs, content[1])
-        found, each = replace(self, names=("loss", *self.metrics)), _each(self.loss)
-        if isinstance(loss, Tensor) and loss.dim() == 1:
-            found = replace(found, squares=True)
-        elif each is not None and isinstance(loss, Tensor) and loss.dim() == 0:
-            losses = _of_samples(each, outputs, content[1], loss, samples)
+        loss, found, each = self.loss(outputs, content[1]), self, each_of(self.loss)
+        if each is not None and isinstance(loss, Tensor) and loss.dim() == 0:
+            losses = of_samples(each, outputs, content[1], loss, samples)
             if losses is None:  # it may have written to the outputs
-                return found, None
-            found, loss = replace(found, each=each, squares=True), losses
-        metrics = {name: metric(outputs, content[1]) for name, metric in self.metrics.items()}
-        return found, found._summed({"loss": loss, **metrics}, samples)
+                return replace(
+                    self, columns=self.columns.seen({"loss": loss, **dict.fromkeys(self.metrics, loss)})
+                ), None
+            found, loss = replace(self, each=each), losses
+        terms = _by_name(loss, "the loss")
+        if twice := terms.keys() & self.metrics.keys():
+            raise ValueError(f"the loss and a metric both give {min(twice)[:80]!r}; give one of them another name")
+        return found._seen({**terms, **self._measured(outputs, content[1])}, content, samples)
+
+    def _seen(self, values: Mapping[str, Tensor], content: Any, samples: int) -> tuple[Objective, Tensor]:
+        """The objective with the names of what it measures, and its sums."""
+        found = replace(self, columns=self.columns.seen(values), squares=values["loss"].dim() == 1)
+        return found, found._summed(values, content, samples)
 
     def sums(self, call: Call, content: Any, samples: int) -> Tensor:
         """The sum over the samples of a batch of every measure.
@@ -136,16 +165,57 @@ class Objective:
         """
         if self.custom is not None:
             values = self._custom(call, content)
-            if self.names and tuple(values) != self.names:
-                raise ValueError(
-                    f"the objective returned {', '.join(values)} after {', '.join(self.names)}; let it return the "
-                    "same measures for every batch"
-                )
         else:
             outputs = _outputs(call, content[0])
-            measures = {"loss": self.each or self.loss, **self.metrics}
-            values = {name: measure(outputs, content[1]) for name, measure in measures.items()}
-        return self._summed(values, samples)
+            loss = _by_name((self.each or self.loss)(outputs, content[1]), "the loss")
+            values = {**loss, **self._measured(outputs, content[1])}
+        if self.columns.returned:
+            self.check_same(tuple(values))
+        return self._summed(values, content, samples)
+
+    def check_same(self, returned: tuple[str, ...]) -> None:
+        """Refuses other measures of a batch than those of the first one."""
+        before = self.columns.returned
+        if returned != before:
+            source = "loss" if self.custom is None else "objective"
+            raise ValueError(
+                f"the {source} returned {', '.join(returned)[:99]} after {', '.join(before)[:99]}; let it return the "
+                "same measures for every batch"
+            )
+
+    def over_batches(self, sums: Sequence[Tensor], batches: Sequence[Batch]) -> Tensor:
+        """The sums [..., of all sets] over batches of which each gives those of its own set [..., of a set]."""
+        if len(self.columns.sets) < 2:
+            return torch.stack(list(sums)).sum(0)
+        pairs = list(zip(sums, batches, strict=True))
+        numbers = dict.fromkeys(batch.of for batch in batches)
+        own = {of: torch.stack([row for row, batch in pairs if batch.of == of]).sum(0) for of in numbers}
+        return torch.stack([self.placed(row, of) for of, row in own.items()]).sum(0)
+
+    def placed(self, sums: Tensor, of: int) -> Tensor:
+        """The sums of a batch among those of all data sets; see `Columns.placed`."""
+        return self.columns.placed(sums, of, squares=self.squares)
+
+    def counts(self, samples: Sequence[Batch]) -> Tensor:
+        """Over how many samples each sum is; see `Columns.counts`."""
+        return self.columns.counts(samples, squares=self.squares)
+
+    def counts_of_grids(self, samples: Sequence[Batch]) -> Tensor:
+        """The same with the derivatives, which are of the loss of the first set, in front of the squares."""
+        found, named = self.counts(samples), len(self.names)
+        if not found.dim():
+            return found
+        return torch.cat([found[:named], found[:1].expand(len(self.grids) - named), found[named:]])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of what is measured at a point, the loss first; known after `known`."""
+        return self.columns.names
+
+    @property
+    def plain(self) -> Objective:
+        """The same for one data set, and without classes."""
+        return replace(self, columns=Columns(returned=self.columns.returned))
 
     def loss_sum(self, call: Call, content: Any, samples: int) -> Tensor:
         """The sum over the samples of a batch of the loss alone, which can be differentiated.
@@ -158,13 +228,13 @@ class Objective:
         Returns:
             The sum [], float64, with the graph that leads to it.
         """
-        return _sum("loss", self.losses(call, content, samples), samples)
+        return sum_of("loss", self.losses(call, content, samples), samples)
 
     def losses(self, call: Call, content: Any, samples: int) -> Tensor:
         """The losses of the samples [n] where these are known, else their mean []; see `loss_sum`."""
         if self.custom is not None:
             return self._custom(call, content)["loss"]
-        return (self.each or self.loss)(self.outputs(call, content), content[1])
+        return self._loss(self.outputs(call, content), content[1])
 
     def outputs(self, call: Call, content: Any) -> Any:
         """What the model gives for a batch of inputs and targets."""
@@ -172,29 +242,44 @@ class Objective:
 
     def loss_of_outputs(self, outputs: Any, targets: Any, samples: int) -> Tensor:
         """The sum of the losses [] as a function of the outputs of the model; see `loss_sum`."""
-        return _sum("loss", (self.each or self.loss)(outputs, targets), samples)
+        return sum_of("loss", self._loss(outputs, targets), samples)
 
-    def _summed(self, values: Mapping[str, Any], samples: int) -> Tensor:
+    def _loss(self, outputs: Any, targets: Any) -> Tensor:
+        """The loss of a batch, without its terms."""
+        return _by_name((self.each or self.loss)(outputs, targets), "the loss")["loss"]
+
+    def _measured(self, outputs: Any, targets: Any) -> dict[str, Tensor]:
+        """The metrics of a batch."""
+        return {name: checked(name, metric(outputs, targets)) for name, metric in self.metrics.items()}
+
+    def _summed(self, values: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
         """The sums of every measure."""
-        sums = [_sum(name, value, samples).detach() for name, value in values.items()]
+        sums = torch.stack([sum_of(name, value, samples).detach() for name, value in values.items()])
+        if self.columns.classes:
+            sums = torch.cat([sums, self.columns.over_classes(values, content[1]).detach()])
         if self.squares:
-            sums.append(values["loss"].detach().double().square().sum())
-        return torch.stack(sums)
+            sums = torch.cat([sums, values["loss"].detach().double().square().sum()[None]])
+        return sums
 
     def _custom(self, call: Call, content: Any) -> dict[str, Tensor]:
         """What a custom objective returns, the loss first."""
         assert self.custom is not None
         with torch.enable_grad():  # it may differentiate the outputs by the inputs; weights ask for no gradients
             found = self.custom(call, content)
-        if not isinstance(found, Mapping):
-            return {"loss": _checked("the objective", found)}
-        if "loss" not in found or not all(isinstance(name, str) for name in found):
-            raise ValueError(
-                f"the objective returned a dictionary of {', '.join(map(repr, found))}; wanted one with 'loss', and "
-                "further measures by name"
-            )
-        values = {"loss": found["loss"], **{name: value for name, value in found.items() if name != "loss"}}
-        return {name: _checked(name, value) for name, value in values.items()}
+        return _by_name(found, "the objective")
+
+
+def _by_name(found: Any, source: str) -> dict[str, Tensor]:
+    """What a loss or an objective has returned, by name, the loss first."""
+    if not isinstance(found, Mapping):
+        return {"loss": checked(source if source != "the loss" else "loss", found)}
+    if "loss" not in found or not all(isinstance(name, str) for name in found):
+        raise ValueError(
+            f"{source} returned a dictionary of {', '.join(map(repr, found))[:200]}; wanted one with 'loss', and "
+            "further measures by name"
+        )
+    values = {"loss": found["loss"], **{name: value for name, value in found.items() if name != "loss"}}
+    return {name: checked(name, value) for name, value in values.items()}
 
 
 def _outputs(call: Call, inputs: Any) -> Any:
@@ -202,85 +287,3 @@ def _outputs(call: Call, inputs: Any) -> Any:
     if isinstance(inputs, Mapping):
         return call(**inputs)
     return call(*inputs) if type(inputs) in (tuple, list) else call(inputs)
-
-
-def _each(loss: Measure) -> Measure | None:
-    """A loss of torch in the form that returns the values of the samples [n]; None for others."""
-    unreduced: Any
-    if isinstance(loss, nn.Module) and getattr(loss, "reduction", None) == "mean":
-        unreduced = copy.copy(loss)
-        unreduced.reduction = "none"
-    else:
-        inner = loss.func if isinstance(loss, functools.partial) else loss
-        try:
-            reduced = inspect.signature(loss).parameters.get("reduction")
-        except (TypeError, ValueError):  # a built-in function says nothing of its arguments
-            return None
-        if getattr(inner, "__module__", None) != F.__name__ or reduced is None or reduced.default != "mean":
-            return None
-        unreduced = functools.partial(loss, **{"reduction": "none"})
-
-    def each(outputs: Any, targets: Any) -> Tensor:
-        values = unreduced(outputs, targets)
-        return values if values.dim() < 2 else values.flatten(1).mean(1)
-
-    return each
-
-
-def _of_samples(each: Measure, outputs: Any, targets: Any, loss: Tensor, samples: int) -> Tensor | None:
-    """The losses of the samples [n], where their sum is that of the loss to rounding; else None."""
-    try:
-        values = each(outputs, targets)
-        error = abs(float(_sum("loss", values, samples) - _sum("loss", loss, samples)))
-        allowed = _ROUNDINGS * torch.finfo(loss.dtype).eps * float(values.double().abs().sum())
-    except (TypeError, ValueError, RuntimeError):  # of these outputs the loss has no values of samples
-        return None
-    return values if values.dim() == 1 and error <= allowed else None
-
-
-def _checked(name: str, value: Any) -> Tensor:
-    if not isinstance(value, Tensor) or value.is_complex():
-        came = f"a {value.dtype} tensor" if isinstance(value, Tensor) else type(value).__name__
-        raise TypeError(f"{name} returned {came}; wanted a real tensor: the batch mean, or one value a sample")
-    return value
-
-
-def _sum(name: str, value: Any, samples: int) -> Tensor:
-    value = _checked(name, value)
-    if value.dim() == 0:
-        return value.double() * samples
-    if value.shape == (samples,):
-        return value.double().sum()
-    raise ValueError(
-        f"{name} returned shape {tuple(value.shape)} for a batch of {samples} samples; wanted a scalar, the batch "
-        f"mean, or shape ({samples},), one value a sample: reduce the other dimensions, for example with .mean(dim=1)"
-    )
-
-
-def name_of(function: Any) -> str:
-    """What a function is called, with the module of torch or fastscape that it comes from.
-
-    Args:
-        function: A function, or an object that is called.
-
-    Returns:
-        Its full name, by which it can be found again; for functions of the user's only what it is called.
-    """
-    name = getattr(function, "__qualname__", None)
-    if name is None:
-        return repr(function)
-    module = getattr(function, "__module__", None) or ""
-    return public_name(f"{module}.{name}") if module.split(".")[0] in ("torch", "fastscape") else name
-
-
-def public_name(name: str) -> str:
-    """The name of a function of fastscape without the module that it lies in, which may differ between versions.
-
-    Args:
-        name: What `name_of` returned, here or in an earlier version.
-
-    Returns:
-        The name, for example "fastscape.accuracy"; those of other functions as they are.
-    """
-    package, _, leaf = name.partition(".")
-    return f"fastscape.{leaf.rpartition('.')[2]}" if package == "fastscape" else name

@@ -47,10 +47,12 @@ def observed(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -
         What was seen.
 
     Raises:
-        ValueError: When the model reads some of its weights by another way than from the problem's copy.
+        ValueError: When the objective returns other measures for a batch than for the first one, or the model reads
+            some of its weights by another way than from the problem's copy.
     """
     weights = problem.in_own_dtypes({**problem.still, **tensors})
     given: dict[int, tuple[Objective, Tensor | None]] = {}
+    batches = problem.batches(microbatch)
     changed, index = Footprint(), 0
 
     def note(call: Any, content: Any, samples: int) -> Tensor:
@@ -63,19 +65,26 @@ def observed(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -
 
     reads = Reads({name: tensor for name, tensor in tensors_of(problem.model).items() if name in tensors})
     state = Snapshot(problem.model)
-    for index, batch in enumerate(problem.batches(microbatch)):
+    for index, batch in enumerate(batches):
         seed_everything(problem.device, problem.begun + index)
         if index == 0 and not problem.place.lent:
             changed = _first(problem, measure, weights, batch, state, reads)
         elif index < WATCHED:
             changed = changed.with_(problem.watched(measure, problem.model, weights, batch, state).changed)
         else:
-            replace(problem, footprint=changed).step(weights, batch, index, measure=measure)
+            replace(problem, footprint=changed).evaluated(weights, batch, index, measure=measure)
     reads.judge(type(problem.model).__name__)
     first, alike = given[0][0], True
+    for objective, _ in given.values():
+        first.check_same(objective.columns.returned)
+        if objective.columns.by_class != first.columns.by_class:
+            raise ValueError(
+                "per_class needs measures that give one value a sample for every batch or for none, and one gives "
+                "them for some; let it return the same for all"
+            )
     if not all(objective.squares == first.squares for objective, _ in given.values()):
         first, alike = replace(first, each=None, squares=False), False
-    sums = [sums for _, sums in given.values() if sums is not None]
+    sums = [first.placed(sums, batches[k].of) for k, (_, sums) in given.items() if sums is not None]
     # Where statistics are estimated anew, no evaluation with those of the model is one of the model.
     known = alike and len(sums) == len(given) and problem.batchnorm != "recalibrate"
     seen = replace(problem, objective=first, footprint=changed.with_(reads.footprint))

@@ -140,7 +140,7 @@ def at_the_model(
     """
     problem = found.given
     sums = found.centre or problem.each(theta, microbatch)
-    loss = float(torch.stack(sums).sum(0)[0]) / problem.size
+    loss = float(torch.stack(sums).sum(0)[0]) / problem.loss_samples
     repeats = _repeats(found, theta, microbatch, sums)
     messages = []
     if not repeats:
@@ -264,7 +264,7 @@ def batch_dependence(
         before = second, parts[1]
     if [batch.samples for batch in free.batches(microbatch)] != [batch.samples for batch in batches]:
         together = free.total(tensors, microbatch)
-        largest = max(largest, _difference(together, torch.stack(sums).sum(0), problem.size))
+        largest = max(largest, _difference(together, torch.stack(sums).sum(0), problem.counts))
     return largest, sums
 
 
@@ -281,13 +281,13 @@ def depends_on_batches(dependence: float, dtype: torch.dtype) -> bool:
     return dependence > torch.finfo(dtype).eps ** 0.5
 
 
-def differs(found: Tensor, wanted: Tensor, samples: int, dtype: torch.dtype) -> bool:
+def differs(found: Tensor, wanted: Tensor, samples: Tensor, dtype: torch.dtype) -> bool:
     """Whether sums differ by more than rounding.
 
     Args:
         found: Sums [measures].
         wanted: What they should be.
-        samples: Of how many samples.
+        samples: Of how many samples [measures] or [].
         dtype: Of the computation.
 
     Returns:
@@ -296,8 +296,11 @@ def differs(found: Tensor, wanted: Tensor, samples: int, dtype: torch.dtype) -> 
     return depends_on_batches(_difference(wanted, found, samples), dtype)
 
 
-def _difference(whole: Tensor, parts: Tensor, samples: int) -> float:
+def _difference(whole: Tensor, parts: Tensor, samples: int | Tensor) -> float:
     """The largest relative difference between sums [measures] over the whole and over its parts."""
+    least = 1e-3 * samples
+    if isinstance(least, Tensor):
+        least = least.clamp(min=1e-3).to(whole.device)  # of some classes or sets these may be no samples
     # Below 1e-3 a loss may be all rounding: log-softmax subtracts nearly equal numbers.
-    relative = (parts - whole).abs() / (whole.abs() + 1e-3 * samples)
+    relative = (parts - whole).abs() / (whole.abs() + least)
     return max([0.0, *relative[whole.isfinite()].nan_to_num(nan=torch.inf).tolist()])

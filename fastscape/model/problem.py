@@ -83,6 +83,16 @@ class Problem:
         return sum(batch.samples for batch in self.samples)
 
     @cached_property
+    def counts(self) -> Tensor:
+        """Over how many samples each sum is [sums] or, where all are over the same, []; float64, on the CPU."""
+        return self.objective.counts(self.samples)
+
+    @property
+    def loss_samples(self) -> int:
+        """Over how many samples the loss is: all, or those of the first data set."""
+        return sum(batch.samples for batch in self.samples if not batch.of)
+
+    @cached_property
     def layers(self) -> Layers:
         """Which layers the model has."""
         return layers_of(self.model)
@@ -105,9 +115,9 @@ class Problem:
 
         def prepared(batch: Batch) -> Batch:
             if self.objective.custom is not None:  # it may need what it reads in full; the model narrows its arguments
-                return Batch(mapped(batch.content, order), batch.samples)
+                return replace(batch, content=mapped(batch.content, order))
             inputs, targets = batch.content
-            return Batch((mapped(mapped(inputs, self._narrowed), order), targets), batch.samples)
+            return replace(batch, content=(mapped(mapped(inputs, self._narrowed), order), targets))
 
         order = _image_in_channels_last if channels_last else lambda tensor: tensor
         return [prepared(batch) for batch in (self.samples if self.whole else batches_of(self.samples, microbatch))]
@@ -139,7 +149,7 @@ class Problem:
         return {name: in_channels_last(t) if name in self.convolutions else t for name, t in self.still.items()}
 
     def measure(self, model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
-        """The sums of every measure [measures], float64, over the content of one microbatch."""
+        """The sums of every measure of its data set [measures], float64, over the content of one microbatch."""
         return self.at(model, weights, self.objective.sums, content, samples)
 
     def at(self, model: nn.Module, weights: Mapping[str, Tensor], run: Any, content: Any, samples: int) -> Any:
@@ -170,8 +180,20 @@ class Problem:
             measure: `measure` in another form, for example compiled.
 
         Returns:
-            Sums [measures], float64.
+            Sums [measures], float64; 0 for those of other data sets than the batch's.
         """
+        return self.objective.placed(self.evaluated(weights, batch, index, model=model, measure=measure), batch.of)
+
+    def evaluated(
+        self,
+        weights: Mapping[str, Tensor],
+        batch: Batch,
+        index: int,
+        *,
+        model: nn.Module | None = None,
+        measure: Measured | None = None,
+    ) -> Tensor:
+        """What `measure`, or anything that is called in its place, gives for one microbatch; see `step`."""
         model = self.model if model is None else model
         run = self.measure if measure is None else measure
         seed_everything(self.device, self.begun + index)
@@ -203,7 +225,7 @@ class Problem:
         assert self.footprint is not None
         held = self.in_own_dtypes(weights)
         with put_at(model, self.footprint.aliases, held):
-            return measure(model, held, batch.content, batch.samples)
+            return self.objective.placed(measure(model, held, batch.content, batch.samples), batch.of)
 
     def watched(
         self, run: Measured, model: nn.Module, weights: Mapping[str, Tensor], batch: Batch, state: Snapshot
@@ -238,8 +260,8 @@ class Problem:
     ) -> dict[str, Tensor]:
         """The weights of one point with the statistics of batch normalisation that belong to them.
 
-        With `batchnorm="recalibrate"` they are means over the batches, each normalised by its own, as
-        `torch.optim.swa_utils.update_bn` estimates them; otherwise nothing changes.
+        With `batchnorm="recalibrate"` they are means over the batches of the first data set, each normalised by its
+        own, as `torch.optim.swa_utils.update_bn` estimates them; otherwise nothing changes.
 
         Args:
             weights: All parameters and buffers, by name.
@@ -257,7 +279,8 @@ class Problem:
         whole = {**weights, **unset_statistics(model, weights)}
         with calibrating(model):
             for index, batch in enumerate(batches):
-                self.step(whole, batch, index, model=model)  # writes to the statistics
+                if not batch.of:
+                    self.evaluated(whole, batch, index, model=model)  # writes to the statistics
         return whole
 
     @torch.no_grad()

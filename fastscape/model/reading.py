@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastscape.model.data import Data, Samples, fixed_samples, parts_of
+from fastscape.model.data_sets import DataSets, parts_of_sets, samples_of_sets
 from fastscape.model.global_state import drawing_alone
 from fastscape.model.shuffling import shuffled, size_of
 from fastscape.weights import Place
@@ -46,11 +47,11 @@ class Reading:
     available: int | None = None
 
 
-def reading_of(data: Data, asked: ReadingAsked, place: Place) -> Reading:
+def reading_of(data: Data | DataSets, asked: ReadingAsked, place: Place) -> Reading:
     """Begins to read data.
 
     Args:
-        data: The data.
+        data: The data, or several sets of them, of which none is read in part.
         asked: How they are to be read.
         place: Where the samples go.
 
@@ -63,6 +64,10 @@ def reading_of(data: Data, asked: ReadingAsked, place: Place) -> Reading:
     """
     device, options = place.device, {"pairs": asked.pairs, "join": asked.join}
     where: dict[str, Any] = {"device": device, "dtype": place.samples, **options}
+    if isinstance(data, DataSets):
+        if asked.part is None:
+            return Reading(iter([samples_of_sets(data, where)]))
+        return Reading(drawing_alone(parts_of_sets(data, asked.part, where), device))
     if asked.part is None:
         return Reading(iter([fixed_samples(data, **where)]))
     ordered, available = data, None

@@ -6,44 +6,71 @@ that every wing needs: options that are written once, whole writes, warnings. No
 
 from fastscape.results.atomic import write_whole
 from fastscape.results.checks import check_values, clipped, parsed
+from fastscape.results.curvature import (
+    DERIVATIVES,
+    gaussian_curvature,
+    gradient,
+    hessian,
+    hessian_eigenvalues,
+    mean_curvature,
+    with_curvature,
+)
 from fastscape.results.formats import exported, loaded, saved
 from fastscape.results.formats.npz import check_path
 from fastscape.results.formats.xarray import to_xarray
 from fastscape.results.optional import package
 from fastscape.results.options import Option, among, chosen, documented, options_of, with_defaults
 from fastscape.results.other_project import mixed_in
-from fastscape.results.scale import heights, logarithms
+from fastscape.results.repeats import along_each, mean_over_repeats
+from fastscape.results.scale import colour_ends, heights, is_loss, logarithms, signed
+from fastscape.results.sharpness import SharpnessValue, SharpnessValues, check_alike
 from fastscape.results.spectrum import Density, Estimate, LayerCurvature, SpectrumValues
 from fastscape.results.trajectory import Trajectory
-from fastscape.results.values import AXES, Values
+from fastscape.results.values import AXES, REPEAT, Values
 from fastscape.results.warning import warn
 
 __all__ = [
     "AXES",
+    "DERIVATIVES",
+    "REPEAT",
     "Density",
     "Estimate",
     "LayerCurvature",
     "Option",
+    "SharpnessValue",
+    "SharpnessValues",
     "SpectrumValues",
     "Trajectory",
     "Values",
+    "along_each",
     "among",
+    "check_alike",
     "check_path",
     "check_values",
     "chosen",
     "clipped",
+    "colour_ends",
     "documented",
     "exported",
+    "gaussian_curvature",
+    "gradient",
     "heights",
+    "hessian",
+    "hessian_eigenvalues",
+    "is_loss",
     "loaded",
     "logarithms",
+    "mean_curvature",
+    "mean_over_repeats",
     "mixed_in",
     "options_of",
     "package",
     "parsed",
     "saved",
+    "signed",
     "to_xarray",
     "warn",
+    "with_curvature",
     "with_defaults",
     "write_whole",
 ]

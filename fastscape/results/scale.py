@@ -6,7 +6,7 @@ import numpy as np
 
 from fastscape.results.values import Values
 
-__all__ = ["heights", "logarithms"]
+__all__ = ["colour_ends", "heights", "is_loss", "logarithms", "signed"]
 
 
 def heights(
@@ -17,8 +17,10 @@ def heights(
     Args:
         landscape: The landscape.
         metric: "loss" or the name of a metric. Default "loss".
-        log: Whether to draw log10 of the values. Default: for a loss that is nowhere negative, yes.
-        clip: Values above it are drawn at it. Default: none are.
+        log: Whether to draw log10 of the values. Default: for a loss that is nowhere negative, yes; also for one of a
+            class or of another data set, which is named "loss of ...".
+        clip: Values above it are drawn at it, and those of a metric of both signs below -clip at -clip. Default: none
+            are.
 
     Returns:
         Heights in the shape of the landscape, and the label of their axis. Infinite values stand at the highest (or
@@ -47,16 +49,60 @@ def heights(
     z[z == -np.inf] = finite.min()
     positive = finite[finite > 0]
     if log is None:
-        log = metric == "loss" and finite.min() >= 0 and positive.size > 0
+        log = is_loss(metric) and finite.min() >= 0 and positive.size > 0
     if clip is not None and not clip > (0 if log else -np.inf):
         raise ValueError(f"clip={clip} came; on a log scale it must be above 0: choose a larger one, or log=False")
     if clip is not None:
         z = np.where(z > clip, clip, z)  # unlike np.minimum, it leaves NaN as it is without a warning
+        if clip > 0 and signed(metric, finite.min(), finite.max()):
+            z = np.where(z < -clip, -clip, z)
     if not log:
         return z, metric
     if finite.min() < 0 or not positive.size:
         raise ValueError(f"{metric} has values below 0, or none above, and so no logarithm; write log=False")
     return logarithms(z, positive.min()), f"log10 {metric}"
+
+
+def colour_ends(metric: str, low: float, high: float) -> tuple[float, float]:
+    """The heights at which the colours of a picture begin and end.
+
+    Args:
+        metric: "loss" or the name of a metric.
+        low: The lowest height.
+        high: The highest one.
+
+    Returns:
+        The same heights; but for a metric of both signs as far below 0 as above, so that 0 has the colour in the
+        middle.
+
+    Example:
+        >>> from fastscape.results import colour_ends
+        >>> colour_ends("d2L_dx2", -1.0, 3.0), colour_ends("accuracy", 0.0, 1.0)
+        ((-3.0, 3.0), (0.0, 1.0))
+    """
+    if not signed(metric, low, high):
+        return low, high
+    farthest = max(-low, high)
+    return -farthest, farthest
+
+
+def is_loss(metric: str) -> bool:
+    """Whether a measure is a loss: the loss itself, or that of a class or another data set, "loss of ..."."""
+    return metric == "loss" or metric.startswith("loss of ")
+
+
+def signed(metric: str, low: float, high: float) -> bool:
+    """Whether a picture of a measure has 0 in the middle of its colours.
+
+    Args:
+        metric: "loss" or the name of a metric.
+        low: The lowest height.
+        high: The highest one.
+
+    Returns:
+        Whether 0 lies between the heights of a metric; the 0 of a loss means nothing.
+    """
+    return not is_loss(metric) and low < 0 < high
 
 
 def logarithms(values: np.ndarray, smallest: float) -> np.ndarray:

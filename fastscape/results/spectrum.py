@@ -42,7 +42,7 @@ class Estimate:
     probes: int = 0
 
     def __str__(self) -> str:
-        return f"{self.value:.4g} +- {self.standard_error:.2g}" if self.probes else f"{self.value:.4g}"
+        return f"{self.value:.4g} ± {self.standard_error:.2g}" if self.probes else f"{self.value:.4g}"
 
 
 @dataclass(frozen=True, eq=False)

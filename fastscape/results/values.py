@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -11,10 +11,15 @@ import numpy as np
 
 from fastscape.results.trajectory import Trajectory
 
-__all__ = ["AXES", "Values"]
+__all__ = ["AXES", "REPEAT", "Values"]
 
 AXES = ("x", "y")
 """The names of the axes of a line and of a plane."""
+
+REPEAT = "repeat"
+"""The name of the axis that counts repeats along other random directions, before the mean over them is taken."""
+
+LISTED = 8  # metrics that a text names
 
 V = TypeVar("V", bound="Values")
 
@@ -31,9 +36,11 @@ class Values:
             losses of single samples were not seen.
         evaluated: At which points the values were computed, in the shape of the loss; elsewhere they are predicted
             from those. Default: at all.
+        repeats: Where random directions were drawn several times, the measures along each of them [R, H, W, ...] by
+            name; `measures` has the means over them. Default: they were drawn once.
 
     Raises:
-        ValueError: When an array has another shape than the axes say.
+        ValueError: When an array has another shape than the axes say, or repeats are of what is no measure.
 
     Example:
         >>> import numpy as np
@@ -48,6 +55,7 @@ class Values:
     report: Mapping[str, Any] = field(default_factory=dict)
     standard_error: np.ndarray | None = None
     evaluated: Any = None  # an array, once it is made
+    repeats: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._settle(_copied)
@@ -56,6 +64,7 @@ class Values:
         """Freezes the arrays, each taken by a function, and checks their shapes."""
         self._set("axes", MappingProxyType({name: _frozen(taken(axis)) for name, axis in self.axes.items()}))
         self._set("measures", MappingProxyType({name: _frozen(taken(grid)) for name, grid in self.measures.items()}))
+        self._set("repeats", MappingProxyType({name: _frozen(taken(stack)) for name, stack in self.repeats.items()}))
         self._set("report", MappingProxyType(dict(self.report)))
         if self.standard_error is not None:
             self._set("standard_error", _frozen(taken(self.standard_error)))
@@ -65,6 +74,13 @@ class Values:
         for name, grid in grids.items():
             if grid is not None and grid.shape != self.shape:
                 raise ValueError(f"{name} came with shape {grid.shape}; wanted {self.shape}, the lengths of the axes")
+        for name, stack in self.repeats.items():
+            if name not in self.measures or len(stack) < 2 or stack.shape != (self.repeated, *self.shape):
+                wanted = ", ".join(map(str, ("R", *self.shape)))
+                raise ValueError(
+                    f"the repeats of {name!r:.80} came with shape {stack.shape}; wanted those of a measure, in the "
+                    f"shape ({wanted}), with the same R of at least 2 for all"
+                )
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -72,9 +88,11 @@ class Values:
     def __repr__(self) -> str:
         finite = self.loss[np.isfinite(self.loss)]
         span = f"{finite.min():.4g} to {finite.max():.4g}" if finite.size else "nowhere finite"
-        metrics = f", metrics: {', '.join(self.metrics)}" if self.metrics else ""
+        shown, more = list(self.metrics)[:LISTED], len(self.metrics) - LISTED
+        metrics = f", metrics: {', '.join(shown)}{f' and {more} more' if more > 0 else ''}" if shown else ""
         some = "" if self.evaluated.all() else f", {self.evaluated.sum()} of them evaluated"
-        return f"{type(self).__name__}({self.shape_text} points{some}, loss {span}{metrics})"
+        mean = f", mean of {self.repeated} repeats" if self.repeats else ""
+        return f"{type(self).__name__}({self.shape_text} points{some}{mean}, loss {span}{metrics})"
 
     @classmethod
     def keeping(
@@ -84,17 +102,19 @@ class Values:
         report: Mapping[str, Any],
         standard_error: np.ndarray | None = None,
         evaluated: np.ndarray | None = None,
+        repeats: Mapping[str, np.ndarray] | None = None,
     ) -> V:
         """Values of arrays that were read from a file, and that nobody else will write to: they are not copied."""
         made = cls.__new__(cls)
-        names = "axes", "measures", "report", "standard_error", "evaluated"
-        vars(made).update(zip(names, (axes, measures, report, standard_error, evaluated), strict=True))
+        names = "axes", "measures", "report", "standard_error", "evaluated", "repeats"
+        parts = axes, measures, report, standard_error, evaluated, repeats or {}
+        vars(made).update(zip(names, parts, strict=True))
         made._settle(_kept)
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         grids = dict(self.axes), dict(self.measures), dict(self.report), self.standard_error, self.evaluated
-        return self._restored, grids
+        return self._restored, (*grids, dict(self.repeats))
 
     @classmethod
     def _restored(cls: type[V], *parts: Any) -> V:
@@ -130,10 +150,87 @@ class Values:
         return MappingProxyType({name: grid for name, grid in self.measures.items() if name != "loss"})
 
     @property
+    def repeated(self) -> int:
+        """How many times random directions were drawn for the axes, R; 1 where the values are along one of them."""
+        return len(next(iter(self.repeats.values()))) if self.repeats else 1
+
+    def quantiles(self, q: float | Sequence[float], metric: str = "loss") -> np.ndarray:
+        """Quantiles over the random directions, as `numpy.quantile` gives them.
+
+        Args:
+            q: From 0 to 1, or several.
+            metric: "loss" or the name of a metric. Default "loss".
+
+        Returns:
+            The quantile in the shape of the grid [H, W], or of several [n, H, W]. NaN where a direction has NaN;
+            infinite values count as the largest or smallest.
+
+        Raises:
+            ValueError: When the directions were drawn once, the metric is unknown, or q is not between 0 and 1.
+
+        Example:
+            >>> import numpy as np
+            >>> from fastscape.results import Values
+            >>> three = np.array([[0.0, 1.0], [0.0, 3.0], [0.0, 8.0]])
+            >>> made = Values({"x": np.arange(2.0)}, {"loss": three.mean(0)}, repeats={"loss": three})
+            >>> made.quantiles(0.5).tolist()
+            [0.0, 3.0]
+        """
+        stack = self._along_each(metric)
+        with np.errstate(invalid="ignore"):
+            found, low, high = (np.quantile(stack, q, axis=0, method=way) for way in ("linear", "lower", "higher"))
+            beyond = low + high  # numpy interpolates to infinite ones, and also by 0, which makes NaN
+        found = np.where(np.isfinite(low) & np.isfinite(high), found, beyond)
+        return np.asarray(np.where(low == high, low, found))
+
+    def spread(self, metric: str = "loss") -> np.ndarray:
+        """How far single directions are from their mean: the standard deviation over the random directions.
+
+        Args:
+            metric: "loss" or the name of a metric. Default "loss".
+
+        Returns:
+            `sqrt(sum over r of (value_r - mean)^2 / (R - 1))` in the shape of the grid; NaN where a direction is not
+            finite.
+
+        Raises:
+            ValueError: When the directions were drawn once, or the metric is unknown.
+        """
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray(self._along_each(metric).std(axis=0, ddof=1))
+
+    def direction_error(self, metric: str = "loss") -> np.ndarray:
+        """The standard error of the mean over random directions, of which R were drawn.
+
+        It stands beside `standard_error`, which is that over samples: the mean over all directions and all samples of
+        the population is uncertain by both.
+
+        Args:
+            metric: "loss" or the name of a metric. Default "loss".
+
+        Returns:
+            `spread / sqrt(R)` in the shape of the grid; NaN where a direction is not finite.
+
+        Raises:
+            ValueError: When the directions were drawn once, or the metric is unknown.
+        """
+        return self.spread(metric) / np.sqrt(self.repeated)
+
+    def _along_each(self, metric: str) -> np.ndarray:
+        """A measure along each direction [R, H, W, ...]."""
+        if metric not in self.repeats:
+            if self.repeats:
+                raise ValueError(f"metric={metric!r:.80} is unknown; each direction has {', '.join(self.repeats)}")
+            raise ValueError(
+                "the values are along one direction, which says nothing of others; compute them with repeats=32"
+            )
+        return self.repeats[metric]
+
+    @property
     def labels(self) -> dict[str, str]:
         """What each axis runs along, by the name of the axis."""
         several = [f"direction {k}" for k in range(1, 1 + len(self.axes))]
-        unnamed = several if len(self.axes) > 1 else ["the direction"]
+        unnamed = several if len(self.axes) > 1 else ["each direction" if self.repeats else "the direction"]
         return dict(zip(self.axes, self.report.get("labels", unnamed), strict=False))
 
     @property

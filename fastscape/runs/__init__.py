@@ -4,10 +4,18 @@
 """
 
 from fastscape.runs.environment import environment, peak_megabytes
-from fastscape.runs.options import HessianOptions, LineOptions, ReproduceOptions, SpectrumOptions, SurfaceOptions
+from fastscape.runs.options import (
+    HessianOptions,
+    LineOptions,
+    ReproduceOptions,
+    SharpnessOptions,
+    SpectrumOptions,
+    SurfaceOptions,
+)
 from fastscape.runs.reproduction import reproduced
 from fastscape.runs.request import line_request, surface_request
 from fastscape.runs.run import computed
+from fastscape.runs.sharpness import sharpness_of
 from fastscape.runs.spectra import eigenvectors_of, spectrum_of
 from fastscape.runs.store import read_store
 
@@ -15,6 +23,7 @@ __all__ = [
     "HessianOptions",
     "LineOptions",
     "ReproduceOptions",
+    "SharpnessOptions",
     "SpectrumOptions",
     "SurfaceOptions",
     "computed",
@@ -24,6 +33,7 @@ __all__ = [
     "peak_megabytes",
     "read_store",
     "reproduced",
+    "sharpness_of",
     "spectrum_of",
     "surface_request",
 ]

@@ -65,8 +65,8 @@ class AlongPaths:
             The same.
         """
         for part in parts:
-            if self.backing.leads and self.stops:
-                self.samples += part.size
+            if self.backing.leads and self.stops and part.loss_samples:
+                self.samples += part.loss_samples
                 self._add(part)
             yield part
 

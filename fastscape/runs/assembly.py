@@ -46,7 +46,7 @@ def measured_everywhere(work: Work, done: Evaluated, refinement: Refinement, sam
         work: What was done, on the draw.
         done: What came of it.
         refinement: Which points were evaluated.
-        samples: How many samples there are.
+        samples: Over how many samples the loss would be.
 
     Returns:
         The measures [G, measures], predicted where they were not evaluated; behind them, where it is known, the
@@ -56,7 +56,7 @@ def measured_everywhere(work: Work, done: Evaluated, refinement: Refinement, sam
     grids, error, _ = _filled(grids, _error(work, done, grids), refinement)
     columns = [*grids.values()]
     if error is not None:
-        columns.append(error * ((done.samples - 1) / (samples - 1)) ** 0.5)
+        columns.append(error * ((done.loss_samples - 1) / (samples - 1)) ** 0.5)
     return np.stack([column.ravel() for column in columns], axis=1)
 
 
@@ -65,7 +65,7 @@ def _error(work: Work, done: Evaluated, grids: Mapping[str, np.ndarray]) -> np.n
     if not work.problem.objective.squares:
         return None
     squares = done.values[:, -1].numpy().reshape(work.grid.shape)
-    return standard_error(grids["loss"], squares, done.samples)
+    return standard_error(grids["loss"], squares, done.loss_samples)
 
 
 def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule, available: int | None) -> Values:
@@ -95,7 +95,7 @@ def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule,
 
 def _grids(work: Work, means: np.ndarray) -> dict[str, np.ndarray]:
     """The measures [H, W, ...] by name, from means [G, measures or more]."""
-    names = work.problem.objective.names
+    names = work.problem.objective.grids
     return {name: column.reshape(work.grid.shape) for name, column in zip(names, means.T, strict=False)}
 
 

@@ -28,7 +28,9 @@ def check_options(options: SurfaceOptions, shown: object) -> None:
     """
     _check_choices(options)
     _check_timeout(options)
+    _check_repeats(options)
     _check_lent(options)
+    _check_curvature(options)
     _check_samples(options)
     _check_tolerance(options, shown)
     _check_draw(options)
@@ -59,6 +61,23 @@ def _check_timeout(options: SurfaceOptions) -> None:
         raise ValueError(f"timeout={timeout!r} cannot be used; wanted seconds above 0, for example 300")
 
 
+def _check_repeats(options: SurfaceOptions) -> None:
+    """Refuses what is no number of repeats, and what cannot be repeated."""
+    repeats = options["repeats"]
+    if type(repeats) is not int:
+        raise TypeError(f"repeats={repeats!r:.80} cannot be used; wanted an integer from 1, for example 32")
+    if repeats < 1:
+        raise ValueError(f"repeats={repeats} cannot be used; wanted an integer from 1, for example 32")
+    if repeats == 1:
+        return
+    if options["directions"] is not None:
+        raise ValueError(f"repeats={repeats} draws random directions again, and directions were given; leave out one")
+    if options["tolerance"] is not None:
+        raise ValueError(
+            f"tolerance chooses the points of one surface, and repeats={repeats} are several; leave out one"
+        )
+
+
 def _check_lent(options: SurfaceOptions) -> None:
     """Refuses what cannot be done in the user's own model."""
     plan = options["plan"]
@@ -77,6 +96,24 @@ def _check_lent(options: SurfaceOptions) -> None:
     if options["batchnorm"] == "recalibrate":
         raise ValueError(
             "batchnorm='recalibrate' is for copies, and lend=True for your own model; leave out one of them"
+        )
+
+
+def _check_curvature(options: SurfaceOptions) -> None:
+    """Refuses derivatives along the axes where the loss is no function of the weights that torch can differentiate."""
+    curvature = options["curvature"]
+    if curvature is None:
+        return
+    chosen("curvature", curvature, dict.fromkeys(("plane",)))
+    if options["lend"]:
+        raise ValueError(
+            f"curvature={curvature!r} differentiates a copy of the model, and lend=True writes into your own; leave "
+            "out one of them"
+        )
+    if options["batchnorm"] == "recalibrate":
+        raise ValueError(
+            f"curvature={curvature!r} differentiates by the weights, and with batchnorm='recalibrate' statistics "
+            "follow them unseen; write batchnorm='running' or 'batch', or leave out curvature"
         )
 
 

@@ -27,6 +27,7 @@ class Evaluated:
     Args:
         values: Means over the samples [G, measures], float64, on the CPU.
         samples: Number of samples.
+        counts: Over how many samples each mean is, see `Objective.counts_of_grids`.
         plan: The plan that most points were evaluated by.
         reason: Why vmap, or images with their channels last, were given up, or None.
         timings: What the planner measured; empty when a plan was given.
@@ -35,10 +36,16 @@ class Evaluated:
 
     values: Tensor
     samples: int
+    counts: Tensor
     plan: Plan
     reason: str | None
     timings: list[dict[str, Any]]
     space: Space
+
+    @property
+    def loss_samples(self) -> int:
+        """Over how many samples the loss is."""
+        return int(self.counts.flatten()[0])
 
 
 def evaluate(
@@ -68,23 +75,25 @@ def evaluate(
     # disable=None keeps the bar away from log files and pipes.
     stops = _stops(schedule)
     with tqdm(**total, desc=schedule.title, unit="pt", disable=None if progress else True) as bar:
-        samples = 0
+        samples, counts = 0, torch.zeros((), dtype=torch.float64, device="cpu")
         try:
             for number, problem in enumerate(parts):
                 samples += problem.size
+                counts = counts + problem.objective.counts_of_grids(problem.samples)
                 evaluator.exchange(problem)
                 if number >= schedule.parts:
                     planned = _planned(points, evaluator, schedule, bar.update) if search else torch.empty(0)
                     search = False
                     _over(points, evaluator, schedule, planned, advance=bar.update, stops=stops)
-                    schedule.part_done(samples)
+                    schedule.part_done(samples, counts)
                     stops.act(schedule.say_stopped)
                 if number + 1 == schedule.parts and schedule.enough(samples):
                     break
-            means = schedule.complete() / samples
+            means = schedule.complete() / counts
         finally:
             evaluator.close()
-    return Evaluated(means, samples, evaluator.plan, evaluator.reason, evaluator.timings, evaluator.space)
+    found = evaluator.plan, evaluator.reason, evaluator.timings, evaluator.space
+    return Evaluated(means, samples, counts, *found)
 
 
 def _stops(schedule: Schedule) -> Stops:

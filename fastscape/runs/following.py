@@ -61,6 +61,7 @@ def followed(
         work.grid.points if points is None else points,
         evaluator,
         schedule,
-        search=search and request.auto and schedule.followed.plan is None,
+        # The measures are the smaller part of the time of a point with derivatives, and plans are of them.
+        search=search and request.auto and schedule.followed.plan is None and request.options["curvature"] is None,
         progress=request.options["progress"] is True and schedule.backing.leads,
     )

@@ -60,16 +60,17 @@ class Level:
         """The work that is left: the same, by the plan that was found on the draw."""
         return replace(work, plan=self.done.plan, space=self.done.space)
 
-    def reported(self, schedule: Rounds) -> dict[str, Any]:
+    def reported(self, schedule: Rounds, samples: int) -> dict[str, Any]:
         """What the report says of both levels.
 
         Args:
             schedule: Of all samples.
+            samples: How many these are.
 
         Returns:
             Plain values by name.
         """
-        known, samples = schedule.refinement.known, schedule.samples
+        known = schedule.refinement.known
         spent = int(self.points.sum()) * self.samples + int(known.sum()) * samples
         levels = [self.facts, {"samples": samples, "points": int(known.sum()), "rounds": schedule.refinement.rounds}]
         everywhere = int((self.points | known).sum()) * samples
@@ -107,14 +108,21 @@ def draw_for(request: Request, work: Work) -> Problem | None:
     if wanted == "auto":
         count = max(LEAST, samples // SHARE)
         found = drawn(work.problem, count, SEED) if count * WORTH <= samples else None
-        return found if found is not None and found.size * WORTH <= samples else None
+        return found if found is not None and found.size * WORTH <= samples and _has_all(found) else None
     found = drawn(work.problem, int(wanted), SEED)
     if found.size >= samples:
         raise ValueError(
             f"draw_samples={wanted} came for {samples} samples in {len(work.problem.samples)} batches, of which that "
             "draws all; ask for fewer, give smaller batches where these are one thing, or leave it out"
         )
+    if not _has_all(found):
+        raise ValueError(f"draw_samples={wanted} draws no sample of some class; ask for more, or leave it out")
     return found
+
+
+def _has_all(problem: Problem) -> bool:
+    """Whether every measure has samples."""
+    return bool((problem.counts > 0).all())
 
 
 def level_of(request: Request, work: Work, problem: Problem, backing: Backing) -> Level:
@@ -145,12 +153,12 @@ def level_of(request: Request, work: Work, problem: Problem, backing: Backing) -
     mine = taken_up(request, mine, schedule)
     recheck = Recheck(request, mine, None) if within.store is None else recheck_of(request, mine, schedule)
     done = followed(request, mine, schedule, recheck.over(iter([problem])))
-    refinement, names = schedule.refinement, list(problem.objective.names)
+    refinement, names = schedule.refinement, list(problem.objective.grids)
     known = refinement.known.copy()
     facts = {"samples": problem.size, "points": int(known.sum())} | {
         name: value
         for name, value in refined(refinement, names).items()
         if name in ("tolerance", "met", "rms", "at_most", "rounds")
     }
-    trend = measured_everywhere(mine, done, refinement, work.problem.size)
+    trend = measured_everywhere(mine, done, refinement, work.problem.loss_samples)
     return Level(problem.size, trend, done, facts, known, refinement.widest_gap(), recheck.messages)

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from fastscape.engine import (
     Comparison,
@@ -33,14 +32,17 @@ from fastscape.model import (
     agrees_far_away,
     at_the_model,
     depends_on_batches,
+    holds_dataset,
     name_of,
     origin_of,
     problem_of,
     settled,
+    with_classes,
 )
 from fastscape.results import warn
 from fastscape.runs.axes import chosen_axes
 from fastscape.runs.backing import Backing
+from fastscape.runs.curvature import differentiated_by, with_curvature
 from fastscape.runs.reporting import about
 from fastscape.runs.request import Request
 from fastscape.runs.store import Store
@@ -77,7 +79,7 @@ class Work:
     @property
     def measures(self) -> int:
         """Number of sums of each point."""
-        return len(self.problem.objective.names) + self.problem.objective.squares
+        return len(self.problem.objective.grids) + self.problem.objective.squares
 
     @property
     def recut(self) -> bool:
@@ -104,7 +106,10 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     """
     samples = next(reading.parts)
     digest.update(samples)
-    problem = problem_of(request.model, space.moving, request.objective, samples, request.place, request.mode)
+    classes = request.options["per_class"]
+    columns = with_classes(request.objective.columns, classes, samples, some=request.in_parts)
+    objective = replace(request.objective, columns=columns)
+    problem = problem_of(request.model, space.moving, objective, samples, request.place, request.mode)
     theta, points = space.theta(problem.dtype), _expected(request)
     begun = plan_begun(request.options["plan"], problem, space)
     begun = plan_begun_on_gpu(begun, problem, theta) if request.auto else begun
@@ -115,7 +120,7 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     found = settled(problem, theta, far, seen, widened=wide, cut=request.in_parts)
     problem = found.problem
     # Batches that are whole are those of the user, but for a dataset, which has none.
-    dependence = 0.0 if problem.whole and not isinstance(request.data, Dataset) else found.dependence
+    dependence = 0.0 if problem.whole and not holds_dataset(request.data) else found.dependence
     _check_losses(request, problem.objective)
     if problem.whole or depends_on_batches(dependence, problem.dtype):
         plan = _sized(
@@ -136,11 +141,14 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
         warn(message)
     grid, reach, said = chosen_axes(request.axes, problem, space, plan, backing)
     said += unheeded(request, space, problem, theta, seen, facts["centre"])
+    problem, doubts = with_curvature(request, problem, space, grid, plan, wide)
+    said += doubts
     report = about(request, origin_of(request.model, space.moving), space)
     report |= {"samples": problem.size, "order": reading.order, "data_hash": digest.hexdigest(), "reach": reach}
-    report |= {**facts, "warnings": [*warnings, *said]}
+    report |= {**facts, **differentiated_by(problem), "warnings": [*warnings, *said]}
     if not request.in_parts:
         request.expected.found("data_hash", report["data_hash"])
+    grid = grid.repeated(request.space.repeats)
     return Work(problem, space, grid, plan, dependence, report, Comparison(plan.microbatch, found.far_total))
 
 

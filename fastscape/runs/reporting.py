@@ -39,6 +39,7 @@ def about(request: Request, origin: Origin, space: Space) -> dict[str, Any]:
     return {
         **unsaid,
         **request.space.source.facts,  # which take the place of nothing that is known otherwise
+        **_repeated(space, request.space.repeats),
         "loss": None if custom else name_of(objective.loss),
         "metrics": {name: name_of(metric) for name, metric in objective.metrics.items()},
         "objective": name_of(custom) if custom else None,
@@ -62,6 +63,12 @@ def about(request: Request, origin: Origin, space: Space) -> dict[str, Any]:
         "norms": space.lengths,
         "cosine": space.cosine,
     }
+
+
+def _repeated(space: Space, repeats: int) -> dict[str, Any]:
+    """How often random directions were drawn, and with which seeds."""
+    seeds = {} if space.repeats is None else {"seeds": list(space.repeats.seeds)}
+    return {"repeats": repeats, **seeds}
 
 
 def refined(refinement: Refinement, measures: Sequence[str]) -> dict[str, Any]:
@@ -181,6 +188,11 @@ def warned(
         messages.append(
             "the loss is the same at every point: does the model use its own parameters in its forward pass, and "
             "none that were bound to functions or lists elsewhere?"
+        )
+    if report["repeats"] > 1 and (some := finite.any(axis=0) & ~finite.all(axis=0)).any():
+        messages.append(
+            f"at {some.sum()} of {some.size} points the loss is not finite along some of the {report['repeats']} "
+            "random directions, and neither is the mean; Landscape.repeats has those along each"
         )
     for message in messages:
         warn(message)

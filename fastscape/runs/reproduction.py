@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from fastscape.engine import Plan
-from fastscape.model import Data, Measure, accuracy, name_of, public_name
-from fastscape.results import Values, with_defaults
+from fastscape.model import Data, Loss, Measure, accuracy, name_of, public_name
+from fastscape.results import Values, along_each, with_defaults
 from fastscape.runs.options import RECORDED, ReproduceOptions, SurfaceOptions
 from fastscape.runs.request import Expected, directions_given, request_of
 from fastscape.runs.run import computed
@@ -48,6 +48,11 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
             f"the report does not say {', '.join(sorted(missing))}; only a landscape that fastscape.surface or "
             "fastscape.line has computed can be reproduced"
         )
+    if report.get("repeats", 1) != values.repeated:
+        raise ValueError(
+            f"the report says {report.get('repeats', 1)!r:.40} repeats, and the landscape has {values.repeated}; give "
+            "one as it was computed"
+        )
     with_defaults(ReproduceOptions, given, "reproduce")  # refuses other options
     to = given.pop("to", None)
     if to is not None:
@@ -69,6 +74,7 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
     options = with_defaults(SurfaceOptions, known, "reproduce")
     axes = {name: axis.copy() for name, axis in values.axes.items()}  # torch takes none that are frozen
     hashes = {name: report[name] for name in ("weights_hash", "data_hash")}
+    values = along_each(values)
     expected = Expected(hashes, report["samples"], values)
     return computed(request_of(model, data, axes, options, expected=expected))
 
@@ -87,7 +93,8 @@ def _recorded(report: Mapping[str, Any]) -> dict[str, Any]:
         "perturb": perturb,
         "distribution": report["distribution"] or "normal",
         "seed": report["seed"] or 0,
-        **{name: report[key] for name, key in RECORDED.items()},
+        "repeats": report.get("repeats", 1),
+        **{name: report[key] for name, key in RECORDED.items() if key in report},  # a later version knows more
         # A name does not say that tensors keep dtypes of the model's own; before it was recorded, names meant all.
         "precision": None if report.get("own_precision") else report["precision"],
         "plan": Plan(**report["plan"]),
@@ -108,7 +115,7 @@ def _measured(report: Mapping[str, Any], given: ReproduceOptions) -> dict[str, A
     return found
 
 
-def _loss(name: str, given: Measure | None) -> Measure:
+def _loss(name: str, given: Loss | None) -> Loss:
     module, _, leaf = name.rpartition(".")
     if given is None and module == F.__name__:
         given = getattr(F, leaf, None)

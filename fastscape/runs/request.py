@@ -13,6 +13,7 @@ from fastscape.engine import Plan
 from fastscape.model import Data, Mode, Objective, ReadingAsked, statistics_of
 from fastscape.results import AXES, Values, chosen, with_defaults
 from fastscape.runs.checks import check_options
+from fastscape.runs.data_sets import measured_on
 from fastscape.runs.device import own_gpu
 from fastscape.runs.options import LineOptions, SurfaceOptions
 from fastscape.sampling import SAMPLES_A_PART, Enough
@@ -256,8 +257,7 @@ def request_of(
     if place.own and not place.mixed:
         options["precision"] = cast(Any, precision_of(model)[0])
     space = _space(model, options, len(axes))
-    metrics = {} if options["metrics"] is None else options["metrics"]
-    objective = Objective(options["loss"], metrics, options["objective"])
+    data, objective = measured_on(data, options)
     return Request(model, data, axes, space, objective, place, options, expected, shown)
 
 
@@ -290,7 +290,9 @@ def _space(model: nn.Module, options: SurfaceOptions, axes: int) -> SpaceAsked:
     perturb = source.perturb if options["perturb"] is None else options["perturb"]
     normalize = options["normalize"] or source.normalize or scheme.normalize
     unused = set() if options["batchnorm"] == "running" else statistics_of(model)
-    return SpaceAsked(axes, source, scheme, name, perturb, normalize, options["low_memory"], unused)
+    return SpaceAsked(
+        axes, source, scheme, name, perturb, normalize, options["low_memory"], unused, options["repeats"]
+    )
 
 
 def _place(model: nn.Module, options: SurfaceOptions) -> Place:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from fastscape.model import DataHash, reading_of
-from fastscape.results import Values
+from fastscape.results import Values, mean_over_repeats
 from fastscape.runs.along_paths import along_paths
 from fastscape.runs.assembly import precision_error, show_round, values_of
 from fastscape.runs.backing import Backing, backing_for
@@ -51,13 +51,16 @@ def _backed(request: Request) -> Values:
         values = values.with_report({**values.report, "seconds": time.perf_counter() - started})
         if backing.store is not None and backing.leads:
             backing.store.finish(values)
-    return values
+    return mean_over_repeats(values)
 
 
 def _computed(request: Request, backing: Backing) -> Values:
     """The walk of a call: request, space, problem, plan, schedule, values."""
     space = space_of(request.model, request.space, request.place)
-    reading, digest = reading_of(request.data, request.reading, request.place), DataHash()
+    reading, digest = (
+        reading_of(request.data, request.reading, request.place),
+        DataHash(request.objective.columns.sets),
+    )
     work = prepared(request, space, reading, digest, backing)
     if request.refines and request.enough is not None:
         work, reading = gathered(request, work, reading, digest, backing)
@@ -75,13 +78,14 @@ def _computed(request: Request, backing: Backing) -> Values:
     done = followed(request, work, schedule, parts, search=below is None)
     data_hash = request.expected.found("data_hash", digest.hexdigest())
     recheck.at_the_end(done)  # other data are named as such
-    found: dict[str, Any] = {"samples": done.samples, "data_hash": data_hash, "points_before": schedule.before}
+    found: dict[str, Any] = {"samples": done.samples, "data_hash": data_hash, "data_sets": digest.sets}
+    found["points_before"] = schedule.before
     found["processes"] = backing.ranks.size if backing.ranks else 1
     found["precision_error"] = precision_error(request, work, done)
     found["warnings"] = work.report["warnings"] + recheck.messages + changed_late(work.problem)
     if along.stops:
         found["paths"] = [path.as_plain() for path in along.paths]
     if below is not None and isinstance(schedule, Rounds):
-        found |= {"levels": below.reported(schedule), "warnings": below.warnings + found["warnings"]}
+        found |= {"levels": below.reported(schedule, done.samples), "warnings": below.warnings + found["warnings"]}
         done = below.told(done)
     return values_of(request, replace(work, report=work.report | found), done, schedule, reading.available)

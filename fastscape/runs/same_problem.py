@@ -80,13 +80,13 @@ class Recheck:
         Raises:
             ValueError: When the values are those of another problem.
         """
-        sums, samples = torch.zeros(()), 0
+        sums, counts = torch.zeros(()), torch.zeros((), dtype=torch.float64, device="cpu")
         for number, problem in enumerate(parts):
             if self.known is not None and number < self.known.parts:
                 last = self._sums(problem)
-                sums, samples = sums + last, samples + problem.size
+                sums, counts = sums + last, counts + problem.counts
                 if number + 1 == self.known.parts:
-                    self._compare(self.known, sums / samples, samples, (problem, last))
+                    self._compare(self.known, sums / counts, counts, (problem, last))
             yield problem
 
     def at_the_end(self, done: Evaluated) -> None:
@@ -99,7 +99,7 @@ class Recheck:
             ValueError: When the values are those of another problem.
         """
         if self.known is not None and not self.known.parts:
-            self._compare(self.known, done.values[self.known.points], done.samples, None)
+            self._compare(self.known, done.values[self.known.points], done.counts, None)
 
     def _sums(self, problem: Problem) -> Tensor:
         """The sums [n, measures] of the points over a part of the samples, each evaluated by itself."""
@@ -110,12 +110,12 @@ class Recheck:
             [problem.total(at(point[None], place), self.work.plan.microbatch) for point in points]
         ).cpu()
 
-    def _compare(self, known: Known, found: Tensor, samples: int, last: tuple[Problem, Tensor] | None) -> None:
+    def _compare(self, known: Known, found: Tensor, counts: Tensor, last: tuple[Problem, Tensor] | None) -> None:
         """Refuses means [n, measures or more] that differ by more than rounding from what is known."""
         named = len(self.work.problem.objective.names)  # the squares behind them say nothing new
-        means = (known.values / samples if known.summed else known.values)[:, :named]
-        found = found[:, :named]
-        far = _relative(found, means, samples)
+        found, counts = found[:, :named], counts[:named] if counts.dim() else counts
+        means = known.values[:, :named] / counts if known.summed else known.values[:, :named]
+        far = _relative(found, means, counts)
         dtype = self.work.problem.narrowest
         unseen = UNSEEN.get(dtype, torch.finfo(dtype).eps)
         if far.max() <= unseen:
@@ -124,7 +124,8 @@ class Recheck:
         apart = 0.0
         if last is not None:
             problem, sums = last
-            apart = float(_relative(self._sums(problem) / problem.size, sums / problem.size, problem.size).max())
+            counts = problem.counts
+            apart = float(_relative(self._sums(problem) / counts, sums / counts, counts).max())
         if apart > unseen and LEEWAY * apart >= far.max():
             self.messages.append(
                 f"{said}; but two evaluations of one point differ too, so nobody can tell whether it is of another "
@@ -154,7 +155,7 @@ class Recheck:
             truth = self._wide_sums(replace(wide, begun=part.begun), part)
         except RuntimeError:  # not every model has a float64, nor is there always memory for it
             return unknown
-        return LEEWAY * float(_relative(sums / part.size, truth / part.size, part.size).max())
+        return LEEWAY * float(_relative(sums / part.counts, truth / part.counts, part.counts).max())
 
     def _wide_sums(self, wide: Problem, part: Problem) -> Tensor:
         """The sums in a wider precision, of weights that are not rounded: some plans do without."""
@@ -209,8 +210,8 @@ def check_alike(work: Work, ranks: Ranks) -> None:
         ValueError: When the loss at the model is another one here than in process 0, by more than rounding.
     """
     first, here = (ranks.shared("centre", work.report["centre"]["loss"]), work.report["centre"]["loss"])
-    sums = [torch.tensor([value], dtype=torch.float64, device="cpu") * work.problem.size for value in (here, first)]
-    if work.report["deterministic"] and differs(sums[0], sums[1], work.problem.size, work.problem.narrowest):
+    samples = torch.tensor([work.problem.loss_samples], dtype=torch.float64, device="cpu")
+    if work.report["deterministic"] and differs(here * samples, first * samples, samples, work.problem.narrowest):
         raise ValueError(
             f"process {ranks.rank} of {ranks.size} has the loss {here:.9g} at the model, and process 0 {first:.9g}; "
             "give all the same model, data, loss and objective, and the same numbers in them"
@@ -238,9 +239,10 @@ def _of_landscape(request: Request, work: Work) -> Known | None:
     before, names = request.expected.values, work.problem.objective.names
     if before is None:
         return None
-    if set(names) != set(before.measures):
+    grids = work.problem.objective.grids
+    if set(grids) != set(before.measures):
         raise ValueError(
-            f"the landscape has the measures {_listed(before.measures)}, and now they are {_listed(names)}; give the "
+            f"the landscape has the measures {_listed(before.measures)}, and now they are {_listed(grids)}; give the "
             "loss, metrics and objective that it was computed with"
         )
     columns = [torch.from_numpy(before.measures[name].copy()).flatten() for name in names]
@@ -267,8 +269,8 @@ def _two(numbers: Tensor, losses: Tensor, points: Tensor) -> Tensor:
     return torch.unique(torch.stack([numbers[away.argmin()], numbers[away.argmax()]]))
 
 
-def _relative(found: Tensor, wanted: Tensor, samples: int) -> Tensor:
-    """How far means [n, measures] are from others, each as a fraction of the other."""
+def _relative(found: Tensor, wanted: Tensor, samples: Tensor) -> Tensor:
+    """How far means [n, measures] over so many samples are from others, each as a fraction of the other."""
     same = (found == wanted) | (found.isnan() & wanted.isnan())
     # Below 1e-3 a loss may be all rounding: log-softmax subtracts nearly equal numbers.
     relative = (found - wanted).abs() / (wanted.abs() + 1e-3)
@@ -280,7 +282,7 @@ def _relative(found: Tensor, wanted: Tensor, samples: int) -> Tensor:
     return relative
 
 
-def _counts(means: Tensor, samples: int) -> Tensor:
+def _counts(means: Tensor, samples: Tensor) -> Tensor:
     """Which measures [measures] count samples at all points, as an accuracy does."""
     sums = means * samples
     return ((sums - sums.round()).abs() <= 1e-6 * samples).all(0) & (means.abs() <= 1).all(0)

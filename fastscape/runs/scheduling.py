@@ -68,7 +68,7 @@ def rounds_of(
     log = request.options["tolerance_scale"] == "log10"
     x, y = work.grid.axes.values()
     refinement = Refinement(x, y, tolerance, log=log, size=size, trend=trend)
-    counts: dict[str, Any] = {"named": len(work.problem.objective.names), "samples": work.problem.size}
+    counts: dict[str, Any] = {"named": len(work.problem.objective.grids), "counts": _counts(work)}
     return Rounds(refinement, work.measures, **counts, backing=backing)
 
 
@@ -115,8 +115,15 @@ def _store_asked(request: Request, work: Work, settings: dict[str, Any]) -> Stor
     given, vectors = None, work.space.basis.vectors
     if work.report["directions"] != "random" and isinstance(vectors, Tensor):
         given = vectors[1:].cpu().numpy()
-    objective = work.problem.objective
+    objective, counts = work.problem.objective, _counts(work)
+    # With those of parts that come later, the header has others for each part.
+    settings = settings | {"counts": counts.tolist()} if counts.dim() and not request.streams else settings
     return StoreAsked(
-        settings, work.grid.axes, objective.names, objective.squares, not request.refines, given,
+        settings, work.grid.axes, objective.grids, objective.squares, not request.refines, given,
         work.report["reach"] or {},
     )  # fmt: skip
+
+
+def _counts(work: Work) -> Any:
+    """Over how many samples each column of the grid is."""
+    return work.problem.objective.counts_of_grids(work.problem.samples)

@@ -11,12 +11,12 @@ import numpy as np
 from torch import Tensor, nn
 
 from fastscape.engine import Plan
-from fastscape.model import Data, DataHash, Problem, reading_of
+from fastscape.model import Data, DataHash, Problem, of_first_set, reading_of
 from fastscape.results import with_defaults
 from fastscape.runs.backing import Backing
 from fastscape.runs.guarded import guarded
 from fastscape.runs.options import SurfaceOptions
-from fastscape.runs.preparation import prepared
+from fastscape.runs.preparation import Work, prepared
 from fastscape.runs.request import Request, request_of
 from fastscape.weights import Layout, space_of
 
@@ -37,6 +37,8 @@ class Point:
         theta: The point [P], a buffer of the layout.
         microbatch: Samples in one pass.
         report: What is known, as plain values: hashes, samples, the loss, warnings.
+        work: All that was prepared, the plan among it.
+        auto: Whether a plan may be looked for.
     """
 
     problem: Problem
@@ -44,6 +46,8 @@ class Point:
     theta: Tensor
     microbatch: int
     report: Mapping[str, Any]
+    work: Work
+    auto: bool
 
 
 def at_model(model: nn.Module, data: Data, options: Mapping[str, Any], run: Callable[[Point], T], *, call: str) -> T:
@@ -91,4 +95,4 @@ def _point(request: Request) -> Point:
     report = {name: work.report[name] for name in kept if name in work.report}
     report["seconds_of_checks"] = time.perf_counter() - started
     theta = space.basis.theta.to(work.problem.dtype)
-    return Point(work.problem, space.layout, theta, work.plan.microbatch, report)
+    return Point(of_first_set(work.problem), space.layout, theta, work.plan.microbatch, report, work, request.auto)

@@ -5,13 +5,20 @@ imported when the first picture is drawn.
 """
 
 from fastscape.views.animation import animate
-from fastscape.views.captions import refinement_said
+from fastscape.views.captions import refinement_said, repeats_said
 from fastscape.views.comparison import common_scale, compare, drawn_by
 from fastscape.views.explorer import page, to_html
 from fastscape.views.line_picture import plot
 from fastscape.views.live import shown_by
 from fastscape.views.map_picture import contour
 from fastscape.views.notebook import displayed
+from fastscape.views.sharpness_picture import sharpness
+from fastscape.views.sharpness_table import (
+    sharpness_html,
+    sharpness_text,
+    side_by_side_html,
+    side_by_side_text,
+)
 from fastscape.views.smooth import Smooth
 from fastscape.views.spectrum_picture import spectrum
 from fastscape.views.surface_picture import surface3d
@@ -31,7 +38,13 @@ __all__ = [
     "page",
     "plot",
     "refinement_said",
+    "repeats_said",
+    "sharpness",
+    "sharpness_html",
+    "sharpness_text",
     "shown_by",
+    "side_by_side_html",
+    "side_by_side_text",
     "spectrum",
     "surface3d",
     "to_html",

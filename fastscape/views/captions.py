@@ -10,7 +10,7 @@ import numpy as np
 from fastscape.results import Values
 from fastscape.views.texts import LABEL, cleaned
 
-__all__ = ["missing_said", "model_said", "refinement_said"]
+__all__ = ["missing_said", "model_said", "refinement_said", "repeats_said"]
 
 
 def model_said(landscape: Values) -> str:
@@ -46,6 +46,32 @@ def missing_said(landscape: Values, metrics: Sequence[str]) -> list[str]:
         of = f", of {cleaned(metric, LABEL)}" if len(metrics) > 1 else ""
         said += [f"{count} of {values.size} points have {what}{of}" for what, count in missing.items() if count]
     return said
+
+
+def repeats_said(landscape: Values, metric: str = "loss") -> str:
+    """Over how many random directions values are means, and how well these means are known.
+
+    Args:
+        landscape: The landscape.
+        metric: "loss" or the name of another measure. Default "loss".
+
+    Returns:
+        A sentence without its full stop; nothing where random directions were drawn once, or the measure is neither a
+        mean over them nor their spread.
+    """
+    pairs = " pairs of" if len(landscape.axes) > 1 else ""
+    over = f"{landscape.repeated}{pairs} random directions"
+    if metric.removeprefix("spread of ") in landscape.repeats.keys() - {metric}:
+        return f"standard deviation over {over}"
+    if metric not in landscape.repeats:
+        return ""
+    said = f"mean of {over}"
+    errors = {"directions": landscape.direction_error(metric)}
+    if metric == "loss" and landscape.standard_error is not None:
+        errors["samples"] = landscape.standard_error
+    known = {over: error[np.isfinite(error)] for over, error in errors.items()}
+    found = [f"{error.max():.2g} over {over}" for over, error in known.items() if error.size]
+    return f"{said}, with a standard error of at most {' and '.join(found)}" if found else said
 
 
 def refinement_said(landscape: Values, metric: str = "loss") -> str:

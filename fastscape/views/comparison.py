@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from fastscape.results import Values, chosen, documented, heights, with_defaults
+from fastscape.results import Values, chosen, colour_ends, documented, heights, is_loss, with_defaults
 from fastscape.views.captions import model_said
+from fastscape.views.levels import colours_of
 from fastscape.views.map_picture import contour, map_of
 from fastscape.views.options import SeveralOptions
 from fastscape.views.surface_picture import box_of, surface3d, surface_of
@@ -24,11 +25,11 @@ __all__ = ["common_scale", "compare", "drawn_by", "paths_drawn_by"]
 
 
 @documented(SeveralOptions)
-def compare(landscapes: Sequence[Values], **given: Unpack[SeveralOptions]) -> list[Axes]:
+def compare(landscapes: Sequence[Values] | Values, **given: Unpack[SeveralOptions]) -> list[Axes]:
     """Draws landscapes side by side, with the same colours and heights for the same values.
 
     Args:
-        landscapes: The landscapes, each at least 2 x 2 points.
+        landscapes: The landscapes, each at least 2 x 2 points; or one, of which several measures are drawn.
         **given: As `SeveralOptions` says; axes and scale are those of the comparison.
 
     Returns:
@@ -36,8 +37,8 @@ def compare(landscapes: Sequence[Values], **given: Unpack[SeveralOptions]) -> li
 
     Raises:
         TypeError: When there is no such option, or the kind of picture has none.
-        ValueError: When there is no landscape, the names are not as many, the kind is unknown, or a landscape cannot
-            be drawn.
+        ValueError: When there is no landscape, the names or measures are not as many, the kind is unknown, or a
+            landscape cannot be drawn.
 
     Example:
         >>> import numpy as np, fastscape
@@ -56,18 +57,22 @@ def compare(landscapes: Sequence[Values], **given: Unpack[SeveralOptions]) -> li
     options = with_defaults(SeveralOptions, given, "compare")
     kind, names, metric, clip = options["kind"], options["names"], options["metric"], options["clip"]
     draw = drawn_by(kind)
+    landscapes, metrics = _paired(landscapes, metric)
     if names is None:
-        names = [model_said(landscape) for landscape in landscapes]
+        same = len(set(metrics)) < 2
+        names = [model_said(one) if same else of for one, of in zip(landscapes, metrics, strict=True)]
     if len(names) != len(landscapes):
         raise ValueError(f"{len(names)} names came for {len(landscapes)} landscapes; wanted one for each")
-    log, scale, label = common_scale(landscapes, metric, log=options["log"], clip=clip)
-    cmap = options["cmap"] or "viridis"
+    log, scale, label = common_scale(landscapes, metrics, log=options["log"], clip=clip)
+    colours = colours_of(metrics[0], scale, options["cmap"])
+    cmap = colours["cmap"]
     figure = plt.figure(figsize=(5.2 * len(landscapes) + 1, 5.0), layout="constrained")
     projection = "3d" if kind == "surface3d" else None
-    own = {"metric": metric, "log": log, "clip": clip, "cmap": cmap, "scale": scale, "colorbar": False}
+    own = {"log": log, "clip": clip, "cmap": cmap, "scale": scale, "colorbar": False}
     drawn = {**of_one(given), **own}
     axes = []
-    for k, (landscape, name) in enumerate(zip(landscapes, names, strict=True), start=1):
+    for k, (landscape, name, of) in enumerate(zip(landscapes, names, metrics, strict=True), start=1):
+        drawn["metric"] = of
         drawn["ax"] = figure.add_subplot(1, len(landscapes), k, projection=projection)
         ax = draw(landscape, **drawn)
         if kind == "surface3d":
@@ -77,24 +82,42 @@ def compare(landscapes: Sequence[Values], **given: Unpack[SeveralOptions]) -> li
         ax.set_title(fill(literal(cleaned(str(name), LABEL)), 32) if name else "")
         axes.append(ax)
     unit = Unit.of(np.array(scale))
-    colours = ScalarMappable(Normalize(*unit.scaled(np.array(scale))), cmap)
-    figure.colorbar(colours, ax=axes, label=literal(unit.labelled(cleaned(label, 2 * LABEL))), shrink=0.8)
+    shades = ScalarMappable(Normalize(*unit.scaled(np.array(colour_ends(metrics[0], *scale)))), cmap)
+    figure.colorbar(shades, ax=axes, label=literal(unit.labelled(cleaned(label, 2 * LABEL))), shrink=0.8)
     return axes
 
 
-def of_one(given: SeveralOptions) -> dict[str, Any]:
+def _paired(
+    landscapes: Sequence[Values] | Values, metric: str | Sequence[str]
+) -> tuple[Sequence[Values], Sequence[str]]:
+    """The landscapes, and which measure is drawn of each."""
+    metrics = [metric] if isinstance(metric, str) else list(metric)
+    if isinstance(landscapes, Values):
+        return [landscapes] * len(metrics), metrics
+    if isinstance(metric, str):
+        return landscapes, [metric] * len(landscapes)
+    if len(metrics) != len(landscapes):
+        raise ValueError(f"{len(metrics)} measures came for {len(landscapes)} landscapes; wanted one for each")
+    return landscapes, metrics
+
+
+def of_one(given: Mapping[str, Any]) -> dict[str, Any]:
     """Those options of several pictures that each one of them takes."""
     return {name: value for name, value in given.items() if name not in ("kind", "names")}
 
 
 def common_scale(
-    landscapes: Sequence[Values], metric: str = "loss", *, log: bool | None = None, clip: float | None = None
+    landscapes: Sequence[Values],
+    metric: str | Sequence[str] = "loss",
+    *,
+    log: bool | None = None,
+    clip: float | None = None,
 ) -> tuple[bool, tuple[float, float], str]:
     """One scale for several landscapes.
 
     Args:
         landscapes: The landscapes.
-        metric: As for a picture.
+        metric: As for a picture, or one for each landscape.
         log: As for a picture; by default logarithms are drawn where that is the default of all of them.
         clip: As for a picture.
 
@@ -113,12 +136,16 @@ def common_scale(
     """
     if not landscapes:
         raise ValueError("no landscape came; wanted at least one to draw")
+    landscapes, metrics = _paired(landscapes, metric)
+    pairs = list(zip(landscapes, metrics, strict=True))
     if log is None:
-        log = all(heights(one, metric)[1].startswith("log10") for one in landscapes)
-    drawn = [heights(one, metric, log=log, clip=clip) for one in landscapes]
+        log = all(heights(one, of)[1] == f"log10 {of}" for one, of in pairs)
+    drawn = [heights(one, of, log=log, clip=clip) for one, of in pairs]
     low = min(float(np.nanmin(z)) for z, _ in drawn)
     high = max(float(np.nanmax(z)) for z, _ in drawn)
-    return log, (low, high), drawn[0][1]
+    different = list(dict.fromkeys(metrics))
+    label = "loss" if len(different) > 1 and all(map(is_loss, different)) else " | ".join(different)
+    return log, (low, high), f"log10 {label}" if log else label
 
 
 def drawn_by(kind: str) -> Callable[..., Any]:

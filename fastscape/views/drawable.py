@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastscape.results import Trajectory, Values, heights, logarithms
-from fastscape.views.captions import missing_said, refinement_said
+from fastscape.views.captions import missing_said, refinement_said, repeats_said
 from fastscape.views.carried import Carried, LeftOut, Mark, bounds_of, carried, checked_path, not_drawn
 from fastscape.views.plane import ordered
 from fastscape.views.texts import LABEL, cleaned, literal
@@ -161,6 +161,7 @@ def drawable(landscape: Values, options: Any, metrics: Sequence[str] = ()) -> Dr
     found = carried(landscape)
     named = zip(landscape.axes, found.labels, units, strict=True)
     predicted = [refinement_said(landscape, metric) for metric in (options["metric"], *metrics)]
+    predicted.append(repeats_said(landscape, options["metric"]))
     places = [_scaled(units, np.array([mark.at]))[0] for mark in found.marks]
     vertical = vertical_of(landscape, options)
     return Drawable(

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from fastscape.results import colour_ends, signed
 from fastscape.views.units import Unit, height_of
 
-__all__ = ["levels_of", "round_levels"]
+__all__ = ["colours_of", "levels_of", "round_levels"]
 
 
 def levels_of(z: np.ndarray, levels: Any, unit: Unit, usual: int) -> np.ndarray:
@@ -39,6 +40,24 @@ def levels_of(z: np.ndarray, levels: Any, unit: Unit, usual: int) -> np.ndarray:
             "example 25 or [0.1, 0.5, 2]"
         )
     return unit.scaled(given)
+
+
+def colours_of(metric: str, ends: np.ndarray | tuple[float, float], cmap: str | None) -> dict[str, Any]:
+    """The colours of a map: of a metric of both signs, with 0 in the middle.
+
+    Args:
+        metric: What is drawn.
+        ends: Heights, of which the lowest and the highest count.
+        cmap: The name of the colour map; None for the usual one.
+
+    Returns:
+        "cmap", and "vmin" and "vmax", which are None for the range of the levels.
+    """
+    low, high = float(np.min(ends)), float(np.max(ends))
+    if not signed(metric, low, high):
+        return {"cmap": cmap or "viridis", "vmin": None, "vmax": None}
+    first, last = colour_ends(metric, low, high)
+    return {"cmap": cmap or "coolwarm", "vmin": first, "vmax": last}
 
 
 def round_levels(z: np.ndarray, count: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastscape.results import Trajectory, Values, heights
 from fastscape.views.carried import LeftOut
+from fastscape.views.direction_bands import direction_band, mean_label
 from fastscape.views.drawable import Drawable, drawable
 from fastscape.views.figure_parts import new_axes, note
 from fastscape.views.path_pictures import DrawnPath, Placed, add_stems, draw_along, step_key
@@ -36,6 +37,9 @@ def plot(
     **style: Any,
 ) -> Axes:
     """Draws the values along a line, with a dotted line at every model that lies on it.
+
+    Where random directions were drawn several times, the curve is the mean over them, in a band from the 10 % to the
+    90 % quantile; up to eight directions are drawn one by one, too.
 
     Paths are dots on the curve, in the colours of their steps; the losses that their checkpoints have themselves stand
     above or below it, on stems.
@@ -74,12 +78,14 @@ def plot(
     right = {name: heights(landscape, name, log=False)[0] for name in others}
     own = ax is None
     ax = new_axes("constrained")[0] if ax is None else ax
-    lines = ax.plot(x, z, **{"label": shown.label, **style})
+    lines = ax.plot(x, z, **{"label": mean_label(landscape, shown), **style})
+    lines += direction_band(ax, landscape, shown, clip, lines[0].get_color())
+    several = len(lines) > 1
     if right:
         lines += _beside(ax, shown, right)
     drawn, unknown = _paths(ax, shown)
     dots = [line for one in drawn for line, _ in one.wholes]
-    if right or dots:
+    if right or dots or several:
         handles = [*lines, *dots[:MOST]]
         # One that begins with _ would be left out.
         ax.legend(handles, [re.sub("^_", " _", line.get_label()) for line in handles])

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from fastscape.results import Values, documented, with_defaults
+from fastscape.views.arrows import draw_descent
 from fastscape.views.bands import band_or_key, places
 from fastscape.views.drawable import Drawable, drawable
 from fastscape.views.figure_parts import note, outlined
-from fastscape.views.levels import levels_of
+from fastscape.views.levels import colours_of, levels_of
 from fastscape.views.options import ContourOptions
 from fastscape.views.path_pictures import DrawnPath, draw_paths
 from fastscape.views.plane import plane_of, scale_of
@@ -90,12 +91,14 @@ def map_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     similar = 0.5 <= np.ptp(x) / np.ptp(y) <= 2 or spans is not None
     ratio = float(np.ptp(y) / np.ptp(x)) if similar and shown.trajectories else None
     ax, band = places(options, shown, "compressed", ratio)
-    coloured = _map(ax, (x, y, z), edges, options)
+    coloured = _map(ax, (x, y, z), edges, options, colours_of(shown.vertical.metric, edges, options["cmap"]))
     if options["colorbar"]:
         ax.figure.colorbar(coloured, ax=ax, label=shown.label)
     if options["points"] and not shown.evaluated.all():
         rows, columns = shown.evaluated.nonzero()
         ax.plot(x[rows], y[columns], ".", color="black", markersize=1.5, alpha=0.7, label="evaluated")
+    if options["arrows"]:
+        draw_descent(ax, landscape, shown, options["arrows"])
     limits = {"xlim": ax.get_xlim(), "ylim": ax.get_ylim()}
     drawn = draw_paths(ax, [(path, (*points.T,)) for path, points in shown.paths])
     if shown.trajectories:  # unlike a walk, it may leave the grid
@@ -121,16 +124,22 @@ def _crosses(ax: Any, shown: Drawable) -> None:
             text.set(path_effects=outlined(2, "black"), in_layout=False)
 
 
-def _map(ax: Any, grid: tuple[np.ndarray, np.ndarray, np.ndarray], edges: np.ndarray, options: ContourOptions) -> Any:
+def _map(
+    ax: Any,
+    grid: tuple[np.ndarray, np.ndarray, np.ndarray],
+    edges: np.ndarray,
+    options: ContourOptions,
+    colours: dict[str, Any],
+) -> Any:
     """Draws areas and lines; what is returned has the colours."""
     x, y, z = grid
-    filled, linewidth, cmap = options["filled"], options["linewidth"], options["cmap"] or "viridis"
+    filled, linewidth = options["filled"], options["linewidth"]
     beyond = options["scale"] is not None or np.ndim(cast(Any, options["levels"])) > 0  # else all is within
     extend = "both" if beyond else "neither"
-    coloured = ax.contourf(x, y, z.T, levels=edges, cmap=cmap, extend=extend) if filled else None
+    coloured = ax.contourf(x, y, z.T, levels=edges, **colours, extend=extend) if filled else None
     if linewidth > 0:
         style: dict[str, Any] = {"linewidths": linewidth, "linestyles": "solid"}
-        style |= {"colors": "black", "alpha": 0.4} if filled else {"cmap": cmap}
+        style |= {"colors": "black", "alpha": 0.4} if filled else colours
         lines = ax.contour(x, y, z.T, levels=edges, **style)
         coloured = coloured or lines
         if options["labels"]:

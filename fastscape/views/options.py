@@ -15,18 +15,47 @@ __all__ = ["AnimationOptions", "ContourOptions", "Kind", "SeveralOptions", "Surf
 Kind = Literal["contour", "surface3d"]
 
 
+class _OneMeasure(TypedDict, total=False):
+    """What a picture of one measure takes."""
+
+    metric: Annotated[str, Option("loss", '"loss" or the name of a metric. Default "loss".')]
+
+
+class _SeveralMeasures(TypedDict, total=False):
+    """What pictures side by side take, of which each may be of another measure."""
+
+    metric: Annotated[
+        str | Sequence[str],
+        Option(
+            "loss",
+            '"loss" or the name of a metric; or such a name for each landscape, or several for one landscape, for '
+            'example `["loss", "loss of test"]`. Default "loss".',
+        ),
+    ]
+
+
 class _Picture(TypedDict, total=False):
     """What every picture takes."""
 
-    metric: Annotated[str, Option("loss", '"loss" or the name of a metric. Default "loss".')]
     log: Annotated[
         bool | None,
         Option(None, "Whether to draw log10 of the values. Default: for a loss that is nowhere negative, yes."),
     ]
-    clip: Annotated[float | None, Option(None, "Values above it are drawn at it. Default: none are.")]
+    clip: Annotated[
+        float | None,
+        Option(
+            None,
+            "Values above it are drawn at it, and those of a metric of both signs below -clip at -clip. Default: none "
+            "are.",
+        ),
+    ]
     cmap: Annotated[
         str | None,
-        Option(None, 'Name of a matplotlib colour map. Default: "viridis" for a map, "coolwarm" for a surface alone.'),
+        Option(
+            None,
+            "Name of a matplotlib colour map. Of a metric of both signs 0 has the colour in the middle. Default: "
+            '"viridis" for a map, "coolwarm" for a surface alone and for a metric of both signs.',
+        ),
     ]
     levels: Annotated[
         int | Sequence[float] | None,
@@ -57,6 +86,17 @@ class _Map(TypedDict, total=False):
         bool, Option(True, "Whether the areas between the lines are filled, or the lines coloured. Default True.")
     ]
     labels: Annotated[bool, Option(False, "Whether the lines are labelled with their values. Default False.")]
+    arrows: Annotated[
+        bool | int,
+        Option(
+            False,
+            "Whether to draw arrows of descent, for a landscape with `curvature=`, or how many along an axis, at "
+            "most; True for 16. An arrow points along `-(dL/dx, dL/dy)`, which is the way that a small step of "
+            "gradient descent in the coordinates goes, whatever metric is drawn. It is perpendicular to the lines of "
+            "the loss where both axes have one scale. Its length says how steep the loss is, on a log scale of three "
+            "decades. Default False.",
+        ),
+    ]
     points: Annotated[
         bool,
         Option(
@@ -100,25 +140,31 @@ class _Alone(_Placed, total=False):
     ]
 
 
-class ContourOptions(_Picture, _Map, _Alone, total=False):
+class ContourOptions(_OneMeasure, _Picture, _Map, _Alone, total=False):
     """The options of a contour map."""
 
 
-class Surface3dOptions(_Picture, _Surface, _Alone, total=False):
+class Surface3dOptions(_OneMeasure, _Picture, _Surface, _Alone, total=False):
     """The options of a surface in three dimensions."""
 
 
-class SeveralOptions(_Picture, _Map, _Surface, total=False):
-    """The options of several pictures on one scale; some are of one kind alone."""
+class _Several(_Picture, _Map, _Surface, total=False):
+    """What several pictures on one scale take; some is of one kind alone."""
 
     names: Annotated[
         Sequence[str] | None,
         Option(
-            None, "A title for each. Default: the class of its model, as the report says it; in frames its number."
+            None,
+            "A title for each. Default: the class of its model, as the report says it, or of several measures the "
+            "measure; in frames its number.",
         ),
     ]
     kind: Annotated[Kind, Option("contour", '"contour" or "surface3d". Default "contour".')]
 
 
-class AnimationOptions(SeveralOptions, _Placed, total=False):
+class SeveralOptions(_SeveralMeasures, _Several, total=False):
+    """The options of several pictures side by side, on one scale."""
+
+
+class AnimationOptions(_OneMeasure, _Several, _Placed, total=False):
     """The options of several pictures in one place, one after the other."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from fastscape.results import Trajectory, Values, documented, with_defaults
+from fastscape.results import Trajectory, Values, colour_ends, documented, with_defaults
 from fastscape.views.bands import band_or_key, places
 from fastscape.views.carried import LeftOut, Mark
 from fastscape.views.drawable import Drawable, drawable
@@ -106,18 +106,19 @@ def _surface(
 ) -> None:
     """Draws the surface, its colour bar and its contours."""
     (x, y), z, (low, high) = shown.axes, shown.heights, ends
-    cmap = options["cmap"] or "coolwarm"
+    first, last = colour_ends(shown.vertical.metric, low, high)
+    colours: dict[str, Any] = {"cmap": options["cmap"] or "coolwarm", "vmin": first, "vmax": last}
     x_HW, y_HW = np.meshgrid(x, y, indexing="ij")
     # Every cell is drawn: matplotlib would thin the grid to 50 lines and cut off the minimum.
     every = {"rcount": z.shape[0], "ccount": z.shape[1]}
-    surface = ax.plot_surface(x_HW, y_HW, z, cmap=cmap, vmin=low, vmax=high, linewidth=0, **every)
+    surface = ax.plot_surface(x_HW, y_HW, z, **colours, linewidth=0, **every)
     if options["colorbar"]:
         ax.figure.colorbar(surface, ax=ax, label=shown.label, shrink=0.6, pad=0.12)
     height = height_of(low, high)
     ax.set_zlim(low - FLOOR * height if options["floor"] else low, low + height)
     if options["floor"]:
         below: dict[str, Any] = {"offset": ax.get_zlim()[0], "linewidths": 1, "zorder": 0}
-        ax.contour(x, y, z.T, levels=levels, cmap=cmap, vmin=low, vmax=high, **below)
+        ax.contour(x, y, z.T, levels=levels, **colours, **below)
 
 
 def _on_top(

@@ -5,7 +5,8 @@ here evaluates a model.
 """
 
 from fastscape.kernels import Distribution
-from fastscape.weights.basis import basis_of, basis_seeded
+from fastscape.weights.basis import Basis, basis_of, basis_seeded
+from fastscape.weights.derivatives import check_differentiable, coefficient_rows
 from fastscape.weights.directions import (
     Checkpoints,
     Direction,
@@ -23,6 +24,7 @@ from fastscape.weights.directions import (
     through,
     towards,
 )
+from fastscape.weights.forward_mode import jvp
 from fastscape.weights.grid import POINTS, AlongPath, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
 from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
@@ -30,6 +32,7 @@ from fastscape.weights.other_model import Other, bare_names, check_present, ever
 from fastscape.weights.packed import packed_modules
 from fastscape.weights.precision import PRECISIONS, Place, Precision, dtype_of, keeps_dtypes, precision_of
 from fastscape.weights.recording import FORMAT, INDEX, VERSION, Recording, Row, rows_of
+from fastscape.weights.repeats import seeds_of
 from fastscape.weights.resident import Resident
 from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
 from fastscape.weights.selection import NamedPerturb, Perturb, own_buffers, owners, select, tensors_of
@@ -50,6 +53,7 @@ __all__ = [
     "Auto",
     "Axis",
     "AxisSpec",
+    "Basis",
     "Checkpoints",
     "Coefficients",
     "Direction",
@@ -75,9 +79,11 @@ __all__ = [
     "bare_names",
     "basis_of",
     "basis_seeded",
+    "check_differentiable",
     "check_norm",
     "check_present",
     "check_seed",
+    "coefficient_rows",
     "convolutions",
     "direction_between",
     "direction_given",
@@ -86,6 +92,7 @@ __all__ = [
     "dtype_of",
     "every_tensor",
     "in_channels_last",
+    "jvp",
     "keeps_dtypes",
     "layout_of",
     "listed",
@@ -97,6 +104,7 @@ __all__ = [
     "projected",
     "random_directions",
     "rows_of",
+    "seeds_of",
     "select",
     "sharing_memory",
     "source_of",

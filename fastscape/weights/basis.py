@@ -9,14 +9,14 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from fastscape.kernels import Seeded, gram, interpolate
+from fastscape.kernels import Backend, Seeded, gram, interpolate
 from fastscape.weights import norms
-from fastscape.weights.directions import Random
+from fastscape.weights.directions import Random, direction_random
 from fastscape.weights.layout import Layout
 from fastscape.weights.precision import Place
 from fastscape.weights.schemes import Scheme
 
-__all__ = ["Basis", "basis_of", "basis_seeded"]
+__all__ = ["Basis", "basis_of", "basis_redrawn", "basis_seeded"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +66,12 @@ class Basis:
             raise ValueError("low_memory=True needs memory_format='contiguous'; write that in the plan")
         return replace(self, layout=self.layout.relaid(self.vectors, channels_last=channels_last))
 
-    def coefficients(self, scheme: Scheme, points: Tensor) -> Tensor:
+    def coefficients(self, scheme: Scheme, points: Tensor | Sequence[Tensor]) -> Tensor:
         """The coefficients that a scheme gives to the vectors, filter by filter.
 
         Args:
             scheme: The scheme.
-            points: Grid coordinates [G, D].
+            points: Grid coordinates [G, D], or D tensors [G].
 
         Returns:
             Coefficients [G, S or 1, K].
@@ -82,12 +82,13 @@ class Basis:
         c = self._of_scheme(scheme, points)
         return c if self.factors is None else c * self.factors
 
-    def _of_scheme(self, scheme: Scheme, points: Tensor) -> Tensor:
+    def _of_scheme(self, scheme: Scheme, points: Tensor | Sequence[Tensor]) -> Tensor:
         """The coefficients of the normalised vectors."""
+        coordinates = points.unbind(1) if isinstance(points, Tensor) else points
         layered = scheme.over == "layer"
         grams = self.gram_of_layers if layered else self.gram
-        c = scheme.coefficients(grams, *points.unbind(1))
-        wanted = (len(points), len(grams), self.gram.shape[2])
+        c = scheme.coefficients(grams, *coordinates)
+        wanted = (len(coordinates[0]), len(grams), self.gram.shape[2])
         if not isinstance(c, Tensor) or c.dim() != 3 or c.shape not in (wanted, (wanted[0], 1, wanted[2])):
             came = tuple(c.shape) if isinstance(c, Tensor) else type(c).__name__
             raise ValueError(
@@ -147,10 +148,15 @@ def basis_of(
     else:
         for row, write in zip(vectors[1:], directions, strict=True):
             write(out=row)
+    return _normalised(vectors, layout, normalize, place.backend)
+
+
+def _normalised(vectors: Tensor, layout: Layout, normalize: str, backend: Backend) -> Basis:
+    """The basis of theta and directions [K, P], which are normalised in place."""
     empty = [not bool(row.any()) for row in vectors[1:]]
     if normalize == "weight":
         vectors[1:] *= vectors[0]
-    raw = gram(vectors, layout.segments, backend=place.backend).cpu()
+    raw = gram(vectors, layout.segments, backend=backend).cpu()
     factors = norms.directions_first(raw, layout.layer_of_segment, normalize)
     same = torch.isclose(factors, torch.ones_like(factors)) | (raw.diagonal(dim1=1, dim2=2) == 0)
     kept = same.all(0)[1:].tolist() if normalize != "weight" else empty
@@ -158,7 +164,7 @@ def basis_of(
     if not bool((factors == 1).all()):
         for k in range(1, len(vectors)):
             row = vectors[k : k + 1]
-            interpolate(row, factors[None, :, k : k + 1], layout.segments, out=row, backend=place.backend)
+            interpolate(row, factors[None, :, k : k + 1], layout.segments, out=row, backend=backend)
     return Basis(vectors, norms.rescaled(raw, factors), layout, unscaled=unscaled)
 
 
@@ -182,8 +188,39 @@ def basis_seeded(
     """
     flat = layout.flatten(theta, dtype=place.precision.basis, device=place.device)
     vectors = Seeded(flat, int(random.seed), count, random.distribution, weighted=normalize == "weight")
-    moving = layout.drawn[:, None].repeat(1, 1 + count).double()
+    return _regenerated(vectors, layout, normalize, place.backend)
+
+
+def _regenerated(vectors: Seeded, layout: Layout, normalize: str, backend: Backend) -> Basis:
+    """The basis of directions that are not in memory, with what normalises them."""
+    moving = layout.drawn[:, None].repeat(1, 1 + vectors.directions).double()
     moving[:, 0] = 1.0
-    raw = norms.rescaled(gram(vectors, layout.segments, backend=place.backend).cpu(), moving)
+    raw = norms.rescaled(gram(vectors, layout.segments, backend=backend).cpu(), moving)
     factors = norms.directions_first(raw, layout.layer_of_segment, normalize)
     return Basis(vectors, norms.rescaled(raw, factors), layout, factors * moving)
+
+
+def basis_redrawn(basis: Basis, random: Random, normalize: str, backend: Backend) -> Basis:
+    """The basis of the same weights and other random directions, which have memory of their own.
+
+    Args:
+        basis: The basis, of random directions. It is not changed.
+        random: Seed and distribution of the directions that are wanted.
+        normalize: One of `fastscape.weights.norms.NORMS`.
+        backend: Of the kernels.
+
+    Returns:
+        The basis, in the same order of the weights; as it would be without the other one, to rounding, and bit for bit
+        where convolutions do not have their channels last.
+    """
+    layout, vectors = basis.layout, basis.vectors
+    if isinstance(vectors, Seeded):
+        other = replace(vectors, seed=int(random.seed), distribution=random.distribution)
+        return _regenerated(other, layout, normalize, backend)
+    drawn = torch.empty_like(vectors)
+    drawn[0] = vectors[0]
+    plain = layout.reordered(channels_last=False)  # the order in which directions are drawn
+    for axis, row in enumerate(drawn[1:]):
+        direction_random(plain, random.seed, axis, distribution=random.distribution, out=row)
+    plain.relaid(drawn[1:], channels_last=layout.channels_last)
+    return _normalised(drawn, layout, normalize, backend)

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fastscape.results import REPEAT
+
 __all__ = ["POINTS", "AlongPath", "Auto", "Axis", "AxisSpec", "Grid", "axis", "points", "wanted_axis"]
 
 _Numbers: TypeAlias = "tuple[float, float, int] | Sequence[float] | np.ndarray | Tensor"
@@ -214,6 +216,10 @@ class Grid:
     def points(self) -> Tensor:
         """All points [G, axes], float64, the last axis running fastest."""
         return points(*self.axes.values())
+
+    def repeated(self, repeats: int) -> Grid:
+        """The grid once for every repeat, whose number is the first coordinate; for one repeat the grid itself."""
+        return Grid({REPEAT: np.arange(float(repeats)), **self.axes}) if repeats > 1 else self
 
     def __len__(self) -> int:
         return len(self.points)

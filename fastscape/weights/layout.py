@@ -124,15 +124,25 @@ class Layout:
         """
         if channels_last == self.channels_last:
             return self
-        entries = []
-        for entry in self.entries:
+        wanted = self.reordered(channels_last=channels_last)
+        for entry, other in zip(self.entries, wanted.entries, strict=True):
             if entry.convolution:
-                order = (0, 2, 3, 1) if channels_last else (0, 1, 2, 3)
-                tensors = entry.taken(vectors)
+                tensors, order = entry.taken(vectors), other.order
                 stored = tensors.permute(0, *(1 + d for d in order)).reshape(len(vectors), -1)
-                vectors[:, entry.offset : entry.stop] = stored  # reshape has made a copy
-                entry = replace(entry, order=order)
-            entries.append(entry)
+                vectors[:, entry.offset : entry.stop] = stored.clone()  # with one channel reshape makes no copy
+        return wanted
+
+    def reordered(self, *, channels_last: bool) -> Layout:
+        """The layout of vectors that are still to be written, with convolutions in an order.
+
+        Args:
+            channels_last: The order that is wanted.
+
+        Returns:
+            The layout.
+        """
+        order = (0, 2, 3, 1) if channels_last else (0, 1, 2, 3)
+        entries = (replace(entry, order=order) if entry.convolution else entry for entry in self.entries)
         return Layout(tuple(entries), channels_last)
 
     def flatten(

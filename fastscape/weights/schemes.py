@@ -191,5 +191,11 @@ def _normed(gram_SKK: Tensor, a_GSK: Tensor) -> Tensor:
     a_GSK = a_GSK.expand(-1, len(gram_SKK), -1)
     # Rounding can bring the square of a nearly cancelled norm below 0, where it means 0.
     square = torch.einsum("gsk,skl,gsl->gs", a_GSK, gram_SKK, a_GSK)
-    factor = torch.where(square > 0, (gram_SKK[:, 0, 0] / square).sqrt(), 0.0)
-    return a_GSK * factor[:, :, None]
+    theta = gram_SKK[:, 0, 0].expand_as(square)
+    scaled = (square > 0) & (theta > 0)
+    # sqrt has no derivative at 0, so no 0 goes into it, also where its result is not taken.
+    factor = torch.where(scaled, theta / torch.where(scaled, square, 1.0), 1.0).sqrt()
+    jumps = (square <= 0) & (theta > 0)
+    # There n(v) jumps, unless v is 0 wherever it goes: it has a value, and no derivatives but NaN.
+    at_zero = torch.where(jumps, square, 1.0).clamp(min=0).sqrt() * 0.0
+    return a_GSK * torch.where(scaled, factor, torch.where(jumps, at_zero, 0.0))[:, :, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,7 @@ from fastscape.weights.layout import Layout, layout_of
 from fastscape.weights.marks import Marks, placed
 from fastscape.weights.other_model import staying
 from fastscape.weights.precision import Place
+from fastscape.weights.repeats import Repeats, by_repeat, seeds_of
 from fastscape.weights.schemes import Scheme
 from fastscape.weights.selection import Perturb, tensors_of
 
@@ -41,6 +42,7 @@ class SpaceAsked:
         normalize: Norm of the directions.
         low_memory: Whether random directions are computed again wherever they are read. Default False.
         unused: Names of tensors on which no value depends, see `staying`. Default: none.
+        repeats: How many times random directions are drawn. Default 1.
     """
 
     axes: int
@@ -51,6 +53,7 @@ class SpaceAsked:
     normalize: str
     low_memory: bool = False
     unused: Set[str] = frozenset()
+    repeats: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,8 @@ class Space:
         facts: What the report says of the plane.
         astray: Names of paths whose points the norm or the scheme does not lead to, and that are left out.
         staying: The tensors in which models at marks differ from the one at the origin, and that do not move.
+        repeats: How other directions are drawn for the same axes, where those of the basis are the first of several.
+            The coordinates of a point may then begin with the number of its repeat.
     """
 
     basis: Basis
@@ -78,6 +83,7 @@ class Space:
     facts: Mapping[str, Any] = field(default_factory=dict)
     astray: Sequence[str] = ()
     staying: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    repeats: Repeats | None = None
 
     @property
     def layout(self) -> Layout:
@@ -93,8 +99,18 @@ class Space:
         """The space with the weights of convolutions in another order; see `Basis.relaid`."""
         return replace(self, basis=self.basis.relaid(channels_last=channels_last))
 
-    def coefficients(self, points: Tensor) -> Tensor:
-        """The coefficients [G, S or 1, K] of points [G, D]; see `Basis.coefficients`."""
+    def by_repeat(self, points: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Points [n, D], cut where another repeat begins, whose number they may have in front; see `by_repeat`."""
+        return by_repeat(points, self.basis.gram.shape[2] - 1)
+
+    def of_repeat(self, repeat: int) -> Space:
+        """The space along the directions of a repeat, which but for the first have memory of their own."""
+        if self.repeats is None or repeat == 0:
+            return self
+        return replace(self, basis=self.repeats.basis(self.basis, repeat), repeats=None)
+
+    def coefficients(self, points: Tensor | Sequence[Tensor]) -> Tensor:
+        """The coefficients [G, S or 1, K] of points [G, D], or D tensors [G]; see `Basis.coefficients`."""
         return self.basis.coefficients(self.scheme, points)
 
     def theta(self, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -103,9 +119,10 @@ class Space:
 
     def at(self, point: Tensor, place: Place) -> dict[str, Tensor]:
         """The tensors that move, by name, at one point [1, D]."""
-        vectors = self.basis.vectors
+        ((repeat, point),) = self.by_repeat(point)
+        here = self.of_repeat(repeat)
         out = torch.empty(1, self.layout.size, dtype=place.precision.weights, device=place.device)
-        interpolate(vectors, self.coefficients(point), self.layout.segments, out=out, backend=place.backend)
+        interpolate(here.basis.vectors, here.coefficients(point), self.layout.segments, out=out, backend=place.backend)
         return self.layout.unflatten(out[0])
 
     @property
@@ -159,8 +176,10 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
         ValueError: When a source gives another number of directions than there are axes, or has none for this model.
     """
     layout, theta = layout_of(model, asked.perturb), tensors_of(model)
+    repeats = _repeats(asked, place)
     if asked.low_memory and isinstance(asked.source, Random):
-        return Space(basis_seeded(theta, layout, asked.source, asked.normalize, place, count=asked.axes), asked.scheme)
+        basis = basis_seeded(theta, layout, asked.source, asked.normalize, place, count=asked.axes)
+        return Space(basis, asked.scheme, repeats=repeats)
     found = asked.source.directions(layout, theta, asked.axes)
     for what, given in {"directions": found.writers, "labels": found.labels}.items():
         if given is not None and len(given) != asked.axes:
@@ -174,10 +193,18 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
     leads = all(basis.leads_to(asked.scheme, at[: asked.axes]) for at in SOMEWHERE)
     if leads and found.along is not None:
         found = _along(found, basis, asked.normalize)
-    space = Space(basis, asked.scheme, found.labels, found.marks, staying=differ)
+    space = Space(basis, asked.scheme, found.labels, found.marks, staying=differ, repeats=repeats)
     if not leads or (found.along is None and not all(basis.unscaled)):
         return replace(space, astray=list(dict.fromkeys([*found.checkpoints, *(path.name for path in found.paths)])))
     return replace(space, paths=found.paths, checkpoints=found.checkpoints, facts=found.facts)
+
+
+def _repeats(asked: SpaceAsked, place: Place) -> Repeats | None:
+    """How the directions of further repeats are drawn; None where there are none."""
+    if asked.repeats == 1 or not isinstance(asked.source, Random):
+        return None
+    seeds = seeds_of(asked.source.seed, asked.repeats)
+    return Repeats(seeds, asked.source.distribution, asked.normalize, place.backend)
 
 
 def _along(found: Directions, basis: Basis, normalize: str) -> Directions:

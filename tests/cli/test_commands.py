@@ -119,6 +119,20 @@ def test_surface_of_a_checkpoint(checkpoint, tmp_path):
         assert str(tmp_path / name) in output
 
 
+def test_a_surface_of_both_parts_of_the_data(checkpoint, tmp_path):
+    grid = ("--x", -0.5, 0.5, 3, "--y", 0, 1, 2, "--samples", 50, "--no-pictures")
+    output = run("surface", checkpoint, "--out", tmp_path / "both.npz", *grid, "--split", "train,test")
+    assert "100 samples" in output
+    both = Landscape.load(tmp_path / "both.npz")
+    assert list(both.values) == ["loss", "accuracy", "loss of test", "accuracy of test"]
+    run("surface", checkpoint, "--out", tmp_path / "test.npz", *grid, "--split", "test")
+    test = Landscape.load(tmp_path / "test.npz")
+    assert np.allclose(both.values["loss of test"], test.loss, rtol=1e-5)
+    picture = tmp_path / "both.png"
+    run("plot", tmp_path / "both.npz", "--metric", "loss", "--metric", "loss of test", "--out", picture)
+    assert picture.stat().st_size > 5000
+
+
 def test_a_surface_with_a_store_goes_on_and_info_shows_it(checkpoint, tmp_path):
     pytest.importorskip("zarr")
     store, out = tmp_path / "run.zarr", tmp_path / "landscape.npz"
@@ -279,6 +293,7 @@ def bowls(tmp_path):
         ("plane",),
         ("line", "--log"),
         ("line", "--metric", "loss", "--metric", "accuracy"),
+        ("plane", "--metric", "loss", "--metric", "accuracy"),
         ("plane", "--kind", "surface3d", "--metric", "accuracy", "--clip", 0.5),
         ("plane", "--linear", "--start", 0.9, -0.5, "--optimizer", "adam", "--steps", 4, "--lr", 0.05),
         ("plane", "steep"),
@@ -303,7 +318,10 @@ def test_plot_draws_landscapes_from_files(arguments, bowls, tmp_path):
         (("line", "--start", 0, 0), "has no surface to walk on"),
         (("plane", "--steps", 5), "--steps came without --start"),
         (("line", "--kind", "contour"), "--kind contour came for a line"),
-        (("plane", "--metric", "loss", "--metric", "accuracy"), "--metric came 2 times; only the picture of a line"),
+        (
+            ("plane", "steep", "--metric", "loss", "--metric", "accuracy"),
+            "--metric came 2 times; only a picture of one",
+        ),
         (("plane", "--out", "x.xyz"), "xyz"),
     ],
 )

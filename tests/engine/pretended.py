@@ -24,7 +24,7 @@ from torch.utils._pytree import tree_leaves
 
 from fastscape.engine import Plan, engine_for, gpu, point_weights
 from fastscape.kernels import Segments
-from fastscape.model import Batch, Footprint, Objective, Problem, problem, problem_of
+from fastscape.model import Batch, Columns, Footprint, Objective, Problem, problem, problem_of
 from fastscape.weights import PRECISIONS, SURFACES, Place, Space, layout_of
 from fastscape.weights.basis import Basis
 from fastscape.zoo import models
@@ -267,7 +267,11 @@ def problem_on_gpu(name: str | nn.Module, sizes: list[int], *, precision: str = 
         samples = [Batch((torch.empty(n, *shape), torch.empty(n, dtype=torch.long)), n) for n in sizes]
     moving = {found for found, _ in model.named_parameters()}
     made = problem_of(
-        model, moving, Objective(F.cross_entropy, names=("loss",)), samples, Place(GPU, PRECISIONS[precision])
+        model,
+        moving,
+        Objective(F.cross_entropy, columns=Columns(returned=("loss",))),
+        samples,
+        Place(GPU, PRECISIONS[precision]),
     )
     return replace(made, **{"footprint": Footprint(), "whole": True, **changes})
 

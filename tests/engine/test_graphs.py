@@ -55,6 +55,21 @@ def test_every_plan_gives_the_values_of_a_plain_loop(name, scheme, plan):
     assert found.report["fallback"] is None
 
 
+@pytest.mark.parametrize("plan", PLANS)
+def test_data_sets_and_classes_have_sums_of_their_own(plan):
+    """Batches of both sets have one shape, and so may share what is captured."""
+    inputs, targets = DATA[0], torch.arange(80) % 2
+    data = {"train": (inputs[:40], targets[:40]), "test": (inputs[40:], targets[40:])}
+    options = {"loss": F.cross_entropy, "per_class": True}
+    plain = surface(data=data, plan=Plan("loop", 1, 4), **options)
+    with cpu_as_gpu():
+        found = surface(data=data, plan=PLANS[plan], **options)
+    assert found.report["fallback"] is None
+    assert len(found.values) == 6
+    for name, values in plain.values.items():
+        assert_close(found.values[name], values, 1e-12)
+
+
 def test_the_numbers_of_batches_of_many_shapes_are_their_own():
     data = [(torch.randn(n, 3), torch.randn(n, 2)) for n in (5, 3, 5, 2, 5)]
     options = {"batchnorm": "batch"}  # batches stay as they are

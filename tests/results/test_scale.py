@@ -20,6 +20,13 @@ def test_log_is_the_default_for_a_loss_that_is_nowhere_negative():
     assert heights(LANDSCAPE, log=False)[1] == "loss"
 
 
+def test_so_is_that_of_a_class_or_of_another_data_set():
+    several = Landscape(X, Y, BOWL, {"loss of test": BOWL, "loss of class 3": BOWL, "lossy": BOWL, "loss of a": -BOWL})
+    labels = {name: heights(several, name)[1] for name in several.metrics}
+    logs = {"loss of test": "log10 loss of test", "loss of class 3": "log10 loss of class 3"}
+    assert labels == {**logs, "lossy": "lossy", "loss of a": "loss of a"}
+
+
 def test_infinite_values_stand_at_the_finite_ones():
     loss = BOWL.copy()
     loss[0, 0], loss[0, 1], loss[0, 2] = np.inf, -np.inf, np.nan

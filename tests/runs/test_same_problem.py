@@ -352,7 +352,7 @@ def test_a_store_tells_the_model_s_own_precision_from_its_name(tmp_path):
 def test_processes_with_another_number_in_the_loss_are_refused():
     work = SimpleNamespace(
         report={"centre": {"loss": 1.01}, "deterministic": True},
-        problem=SimpleNamespace(size=80, narrowest=torch.float32),
+        problem=SimpleNamespace(loss_samples=80, narrowest=torch.float32),
     )
     ranks = SimpleNamespace(rank=1, size=2, shared=lambda name, value: 1.0)
     with pytest.raises(

@@ -30,6 +30,23 @@ def test_all_have_the_same_scale(kind):
     assert [bar.get_ylabel() for bar in bars] == ["log10 loss"]
 
 
+def test_several_measures_of_one_landscape_have_one_scale():
+    both = Landscape(X, Y, BOWL.loss, {"loss of test": 10 * BOWL.loss, "accuracy": 1 / BOWL.loss})
+    axes = compare(both, metric=["loss", "loss of test"])
+    assert [ax.get_title() for ax in axes] == ["loss", "loss of test"]
+    images = [next(c for c in ax.collections if c.get_array() is not None) for ax in axes]
+    assert images[0].get_clim() == images[1].get_clim()
+    assert [ax.get_ylabel() for ax in axes[0].figure.axes if ax not in axes] == ["log10 loss"]
+    log, scale, label = common_scale([both, both], ["loss", "loss of test"])
+    assert (log, label) == (True, "log10 loss")
+    assert scale == pytest.approx((np.log10(BOWL.loss.min()), np.log10(10 * BOWL.loss.max())))
+    assert common_scale([both], "loss of test")[2] == "log10 loss of test"
+    assert common_scale([both, both], ["loss", "accuracy"])[::2] == (False, "loss | accuracy")
+    assert [ax.get_title() for ax in compare([both, STEEP], metric=["accuracy", "loss"])] == ["accuracy", "loss"]
+    with pytest.raises(ValueError, match="3 measures came for 2 landscapes; wanted one for each"):
+        compare([both, STEEP], metric=["loss"] * 3)
+
+
 def test_titles():
     assert [ax.get_title() for ax in compare([BOWL, STEEP])] == ["Bowl", ""]
     assert [ax.get_title() for ax in compare([BOWL, STEEP, BOWL], names=["a", "b", "c"])] == ["a", "b", "c"]

@@ -318,6 +318,16 @@ def test_points_that_were_evaluated_are_shown_where_others_are_predicted(show):
     assert shown.drawn("data[4].visible") is False
 
 
+def test_the_loss_of_another_data_set_is_drawn_as_a_loss(show):
+    other = valley(steep=3.0).loss
+    shown = show(valley(metrics={"loss of test": other, "accuracy": 1 / other}))
+    for metric, wanted in (("accuracy", 1 / other), ("loss of test", np.log10(other))):
+        shown.page.locator("#metric").select_option(metric)
+        shown.settled()
+        assert shown.page.locator("#log").is_checked() == (metric == "loss of test")
+        np.testing.assert_allclose(np.array(shown.drawn("data[0].z")).T, wanted, rtol=1e-12)
+
+
 def test_a_metric_without_logarithms_offers_none(show):
     shown = show(rough(4))
     shown.page.locator("#metric").select_option("score")

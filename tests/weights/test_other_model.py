@@ -157,7 +157,7 @@ def test_a_vector_has_no_place_for_buffers():
     found = fastscape.line(A, DATA, directions=[torch.ones(53)], perturb="all", **LINE)
     by_name = {name: torch.ones_like(p) for name, p in A.named_parameters()}
     assert np.array_equal(found.loss, fastscape.line(A, DATA, directions=[by_name], perturb="all", **LINE).loss)
-    message = r"as a vector, and buffers move too \(1\.running_mean, 1\.running_var\), .*; give a dict of tensors"
+    message = r"without names, and buffers move too \(1\.running_mean, 1\.running_var\), .*; give a dict of tensors"
     with pytest.raises(ValueError, match=message):
         fastscape.line(A, DATA, directions=[torch.ones(63)], perturb="states", **LINE)
     with pytest.raises(ValueError, match=message):

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from fastscape.weights import Layout
+from fastscape.weights import Layout, Space
 
 __all__ = ["Hoist", "HoistedWeight"]
 
@@ -44,16 +44,21 @@ class Hoist:
     """
 
     def __init__(self, vectors: Tensor, layout: Layout, budget: int) -> None:
-        parts = layout.unflatten(vectors)
-        # A layer's weight has two dimensions at least; its filters, which may have coefficients of their own, must lie
-        # along the first of them. Complex weights have another split than shape: they are not hoisted.
-        usable = (entry for entry in layout.entries if len(entry.shape) > 1 and entry.split == entry.shape)
-        self.parts = {entry.name: parts[entry.name] for entry in usable if entry.order[0] == 0}
+        self.parts = self._parts(vectors, layout)
         self.budget = budget
         self.seen = False
         self.read: set[str] = set()
         self.unfilled: set[str] = set()
         self._kept: dict[tuple[Any, ...], Tensor] = {}
+
+    @staticmethod
+    def _parts(vectors: Tensor, layout: Layout) -> dict[str, Tensor]:
+        """The rows of the basis as tensors [K, *shape] of the model, those that can be hoisted."""
+        parts = layout.unflatten(vectors)
+        # A layer's weight has two dimensions at least; its filters, which may have coefficients of their own, must lie
+        # along the first of them. Complex weights have another split than shape: they are not hoisted.
+        usable = (entry for entry in layout.entries if len(entry.shape) > 1 and entry.split == entry.shape)
+        return {entry.name: parts[entry.name] for entry in usable if entry.order[0] == 0}
 
     def coefficients(self, c: Tensor, layout: Layout) -> dict[str, Tensor]:
         """The coefficients of a chunk of points by tensor.
@@ -111,8 +116,18 @@ class Hoist:
         self.unfilled = {entry.name for entry in layout.entries if entry.offset < first}
         return first
 
+    def turn(self, space: Space) -> None:
+        """Goes on with other directions.
+
+        Args:
+            space: Along these.
+        """
+        assert isinstance(space.basis.vectors, Tensor)  # else nothing is hoisted
+        self.parts = self._parts(space.basis.vectors, space.layout)
+        self.forget()
+
     def forget(self) -> None:
-        """Drops the results that were kept: they belong to other samples."""
+        """Drops the results that were kept: they belong to other samples, or to other directions."""
         self.budget += sum(results.numel() * results.element_size() for results in self._kept.values())
         self._kept.clear()
 

@@ -84,8 +84,8 @@ def _values(file: IO[str], name: str) -> Values:
     if not seen.all():
         raise ValueError("its rows are no whole grid: one point is there twice, another is not")
     grids = by_name((name, _placed(table[:, k], place, shape)) for k, name in enumerate(names) if k >= count)
-    error, evaluated = beside(grids)
-    return Values.keeping(axes, grids, {"imported": name}, error, evaluated)
+    apart = beside(grids)
+    return Values.keeping(axes, grids, {"imported": name}, *apart)
 
 
 def _lines(file: IO[str]) -> Iterator[str]:

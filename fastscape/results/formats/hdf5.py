@@ -94,9 +94,9 @@ def _values(arrays: dict[str, Any], name: str) -> Values:
     axes = {n: arrays.pop(theirs) for n, theirs in _AXES.items() if theirs in arrays}
     missing = np.zeros(1, dtype=bool) if ours else arrays["train_loss"] == _NOT_COMPUTED
     grids = by_name(_measured(arrays if ours else _without(arrays, missing), tuple(map(len, axes.values()))))
-    error, evaluated = beside(grids)
+    apart = beside(grids)
     counted = {"imported": name, "not_computed": int(missing.sum())}
-    return Values.keeping(axes, {"loss": grids.pop("loss"), **grids}, {**report, **counted}, error, evaluated)
+    return Values.keeping(axes, {"loss": grids.pop("loss"), **grids}, {**report, **counted}, *apart)
 
 
 def _without(arrays: Mapping[str, np.ndarray], missing: np.ndarray) -> Mapping[str, np.ndarray]:

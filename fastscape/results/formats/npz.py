@@ -5,6 +5,7 @@ x, y, ...           coordinates of each axis
 values              every measure [measures, H, W, ...], the loss first
 standard_error      of the loss, where it is known
 evaluated           which points were computed, where some were predicted
+repeats             measures along each of several random directions [measures, R, H, W, ...], where there are
 
 What is written is not compressed; a file that was compressed by hand is read, too. Every part has a checksum.
 """
@@ -17,7 +18,7 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,15 @@ def written(values: Values, _: str) -> bytes:
         arrays["standard_error"] = values.standard_error
     if not values.evaluated.all():
         arrays["evaluated"] = values.evaluated
+    if values.repeats:
+        arrays["repeats"] = np.stack(list(values.repeats.values()))
     header = {
         "format": FORMAT,
         "version": VERSION,
         "axes": list(values.axes),
         "measures": list(values.measures),
         "parts": ["header", *arrays],  # of which the directory of the archive can lose one without a word
+        "repeats": {"measures": list(values.repeats), "count": values.repeated},
         "report": dict(values.report),
     }
     np.savez(content, header=np.array(json.dumps(header)), **arrays)
@@ -106,7 +110,7 @@ def _values(parts: _Parts) -> Values:
         raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}")
     # A header without names is older than axes of other names.
     names = header.get("axes", [name for name in AXES if name in parts.sizes])
-    if unknown := parts.sizes.keys() - {"header", *names, "values", "standard_error", "evaluated"}:
+    if unknown := parts.sizes.keys() - {"header", *names, "values", "standard_error", "evaluated", "repeats"}:
         raise ValueError(f"it holds {min(unknown)!r}, which no landscape has")
     if lost := set(header.get("parts", parts.sizes)) ^ parts.sizes.keys():
         raise ValueError(f"its parts are not those that were written: {', '.join(sorted(lost))}")
@@ -117,9 +121,19 @@ def _values(parts: _Parts) -> Values:
     grids = dict(sorted(grids.items(), key=lambda item: item[0] != "loss"))
     error = parts.array("standard_error", "biuf", shape) if "standard_error" in parts.sizes else None
     evaluated = parts.array("evaluated", "b", shape) if "evaluated" in parts.sizes else None
-    values = Values.keeping(axes, grids, report_in(header["report"]), error, evaluated)
+    values = Values.keeping(axes, grids, report_in(header["report"]), error, evaluated, _repeats(parts, header, shape))
     check_values(values)
     return values
+
+
+def _repeats(parts: _Parts, header: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """What is known along each of several directions, of which older files have nothing."""
+    if "repeats" not in parts.sizes:
+        return {}
+    names, count = header["repeats"]["measures"], header["repeats"]["count"]
+    if type(count) is not int:
+        raise ValueError(f"its header says {count!r} repeats")
+    return by_name(zip(names, parts.array("repeats", "biuf", (len(names), count, *shape)), strict=True))
 
 
 class _Parts:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
+
 from fastscape.results.formats.columns import columns
 from fastscape.results.optional import package
-from fastscape.results.values import Values
+from fastscape.results.values import REPEAT, Values
 
 __all__ = ["to_xarray"]
 
 
 def to_xarray(values: Values) -> Any:
     """Measures over named coordinates, the report as JSON in the attributes.
+
+    Where random directions repeat, "loss along each direction" has them as one more dimension, "repeat".
 
     Args:
         values: The values.
@@ -25,6 +29,12 @@ def to_xarray(values: Values) -> Any:
         ImportError: When xarray is not installed.
         ValueError: When a metric has the name of something else in the dataset.
     """
-    names = tuple(values.axes)
-    grids = {name: (names, grid) for name, grid in columns(values).items()}
-    return package("xarray", "xarray").Dataset(grids, dict(values.axes), {"report": json.dumps(dict(values.report))})
+    names, axes = tuple(values.axes), dict(values.axes)
+    stacks = {f"{name} along each direction": stack for name, stack in values.repeats.items()}
+    whole = columns(values, stacks.keys() | ({REPEAT} if stacks else set()))
+    single = {f"{name}[{r}]" for name, stack in values.repeats.items() for r in range(len(stack))}
+    grids = {name: (names, grid) for name, grid in whole.items() if name not in single}
+    grids |= {name: ((REPEAT, *names), stack) for name, stack in stacks.items()}
+    if stacks:
+        axes[REPEAT] = np.arange(float(values.repeated))
+    return package("xarray", "xarray").Dataset(grids, axes, {"report": json.dumps(dict(values.report))})

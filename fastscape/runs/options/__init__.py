@@ -9,6 +9,7 @@ from fastscape.runs.options.exactly import ExactnessOptions, ToleranceOptions
 from fastscape.runs.options.measured import MeasureFunctions, MeasureOptions
 from fastscape.runs.options.point import HessianOptions, PointOptions, SpectrumOptions
 from fastscape.runs.options.running import MachineOptions, RunOptions
+from fastscape.runs.options.sharp import SharpnessOptions
 from fastscape.runs.options.where import DirectionOptions, OtherModel, SecondAxis, WhereOptions
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "LineOptions",
     "PointOptions",
     "ReproduceOptions",
+    "SharpnessOptions",
     "SpectrumOptions",
     "SurfaceOptions",
 ]

@@ -1,11 +1,11 @@
 """What is measured: the loss, metrics, or an objective of one's own, and the mode of the model."""
 
-from collections.abc import Mapping
-from typing import Annotated, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, TypedDict
 
 import torch.nn.functional as F
 
-from fastscape.model import BatchNorm, Custom, Measure
+from fastscape.model import BatchNorm, Custom, Loss, Measure
 from fastscape.results import Option
 
 __all__ = ["LossFunctions", "MeasureFunctions", "MeasureOptions", "ModeOptions"]
@@ -17,11 +17,12 @@ class LossFunctions(TypedDict, total=False):
     """What is differentiated or evaluated: a function, which no report can hold."""
 
     loss: Annotated[
-        Measure,
+        Loss,
         Option(
             F.cross_entropy,
             "`f(outputs, targets)` that returns the plain mean over the samples of the batch, or one value a sample "
-            "[n]. Default: cross-entropy.",
+            '[n]; or a dictionary of such values with "loss" and its terms, each of which becomes a grid. Default: '
+            "cross-entropy.",
             GROUP,
             again="that of the report, if it is a function of `torch.nn.functional`",
         ),
@@ -65,9 +66,9 @@ class ModeOptions(TypedDict, total=False):
             "running",
             'What batch normalisation uses: "running", the statistics that training has left, as in use, so that a '
             'point differs from the model in its weights alone; "batch", those of each batch; or "recalibrate", which '
-            "at every point are estimated anew over the data, as is done between models that were averaged. The last "
-            "two take batches as the data give them: tensors are one, a Dataset is read 64 at a time. Default "
-            '"running".',
+            "at every point are estimated anew over the data, of several sets over the first one, as is done between "
+            "models that were averaged. The last two take batches as the data give them: tensors are one, a Dataset "
+            'is read 64 at a time. Default "running".',
             GROUP,
             recorded="batchnorm",
         ),
@@ -87,3 +88,29 @@ class ModeOptions(TypedDict, total=False):
 
 class MeasureOptions(MeasureFunctions, ModeOptions, total=False):
     """What is measured."""
+
+    per_class: Annotated[
+        bool | Sequence[int] | None,
+        Option(
+            None,
+            'Numbers of classes whose samples give grids of their own, such as "loss of class 3"; or True for all, '
+            "at most 100, of several data sets those of which each has samples. Targets are class numbers [n], where "
+            "-100 is of no class, and the losses of single samples must be known. Metrics take part that give one "
+            "value a sample. Of data in parts write the numbers. Default: none.",
+            GROUP,
+            recorded="per_class",
+        ),
+    ]
+    curvature: Annotated[
+        Literal["plane"] | None,
+        Option(
+            None,
+            'What else is measured of the loss: "plane", its first and second derivatives along the axes, exactly, by '
+            'differentiating the model: the measures "dL_dx", "dL_dy", "d2L_dx2", "d2L_dxdy" and "d2L_dy2", on a line '
+            "the first and the third. See `Landscape.gradient`, `Landscape.hessian`, `Landscape.gaussian_curvature`. "
+            "A point then takes ten times as long and more. Default: nothing else.",
+            GROUP,
+            str,
+            recorded="curvature",
+        ),
+    ]

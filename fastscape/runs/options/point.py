@@ -1,13 +1,12 @@
 """The options of what is computed at one point of weight space: `hessian` and `spectrum`."""
 
-from typing import Annotated
-
-import torch
+from typing import Annotated, TypedDict
 
 from fastscape.curvature import MatrixName, Which
 from fastscape.results import Option
 from fastscape.runs.options.exactly import PrecisionName
 from fastscape.runs.options.measured import LossFunctions, ModeOptions
+from fastscape.runs.options.running import DeviceOptions
 from fastscape.weights import Perturb
 
 __all__ = ["HessianOptions", "PointOptions", "SpectrumOptions"]
@@ -15,7 +14,7 @@ __all__ = ["HessianOptions", "PointOptions", "SpectrumOptions"]
 GROUP = "How it is computed"
 
 
-class PointOptions(LossFunctions, ModeOptions, total=False):
+class PointOptions(LossFunctions, ModeOptions, DeviceOptions, total=False):
     """Of everything that is computed at one point."""
 
     perturb: Annotated[
@@ -29,18 +28,6 @@ class PointOptions(LossFunctions, ModeOptions, total=False):
             str,
         ),
     ]
-    matrix: Annotated[
-        MatrixName,
-        Option(
-            "hessian",
-            'Which matrix: "hessian", second derivatives of the mean loss; "ggn", the generalised Gauss-Newton matrix '
-            '`J^T H_l J`, which is never negative for convex losses; "fisher", the Fisher information of '
-            "cross_entropy, binary_cross_entropy_with_logits or mse_loss, which equals it there; or "
-            '"empirical-fisher", the mean of `g g^T` over samples. Default "hessian".',
-            "Which matrix",
-            str,
-        ),
-    ]
     precision: Annotated[
         PrecisionName | None,
         Option(
@@ -50,10 +37,6 @@ class PointOptions(LossFunctions, ModeOptions, total=False):
             GROUP,
             str,
         ),
-    ]
-    device: Annotated[
-        torch.device | str | None,
-        Option(None, "Where to compute. Default: where the model's parameters are.", GROUP, command=str),
     ]
     microbatch: Annotated[
         int | None,
@@ -85,7 +68,24 @@ class PointOptions(LossFunctions, ModeOptions, total=False):
     ]
 
 
-class HessianOptions(PointOptions, total=False):
+class MatrixOptions(TypedDict, total=False):
+    """Of everything that is known of one curvature matrix."""
+
+    matrix: Annotated[
+        MatrixName,
+        Option(
+            "hessian",
+            'Which matrix: "hessian", second derivatives of the mean loss; "ggn", the generalised Gauss-Newton matrix '
+            '`J^T H_l J`, which is never negative for convex losses; "fisher", the Fisher information of '
+            "cross_entropy, binary_cross_entropy_with_logits or mse_loss, which equals it there; or "
+            '"empirical-fisher", the mean of `g g^T` over samples. Default "hessian".',
+            "Which matrix",
+            str,
+        ),
+    ]
+
+
+class HessianOptions(MatrixOptions, PointOptions, total=False):
     """Of `hessian`."""
 
     k: Annotated[int, Option(2, "How many eigenvectors, at each end. Default 2.", "Which matrix", int)]
@@ -101,7 +101,7 @@ class HessianOptions(PointOptions, total=False):
     ]
 
 
-class SpectrumOptions(PointOptions, total=False):
+class SpectrumOptions(MatrixOptions, PointOptions, total=False):
     """Of `spectrum`."""
 
     k: Annotated[int, Option(5, "How many eigenvalues at each end. Default 5.", "Which matrix", int)]

@@ -10,13 +10,13 @@ import torch
 from fastscape.engine import Plan
 from fastscape.results import Option
 
-__all__ = ["MachineOptions", "RunOptions"]
+__all__ = ["DeviceOptions", "MachineOptions", "RunOptions"]
 
 GROUP = "How it runs"
 
 
-class MachineOptions(TypedDict, total=False):
-    """What is a matter of the machine at hand."""
+class DeviceOptions(TypedDict, total=False):
+    """Where it computes."""
 
     device: Annotated[
         torch.device | str | None,
@@ -27,6 +27,11 @@ class MachineOptions(TypedDict, total=False):
             command=str,
         ),
     ]
+
+
+class MachineOptions(DeviceOptions, total=False):
+    """What is a matter of the machine at hand."""
+
     progress: Annotated[
         bool | Literal["live"] | Callable[[Any], Any],
         Option(

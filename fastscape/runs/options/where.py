@@ -120,6 +120,19 @@ class WhereOptions(DirectionOptions, total=False):
             int,
         ),
     ]
+    repeats: Annotated[
+        int,
+        Option(
+            1,
+            "How many times random directions are drawn: one proves nothing of others. The values are the means over "
+            "them, `Landscape.repeats` has those along each, and `quantiles`, `spread` and `direction_error` say how "
+            "far they differ. Repeat r has the directions of the seed `report['seeds'][r]`, and repeat 0 those of the "
+            'call without repeats. An "auto" axis goes as far as for repeat 0. They are evaluated one after the '
+            "other: in memory are weights and directions twice, however many repeats there are. Default 1.",
+            GROUP,
+            int,
+        ),
+    ]
 
 
 class SecondAxis(TypedDict, total=False):

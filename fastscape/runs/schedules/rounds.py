@@ -27,16 +27,16 @@ class Rounds(Schedule):
         refinement: Which points are wanted, and what is predicted from them.
         measures: Number of sums of each point.
         named: How many of them are measures; behind them may be the squares of the losses.
-        samples: Number of samples.
+        counts: Over how many samples each sum is, see `Objective.counts_of_grids`.
         backing: Store and processes. Default: none.
     """
 
     def __init__(
-        self, refinement: Refinement, measures: int, *, named: int, samples: int, backing: Backing | None = None
+        self, refinement: Refinement, measures: int, *, named: int, counts: Tensor, backing: Backing | None = None
     ) -> None:
         points = len(refinement.known)
         super().__init__(points, measures, backing)
-        self.refinement, self.named, self.samples = refinement, named, samples
+        self.refinement, self.named, self.counts = refinement, named, counts
         self._kept: set[int] = set()  # numbers of blocks in the store
         self._stored = torch.zeros(points, dtype=torch.bool, device="cpu")
         if self.store is not None:
@@ -100,7 +100,7 @@ class Rounds(Schedule):
             self.shown(self._means(torch.ones_like(self._stored)))
 
     def _means(self, which: Tensor) -> np.ndarray:
-        return (self.sums[which, : self.named] / self.samples).numpy()
+        return (self.sums[which] / self.counts)[:, : self.named].numpy()
 
     def keep(self, block: Block, sums: Tensor, facts: dict[str, Any]) -> int:
         """Takes the sums of a finished block. See `Schedule.keep`."""

@@ -140,11 +140,12 @@ class Schedule:
             self.known = self.before + self.ranks.finished(len(block))
         return self.known - before
 
-    def part_done(self, samples: int) -> None:
+    def part_done(self, samples: int, counts: Tensor) -> None:
         """Is told that all blocks were evaluated on one part of the data; by default there is one part.
 
         Args:
             samples: How many samples there were so far.
+            counts: Over how many of them each sum is, see `Objective.counts_of_grids`.
         """
 
     def enough(self, samples: int) -> bool:

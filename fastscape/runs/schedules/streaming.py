@@ -76,7 +76,7 @@ class Streaming(Schedule):
             return super().agreed(plan)
         return plan
 
-    def part_done(self, samples: int) -> None:
+    def part_done(self, samples: int, counts: Tensor) -> None:
         """Keeps the sums over all parts so far. See `Schedule.part_done`."""
         self.parts += 1
         self.known += len(self.sums)
@@ -87,7 +87,7 @@ class Streaming(Schedule):
         if self.ranks is not None:
             self.ranks.all_here(f"part {self.parts}")
         if self.backing.leads:
-            self.store.part_kept(self.parts, samples, self.digest(), self._facts)
+            self.store.part_kept(self.parts, samples, counts.tolist(), self.digest(), self._facts)
         if self.ranks is not None:  # what comes next is written over the sums that the header names until then
             self.ranks.shared(f"kept {self.parts}")
 

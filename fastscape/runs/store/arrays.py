@@ -101,13 +101,17 @@ def _chunks_of(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of what one file of an array holds: as many rows as belong together, all of it where that is little.
 
     Args:
-        shape: Of the array [n] or [rows, n].
+        shape: Of the array: [n], [rows, n], or with further dimensions before these.
 
     Returns:
         The shape, at most 4 million entries.
     """
-    width = min(max(shape[-1], 1), CHUNK_ENTRIES)
-    return (width,) if len(shape) == 1 else (max(1, min(shape[0], CHUNK_ENTRIES // width)), width)
+    chunks: list[int] = []
+    left = CHUNK_ENTRIES
+    for length in reversed(shape):
+        chunks.insert(0, max(min(length, left), 1))
+        left //= chunks[0]
+    return tuple(chunks)
 
 
 def whole_array(

@@ -22,7 +22,7 @@ _CURE = "give what the store was begun with, bit for bit, to have it written ane
 
 DECISIVE = (
     "loss", "metrics", "objective", "scheme", "normalize", "perturb", "moving", "directions", "distribution", "seed",
-    "stream", "order", "model", "samples", "weights_hash", "data_hash", "own_precision", *RECORDED.values(),
+    "repeats", "stream", "order", "model", "samples", "weights_hash", "data_hash", "own_precision", *RECORDED.values(),
 )  # fmt: skip
 """What of a report determines the values: a run is taken up again with the same."""
 
@@ -38,7 +38,7 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
     Raises:
         ValueError: When they differ; it names in what.
     """
-    before = {"own_precision": before.get("precision") is None, **before, **_named_as_now(before)}
+    before = {"repeats": 1, "own_precision": before.get("precision") is None, **before, **_named_as_now(before)}
     differ = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if differ:
         shown = ", ".join(f"{name} {_short(before.get(name))} (now {_short(now.get(name))})" for name in differ)

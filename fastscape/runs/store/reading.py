@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastscape.results import AXES, Values
+from fastscape.results import AXES, REPEAT, Values, mean_over_repeats
 from fastscape.runs.store.arrays import described, ill_described, opened, whole_array
 from fastscape.runs.store.declared import check_declared
 from fastscape.runs.store.errors import Refused, file_read, no_store, reading, zarr_package
@@ -77,12 +77,18 @@ def _values(path: Path, content: bytes) -> Values:
             if not any(path.iterdir()):
                 raise no_store(path)
             raise Refused(f"{path} was ended before it had begun; compute the landscape again with this store")
-        group, names = opened(path), AXES[: header["settings"]["axes"]]
+        group, names = opened(path), _axes_in(header["settings"])
         measures, beside = header["settings"]["measures"], header.get("finished", {}).get("beside", False)
         grids = [grid_name(name, beside=beside) for name in (*measures, "standard_error", "evaluated")]
         check_declared(path, group, names, grids, len(measures), rows_of)
         axes = {name: axis_in(path, group, header, name) for name in names}
-        return (_finished if "report" in header else _unfinished)(path, group, header, axes)
+        return mean_over_repeats((_finished if "report" in header else _unfinished)(path, group, header, axes))
+
+
+def _axes_in(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the axes; before the others one that counts the repeats, where random directions were repeated."""
+    repeated = (REPEAT,) if settings.get("repeats", 1) > 1 else ()
+    return (*repeated, *AXES)[: settings["axes"]]
 
 
 def axis_in(path: Path, group: Any, header: Mapping[str, Any], name: str) -> np.ndarray:
@@ -149,7 +155,8 @@ def _check_zeros(path: Path, grids: Mapping[str, np.ndarray], known: Mapping[str
 
 
 def _unfinished(path: Path, group: Any, header: Mapping[str, Any], axes: dict[str, np.ndarray]) -> Values:
-    settings, samples = header["settings"], header["settings"]["samples"]
+    settings = header["settings"]
+    samples: Any = settings.get("counts", settings["samples"])
     for name in ill_described(path, header):
         raise Refused(f"{path / name / 'zarr.json'} is missing or damaged; {CURE}")
     shape = tuple(map(len, axes.values()))
@@ -158,7 +165,7 @@ def _unfinished(path: Path, group: Any, header: Mapping[str, Any], axes: dict[st
         parts, read = parts_in(header)
         progress = {"parts": parts, "samples": read, "running": running(path)}
         if parts:
-            sums, samples = summed(path, group, header), read
+            sums, samples = summed(path, group, header), header.get("part_counts", read)
     else:
         order, size = known_order(path, group["order"]) if "order" in group else None, group["sums"].chunks[0]
         known = known_blocks(path, group["sums"], order)
@@ -166,7 +173,9 @@ def _unfinished(path: Path, group: Any, header: Mapping[str, Any], axes: dict[st
             sums[np.arange(k * size, k * size + len(part)) if order is None else order[k]] = part
         progress = {"points": sum(map(len, known.values())), "of": len(sums), "running": running(path)}
     # Behind the measures there may be the squares of the losses.
-    grids = {n: (s / samples).reshape(shape) for n, s in zip(settings["measures"], sums.T, strict=False)}
+    with np.errstate(invalid="ignore"):  # of a data set that was not read yet there are no samples
+        means = (sums / np.asarray(samples)).T
+    grids = {n: mean.reshape(shape) for n, mean in zip(settings["measures"], means, strict=False)}
     return Values(axes, grids, {"progress": progress, "settings": settings, "plan": header.get("plan")})
 
 

@@ -213,12 +213,15 @@ class Store:
             name = f"sums_{number % 2}"
             array_of(opened(self.path, writes=True), name)[start : start + len(sums)] = sums.numpy()
 
-    def part_kept(self, number: int, samples: int, digest: str, facts: dict[str, Any]) -> None:
+    def part_kept(
+        self, number: int, samples: int, counts: float | list[float], digest: str, facts: dict[str, Any]
+    ) -> None:
         """Writes into the header, and so whole or not at all, that the sums of all blocks over some parts are there.
 
         Args:
             number: How many parts.
             samples: How many samples they have.
+            counts: Over how many of them each sum is; a number where all are over the same.
             digest: What tells the data so far from others.
             facts: "plan", "plans_measured" and "fallback".
 
@@ -227,7 +230,8 @@ class Store:
         """
         with writing(self.path):
             digests = [*self.digests, digest]
-            said = {"parts": number, "part_samples": samples, "digests": digests, "every_file": True}
+            said: dict[str, Any] = {"parts": number, "part_samples": samples, "digests": digests, "every_file": True}
+            said |= {"part_counts": counts} if isinstance(counts, list) else {}
             self._say({**facts, **said})
         self.parts, self.digests = number, digests
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from fastscape.results import Trajectory, Values, heights, write_whole
-from fastscape.views.captions import model_said, refinement_said
+from fastscape.views.captions import model_said, refinement_said, repeats_said
 from fastscape.views.carried import LeftOut, carried
 from fastscape.views.path_looks import counted, look_of, marks_of, moments_of
 from fastscape.views.plane import ordered, plane_of, scale_of
@@ -135,7 +135,7 @@ def _packed(landscape: Values, name: str) -> dict[str, Any]:
     ]
     return {
         "name": name,
-        "said": [(metric, refinement_said(landscape, metric)) for metric in drawable],
+        "said": [(metric, _said(landscape, metric)) for metric in drawable],
         "evaluated": None if mask.all() else _encoded(np.flatnonzero(mask[order])),
         "x": _encoded(np.sort(x)),
         "y": _encoded(np.sort(y)),
@@ -148,6 +148,11 @@ def _packed(landscape: Values, name: str) -> dict[str, Any]:
         "left_out": [*lost, *found.left_out],
         "values": [(metric, _encoded(z[order])) for metric, z in drawable.items()],
     }
+
+
+def _said(landscape: Values, metric: str) -> str:
+    """What stands below the heights of a measure, without its full stop."""
+    return ". ".join(filter(None, [refinement_said(landscape, metric), repeats_said(landscape, metric)]))
 
 
 def _places(points: np.ndarray) -> list[list[float | None]]:

@@ -100,7 +100,7 @@ const explorer = (() => {
     const metric = element("metric").value;
     const possible = listed.every((map) => walking.hasLog(map.facts.get(metric)));
     element("log").disabled = !possible;
-    element("log").checked = possible && metric === "loss";
+    element("log").checked = possible && (metric === "loss" || metric.startsWith("loss of "));
   }
 
   /** New heights for every map, on one scale, and their pictures. */
@@ -114,7 +114,7 @@ const explorer = (() => {
     }
     const ends = listed.map((map) => walking.facts(map.heights));
     const [low, high] = [Math.min(...ends.map((end) => end.low)), Math.max(...ends.map((end) => end.high))];
-    scale = scenes.scaleOf(low, high, log ? `log10 ${metric}` : metric);
+    scale = scenes.scaleOf(low, high, log ? `log10 ${metric}` : metric, walking.colourEnds(metric, low, high));
     scale.top = scale.low + ROOM * scale.height; // as far as there are losses of checkpoints
     for (const map of listed) {
       const { missing, infinite } = map.facts.get(metric);

@@ -61,12 +61,14 @@ const scenes = (() => {
     return unit && value !== null ? value / 10 ** half / 10 ** (unit - half) : value;
   }
 
-  /** The scale of heights that several maps share, in their unit. */
-  function scaleOf(lowest, highest, label) {
+  /** The scale of heights that several maps share, in their unit; its colours end at the heights of `ends`. */
+  function scaleOf(lowest, highest, label, ends = [lowest, highest]) {
     const unit = unitOf([lowest, highest]);
     const [low, high] = [lowest, highest].map((height) => scaled(height, unit));
     const size = Math.max(Math.abs(low), Math.abs(high)); // heights that are the same to rounding are drawn flat
-    return { unit, low, high, height: high - low > 1e-12 * size ? high - low : Math.max(size, 1), label };
+    const height = high - low > 1e-12 * size ? high - low : Math.max(size, 1);
+    const [first, last] = ends.map((end) => scaled(end, unit));
+    return { unit, low, high, height, label, colours: [first, Math.max(last, low + height)] };
   }
 
   /** The height of the floor below the surface. */
@@ -127,10 +129,10 @@ const scenes = (() => {
 
   /** The surface and its contours on the floor. */
   function surfaces(map, scale) {
-    const { low, height, unit } = scale;
+    const { unit, colours: [cmin, cmax] } = scale;
     const [label, floor] = [escaped(cleaned(scale.label, LETTERS.label)), floorOf(scale)];
     const still = { x: { highlight: false }, y: { highlight: false }, z: { highlight: false } };
-    const common = { type: "surface", cmin: low, cmax: low + height, contours: still };
+    const common = { type: "surface", cmin, cmax, contours: still };
     const [inX, inY, inZ] = [...map.units, unit].map((one) => (one ? ` · 1e${one}` : ""));
     const surface = {
       ...common, ...grid(map, scale, MOST.surface), colorscale: SMOOTH_COLOURS,

@@ -36,6 +36,12 @@ const walking = (() => {
     return found.low >= 0 && found.positive < Infinity;
   }
 
+  /** The heights at which colours begin and end: of a metric of both signs as far below 0 as above. */
+  function colourEnds(metric, low, high) {
+    const farthest = Math.max(-low, high);
+    return metric !== "loss" && low < 0 && high > 0 ? [-farthest, farthest] : [low, high];
+  }
+
   /** The heights to draw and to walk on: infinite values at the farthest finite one, 0 at the smallest positive. */
   function heights(values, found, log) {
     return values.map((value) => {
@@ -234,5 +240,5 @@ const walking = (() => {
     return path;
   }
 
-  return { OPTIMIZERS, Smooth, decoded, descend, facts, hasLog, heights };
+  return { OPTIMIZERS, Smooth, colourEnds, decoded, descend, facts, hasLog, heights };
 })();

@@ -1,0 +1,213 @@
+"""Which sums a grid point has: those of every measure over each data set, and over the samples of single classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fastscape.model.batch import Batch
+
+__all__ = ["Columns", "with_classes"]
+
+IGNORED = -100  # torch's default for `ignore_index`
+_INTEGERS = torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8
+MOST = 100  # classes of which nobody has said the numbers
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The sums of a grid point, by data sets, measures and classes.
+
+    Args:
+        sets: Names of the data sets. Default: there is one without a name.
+        classes: Numbers of the classes whose samples have sums of their own. Default: none.
+        returned: Names of the measures of a batch, the loss first; known once one was seen.
+        by_class: Those of them that have a value for each sample.
+    """
+
+    sets: tuple[str, ...] = ()
+    classes: tuple[int, ...] = ()
+    returned: tuple[str, ...] = ()
+    by_class: tuple[str, ...] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether not all sums are over the same samples."""
+        return len(self.sets) > 1 or bool(self.classes)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of all measures of a point: first those of the first set, in the order of `row`."""
+        of_classes = [f"{name} of class {number}" for name in self.by_class for number in self.classes]
+        row = [*self.returned, *of_classes]
+        others = [f"{name} of {other}" for other in self.sets[1:] for name in row]
+        return (*row, *others)
+
+    def seen(self, values: Mapping[str, Tensor]) -> Columns:
+        """The columns with the measures that a batch has shown.
+
+        Args:
+            values: What the functions of an objective return for it, by name.
+
+        Returns:
+            The columns.
+
+        Raises:
+            ValueError: When the loss has no values of samples, and they are wanted by class; or two measures get one
+                name.
+        """
+        by_class = tuple(name for name, value in values.items() if value.dim() == 1) if self.classes else ()
+        if self.classes and "loss" not in by_class:
+            raise ValueError(
+                "per_class needs the losses of single samples, and this loss gives one value for a batch, which may "
+                "be no plain mean over its samples; write for example loss=lambda output, target: "
+                "F.cross_entropy(output, target, reduction='none')"
+            )
+        found = replace(self, returned=tuple(values), by_class=by_class)
+        twice = next((name for k, name in enumerate(found.names) if name in found.names[:k]), None)
+        if twice is not None:
+            raise ValueError(f"two measures would be named {twice[:80]!r}; give a metric or a data set another name")
+        return found
+
+    def over_classes(self, values: Mapping[str, Tensor], targets: Tensor) -> Tensor:
+        """The sums over the samples of each class.
+
+        Args:
+            values: Values of the samples [n], by the name of the measure.
+            targets: Class numbers [n].
+
+        Returns:
+            Sums [measures by class x classes], float64.
+
+        Raises:
+            ValueError: When a measure has no value for each sample here.
+        """
+        belongs = targets[:, None] == _numbers(self.classes, targets.device)
+        for name in self.by_class:
+            if values[name].shape != targets.shape:
+                raise ValueError(
+                    f"{name} returned shape {tuple(values[name].shape)} after one value a sample, and per_class needs "
+                    "these; let it return the same for every batch"
+                )
+        # What is not finite in one class leaves the others as they are.
+        return torch.cat([torch.where(belongs, values[name].double()[:, None], 0.0).sum(0) for name in self.by_class])
+
+    def placed(self, row: Tensor, of: int, *, squares: bool) -> Tensor:
+        """The sums of all sets, of which a batch knows those of its own.
+
+        Args:
+            row: Sums [..., of a set], and behind them, with `squares`, that of the squared losses.
+            of: The number of the set.
+            squares: Whether there are squares, which are kept of the first set alone.
+
+        Returns:
+            Sums [..., of all sets], 0 for those of other sets; and the squares.
+        """
+        if len(self.sets) < 2:
+            return row
+        width = row.shape[-1] - squares
+        before, behind = of * width, (len(self.sets) - 1 - of) * width
+        if not squares:
+            return F.pad(row, (before, behind))
+        if of:
+            return F.pad(row[..., :width], (before, behind + 1))
+        return torch.cat([F.pad(row[..., :width], (0, behind)), row[..., width:]], dim=-1)
+
+    def counts(self, samples: Sequence[Batch], *, squares: bool) -> Tensor:
+        """Over how many samples each sum is.
+
+        Args:
+            samples: The samples.
+            squares: As for `placed`.
+
+        Returns:
+            Numbers [sums], float64, on the CPU; of one set without classes a single one [].
+        """
+        if not self.several:
+            return _number(sum(batch.samples for batch in samples))
+        rows = []
+        for of in range(max(len(self.sets), 1)):
+            own = [batch for batch in samples if batch.of == of]
+            size = _number(sum(batch.samples for batch in own))
+            classes = [_members(own, number) for number in self.classes] * len(self.by_class)
+            rows.append(torch.stack([size] * len(self.returned) + classes))
+        return torch.cat([*rows, *([rows[0][:1]] if squares else [])])
+
+
+def with_classes(
+    columns: Columns, asked: bool | Sequence[int] | None, samples: Sequence[Batch], *, some: bool = False
+) -> Columns:
+    """The columns with the classes that are asked for.
+
+    Args:
+        columns: The columns.
+        asked: Numbers of classes, True for those of which every data set has samples, or None for none.
+        samples: The samples, whose targets are class numbers.
+        some: Whether there are more samples than these. Default False.
+
+    Returns:
+        The columns.
+
+    Raises:
+        ValueError: When targets are no class numbers, a set has no sample of a class, or there are too many classes to
+            take them all.
+    """
+    if asked is None or asked is False:
+        return columns
+    found = _classes(samples, range(max(len(columns.sets), 1)))
+    if asked is not True:
+        missing = [number for number in asked if any(number not in own for own in found.values())]
+        if missing and not some:
+            lacking = next(of for of, own in found.items() if missing[0] not in own)
+            where = f"the data set {columns.sets[lacking][:80]!r} has" if columns.sets else "the data have"
+            raise ValueError(f"{where} no sample of class {missing[0]}; leave it out of per_class")
+        return replace(columns, classes=tuple(asked))
+    everywhere = sorted(set.intersection(*found.values()))
+    if not 0 < len(everywhere) <= MOST:
+        came = f"has {len(everywhere)} classes here" if everywhere else "finds no class of which every set has samples"
+        raise ValueError(
+            f"per_class=True {came}; write the numbers of at most some dozens, such as per_class=[0, 3, 7]"
+        )
+    return replace(columns, classes=tuple(everywhere))
+
+
+def _classes(samples: Sequence[Batch], sets: Sequence[int]) -> dict[int, set[int]]:
+    """The class numbers of every set."""
+    found: dict[int, set[int]] = {of: set() for of in sets}
+    for batch in samples:
+        found[batch.of] |= set(_class_numbers(batch).unique().tolist()) - {IGNORED}
+    return found
+
+
+def _class_numbers(batch: Batch) -> Tensor:
+    """The targets of a batch, checked."""
+    targets: Any = batch.content[1]
+    if isinstance(targets, Tensor) and targets.dim() == 1 and targets.dtype in _INTEGERS:
+        return targets
+    came = f"{targets.dtype} {list(targets.shape)}" if isinstance(targets, Tensor) else type(targets).__name__
+    raise ValueError(
+        f"per_class needs targets that are class numbers [n], int64, and they came as {came}; leave it out"
+    )
+
+
+def _members(samples: Sequence[Batch], number: int) -> Tensor:
+    """How many samples have a class."""
+    return _number(sum(int((batch.content[1] == number).sum()) for batch in samples))
+
+
+def _numbers(classes: tuple[int, ...], device: torch.device) -> Tensor:
+    """The numbers of the classes on a device, without a copy from another one, which no CUDA graph repeats."""
+    first, last = min(classes), max(classes)
+    if classes == tuple(range(first, last + 1)):
+        return torch.arange(first, last + 1, device=device)
+    return torch.cat([torch.full((1,), number, device=device) for number in classes])
+
+
+def _number(value: int) -> Tensor:
+    return torch.tensor(float(value), dtype=torch.float64, device="cpu")

@@ -1,0 +1,117 @@
+"""What a loss or a metric returns for a batch: a mean, or the values of its samples; checked, and summed."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["checked", "each_of", "of_samples", "sum_of"]
+
+# Of the sum of the losses of single samples, by how many roundings it may differ from what the loss itself gives.
+_ROUNDINGS = 32
+
+
+def each_of(loss: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor] | None:
+    """A loss of torch in the form that returns the values of the samples [n].
+
+    Args:
+        loss: The loss.
+
+    Returns:
+        The form, or None for others than torch's.
+    """
+    unreduced: Any
+    if isinstance(loss, nn.Module) and getattr(loss, "reduction", None) == "mean":
+        unreduced = copy.copy(loss)
+        unreduced.reduction = "none"
+    else:
+        inner = loss.func if isinstance(loss, functools.partial) else loss
+        try:
+            reduced = inspect.signature(loss).parameters.get("reduction")
+        except (TypeError, ValueError):  # a built-in function says nothing of its arguments
+            return None
+        if getattr(inner, "__module__", None) != F.__name__ or reduced is None or reduced.default != "mean":
+            return None
+        unreduced = functools.partial(loss, **{"reduction": "none"})
+
+    def each(outputs: Any, targets: Any) -> Tensor:
+        values = unreduced(outputs, targets)
+        return values if values.dim() < 2 else values.flatten(1).mean(1)
+
+    return each
+
+
+def of_samples(
+    each: Callable[[Any, Any], Tensor], outputs: Any, targets: Any, loss: Tensor, samples: int
+) -> Tensor | None:
+    """The losses of the samples, where their sum is that of the loss to rounding.
+
+    Args:
+        each: The loss in the form that returns them.
+        outputs: Of the model.
+        targets: Of the batch.
+        loss: What the loss itself gives.
+        samples: How many samples the batch counts as.
+
+    Returns:
+        The losses [n], or None.
+    """
+    try:
+        values = each(outputs, targets)
+        error = abs(float(sum_of("loss", values, samples) - sum_of("loss", loss, samples)))
+        allowed = _ROUNDINGS * torch.finfo(loss.dtype).eps * float(values.double().abs().sum())
+    except (TypeError, ValueError, RuntimeError):  # of these outputs the loss has no values of samples
+        return None
+    return values if values.dim() == 1 and error <= allowed else None
+
+
+def checked(name: str, value: Any) -> Tensor:
+    """What a measure has returned, if it is a real tensor.
+
+    Args:
+        name: Of the measure.
+        value: What it has returned.
+
+    Returns:
+        The same.
+
+    Raises:
+        TypeError: When it is something else.
+    """
+    if not isinstance(value, Tensor) or value.is_complex():
+        came = f"a {value.dtype} tensor" if isinstance(value, Tensor) else type(value).__name__
+        raise TypeError(f"{name} returned {came}; wanted a real tensor: the batch mean, or one value a sample")
+    return value
+
+
+def sum_of(name: str, value: Any, samples: int) -> Tensor:
+    """The sum over the samples of a batch of what a measure has returned.
+
+    Args:
+        name: Of the measure.
+        value: The mean [] over the batch, or the values of the samples [n].
+        samples: How many samples n the batch counts as.
+
+    Returns:
+        The sum [], float64, with the graph that leads to it.
+
+    Raises:
+        TypeError: When it is no real tensor.
+        ValueError: When it has another shape.
+    """
+    value = checked(name, value)
+    if value.dim() == 0:
+        return value.double() * samples
+    if value.shape == (samples,):
+        return value.double().sum()
+    raise ValueError(
+        f"{name} returned shape {tuple(value.shape)} for a batch of {samples} samples; wanted a scalar, the batch "
+        f"mean, or shape ({samples},), one value a sample: reduce the other dimensions, for example with .mean(dim=1)"
+    )

@@ -1,0 +1,187 @@
+"""What the derivatives of a loss along its axes say: gradient, Hessian, eigenvalues, and the curvature of the graph.
+
+The derivatives are measures of a landscape that `surface(..., curvature="plane")` has computed. All of them are in
+coordinates of the axes, so they change with the lengths of the directions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastscape.results.values import V, Values
+
+__all__ = [
+    "DERIVATIVES",
+    "gaussian_curvature",
+    "gradient",
+    "hessian",
+    "hessian_eigenvalues",
+    "mean_curvature",
+    "with_curvature",
+]
+
+DERIVATIVES = {1: ("dL_dx", "d2L_dx2"), 2: ("dL_dx", "dL_dy", "d2L_dx2", "d2L_dxdy", "d2L_dy2")}
+"""The names of the derivatives by the number of axes: first the first ones, then the second ones."""
+
+
+def gradient(landscape: Values) -> np.ndarray:
+    """The gradient of the loss along the axes, at every grid point.
+
+    Args:
+        landscape: A landscape with derivatives.
+
+    Returns:
+        `(dL/dx, dL/dy)` [H, W, 2]; on a line [H, 1].
+
+    Raises:
+        ValueError: When it has none.
+
+    Example:
+        >>> import torch, fastscape
+        >>> model, data = torch.nn.Linear(4, 3), (torch.rand(20, 4), torch.randint(3, (20,)))
+        >>> landscape = fastscape.surface(model, data, x=(-1, 1, 3), y=(-1, 1, 5), curvature="plane")
+        >>> landscape.gradient().shape, landscape.hessian().shape
+        ((3, 5, 2), (3, 5, 2, 2))
+    """
+    found = _derivatives(landscape)
+    return np.stack(found[: len(landscape.axes)], axis=-1)
+
+
+def hessian(landscape: Values) -> np.ndarray:
+    """The Hessian of the loss along the axes, at every grid point.
+
+    Args:
+        landscape: A landscape with derivatives.
+
+    Returns:
+        `((d2L/dx2, d2L/dxdy), (d2L/dxdy, d2L/dy2))` [H, W, 2, 2]; on a line [H, 1, 1].
+
+    Raises:
+        ValueError: When it has none.
+    """
+    second = _derivatives(landscape)[len(landscape.axes) :]
+    if len(second) == 1:
+        return second[0][..., None, None]
+    xx, xy, yy = second
+    return np.stack([np.stack([xx, xy], axis=-1), np.stack([xy, yy], axis=-1)], axis=-2)
+
+
+def hessian_eigenvalues(landscape: Values) -> np.ndarray:
+    """The eigenvalues of the Hessian of the loss along the axes, at every grid point.
+
+    Args:
+        landscape: A landscape with derivatives.
+
+    Returns:
+        Eigenvalues [H, W, 2], the smaller one first; on a line [H, 1]. NaN where a second derivative is not finite.
+
+    Raises:
+        ValueError: When it has none.
+    """
+    matrices = hessian(landscape)
+    finite = np.isfinite(matrices).all(axis=(-2, -1))
+    found = np.full(matrices.shape[:-1], np.nan)
+    found[finite] = np.linalg.eigvalsh(matrices[finite])
+    return found
+
+
+def mean_curvature(landscape: Values) -> np.ndarray:
+    """The mean curvature of the graph (x, y, L(x, y)), at every grid point.
+
+    With p = dL/dx, q = dL/dy and r, s, t the second derivatives, the first fundamental form of the graph is
+    `E = 1 + p^2, F = p q, G = 1 + q^2`, the second `(r, s, t) / sqrt(1 + p^2 + q^2)`, and
+
+        H = ((1 + q^2) r - 2 p q s + (1 + p^2) t) / (2 (1 + p^2 + q^2)^(3/2))
+
+    It is positive at the bottom of a bowl. On a line it is the curvature `r / (1 + p^2)^(3/2)` of the curve (x, L(x)).
+    The unit is one over that of the picture's three axes, taken as of one length; another scale of the loss or of a
+    direction gives another curvature, which the eigenvalues of the Hessian show more plainly.
+
+    Args:
+        landscape: A landscape with derivatives.
+
+    Returns:
+        Mean curvature in the shape of the landscape.
+
+    Raises:
+        ValueError: When it has no derivatives.
+
+    Source: do Carmo, Differential Geometry of Curves and Surfaces, 1976, section 3-3, example 5.
+    """
+    with np.errstate(all="ignore"):  # what is not finite stays so
+        if len(landscape.axes) == 1:
+            p, r = _derivatives(landscape)
+            return np.asarray(r / (1 + p**2) ** 1.5)
+        p, q, r, s, t = _derivatives(landscape)
+        return np.asarray(((1 + q**2) * r - 2 * p * q * s + (1 + p**2) * t) / (2 * (1 + p**2 + q**2) ** 1.5))
+
+
+def gaussian_curvature(landscape: Values) -> np.ndarray:
+    """The Gaussian curvature of the graph (x, y, L(x, y)), at every grid point.
+
+    In the symbols of `mean_curvature`
+
+        K = (r t - s^2) / (1 + p^2 + q^2)^2
+
+    It is positive in bowls and on hilltops, negative at saddles, and 0 in a straight valley.
+
+    Args:
+        landscape: A plane with derivatives.
+
+    Returns:
+        Gaussian curvature in the shape of the landscape.
+
+    Raises:
+        ValueError: When it has no derivatives, or is a line, which has none.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> x = np.array([-1.0, 0.0, 1.0])
+        >>> p, q, one = *np.meshgrid(x, x, indexing="ij"), np.ones((3, 3))
+        >>> slopes = {"dL_dx": p, "dL_dy": q, "d2L_dx2": one, "d2L_dxdy": 0 * one, "d2L_dy2": one}
+        >>> bowl = Landscape(x, x, (p**2 + q**2) / 2, slopes)
+        >>> float(bowl.gaussian_curvature()[1, 1]), float(bowl.mean_curvature()[1, 1])
+        (1.0, 1.0)
+
+    Source: do Carmo, Differential Geometry of Curves and Surfaces, 1976, section 3-3, example 5.
+    """
+    if len(landscape.axes) == 1:
+        raise ValueError("a line has no Gaussian curvature; write mean_curvature, which is that of the curve")
+    p, q, r, s, t = _derivatives(landscape)
+    with np.errstate(all="ignore"):
+        return np.asarray((r * t - s**2) / (1 + p**2 + q**2) ** 2)
+
+
+def with_curvature(landscape: V) -> V:
+    """The landscape with curvatures and eigenvalues as further measures, which pictures, pages and files then have.
+
+    Args:
+        landscape: A landscape with derivatives.
+
+    Returns:
+        The landscape with "mean_curvature", and if it is a plane with "gaussian_curvature", and "smaller_eigenvalue"
+        and "larger_eigenvalue" of its Hessian.
+
+    Raises:
+        ValueError: When it has no derivatives.
+    """
+    found = {"mean_curvature": mean_curvature(landscape)}
+    if len(landscape.axes) == 2:
+        smaller, larger = np.moveaxis(hessian_eigenvalues(landscape), -1, 0)
+        found |= {"gaussian_curvature": gaussian_curvature(landscape)}
+        found |= {"smaller_eigenvalue": smaller.copy(), "larger_eigenvalue": larger.copy()}
+    measures = {**landscape.measures, **found}
+    return landscape.keeping(landscape.axes, measures, landscape.report, landscape.standard_error, landscape.evaluated)
+
+
+def _derivatives(landscape: Values) -> list[np.ndarray]:
+    """The derivatives of a landscape in the order of their names."""
+    names = DERIVATIVES[len(landscape.axes)]
+    missing = [name for name in names if name not in landscape.measures]
+    if missing:
+        raise ValueError(
+            f"the landscape has no {', '.join(missing)}; compute it with curvature='plane', which measures the "
+            "derivatives of the loss"
+        )
+    return [landscape.measures[name] for name in names]

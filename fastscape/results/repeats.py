@@ -1,0 +1,62 @@
+"""Values along several random directions: their mean with all of them kept, and all of them again as one grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastscape.results.values import REPEAT, Values
+
+__all__ = ["along_each", "mean_over_repeats"]
+
+
+def mean_over_repeats(values: Values) -> Values:
+    """The mean over random directions, with what is known along each.
+
+    The same samples serve all directions, and of the loss of a sample along several directions only its sums along
+    each are kept. The standard error of the mean over samples is therefore given by its upper bound, the mean of the
+    standard errors along the directions (triangle inequality), which it reaches where the samples differ alike along
+    all of them.
+
+    Args:
+        values: Values whose first axis counts the repeats; others are returned as they are.
+
+    Returns:
+        Measures and standard error as means over the repeats; besides them, for each measure, "spread of ...", the
+        standard deviation over the repeats. The report has the standard error of the mean over directions.
+    """
+    if REPEAT not in values.axes:
+        return values
+    axes = {name: axis for name, axis in values.axes.items() if name != REPEAT}
+    error = values.standard_error
+    with np.errstate(invalid="ignore", over="ignore"):
+        means = {name: grid.mean(axis=0) for name, grid in values.measures.items()}
+        spreads = {f"spread of {name}": grid.std(axis=0, ddof=1) for name, grid in values.measures.items()}
+        error = None if error is None else error.mean(axis=0)
+    measures = means | {name: grid for name, grid in spreads.items() if name not in means}
+    found = Values(axes, measures, values.report, error, values.evaluated.all(axis=0), values.measures)
+    return found.with_report({**values.report, "direction_error": _reported(found)})
+
+
+def along_each(values: Values) -> Values:
+    """The values along each direction, the number of the repeat being the first axis.
+
+    Args:
+        values: Values, of several repeats or of one.
+
+    Returns:
+        What `mean_over_repeats` was given, but for standard errors; values of one repeat as they are.
+    """
+    if not values.repeats:
+        return values
+    axes = {REPEAT: np.arange(float(values.repeated)), **values.axes}
+    evaluated = np.broadcast_to(values.evaluated, tuple(map(len, axes.values())))
+    return Values(axes, values.repeats, values.report, None, evaluated)
+
+
+def _reported(values: Values) -> dict[str, Any] | None:
+    """The median and the largest error of the mean loss over directions, of those that are finite."""
+    error = values.direction_error()
+    finite = error[np.isfinite(error)]
+    return {"median": float(np.median(finite)), "largest": float(finite.max())} if finite.size else None

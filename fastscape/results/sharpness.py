@@ -1,0 +1,209 @@
+"""The sharpness of a model, as plain values: one entry for each measure, with all that a reader needs to quote it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from fastscape.results.atomic import write_whole
+from fastscape.results.checks import clipped, parsed
+
+__all__ = ["SharpnessValue", "SharpnessValues", "check_alike"]
+
+FORMAT, VERSION = "fastscape-sharpness", 1
+
+_MOST_BYTES = 1 << 26
+_OF_MODEL = "size", "samples", "loss"
+
+V = TypeVar("V", bound="SharpnessValues")
+
+
+@dataclass(frozen=True)
+class SharpnessValue:
+    """One measure of sharpness at one model.
+
+    Args:
+        name: Of the measure.
+        value: The value.
+        standard_error: Of the value, over what was drawn: directions, groups of samples, probes. 0 where nothing was
+            drawn; None where the value is a bound.
+        unit: Of value and standard error.
+        formula: What is computed.
+        definition: The same in words.
+        source: Paper and section.
+        invariant_to: Which changes of the weights that leave the function as it is leave the value as it is, too.
+        cost: `evaluations` and `gradients` of the loss over all samples, `products` with its Hessian, and `seconds`.
+        details: What the value depends on (`settings`), what to know of it (`said`), and more, as plain values.
+    """
+
+    name: str
+    value: float
+    standard_error: float | None
+    unit: str
+    formula: str
+    definition: str
+    source: str
+    invariant_to: tuple[str, ...]
+    cost: Mapping[str, float]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The options that the value depends on."""
+        found: Mapping[str, Any] = self.details.get("settings", {})
+        return found
+
+    @property
+    def said(self) -> str:
+        """What to know of this value; empty where there is nothing."""
+        return str(self.details.get("said", ""))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SharpnessValues(Mapping[str, SharpnessValue]):
+    """Measures of the sharpness of a model by name.
+
+    Args:
+        values_by_name: The measures, in their order.
+        size: How many real numbers move.
+        samples: Over how many samples the loss is a mean.
+        loss: That mean, at the model.
+        report: How they were computed, as plain values.
+    """
+
+    values_by_name: Mapping[str, SharpnessValue]
+    size: int
+    samples: int
+    loss: float
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values_by_name", MappingProxyType(dict(self.values_by_name)))
+        object.__setattr__(self, "report", MappingProxyType(dict(self.report)))
+
+    def __getitem__(self, name: str) -> SharpnessValue:
+        return self.values_by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_name)
+
+    def __len__(self) -> int:
+        return len(self.values_by_name)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name} {found.value:.4g}" for name, found in self.items())
+        return f"{type(self).__name__}({self.size} weights, {self.samples} samples: {shown})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values: dictionaries, lists, numbers and texts."""
+        measures = {name: asdict(_plain(found)) for name, found in self.items()}
+        return {**{name: getattr(self, name) for name in _OF_MODEL}, "measures": measures, "report": dict(self.report)}
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes all values as JSON, whole or not at all; every number is read again as it was.
+
+        Args:
+            path: A file name that ends in .json. Missing folders are created.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: When the file cannot be written.
+            ValueError: When the name has another ending.
+        """
+        path = Path(path)
+        if path.suffix != ".json":
+            raise ValueError(f"sharpness cannot be saved as {path.name!r:.200}; wanted a name that ends in .json")
+        content = {"format": FORMAT, "version": VERSION, **self.as_dict()}
+        write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+        return path
+
+    @classmethod
+    def load(cls: type[V], path: str | os.PathLike[str]) -> V:
+        """Reads what `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The values, bit for bit.
+
+        Raises:
+            OSError: When the file cannot be read.
+            ValueError: When the file is something else, or of a newer version.
+        """
+        with Path(path).open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        try:
+            if len(content) > _MOST_BYTES:
+                raise ValueError(f"it has more than {_MOST_BYTES} bytes")
+            plain = parsed(content)
+            if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
+                raise ValueError("it does not name itself one")
+            if (version := plain.pop("version", None)) != VERSION:
+                raise ValueError(f"it has version {version}, and this package reads version {VERSION}")
+            measures = {name: _read(name, given) for name, given in plain.pop("measures").items()}
+            made = cls(measures, **plain)
+            _check_numbers(made)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(
+                f"{path} is no report of sharpness ({clipped(error)}); give a file that Sharpness.save has written"
+            ) from error
+        return made
+
+
+def check_alike(reports: Mapping[str, SharpnessValues]) -> None:
+    """Refuses reports whose values cannot be compared.
+
+    Args:
+        reports: The reports, by the names of their models.
+
+    Raises:
+        ValueError: When there are fewer than two, they share no measure, or one that they share was computed with
+            other settings.
+    """
+    if len(reports) < 2:
+        raise ValueError(f"{len(reports)} report came; wanted at least two to put side by side")
+    (first, mine), *others = reports.items()
+    for name, other in others:
+        for measure in mine.keys() & other.keys():
+            if dict(mine[measure].settings) != dict(other[measure].settings):
+                raise ValueError(
+                    f"{measure} of {name:.80} was computed with {clipped(dict(other[measure].settings))}, and of "
+                    f"{first:.80} with {clipped(dict(mine[measure].settings))}; compute both with the same options"
+                )
+    if not set.intersection(*(set(report) for report in reports.values())):
+        raise ValueError(f"{', '.join(reports):.200} have no measure in common; compute the same measures of each")
+
+
+def _plain(found: SharpnessValue) -> SharpnessValue:
+    """The value with dictionaries in the place of views of them, which cannot be copied."""
+    return SharpnessValue(**{**vars(found), "cost": dict(found.cost), "details": dict(found.details)})
+
+
+def _read(name: str, given: Mapping[str, Any]) -> SharpnessValue:
+    found = SharpnessValue(**{**given, "invariant_to": tuple(given["invariant_to"])})
+    if found.name != name:
+        raise ValueError(f"its {name} calls itself {found.name!r}")
+    return found
+
+
+def _check_numbers(made: SharpnessValues) -> None:
+    for name, found in made.items():
+        error = found.standard_error
+        if not _is_number(found.value) or not (error is None or _is_number(error)):
+            raise ValueError(f"its {name} has the value {found.value!r} and the standard error {error!r}")
+        if not isinstance(found.cost, Mapping) or not isinstance(found.details, Mapping):
+            raise ValueError(f"its {name} has no cost and details by name")
+    if not all(_is_number(getattr(made, name)) for name in _OF_MODEL):
+        raise ValueError(f"it lacks one of {', '.join(_OF_MODEL)}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

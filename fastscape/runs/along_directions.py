@@ -1,0 +1,147 @@
+"""Losses along several directions at once, evaluated by the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fastscape.curvature import Cost
+from fastscape.engine import Comparison, Evaluator, Plan, plan_fitted_on_gpu
+from fastscape.runs.single_point import Point
+from fastscape.weights import Basis, Scheme, Space
+
+__all__ = ["AlongDirections", "losses_along"]
+
+MEMORY = 256 << 20
+"""Bytes of directions that are in memory at once."""
+
+Writer = Callable[[int, Tensor], None]
+
+
+@dataclass(eq=False)
+class AlongDirections:
+    """The mean losses along some directions.
+
+    Directions lie in one basis with the model, and a point is a multiple of one of them. Where all do not fit into
+    memory, they are written block by block, with the plan that was found for the first.
+
+    Args:
+        point: The model.
+        count: Directions.
+        write: Writes direction k to a row [P].
+        cost: Is told of the evaluations.
+    """
+
+    point: Point
+    count: int
+    write: Writer
+    cost: Cost
+    _plan: Plan | None = field(default=None, init=False)
+    _kept: Evaluator | None = field(default=None, init=False)
+
+    @property
+    def block(self) -> int:
+        """Directions in memory at once."""
+        row = self.point.layout.size * self.point.work.problem.place.precision.basis.itemsize
+        return max(min(self.count, MEMORY // row), 1)
+
+    def at(self, distances: Sequence[float]) -> np.ndarray:
+        """The losses [distances, directions] at multiples of the directions, float64."""
+        found = []
+        for first in range(0, self.count, self.block):
+            members = min(self.block, self.count - first)
+            points = torch.cat(
+                [distance * torch.eye(members, dtype=torch.float64, device="cpu") for distance in distances]
+            )
+            evaluator = self._kept or self._evaluator(first, members)
+            whole = members == self.count
+            try:
+                sums = self._sums(evaluator, points)
+            finally:
+                if not whole:
+                    evaluator.close()
+            self._kept = evaluator if whole else None
+            found.append((sums[:, 0] / self.point.problem.size).reshape(len(distances), members).numpy())
+        self.cost.evaluations += len(distances) * self.count
+        return np.concatenate(found, axis=1)
+
+    def close(self) -> None:
+        """Ends the evaluator."""
+        if self._kept is not None:
+            self._kept.close()
+        self._kept = None
+
+    def _sums(self, evaluator: Evaluator, points: Tensor) -> Tensor:
+        """The sums [points, measures], on the CPU."""
+        sums: list[Tensor] = []
+        if self._plan is None:
+            planned = evaluator.planned(points, lambda _: None) if self.point.auto else torch.empty(0)
+            sums = [planned] if len(planned) else []
+        done = sum(map(len, sums))
+        while done < len(points):
+            sums.append(evaluator.sums(points[done : done + evaluator.plan.chunk]).cpu())
+            done += len(sums[-1])
+        self._plan = evaluator.plan
+        return torch.cat(sums)
+
+    def _evaluator(self, first: int, members: int) -> Evaluator:
+        """What evaluates points along a block of the directions."""
+        point, work = self.point, self.point.work
+        problem = work.problem
+        plan = self._plan or work.plan
+        if self._plan is None and point.auto:
+            plan = plan_fitted_on_gpu(plan, problem, 2 * members) or plan
+        place = problem.place
+        vectors = torch.zeros(1 + members, point.layout.size, dtype=place.precision.basis, device=place.device)
+        vectors[0] = work.space.basis.theta
+        for k in range(members):
+            self.write(first + k, vectors[1 + k])
+        unread = torch.zeros(1, 1 + members, 1 + members, dtype=torch.float64, device="cpu")  # by `_single`
+        space = Space(Basis(vectors, unread, point.layout), Scheme(_single))
+        compared = Comparison(work.plan.microbatch) if point.report["deterministic"] else None
+        evaluator = Evaluator(space, plan, auto=point.auto, recut=work.recut, comparison=compared)
+        evaluator.exchange(problem)
+        return evaluator
+
+
+@contextmanager
+def losses_along(point: Point, cost: Cost, count: int, write: Writer) -> Iterator[AlongDirections]:
+    """Losses along directions, whose evaluator ends with the context.
+
+    Args:
+        point: The model.
+        cost: Is told of the evaluations.
+        count: Directions.
+        write: Writes direction k to a row [P].
+
+    Yields:
+        The losses.
+    """
+    made = AlongDirections(point, count, write, cost)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _single(gram: Tensor, *coordinates: Tensor) -> Tensor:
+    """Coefficients of theta plus a multiple of one direction, each row of the coordinates having one that is not 0.
+
+    The engine compares a plan with a plain evaluation where all coordinates are 1. The sum of many directions would
+    be far away; their mean is not.
+
+    Args:
+        gram: Not needed.
+        *coordinates: One [G] for each direction.
+
+    Returns:
+        Coefficients [G, 1, K].
+    """
+    along = torch.stack(coordinates, dim=-1)
+    used = (along != 0).sum(-1, keepdim=True).clamp(min=1)
+    return torch.cat([torch.ones_like(along[:, :1]), along / used], dim=-1)[:, None, :]

@@ -1,0 +1,37 @@
+"""torch's forward mode, without what it says of itself when it is used first."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["jvp"]
+
+
+def jvp(function: Callable[..., Any], at: tuple[Tensor, ...], along: tuple[Tensor, ...]) -> tuple[Any, Any]:
+    """The value of a function, and its derivative along a direction; see `torch.func.jvp`.
+
+    Args:
+        function: Takes tensors and returns tensors.
+        at: Where it is differentiated.
+        along: The direction, a tensor for each argument.
+
+    Returns:
+        What it returns, and the derivatives of that.
+    """
+    _loaded()
+    value, derivative = torch.func.jvp(function, at, along)[:2]
+    return value, derivative
+
+
+@cache
+def _loaded() -> None:
+    """Has torch load its rules, which it compiles by what it calls deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.func.jvp(torch.sin, (torch.zeros((), device="cpu"),), (torch.ones((), device="cpu"),))

@@ -89,7 +89,9 @@ class BatchProducts:
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             self._graph(largest)
         share = self.problem.size / self._batches[largest].samples
-        return sum(seen.values()) * share <= KEPT_BYTES
+        # Each graph also has a copy of the weights, and gradients of their size that are derived again.
+        own = 3 * self.theta.untyped_storage().nbytes() * len(self._batches)
+        return sum(seen.values()) * share + own <= KEPT_BYTES
 
     def _graph(self, index: int) -> Product:
         batch, leaf = self._batches[index], self.theta.detach().clone().requires_grad_()

@@ -10,6 +10,7 @@ from curvature.dense import dense_empirical_fisher, dense_ggn, dense_hessian
 from torch import nn
 
 import fastscape
+from fastscape.curvature import batch_products
 
 
 def perceptron(width=5):
@@ -144,6 +145,18 @@ def test_linear_regression_in_closed_form():
     for matrix in ("hessian", "ggn", "fisher"):
         found = found_eigenvalues(model, (x, torch.randn(40, 2).double()), loss=F.mse_loss, matrix=matrix)
         np.testing.assert_allclose(found, truth, atol=1e-12)
+
+
+@pytest.mark.parametrize("matrix", ["hessian", "ggn", "empirical-fisher"])
+def test_graphs_are_kept_where_they_are_small_and_made_anew_elsewhere(matrix, monkeypatch):
+    model, data, made = perceptron().double(), samples(), []
+    graph = batch_products.BatchProducts._graph
+    monkeypatch.setattr(batch_products.BatchProducts, "_graph", lambda *given: made.append(given) or graph(*given))
+    kept = found_eigenvalues(model, data, matrix=matrix, k=2, microbatch=9)
+    assert len(made) == 1 + 3  # one of them to see how large they are
+    monkeypatch.setattr(batch_products, "KEPT_BYTES", 0)
+    np.testing.assert_array_equal(found_eigenvalues(model, data, matrix=matrix, k=2, microbatch=9), kept)
+    assert len(made) == (1 + 3) + (1 + 2 * 3)  # for the matrix, and for the residuals
 
 
 def test_an_objective_of_ones_own():

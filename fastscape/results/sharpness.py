@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,14 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from fastscape.results.atomic import write_whole
-from fastscape.results.checks import clipped, parsed
+from fastscape.results.checks import clipped
+from fastscape.results.json_files import JsonFormat
 
 __all__ = ["SharpnessValue", "SharpnessValues", "check_alike"]
 
-FORMAT, VERSION = "fastscape-sharpness", 1
+FORMAT = JsonFormat("fastscape-sharpness", 1, "sharpness")
 
-_MOST_BYTES = 1 << 26
 _OF_MODEL = "size", "samples", "loss"
 
 V = TypeVar("V", bound="SharpnessValues")
@@ -117,12 +115,7 @@ class SharpnessValues(Mapping[str, SharpnessValue]):
             OSError: When the file cannot be written.
             ValueError: When the name has another ending.
         """
-        path = Path(path)
-        if path.suffix != ".json":
-            raise ValueError(f"sharpness cannot be saved as {path.name!r:.200}; wanted a name that ends in .json")
-        content = {"format": FORMAT, "version": VERSION, **self.as_dict()}
-        write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
-        return path
+        return FORMAT.write(Path(path), self.as_dict())
 
     @classmethod
     def load(cls: type[V], path: str | os.PathLike[str]) -> V:
@@ -138,16 +131,9 @@ class SharpnessValues(Mapping[str, SharpnessValue]):
             OSError: When the file cannot be read.
             ValueError: When the file is something else, or of a newer version.
         """
-        with Path(path).open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+        content = FORMAT.content(Path(path))
         try:
-            if len(content) > _MOST_BYTES:
-                raise ValueError(f"it has more than {_MOST_BYTES} bytes")
-            plain = parsed(content)
-            if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
-                raise ValueError("it does not name itself one")
-            if (version := plain.pop("version", None)) != VERSION:
-                raise ValueError(f"it has version {version}, and this package reads version {VERSION}")
+            plain = FORMAT.read(content)
             measures = {name: _read(name, given) for name, given in plain.pop("measures").items()}
             made = cls(measures, **plain)
             _check_numbers(made)

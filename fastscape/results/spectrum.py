@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -13,17 +12,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fastscape.results.atomic import write_whole
-from fastscape.results.checks import clipped, parsed
+from fastscape.results.checks import clipped
+from fastscape.results.json_files import JsonFormat
 
 __all__ = ["Density", "Estimate", "LayerCurvature", "SpectrumValues"]
 
-FORMAT, VERSION = "fastscape-spectrum", 1
+FORMAT = JsonFormat("fastscape-spectrum", 1, "a spectrum")
 
 _ARRAYS = ("eigenvalues", "residuals")
 _OF_DENSITY = ("at", "values", "standard_error")
-_MOST_BYTES = 1 << 28
-
 V = TypeVar("V", bound="SpectrumValues")
 
 
@@ -153,18 +150,13 @@ class SpectrumValues:
             OSError: When the file cannot be written.
             ValueError: When the name has another ending.
         """
-        path = Path(path)
-        if path.suffix != ".json":
-            raise ValueError(f"a spectrum cannot be saved as {path.name!r:.200}; wanted a name that ends in .json")
         layers = {name: asdict(layer) for name, layer in self.layers.items()}
         plain = {name: getattr(self, name) for name in ("matrix", "size", "samples")}
         plain |= {name: getattr(self, name).tolist() for name in _ARRAYS}
         density = {name: getattr(self.density, name).tolist() for name in _OF_DENSITY}
         plain["density"] = {**density, "width": self.density.width, "probes": self.density.probes}
         plain |= {"trace": asdict(self.trace), "frobenius": asdict(self.frobenius)}
-        content = {"format": FORMAT, "version": VERSION, **plain, "layers": layers, "report": dict(self.report)}
-        write_whole(path, (json.dumps(content) + "\n").encode())
-        return path
+        return FORMAT.write(Path(path), {**plain, "layers": layers, "report": dict(self.report)})
 
     @classmethod
     def load(cls: type[V], path: str | os.PathLike[str]) -> V:
@@ -180,16 +172,9 @@ class SpectrumValues:
             OSError: When the file cannot be read.
             ValueError: When the file is no spectrum, or one of a newer version.
         """
-        with Path(path).open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+        content = FORMAT.content(Path(path))
         try:
-            if len(content) > _MOST_BYTES:
-                raise ValueError(f"it has more than {_MOST_BYTES} bytes")
-            plain = parsed(content)
-            if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
-                raise ValueError("it does not name itself one")
-            if (version := plain.pop("version", None)) != VERSION:
-                raise ValueError(f"it has version {version}, and this package reads version {VERSION}")
+            plain = FORMAT.read(content)
             layers = {
                 name: LayerCurvature(**{**layer, "trace": Estimate(**layer["trace"])})
                 for name, layer in plain.pop("layers").items()

@@ -1,0 +1,85 @@
+"""Plain values as one JSON file that says of itself what it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fastscape.results.atomic import write_whole
+from fastscape.results.checks import parsed
+
+__all__ = ["JsonFormat"]
+
+_MOST_BYTES = 1 << 28
+
+
+class JsonFormat(NamedTuple):
+    """A format of files.
+
+    Args:
+        name: What a file of it calls itself.
+        version: Its version.
+        what: What it holds, in errors.
+    """
+
+    name: str
+    version: int
+    what: str
+
+    def write(self, path: Path, plain: Mapping[str, Any]) -> Path:
+        """Writes a file, whole or not at all; every number is read again as it was.
+
+        Args:
+            path: A file name that ends in .json. Missing folders are created.
+            plain: The values by name.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: When the file cannot be written.
+            ValueError: When the name has another ending.
+        """
+        if path.suffix != ".json":
+            raise ValueError(f"{self.what} cannot be saved as {path.name!r:.200}; wanted a name that ends in .json")
+        content = {"format": self.name, "version": self.version, **plain}
+        write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+        return path
+
+    def read(self, content: bytes) -> dict[str, Any]:
+        """What a file says.
+
+        Args:
+            content: Of the file.
+
+        Returns:
+            The values by name.
+
+        Raises:
+            ValueError: When it is no such file, or of another version.
+        """
+        if len(content) > _MOST_BYTES:
+            raise ValueError(f"it has more than {_MOST_BYTES} bytes")
+        plain = parsed(content)
+        if not isinstance(plain, dict) or plain.pop("format", None) != self.name:
+            raise ValueError("it does not name itself one")
+        if (version := plain.pop("version", None)) != self.version:
+            raise ValueError(f"it has version {version}, and this package reads version {self.version}")
+        return plain
+
+    def content(self, path: Path) -> bytes:
+        """The content of a file, and of a larger one no more than shows that it is too large.
+
+        Args:
+            path: The file.
+
+        Returns:
+            Its content.
+
+        Raises:
+            OSError: When it cannot be read.
+        """
+        with path.open("rb") as file:
+            return file.read(_MOST_BYTES + 1)

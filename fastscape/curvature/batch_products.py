@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import torch
 from torch import Tensor
@@ -101,7 +101,7 @@ class BatchProducts:
             with twice_differentiable(self.problem):
                 slopes, product = make(self.problem, weights, leaf, batch, index)
         except (RuntimeError, NotImplementedError) as error:
-            raise _no_derivative(error) from error
+            _say(error)
         if ends_in_error(slopes):
             raise _cannot("a function of its own is marked with once_differentiable")
         return product
@@ -155,16 +155,15 @@ def _multiplied(run: Callable[[], Tensor]) -> Tensor:
     try:
         return run()
     except (RuntimeError, NotImplementedError) as error:
-        raise _no_derivative(error) from error
+        _say(error)
 
 
-def _no_derivative(error: Exception) -> Exception:
-    """What to say where torch has no second derivative of an operation; else the error itself."""
+def _say(error: Exception) -> NoReturn:
+    """Says what is wrong where torch has no second derivative of an operation; else the error speaks for itself."""
     text = str(error)
-    missing = "is not implemented" in text or "once_differentiable" in text or "does not require grad" in text
-    if not missing:
-        return error
-    return _cannot(text.split("\n")[0][:160])
+    if not any(part in text for part in ("is not implemented", "once_differentiable", "does not require grad")):
+        raise error
+    raise _cannot(text.split("\n")[0][:160]) from error
 
 
 def _cannot(said: str) -> ValueError:

@@ -38,7 +38,7 @@ def outputs_of(
     def measure(model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Any:
         return problem.at(model, weights, run, content, samples)
 
-    parts, structure = tree_flatten(problem.step(weights, batch, index, measure=measure))
+    parts, structure = tree_flatten(problem.evaluated(weights, batch, index, measure=measure))
     moving = [k for k, part in enumerate(parts) if isinstance(part, Tensor) and part.is_floating_point()]
     if not moving:
         raise ValueError("the outputs of the model hold no floating-point tensor; write matrix='hessian'")
@@ -68,5 +68,5 @@ def losses_of(problem: Problem, weights: Mapping[str, Tensor], batch: Batch, ind
     def measure(model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Any:
         return problem.at(model, weights, problem.objective.losses, content, samples)
 
-    found = problem.step(weights, batch, index, measure=measure)
+    found = problem.evaluated(weights, batch, index, measure=measure)
     return torch.atleast_1d(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -10,7 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["jvp"]
+__all__ = ["differentiating", "jvp"]
+
+_here = threading.local()
 
 
 def jvp(function: Callable[..., Any], at: tuple[Tensor, ...], along: tuple[Tensor, ...]) -> tuple[Any, Any]:
@@ -25,8 +28,18 @@ def jvp(function: Callable[..., Any], at: tuple[Tensor, ...], along: tuple[Tenso
         What it returns, and the derivatives of that.
     """
     _loaded()
-    value, derivative = torch.func.jvp(function, at, along)[:2]
+    before = differentiating()
+    _here.inside = True
+    try:
+        value, derivative = torch.func.jvp(function, at, along)[:2]
+    finally:
+        _here.inside = before
     return value, derivative
+
+
+def differentiating() -> bool:
+    """Whether a function is being differentiated in this thread, so that its derivatives matter too."""
+    return getattr(_here, "inside", False)
 
 
 @cache

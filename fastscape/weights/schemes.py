@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
+from fastscape.weights.forward_mode import differentiating
+
 __all__ = ["LINES", "SURFACES", "Coefficients", "Scheme", "barycentric", "bilinear", "line", "linear2x", "plane"]
 
 Coefficients: TypeAlias = Callable[..., Tensor]
@@ -191,6 +193,8 @@ def _normed(gram_SKK: Tensor, a_GSK: Tensor) -> Tensor:
     a_GSK = a_GSK.expand(-1, len(gram_SKK), -1)
     # Rounding can bring the square of a nearly cancelled norm below 0, where it means 0.
     square = torch.einsum("gsk,skl,gsl->gs", a_GSK, gram_SKK, a_GSK)
+    if not differentiating():
+        return a_GSK * torch.where(square > 0, (gram_SKK[:, 0, 0] / square).sqrt(), 0.0)[:, :, None]
     theta = gram_SKK[:, 0, 0].expand_as(square)
     scaled = (square > 0) & (theta > 0)
     # sqrt has no derivative at 0, so no 0 goes into it, also where its result is not taken.

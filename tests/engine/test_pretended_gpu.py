@@ -43,7 +43,7 @@ VMAPPED = {
     "ResNet-20": {"vmap": (3, 269), "hoisted": (4, 267)},
     "encoder": {"vmap": (3, 90), "hoisted": (4, 85)},
 }
-SCHEME = 96  # of a chunk, for the coefficients of many filters; half of them let a scheme be differentiated
+SCHEME = 48  # of a chunk, for the coefficients of many filters
 OWN = {"MLP": 5, "LeNet": 7, "ResNet-20": 77, "encoder": 5}
 
 

@@ -32,7 +32,7 @@ from fastscape.model import Data
 from fastscape.results import SharpnessValue, SharpnessValues, clipped, with_defaults
 from fastscape.runs.along_directions import losses_along
 from fastscape.runs.options import SharpnessOptions
-from fastscape.runs.single_point import Point, at_model
+from fastscape.runs.single_point import Point, at_model, check_tolerance, check_whole
 
 __all__ = ["sharpness_of"]
 
@@ -63,15 +63,11 @@ def sharpness_of(model: nn.Module, data: Data, given: SharpnessOptions) -> Sharp
 def _checked(options: Mapping[str, Any]) -> list[str]:
     """The names of the measures that are wanted, once every option is found to be one."""
     for name, least in _LEAST.items():
-        value = options[name]
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a whole number from {least} on")
+        check_whole(name, options[name], least)
     for name in _ABOVE_ZERO:
         if not _positive(options[name]):
             raise ValueError(f"{name}={options[name]!r:.80} cannot be used; wanted a number above 0")
-    tolerance = options["tolerance"]
-    if not _positive(tolerance) or tolerance >= 1:
-        raise ValueError(f"tolerance={tolerance!r:.80} cannot be used; wanted a fraction, for example 1e-5")
+    check_tolerance(options["tolerance"])
     radii = options["radii"]
     if not isinstance(radii, Sequence | np.ndarray) or not len(radii) or not all(map(_positive, radii)):
         raise ValueError(f"radii={radii!r:.80} cannot be used; wanted numbers above 0, for example radii=[0.1, 0.3]")

@@ -20,7 +20,7 @@ from fastscape.runs.preparation import Work, prepared
 from fastscape.runs.request import Request, request_of
 from fastscape.weights import Layout, space_of
 
-__all__ = ["Point", "at_model"]
+__all__ = ["Point", "at_model", "check_tolerance", "check_whole"]
 
 T = TypeVar("T")
 
@@ -48,6 +48,35 @@ class Point:
     report: Mapping[str, Any]
     work: Work
     auto: bool
+
+
+def check_whole(name: str, value: object, least: int) -> None:
+    """Refuses what is no whole number.
+
+    Args:
+        name: Of the option.
+        value: Its value.
+        least: The smallest that can be used.
+
+    Raises:
+        ValueError: When it is none, or smaller.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a whole number from {least} on")
+
+
+def check_tolerance(value: object) -> None:
+    """Refuses what is no tolerance of residuals.
+
+    Args:
+        value: A fraction of the largest absolute eigenvalue.
+
+    Raises:
+        ValueError: When it is no number between 0 and 1.
+    """
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not 0 < value < 1:  # type: ignore[operator]
+        raise ValueError(f"tolerance={value!r:.80} cannot be used; wanted a fraction, for example 1e-5")
 
 
 def at_model(model: nn.Module, data: Data, options: Mapping[str, Any], run: Callable[[Point], T], *, call: str) -> T:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from fastscape.curvature import (
@@ -24,7 +23,7 @@ from fastscape.model import Data
 from fastscape.results import LayerCurvature, SpectrumValues, with_defaults
 from fastscape.runs.counting import counted
 from fastscape.runs.options import HessianOptions, SpectrumOptions
-from fastscape.runs.single_point import Point, at_model
+from fastscape.runs.single_point import Point, at_model, check_tolerance, check_whole
 
 __all__ = ["eigenvectors_of", "spectrum_of"]
 
@@ -57,22 +56,15 @@ def spectrum_of(model: nn.Module, data: Data, given: SpectrumOptions) -> Spectru
     """
     options = with_defaults(SpectrumOptions, given, "spectrum")
     for name, least in (("probes", 2), ("steps", 10), ("trace_probes", 4)):
-        _check_number(name, options[name], least)  # type: ignore[literal-required]
+        check_whole(name, options[name], least)  # type: ignore[literal-required]
     return at_model(model, data, options, partial(_spectrum, options), call="spectrum")
-
-
-def _check_number(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a whole number from {least} on")
 
 
 def _matrix(point: Point, options: Mapping[str, Any]) -> CurvatureMatrix:
     """The matrix, once all that was asked of it can be."""
     matrix = CurvatureMatrix(point.problem, point.layout, point.theta, point.microbatch, options["matrix"])
     check_count(options["k"], matrix.size, options.get("which", "both"))
-    tolerance = options["tolerance"]
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
-        raise ValueError(f"tolerance={tolerance!r:.80} cannot be used; wanted a fraction, for example 1e-5")
+    check_tolerance(options["tolerance"])
     return matrix
 
 

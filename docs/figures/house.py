@@ -22,12 +22,14 @@ OUT = ROOT / "docs" / "images" / "house.png"
 FLOORS = [
     ("8", "cli", "the commands"),
     ("7", "fastscape", "the names that a user sees"),
-    ("7", "api", "surface and line"),
+    ("7", "api", "the public calls"),
     ("7", "landscape", "the values with their methods"),
+    ("7", "reports", "what is known at one point"),
     ("6", "runs", "one run, from request to values"),
     ("5", "sampling", "which points, how far, how many samples"),
     ("5", "views", "pictures, walks, the page"),
     ("5", "training", "the recorder, callbacks"),
+    ("5", "curvature", "Hessians, sharpness"),
     ("4", "engine", "many evaluations, fast"),
     ("3", "model", "one evaluation, right"),
     ("2", "weights", "directions, norms, schemes, basis"),
@@ -36,7 +38,7 @@ FLOORS = [
     ("apart", "kernels", "arithmetic on weights"),
     ("apart", "reference", "the slow truth"),
 ]
-FILES = {"fastscape": "__init__.py", "api": "api.py", "landscape": "landscape.py", "reference": "reference.py"}
+FILES = {name: f"{name}.py" for name in ("api", "landscape", "reports", "reference")} | {"fastscape": "__init__.py"}
 WIDTH, HEIGHT, STEP = 2.1, 0.66, 0.86  # of a box; from one column to the next
 LEFT = -7.0  # where the floors begin
 BAND, BOX, APART, LINE = "#f1f4f8", "#cfe3f7", "#e9e4da", "#5b6b7d"

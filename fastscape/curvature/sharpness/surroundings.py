@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -11,10 +11,9 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from fastscape.curvature.matrices import CurvatureMatrix, entries_of
-from fastscape.model import Batch, Problem, at_rest, differs, loss_sum
+from fastscape.model import Batch, Problem, at_rest, differs, loss_sum, twice_differentiable
 from fastscape.weights import Layout
 
 __all__ = ["Along", "Cost", "Losses", "Slope", "Surroundings"]
@@ -188,7 +187,7 @@ class Surroundings:
 
     def _of_batch(self, at: Tensor, batch: Batch, index: int) -> tuple[float, Tensor]:
         leaf = at.detach().clone().requires_grad_()
-        with _differentiable():
+        with twice_differentiable(self.problem):  # what has second derivatives has first ones on every device
             loss = loss_sum(self.problem, {**self.problem.fixed(), **self.layout.unflatten(leaf)}, batch, index)
             if not loss.requires_grad:
                 raise ValueError(
@@ -197,10 +196,3 @@ class Surroundings:
                 )
             (gradient,) = torch.autograd.grad(loss, [leaf], allow_unused=True, materialize_grads=True)
         return float(loss.detach()), gradient.double()
-
-
-@contextmanager
-def _differentiable() -> Iterator[None]:
-    """Attention in the form that every device and mask has, as for second derivatives."""
-    with sdpa_kernel(SDPBackend.MATH), torch.enable_grad():
-        yield

@@ -35,7 +35,12 @@ def put(page: Path, start: str, stop: str, content: str) -> None:
 def others(page: str) -> str:
     """What other suites have put between marks of a page, with the marks."""
     found = re.finditer(r"<!-- (\w+): made by [^>]*-->.*?<!-- end of \1 -->\n?", page, re.DOTALL)
-    return "".join(f"\n{block[0]}" for block in found)
+    return "".join(f"\n{block[0]}" for block in found if not block[0].startswith(table.START))  # `page` has that one
+
+
+def _processors(results: dict[str, Any]) -> str:
+    """What the problems were measured on."""
+    return ", ".join(dict.fromkeys(found["processor"] for found in results["problems"].values()))
 
 
 def fastest_peer(found: dict[str, Any]) -> tuple[str, float] | None:
@@ -63,7 +68,7 @@ def summary(results: dict[str, Any]) -> str:
     side = max((found["side"] for found in results["problems"].values()), default=0)
     lines += [
         "",
-        f"{results['processor']}, {results['threads']} threads, torch {results['versions']['torch']}; whole surfaces "
+        f"{_processors(results)}, {results['threads']} threads, torch {results['versions']['torch']}; whole surfaces "
         f"of {side} x {side} points, planning and compilation included, float32 unless said.",
     ]
     return "\n".join(lines)
@@ -94,7 +99,7 @@ def page(results: dict[str, Any]) -> str:
         "torch: the bare forward pass is the model alone, with its own weights, compiled; the bare convolutions are "
         "those of that pass and nothing else.",
         "",
-        f"Measured on {results['processor']}, {results['threads']} threads; {versions}.",
+        f"Measured with {results['threads']} threads; {versions}. The processor stands with each problem.",
     ]
     for name, found in results["problems"].items():
         parts += ["", f"## {name}", "", _details(found), *_aims(name, found)]
@@ -106,7 +111,7 @@ def _details(found: dict[str, Any]) -> str:
     own = _seconds(found, "fastscape")
     lines = [
         f"{found['parameters']:,} parameters, {found['samples']} samples, {found['side']} x {found['side']} points; "
-        f"commit {found['commit']}, {found['date']}.",
+        f"{found['processor']}; commit {found['commit']}, {found['date']}.",
         "",
         "| | ms a point | spread | fastscape is faster by |",
         "|---|---|---|---|",

@@ -64,7 +64,8 @@ def main(arguments: list[str] | None = None) -> Path:
                     "kept directions": peak_memory(name, tiny=tiny),
                     "low_memory=True": peak_memory(name, tiny=tiny, low_memory=True),
                 }
-            results["problems"][name] = found | {"commit": _commit(), "date": date.today().isoformat()}
+            measured_at = {"commit": _commit(), "date": date.today().isoformat(), "processor": _processor()}
+            results["problems"][name] = found | measured_at
             write_whole(out, (json.dumps(results, indent=1) + "\n").encode())
             _tell(name, found, time.perf_counter() - started)
     if options.out is None and not tiny:

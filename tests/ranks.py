@@ -87,6 +87,10 @@ def computed(folder: Path, doing: str, rank: int) -> fastscape.Landscape:
         landscape = stored_runs.surface(folder / "run.zarr", curvature="plane")
         np.save(folder / f"bend-{rank}.npy", landscape.metrics["d2L_dxdy"])
         return landscape
+    if doing == "eigenvalues":
+        landscape = stored_runs.surface(folder / "run.zarr", curvature="ratio")
+        np.save(folder / f"lambda-{rank}.npy", landscape.metrics["lambda_max"])
+        return landscape
     if doing == "refine":
         return stored_runs.surface(None, x=(-1, 1, 24), y=(-1, 1, 24), tolerance=0.01)
     if doing == "repeats":

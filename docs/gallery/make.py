@@ -60,7 +60,7 @@ def plane(name: str, *schedule: tuple[int, float], samples: int = 64, **options:
         return fastscape.surface(network, data[:samples], metrics={"accuracy": fastscape.accuracy}, **options)
 
     return landscape(
-        "-".join([name, *(str(options[key]) for key in ("scheme", "repeats") if key in options)]), compute
+        "-".join([name, *(str(options[key]) for key in ("scheme", "repeats", "curvature") if key in options)]), compute
     )
 
 
@@ -132,6 +132,18 @@ def curvature() -> Any:
     _, (left, right) = plt.subplots(1, 2, figsize=(13, 5.2), layout="constrained")
     made.contour(ax=left, arrows=True)
     made.with_curvature().contour(ax=right, metric="gaussian_curvature", clip=CLIP)
+    return left
+
+
+def ratio() -> Any:
+    """The loss of a ResNet-8, and how the extreme eigenvalues of its Hessian compare: Li et al. 2018, section 6."""
+    import matplotlib.pyplot as plt
+
+    axis = (-1.0, 1.0, 17)
+    found = plane("resnet8", TEN, samples=128, x=axis, y=axis, curvature="ratio")
+    _, (left, right) = plt.subplots(1, 2, figsize=(13, 5.2), layout="constrained")
+    found.contour(ax=left)
+    found.contour(ax=right, metric="lambda_ratio")
     return left
 
 
@@ -248,6 +260,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "mlp-spectrum": spectrum,
     "mlp-eigenvectors": eigenvectors,
     "mlp-curvature": curvature,
+    "resnet8-ratio": ratio,
     "resnet56-skip": skip,
     "mlp-sharpness": sharpness,
     "train-and-test": sets,

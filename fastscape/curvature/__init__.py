@@ -6,7 +6,8 @@ Everything is of the mean loss over the samples, of the model's own state, in ba
 from fastscape.curvature.densities import density
 from fastscape.curvature.directions import EigenvectorDirections
 from fastscape.curvature.eigenpairs import Eigenpairs, Which, check_count, eigenpairs
-from fastscape.curvature.matrices import CurvatureMatrix, MatrixName
+from fastscape.curvature.extremes import Extremes
+from fastscape.curvature.matrices import CurvatureMatrix, MatrixName, NotFinite
 from fastscape.curvature.sharpness import (
     INVARIANCES,
     MEASURES,
@@ -32,8 +33,10 @@ __all__ = [
     "CurvatureMatrix",
     "Eigenpairs",
     "EigenvectorDirections",
+    "Extremes",
     "Found",
     "MatrixName",
+    "NotFinite",
     "Surroundings",
     "Which",
     "adaptive_worst_case",

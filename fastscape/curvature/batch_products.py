@@ -35,6 +35,7 @@ class BatchProducts:
         theta: The point [P], a buffer of the layout.
         microbatch: Samples in one pass, where batches may be cut.
         kind: Which matrix.
+        keeps: Whether graphs are kept; None where that is still to be seen.
     """
 
     problem: Problem
@@ -42,12 +43,12 @@ class BatchProducts:
     theta: Tensor
     microbatch: int
     kind: str
+    keeps: bool | None = None
     _kept: dict[int, Product] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._batches = self.problem.batches(self.microbatch)
         self._fixed = self.problem.fixed()
-        self._keeps: bool | None = None
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -66,8 +67,9 @@ class BatchProducts:
         """
         if self._kept is None:
             self._kept = {}
-            self._keeps = self._are_small()
-        if not self._keeps:
+        if self.keeps is None:
+            self.keeps = self._are_small()
+        if not self.keeps:
             return self._graph(index)
         if index not in self._kept:
             self._kept[index] = self._graph(index)

@@ -25,10 +25,14 @@ from fastscape.curvature.likelihoods import is_likelihood
 from fastscape.model import Problem, name_of
 from fastscape.weights import Layout
 
-__all__ = ["MATRICES", "CurvatureMatrix", "MatrixName", "check_matrix"]
+__all__ = ["MATRICES", "CurvatureMatrix", "MatrixName", "NotFinite", "check_matrix"]
 
 MatrixName = Literal["hessian", "ggn", "fisher", "empirical-fisher"]
 MATRICES = get_args(MatrixName)
+
+
+class NotFinite(ValueError):
+    """A matrix that has entries which are NaN or infinite."""
 
 
 @dataclass(eq=False)
@@ -41,6 +45,7 @@ class CurvatureMatrix:
         theta: The point [P], a buffer of the layout.
         microbatch: Samples in one pass, where batches may be cut.
         kind: Which matrix. Default "hessian".
+        keeps: Whether graphs of gradients are kept, as another point has shown. Default: looked at here.
 
     `products` counts the vectors that were multiplied, and `told` is told of them.
 
@@ -53,12 +58,13 @@ class CurvatureMatrix:
     theta: Tensor
     microbatch: int
     kind: MatrixName = "hessian"
+    keeps: bool | None = None
     products: int = field(default=0, init=False)
     told: Callable[[Tensor], None] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         check_matrix(self.kind, self.problem)
-        self._graphs = BatchProducts(self.problem, self.layout, self.theta, self.microbatch, self.kind)
+        self._graphs = BatchProducts(self.problem, self.layout, self.theta, self.microbatch, self.kind, self.keeps)
         self._entries = entries_of(self.layout).to(self.theta.device)
 
     @property
@@ -81,7 +87,8 @@ class CurvatureMatrix:
             Products of the same shape, float64, on the CPU.
 
         Raises:
-            ValueError: When a product is not finite, or the loss cannot be differentiated twice.
+            NotFinite: When a product is not finite.
+            ValueError: When the loss cannot be differentiated twice.
         """
         columns = vectors.reshape(self.size, -1).T
         given = torch.zeros(len(columns), self.layout.size, dtype=self.theta.dtype, device=self.theta.device)
@@ -91,11 +98,11 @@ class CurvatureMatrix:
             product = self._graphs.of(index)
             for row, vector in zip(total, given, strict=True):
                 row += product(vector)[self._entries]
-        self.products += len(columns)
+        self.products, self.keeps = self.products + len(columns), self._graphs.keeps
         if self.told is not None:
             self.told(vectors)
         if not bool(total.isfinite().all()):
-            raise ValueError(
+            raise NotFinite(
                 f"the {self.kind} matrix of the loss is not finite at the model; is the loss, or a weight, NaN or "
                 "infinite there?"
             )

@@ -2,9 +2,8 @@
 
     w, w_x, w_y, w_xx, w_xy, w_yy of a point  ->  for each microbatch: the derivatives of the sum of its losses
 
-The plan's own engine evaluates the measures, so that they stay what they are without derivatives. Those are computed
-point by point: one launch of the interpolation makes the weights and their derivatives, which are combinations of the
-same vectors.
+They are computed point by point: one launch of the interpolation makes the weights and their derivatives, which are
+combinations of the same vectors.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fastscape.engine.engine import Engine
-from fastscape.kernels import interpolate
+from fastscape.engine.further import FurtherEngine, rows_at
 from fastscape.model import (
     Batch,
     LossOf,
@@ -26,67 +24,23 @@ from fastscape.model import (
 )
 from fastscape.weights import Space, coefficient_rows
 
-__all__ = ["DerivativeEngine", "loss_at", "rows_at", "with_derivatives"]
+__all__ = ["DerivativeEngine", "loss_at"]
 
 
-class DerivativeEngine(Engine):
-    """An engine that puts the derivatives of the loss between the measures and the squares of the losses.
+class DerivativeEngine(FurtherEngine):
+    """An engine that has the derivatives of the loss along the axes besides. See `FurtherEngine`."""
 
-    It evaluates nothing itself but the derivatives, and so has nothing of what an engine prepares.
-
-    Args:
-        measures: Evaluates the measures by a plan.
-        problem: What is evaluated.
-        space: Where the points lie, in the memory format of the plan.
-    """
-
-    def __init__(self, measures: Engine, problem: Problem, space: Space) -> None:
-        self.measures, self.problem, self.plan, self.space = measures, problem, measures.plan, space
-        self._losses = self._fresh()
-
-    def _fresh(self) -> list[LossOf]:
-        """The sum of the losses over each microbatch."""
+    def prepare(self) -> None:
+        """Prepares the sum of the losses over each microbatch."""
         batches = self.problem.batches(self.plan.microbatch, channels_last=self.plan.channels_last)
         own = ((index, batch) for index, batch in enumerate(batches) if not batch.of)  # of the first data set
-        return [loss_at(self.problem, self.space, batch, index) for index, batch in own]
+        self._losses = [loss_at(self.problem, self.space, batch, index) for index, batch in own]
 
-    def exchange(self, problem: Problem) -> None:
-        """Goes on with other samples. See `Engine.exchange`."""
-        self.measures.exchange(problem)
-        self.problem = problem
-        self._losses = self._fresh()
+    def values(self, space: Space, points: Tensor) -> Tensor:
+        """The derivatives at some points. See `FurtherEngine.values`."""
+        return torch.stack([self._at(space, coefficients) for coefficients in coefficient_rows(space, points)])
 
-    def close(self) -> None:
-        """Ends the workers."""
-        self.measures.close()
-
-    @property
-    def fallback(self) -> str | None:
-        """Why points are evaluated otherwise than by the plan. See `Engine.fallback`."""
-        return self.measures.fallback
-
-    def sums(self, points: Tensor) -> Tensor:
-        """The sums over all samples at some points.
-
-        Args:
-            points: Grid coordinates [g, D], at most `plan.chunk` of them.
-
-        Returns:
-            Sums [g, measures, derivatives, squares], float64, on the device.
-        """
-        found = self.measures.sums(points)
-        named = len(self.problem.objective.names)
-        derivatives = []
-        for repeat, own in self.space.by_repeat(points):
-            space = self.space.of_repeat(repeat)
-            derivatives += [self._derivatives(space, coefficients) for coefficients in coefficient_rows(space, own)]
-        return torch.cat([found[:, :named], torch.stack(derivatives), found[:, named:]], dim=1)
-
-    def products(self) -> float:
-        """The share of products in the measures. See `Engine.products`."""
-        return self.measures.products()
-
-    def _derivatives(self, space: Space, coefficients: Tensor) -> Tensor:
+    def _at(self, space: Space, coefficients: Tensor) -> Tensor:
         """The derivatives [R - 1] at one point, over all samples."""
         derivatives = self.problem.objective.derivatives
         assert derivatives is not None  # who makes this engine has looked
@@ -95,37 +49,6 @@ class DerivativeEngine(Engine):
         at_rest()  # for signals, which come between two points
         with twice_differentiable(self.problem):
             return torch.stack([way(loss, rows, axes) for loss in self._losses]).sum(0)
-
-
-def with_derivatives(engine: Engine, problem: Problem, space: Space) -> Engine:
-    """An engine that also gives the derivatives of the loss, where they are measured.
-
-    Args:
-        engine: Evaluates the measures.
-        problem: What is evaluated.
-        space: Where the points lie, in the memory format of its plan.
-
-    Returns:
-        The engine for both; the same one where there are no derivatives.
-    """
-    return engine if problem.objective.derivatives is None else DerivativeEngine(engine, problem, space)
-
-
-def rows_at(problem: Problem, space: Space, coefficients: Tensor) -> Tensor:
-    """The weights of a point and their derivatives along the axes.
-
-    Args:
-        problem: What is evaluated.
-        space: Where the point lies.
-        coefficients: Those of `coefficient_rows` at it [R, S or 1, K].
-
-    Returns:
-        Rows [R, P] in the dtype of the problem, on its device.
-    """
-    vectors, place = space.basis.vectors, problem.place
-    rows = torch.empty(len(coefficients), vectors.shape[1], dtype=problem.dtype, device=vectors.device)
-    interpolate(vectors, coefficients.to(rows.device), space.layout.segments, out=rows, backend=place.backend)
-    return rows
 
 
 def loss_at(problem: Problem, space: Space, batch: Batch, index: int) -> LossOf:

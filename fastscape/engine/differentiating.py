@@ -13,8 +13,9 @@ from itertools import combinations_with_replacement
 import torch
 from torch import Tensor
 
-from fastscape.engine.derivatives import loss_at, rows_at
+from fastscape.engine.derivatives import loss_at
 from fastscape.engine.failures import gpu_is_lost, out_of_memory
+from fastscape.engine.further import rows_at
 from fastscape.model import (
     Derivatives,
     LossOf,
@@ -88,7 +89,7 @@ def differentiated(
     with twice_differentiable(problem):
         if not leads_to_weights(loss, rows[0][0]):
             raise ValueError(
-                f"curvature='plane' differentiates the loss, and {_called(problem)} has no gradient by the weights, "
+                f"curvature= differentiates the loss, and {_called(problem)} has no gradient by the weights, "
                 "as a count has none; give a smooth loss, and this one as a metric"
             )
         backward = _Verdict(None, RuntimeError("it uses a function that is marked once_differentiable"))
@@ -97,7 +98,7 @@ def differentiated(
         forward = _tried(forward_over_forward, loss, rows, len(axes))
     if forward.found is None and backward.found is None:
         raise ValueError(
-            f"curvature='plane' differentiates the loss twice, and torch has no rule for that: in forward mode "
+            f"curvature= differentiates the loss twice, and torch has no rule for that: in forward mode "
             f"{_first_line(forward)}, in reverse mode {_first_line(backward)}; leave out curvature, or write the "
             "model with other operations"
         ) from backward.error

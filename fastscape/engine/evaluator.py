@@ -11,7 +11,8 @@ from torch import Tensor
 
 from fastscape.engine import gpu
 from fastscape.engine.comparison import Comparison
-from fastscape.engine.derivatives import with_derivatives
+from fastscape.engine.derivatives import DerivativeEngine
+from fastscape.engine.eigenvalues import EigenvalueEngine
 from fastscape.engine.engine import Engine
 from fastscape.engine.failures import gpu_is_lost, out_of_memory, plan_smaller
 from fastscape.engine.gpu_rules import options_on_gpu
@@ -89,7 +90,16 @@ class Evaluator:
             except BaseException:
                 engine.close()
                 raise
-        return with_derivatives(engine, self.problem, self.space)
+        return self._with_more(engine)
+
+    def _with_more(self, engine: Engine) -> Engine:
+        """An engine that also gives what else is wanted of the loss; the same one where nothing is."""
+        objective = self.problem.objective
+        if objective.derivatives is not None:
+            engine = DerivativeEngine(engine, self.problem, self.space)
+        if objective.eigenvalues is not None:
+            engine = EigenvalueEngine(engine, self.problem, self.space)
+        return engine
 
     def close(self) -> None:
         """Ends the engine in use."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -19,7 +20,7 @@ from fastscape.model.batch import Batch
 from fastscape.model.columns import Columns
 from fastscape.model.values_of_samples import checked, each_of, of_samples, sum_of
 
-__all__ = ["Call", "Custom", "Derivatives", "Loss", "Measure", "Objective", "accuracy"]
+__all__ = ["Call", "Custom", "Derivatives", "Eigenvalues", "Loss", "Measure", "Objective", "accuracy"]
 
 Measure: TypeAlias = Callable[[Any, Any], Tensor]
 Loss: TypeAlias = Callable[[Any, Any], "Tensor | Mapping[str, Tensor]"]
@@ -60,6 +61,19 @@ class Derivatives(NamedTuple):
     reason: str | None = None
 
 
+class Eigenvalues(NamedTuple):
+    """How the eigenvalues of the loss's Hessian are measured.
+
+    Args:
+        names: Of what is measured of them.
+        of: Makes of a problem, a layout of its weights and a number of samples in one pass what gives these measures
+            at a point [P], float64.
+    """
+
+    names: tuple[str, ...]
+    of: Callable[[Any, Any, int], Callable[[Tensor], Tensor]]
+
+
 @dataclass(frozen=True)
 class Objective:
     """What is measured at every grid point.
@@ -74,6 +88,7 @@ class Objective:
         each: The loss in the form that returns the values of the samples; None where there is none.
         squares: Whether the loss has the form of values of samples, so that their squares are summed too.
         derivatives: What is known of the loss's derivatives besides. Default: they are not measured.
+        eigenvalues: What gives those of the loss's Hessian. Default: they are not measured.
 
     Raises:
         TypeError: When the loss or a metric is not callable, or the metrics are no dict of names.
@@ -87,6 +102,7 @@ class Objective:
     each: Measure | None = None
     squares: bool = False
     derivatives: Derivatives | None = None
+    eigenvalues: Eigenvalues | None = None
 
     def __post_init__(self) -> None:
         if self.custom is not None:
@@ -107,8 +123,9 @@ class Objective:
 
     @property
     def grids(self) -> tuple[str, ...]:
-        """The names of all grids: what `sums` gives, and the derivatives of the loss."""
-        return self.names if self.derivatives is None else (*self.names, *self.derivatives.names)
+        """The names of all grids: what `sums` gives, and what else is known of the loss at a point."""
+        further = (more.names for more in (self.derivatives, self.eigenvalues) if more is not None)
+        return (*self.names, *chain.from_iterable(further))
 
     def known(self, call: Call, content: Any, samples: int) -> tuple[Objective, Tensor | None]:
         """The objective with what one batch shows of it, and what it gives there.
@@ -201,7 +218,7 @@ class Objective:
         return self.columns.counts(samples, squares=self.squares)
 
     def counts_of_grids(self, samples: Sequence[Batch]) -> Tensor:
-        """The same with the derivatives, which are of the loss of the first set, in front of the squares."""
+        """The same with what else is known of the loss of the first set, in front of the squares."""
         found, named = self.counts(samples), len(self.names)
         if not found.dim():
             return found

@@ -8,6 +8,7 @@ from fastscape.results.atomic import write_whole
 from fastscape.results.checks import check_values, clipped, parsed
 from fastscape.results.curvature import (
     DERIVATIVES,
+    EIGENVALUES,
     gaussian_curvature,
     gradient,
     hessian,
@@ -32,6 +33,7 @@ from fastscape.results.warning import warn
 __all__ = [
     "AXES",
     "DERIVATIVES",
+    "EIGENVALUES",
     "REPEAT",
     "Density",
     "Estimate",

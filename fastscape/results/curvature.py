@@ -12,6 +12,7 @@ from fastscape.results.values import V, Values
 
 __all__ = [
     "DERIVATIVES",
+    "EIGENVALUES",
     "gaussian_curvature",
     "gradient",
     "hessian",
@@ -22,6 +23,9 @@ __all__ = [
 
 DERIVATIVES = {1: ("dL_dx", "d2L_dx2"), 2: ("dL_dx", "dL_dy", "d2L_dx2", "d2L_dxdy", "d2L_dy2")}
 """The names of the derivatives by the number of axes: first the first ones, then the second ones."""
+
+EIGENVALUES = "lambda_min", "lambda_max", "lambda_ratio", "lambda_residual"
+"""The names of what is measured of the spectrum of the whole Hessian at every point."""
 
 
 def gradient(landscape: Values) -> np.ndarray:

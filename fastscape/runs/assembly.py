@@ -10,6 +10,7 @@ import numpy as np
 
 from fastscape.engine import error_of, values_at_some
 from fastscape.results import Values
+from fastscape.runs.curvature import not_reached
 from fastscape.runs.evaluation import Evaluated
 from fastscape.runs.preparation import Work, widened
 from fastscape.runs.reporting import evaluated, refined, warned
@@ -88,7 +89,7 @@ def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule,
         report["refinement"] = refined(schedule.refinement, list(grids)) | report.pop("levels", {})
     report |= evaluated(request, done, grids, error, available)
     dtype, microbatch = work.problem.dtype, work.plan.microbatch
-    messages = warned(grids["loss"], work.report, work.dependence, dtype, microbatch)
+    messages = warned(grids["loss"], work.report, work.dependence, dtype, microbatch) + not_reached(request, grids)
     report["warnings"] = work.report["warnings"] + messages
     return Values(work.grid.axes, grids, report, error, mask)
 

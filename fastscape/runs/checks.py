@@ -6,13 +6,15 @@ import numbers
 import os
 from typing import Any, cast
 
+import numpy as np
+
 from fastscape.engine import Plan
 from fastscape.model import BATCHNORM
 from fastscape.results import chosen
 from fastscape.runs.options import SurfaceOptions
 from fastscape.weights import PRECISIONS, check_norm
 
-__all__ = ["check_options"]
+__all__ = ["check_options", "check_residual", "check_whole"]
 
 
 def check_options(options: SurfaceOptions, shown: object) -> None:
@@ -100,11 +102,18 @@ def _check_lent(options: SurfaceOptions) -> None:
 
 
 def _check_curvature(options: SurfaceOptions) -> None:
-    """Refuses derivatives along the axes where the loss is no function of the weights that torch can differentiate."""
+    """Refuses curvature where the loss is no function of the weights that torch can differentiate, or is in parts."""
     curvature = options["curvature"]
+    check_residual("eigenvalue_tolerance", options["eigenvalue_tolerance"])
     if curvature is None:
         return
-    chosen("curvature", curvature, dict.fromkeys(("plane",)))
+    chosen("curvature", curvature, dict.fromkeys(("plane", "ratio")))
+    for name in ("stream_samples", "target_standard_error"):
+        if curvature == "ratio" and cast(Any, options)[name] is not None:
+            raise ValueError(
+                f"curvature='ratio' takes eigenvalues of the Hessian over all samples, which {name} reads in parts; "
+                "leave out one of them"
+            )
     if options["lend"]:
         raise ValueError(
             f"curvature={curvature!r} differentiates a copy of the model, and lend=True writes into your own; leave "
@@ -182,6 +191,36 @@ def _check_draw(options: SurfaceOptions) -> None:
             "batchnorm='recalibrate' estimates statistics over all samples, which draw_samples leaves out at most "
             "points; leave out one of them"
         )
+
+
+def check_whole(name: str, value: object, least: int) -> None:
+    """Refuses what is no whole number.
+
+    Args:
+        name: Of the option.
+        value: Its value.
+        least: The smallest that can be used.
+
+    Raises:
+        ValueError: When it is none, or smaller.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a whole number from {least} on")
+
+
+def check_residual(name: str, value: object) -> None:
+    """Refuses what is no tolerance of residuals.
+
+    Args:
+        name: Of the option.
+        value: A fraction of the largest absolute eigenvalue.
+
+    Raises:
+        ValueError: When it is no number between 0 and 1.
+    """
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not 0 < value < 1:  # type: ignore[operator]
+        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a fraction, for example 1e-5")
 
 
 def _is_number(value: Any) -> bool:

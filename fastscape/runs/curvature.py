@@ -1,20 +1,24 @@
-"""The derivatives of the loss along the axes, where they are asked for."""
+"""What else is measured of the loss at a point, where it is asked for: derivatives, or eigenvalues of its Hessian."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from fastscape.curvature import Extremes, NotFinite
 from fastscape.engine import Plan, differentiated
-from fastscape.model import Problem
-from fastscape.results import warn
+from fastscape.model import Eigenvalues, Problem
+from fastscape.results import EIGENVALUES, warn
 from fastscape.runs.request import Request
-from fastscape.weights import Grid, Space
+from fastscape.weights import LINES, SURFACES, Grid, Layout, Space
 
-__all__ = ["differentiated_by", "with_curvature"]
+__all__ = ["differentiated_by", "doubts", "not_reached", "with_curvature"]
 
 
 def with_curvature(
@@ -25,7 +29,7 @@ def with_curvature(
     plan: Plan,
     widened: Callable[[Problem], Problem],
 ) -> tuple[Problem, list[str]]:
-    """The problem with the derivatives that are asked for.
+    """The problem with the derivatives, or the eigenvalues, that are asked for.
 
     Args:
         request: What is asked for.
@@ -39,26 +43,79 @@ def with_curvature(
         The problem, and the warnings that were given.
 
     Raises:
-        ValueError: When the precision is too low, a metric has the name of a derivative, or the loss cannot be
-            differentiated twice.
+        ValueError: When the precision is too low, a metric has the name of what is measured besides, or the loss
+            cannot be differentiated twice.
     """
-    if request.options["curvature"] is None:
+    wanted = request.options["curvature"]
+    if wanted is None:
         return problem, []
     if problem.narrowest.itemsize < 4:
         raise ValueError(
-            f"curvature='plane' came with weights in {str(problem.narrowest).removeprefix('torch.')}, of which second "
-            "derivatives would be all rounding; write precision='float32'"
+            f"curvature={wanted!r} came with weights in {str(problem.narrowest).removeprefix('torch.')}, of which "
+            "second derivatives would be all rounding; write precision='float32'"
         )
     axes = [torch.from_numpy(axis.copy()) for axis in grid.axes.values()]
-    found, messages = differentiated(problem, space, axes, plan.microbatch, widened)
-    taken = sorted(set(problem.objective.names) & set(found.names))
+    if wanted == "ratio":
+        messages = doubts(problem, space, axes, plan.microbatch, widened)
+        found = _with_eigenvalues(problem, space, plan, request.options["eigenvalue_tolerance"])
+        further: Sequence[str] = EIGENVALUES
+    else:
+        derivatives, messages = differentiated(problem, space, axes, plan.microbatch, widened)
+        found = replace(problem, objective=replace(problem.objective, derivatives=derivatives))
+        further = derivatives.names
+    taken = sorted(set(problem.objective.names) & set(further))
     if taken:
         raise ValueError(
-            f"a metric is named {taken[0]!r}, which is the name of a derivative of the loss; give it another name"
+            f"a metric is named {taken[0]!r}, which curvature={wanted!r} measures; give the metric another name"
         )
     for message in messages:
         warn(message)
-    return replace(problem, objective=replace(problem.objective, derivatives=found)), messages
+    return found, messages
+
+
+def doubts(
+    problem: Problem, space: Space, axes: Sequence[Tensor], microbatch: int, widened: Callable[[Problem], Problem]
+) -> list[str]:
+    """What is to be warned of where torch differentiates a loss twice by its weights: it may be another function.
+
+    Args:
+        problem: What is evaluated.
+        space: Where the points lie. Its scheme is not differentiated.
+        axes: The coordinates of each axis, between which it is looked at.
+        microbatch: Samples in a microbatch.
+        widened: Makes the problem in float64.
+
+    Returns:
+        The warnings.
+
+    Raises:
+        ValueError: When the loss does not lead back to the weights, or torch cannot differentiate it.
+    """
+    plain = replace(space, scheme=(LINES if len(axes) == 1 else SURFACES)["plane"])
+    return differentiated(problem, plain, axes, microbatch, widened)[1]
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Makes what gives the ends of the spectrum at a point.
+
+    Args:
+        tolerance: Of the residuals.
+    """
+
+    tolerance: float
+
+    def __call__(self, problem: Problem, layout: Layout, microbatch: int) -> Callable[[Tensor], Tensor]:
+        return Extremes(problem, layout, microbatch, self.tolerance).at
+
+
+def _with_eigenvalues(problem: Problem, space: Space, plan: Plan, tolerance: float) -> Problem:
+    """The problem with the ends of the spectrum; one product at the model shows that it can be made."""
+    extremes = Extremes(problem, space.layout, plan.microbatch, tolerance)
+    with suppress(NotFinite):  # elsewhere it may be
+        extremes.matrix(space.basis.theta.to(problem.dtype)).times(torch.ones(space.layout.perturbed))
+    eigenvalues = Eigenvalues(EIGENVALUES, _Ends(tolerance))
+    return replace(problem, objective=replace(problem.objective, eigenvalues=eigenvalues))
 
 
 def differentiated_by(problem: Problem) -> dict[str, Any]:
@@ -68,3 +125,25 @@ def differentiated_by(problem: Problem) -> dict[str, Any]:
         return {}
     way = "forward over forward" if found.forward else "reverse over reverse"
     return {"differentiated": {"by": way, "instead": found.reason}}
+
+
+def not_reached(request: Request, grids: Mapping[str, np.ndarray]) -> list[str]:
+    """Warns of points whose eigenvalues are not as close as was asked for.
+
+    Args:
+        request: What was asked for.
+        grids: The measures by name.
+
+    Returns:
+        The warnings that were given.
+    """
+    residuals, tolerance = grids.get(EIGENVALUES[-1]), request.options["eigenvalue_tolerance"]
+    if residuals is None or not (above := residuals > tolerance).any():
+        return []
+    message = (
+        f"at {above.sum()} of {above.size} points the eigenvalues have residuals above {tolerance:g}, up to "
+        f"{np.nanmax(residuals):.2g} of the norm; see {EIGENVALUES[-1]}, and write a larger eigenvalue_tolerance, or "
+        "precision='float64'"
+    )
+    warn(message)
+    return [message]

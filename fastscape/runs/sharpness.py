@@ -31,8 +31,9 @@ from fastscape.curvature import (
 from fastscape.model import Data
 from fastscape.results import SharpnessValue, SharpnessValues, clipped, with_defaults
 from fastscape.runs.along_directions import losses_along
+from fastscape.runs.checks import check_residual, check_whole
 from fastscape.runs.options import SharpnessOptions
-from fastscape.runs.single_point import Point, at_model, check_tolerance, check_whole
+from fastscape.runs.single_point import Point, at_model
 
 __all__ = ["sharpness_of"]
 
@@ -67,7 +68,7 @@ def _checked(options: Mapping[str, Any]) -> list[str]:
     for name in _ABOVE_ZERO:
         if not _positive(options[name]):
             raise ValueError(f"{name}={options[name]!r:.80} cannot be used; wanted a number above 0")
-    check_tolerance(options["tolerance"])
+    check_residual("tolerance", options["tolerance"])
     radii = options["radii"]
     if not isinstance(radii, Sequence | np.ndarray) or not len(radii) or not all(map(_positive, radii)):
         raise ValueError(f"radii={radii!r:.80} cannot be used; wanted numbers above 0, for example radii=[0.1, 0.3]")

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from fastscape.engine import Plan
 from fastscape.model import Data, DataHash, Problem, of_first_set, reading_of
-from fastscape.results import with_defaults
+from fastscape.results import warn, with_defaults
 from fastscape.runs.backing import Backing
+from fastscape.runs.curvature import doubts
 from fastscape.runs.guarded import guarded
 from fastscape.runs.options import SurfaceOptions
-from fastscape.runs.preparation import Work, prepared
+from fastscape.runs.preparation import Work, prepared, widened
 from fastscape.runs.request import Request, request_of
-from fastscape.weights import Layout, space_of
+from fastscape.weights import PRECISIONS, Layout, space_of
 
-__all__ = ["Point", "at_model", "check_tolerance", "check_whole"]
+__all__ = ["Point", "at_model"]
 
 T = TypeVar("T")
+
+NEAR = -0.01, 0.01  # along a random direction: at the model itself there may be kinks, as where outputs are 0
 
 _SHARED = "loss", "objective", "batchnorm", "train_mode", "perturb", "precision", "device", "progress"
 
@@ -48,35 +54,6 @@ class Point:
     report: Mapping[str, Any]
     work: Work
     auto: bool
-
-
-def check_whole(name: str, value: object, least: int) -> None:
-    """Refuses what is no whole number.
-
-    Args:
-        name: Of the option.
-        value: Its value.
-        least: The smallest that can be used.
-
-    Raises:
-        ValueError: When it is none, or smaller.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a whole number from {least} on")
-
-
-def check_tolerance(value: object) -> None:
-    """Refuses what is no tolerance of residuals.
-
-    Args:
-        value: A fraction of the largest absolute eigenvalue.
-
-    Raises:
-        ValueError: When it is no number between 0 and 1.
-    """
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not 0 < value < 1:  # type: ignore[operator]
-        raise ValueError(f"tolerance={value!r:.80} cannot be used; wanted a fraction, for example 1e-5")
 
 
 def at_model(model: nn.Module, data: Data, options: Mapping[str, Any], run: Callable[[Point], T], *, call: str) -> T:
@@ -122,6 +99,12 @@ def _point(request: Request) -> Point:
     work = prepared(request, space, reading, digest, Backing())
     kept = "weights_hash", "data_hash", "samples", "centre", "deterministic", "warnings", "versions", "device"
     report = {name: work.report[name] for name in kept if name in work.report}
+    problem, wide = of_first_set(work.problem), partial(widened, request, space=space, precision=PRECISIONS["float64"])
+    with suppress(ValueError):  # what cannot be differentiated says so where it is
+        found = doubts(problem, space, [torch.tensor(NEAR)], work.plan.microbatch, wide)
+        report["warnings"] = [*report["warnings"], *found]
+        for message in found:
+            warn(message)
     report["seconds_of_checks"] = time.perf_counter() - started
     theta = space.basis.theta.to(work.problem.dtype)
-    return Point(of_first_set(work.problem), space.layout, theta, work.plan.microbatch, report, work, request.auto)
+    return Point(problem, space.layout, theta, work.plan.microbatch, report, work, request.auto)

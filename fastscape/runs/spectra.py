@@ -21,9 +21,10 @@ from fastscape.curvature import (
 )
 from fastscape.model import Data
 from fastscape.results import LayerCurvature, SpectrumValues, with_defaults
+from fastscape.runs.checks import check_residual, check_whole
 from fastscape.runs.counting import counted
 from fastscape.runs.options import HessianOptions, SpectrumOptions
-from fastscape.runs.single_point import Point, at_model, check_tolerance, check_whole
+from fastscape.runs.single_point import Point, at_model
 
 __all__ = ["eigenvectors_of", "spectrum_of"]
 
@@ -64,7 +65,7 @@ def _matrix(point: Point, options: Mapping[str, Any]) -> CurvatureMatrix:
     """The matrix, once all that was asked of it can be."""
     matrix = CurvatureMatrix(point.problem, point.layout, point.theta, point.microbatch, options["matrix"])
     check_count(options["k"], matrix.size, options.get("which", "both"))
-    check_tolerance(options["tolerance"])
+    check_residual("tolerance", options["tolerance"])
     return matrix
 
 

@@ -108,3 +108,24 @@ def test_mean_squared_error_by_default_is_not_guessed():
     model, (x, _) = trained()
     found = fastscape.hessian(model, (x, torch.randn(60, 3).double()), loss=F.mse_loss, k=1, progress=False)
     assert found.eigenvalues[0] > 0
+
+
+def test_a_loss_that_torch_differentiates_otherwise_is_warned_of():
+    """A part that is detached moves the loss and not its derivatives."""
+    torch.manual_seed(0)
+
+    class Detached(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Linear(4, 5), nn.Linear(5, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            hidden = torch.tanh(self.one(x))
+            return self.two(hidden) + self.one(x).detach()[:, :3]
+
+    data = torch.randn(20, 4), torch.randint(3, (20,))
+    for call in (fastscape.hessian, fastscape.spectrum, fastscape.sharpness):
+        options = {"k": 1} if call is fastscape.hessian else {}
+        with pytest.warns(UserWarning, match=r"other derivatives than its values, as what is detached"):
+            found = call(Detached(), data, progress=False, **options)
+        assert any("detached" in message for message in found.report["warnings"])

@@ -102,15 +102,27 @@ class MeasureOptions(MeasureFunctions, ModeOptions, total=False):
         ),
     ]
     curvature: Annotated[
-        Literal["plane"] | None,
+        Literal["plane", "ratio"] | None,
         Option(
             None,
             'What else is measured of the loss: "plane", its first and second derivatives along the axes, exactly, by '
             'differentiating the model: the measures "dL_dx", "dL_dy", "d2L_dx2", "d2L_dxdy" and "d2L_dy2", on a line '
             "the first and the third. See `Landscape.gradient`, `Landscape.hessian`, `Landscape.gaussian_curvature`. "
-            "A point then takes ten times as long and more. Default: nothing else.",
+            'Or "ratio", the extreme eigenvalues of the Hessian by all weights that move: "lambda_min", "lambda_max", '
+            'their "lambda_ratio" `|lambda_min / lambda_max|`, and the "lambda_residual" that was reached. A point '
+            "then takes ten times as long and more. Default: nothing else.",
             GROUP,
             str,
             recorded="curvature",
+        ),
+    ]
+    eigenvalue_tolerance: Annotated[
+        float,
+        Option(
+            1e-3,
+            'How close eigenvalues are with `curvature="ratio"`: the residuals `||H v - lambda v||` of both, as a '
+            "fraction of the larger `|lambda|`. An eigenvalue of the Hessian lies within that distance. Default 1e-3.",
+            GROUP,
+            recorded="eigenvalue_tolerance",
         ),
     ]

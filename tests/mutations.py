@@ -273,6 +273,23 @@ MUTATIONS = [
              "left = signs - basis @ (basis.T @ signs)", "left = signs", "curvature/test_spectrum.py"),
     Mutation("curvature/densities", "known eigenvalues count twice", "rows = share * _of_probes(rest,",
              "rows = _of_probes(rest,", "curvature/test_spectrum.py"),
+    Mutation("curvature/extremes", "the smallest eigenvalue may be as far off as it likes",
+             "vectors[-1, [0, -1]].abs().max()", "vectors[-1, [-1]].abs().max()",
+             "curvature/test_eigenvalue_maps.py"),
+    Mutation("curvature/extremes", "a full subspace keeps the middle of the spectrum",
+             "remainder(filled - width // 4) < width // 4", "sub(filled // 2).abs() < width // 4",
+             "curvature/test_eigenvalue_maps.py"),
+    Mutation("curvature/extremes", "the samples of all data sets count",
+             "self.problem = of_first_set(self.problem)", "pass", "curvature/test_eigenvalue_maps.py"),
+    Mutation("runs/curvature", "eigenvalues that are not reached are not said", "if residuals is None or not",
+             "if True or not", "curvature/test_eigenvalue_maps.py"),
+    Mutation("weights/repeats", "every repeat has the directions of the first", "if repeat == 0:", "if True:",
+             "runs/test_repeats.py"),
+    Mutation("results/repeats", "the spread is that of all directions there are", "ddof=1", "ddof=0",
+             "results/test_repeats_kept.py"),
+    Mutation("views/direction_bands", "the band goes from the lowest direction to the highest",
+             "landscape.quantiles([LOW, HIGH], metric)", "landscape.quantiles([0, 1], metric)",
+             "views/test_direction_bands.py"),
 ]  # fmt: skip
 
 

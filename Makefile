@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test coverage mutations stress crash fuzz training zoo docs package lint types clean
+.PHONY: demo test coverage mutations stress crash fuzz training zoo aligned docs package lint types clean
 
 demo: .venv/.installed
 	$(BIN)/fastscape demo --out demo
@@ -36,6 +36,10 @@ training: .venv/.installed-training
 
 zoo: .venv/.installed-zoo
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.zoo
+
+# Aligns 40 networks of timm and 15 of transformers, and checks by plain code that they stay the same; some minutes.
+aligned: .venv/.installed-zoo
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.zoo.aligned
 
 docs: .venv/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -10,11 +10,12 @@ See `fastscape.surface`.
 
 from pathlib import Path as _Path
 
-from fastscape.api import hessian, line, sharpness, spectrum, surface
+from fastscape.api import align, barrier, barriers, connect, hessian, line, sharpness, spectrum, surface
 from fastscape.engine import Plan
 from fastscape.landscape import Landscape
 from fastscape.model import DataSets, accuracy
-from fastscape.reports import Sharpness, Spectrum
+from fastscape.paths import Curve
+from fastscape.reports import Alignment, Barrier, Barriers, Sharpness, Spectrum
 from fastscape.results import mixed_in as _mixed_in
 from fastscape.results import warn as _warn
 from fastscape.training import Recorder
@@ -22,6 +23,10 @@ from fastscape.views import animate, compare, to_html
 from fastscape.weights import pca, projected, random_directions, start_to_end, through
 
 __all__ = [
+    "Alignment",
+    "Barrier",
+    "Barriers",
+    "Curve",
     "DataSets",
     "Landscape",
     "Plan",
@@ -29,8 +34,12 @@ __all__ = [
     "Sharpness",
     "Spectrum",
     "accuracy",
+    "align",
     "animate",
+    "barrier",
+    "barriers",
     "compare",
+    "connect",
     "hessian",
     "line",
     "pca",

@@ -33,7 +33,7 @@ PUT_BACK = [
     *(f"runs/{name}.py" for name in ("run", "signals", "turns", "evaluation")),
     *(f"model/{name}.py" for name in ("global_state", "lending", "pauses")),
     "engine/workers.py",
-    "api.py",
+    "api/around.py",
 ]
 EVERYWHERE = [str(path.relative_to(interruptions.HOUSE)) for path in sorted(interruptions.HOUSE.rglob("*.py"))]
 

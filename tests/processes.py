@@ -39,12 +39,12 @@ class Done(NamedTuple):
     stderr: str
 
 
-def several(folder, doing, processes):
+def several(folder, doing, processes, told=None):
     """Processes that are told of each other as torchrun tells its own, copied from one that has imported torch."""
     store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     place |= {"TORCHELASTIC_RUN_ID": "tests", "TORCHELASTIC_RESTART_COUNT": "0", "WORLD_SIZE": str(processes)}
-    started = [stored_runs.started(_told, place | {"RANK": str(k)}, folder, doing) for k in range(processes)]
+    started = [stored_runs.started(told or _told, place | {"RANK": str(k)}, folder, doing) for k in range(processes)]
     ended = time.monotonic() + 180
     for process in started:
         process.join(max(0.0, ended - time.monotonic()))
@@ -54,10 +54,15 @@ def several(folder, doing, processes):
     return Done([process.exitcode for process in started], said)
 
 
-def _told(environment, folder, doing):
+def take_part(environment, folder):
+    """What a process is told of the others, and where it says what goes wrong."""
     os.environ.update(environment)
     with (folder / f"stderr-{environment['RANK']}").open("w") as file:
         os.dup2(file.fileno(), 2)
+
+
+def _told(environment, folder, doing):
+    take_part(environment, folder)
     ranks.main(folder, doing)
 
 

@@ -97,11 +97,12 @@ def test_ratios_are_those_of_the_times():
         "landscaper": {"seconds_a_point": 0.003},
         "loss-landscapes": {"error": "not installed"},
     }
-    found = {"rows": rows, "samples": 7, "side": 51}
+    found = {"rows": rows, "samples": 7, "side": 51, "processor": "a processor"}
     assert report.fastest_peer(found) == ("landscaper", 0.003)
-    machine = {"processor": "a processor", "threads": 2, "versions": {"torch": "2"}}
+    machine = {"threads": 2, "versions": {"torch": "2"}}
     table = report.summary({"problems": {"p": found}, **machine})
     assert "| p, 7 samples | 1 | 4x | 3x (landscaper) | - |" in table
+    assert "\na processor, 2 threads" in table
 
 
 def test_missed_aims_are_said_with_what_was_measured():

@@ -24,11 +24,12 @@ FLOORS = [
     ("7", "fastscape", "the names that a user sees"),
     ("7", "api", "the public calls"),
     ("7", "landscape", "the values with their methods"),
-    ("7", "reports", "what is known at one point"),
+    ("7", "reports", "what is known besides"),
     ("6", "runs", "one run, from request to values"),
     ("5", "sampling", "which points, how far, how many samples"),
     ("5", "views", "pictures, walks, the page"),
     ("5", "training", "the recorder, callbacks"),
+    ("5", "paths", "curves, alignment"),
     ("5", "curvature", "Hessians, sharpness"),
     ("4", "engine", "many evaluations, fast"),
     ("3", "model", "one evaluation, right"),
@@ -38,7 +39,7 @@ FLOORS = [
     ("apart", "kernels", "arithmetic on weights"),
     ("apart", "reference", "the slow truth"),
 ]
-FILES = {name: f"{name}.py" for name in ("api", "landscape", "reports", "reference")} | {"fastscape": "__init__.py"}
+FILES = {name: f"{name}.py" for name in ("landscape", "reference")} | {"fastscape": "__init__.py"}
 WIDTH, HEIGHT, STEP = 2.1, 0.66, 0.86  # of a box; from one column to the next
 LEFT = -7.0  # where the floors begin
 BAND, BOX, APART, LINE = "#f1f4f8", "#cfe3f7", "#e9e4da", "#5b6b7d"

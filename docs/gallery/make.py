@@ -17,6 +17,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import alignments
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -139,7 +140,7 @@ def ratio() -> Any:
     """The loss of a ResNet-8, and how the extreme eigenvalues of its Hessian compare: Li et al. 2018, section 6."""
     import matplotlib.pyplot as plt
 
-    axis = (-1.0, 1.0, 17)
+    axis = (-1.0, 1.0, 11)
     found = plane("resnet8", TEN, samples=128, x=axis, y=axis, curvature="ratio")
     _, (left, right) = plt.subplots(1, 2, figsize=(13, 5.2), layout="constrained")
     found.contour(ax=left)
@@ -193,6 +194,74 @@ def path(name: str, task: Callable[[], trainings.Task]) -> Any:
     return landscape(name, lambda: trainings.path_landscape(task())).contour()
 
 
+ENDS = 6, 1e-3  # epochs, learning rate of the two networks that curves connect
+CURVES: dict[str, dict[str, Any]] = {
+    "bezier": {"curve": "bezier", "epochs": 20},
+    "band": {"curve": "band", "epochs": 10},
+}
+
+
+def ends() -> tuple[Any, Any, Any]:
+    """Two ResNet-8 of different seeds, trained on the digits, and the digits."""
+    digits, found = datasets.load("digits"), []
+    for seed in (0, 1):
+        network = models.build("resnet8", seed=seed, **datasets.describe(digits)._asdict())
+        training.train(network, digits, epochs=ENDS[0], lr=ENDS[1], seed=seed)
+        found.append(network)
+    return *found, digits
+
+
+def curve(name: str) -> fastscape.Curve:
+    """A curve between them, which is trained once."""
+    file = KEPT / f"curve-{name}.safetensors"
+    if not file.exists():
+        fastscape.connect(*ends(), **CURVES[name]).save(file)
+    return fastscape.Curve.load(file)
+
+
+def along(name: str | None) -> fastscape.Landscape:
+    """The losses along a curve, or along the straight line, on the digits of the training and on others."""
+
+    def compute() -> fastscape.Landscape:
+        a, b, digits = ends()
+        sets = {"train": digits, "test": datasets.load("digits", "test")}
+        if name is None:
+            return fastscape.line(a, sets, to=b, x=(0, 1, 41), batchnorm="recalibrate")
+        return fastscape.line(a, sets, along=curve(name), x=(0, 1, 81))
+
+    return landscape(f"along-{name or 'straight-line'}", compute)
+
+
+def ways() -> Any:
+    """The losses along the straight line between two ResNet-8, a Bezier curve and an elastic band, on one scale."""
+    import matplotlib.pyplot as plt
+
+    names = {"bezier": "Bezier curve", "band": "elastic band"}
+    found = {"straight line": along(None), **{names[name]: along(name) for name in CURVES}}
+    _, places = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
+    for place, metric in zip(places, ("loss", "loss of test"), strict=True):
+        for name, one in found.items():
+            one.plot(ax=place, metric=metric, log=True, label=name)
+        place.set_xlabel("from model A to model B (t)")
+        curves = [one for one in place.get_lines() if one.get_label() in found]  # without the marks
+        place.legend(handles=curves, loc="upper center", bbox_to_anchor=(0.5, 0.87))
+    for name, one in found.items():
+        bound = 1.1 * max(one.loss[0], one.loss[-1]) + 0.02
+        print(f"{name}: at most {one.loss.max():.4f}, on others {one.values['loss of test'].max():.4f}; {bound:.4f}")
+    return places[0]
+
+
+def curve_plane() -> Any:
+    """The plane of the Bezier curve: Garipov et al. 2018, figure 1."""
+
+    def compute() -> fastscape.Landscape:
+        a, _, digits = ends()
+        axes: dict[str, Any] = {"x": ("path", 31), "y": ("path", 31)}
+        return fastscape.surface(a, digits[:512], directions=curve("bezier").plane(), tolerance=0.01, **axes)
+
+    return landscape("curve-plane", compute).contour()
+
+
 BATCHES = {"batches of 16": (16, 5), "batches of 512": (512, 28)}  # samples, epochs: to about the same loss
 RESCALED = "16, rescaled"
 
@@ -226,6 +295,44 @@ def sharpness() -> Any:
     return both.plot()
 
 
+FORK = "a, on"  # two trainings go on from the same network
+HALF = 4, 1e-3  # epochs, learning rate of each half of a training
+
+
+def forked() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Five MLPs, three of other seeds and two that go on from the first with other batches; and the data."""
+    digits = datasets.load("digits")
+    networks = {}
+    for seed, name in enumerate("abc"):
+        networks[name] = models.build("mlp", seed=seed, **datasets.describe(digits)._asdict())
+        training.train(networks[name], digits, epochs=HALF[0], lr=HALF[1], seed=seed)
+    for seed in (7, 8):
+        networks[f"{FORK} {seed}"] = copy.deepcopy(networks["a"])
+        training.train(networks[f"{FORK} {seed}"], digits, epochs=HALF[0], lr=HALF[1], seed=seed)
+    return networks, {"train": digits, "test": datasets.load("digits", "test")}
+
+
+def between() -> fastscape.Barriers:
+    """The barriers between these five networks."""
+    file = KEPT / "mlp-barriers.json"
+    if not file.exists():
+        networks, data = forked()
+        fastscape.barriers(networks, data, metrics={"accuracy": fastscape.accuracy}).save(file)
+    return fastscape.Barriers.load(file)
+
+
+def matrix() -> Any:
+    """The barriers of the loss between networks of other seeds, and of trainings that went on from one of them."""
+    found = between()
+    print(found)
+    return found.plot()
+
+
+def hill() -> Any:
+    """The line between two networks of other seeds, on the digits of the training and on others."""
+    return between().between("a", "b").plot()[0]
+
+
 def page(file: Path) -> None:
     """A screenshot of the interactive page of the ResNet-20, in a Chromium that is installed."""
     import shutil
@@ -250,6 +357,19 @@ PATHS: dict[str, Callable[[], trainings.Task]] = {
     "language-model-path": trainings.language,
 }
 
+
+def aligned(name: str, compute: Callable[[], alignments.Pair]) -> Any:
+    """The loss and the accuracy between two networks, before and after one of them was aligned with the other."""
+    files = [KEPT / f"{name}-{when}.json" for when in ("before", "after")]
+    if not all(file.exists() for file in files):
+        pair = compute()
+        print(pair.alignment)
+        for file, found in zip(files, pair, strict=False):
+            found.save(file)
+    before, after = map(fastscape.Barrier.load, files)
+    return before.beside(after, names=["as trained", "aligned"]).plot()[0]
+
+
 PICTURES: dict[str, Callable[[], Any]] = {
     "resnet20-contour": contour,
     "resnet20-walk": walk,
@@ -264,6 +384,12 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "resnet56-skip": skip,
     "mlp-sharpness": sharpness,
     "train-and-test": sets,
+    "mlp-barriers": matrix,
+    "mlp-aligned": partial(aligned, "mlp-aligned", alignments.mlps),
+    "resnet8-aligned": partial(aligned, "resnet8-aligned", alignments.resnets),
+    "mlp-barrier": hill,
+    "resnet8-curves": ways,
+    "resnet8-curve-plane": curve_plane,
     **{name: partial(path, name, task) for name, task in PATHS.items()},
 }
 

@@ -14,7 +14,10 @@ import typer
 
 import fastscape
 from fastscape.cli import commands
+from fastscape.cli.alignments import align
+from fastscape.cli.barriers import barrier
 from fastscape.cli.curvatures import sharpness, spectrum
+from fastscape.cli.curves import connect
 from fastscape.cli.demo import TOLERANCE
 from fastscape.cli.demo import demo as run_demo
 from fastscape.cli.options import MODELS, Device, Root, Seed
@@ -116,6 +119,9 @@ app.command()(commands.line)
 app.command()(trajectory)
 app.command()(spectrum)
 app.command()(sharpness)
+app.command()(barrier)
+app.command()(connect)
+app.command()(align)
 
 
 @app.command()

@@ -22,6 +22,9 @@ from fastscape.weights import Layout
 
 __all__ = ["Extremes", "Extremities", "extremities"]
 
+# Products, before which nothing is believed: most eigenvalues are near 0, so that a random vector has a small residual
+# there, before an eigenvalue below 0 is found. It was seen up to the fifth product.
+LEAST = 10
 MOST = 400  # products, after which the residual is what it is
 BASIS_BYTES = 1 << 30
 FEWEST, WIDEST = 12, 60  # vectors of a subspace, before it is begun anew with the best of them
@@ -71,7 +74,8 @@ def extremities(matrix: Matrix, tolerance: float) -> Extremities:
         values, vectors = torch.linalg.eigh(small[:filled, :filled])
         left, norm = float(rest.norm()), float(values[[0, -1]].abs().max())
         residual = left * float(vectors[-1, [0, -1]].abs().max()) / (norm or 1.0)
-        if residual <= tolerance or filled == size or products >= MOST or left == 0:
+        known_well = residual <= tolerance and products >= LEAST
+        if known_well or filled == size or products >= MOST or left == 0:
             return Extremities(float(values[0]), float(values[-1]), residual)
         if filled == width:
             best = torch.arange(filled)[torch.arange(filled).remainder(filled - width // 4) < width // 4]

@@ -42,7 +42,7 @@ class Comparison:
         Raises:
             ValueError: When it gives others.
         """
-        point = torch.ones(1, space.basis.gram.shape[2] - 1, dtype=torch.float64, device="cpu")
+        point = torch.ones(1, space.axes, dtype=torch.float64, device="cpu")
         found = engine.sums(point)[0]
         if self._far is None:
             self._far = problem.total(space.at(point, problem.place), self.microbatch)

@@ -45,7 +45,7 @@ class DerivativeEngine(FurtherEngine):
         derivatives = self.problem.objective.derivatives
         assert derivatives is not None  # who makes this engine has looked
         way = forward_over_forward if derivatives.forward else reverse_over_reverse
-        rows, axes = rows_at(self.problem, space, coefficients), space.basis.gram.shape[2] - 1
+        rows, axes = rows_at(self.problem, space, coefficients), space.axes
         at_rest()  # for signals, which come between two points
         with twice_differentiable(self.problem):
             return torch.stack([way(loss, rows, axes) for loss in self._losses]).sum(0)

@@ -7,8 +7,9 @@ for given tensors. Nothing here knows directions or grids.
 from fastscape.model.batch_norm import BATCHNORM, BatchNorm, statistics_of
 from fastscape.model.batch_structure import kind as kind_of_batch
 from fastscape.model.batch_structure import tensors as tensors_of_batch
+from fastscape.model.by_sample import by_sample
 from fastscape.model.columns import Columns, with_classes
-from fastscape.model.copies import twin
+from fastscape.model.copies import twin, whole_copy
 from fastscape.model.data import Batch, Data, batches_of, fixed_samples
 from fastscape.model.data_sets import DataSets, data_sets_in, holds_dataset
 from fastscape.model.differentiable import loss_sum, of_first_set, twice_differentiable
@@ -17,6 +18,7 @@ from fastscape.model.fingerprints import DataHash, Origin, hash_of_weights, orig
 from fastscape.model.footprint import Footprint
 from fastscape.model.function_names import name_of, public_name
 from fastscape.model.global_state import GlobalState
+from fastscape.model.held import held
 from fastscape.model.independent import Independent
 from fastscape.model.lending import Lent
 from fastscape.model.new_problem import problem_of
@@ -43,6 +45,7 @@ from fastscape.model.second_order import (
     once_differentiable,
     reverse_over_reverse,
 )
+from fastscape.model.shuffling import in_batches
 from fastscape.model.state import named
 
 __all__ = [
@@ -76,6 +79,7 @@ __all__ = [
     "at_rest",
     "at_the_model",
     "batches_of",
+    "by_sample",
     "data_sets_in",
     "depends_on_batches",
     "differs",
@@ -84,7 +88,9 @@ __all__ = [
     "fixed_samples",
     "forward_over_forward",
     "hash_of_weights",
+    "held",
     "holds_dataset",
+    "in_batches",
     "kind_of_batch",
     "layers_of",
     "leads_to_weights",
@@ -107,5 +113,6 @@ __all__ = [
     "twice_differentiable",
     "twin",
     "when_at_rest",
+    "whole_copy",
     "with_classes",
 ]

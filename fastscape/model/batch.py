@@ -56,6 +56,11 @@ class Batch:
         stop = min(stop, self.samples)
         return Batch(cut(self.content, start, stop), stop - start, self.of)
 
+    def picked(self, numbers: Tensor) -> Batch:
+        """The samples with these numbers [n], in their order."""
+        content = mapped(self.content, lambda tensor: tensor[numbers.to(tensor.device)])
+        return Batch(content, len(numbers), self.of)
+
     def fits(self, other: Batch) -> bool:
         """Whether both can be joined: their samples are of one set, and have one structure, shape and dtype."""
         return self.divisible and self.of == other.of and kind(self.content) == kind(other.content)

@@ -98,6 +98,22 @@ class Columns:
         # What is not finite in one class leaves the others as they are.
         return torch.cat([torch.where(belongs, values[name].double()[:, None], 0.0).sum(0) for name in self.by_class])
 
+    def of_samples(self, values: Mapping[str, Tensor], content: Any, of: int) -> dict[str, Tensor]:
+        """The values of single samples by the names that their means have.
+
+        Args:
+            values: The values [n] of a batch, by the name of the measure.
+            content: Of the batch; where there are classes, a pair with class numbers [n].
+            of: The number of its data set.
+
+        Returns:
+            The values [samples that count] by the names of `names`.
+        """
+        row = dict(values)
+        for name in (name for name in self.by_class if name in values):
+            row |= {f"{name} of class {number}": values[name][content[1] == number] for number in self.classes}
+        return {f"{name} of {self.sets[of]}" if of else name: column for name, column in row.items()}
+
     def placed(self, row: Tensor, of: int, *, squares: bool) -> Tensor:
         """The sums of all sets, of which a batch knows those of its own.
 

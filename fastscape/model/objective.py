@@ -180,6 +180,10 @@ class Objective:
             ValueError: When a measure returns a tensor of another shape than [] or [n], or a custom objective returns
                 other measures than before.
         """
+        return self._summed(self.values(call, content), content, samples)
+
+    def values(self, call: Call, content: Any) -> dict[str, Tensor]:
+        """Every measure of a batch by name, the loss first: the values of its samples [n], or their mean []."""
         if self.custom is not None:
             values = self._custom(call, content)
         else:
@@ -188,7 +192,7 @@ class Objective:
             values = {**loss, **self._measured(outputs, content[1])}
         if self.columns.returned:
             self.check_same(tuple(values))
-        return self._summed(values, content, samples)
+        return values
 
     def check_same(self, returned: tuple[str, ...]) -> None:
         """Refuses other measures of a batch than those of the first one."""

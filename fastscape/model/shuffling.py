@@ -13,7 +13,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset
 from fastscape.model.batch_structure import kind, length, mapped
 from fastscape.model.data import READ, Data, as_batch
 
-__all__ = ["shuffled", "size_of"]
+__all__ = ["in_batches", "shuffled", "size_of"]
 
 SEED = 0
 
@@ -58,6 +58,34 @@ def shuffled(data: Data, size: int, *, pairs: bool = True, join: bool = True) ->
             "give a Dataset, a DataLoader or a list of batches"
         )
     return _picked(whole, order.split(size)) if kind(whole) is not None else data
+
+
+def in_batches(data: Data, size: int, *, pairs: bool = True) -> Data | None:
+    """Data that can be indexed in batches of their own order, of equal sizes or sizes that differ by one.
+
+    Args:
+        data: As for `fixed_samples`.
+        size: Samples of a batch at most.
+        pairs: As for `fixed_samples`.
+
+    Returns:
+        The batches; None where the data have batches of their own, or cannot be cut into samples.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.model import in_batches
+        >>> numbers = torch.arange(7)
+        >>> [len(targets) for _, targets in in_batches((numbers, numbers), 3)]
+        [3, 2, 2]
+    """
+    samples = None if isinstance(data, DataLoader | IterableDataset) else size_of(data, pairs=pairs)
+    if not samples:
+        return None
+    numbers = torch.arange(samples, device="cpu").tensor_split(-(-samples // size))
+    if isinstance(data, Dataset):
+        return DataLoader(data, batch_sampler=[part.tolist() for part in numbers])
+    whole = as_batch(data, pairs=pairs)
+    return list(_picked(whole, numbers)) if kind(whole) is not None else None
 
 
 def _picked(content: Any, numbers: Iterable[Tensor]) -> Iterator[Any]:

@@ -4,7 +4,10 @@ Here are the values themselves, their heights on a log scale, and every file for
 that every wing needs: options that are written once, whole writes, warnings. Nothing here knows a model.
 """
 
+from fastscape.results.alignment import AlignmentValues, Permutation
 from fastscape.results.atomic import write_whole
+from fastscape.results.barrier import BarrierValues
+from fastscape.results.barriers import BarriersValues, WhichExcess
 from fastscape.results.checks import check_values, clipped, parsed
 from fastscape.results.curvature import (
     DERIVATIVES,
@@ -15,6 +18,14 @@ from fastscape.results.curvature import (
     hessian_eigenvalues,
     mean_curvature,
     with_curvature,
+)
+from fastscape.results.excess import (
+    EXCESS_ERRORS,
+    Excess,
+    MeasureBarrier,
+    excess_over_chord,
+    farthest_points,
+    not_finite_said,
 )
 from fastscape.results.formats import exported, loaded, saved
 from fastscape.results.formats.npz import check_path
@@ -34,16 +45,24 @@ __all__ = [
     "AXES",
     "DERIVATIVES",
     "EIGENVALUES",
+    "EXCESS_ERRORS",
     "REPEAT",
+    "AlignmentValues",
+    "BarrierValues",
+    "BarriersValues",
     "Density",
     "Estimate",
+    "Excess",
     "LayerCurvature",
+    "MeasureBarrier",
     "Option",
+    "Permutation",
     "SharpnessValue",
     "SharpnessValues",
     "SpectrumValues",
     "Trajectory",
     "Values",
+    "WhichExcess",
     "along_each",
     "among",
     "check_alike",
@@ -53,7 +72,9 @@ __all__ = [
     "clipped",
     "colour_ends",
     "documented",
+    "excess_over_chord",
     "exported",
+    "farthest_points",
     "gaussian_curvature",
     "gradient",
     "heights",
@@ -65,6 +86,7 @@ __all__ = [
     "mean_curvature",
     "mean_over_repeats",
     "mixed_in",
+    "not_finite_said",
     "options_of",
     "package",
     "parsed",

@@ -3,8 +3,14 @@
 `computed(request)` is the walk of a call, and `options/` says every option once.
 """
 
+from fastscape.runs.alignment import alignment_of
+from fastscape.runs.barriers import ModelGiven, barrier_of, barriers_of
+from fastscape.runs.connecting import curve_between
 from fastscape.runs.environment import environment, peak_megabytes
 from fastscape.runs.options import (
+    AlignOptions,
+    BarrierOptions,
+    ConnectOptions,
     HessianOptions,
     LineOptions,
     ReproduceOptions,
@@ -20,13 +26,21 @@ from fastscape.runs.spectra import eigenvectors_of, spectrum_of
 from fastscape.runs.store import read_store
 
 __all__ = [
+    "AlignOptions",
+    "BarrierOptions",
+    "ConnectOptions",
     "HessianOptions",
     "LineOptions",
+    "ModelGiven",
     "ReproduceOptions",
     "SharpnessOptions",
     "SpectrumOptions",
     "SurfaceOptions",
+    "alignment_of",
+    "barrier_of",
+    "barriers_of",
     "computed",
+    "curve_between",
     "eigenvectors_of",
     "environment",
     "line_request",

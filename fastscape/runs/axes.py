@@ -84,7 +84,7 @@ def _around_paths(space: Space, place: int) -> tuple[float, float]:
             "an axis came as 'path', and the directions bring no path; give some that do, for example "
             "fastscape.pca(checkpoints), or (start, stop, count)"
         )
-    found = np.concatenate([points.reshape(-1, len(space.lengths) - 1) for points in places])
+    found = np.concatenate([points.reshape(-1, space.axes) for points in places])
     low, high = np.nanmin(found, axis=0), np.nanmax(found, axis=0)
     # An axis along which the path hardly goes is drawn too, and not as a line.
     width = max(float((high - low)[place]) * (1 + 2 * MARGIN), float((high - low).max()) * LEAST) or 1.0

@@ -12,8 +12,9 @@ from fastscape.engine import Plan
 from fastscape.model import Data, Loss, Measure, accuracy, name_of, public_name
 from fastscape.results import Values, along_each, with_defaults
 from fastscape.runs.options import RECORDED, ReproduceOptions, SurfaceOptions
-from fastscape.runs.request import Expected, directions_given, request_of
+from fastscape.runs.request import Expected, request_of
 from fastscape.runs.run import computed
+from fastscape.runs.space_asked import directions_given
 from fastscape.weights import LINES, SURFACES, NamedPerturb
 
 if TYPE_CHECKING:
@@ -54,24 +55,32 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
             "one as it was computed"
         )
     with_defaults(ReproduceOptions, given, "reproduce")  # refuses other options
-    to = given.pop("to", None)
-    if to is not None:
+    to, along = given.pop("to", None), given.pop("along", None)
+    if to is not None or along is not None:
         if len(values.axes) != 1:
-            raise ValueError("to is the other end of a line, and this is a surface; give directions=[...]")
-        given["directions"] = directions_given(model, to, given.get("directions"))
+            raise ValueError("to and along are of a line, and this is a surface; give directions=[...]")
+        given["directions"] = directions_given(model, to, along, given.get("directions"))
+    came = getattr(given.get("directions"), "facts", {}).get("curve_hash")
+    if came != report.get("curve_hash") and given.get("directions") is not None:
+        raise ValueError(
+            "the landscape is along, or in the plane of, another curve than the one that came; give the curve that it "
+            "was computed with"
+        )
+    own = getattr(given.get("directions"), "scheme", None) is not None
     named = SURFACES if len(values.axes) == 2 else LINES
     for name, needed in {
         "directions": report["directions"] != "random",
         "objective": report["objective"],
-        "scheme": report["scheme"] not in named,
+        "scheme": not own and report["scheme"] not in named,
     }.items():
         if needed and given.get(name) is None:
             what = "directions were given, and are" if name == "directions" else f"{name} {report[name]} is"
             again = "them again: directions=[...]" if name == "directions" else f"it again: {name}=..."
-            again += " or to=..." if name == "directions" and len(values.axes) == 1 else ""
+            again += ", to=... or along=..." if name == "directions" and len(values.axes) == 1 else ""
             raise ValueError(f"the {what} not in the report; give {again}")
     known = cast(SurfaceOptions, {**_recorded(report), **_measured(report, given)})
     options = with_defaults(SurfaceOptions, known, "reproduce")
+    options["scheme"] = None if own else options["scheme"]
     axes = {name: axis.copy() for name, axis in values.axes.items()}  # torch takes none that are frozen
     hashes = {name: report[name] for name in ("weights_hash", "data_hash")}
     values = along_each(values)

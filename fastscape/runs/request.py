@@ -10,35 +10,28 @@ import torch
 from torch import nn
 
 from fastscape.engine import Plan
-from fastscape.model import Data, Mode, Objective, ReadingAsked, statistics_of
-from fastscape.results import AXES, Values, chosen, with_defaults
+from fastscape.model import Data, Mode, Objective, ReadingAsked
+from fastscape.results import AXES, Values, with_defaults
 from fastscape.runs.checks import check_options
 from fastscape.runs.data_sets import measured_on
 from fastscape.runs.device import own_gpu
 from fastscape.runs.options import LineOptions, SurfaceOptions
+from fastscape.runs.space_asked import batchnorm_of, check_model, directions_given, space_asked
 from fastscape.sampling import SAMPLES_A_PART, Enough
 from fastscape.weights import (
-    LINES,
     PRECISIONS,
-    SURFACES,
     AlongPath,
     Axis,
-    Other,
     Place,
-    Random,
-    Scheme,
     SpaceAsked,
-    check_present,
-    every_tensor,
-    listed,
-    packed_modules,
     precision_of,
-    source_of,
-    towards,
     wanted_axis,
 )
 
-__all__ = ["Expected", "Request", "directions_given", "line_request", "request_of", "surface_request"]
+__all__ = ["Expected", "Request", "line_request", "request_of", "surface_request"]
+
+FROM_END_TO_END = 0.0, 1.0, 51
+"""The axis of a line along a curve, where none is given."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +162,7 @@ def surface_request(
         The request.
     """
     options = with_defaults(SurfaceOptions, given, "surface")
+    options["batchnorm"] = batchnorm_of(model, given, options["directions"])
     axes = {name: _axis(name, given, options) for name in AXES}
     return request_of(model, data, axes, options, shown=shown)
 
@@ -198,31 +192,13 @@ def line_request(model: nn.Module, data: Data, given: LineOptions) -> Request:
         raise TypeError(
             f"progress={options['progress']!r} cannot be used; a line has no rounds to show: write True or False"
         )
-    options["directions"] = directions_given(model, options.pop("to"), options["directions"])
+    to, along = options.pop("to"), options.pop("along")
+    options["directions"] = directions_given(model, to, along, options["directions"])
+    options["batchnorm"] = batchnorm_of(model, given, options["directions"])
+    if along is not None and "x" not in given:
+        options["x"] = FROM_END_TO_END
     axes = {"x": _axis("x", given, options)}
     return request_of(model, data, axes, with_defaults(SurfaceOptions, cast(SurfaceOptions, options), "line"))
-
-
-def directions_given(model: nn.Module, to: Other | None, directions: Any) -> Any:
-    """The directions of a line that may lead to another model.
-
-    Args:
-        model: The user's model.
-        to: The other model, or None.
-        directions: The directions that the user gave, or None.
-
-    Returns:
-        What `directions=` takes.
-
-    Raises:
-        ValueError: When both were given.
-    """
-    if to is None:
-        return directions
-    if directions is not None:
-        raise ValueError("both to and directions came; give the other model as to, or the direction in directions")
-    _check_model(model)
-    return towards(model, to)
 
 
 def request_of(
@@ -251,48 +227,14 @@ def request_of(
         TypeError: When an argument is of another kind.
         ValueError: When an argument has no such choice, or arguments exclude each other.
     """
-    _check_model(model)
+    check_model(model)
     check_options(options, shown)
     place = _place(model, options)
     if place.own and not place.mixed:
         options["precision"] = cast(Any, precision_of(model)[0])
-    space = _space(model, options, len(axes))
+    space = space_asked(model, options, len(axes))
     data, objective = measured_on(data, options)
     return Request(model, data, axes, space, objective, place, options, expected, shown)
-
-
-def _check_model(model: object) -> None:
-    """Refuses what is no model, and a model whose weights are not there or cannot move."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
-    check_present(every_tensor(model), "the model")
-    packed = packed_modules(model)
-    if packed and not any(parameter.is_floating_point() for parameter in model.parameters()):
-        raise ValueError(
-            f"{type(model).__name__} has no floating-point parameters, so nothing of it can move: the weights of "
-            f"{listed(map(': '.join, packed.items()))} are packed; give the model as it was before it was quantised"
-        )
-
-
-def _space(model: nn.Module, options: SurfaceOptions, axes: int) -> SpaceAsked:
-    """The space that is asked for, with the defaults of its source and its scheme."""
-    source = source_of(options["directions"], Random(options["seed"], options["distribution"]), axes)
-    if options["low_memory"] and not isinstance(source, Random):
-        raise ValueError("low_memory=True computes random directions anew at every use; leave out directions or it")
-    usual = "line" if axes == 1 and isinstance(source, Random) else "plane"
-    scheme = usual if options["scheme"] is None else options["scheme"]
-    if isinstance(scheme, Scheme):
-        name = getattr(scheme.coefficients, "__qualname__", repr(scheme.coefficients))
-    elif callable(scheme):
-        name, scheme = getattr(scheme, "__qualname__", repr(scheme)), Scheme(scheme)
-    else:
-        name, scheme = scheme, chosen("scheme", scheme, LINES if axes == 1 else SURFACES)
-    perturb = source.perturb if options["perturb"] is None else options["perturb"]
-    normalize = options["normalize"] or source.normalize or scheme.normalize
-    unused = set() if options["batchnorm"] == "running" else statistics_of(model)
-    return SpaceAsked(
-        axes, source, scheme, name, perturb, normalize, options["low_memory"], unused, options["repeats"]
-    )
 
 
 def _place(model: nn.Module, options: SurfaceOptions) -> Place:

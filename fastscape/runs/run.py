@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from fastscape.model import DataHash, reading_of
 from fastscape.results import Values, mean_over_repeats
 from fastscape.runs.along_paths import along_paths
 from fastscape.runs.assembly import precision_error, show_round, values_of
 from fastscape.runs.backing import Backing, backing_for
+from fastscape.runs.evaluation import Evaluated
 from fastscape.runs.following import followed, taken_up
 from fastscape.runs.gathering import gathered
 from fastscape.runs.guarded import guarded
 from fastscape.runs.levels import draw_for, level_of
-from fastscape.runs.preparation import prepared, problem_parts
+from fastscape.runs.preparation import Work, prepared, problem_parts
 from fastscape.runs.reporting import changed_late
 from fastscape.runs.request import Request
 from fastscape.runs.same_problem import recheck_of
@@ -24,14 +26,18 @@ from fastscape.runs.schedules import Rounds
 from fastscape.runs.scheduling import agreed_size, schedule_of
 from fastscape.weights import space_of
 
-__all__ = ["computed"]
+__all__ = ["Finish", "computed"]
+
+Finish: TypeAlias = Callable[[Work, Evaluated, Values], Values]
 
 
-def computed(request: Request) -> Values:
+def computed(request: Request, finish: Finish | None = None) -> Values:
     """Evaluates a model over a grid, in turn with the other threads, and leaves global state as it was.
 
     Args:
         request: What is asked for.
+        finish: Makes the values of the run of what was done and of its values, while the model can still be evaluated.
+            Default: they stay as they are.
 
     Returns:
         The values, with their report.
@@ -40,21 +46,21 @@ def computed(request: Request) -> Values:
         TypeError: When a callee refuses its argument.
         ValueError: When a callee refuses its argument.
     """
-    return guarded(request, partial(_backed, request))
+    return guarded(request, partial(_backed, request, finish))
 
 
-def _backed(request: Request) -> Values:
+def _backed(request: Request, finish: Finish | None) -> Values:
     """A call with its store and the other processes."""
     started = time.perf_counter()
     with backing_for(request.options) as backing:
-        values = _computed(request, backing)
+        values = _computed(request, backing, finish)
         values = values.with_report({**values.report, "seconds": time.perf_counter() - started})
         if backing.store is not None and backing.leads:
             backing.store.finish(values)
     return mean_over_repeats(values)
 
 
-def _computed(request: Request, backing: Backing) -> Values:
+def _computed(request: Request, backing: Backing, finish: Finish | None) -> Values:
     """The walk of a call: request, space, problem, plan, schedule, values."""
     space = space_of(request.model, request.space, request.place)
     reading, digest = (
@@ -88,4 +94,5 @@ def _computed(request: Request, backing: Backing) -> Values:
     if below is not None and isinstance(schedule, Rounds):
         found |= {"levels": below.reported(schedule, done.samples), "warnings": below.warnings + found["warnings"]}
         done = below.told(done)
-    return values_of(request, replace(work, report=work.report | found), done, schedule, reading.available)
+    values = values_of(request, replace(work, report=work.report | found), done, schedule, reading.available)
+    return values if finish is None else finish(work, done, values)

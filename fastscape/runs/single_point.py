@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fastscape.engine import Plan
-from fastscape.model import Data, DataHash, Problem, of_first_set, reading_of
+from fastscape.model import Batch, Data, DataHash, Problem, Reading, of_first_set, reading_of
 from fastscape.results import warn, with_defaults
 from fastscape.runs.backing import Backing
 from fastscape.runs.curvature import doubts
@@ -22,7 +22,7 @@ from fastscape.runs.guarded import guarded
 from fastscape.runs.options import SurfaceOptions
 from fastscape.runs.preparation import Work, prepared, widened
 from fastscape.runs.request import Request, request_of
-from fastscape.weights import PRECISIONS, Layout, space_of
+from fastscape.weights import PRECISIONS, Layout, Space, space_of
 
 __all__ = ["Point", "at_model"]
 
@@ -45,6 +45,7 @@ class Point:
         report: What is known, as plain values: hashes, samples, the loss, warnings.
         work: All that was prepared, the plan among it.
         auto: Whether a plan may be looked for.
+        given: The batches of all data sets, as the data gave them.
     """
 
     problem: Problem
@@ -54,9 +55,18 @@ class Point:
     report: Mapping[str, Any]
     work: Work
     auto: bool
+    given: Sequence[Batch]
 
 
-def at_model(model: nn.Module, data: Data, options: Mapping[str, Any], run: Callable[[Point], T], *, call: str) -> T:
+def at_model(
+    model: nn.Module,
+    data: Data,
+    options: Mapping[str, Any],
+    run: Callable[[Point], T],
+    *,
+    call: str,
+    doubted: bool = True,
+) -> T:
     """Prepares a problem at the model itself, checks it by the law, and computes something of it.
 
     Args:
@@ -65,6 +75,8 @@ def at_model(model: nn.Module, data: Data, options: Mapping[str, Any], run: Call
         options: Of the call, those of `PointOptions` among them.
         run: What is computed; it gets the point.
         call: What was called, for errors.
+        doubted: Whether derivatives of the loss are compared with differences, twice; a training takes the gradient
+            that the model has. Default True.
 
     Returns:
         What it returns.
@@ -79,7 +91,7 @@ def at_model(model: nn.Module, data: Data, options: Mapping[str, Any], run: Call
             "weights alone; write 'running' or 'batch'"
         )
     request = _request(model, data, options, call)
-    return guarded(request, lambda: run(_point(request)))
+    return guarded(request, lambda: run(_point(request, doubted=doubted)))
 
 
 def _request(model: nn.Module, data: Data, options: Mapping[str, Any], call: str) -> Request:
@@ -92,19 +104,28 @@ def _request(model: nn.Module, data: Data, options: Mapping[str, Any], call: str
     return request_of(model, data, {"x": np.zeros(1)}, whole)
 
 
-def _point(request: Request) -> Point:
+def _point(request: Request, *, doubted: bool) -> Point:
     started = time.perf_counter()
     space = space_of(request.model, request.space, request.place)
     reading, digest = reading_of(request.data, request.reading, request.place), DataHash()
-    work = prepared(request, space, reading, digest, Backing())
+    samples = next(reading.parts)
+    work = prepared(request, space, Reading(iter([samples]), reading.order), digest, Backing())
     kept = "weights_hash", "data_hash", "samples", "centre", "deterministic", "warnings", "versions", "device"
     report = {name: work.report[name] for name in kept if name in work.report}
-    problem, wide = of_first_set(work.problem), partial(widened, request, space=space, precision=PRECISIONS["float64"])
-    with suppress(ValueError):  # what cannot be differentiated says so where it is
-        found = doubts(problem, space, [torch.tensor(NEAR)], work.plan.microbatch, wide)
-        report["warnings"] = [*report["warnings"], *found]
-        for message in found:
-            warn(message)
+    problem = of_first_set(work.problem)
+    if doubted:
+        report["warnings"] = [*report["warnings"], *_doubts(request, problem, space, work.plan.microbatch)]
     report["seconds_of_checks"] = time.perf_counter() - started
     theta = space.basis.theta.to(work.problem.dtype)
-    return Point(problem, space.layout, theta, work.plan.microbatch, report, work, request.auto)
+    return Point(problem, space.layout, theta, work.plan.microbatch, report, work, request.auto, samples)
+
+
+def _doubts(request: Request, problem: Problem, space: Space, microbatch: int) -> list[str]:
+    """Warns of derivatives that are not what differences say; what cannot be differentiated says so where it is."""
+    found: list[str] = []
+    with suppress(ValueError):
+        wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
+        found = doubts(problem, space, [torch.tensor(NEAR)], microbatch, wide)
+    for message in found:
+        warn(message)
+    return found

@@ -85,7 +85,8 @@ def _of_weights(request: Request, space: Space) -> Iterator[str]:
             f"{listed(names)} lie in the same memory, and as they are several parameters they move apart; to tie "
             "them, give the modules one parameter"
         )
-    for (axis, points), length in zip(request.axes.items(), list(space.lengths.values())[1:], strict=True):
+    along = [] if request.space.scheme.axes is not None else list(request.axes.items())  # else it has no axis
+    for (axis, points), length in zip(along, list(space.lengths.values())[1:], strict=bool(along)):
         if length == 0 and (not isinstance(points, np.ndarray) or len(points) > 1):
             yield (
                 f"the direction of {axis} is 0: it leads to a model with the same weights, or what it moves has norm "

@@ -4,7 +4,11 @@ Everything here takes plain values and draws whatever marks, labels and paths th
 imported when the first picture is drawn.
 """
 
+from fastscape.views.alignment_table import alignment_html, alignment_text
 from fastscape.views.animation import animate
+from fastscape.views.barrier_matrix import barriers
+from fastscape.views.barrier_picture import barrier
+from fastscape.views.barrier_table import barrier_html, barrier_text, barriers_html, barriers_text
 from fastscape.views.captions import refinement_said, repeats_said
 from fastscape.views.comparison import common_scale, compare, drawn_by
 from fastscape.views.explorer import page, to_html
@@ -28,7 +32,15 @@ __all__ = [
     "OPTIMIZERS",
     "Smooth",
     "Walk",
+    "alignment_html",
+    "alignment_text",
     "animate",
+    "barrier",
+    "barrier_html",
+    "barrier_text",
+    "barriers",
+    "barriers_html",
+    "barriers_text",
     "common_scale",
     "compare",
     "contour",

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from textwrap import fill
 
 from fastscape.results import SharpnessValue, SharpnessValues
+from fastscape.views.tables import WIDTH, as_html, columns
 from fastscape.views.texts import cleaned
 
 __all__ = ["sharpness_html", "sharpness_text", "side_by_side_html", "side_by_side_text"]
 
-WIDTH = 100
 MODEL = 20  # letters of the name of a model
 
 _HEAD = "measure", "value", "±", "unit", "invariant", "cost"
@@ -33,7 +32,7 @@ def sharpness_text(report: SharpnessValues) -> str:
         Lines of at most 100 columns.
     """
     lines = [_title(report), ""]
-    lines += _columns([_HEAD, *(_row(found) for found in report.values())])
+    lines += columns([_HEAD, *(_row(found) for found in report.values())])
     lines.append("")
     lines += [_note(name, _with_settings(found)) for name, found in report.items()]
     lines.append("")
@@ -58,7 +57,7 @@ def side_by_side_text(reports: Mapping[str, SharpnessValues]) -> str:
         found = [report[measure] for report in reports.values()]
         shown = map(_with_error, found) if pair else map(_shortly, found)
         rows.append((measure, *shown, *([first[measure].unit, _ratio(found)] if pair else [])))
-    lines = [*_columns(rows), ""]
+    lines = [*columns(rows), ""]
     for name, report in zip(names, reports.values(), strict=True):
         lines.append(_note(name, _title(report)))
     if len(others := {report.report.get("data_hash") for report in reports.values()}) > 1 and None not in others:
@@ -76,7 +75,7 @@ def sharpness_html(report: SharpnessValues) -> str:
         HTML, in which a row shows its formula when it is pointed at.
     """
     rows = [(_row(found), f"{found.formula}. {found.definition} {found.source}") for found in report.values()]
-    return _html(_title(report), _HEAD, rows)
+    return as_html(_title(report), _HEAD, rows)
 
 
 def side_by_side_html(reports: Mapping[str, SharpnessValues]) -> str:
@@ -93,7 +92,7 @@ def side_by_side_html(reports: Mapping[str, SharpnessValues]) -> str:
     for measure in common(reports):
         found = [report[measure] for report in reports.values()]
         rows.append(((measure, *map(_with_error, found), first[measure].unit), first[measure].formula))
-    return _html("", ("measure", *(cleaned(name, MODEL) for name in reports), "unit"), rows)
+    return as_html("", ("measure", *(cleaned(name, MODEL) for name in reports), "unit"), rows)
 
 
 def common(reports: Mapping[str, SharpnessValues]) -> list[str]:
@@ -164,22 +163,3 @@ def _number(value: float | None) -> str:
 
 def _note(name: str, text: str) -> str:
     return fill(f"{name}: {text}", WIDTH, subsequent_indent="    ", break_on_hyphens=False)
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows with their columns below each other; numbers, in all but the first one, from the left too."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    made = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [made[0], "-" * min(max(map(len, made)), WIDTH), *made[1:]]
-
-
-def _html(title: str, head: Sequence[str], rows: Sequence[tuple[Sequence[str], str]]) -> str:
-    heads = "".join(f"<th style='text-align:left'>{escape(cell)}</th>" for cell in head)
-    body = "".join(
-        f"<tr title='{escape(said, quote=True)}'>"
-        + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in row)
-        + "</tr>"
-        for row, said in rows
-    )
-    caption = f"<caption>{escape(title)}</caption>" if title else ""
-    return f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"

@@ -6,11 +6,15 @@ here evaluates a model.
 
 from fastscape.kernels import Distribution
 from fastscape.weights.basis import Basis, basis_of, basis_seeded
+from fastscape.weights.checkpoints import readable
 from fastscape.weights.derivatives import check_differentiable, coefficient_rows
 from fastscape.weights.directions import (
+    AlongModels,
     Checkpoints,
     Direction,
     Directions,
+    ModelsOfPath,
+    PlaneOfModels,
     Random,
     Source,
     check_seed,
@@ -28,7 +32,16 @@ from fastscape.weights.forward_mode import jvp
 from fastscape.weights.grid import POINTS, AlongPath, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
 from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
-from fastscape.weights.other_model import Other, bare_names, check_present, every_tensor, listed
+from fastscape.weights.other_model import (
+    Other,
+    bare_names,
+    check_present,
+    every_tensor,
+    listed,
+    model_given,
+    named_as,
+    staying,
+)
 from fastscape.weights.packed import packed_modules
 from fastscape.weights.precision import PRECISIONS, Place, Precision, dtype_of, keeps_dtypes, precision_of
 from fastscape.weights.recording import FORMAT, INDEX, VERSION, Recording, Row, rows_of
@@ -49,6 +62,7 @@ __all__ = [
     "PRECISIONS",
     "SURFACES",
     "VERSION",
+    "AlongModels",
     "AlongPath",
     "Auto",
     "Axis",
@@ -61,11 +75,13 @@ __all__ = [
     "Distribution",
     "Grid",
     "Layout",
+    "ModelsOfPath",
     "NamedPerturb",
     "Norm",
     "Other",
     "Perturb",
     "Place",
+    "PlaneOfModels",
     "Precision",
     "Random",
     "Recording",
@@ -96,6 +112,8 @@ __all__ = [
     "keeps_dtypes",
     "layout_of",
     "listed",
+    "model_given",
+    "named_as",
     "own_buffers",
     "owners",
     "packed_modules",
@@ -103,6 +121,7 @@ __all__ = [
     "precision_of",
     "projected",
     "random_directions",
+    "readable",
     "rows_of",
     "seeds_of",
     "select",
@@ -110,6 +129,7 @@ __all__ = [
     "source_of",
     "space_of",
     "start_to_end",
+    "staying",
     "tensors_of",
     "through",
     "towards",

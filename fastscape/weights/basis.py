@@ -99,18 +99,19 @@ class Basis:
             c = c[:, self.layout.layer_of_segment]
         return c
 
-    def leads_to(self, scheme: Scheme, at: Sequence[float]) -> bool:
-        """Whether a scheme gives theta plus these multiples of the directions, to rounding.
+    def leads_to(self, scheme: Scheme, at: Sequence[float], multiples: Sequence[float] | None = None) -> bool:
+        """Whether a scheme gives theta plus some multiples of the directions, to rounding.
 
         Args:
             scheme: The scheme.
-            at: The multiples, which are also the coordinates.
+            at: The coordinates.
+            multiples: The multiples. Default: the coordinates.
 
         Returns:
             Whether it does in every segment.
         """
         c = self._of_scheme(scheme, torch.tensor([at], dtype=torch.float64, device="cpu"))
-        wanted = torch.tensor([1.0, *at], dtype=torch.float64, device="cpu")
+        wanted = torch.tensor([1.0, *(at if multiples is None else multiples)], dtype=torch.float64, device="cpu")
         off = (c[0].cpu().double() - wanted).expand(len(self.gram), -1)
         square = torch.einsum("sk,skl,sl->s", off, self.gram, off).clamp(min=0)  # ||sum_k off_k B_k||^2
         norms = self.gram.diagonal(dim1=1, dim2=2).sqrt()

@@ -41,12 +41,16 @@ def placed(
     Returns:
         The marks.
     """
-    axes = basis.gram.shape[2] - 1
+    directions, own = basis.gram.shape[2] - 1, scheme.axes
+    axes = directions if own is None else own
     marks = Marks({}, {}, [], [])
     for name, coordinates in {"the model": [0.0] * axes, **given}.items():
         at = [float(coordinate) for coordinate in coordinates]
         if staying.get(name):
             marks.staying[name] = list(staying[name])
+        elif own is not None:  # of a scheme of its own the source knows where models lie
+            if name in given or basis.leads_to(scheme, at, [0.0] * directions):
+                marks.at[name] = at
         elif any(step and not kept for step, kept in zip(at, basis.unscaled, strict=False)):
             marks.scaled.append(name)
         elif not basis.leads_to(scheme, at):

@@ -30,6 +30,8 @@ class Scheme(NamedTuple):
         coefficients: `(gram, alpha, beta) -> c[G, S or 1, K]`, or `(gram, alpha)` on a line.
         normalize: The norm that random directions get first, when the user names none. Default "filter".
         over: What the segments of `gram` are: "filter", or "layer" for whole tensors. Default "filter".
+        axes: How many coordinates it takes, where these are not as many as the directions that it combines, as on a
+            curve through several models. Default: one for each direction.
 
     Example:
         >>> import torch, fastscape
@@ -45,6 +47,7 @@ class Scheme(NamedTuple):
     coefficients: Coefficients
     normalize: str = "filter"
     over: Literal["filter", "layer"] = "filter"
+    axes: int | None = None
 
 
 def plane(gram: Tensor, *coordinates: Tensor) -> Tensor:

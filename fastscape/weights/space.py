@@ -91,6 +91,12 @@ class Space:
         return self.basis.layout
 
     @property
+    def axes(self) -> int:
+        """How many coordinates a point has: one for each direction, unless the scheme combines them otherwise."""
+        own = self.scheme.axes
+        return self.basis.gram.shape[2] - 1 if own is None else own
+
+    @property
     def moving(self) -> set[str]:
         """Names of the tensors that move."""
         return {entry.name for entry in self.layout.entries}
@@ -101,7 +107,7 @@ class Space:
 
     def by_repeat(self, points: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Points [n, D], cut where another repeat begins, whose number they may have in front; see `by_repeat`."""
-        return by_repeat(points, self.basis.gram.shape[2] - 1)
+        return by_repeat(points, self.axes)
 
     def of_repeat(self, repeat: int) -> Space:
         """The space along the directions of a repeat, which but for the first have memory of their own."""
@@ -181,8 +187,9 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
         basis = basis_seeded(theta, layout, asked.source, asked.normalize, place, count=asked.axes)
         return Space(basis, asked.scheme, repeats=repeats)
     found = asked.source.directions(layout, theta, asked.axes)
+    own = asked.scheme.axes is not None  # it combines as many directions as its source gives
     for what, given in {"directions": found.writers, "labels": found.labels}.items():
-        if given is not None and len(given) != asked.axes:
+        if given is not None and len(given) != asked.axes and not (own and what == "directions"):
             raise ValueError(
                 f"the source of the directions gave {len(given)} {what}; wanted {asked.axes}, one for each axis"
             )
@@ -190,7 +197,7 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
     basis = basis_of(theta, layout, found.writers, asked.normalize, place, together=found.together)
     moving = {entry.name for entry in layout.entries}
     differ = {name: staying(model, moving, other, unused=asked.unused) for name, other in found.models.items()}
-    leads = all(basis.leads_to(asked.scheme, at[: asked.axes]) for at in SOMEWHERE)
+    leads = own or all(basis.leads_to(asked.scheme, at[: asked.axes]) for at in SOMEWHERE)
     if leads and found.along is not None:
         found = _along(found, basis, asked.normalize)
     space = Space(basis, asked.scheme, found.labels, found.marks, staying=differ, repeats=repeats)

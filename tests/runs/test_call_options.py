@@ -14,6 +14,9 @@ from fastscape import cli
 from fastscape.cli import commands
 from fastscape.results import options_of
 from fastscape.runs import (
+    AlignOptions,
+    BarrierOptions,
+    ConnectOptions,
     HessianOptions,
     LineOptions,
     ReproduceOptions,
@@ -30,8 +33,12 @@ CALLS = {
     "hessian": (fastscape.hessian, HessianOptions),
     "spectrum": (fastscape.spectrum, SpectrumOptions),
     "sharpness": (fastscape.sharpness, SharpnessOptions),
+    "barrier": (fastscape.barrier, BarrierOptions),
+    "barriers": (fastscape.barriers, BarrierOptions),
+    "connect": (fastscape.connect, ConnectOptions),
+    "align": (fastscape.align, AlignOptions),
 }
-AT_A_POINT = "point", "sharp"  # where a name may mean another thing than for a grid
+ELSEWHERE = "point", "sharp", "ends", "connecting", "aligned"  # where a name may mean another thing than for a grid
 EVERY = {**options_of(SurfaceOptions), **options_of(LineOptions)}
 MODEL, DATA = nn.Linear(3, 2), (torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
 
@@ -61,7 +68,7 @@ def test_so_does_a_command(command):
 
 def test_no_option_stands_in_another_signature_or_docstring():
     """Public calls and commands take their options from the definition; rooms inside pass single ones on."""
-    public = [SOURCE / "api.py", SOURCE / "landscape.py", SOURCE / "cli" / "commands.py"]
+    public = [*(SOURCE / "api").glob("*.py"), SOURCE / "landscape.py", SOURCE / "cli" / "commands.py"]
     for path in public:
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
@@ -74,14 +81,23 @@ def test_no_option_stands_in_another_signature_or_docstring():
 
 
 def test_no_text_stands_twice():
-    kinds = SurfaceOptions, LineOptions, HessianOptions, SpectrumOptions, SharpnessOptions
+    kinds = (
+        SurfaceOptions,
+        LineOptions,
+        HessianOptions,
+        SpectrumOptions,
+        SharpnessOptions,
+        BarrierOptions,
+        ConnectOptions,
+        AlignOptions,
+    )
     options = {id(option): option for kind in kinds for _, option in options_of(kind).values()}
     texts = [" ".join(option.text.split()) for option in options.values()]
     assert len(set(texts)) == len(texts)
     defined = [
         ast.unparse(node.target)
         for path in (SOURCE / "runs" / "options").glob("*.py")
-        if path.stem not in AT_A_POINT
+        if path.stem not in ELSEWHERE
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.AnnAssign)
     ]

@@ -175,14 +175,14 @@ def test_reproduce_takes_the_other_model_as_the_line_did():
     made = fastscape.line(A, DATA, to=B.state_dict(), **LINE)
     for again in ({"to": B.state_dict()}, {"to": B}, {"directions": [B]}):
         assert np.array_equal(made.reproduce(A, DATA, **again).loss, made.loss)
-    with pytest.raises(ValueError, match=r"give them again: directions=\[\.\.\.\] or to=\.\.\.$"):
+    with pytest.raises(ValueError, match=r"give them again: directions=\[\.\.\.\], to=\.\.\. or along=\.\.\.$"):
         made.reproduce(A, DATA)
     with pytest.raises(ValueError, match="both to and directions came"):
         made.reproduce(A, DATA, to=B, directions=[B])
     with pytest.raises(TypeError, match=r"the model came as str; wanted a torch\.nn\.Module"):
         made.reproduce("a", DATA, to=B)
     surface = fastscape.surface(A, DATA, x=(0, 1, 2), y=(0, 1, 2), progress=False)
-    with pytest.raises(ValueError, match="to is the other end of a line, and this is a surface; give directions="):
+    with pytest.raises(ValueError, match="to and along are of a line, and this is a surface; give directions="):
         surface.reproduce(A, DATA, to=B)
 
 

@@ -5,6 +5,9 @@ options through `fastscape.results.documented`, a command through `fastscape.cli
 """
 
 from fastscape.results import options_of
+from fastscape.runs.options.aligned import AlignOptions
+from fastscape.runs.options.connecting import ConnectOptions
+from fastscape.runs.options.ends import BarrierOptions
 from fastscape.runs.options.exactly import ExactnessOptions, ToleranceOptions
 from fastscape.runs.options.measured import MeasureFunctions, MeasureOptions
 from fastscape.runs.options.point import HessianOptions, PointOptions, SpectrumOptions
@@ -14,6 +17,10 @@ from fastscape.runs.options.where import DirectionOptions, OtherModel, SecondAxi
 
 __all__ = [
     "RECORDED",
+    "USUAL",
+    "AlignOptions",
+    "BarrierOptions",
+    "ConnectOptions",
     "HessianOptions",
     "LineOptions",
     "PointOptions",
@@ -40,3 +47,6 @@ class ReproduceOptions(MeasureFunctions, DirectionOptions, OtherModel, MachineOp
 
 RECORDED = {name: option.recorded for name, (_, option) in options_of(SurfaceOptions).items() if option.recorded}
 """Options that a report keeps as they are and that determine the values, with their names there."""
+
+USUAL = {option.recorded: option.default for _, option in options_of(SurfaceOptions).values() if option.recorded}
+"""What a report that does not say one of these was computed with: an option that came later has its default."""

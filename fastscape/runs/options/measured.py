@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from fastscape.model import BatchNorm, Custom, Loss, Measure
 from fastscape.results import Option
 
-__all__ = ["LossFunctions", "MeasureFunctions", "MeasureOptions", "ModeOptions"]
+__all__ = ["ClassOptions", "LossFunctions", "MeasureFunctions", "MeasureOptions", "ModeOptions"]
 
 GROUP = "What is measured"
 
@@ -86,8 +86,8 @@ class ModeOptions(TypedDict, total=False):
     ]
 
 
-class MeasureOptions(MeasureFunctions, ModeOptions, total=False):
-    """What is measured."""
+class ClassOptions(TypedDict, total=False):
+    """Of which samples there are means besides."""
 
     per_class: Annotated[
         bool | Sequence[int] | None,
@@ -101,6 +101,11 @@ class MeasureOptions(MeasureFunctions, ModeOptions, total=False):
             recorded="per_class",
         ),
     ]
+
+
+class MeasureOptions(MeasureFunctions, ModeOptions, ClassOptions, total=False):
+    """What is measured."""
+
     curvature: Annotated[
         Literal["plane", "ratio"] | None,
         Option(

@@ -10,7 +10,7 @@ import torch
 from fastscape.engine import Plan
 from fastscape.results import Option
 
-__all__ = ["DeviceOptions", "MachineOptions", "RunOptions"]
+__all__ = ["DeviceOptions", "EvaluationOptions", "MachineOptions", "RunOptions"]
 
 GROUP = "How it runs"
 
@@ -45,8 +45,8 @@ class MachineOptions(DeviceOptions, total=False):
     ]
 
 
-class RunOptions(MachineOptions, total=False):
-    """How it runs."""
+class EvaluationOptions(TypedDict, total=False):
+    """How points are evaluated and kept, whatever directions they lie along."""
 
     plan: Annotated[
         Plan | Literal["auto"],
@@ -68,18 +68,6 @@ class RunOptions(MachineOptions, total=False):
             "used: TorchScript, DataParallel, weights behind weak references or registries. Points are evaluated one "
             "by one; nothing else may use the model meanwhile. Default False.",
             GROUP,
-        ),
-    ]
-    low_memory: Annotated[
-        bool,
-        Option(
-            False,
-            "Recompute random directions wherever they are read instead of storing them. Only the model's weights and "
-            "one chunk of grid points stay in memory then. The values agree to rounding. Cheap on a GPU; on a CPU a "
-            "pass over a direction costs some 20 ns a weight. Default False.",
-            GROUP,
-            bool,
-            recorded="low_memory",
         ),
     ]
     store: Annotated[
@@ -126,5 +114,23 @@ class RunOptions(MachineOptions, total=False):
             "warning names it. With a store what was computed stays, and the same call goes on. Default 300.",
             GROUP,
             float,
+        ),
+    ]
+
+
+class RunOptions(MachineOptions, EvaluationOptions, total=False):
+    """How it runs."""
+
+    low_memory: Annotated[
+        bool,
+        Option(
+            False,
+            "Recompute random directions wherever they are read instead of storing them. Only the model's weights and "
+            "one chunk of grid points stay in memory then. The values agree to rounding. Cheap on a GPU; on a CPU a "
+            "pass over a direction costs some 20 ns a weight. Default False.",
+            GROUP,
+            bool,
+            beside="lend",
+            recorded="low_memory",
         ),
     ]

@@ -7,6 +7,7 @@ from typing import Annotated, TypedDict
 import numpy as np
 from torch import Tensor
 
+from fastscape.paths import Curve
 from fastscape.results import Option, among
 from fastscape.weights import (
     LINES,
@@ -151,7 +152,7 @@ class SecondAxis(TypedDict, total=False):
 
 
 class OtherModel(TypedDict, total=False):
-    """The other end of a line."""
+    """Where a line leads."""
 
     to: Annotated[
         "Other | None",
@@ -161,6 +162,17 @@ class OtherModel(TypedDict, total=False):
             "(`DataParallel`, `AveragedModel`, `torch.compile`), or its state dict. Default: none.",
             GROUP,
             Path,
+            again="none, and it is wanted where the report says so",
+        ),
+    ]
+    along: Annotated[
+        "Curve | None",
+        Option(
+            None,
+            "A curve between two models, as `fastscape.connect` returns it: x is its t then, by default 51 points "
+            "from 0 to 1, the model has to be its first one, and statistics of batch normalisation are estimated anew "
+            "at every point, unless `batchnorm` says another thing. Default: none.",
+            GROUP,
             again="none, and it is wanted where the report says so",
         ),
     ]

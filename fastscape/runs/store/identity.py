@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastscape.model import public_name
-from fastscape.runs.options import RECORDED
+from fastscape.runs.options import RECORDED, USUAL
 from fastscape.runs.store.arrays import array_written, described, opened, parts_of, whole_array
 from fastscape.runs.store.contents import StoreAsked
 from fastscape.runs.store.errors import reading
@@ -38,7 +38,13 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
     Raises:
         ValueError: When they differ; it names in what.
     """
-    before = {"repeats": 1, "own_precision": before.get("precision") is None, **before, **_named_as_now(before)}
+    before = {
+        **USUAL,
+        "repeats": 1,
+        "own_precision": before.get("precision") is None,
+        **before,
+        **_named_as_now(before),
+    }
     differ = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if differ:
         shown = ", ".join(f"{name} {_short(before.get(name))} (now {_short(now.get(name))})" for name in differ)

@@ -1,6 +1,7 @@
 """What `directions=` accepts: one room a source, and what makes a source of what a user gives."""
 
 from fastscape.weights.directions.between import direction_between
+from fastscape.weights.directions.combined import AlongModels, ModelsOfPath, PlaneOfModels
 from fastscape.weights.directions.given import direction_given
 from fastscape.weights.directions.principal import pca
 from fastscape.weights.directions.projected import projected
@@ -11,9 +12,12 @@ from fastscape.weights.directions.start_to_end import start_to_end
 from fastscape.weights.directions.through import through
 
 __all__ = [
+    "AlongModels",
     "Checkpoints",
     "Direction",
     "Directions",
+    "ModelsOfPath",
+    "PlaneOfModels",
     "Random",
     "Source",
     "check_seed",

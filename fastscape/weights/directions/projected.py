@@ -15,7 +15,7 @@ from fastscape.weights.directions.random import Random
 from fastscape.weights.directions.source import Directions, Source
 from fastscape.weights.directions.sources import source_of
 from fastscape.weights.layout import Layout
-from fastscape.weights.selection import NamedPerturb
+from fastscape.weights.selection import Perturb
 
 __all__ = ["Projection", "projected"]
 
@@ -37,7 +37,7 @@ class Projection:
     evaluated: int
 
     @property
-    def perturb(self) -> NamedPerturb:
+    def perturb(self) -> Perturb:
         """What moves: what the directions move."""
         return self.source.perturb
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from fastscape.results import Trajectory
 from fastscape.weights.layout import Layout
 from fastscape.weights.other_model import Other
-from fastscape.weights.selection import NamedPerturb
+from fastscape.weights.selection import Perturb
 
 __all__ = ["Checkpoints", "Directions", "Source"]
 
@@ -63,10 +63,15 @@ class Directions:
 
 @runtime_checkable
 class Source(Protocol):
-    """Where directions come from. Any object of this form can be given as `directions=`."""
+    """Where directions come from. Any object of this form can be given as `directions=`.
+
+    It may also have `shows_path`, whether axes that are not given follow its paths; `scheme`, a `Scheme` that combines
+    its directions, for example several along one axis; and `batchnorm`, what batch normalisation uses where the user
+    does not say it.
+    """
 
     @property
-    def perturb(self) -> NamedPerturb:
+    def perturb(self) -> Perturb:
         """What moves where the user does not say it."""
 
     @property

@@ -1,4 +1,4 @@
-"""What is known at one point of weight space: plain values, with methods that each lead into one wing of the house."""
+"""What is known at one point of weight space: the spectrum of a matrix, and sharpness."""
 
 from __future__ import annotations
 

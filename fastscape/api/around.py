@@ -1,4 +1,4 @@
-"""The public calls: what they compute, what they take, and what they return. `fastscape.runs` does it."""
+"""What is computed around one model: landscapes, and what is known at the model itself."""
 
 from __future__ import annotations
 

@@ -1,0 +1,6 @@
+"""The public calls: what they compute, what they take, and what they return. `fastscape.runs` does it."""
+
+from fastscape.api.around import hessian, line, sharpness, spectrum, surface
+from fastscape.api.between import align, barrier, barriers, connect
+
+__all__ = ["align", "barrier", "barriers", "connect", "hessian", "line", "sharpness", "spectrum", "surface"]

@@ -1,0 +1,193 @@
+"""Which permutation makes two networks most alike: one assignment after the other, until none is better.
+
+Source: Ainsworth et al. 2023, Git Re-Basin, arXiv 2209.04836, section 3.2, for units of plain layers. Heads are
+matched by the best assignments within every pair of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fastscape.paths.alignment.ground import Atoms
+from fastscape.paths.alignment.likeness import Floats, Likeness, Table
+from fastscape.paths.alignment.symmetry import Cell, Symmetry
+
+__all__ = ["matched"]
+
+_SWEEPS = 100
+_ENTRIES = 1 << 24  # of likenesses in memory at once
+_LEAST = 1e-12  # of the total: less is rounding
+
+
+def matched(
+    symmetry: Symmetry, likeness: Likeness, *, restarts: int, seed: int, told: Callable[[], object] = lambda: None
+) -> Atoms:
+    """The best permutation that is found from several starts.
+
+    Args:
+        symmetry: What may be permuted.
+        likeness: Of the two networks.
+        restarts: How many starts there are; the first one is the order as it is, the others are random.
+        seed: Of the random ones, and of the order of the assignments.
+        told: Is called after each start. Default: nothing is.
+
+    Returns:
+        Where each atom of the second network goes [count].
+    """
+    best, most = symmetry.identity(), -np.inf
+    for start in range(restarts):
+        generator = np.random.default_rng([seed, start])
+        images = symmetry.random(generator) if start else symmetry.identity()
+        images, total = _climbed(symmetry, likeness, images, generator)
+        if total > most + _LEAST * abs(total):
+            best, most = images, total
+        told()
+    return best
+
+
+def _climbed(
+    symmetry: Symmetry, likeness: Likeness, images: Atoms, generator: np.random.Generator
+) -> tuple[Atoms, float]:
+    """A permutation that no assignment within one cell improves."""
+    likeness.order(images)
+    total = likeness.total()
+    cells = _outermost(symmetry)
+    for _ in range(_SWEEPS):
+        before = total
+        for at in generator.permutation(len(cells)):
+            cell = cells[at]
+            moved = _assigned(symmetry, cell, likeness)[images]
+            likeness.order(moved, cell)
+            now = likeness.total()
+            if now > total + _LEAST * abs(total):
+                images, total = moved, now
+            else:  # both axes of a tensor may be those of the cell, of which one was held
+                likeness.order(images, cell)
+        if total <= before:
+            break
+    return images, total
+
+
+def _outermost(symmetry: Symmetry) -> list[Cell]:
+    """The cells that are not matched together with the one that they are in."""
+    inside = np.zeros(symmetry.count, dtype=bool)
+    for cell in symmetry.cells:
+        for part in cell.inner:
+            inside[cell.rows[:, part[:, 0]]] = True
+    return [cell for cell in symmetry.cells if not inside[cell.rows[:, 0]].all()]
+
+
+def _assigned(symmetry: Symmetry, cell: Cell, likeness: Likeness) -> Atoms:
+    """Where each atom goes by the best assignment within a cell, all others held."""
+    tables = likeness.tables(cell)
+    standing = [_standing(table.atoms, cell.rows) for table in tables]
+    if not cell.inner:
+        gain = np.zeros((cell.size, cell.size))
+        for table, (_, places) in zip(tables, standing, strict=True):
+            gain += table.products(places, places)
+        return symmetry.moved(cell, _best(gain.T))
+    return _assigned_with_inner(symmetry, cell, list(zip(tables, standing, strict=True)))
+
+
+def _assigned_with_inner(symmetry: Symmetry, cell: Cell, tables: list[tuple[Table, tuple[Atoms, Atoms]]]) -> Atoms:
+    """The same where what belongs to an atom may change places too: each pair is worth its own best assignment."""
+    value = np.zeros((cell.size, cell.size))
+    columns: dict[tuple[int, int], Atoms] = {}
+    step = max(1, _ENTRIES // max(cell.rows.size * cell.rows.shape[1], 1))
+    for start in range(0, cell.size, step):
+        ones = np.arange(start, min(start + step, cell.size))
+        likeness = _with_all(cell, ones, tables)
+        for one in ones.tolist():
+            for other in range(cell.size):
+                columns[other, one], value[other, one] = _within(cell, likeness[one - start, other])
+    order = _best(value)
+    images = symmetry.identity()
+    for other, one in enumerate(order):
+        images[cell.rows[other]] = cell.rows[one][columns[other, one]]
+    return images
+
+
+def _with_all(cell: Cell, ones: Atoms, tables: list[tuple[Table, tuple[Atoms, Atoms]]]) -> Floats:
+    """How alike what belongs to atoms of the first network is to what belongs to each of the second one's.
+
+    Args:
+        cell: Of both.
+        ones: The numbers of the atoms.
+        tables: Where they stand, each with the column of every place and the places.
+
+    Returns:
+        For each atom of the first and each of the second network, of columns of both [ones, n, columns, columns].
+    """
+    found = np.zeros((len(ones), cell.size, cell.rows.shape[1], cell.rows.shape[1]))
+    for table, (belonging, places) in tables:
+        products = table.products(places[ones].reshape(-1, 1), places.reshape(-1, 1))
+        products = products.reshape(len(ones), len(belonging), *places.shape).transpose(0, 2, 1, 3)
+        for number in range(int(np.bincount(belonging).max(initial=0))):
+            at = _numbered(belonging, number)
+            found[:, :, belonging[at][:, None], belonging[at]] += products[:, :, at[:, None], at]
+    return found
+
+
+def _within(cell: Cell, likeness: Floats) -> tuple[Atoms, float]:
+    """The best order of what belongs to one atom, for a pair of them.
+
+    Args:
+        cell: Of both.
+        likeness: Of columns of the first network's and the second one's [columns, columns].
+
+    Returns:
+        The column to which each goes, and what it is worth.
+    """
+    every = np.arange(len(likeness))
+    image = every.copy()
+    worth = likeness[image, every].sum()
+    for _ in range(_SWEEPS):
+        before = worth
+        for part in cell.inner:
+            goes = image[part]
+            gain = np.sum([likeness[np.ix_(goes[:, k], part[:, k])] for k in range(part.shape[1])], axis=0)
+            trial = image.copy()
+            trial[part] = goes[_best(gain.T)]
+            now = likeness[trial, every].sum()
+            if now > worth + _LEAST * abs(worth):
+                image, worth = trial, now
+        if worth <= before or all(part.shape[1] == 1 for part in cell.inner):  # one does not depend on another then
+            break
+    return image, float(worth)
+
+
+def _best(gain: Floats) -> Atoms:
+    """For each row the column that it is assigned to, so that the sum is largest."""
+    from scipy.optimize import linear_sum_assignment  # not before it is needed: `import fastscape` stays lean
+
+    found: Atoms = linear_sum_assignment(gain, maximize=True)[1].astype(np.int64)
+    return found
+
+
+def _standing(atoms: Atoms, rows: Atoms) -> tuple[Atoms, Atoms]:
+    """Where the atoms of rows stand on an axis.
+
+    Args:
+        atoms: Of the axis.
+        rows: Atoms [n, m].
+
+    Returns:
+        The column of each place, and the places [n, columns].
+    """
+    order = np.argsort(atoms, kind="stable")
+    standing = atoms[order]
+    first = np.searchsorted(standing, rows, side="left")
+    counts = (np.searchsorted(standing, rows, side="right") - first)[0]
+    belonging = np.repeat(np.arange(rows.shape[1]), counts)
+    number = np.concatenate([np.arange(count) for count in counts]) if len(belonging) else belonging
+    places = order[first[:, belonging] + number.astype(np.int64)]
+    return belonging, places
+
+
+def _numbered(belonging: Atoms, number: int) -> Atoms:
+    """Which of several places that belong to a column have a number among them."""
+    first = np.searchsorted(belonging, belonging, side="left")
+    found: Atoms = np.flatnonzero(np.arange(len(belonging)) - first == number)
+    return found

@@ -1,0 +1,186 @@
+"""The barriers between all pairs of some models, as symmetric matrices by measure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import numpy as np
+
+from fastscape.results.barrier import BarrierValues, barrier_in
+from fastscape.results.checks import clipped
+from fastscape.results.excess import Excess
+from fastscape.results.json_files import JsonFormat
+from fastscape.results.options import chosen
+from fastscape.results.scale import is_loss
+
+__all__ = ["BarriersValues", "WhichExcess"]
+
+FORMAT = JsonFormat("fastscape-barriers", 1, "barriers")
+
+WhichExcess: TypeAlias = Literal["highest", "lowest", "farthest"]
+
+M = TypeVar("M", bound="BarriersValues")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BarriersValues:
+    """The barriers between all pairs of some models.
+
+    Args:
+        names: Of the models, at least two.
+        pairs: The barrier of each pair, by both names in their order.
+
+    Raises:
+        ValueError: When names are not different, a pair is missing or there besides, or measures differ.
+    """
+
+    names: tuple[str, ...]
+    pairs: Mapping[tuple[str, str], BarrierValues]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "pairs", MappingProxyType(dict(self.pairs)))
+        if len(self.names) < 2 or len(set(self.names)) < len(self.names):
+            raise ValueError(f"the models {clipped(list(self.names))} came; wanted at least two different names")
+        wanted = set(combinations(self.names, 2))
+        if odd := wanted ^ self.pairs.keys():
+            raise ValueError(f"the pair {clipped(min(odd))} is missing or too many; wanted each pair of models once")
+        if len({tuple(found) for found in self.pairs.values()}) > 1:
+            raise ValueError("the pairs have different measures; compute all of them with the same options")
+
+    def __repr__(self) -> str:
+        found = self.matrix("loss")[np.triu_indices(len(self.names), 1)]
+        finite = found[np.isfinite(found)]
+        said = f"{finite.min():.4g} to {finite.max():.4g}" if finite.size else "nowhere finite"
+        return f"{type(self).__name__}({len(self.names)} models, barriers of the loss {said})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.names, dict(self.pairs))
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The names of the measures, the loss first."""
+        return tuple(next(iter(self.pairs.values())))
+
+    def between(self, a: str, b: str) -> BarrierValues:
+        """The barrier of two models; t runs from the one that comes first among the names.
+
+        Args:
+            a: The name of one.
+            b: The name of the other.
+
+        Returns:
+            The barrier.
+
+        Raises:
+            ValueError: When there is no such pair.
+        """
+        found = self.pairs.get((a, b)) or self.pairs.get((b, a))
+        if found is None:
+            raise ValueError(f"{(a, b)!r:.120} is no pair of two models; there are {', '.join(self.names):.200}")
+        return found
+
+    def matrix(self, measure: str = "loss", which: WhichExcess | None = None) -> np.ndarray:
+        """The excess between all pairs.
+
+        Args:
+            measure: The name of a measure. Default "loss".
+            which: "highest", the barrier; "lowest", the most negative excess; or "farthest", the one of both that is
+                farther from 0, with its sign. Default: "highest" of a loss, "farthest" of anything else, whose bad
+                direction is not known.
+
+        Returns:
+            A symmetric matrix [n, n], 0 on the diagonal.
+
+        Raises:
+            ValueError: When there is no such measure, or no such choice.
+        """
+        return self._filled(measure, which, lambda found: found.value)
+
+    def standard_errors(self, measure: str = "loss", which: WhichExcess | None = None) -> np.ndarray:
+        """The standard errors of `matrix` [n, n]; NaN where they are not known. It takes the same arguments."""
+        return self._filled(
+            measure, which, lambda found: np.nan if found.standard_error is None else found.standard_error
+        )
+
+    def own(self, measure: str = "loss") -> np.ndarray:
+        """The measure of each model itself.
+
+        Args:
+            measure: The name of a measure. Default "loss".
+
+        Returns:
+            Values [n].
+
+        Raises:
+            ValueError: When there is no such measure.
+        """
+        self._check(measure)
+        first, *others = self.names
+        starts = [self.pairs[first, others[0]][measure].start]
+        return np.array(starts + [self.pairs[first, other][measure].end for other in others])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values: dictionaries, lists, numbers and texts."""
+        pairs = [{"a": a, "b": b, **found.as_dict()} for (a, b), found in self.pairs.items()]
+        return {"names": list(self.names), "pairs": pairs}
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes all lines as JSON, whole or not at all; every number is read again as it was.
+
+        Args:
+            path: A file name that ends in .json. Missing folders are created.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: When the file cannot be written.
+            ValueError: When the name has another ending.
+        """
+        return FORMAT.write(Path(path), self.as_dict())
+
+    @classmethod
+    def load(cls: type[M], path: str | os.PathLike[str]) -> M:
+        """Reads what `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The barriers, bit for bit.
+
+        Raises:
+            OSError: When the file cannot be read.
+            ValueError: When the file is something else, or of a newer version.
+        """
+        content = FORMAT.content(Path(path))
+        try:
+            plain = FORMAT.read(content)
+            pairs = {(str(one["a"]), str(one["b"])): barrier_in(one) for one in plain["pairs"]}
+            return cls(tuple(map(str, plain["names"])), pairs)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(
+                f"{path} holds no barriers ({clipped(error)}); give a file that Barriers.save has written"
+            ) from error
+
+    def _filled(self, measure: str, which: WhichExcess | None, of: Any) -> np.ndarray:
+        self._check(measure)
+        wanted = which or ("highest" if is_loss(measure) else "farthest")
+        chosen("which", wanted, dict.fromkeys(("highest", "lowest", "farthest")))
+        found = np.zeros((len(self.names), len(self.names)))
+        places = {name: k for k, name in enumerate(self.names)}
+        for (a, b), pair in self.pairs.items():
+            excess: Excess = getattr(pair[measure], wanted)
+            found[places[a], places[b]] = found[places[b], places[a]] = of(excess)
+        return found
+
+    def _check(self, measure: str) -> None:
+        if measure not in self.measures:
+            raise ValueError(f"{measure!r:.80} is no measure here; there are {', '.join(self.measures):.200}")

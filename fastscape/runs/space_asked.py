@@ -1,0 +1,151 @@
+"""Which space a call asks for: what `directions`, `to` and `along` mean, and the defaults that depend on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from fastscape.model import BatchNorm, statistics_of
+from fastscape.paths import Curve
+from fastscape.results import chosen
+from fastscape.runs.options import SurfaceOptions
+from fastscape.weights import (
+    LINES,
+    SURFACES,
+    Other,
+    Random,
+    Scheme,
+    Source,
+    SpaceAsked,
+    check_present,
+    every_tensor,
+    listed,
+    packed_modules,
+    source_of,
+    towards,
+)
+
+__all__ = ["batchnorm_of", "check_model", "directions_given", "space_asked"]
+
+
+def check_model(model: object) -> None:
+    """Refuses what is no model, and a model whose weights are not there or cannot move.
+
+    Args:
+        model: What came.
+
+    Raises:
+        TypeError: When it is no module.
+        ValueError: When weights are not there, or are packed.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
+    check_present(every_tensor(model), "the model")
+    packed = packed_modules(model)
+    if packed and not any(parameter.is_floating_point() for parameter in model.parameters()):
+        raise ValueError(
+            f"{type(model).__name__} has no floating-point parameters, so nothing of it can move: the weights of "
+            f"{listed(map(': '.join, packed.items()))} are packed; give the model as it was before it was quantised"
+        )
+
+
+def directions_given(model: nn.Module, to: Other | None, along: Curve | None, directions: Any) -> Any:
+    """The directions of a line that may lead to another model, or along a curve.
+
+    Args:
+        model: The user's model.
+        to: The other model, or None.
+        along: The curve, or None.
+        directions: The directions that the user gave, or None.
+
+    Returns:
+        What `directions=` takes.
+
+    Raises:
+        TypeError: When the curve is none.
+        ValueError: When more than one came.
+    """
+    given = [name for name, one in (("to", to), ("along", along), ("directions", directions)) if one is not None]
+    if len(given) > 1:
+        raise ValueError(
+            f"both {given[0]} and {given[1]} came; give the other model as to, a curve as along, or the direction in "
+            "directions"
+        )
+    if along is not None:
+        if not isinstance(along, Curve):
+            raise TypeError(
+                f"along came as {type(along).__name__}; wanted a curve, as fastscape.connect returns it, or "
+                "fastscape.Curve.load(file)"
+            )
+        return along.as_line()
+    if to is None:
+        return directions
+    check_model(model)
+    return towards(model, to)
+
+
+def batchnorm_of(model: nn.Module, given: Mapping[str, Any], directions: Any) -> BatchNorm:
+    """What batch normalisation uses: what the user says, or what suits the directions.
+
+    Args:
+        model: The user's model.
+        given: The options that the user gave.
+        directions: What `directions=` got.
+
+    Returns:
+        The policy. Along a curve statistics are estimated anew, where the model has some.
+    """
+    if "batchnorm" in given:
+        said: BatchNorm = given["batchnorm"]
+        return said
+    suits: BatchNorm = getattr(directions, "batchnorm", "running")
+    return suits if isinstance(model, nn.Module) and statistics_of(model) else "running"
+
+
+def space_asked(model: nn.Module, options: SurfaceOptions, axes: int) -> SpaceAsked:
+    """The space that is asked for, with the defaults of its source and its scheme.
+
+    Args:
+        model: The user's model.
+        options: All options.
+        axes: Number of axes.
+
+    Returns:
+        What is asked for.
+
+    Raises:
+        TypeError: When the directions are of another kind.
+        ValueError: When options exclude each other, or there is no such choice.
+    """
+    source = source_of(options["directions"], Random(options["seed"], options["distribution"]), axes)
+    if options["low_memory"] and not isinstance(source, Random):
+        raise ValueError("low_memory=True computes random directions anew at every use; leave out directions or it")
+    scheme, name = _scheme(source, options, axes)
+    perturb = source.perturb if options["perturb"] is None else options["perturb"]
+    normalize = options["normalize"] or source.normalize or scheme.normalize
+    unused = set() if options["batchnorm"] == "running" else statistics_of(model)
+    return SpaceAsked(
+        axes, source, scheme, name, perturb, normalize, options["low_memory"], unused, options["repeats"]
+    )
+
+
+def _scheme(source: Source, options: SurfaceOptions, axes: int) -> tuple[Scheme, str]:
+    """How coordinates combine the directions, and its name."""
+    own, scheme = getattr(source, "scheme", None), options["scheme"]
+    if own is not None:
+        for name, usual in {"scheme": (None,), "normalize": (None, "none")}.items():
+            if (came := options[name]) not in usual:  # type: ignore[literal-required]
+                raise ValueError(
+                    f"{name}={came!r:.80} came with directions that have a scheme of their own, as a curve has; "
+                    f"leave it out"
+                )
+        scheme = own
+    elif scheme is None:
+        scheme = "line" if axes == 1 and isinstance(source, Random) else "plane"
+    if isinstance(scheme, Scheme):
+        return scheme, getattr(scheme.coefficients, "__qualname__", repr(scheme.coefficients))
+    if callable(scheme):
+        return Scheme(scheme), getattr(scheme, "__qualname__", repr(scheme))
+    return chosen("scheme", scheme, LINES if axes == 1 else SURFACES), scheme

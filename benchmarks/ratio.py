@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     training.train(network, digits, epochs=options.epochs, lr=1e-3, seed=0, progress=False)
     data = digits[: options.samples]
     exactly = with_defaults(HessianOptions, {"progress": False, "microbatch": 64}, "hessian")
-    axis = np.linspace(-REACH, REACH, SIDE)[:: options.every]
+    axis = np.linspace(-REACH, REACH, SIDE)[SIDE // 2 % options.every :: options.every]  # the model among them
     steps = fastscape.random_directions(network, seed=0)
     rows: list[dict[str, Any]] = []
     for x in axis:

@@ -216,9 +216,8 @@ class Curve:
         count = self.bends + 2
         inner = ["the bend"] if count == 3 else [f"bend {k}" for k in range(1, count - 1)]
         tensors = [{name: tensor[k] for name, tensor in self.points.items()} for k in range(count)]
-        return ModelsOfPath(
-            self.shape, ["model A", *inner, "model B"], tensors, partial(_coefficients, self.shape, count - 1)
-        )
+        coefficients = partial(_coefficients, self.shape, count - 1)
+        return ModelsOfPath(self.shape, ["model A", *inner, "model B"], tensors, coefficients, self.still)
 
     @property
     def _facts(self) -> dict[str, Any]:

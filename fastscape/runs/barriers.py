@@ -150,6 +150,12 @@ def _module(given: object, first: nn.Module, name: str) -> nn.Module:
     with torch.no_grad():
         for place, tensor in every_tensor(made).items():
             _put(tensor, tensors[place], f"{place} of {name:.80}")
+        for place, tensor in every_tensor(made).items():  # two names of one tensor may have come with two values
+            if not torch.equal(tensor, tensors[place].to(tensor)):
+                raise ValueError(
+                    f"{place} of {name:.80} has other values than the tensor that it is tied to in the first model; "
+                    "give a model in which both are tied, or the module of this one"
+                )
     return made
 
 

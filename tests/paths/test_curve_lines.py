@@ -142,6 +142,22 @@ def test_a_line_along_another_curve_is_not_computed_again():
         found.reproduce(model, data, to=models[-1], **QUICK)
 
 
+def test_a_model_with_another_frozen_base_is_not_that_of_the_curve():
+    torch.manual_seed(3)
+    a = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
+    b, other = copy.deepcopy(a), copy.deepcopy(a)
+    with torch.no_grad():
+        b[2].weight.add_(1.0)
+        other[0].weight.add_(1.0)
+    data = torch.randn(40, 5), torch.randint(3, (40,))
+    curve = fastscape.connect(a, b, data, perturb=lambda name, _: name.startswith("2."), steps=2, **QUICK)
+    assert len(fastscape.line(a, data, along=curve, x=(0, 1, 3), **QUICK).loss) == 3
+    with pytest.raises(ValueError, match=r"differs from those of the curve in 0\.weight, which the curve does not"):
+        fastscape.line(other, data, along=curve, x=(0, 1, 3), **QUICK)
+    with pytest.raises(ValueError, match=r"differs from those of the curve in 0\.weight"):
+        fastscape.surface(other, data, directions=curve.plane(), x=(0, 1, 3), y=(0, 1, 3), **QUICK)
+
+
 def test_plans_stores_tolerances_and_derivatives_work_along_a_curve(tmp_path):
     torch.manual_seed(3)
     model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))

@@ -426,3 +426,21 @@ def test_a_store_for_each_pair(tmp_path):
     ]  # fmt: skip
     again = fastscape.barriers([A, B, made(3)], DATA, **options)
     assert all(pair.report["points_before"] == 3 for pair in again.pairs.values())
+
+
+def test_a_state_dict_with_two_values_of_one_tied_tensor_is_refused():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Linear(3, 3), nn.Linear(3, 3)
+            self.two.weight = self.one.weight
+
+        def forward(self, x):
+            return self.two(torch.tanh(self.one(x)))
+
+    model = Tied()
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state["two.weight"] += 1
+    data = torch.randn(20, 3), torch.randint(3, (20,))
+    with pytest.raises(ValueError, match=r"weight of A has other values than the tensor that it is tied to"):
+        fastscape.barriers([state, model], data, progress=False)

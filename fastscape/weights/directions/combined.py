@@ -7,7 +7,7 @@ begins in the first model and ends in the last.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -30,6 +30,8 @@ __all__ = ["AlongModels", "ModelsOfPath", "PlaneOfModels"]
 FINE = 256
 """Pieces, or a few more, by which the length of a path and its strongest direction are found."""
 
+STATISTICS = "running_mean", "running_var", "num_batches_tracked"
+
 FLAT = 1e-12
 """Below this share of its squared length a path is straight, but for rounding."""
 
@@ -43,12 +45,14 @@ class ModelsOfPath:
         names: Of the models, as marks say them, the first one's first.
         tensors: Of each model those that move, by name.
         coefficients: `t [G] -> [G, models]`, float64, which torch can differentiate.
+        still: What all of them have in common, by name, as far as it is known. Default: nothing is.
     """
 
     kind: str
     names: Sequence[str]
     tensors: Sequence[Mapping[str, Tensor]]
     coefficients: Callable[[Tensor], Tensor]
+    still: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"{self.kind} curve"
@@ -85,8 +89,21 @@ class ModelsOfPath:
             The stack.
 
         Raises:
-            ValueError: When the path moves a tensor that does not move.
+            ValueError: When the path moves a tensor that does not move, or the model differs from those of the path
+                in what none of them moves; statistics of batch normalisation may, which are estimated anew.
         """
+        odd = [
+            name
+            for name, tensor in self.still.items()
+            if name.rpartition(".")[2] not in STATISTICS
+            and name in theta
+            and not torch.equal(theta[name].cpu(), tensor)
+        ]
+        if odd:
+            raise ValueError(
+                f"the model differs from those of the curve in {listed(odd)}, which the curve does not move; give the "
+                "first of the two models that fastscape.connect was given"
+            )
         missing = [name for name in self.tensors[0] if name not in {entry.name for entry in layout.entries}]
         if missing:
             raise ValueError(

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from fastscape.results.checks import clipped
-from fastscape.results.json_files import JsonFormat
+from fastscape.results.json_files import JsonFile, JsonFormat
 
 __all__ = ["AlignmentValues", "Permutation"]
 
-FORMAT = JsonFormat("fastscape-alignment", 1, "an alignment")
 
 _NUMBERS = "distance_before", "distance_after", "error", "noise"
 
@@ -43,7 +39,7 @@ class Permutation:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AlignmentValues:
+class AlignmentValues(JsonFile):
     """Permutations of hidden units, channels and heads under which a model computes the same.
 
     Args:
@@ -57,6 +53,8 @@ class AlignmentValues:
         not_understood: How often each operation was met whose operands had to stay as they are.
         report: How all of it was found, as plain values.
     """
+
+    FORMAT: ClassVar[JsonFormat] = JsonFormat("fastscape-alignment", 1, "an alignment", "is no alignment", "Alignment")
 
     permutations: Mapping[str, Permutation]
     distance_before: float
@@ -118,45 +116,12 @@ class AlignmentValues:
             "report": dict(self.report),
         }
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the permutations and all values as JSON, whole or not at all.
-
-        Args:
-            path: A file name that ends in .json. Missing folders are created.
-
-        Returns:
-            The path.
-
-        Raises:
-            OSError: When the file cannot be written.
-            ValueError: When the name has another ending.
-        """
-        return FORMAT.write(Path(path), self.as_dict())
-
     @classmethod
-    def load(cls: type[V], path: str | os.PathLike[str]) -> V:
-        """Reads what `save` wrote; the model is not in the file, see `applied`.
-
-        Args:
-            path: The file.
-
-        Returns:
-            The values.
-
-        Raises:
-            OSError: When the file cannot be read.
-            ValueError: When the file is something else, or of a newer version.
-        """
-        content = FORMAT.content(Path(path))
-        try:
-            plain = FORMAT.read(content)
-            permutations = {name: _read(found) for name, found in plain.pop("permutations").items()}
-            made = cls(permutations, **plain)
-            _check(made)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(
-                f"{path} is no alignment ({clipped(error)}); give a file that Alignment.save has written"
-            ) from error
+    def of_dict(cls: type[V], plain: dict[str, Any]) -> V:
+        """The values of what `as_dict` gives. See `JsonFile.of_dict`."""
+        permutations = {name: _read(found) for name, found in plain.pop("permutations").items()}
+        made = cls(permutations, **plain)
+        _check(made)
         return made
 
 

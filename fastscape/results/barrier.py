@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from fastscape.results.checks import check_values, clipped, report_in
+from fastscape.results.checks import check_values, report_in
 from fastscape.results.excess import EXCESS_ERRORS, MeasureBarrier, excess_over_chord, measure_barrier
-from fastscape.results.json_files import JsonFormat
+from fastscape.results.json_files import JsonFile, JsonFormat
 from fastscape.results.values import Values
 
 __all__ = ["BarrierValues", "barrier_in"]
 
-FORMAT = JsonFormat("fastscape-barrier", 1, "a barrier")
 
 B = TypeVar("B", bound="BarrierValues")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BarrierValues(Mapping[str, MeasureBarrier]):
+class BarrierValues(Mapping[str, MeasureBarrier], JsonFile):
     """The barriers between two models by measure, the loss first, and the line that they follow from.
 
     Args:
@@ -33,6 +30,8 @@ class BarrierValues(Mapping[str, MeasureBarrier]):
     Raises:
         ValueError: When it is no such line.
     """
+
+    FORMAT: ClassVar[JsonFormat] = JsonFormat("fastscape-barrier", 1, "a barrier", "is no barrier", "Barrier")
 
     line: Values
     _found: Mapping[str, MeasureBarrier] = field(init=False, repr=False)
@@ -111,42 +110,10 @@ class BarrierValues(Mapping[str, MeasureBarrier]):
             "report": dict(line.report),
         }
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the line as JSON, whole or not at all; every number is read again as it was.
-
-        Args:
-            path: A file name that ends in .json. Missing folders are created.
-
-        Returns:
-            The path.
-
-        Raises:
-            OSError: When the file cannot be written.
-            ValueError: When the name has another ending.
-        """
-        return FORMAT.write(Path(path), self.as_dict())
-
     @classmethod
-    def load(cls: type[B], path: str | os.PathLike[str]) -> B:
-        """Reads what `save` wrote.
-
-        Args:
-            path: The file.
-
-        Returns:
-            The barrier, bit for bit.
-
-        Raises:
-            OSError: When the file cannot be read.
-            ValueError: When the file is something else, or of a newer version.
-        """
-        content = FORMAT.content(Path(path))
-        try:
-            return cls(barrier_in(FORMAT.read(content)).line)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(
-                f"{path} is no barrier ({clipped(error)}); give a file that Barrier.save has written"
-            ) from error
+    def of_dict(cls: type[B], plain: dict[str, Any]) -> B:
+        """The values of what `as_dict` gives. See `JsonFile.of_dict`."""
+        return cls(barrier_in(plain).line)
 
 
 def barrier_in(plain: Mapping[str, Any]) -> BarrierValues:

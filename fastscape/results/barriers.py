@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
 from fastscape.results.barrier import BarrierValues, barrier_in
 from fastscape.results.checks import clipped
 from fastscape.results.excess import Excess
-from fastscape.results.json_files import JsonFormat
+from fastscape.results.json_files import JsonFile, JsonFormat
 from fastscape.results.options import chosen
 from fastscape.results.scale import is_loss
 
 __all__ = ["BarriersValues", "WhichExcess"]
 
-FORMAT = JsonFormat("fastscape-barriers", 1, "barriers")
 
 WhichExcess: TypeAlias = Literal["highest", "lowest", "farthest"]
 
@@ -29,7 +26,7 @@ M = TypeVar("M", bound="BarriersValues")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BarriersValues:
+class BarriersValues(JsonFile):
     """The barriers between all pairs of some models.
 
     Args:
@@ -39,6 +36,8 @@ class BarriersValues:
     Raises:
         ValueError: When names are not different, a pair is missing or there besides, or measures differ.
     """
+
+    FORMAT: ClassVar[JsonFormat] = JsonFormat("fastscape-barriers", 1, "barriers", "holds no barriers", "Barriers")
 
     names: tuple[str, ...]
     pairs: Mapping[tuple[str, str], BarrierValues]
@@ -131,44 +130,11 @@ class BarriersValues:
         pairs = [{"a": a, "b": b, **found.as_dict()} for (a, b), found in self.pairs.items()]
         return {"names": list(self.names), "pairs": pairs}
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes all lines as JSON, whole or not at all; every number is read again as it was.
-
-        Args:
-            path: A file name that ends in .json. Missing folders are created.
-
-        Returns:
-            The path.
-
-        Raises:
-            OSError: When the file cannot be written.
-            ValueError: When the name has another ending.
-        """
-        return FORMAT.write(Path(path), self.as_dict())
-
     @classmethod
-    def load(cls: type[M], path: str | os.PathLike[str]) -> M:
-        """Reads what `save` wrote.
-
-        Args:
-            path: The file.
-
-        Returns:
-            The barriers, bit for bit.
-
-        Raises:
-            OSError: When the file cannot be read.
-            ValueError: When the file is something else, or of a newer version.
-        """
-        content = FORMAT.content(Path(path))
-        try:
-            plain = FORMAT.read(content)
-            pairs = {(str(one["a"]), str(one["b"])): barrier_in(one) for one in plain["pairs"]}
-            return cls(tuple(map(str, plain["names"])), pairs)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(
-                f"{path} holds no barriers ({clipped(error)}); give a file that Barriers.save has written"
-            ) from error
+    def of_dict(cls: type[M], plain: dict[str, Any]) -> M:
+        """The values of what `as_dict` gives. See `JsonFile.of_dict`."""
+        pairs = {(str(one["a"]), str(one["b"])): barrier_in(one) for one in plain["pairs"]}
+        return cls(tuple(map(str, plain["names"])), pairs)
 
     def _filled(self, measure: str, which: WhichExcess | None, of: Any) -> np.ndarray:
         self._check(measure)

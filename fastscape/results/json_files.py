@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from fastscape.results.atomic import write_whole
-from fastscape.results.checks import parsed
+from fastscape.results.checks import clipped, parsed
 
-__all__ = ["JsonFormat"]
+__all__ = ["JsonFile", "JsonFormat"]
 
 _MOST_BYTES = 1 << 28
+
+J = TypeVar("J", bound="JsonFile")
 
 
 class JsonFormat(NamedTuple):
@@ -22,11 +26,15 @@ class JsonFormat(NamedTuple):
         name: What a file of it calls itself.
         version: Its version.
         what: What it holds, in errors.
+        refused: What is said of a file of something else.
+        saved_by: The public class that writes such files.
     """
 
     name: str
     version: int
     what: str
+    refused: str
+    saved_by: str
 
     def write(self, path: Path, plain: Mapping[str, Any]) -> Path:
         """Writes a file, whole or not at all; every number is read again as it was.
@@ -83,3 +91,66 @@ class JsonFormat(NamedTuple):
         """
         with path.open("rb") as file:
             return file.read(_MOST_BYTES + 1)
+
+
+class JsonFile(ABC):
+    """Plain values that are saved as a file of their own format, and read again."""
+
+    FORMAT: ClassVar[JsonFormat]
+
+    @abstractmethod
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values: dictionaries, lists, numbers and texts."""
+
+    @classmethod
+    @abstractmethod
+    def of_dict(cls: type[J], plain: dict[str, Any]) -> J:
+        """The values of what `as_dict` gives.
+
+        Args:
+            plain: Plain values by name, which are used up.
+
+        Returns:
+            The values.
+
+        Raises:
+            ValueError: When they say something else; so do TypeError, KeyError and AttributeError.
+        """
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes all values as JSON, whole or not at all; every number is read again as it was.
+
+        Args:
+            path: A file name that ends in .json. Missing folders are created.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: When the file cannot be written.
+            ValueError: When the name has another ending.
+        """
+        return self.FORMAT.write(Path(path), self.as_dict())
+
+    @classmethod
+    def load(cls: type[J], path: str | os.PathLike[str]) -> J:
+        """Reads what `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The values, bit for bit.
+
+        Raises:
+            OSError: When the file cannot be read.
+            ValueError: When the file is something else, or of a newer version.
+        """
+        content = cls.FORMAT.content(Path(path))
+        try:
+            return cls.of_dict(cls.FORMAT.read(content))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            _, _, _, refused, saved_by = cls.FORMAT
+            raise ValueError(
+                f"{path} {refused} ({clipped(error)}); give a file that {saved_by}.save has written"
+            ) from error

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from fastscape.results.checks import clipped
-from fastscape.results.json_files import JsonFormat
+from fastscape.results.json_files import JsonFile, JsonFormat
 
 __all__ = ["SharpnessValue", "SharpnessValues", "check_alike"]
 
-FORMAT = JsonFormat("fastscape-sharpness", 1, "sharpness")
 
 _OF_MODEL = "size", "samples", "loss"
 
@@ -63,7 +60,7 @@ class SharpnessValue:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SharpnessValues(Mapping[str, SharpnessValue]):
+class SharpnessValues(Mapping[str, SharpnessValue], JsonFile):
     """Measures of the sharpness of a model by name.
 
     Args:
@@ -73,6 +70,10 @@ class SharpnessValues(Mapping[str, SharpnessValue]):
         loss: That mean, at the model.
         report: How they were computed, as plain values.
     """
+
+    FORMAT: ClassVar[JsonFormat] = JsonFormat(
+        "fastscape-sharpness", 1, "sharpness", "is no report of sharpness", "Sharpness"
+    )
 
     values_by_name: Mapping[str, SharpnessValue]
     size: int
@@ -102,45 +103,12 @@ class SharpnessValues(Mapping[str, SharpnessValue]):
         measures = {name: asdict(_plain(found)) for name, found in self.items()}
         return {**{name: getattr(self, name) for name in _OF_MODEL}, "measures": measures, "report": dict(self.report)}
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes all values as JSON, whole or not at all; every number is read again as it was.
-
-        Args:
-            path: A file name that ends in .json. Missing folders are created.
-
-        Returns:
-            The path.
-
-        Raises:
-            OSError: When the file cannot be written.
-            ValueError: When the name has another ending.
-        """
-        return FORMAT.write(Path(path), self.as_dict())
-
     @classmethod
-    def load(cls: type[V], path: str | os.PathLike[str]) -> V:
-        """Reads what `save` wrote.
-
-        Args:
-            path: The file.
-
-        Returns:
-            The values, bit for bit.
-
-        Raises:
-            OSError: When the file cannot be read.
-            ValueError: When the file is something else, or of a newer version.
-        """
-        content = FORMAT.content(Path(path))
-        try:
-            plain = FORMAT.read(content)
-            measures = {name: _read(name, given) for name, given in plain.pop("measures").items()}
-            made = cls(measures, **plain)
-            _check_numbers(made)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(
-                f"{path} is no report of sharpness ({clipped(error)}); give a file that Sharpness.save has written"
-            ) from error
+    def of_dict(cls: type[V], plain: dict[str, Any]) -> V:
+        """The values of what `as_dict` gives. See `JsonFile.of_dict`."""
+        measures = {name: _read(name, given) for name, given in plain.pop("measures").items()}
+        made = cls(measures, **plain)
+        _check_numbers(made)
         return made
 
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from fastscape.results.checks import clipped
-from fastscape.results.json_files import JsonFormat
+from fastscape.results.json_files import JsonFile, JsonFormat
 
 __all__ = ["Density", "Estimate", "LayerCurvature", "SpectrumValues"]
 
-FORMAT = JsonFormat("fastscape-spectrum", 1, "a spectrum")
 
 _ARRAYS = ("eigenvalues", "residuals")
 _OF_DENSITY = ("at", "values", "standard_error")
@@ -85,7 +81,7 @@ class LayerCurvature:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SpectrumValues:
+class SpectrumValues(JsonFile):
     """The spectrum of a curvature matrix of the mean loss. All numbers are float64.
 
     Args:
@@ -104,6 +100,8 @@ class SpectrumValues:
     Raises:
         ValueError: When arrays that belong together have other lengths.
     """
+
+    FORMAT: ClassVar[JsonFormat] = JsonFormat("fastscape-spectrum", 1, "a spectrum", "is no spectrum", "Spectrum")
 
     matrix: str
     size: int
@@ -137,57 +135,28 @@ class SpectrumValues:
         """The smallest eigenvalue, that is the most negative one."""
         return float(self.eigenvalues[-1])
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the spectrum as JSON, whole or not at all; every number is read again as it was.
-
-        Args:
-            path: A file name that ends in .json. Missing folders are created.
-
-        Returns:
-            The path.
-
-        Raises:
-            OSError: When the file cannot be written.
-            ValueError: When the name has another ending.
-        """
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values: dictionaries, lists, numbers and texts."""
         layers = {name: asdict(layer) for name, layer in self.layers.items()}
         plain = {name: getattr(self, name) for name in ("matrix", "size", "samples")}
         plain |= {name: getattr(self, name).tolist() for name in _ARRAYS}
         density = {name: getattr(self.density, name).tolist() for name in _OF_DENSITY}
         plain["density"] = {**density, "width": self.density.width, "probes": self.density.probes}
         plain |= {"trace": asdict(self.trace), "frobenius": asdict(self.frobenius)}
-        return FORMAT.write(Path(path), {**plain, "layers": layers, "report": dict(self.report)})
+        return {**plain, "layers": layers, "report": dict(self.report)}
 
     @classmethod
-    def load(cls: type[V], path: str | os.PathLike[str]) -> V:
-        """Reads a spectrum that `save` wrote.
-
-        Args:
-            path: The file.
-
-        Returns:
-            The spectrum, bit for bit.
-
-        Raises:
-            OSError: When the file cannot be read.
-            ValueError: When the file is no spectrum, or one of a newer version.
-        """
-        content = FORMAT.content(Path(path))
-        try:
-            plain = FORMAT.read(content)
-            layers = {
-                name: LayerCurvature(**{**layer, "trace": Estimate(**layer["trace"])})
-                for name, layer in plain.pop("layers").items()
-            }
-            trace, frobenius = (Estimate(**plain.pop(name)) for name in ("trace", "frobenius"))
-            density = Density(**plain.pop("density"))
-            made = cls(**plain, trace=trace, frobenius=frobenius, density=density, layers=layers)
-            if not made.eigenvalues.size or not math.isfinite(density.width):
-                raise ValueError("it has no eigenvalues")
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(
-                f"{path} is no spectrum ({clipped(error)}); give a file that Spectrum.save has written"
-            ) from error
+    def of_dict(cls: type[V], plain: dict[str, Any]) -> V:
+        """The values of what `as_dict` gives. See `JsonFile.of_dict`."""
+        layers = {
+            name: LayerCurvature(**{**layer, "trace": Estimate(**layer["trace"])})
+            for name, layer in plain.pop("layers").items()
+        }
+        trace, frobenius = (Estimate(**plain.pop(name)) for name in ("trace", "frobenius"))
+        density = Density(**plain.pop("density"))
+        made = cls(**plain, trace=trace, frobenius=frobenius, density=density, layers=layers)
+        if not made.eigenvalues.size or not math.isfinite(density.width):
+            raise ValueError("it has no eigenvalues")
         return made
 
 

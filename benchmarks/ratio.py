@@ -43,6 +43,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "ratio.json"
 PAGE = ROOT / "docs" / "curvature.md"
 START, STOP = "<!-- ratio: made by python -m benchmarks.ratio -->", "<!-- end of ratio -->"
+NETWORK = "resnet8"
 SIDE, REACH = 11, 1.0
 WAYS = {
     "fastscape": '`curvature="ratio"`',
@@ -86,7 +87,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     digits = datasets.load("digits")
-    network = models.build("resnet8", seed=0, **datasets.describe(digits)._asdict())
+    network = models.build(NETWORK, seed=0, **datasets.describe(digits)._asdict())
     training.train(network, digits, epochs=options.epochs, lr=1e-3, seed=0, progress=False)
     data = digits[: options.samples]
     exactly = with_defaults(HessianOptions, {"progress": False, "microbatch": 64}, "hessian")

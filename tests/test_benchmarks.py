@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import large, levels, measure, refinement, repeats, report, scaling, shapes, trajectories
+from benchmarks import large, levels, measure, ratio, refinement, repeats, report, scaling, shapes, trajectories
 from benchmarks.costs import Machine, memory
 from benchmarks.problems import PROBLEMS
 from benchmarks.rivals import RIVALS, directions, ours
@@ -305,3 +305,19 @@ def test_the_plane_of_a_training_is_measured_and_nothing_is_left(tmp_path):
     assert "what was there" not in page.read_text()
     with pytest.raises(SystemExit, match=r"GB free; wanted .*, or fewer --checkpoints"):
         trajectories.main([*sizes, "--checkpoints", str(10**12), "--out", str(out), "--page", str(page)])
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of what curvlinops imports
+def test_eigenvalues_are_measured_and_every_way_finds_the_same(tmp_path, monkeypatch):
+    pytest.importorskip("curvlinops")
+    monkeypatch.setattr(ratio, "NETWORK", "mlp")
+    few = ["--samples", "64", "--epochs", "1", "--every", str(ratio.SIDE), "--out", str(tmp_path / "ratio.json")]
+    with one_thread():
+        results = ratio.main(few)
+    (row,) = results["points"]
+    assert (row["x"], row["y"]) == (0, 0)
+    assert json.loads((tmp_path / "ratio.json").read_text()) == results
+    for way in ("eigsh", "curvlinops"):
+        assert row[way]["apart"] < 1e-2
+        assert row[way]["products"] > row["fastscape"]["products"] >= 10
+    assert ratio.table(results).count("\n| ") == 1 + len(ratio.WAYS)

@@ -151,7 +151,7 @@ class Tracing(Wide):
             found = [made] if isinstance(made, Label) else made
             if found is not None and [a.shape for a in found] == [tuple(tensor.shape) for tensor in results]:
                 return found
-        except Exception:
+        except Exception:  # arguments that a rule does not expect: as without a rule, units stay and it is named
             found = None
         if any(label.bundles for label in labels.values()):
             lost()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastscape import Landscape
-from fastscape.results import along_each, check_values, mean_over_repeats
+from fastscape.results import REPEAT, Values, along_each, check_values, mean_over_repeats
 
 RNG = np.random.default_rng(0)
 
@@ -168,3 +168,13 @@ def test_the_mean_of_all_directions_leads_back_to_them(shape):
     assert list(again.measures) == ["loss", "top 5", "spread of loss", "spread of top 5"]
     plain = Landscape(np.arange(3.0), None, np.ones(3))
     assert along_each(plain) is mean_over_repeats(plain) is plain
+
+
+def test_the_spread_and_the_mean_are_those_of_a_sample_of_directions():
+    """Three directions with 1, 2 and 6: mean 3, deviations -2, -1 and 3, so a variance of 14 / 2."""
+    stack = np.array([[1.0, 0.0], [2.0, 0.0], [6.0, 0.0]])
+    axes = {REPEAT: np.arange(3.0), "x": np.arange(2.0)}
+    found = mean_over_repeats(Values(axes, {"loss": stack}, {"seed": 0}))
+    np.testing.assert_allclose(found.measures["loss"], [3.0, 0.0])
+    np.testing.assert_allclose(found.measures["spread of loss"], [7**0.5, 0.0])
+    np.testing.assert_allclose(found.direction_error(), [(7 / 3) ** 0.5, 0.0])

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from benchmarks.gpu import day, table
-from benchmarks.gpu.records import Records
+from benchmarks.gpu.records import STAGES, Records
 
 PAGE = table.ROOT / "docs" / "benchmarks.md"
 SPARE = 3.0  # seconds of the budget that the tables may take
@@ -31,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cuda", help="what is measured (default: cuda)")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes, without a compiler: shows that it runs")
     parser.add_argument("--seed", type=int, help="of all random inputs (default: another one for each folder)")
+    parser.add_argument(
+        "--stages", nargs="+", choices=STAGES, metavar="STAGE", help=f"only these: {', '.join(STAGES)}"
+    )
     parser.add_argument("--retry", action="store_true", help="do again what failed or was wrong")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="put the results of a card into the page")
     options = parser.parse_args(arguments)
@@ -50,7 +53,9 @@ def measured(options: argparse.Namespace) -> int:
             records.forget(stage, ("failed", "wrong"))
     seed = int.from_bytes(os.urandom(4), "big") if options.seed is None else options.seed
     told = ["--out", str(options.out), "--device", options.device, "--seed", str(seed), "--until", str(until)]
-    ended = day.watched(lambda: day.started([*told, *(["--tiny"] if options.tiny else [])]), records, until)
+    told += ["--tiny"] if options.tiny else []
+    told += ["--stages", *options.stages] if options.stages else []
+    ended = day.watched(lambda: day.started(told), records, until)
     if ended == day.REFUSED:
         return ended
     text = table.table(table.merged(records))
@@ -64,13 +69,15 @@ def measured(options: argparse.Namespace) -> int:
 
 
 def report(folder: Path, page: Path) -> int:
-    """Keeps the results of a card in the repository, and writes the section of the page."""
+    """Keeps the results of a card in the repository, beside those of before, and writes the section of the page."""
     from benchmarks.report import put
 
     found = table.merged(Records(folder))
     if not table.real(found):
         print(f"{folder} holds no results of a GPU in full size; the page takes no others", file=sys.stderr)
         return day.REFUSED
+    known = next((day for day in table.committed() if table.file_of(day) == table.file_of(found)), None)
+    found = found if known is None else table.beside(found, known)
     table.file_of(found).write_text(json.dumps(found, indent=1) + "\n")
     put(page, table.START, table.STOP, table.section())
     print(f"{table.file_of(found)}, {page}")

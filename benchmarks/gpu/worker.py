@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.gpu import table
 from benchmarks.gpu.day import AGAIN, REFUSED
 from benchmarks.gpu.records import STAGES, Records, RefusedError, commit, source
 from benchmarks.gpu.setting import Entry, NotOfferedError, Setting
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--until", type=float, required=True, help="the time at which all must be done")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     options = parser.parse_args(arguments)
     _end_with(os.getppid())
     records, device = Records(options.out), torch.device(options.device)
@@ -61,7 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{day['processor']}, torch {day['versions']['torch']}, seed {day['seed']}", flush=True)
     if options.tiny:
         torch.compile = _as_it_is  # it is shown that everything runs, without minutes of compilers
-    return work(Setting(device, options.tiny, day["seed"]), records, options.until, listed())
+    stages = {name: entries for name, entries in listed().items() if name in options.stages}
+    return work(Setting(device, options.tiny, day["seed"]), records, options.until, stages)
 
 
 def listed() -> dict[str, Listed]:
@@ -73,7 +76,7 @@ def listed() -> dict[str, Listed]:
 
 
 def work(setting: Setting, records: Records, until: float, stages: dict[str, Listed]) -> int:
-    """Runs the entries that are not done, as long as there is time.
+    """Runs the entries that are not done, as long as there is time: first what the repository does not know.
 
     Args:
         setting: Where and how large.
@@ -95,7 +98,8 @@ def work(setting: Setting, records: Records, until: float, stages: dict[str, Lis
             continue
         records.plan(name, {entry.name: entry.seconds for entry in own})
         planned += [(entry.rank, name, entry) for entry in own]
-    for _, stage, entry in sorted(planned, key=lambda item: item[0]):
+    kept = table.kept(str(records.day.get("processor")))
+    for _, stage, entry in sorted(planned, key=lambda item: ((item[1], item[2].name) in kept, item[0])):
         known = records.stage(stage)
         expected = max(entry.seconds, LONGER * known.get("cut", {}).get(entry.name, 0.0))
         if entry.name in known["entries"] or time.time() + expected > until:

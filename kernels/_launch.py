@@ -10,11 +10,11 @@ so much that rows should be large first.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["GRAM", "Cost", "FusedLaunch", "Launch", "fused_launch", "interpolate_launch", "padded"]
+__all__ = ["GRAM", "Cost", "FusedLaunch", "Launch", "Variant", "fused_launch", "interpolate_launch", "padded"]
 
 
 class Launch(NamedTuple):
@@ -41,6 +41,18 @@ class FusedLaunch(NamedTuple):
     points: int
     num_warps: int
     num_stages: int
+
+
+class Variant(NamedTuple):
+    """One specialisation of a kernel: its argument types, constants, and what a launch of it costs."""
+
+    name: str
+    kernel: Any
+    signature: dict[str, str]
+    constants: dict[str, int | str]
+    divisible: tuple[str, ...]  # arguments that are multiples of 16, as those of a flat buffer are
+    launch: Launch | FusedLaunch
+    cost: Cost
 
 
 GRAM = Launch(block=1024, num_warps=4)

@@ -82,7 +82,29 @@ def _read(basis, place, within, EVEN: tl.constexpr):  # type: ignore[no-untyped-
     return tl.load(basis + place) if EVEN else tl.load(basis + place, mask=within[None, :], other=0.0)
 
 
-@triton.jit(do_not_specialize=["first_counter"])
+@triton.jit
+def _tile_of(  # type: ignore[no-untyped-def]
+    G,
+    R,
+    outputs,
+    NEIGHBOURS: tl.constexpr,
+    POINTS: tl.constexpr,
+    BLOCK_O: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+):
+    """The outputs, the rows and the first point of this program."""
+    tiles_r = tl.cdiv(R, BLOCK_R)
+    others = tiles_r * tl.cdiv(G, POINTS)
+    program = tl.program_id(0)
+    first = program // (NEIGHBOURS * others) * NEIGHBOURS
+    near = tl.minimum(tl.cdiv(outputs, BLOCK_O) - first, NEIGHBOURS)
+    within = program % (NEIGHBOURS * others)
+    other = within // near
+    o = (first + within % near) * BLOCK_O + tl.arange(0, BLOCK_O)
+    return o, other % tiles_r * BLOCK_R + tl.arange(0, BLOCK_R), other // tiles_r * POINTS
+
+
+@triton.jit(do_not_specialize=["first_counter", "G", "R"])
 def _fused_kernel(  # type: ignore[no-untyped-def]
     x_GRI,
     basis_KOI,
@@ -111,18 +133,7 @@ def _fused_kernel(  # type: ignore[no-untyped-def]
     BLOCK_R: tl.constexpr,
     BLOCK_I: tl.constexpr,
 ):
-    tiles_r = tl.cdiv(R, BLOCK_R)
-    tiles_o = tl.cdiv(O, BLOCK_O)
-    others = tiles_r * tl.cdiv(G, POINTS)
-    program = tl.program_id(0)
-    first_o = program // (NEIGHBOURS * others) * NEIGHBOURS
-    near = tl.minimum(tiles_o - first_o, NEIGHBOURS)
-    within_group = program % (NEIGHBOURS * others)
-    other = within_group // near
-    o = (first_o + within_group % near) * BLOCK_O + tl.arange(0, BLOCK_O)
-    r = other % tiles_r * BLOCK_R + tl.arange(0, BLOCK_R)
-    g0 = other // tiles_r * POINTS
-
+    o, r, g0 = _tile_of(G, R, O, NEIGHBOURS, POINTS, BLOCK_O, BLOCK_R)
     own_o = tl.minimum(o, O - 1).to(tl.int64)  # 64 bits: a matrix may hold more than 2^31 entries
     own_r = tl.minimum(r, R - 1).to(tl.int64)
     i = tl.arange(0, BLOCK_I)
@@ -238,14 +249,16 @@ def combined_triton(products_GRKO: Tensor, c_GSK: Tensor, bias: Tensor | None, o
     return out
 
 
-def fused_triton(x: Tensor, basis: Tensor | Seeded, c_GSK: Tensor, bias: Tensor | None) -> Tensor:
-    """Outputs [G, R, O] by the fused kernel. See `fastscape.kernels.perturbed_linear`."""
+def fused_triton(
+    x: Tensor, basis: Tensor | Seeded, c_GSK: Tensor, bias: Tensor | None, tile: FusedLaunch | None = None
+) -> Tensor:
+    """Outputs [G, R, O] by the fused kernel, by the tile of `launch_of`. See `fastscape.kernels.perturbed_linear`."""
     points, rows, inputs = x.shape
     outputs = basis.shape[1] // inputs if isinstance(basis, Seeded) else basis.shape[1]
     if x.stride(2) != 1:
         x = x.contiguous()
     y = x.new_empty(points, rows, outputs)
-    tile = launch_of(x, basis)
+    tile = tile or launch_of(x, basis)
     tiles = -(-outputs // tile.outputs) * -(-rows // tile.rows) * -(-points // tile.points)
     _fused_kernel[(tiles,)](
         x,

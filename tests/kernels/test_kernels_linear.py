@@ -130,7 +130,7 @@ def test_the_same_bits_on_every_run_and_whatever_the_other_points_are(method):
 
 
 def test_one_x_for_all_points_is_multiplied_once():
-    x, basis, c, bias, _ = problem((4, 6, 40, 9), 3, torch.float32)
+    x, basis, c, _, _ = problem((4, 6, 40, 9), 3, torch.float32)
     same = x[:1].expand_as(x)
     shared, many = (perturbed_linear_cost(a, basis, c, "shared").flops for a in (same, x))
     mixing = 2 * 3 * 4 * 6 * 9

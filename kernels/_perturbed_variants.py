@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import torch
 
+from . import combined_triton
 from ._launch import Cost, Launch, Variant, fused_launch
 from .perturbed_linear import perturbed_linear_cost
-from .perturbed_linear_triton import COMBINED, NEIGHBOURS, _combine_kernel, _fused_kernel
+from .perturbed_linear_triton import NEIGHBOURS, _fused_kernel
 from .seeded import Seeded
 
 __all__ = ["linear_variants"]
@@ -51,7 +52,7 @@ def _fused(arithmetic: str, basis_name: str, rows: int, memory: int, option: str
     name = "fp32" if arithmetic == "tf32" else arithmetic
     dtype, wide = _DTYPES[name], _DTYPES[basis_name]
     seeded, per_filter, even = option == "seeded", option != "shared coefficients", option != "odd inputs"
-    tile = fused_launch(rows, POINTS, dtype, wide=wide.itemsize, exact=arithmetic != "tf32", memory=memory)
+    tile = fused_launch(rows, POINTS, dtype, wide=wide.itemsize, exact=arithmetic != "tf32", even=even, memory=memory)
     x = torch.empty(POINTS, rows, WIDTH, dtype=dtype, device="meta")
     stored = torch.empty(VECTORS, WIDTH, WIDTH, dtype=wide, device="meta")
     basis = Seeded(stored[0].flatten(), 0, VECTORS - 1) if seeded else stored
@@ -68,8 +69,8 @@ def _fused(arithmetic: str, basis_name: str, rows: int, memory: int, option: str
         {
             "K": VECTORS, "DISTRIBUTION": "normal" if seeded else "", "WEIGHTED": False, "PER_FILTER": per_filter,
             "HAS_BIAS": True, "EVEN": even, "PRECISION": "tf32" if arithmetic == "tf32" else "ieee",
-            "NEIGHBOURS": NEIGHBOURS, "POINTS": tile.points, "BLOCK_O": tile.outputs, "BLOCK_R": tile.rows,
-            "BLOCK_I": tile.inputs,
+            "WIDENED": False, "NEIGHBOURS": NEIGHBOURS, "POINTS": tile.points, "BLOCK_O": tile.outputs,
+            "BLOCK_R": tile.rows, "BLOCK_I": tile.inputs,
         },
         ("x_GRI", "basis_KOI", "c_GSK", "bias_GO", "y_GRO", "key_1")
         + (("I", "O", "stride_xg", "stride_xr", "stride_basis") if even else ()),
@@ -83,13 +84,13 @@ def _combined(name: str) -> Variant:
     moved = POINTS * rows * WIDTH
     return Variant(
         f"linear combined {name}",
-        _combine_kernel,
+        combined_triton._combine_kernel,
         {
             "products_GRKO": "*fp32", "c_GSK": "*fp32", "bias_GO": f"*{name}", "y_GRO": f"*{name}", "R": "i32",
             "O": "i32", "K": "i32", "stride_products": "i32",
         },
-        {"PER_FILTER": True, "HAS_BIAS": True, "BLOCK": COMBINED},
+        {"PER_FILTER": True, "HAS_BIAS": True, "BLOCK": combined_triton.BLOCK},
         ("products_GRKO", "c_GSK", "bias_GO", "y_GRO", "R", "O", "stride_products"),
-        Launch(COMBINED, 4),
+        Launch(combined_triton.BLOCK, 4),
         Cost(4 * VECTORS * moved, dtype.itemsize * moved, 2 * VECTORS * moved),
     )  # fmt: skip

@@ -116,10 +116,10 @@ def _interpolate(name: str, basis: torch.Tensor, warp: int, *, segmented: bool) 
         _interpolate_kernel,
         {
             "basis_KP": f"*{name}", "coefficients_GSK": f"*{_wide(name)}", "out_GP": f"*{name}", "starts_S1": "*i64",
-            "block_segment_N1": "*i32", "G": "i32", "S": "i32", "K": "i32", "P": "i32", "stride_basis": "i32",
+            "block_segment_N1": "*i32", "G": "i32", "S": "i32", "P": "i32", "stride_basis": "i32",
             "stride_out": "i32",
         },
-        {"SEGMENTED": segmented, "K_PADDED": padded(VECTORS), "BLOCK": launch.block},
+        {"K": VECTORS, "SEGMENTED": segmented, "BLOCK": launch.block},
         (
             "basis_KP", "coefficients_GSK", "out_GP", "starts_S1", "block_segment_N1", "P", "stride_basis",
             "stride_out",

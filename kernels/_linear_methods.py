@@ -30,7 +30,7 @@ def shared(x: Tensor, basis: Tensor | Seeded, c_GSK: Tensor, bias: Tensor | None
         matrices = basis.to(x.dtype)
     vectors, outputs, _ = matrices.shape
     once = x[:1] if points > 1 and x.stride(0) == 0 else x  # one x for all points is multiplied once
-    flat, wide = once.reshape(-1, inputs), matrices.reshape(vectors * outputs, inputs).T
+    flat, wide = once.reshape(len(once) * rows, inputs), matrices.reshape(vectors * outputs, inputs).T
     if x.device.type == "cuda" and x.dtype.itemsize == 2:
         products = torch.mm(flat, wide, out_dtype=torch.float32)  # the coefficients meet sums that were not rounded
     else:

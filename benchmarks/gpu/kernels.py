@@ -293,6 +293,6 @@ CHECKS: dict[str, tuple[Callable[[Setting, torch.dtype, Backend], dict[str, Any]
     "interpolate, seeded": (seeded_interpolated, 15),
     "gram, seeded": (seeded_multiplied, 8),
     "draw": (drawn, 10),
-    "perturbed_linear": (linear.checked, 25),
+    "perturbed_linear": (linear.checked, 20),
 }
 """By name, what checks a kernel in one dtype, and the seconds that it is expected to take, most of them to compile."""

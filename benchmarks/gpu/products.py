@@ -52,11 +52,11 @@ def entries(setting: Setting) -> list[Entry]:
     made = []
     for (width, rank), (name, (_, later)), rows in itertools.product(WIDTHS.items(), DTYPES.items(), ROWS):
         title = f"{name}, {rows} rows a point, {width} x {width}"
-        seconds = 1.0 if setting.tiny else 6.0 if rank == 0 else 2.0
+        seconds = 1.0 if setting.tiny else 4.0 if rank == 0 else 1.5
         made.append(Entry(title, partial(compared, setting, name, rows, width), seconds, max(rank, later)))
     for rows in (32, 128, 512):
         title = f"tiles of the fused kernel, bfloat16, {rows} rows a point"
-        made.append(Entry(title, partial(tiled, setting, "bfloat16", rows), 25, 2))
+        made.append(Entry(title, partial(tiled, setting, "bfloat16", rows), 15, 2))
     return made
 
 

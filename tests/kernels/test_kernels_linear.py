@@ -66,9 +66,9 @@ def test_outputs_are_those_of_the_weights(shape, dtype, method, backend):
         pytest.skip("refused, which another test looks at")
     for vectors, per_filter in ((1, True), (2, False), (3, True)):
         x, basis, c, bias, truth = problem(shape, vectors, dtype, per_filter=per_filter)
+        if vectors == 2:
+            truth, bias = truth - bias.double()[:, None], None
         judge(perturbed_linear(x, basis, c, bias, method=method, backend=backend), truth, dtype)
-        plain = perturbed_linear(x, basis, c, method=method, backend=backend)
-        judge(plain, truth - bias.double()[:, None], dtype)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

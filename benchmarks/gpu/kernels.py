@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from benchmarks.gpu import philox
+from benchmarks.gpu import linear, philox
 from benchmarks.gpu.judging import Worst, fresh, guarded, stored, sums_of, unit
 from benchmarks.gpu.setting import Entry, Setting
 from fastscape.kernels import Backend, Distribution, Seeded, Segments, choose, draw, gram, interpolate
@@ -293,5 +293,6 @@ CHECKS: dict[str, tuple[Callable[[Setting, torch.dtype, Backend], dict[str, Any]
     "interpolate, seeded": (seeded_interpolated, 15),
     "gram, seeded": (seeded_multiplied, 8),
     "draw": (drawn, 10),
+    "perturbed_linear": (linear.checked, 20),
 }
 """By name, what checks a kernel in one dtype, and the seconds that it is expected to take, most of them to compile."""

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from benchmarks.gpu import day, table
-from benchmarks.gpu.records import STAGES, Records
+from benchmarks.gpu.records import Records
 
 PAGE = table.ROOT / "docs" / "benchmarks.md"
 SPARE = 3.0  # seconds of the budget that the tables may take
@@ -33,9 +33,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tiny", action="store_true", help="tiny sizes, without a compiler: shows that it runs")
     parser.add_argument("--stages", nargs="+", choices=list(table.STAGES), help="only these (default: all)")
     parser.add_argument("--seed", type=int, help="of all random inputs (default: another one for each folder)")
-    parser.add_argument(
-        "--stages", nargs="+", choices=STAGES, metavar="STAGE", help=f"only these: {', '.join(STAGES)}"
-    )
     parser.add_argument("--retry", action="store_true", help="do again what failed or was wrong")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="put the results of a card into the page")
     options = parser.parse_args(arguments)

@@ -43,7 +43,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
     parser.add_argument("--until", type=float, required=True, help="the time at which all must be done")
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     options = parser.parse_args(arguments)
     _end_with(os.getppid())
     records, device = Records(options.out), torch.device(options.device)

@@ -104,8 +104,8 @@ def compile_variant(variant: Variant, name: str, target: tuple[str, Any, int]) -
     """
     code = ahead_of_time(variant, target)
     read = _read_cuda if target[0] == "cuda" else _read_hip
-    registers, spills, *instructions = read(code.asm)
-    return Compiled(variant.name, name, registers, spills, code.metadata.shared, *instructions, *variant.cost)
+    registers, spills, loads, stores, matrix = read(code.asm)
+    return Compiled(variant.name, name, registers, spills, code.metadata.shared, loads, stores, matrix, *variant.cost)
 
 
 def _compile_job(name: str, number: int) -> Compiled:

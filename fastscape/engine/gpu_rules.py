@@ -100,7 +100,7 @@ def options_on_gpu(problem: Problem) -> list[str]:
     """
     if not gpu.on_gpu(problem.device) or problem.place.lent:
         return []
-    return ["overlap", *(["graphs"] if problem.repeats_itself else [])]
+    return ["overlap", "products", *(["graphs"] if problem.repeats_itself else [])]
 
 
 def alternatives_on_gpu(
@@ -130,6 +130,7 @@ def alternatives_on_gpu(
     yield "overlap", replace(best(), overlap=True)
     if best().batching == "vmap":
         yield "hoist", replace(best(), hoist=not best().hoist)
+        yield "products", replace(best(), products="auto" if best().products == "materialised" else "materialised")
         for chunk in (2 * best().chunk, best().chunk // 4):
             if chunk:
                 yield "chunk", replace(best(), chunk=chunk)

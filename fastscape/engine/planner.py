@@ -37,6 +37,9 @@ LOOPED_CALL = 1e-4  # seconds that a call of the smallest model takes in a loop
 COMPILE_SECONDS = 8.0, 0.2  # what a compilation may take: at least, and for each layer
 WORTH_COMPILING = 4  # times as long as a compilation may take, the rest of the run must be
 
+# Samples of a microbatch, up to which layers computed from the basis, which takes several products for one, may gain
+# more by what is not written to memory.
+FEW_ROWS = 32
 MOSTLY_PRODUCTS = 0.8  # of the time: a compilation gains little on the rest
 
 # Samples that a try may run at once, as a multiple of the microbatch of fixed rules: more may not fit into memory.
@@ -211,6 +214,8 @@ def _alternatives(search: _Search, problem: Problem, *, recut: bool) -> Iterator
         yield "batching", plan_looped(search.best)
     if search.best.batching == "vmap":
         yield "hoist", replace(search.best, hoist=not search.best.hoist)
+        if min(search.best.microbatch, problem.size) <= FEW_ROWS:
+            yield "products", replace(search.best, products="shared")
         if search.best.chunk >= 4:
             yield "chunk", replace(search.best, chunk=search.best.chunk // 4)
     if problem.convolutions:  # first, as it may be right by twice and wrong by as much

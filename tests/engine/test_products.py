@@ -1,6 +1,5 @@
 """Linear layers of all points as products with the basis: the values of a plain loop, and no weights in memory."""
 
-import copy
 import itertools
 
 import numpy as np
@@ -16,7 +15,8 @@ from fastscape.engine import Engine, planner, point_weights
 from fastscape.engine.layers import parts, products
 from fastscape.engine.layers.hoisting import HoistedWeight
 from fastscape.engine.layers.parts import ranges_of
-from fastscape.weights import layout_of
+from fastscape.model import Objective, fixed_samples, problem_of
+from fastscape.weights import PRECISIONS, SURFACES, Place, Random, SpaceAsked, layout_of, space_of
 from tolerance import assert_as_accurate, assert_close
 
 METHODS = "shared", "fused"
@@ -30,7 +30,7 @@ def by(method: str, **options) -> Plan:
 
 @pytest.fixture
 def watched(monkeypatch):
-    """The rows a point, shapes of the basis and methods of all products, and how many entries of weights are written."""
+    """The rows a point, shapes of the basis and methods of products, and the shapes of weights that are written."""
     seen = {"products": [], "written": []}
     multiply, interpolate = products.perturbed_linear, point_weights.interpolate
 
@@ -94,7 +94,8 @@ class Uses(nn.Module):
         self.narrow = nn.Conv1d(6, 6, 1, stride=2)
         self.flat = nn.Conv2d(2, 4, 1, stride=(2, 1), bias=False)
         self.deep = nn.Conv3d(1, 6, 1, padding="valid")
-        self.padded, self.grouped, self.wide = nn.Conv1d(6, 6, 1, padding=1), nn.Conv1d(6, 6, 1, groups=2), nn.Conv1d(6, 6, 3)
+        self.padded, self.wide = nn.Conv1d(6, 6, 1, padding=1), nn.Conv1d(6, 6, 3)
+        self.grouped = nn.Conv1d(6, 6, 1, groups=2)
         self.gpt = Conv1D(6, 6)
         self.embedding = nn.Embedding(4, 6)
         self.block = nn.TransformerEncoderLayer(6, 2, 8, batch_first=True, norm_first=True, dropout=0.0)
@@ -257,42 +258,37 @@ def test_only_what_is_read_is_written(scheme, watched, monkeypatch):
     assert watched["written"][-3:] == [(3, between)] * 3
 
 
-def test_a_weight_that_is_read_later_is_made_then(watched):
-    class Later(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.linear = nn.Linear(3, 6), nn.Linear(6, 6, bias=False)
+class Later(nn.Module):
+    """Reads a weight by itself, once it is told to."""
 
-        def forward(self, x):
-            y = self.linear(torch.tanh(self.first(x)))
-            return y + self.linear.weight.mean() if len(x) == 2 else y  # the last microbatch alone
+    reads = False
 
-    model = Later().double()
-    data = torch.randn(6, 3, dtype=torch.float64), torch.randn(6, dtype=torch.float64)
-    options = {"loss": error, **GRID}
-    plain = fastscape.surface(model, data, plan=LOOP, **options)
-    assert_close(fastscape.surface(model, data, plan=by("shared"), **options).loss, plain.loss, 1e-12)
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.linear = nn.Linear(3, 6), nn.Linear(6, 6, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.linear(torch.tanh(self.first(x)))
+        return y + self.linear.weight.mean() if Later.reads else y
 
 
-def test_memory_that_was_not_filled_is_not_read():
-    """A weight that is first read after chunks in which nobody read it."""
-
-    class Growing(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.linear = nn.Linear(3, 6), nn.Linear(6, 6, bias=False)
-            self.calls = 0
-
-        def forward(self, x):
-            y = self.linear(torch.tanh(self.first(x)))
-            self.calls += 1
-            return y + 0 * self.linear.weight.sum() if READ else y
-
-    global READ
-    READ = False
-    model, data = Growing().double(), (torch.randn(4, 3, dtype=torch.float64), torch.randn(4, dtype=torch.float64))
-    from fastscape.model import Objective, fixed_samples, problem_of  # noqa: F401
-    del copy_of
+@pytest.mark.parametrize("low_memory", [False, True])
+def test_memory_that_was_not_filled_is_not_read(low_memory, monkeypatch, watched):
+    model, place = Later().double(), Place(torch.device("cpu"), PRECISIONS["float64"])
+    data = torch.randn(4, 3, dtype=torch.float64), torch.randn(4, 6, dtype=torch.float64)
+    samples = fixed_samples(data, device=place.device, dtype=torch.float64)
+    problem = problem_of(model, {"first.weight", "linear.weight"}, Objective(F.mse_loss), samples, place)
+    asked = SpaceAsked(2, Random(0), SURFACES["plane"], "plane", "weights", "filter", low_memory=low_memory)
+    space = space_of(model, asked, place)
+    engine, plain = (Engine(problem, space, plan) for plan in (by("shared"), Plan("loop", 4, 4)))
+    points = torch.rand(4, 2, dtype=torch.float64)
+    engine.sums(points)
+    engine._points._memory.fill_(torch.nan)
+    for reads in (False, True, True):
+        monkeypatch.setattr(Later, "reads", reads)
+        assert_close(engine.sums(points).numpy(), plain.sums(points).numpy(), 1e-12)
+    sizes = [shape[1] for shape in watched["written"] if len(shape) == 2]
+    assert sizes[2::2][-3:] == [48, 48, 48]
 
 
 def test_float32_is_as_accurate_as_a_plain_loop():

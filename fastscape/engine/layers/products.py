@@ -62,8 +62,9 @@ def multiplied(func: Any, given: Mapping[str, Any], part: Part, coefficients: Te
     rows = _rows(func, given, part)
     if rows is None or not rows.numel():
         return None
-    count = rows.numel() // rows.shape[-1]
-    method = plan.products if plan.products != "auto" else method_for(count, matrices, part.dtype, plan.kernels)
+    count, method = rows.numel() // rows.shape[-1], plan.products
+    if method == "auto":
+        method = method_for(count, rows, matrices, backend=plan.kernels)
     if method == "materialised":
         return None
     flat, bias = rows.reshape(count, -1), given.get("bias")
@@ -78,7 +79,7 @@ def _is_plain(inputs: Any, coefficients: Tensor, dtype: torch.dtype) -> bool:
     functorch = torch._C._functorch
     if not isinstance(inputs, Tensor) or not functorch.is_batchedtensor(inputs) or inputs.dtype != dtype:
         return False
-    # A model that differentiates, or maps over something of its own, does so at further levels than that of the points.
+    # A model that differentiates, or maps over something of its own, does so at other levels than that of the points.
     level = functorch.maybe_current_level()
     if not functorch.maybe_get_level(inputs) == functorch.maybe_get_level(coefficients) == level:
         return False

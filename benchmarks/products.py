@@ -110,7 +110,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{processor()}, one thread, {options.precision}, torch {torch.__version__}\n")
-    print("| width | points in a chunk | rows a point | µs a point, written | times faster, shared | middle half |")
+    print(
+        "| width | points in a chunk | rows a point | microseconds a point, written | times faster, shared | middle half |"
+    )
     print("|---|---|---|---|---|---|")
     for width in options.widths:
         points = max(min(POINTS // width**2, 256), 8)
@@ -119,7 +121,7 @@ def main() -> None:
                 width, rows, points=points, rounds=options.rounds, precision=options.precision
             )
             spread = f"{low:.2f} to {high:.2f}"
-            print(f"| {width} | {points} | {rows} | {seconds * 1e6:.1f} | {ratio:.2f} | {spread} |", flush=True)
+            print(f"| {width} | {points} | {rows} | {seconds * 1e3:.3f} | {ratio:.2f} | {spread} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -131,8 +131,8 @@ def alternatives_on_gpu(
             break
     yield "overlap", replace(best(), overlap=True)
     if best().batching == "vmap":
-        yield "hoist", replace(best(), hoist=not best().hoist)
         yield "products", replace(best(), products="auto" if best().products == "materialised" else "materialised")
+        yield "hoist", replace(best(), hoist=not best().hoist)
         for chunk in (2 * best().chunk, best().chunk // 4):
             if chunk:
                 yield "chunk", replace(best(), chunk=chunk)

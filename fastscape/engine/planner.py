@@ -213,9 +213,9 @@ def _alternatives(search: _Search, problem: Problem, *, recut: bool) -> Iterator
     if search.best.batching == "vmap" and search.seconds * search.best.microbatch / problem.size > LOOPED_CALL:
         yield "batching", plan_looped(search.best)
     if search.best.batching == "vmap":
-        yield "hoist", replace(search.best, hoist=not search.best.hoist)
         if min(search.best.microbatch, problem.size) <= FEW_ROWS:
             yield "products", replace(search.best, products="shared")
+        yield "hoist", replace(search.best, hoist=not search.best.hoist)
         if search.best.chunk >= 4:
             yield "chunk", replace(search.best, chunk=search.best.chunk // 4)
     if problem.convolutions:  # first, as it may be right by twice and wrong by as much

@@ -119,8 +119,8 @@ def ranges_of(layout: Layout, names: Collection[str]) -> tuple[tuple[int, int], 
     stops = [*starts[1:], layout.size]  # with the padding behind each tensor
     needed = [n for n, entry in enumerate(layout.entries) if entry.name in names]
     gaps = {k: starts[needed[k]] - stops[needed[k - 1]] for k in range(1, len(needed))}
-    wide = sorted((k for k, gap in gaps.items() if gap >= WORTH_A_LAUNCH), key=gaps.__getitem__)[-MOST_RANGES + 1 :]
-    cuts = [0, *sorted(wide), len(needed)] if needed else []
+    wide = sorted((k for k, gap in gaps.items() if gap >= WORTH_A_LAUNCH), key=gaps.__getitem__, reverse=True)
+    cuts = [0, *sorted(wide[: MOST_RANGES - 1]), len(needed)] if needed else []
     return tuple((starts[needed[a]], stops[needed[b - 1]]) for a, b in itertools.pairwise(cuts))
 
 

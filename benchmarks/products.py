@@ -13,6 +13,7 @@ import argparse
 import platform
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from torch import nn
 
 from fastscape import Plan
 from fastscape.engine import Engine
-from fastscape.model import Objective, fixed_samples, problem_of
+from fastscape.model import Footprint, Objective, fixed_samples, problem_of
 from fastscape.weights import PRECISIONS, SURFACES, Place, Random, SpaceAsked, space_of
 
 SECONDS = 0.1  # of a measurement, at least
@@ -52,6 +53,7 @@ def engine_of(width: int, rows: int, plan: Plan, precision: str) -> Engine:
     moving = {name for name, _ in model.named_parameters()}
     asked = SpaceAsked(2, Random(0), SURFACES["plane"], "plane", "weights", "filter")
     problem = problem_of(model.to(dtype), moving, Objective(F.mse_loss), samples, place)
+    problem = replace(problem, footprint=Footprint())  # as is seen of such a network
     return Engine(problem, space_of(model, asked, place), plan)
 
 

@@ -43,8 +43,8 @@ VMAPPED = {
     "ResNet-20": {"vmap": (3, 269), "hoisted": (4, 267)},
     "encoder": {"vmap": (3, 90), "hoisted": (4, 85)},
 }
-# Linear layers behind the first one, and convolutions of one pixel; those of attention are one function of torch.
-PRODUCTS = {"MLP": 2, "LeNet": 2, "ResNet-20": 3, "encoder": 5}
+# Linear layers behind the first one; those of attention are one function of torch.
+PRODUCTS = {"MLP": 2, "LeNet": 1, "ResNet-20": 1, "encoder": 5}
 RANGES = 9  # launches of the interpolation in a chunk, for what products leave to it
 SCHEME = 48  # of a chunk, for the coefficients of many filters
 OWN = {"MLP": 5, "LeNet": 7, "ResNet-20": 77, "encoder": 5}

@@ -123,7 +123,7 @@ def method_for(
         'shared'
     """
     chosen = choose(x.device, backend)
-    able = not _refusal(x, basis, chosen) and chosen == "triton"
+    able = not _refusal(x, basis, chosen) and chosen == "triton" and x.shape[-1] % 16 == 0  # whose accesses are wide
     method = choose_method(rows, x.dtype, x.device, fused=able)
     if method == "shared" and (isinstance(basis, Seeded) or basis.dtype != x.dtype):
         return "fused" if able else "materialised"  # the stacked matrices would have to be made for each call
@@ -227,7 +227,7 @@ def perturbed_linear_cost(
         weights = points * size * itemsize
         formed = 2 * vectors * points * size
         return Cost(stored + weights + own * inputs + coefs, weights + own * outputs, product + formed + drawn)
-    launch = fused_launch(rows, points, x.dtype)
+    launch = fused_launch(rows, points, x.dtype, even=inputs % 32 == 0)
     tiles, groups = -(-rows // launch.rows), -(-points // launch.points)
     times = tiles * groups  # that a tile of the basis is read, or drawn
     formed = 2 * vectors * points * size * tiles

@@ -112,9 +112,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{processor()}, one thread, {options.precision}, torch {torch.__version__}\n")
-    print(
-        "| width | points in a chunk | rows a point | microseconds a point, written | times faster, shared | middle half |"
-    )
+    print("| width | points in a chunk | rows a point | ms a point, written | times faster, shared | middle half |")
     print("|---|---|---|---|---|---|")
     for width in options.widths:
         points = max(min(POINTS // width**2, 256), 8)

@@ -57,8 +57,8 @@ class Crossovers(NamedTuple):
     without: int
 
 
-# Calculated, not measured: F operations a second, B bytes a second, s bytes a weight. A weight and point costs
-# 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by "materialised", equal at R = s F / 3 B for K = 3; and
+# Calculated, not measured, but for a CPU: F operations a second, B bytes a second, s bytes a weight. A weight and point
+# costs 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by "materialised", equal at R = s F / 3 B for K = 3; and
 # 2 R / (0.4 F) by "fused", which the traffic between cache and registers holds at that share.
 CROSSOVERS = {
     "bfloat16": Crossovers(64, 352, 176),
@@ -66,7 +66,7 @@ CROSSOVERS = {
     "tf32": Crossovers(96, 352, 183),
     "float32": Crossovers(32, 32, 24),
     "float64": Crossovers(48, 48, 48),
-    "cpu": Crossovers(6, 6, 6),
+    "cpu": Crossovers(12, 12, 12),  # measured, by benchmarks.products
 }
 """By the arithmetic of a GPU, and for any on a CPU."""
 

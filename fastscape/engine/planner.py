@@ -25,6 +25,7 @@ from fastscape.engine.gpu_rules import alternatives_on_gpu
 from fastscape.engine.layers import worthwhile
 from fastscape.engine.plan import MICROBATCH, MemoryFormat, Plan
 from fastscape.engine.plan_rules import plan_looped
+from fastscape.kernels import choose_method
 from fastscape.model import Problem
 
 __all__ = ["Planned", "plan_measured"]
@@ -37,9 +38,6 @@ LOOPED_CALL = 1e-4  # seconds that a call of the smallest model takes in a loop
 COMPILE_SECONDS = 8.0, 0.2  # what a compilation may take: at least, and for each layer
 WORTH_COMPILING = 4  # times as long as a compilation may take, the rest of the run must be
 
-# Samples of a microbatch, up to which layers computed from the basis, which takes several products for one, may gain
-# more by what is not written to memory.
-FEW_ROWS = 32
 MOSTLY_PRODUCTS = 0.8  # of the time: a compilation gains little on the rest
 
 # Samples that a try may run at once, as a multiple of the microbatch of fixed rules: more may not fit into memory.
@@ -213,8 +211,9 @@ def _alternatives(search: _Search, problem: Problem, *, recut: bool) -> Iterator
     if search.best.batching == "vmap" and search.seconds * search.best.microbatch / problem.size > LOOPED_CALL:
         yield "batching", plan_looped(search.best)
     if search.best.batching == "vmap":
-        if min(search.best.microbatch, problem.size) <= FEW_ROWS:
-            yield "products", replace(search.best, products="shared")
+        few = min(search.best.microbatch, problem.size)  # rows of a layer at a point, at least
+        if choose_method(few, problem.dtype, problem.device) == "shared":
+            yield "products", replace(search.best, products="auto")
         yield "hoist", replace(search.best, hoist=not search.best.hoist)
         if search.best.chunk >= 4:
             yield "chunk", replace(search.best, chunk=search.best.chunk // 4)

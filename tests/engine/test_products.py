@@ -374,13 +374,13 @@ def searched(monkeypatch):
 
 
 @pytest.mark.usefixtures("searched")
-@pytest.mark.parametrize(("samples", "offered"), [(planner.FEW_ROWS, True), (80, False)])
+@pytest.mark.parametrize(("samples", "offered"), [(8, True), (80, False)])
 def test_the_planner_tries_products_where_rows_are_few(samples, offered):
     data = torch.randn(samples, 3), torch.randn(samples, 2)
     landscape = fastscape.surface(MODEL, data, **MANY)
     tried = [row["products"] for row in landscape.report["plans_measured"]]
     assert len(tried) > 1
-    assert ("shared" in tried) is offered
+    assert ("auto" in tried) is offered
     assert_close(landscape.loss, fastscape.surface(MODEL, data, plan=Plan("loop", 16), **MANY).loss, 1e-12)
 
 
@@ -397,14 +397,14 @@ def test_products_are_taken_where_they_are_faster(factor, monkeypatch):
             return took[0]
 
     def timed(self: Engine, points: torch.Tensor) -> torch.Tensor:
-        took[0] += len(points) * 1e-3 * (factor if self.plan.products == "shared" else 1.0)
+        took[0] += len(points) * 1e-3 * (factor if self.plan.products == "auto" else 1.0)
         return sums(self, points)
 
     monkeypatch.setattr(Engine, "sums", timed)
     monkeypatch.setattr(planner.gpu, "Clock", Clock)
     data = torch.randn(8, 3), torch.randn(8, 2)
     found = fastscape.surface(MODEL, data, **MANY).report["plan"]["products"]
-    assert found == ("shared" if factor < 1 else "materialised")
+    assert found == ("auto" if factor < 1 else "materialised")
 
 
 def test_a_product_that_gives_other_values_is_not_followed(monkeypatch):

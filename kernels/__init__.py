@@ -17,7 +17,7 @@ from ._launch import Cost
 from .backends import Backend, choose
 from .gram import gram_cost, gram_torch
 from .interpolate import interpolate_cost, interpolate_torch
-from .perturbed_linear import Method, choose_method, perturbed_linear, perturbed_linear_cost
+from .perturbed_linear import Method, choose_method, method_for, perturbed_linear, perturbed_linear_cost
 from .philox import STREAMS, Distribution, check, draw_torch
 from .seeded import Seeded
 from .segments import Run, Segments
@@ -37,6 +37,7 @@ __all__ = [
     "gram_cost",
     "interpolate",
     "interpolate_cost",
+    "method_for",
     "perturbed_linear",
     "perturbed_linear_cost",
 ]

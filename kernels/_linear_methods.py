@@ -6,6 +6,7 @@ Shapes as there: x_GRI, basis_KOI or seeded, c_GSK [G, 1 or O, K], bias_GO, y_GR
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
@@ -30,24 +31,34 @@ def shared(x: Tensor, basis: Tensor | Seeded, c_GSK: Tensor, bias: Tensor | None
         matrices = basis.to(x.dtype)
     vectors, outputs, _ = matrices.shape
     once = x[:1] if points > 1 and x.stride(0) == 0 else x  # one x for all points is multiplied once
-    flat, wide = once.reshape(len(once) * rows, inputs), matrices.reshape(vectors * outputs, inputs).T
-    if x.device.type == "cuda" and x.dtype.itemsize == 2:
-        products = torch.mm(flat, wide, out_dtype=torch.float32)  # the coefficients meet sums that were not rounded
-    else:
-        products = flat @ wide
-    products = products.view(len(once), rows, vectors, outputs)
-    if backend == "triton":
-        from .combined_triton import combined_triton
+    flat = once.reshape(len(once) * rows, inputs)
+    if backend == "torch":  # one matrix after the other: those of a flat buffer lie apart, and would be copied
+        each = (_times(flat, matrix).view(len(once), rows, outputs) for matrix in matrices)
+        return _combined(each, c_GSK, bias, x.dtype)
+    products = _times(flat, matrices.reshape(vectors * outputs, inputs)).view(len(once), rows, vectors, outputs)
+    from .combined_triton import combined_triton
 
-        return combined_triton(products, c_GSK, bias, x.new_empty(points, rows, outputs))
-    return combined_torch(products, c_GSK, bias, x.dtype)
+    return combined_triton(products, c_GSK, bias, x.new_empty(points, rows, outputs))
+
+
+def _times(flat: Tensor, matrix: Tensor) -> Tensor:
+    """Rows times a matrix [O, I], in float32 where narrow sums would be rounded before the coefficients meet them."""
+    if flat.device.type == "cuda" and flat.dtype.itemsize == 2:
+        return torch.mm(flat, matrix.T, out_dtype=torch.float32)
+    return flat @ matrix.T
 
 
 def combined_torch(products_GRKO: Tensor, c_GSK: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
     """`y[g, r, o] = sum_k c[g, o, k] products[g, r, k, o] + b[g, o]` by torch; the twin of `combined_triton`."""
-    y = products_GRKO[:, :, 0] * c_GSK[:, None, :, 0]
-    for k in range(1, products_GRKO.shape[2]):
-        y.addcmul_(products_GRKO[:, :, k], c_GSK[:, None, :, k])
+    return _combined(products_GRKO.unbind(2), c_GSK, bias, dtype)
+
+
+def _combined(products_GRO: Iterable[Tensor], c_GSK: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
+    pairs = zip(products_GRO, c_GSK[:, None].unbind(3), strict=True)
+    product, c = next(pairs)
+    y = product * c
+    for product, c in pairs:
+        y.addcmul_(product, c)
     if bias is not None:
         y += bias[:, None]
     return y.to(dtype)

@@ -35,7 +35,7 @@ from .backends import Backend, choose
 from .philox import FLOPS
 from .seeded import Seeded
 
-__all__ = ["Method", "choose_method", "perturbed_linear", "perturbed_linear_cost"]
+__all__ = ["Method", "choose_method", "method_for", "perturbed_linear", "perturbed_linear_cost"]
 
 Method = Literal["auto", "shared", "fused", "materialised"]
 
@@ -57,8 +57,8 @@ class Crossovers(NamedTuple):
     without: int
 
 
-# Calculated, not measured: F operations a second, B bytes a second, s bytes a weight. A weight and point costs
-# 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by "materialised", equal at R = s F / 3 B for K = 3; and
+# Calculated, not measured, but for a CPU: F operations a second, B bytes a second, s bytes a weight. A weight and point
+# costs 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by "materialised", equal at R = s F / 3 B for K = 3; and
 # 2 R / (0.4 F) by "fused", which the traffic between cache and registers holds at that share.
 CROSSOVERS = {
     "bfloat16": Crossovers(64, 352, 176),
@@ -66,7 +66,7 @@ CROSSOVERS = {
     "tf32": Crossovers(96, 352, 183),
     "float32": Crossovers(32, 32, 24),
     "float64": Crossovers(48, 48, 48),
-    "cpu": Crossovers(6, 6, 6),
+    "cpu": Crossovers(12, 12, 12),  # measured, by benchmarks.products
 }
 """By the arithmetic of a GPU, and for any on a CPU."""
 
@@ -100,6 +100,34 @@ def choose_method(
     if rows <= (found.shared if fused else found.without):
         return "shared"
     return "fused" if fused and rows <= found.fused else "materialised"
+
+
+def method_for(
+    rows: float, x: Tensor, basis: Tensor | Seeded, *, backend: Backend = "auto"
+) -> Literal["shared", "fused", "materialised"]:
+    """The method that "auto" takes for a basis: what `choose_method` says, where that can run.
+
+    Args:
+        rows: As for `choose_method`.
+        x: Inputs [..., I], of which dtype, device and length count.
+        basis: As for `perturbed_linear`.
+        backend: See `choose`. Default "auto".
+
+    Returns:
+        "shared", "fused" or "materialised".
+
+    Example:
+        >>> import torch
+        >>> from fastscape.kernels import method_for
+        >>> method_for(1, torch.ones(1, 4), torch.ones(3, 2, 4))
+        'shared'
+    """
+    chosen = choose(x.device, backend)
+    able = not _refusal(x, basis, chosen) and chosen == "triton" and x.shape[-1] % 16 == 0  # whose accesses are wide
+    method = choose_method(rows, x.dtype, x.device, fused=able)
+    if method == "shared" and (isinstance(basis, Seeded) or basis.dtype != x.dtype):
+        return "fused" if able else "materialised"  # the stacked matrices would have to be made for each call
+    return method
 
 
 def perturbed_linear(
@@ -148,10 +176,7 @@ def perturbed_linear(
         raise ValueError(f"method='fused' {refusal}; write method='auto', 'shared' or 'materialised'")
     if method == "auto":
         rows = x.shape[1] / max(len(x), 1) if _same(x) else x.shape[1]
-        able = not refusal and chosen == "triton" and x.shape[2] % 16 == 0  # whose accesses are wide
-        method = choose_method(rows, x.dtype, x.device, fused=able)
-        if method == "shared" and (isinstance(basis, Seeded) or basis.dtype != x.dtype):
-            method = "fused" if able else "materialised"  # the stacked matrices would have to be made for each call
+        method = method_for(rows, x, basis, backend=chosen)
     c = coefficients.to(x.device, torch.float64 if basis.dtype == torch.float64 else torch.float32).contiguous()
     with _triton.current(x.device):
         if not len(x) * x.shape[1] * outputs:
@@ -229,8 +254,8 @@ def _refusal(x: Tensor, basis: Tensor | Seeded, backend: Literal["torch", "trito
         return ""
     if torch.float64 in (x.dtype, basis.dtype):
         return "has no Triton kernel for float64"
-    if isinstance(basis, Seeded) and x.shape[2] % 4:
-        return f"takes seeded rows whose length is a multiple of 4, and rows of {x.shape[2]} came"
+    if isinstance(basis, Seeded) and x.shape[-1] % 4:
+        return f"takes seeded rows whose length is a multiple of 4, and rows of {x.shape[-1]} came"
     return ""
 
 

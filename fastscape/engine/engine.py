@@ -20,6 +20,7 @@ from fastscape.engine.plan import Plan
 from fastscape.engine.point_weights import PointWeights
 from fastscape.engine.streams import AheadWeights
 from fastscape.engine.workers import Workers
+from fastscape.kernels import Seeded
 from fastscape.model import Batch, Measured, Problem, twin
 from fastscape.weights import Space
 
@@ -61,8 +62,8 @@ class Engine:
         plan: How to evaluate.
 
     Raises:
-        ValueError: When the basis has another memory format than the plan, hoisting has no directions in memory, or
-            complex weights are to be compiled.
+        ValueError: When the basis has another memory format than the plan, hoisting has no directions in memory,
+            weights whose layers are computed from the basis are rounded, or complex weights are to be compiled.
     """
 
     def __init__(self, problem: Problem, space: Space, plan: Plan) -> None:
@@ -88,13 +89,9 @@ class Engine:
         self._fixed = problem.fixed(channels_last=plan.channels_last)
         self._points = (AheadWeights if plan.overlap else PointWeights)(space, problem.dtype, plan.kernels)
         self._shared: Hoist | None = None
-        if plan.hoist and plan.batching == "vmap":
-            if not isinstance(basis.vectors, Tensor) or basis.vectors.dtype != problem.dtype:
-                raise ValueError(
-                    "hoist needs the directions in memory, in the precision of the weights; leave out low_memory=True "
-                    "and a reduced precision, or hoist=True"
-                )
-            self._shared = Hoist(basis.vectors, basis.layout, SHARED_BYTES)
+        if plan.together:
+            _check_together(plan, basis.vectors, problem.dtype)
+            self._shared = Hoist(space, problem.dtype, plan, SHARED_BYTES)
         bare = replace(problem, samples=[])  # what is compiled keeps no samples alive
         compiled = _compiled(bare, graphed=not plan.graphs) if plan.compile else bare.measure
         self._measures = _Measures(compiled, bare.measure, self._batches[0].samples)
@@ -177,8 +174,8 @@ class Engine:
     def _evaluated(self, points: Tensor) -> Tensor:
         """The sums [g, measures] at some points."""
         c = self._points.coefficients(points)
-        unread = self._shared.unread(self._points.space.layout) if self._shared else 0
-        sums = self._of_weights(self._points.at(c, first=unread), c)
+        ranges = self._shared.ranges(self._points.space.layout) if self._shared else None
+        sums = self._of_weights(self._points.at(c, ranges=ranges), c)
         self._points.read()
         return sums
 
@@ -240,6 +237,27 @@ class Engine:
             patches = self._patches.of(index) if self._patches else {}
             sums.append(self.problem.evaluated({**weights, **patches}, batch, index, model=model, measure=measure))
         return self.problem.objective.over_batches(sums, self._batches)
+
+
+def _check_together(plan: Plan, vectors: Tensor | Seeded, dtype: torch.dtype) -> None:
+    """Refuses to compute layers from a basis that does not give the weights of a point as they would be written.
+
+    Weights of a reduced precision are rounded when they are made, and that belongs to the value: "fused" forms them
+    and rounds them, "shared" and hoisted layers never have them.
+
+    Raises:
+        ValueError: When the plan does.
+    """
+    if plan.hoist and (not isinstance(vectors, Tensor) or vectors.dtype != dtype):
+        raise ValueError(
+            "hoist needs the directions in memory, in the precision of the weights; leave out low_memory=True "
+            "and a reduced precision, or hoist=True"
+        )
+    if plan.products == "shared" and vectors.dtype != dtype:
+        raise ValueError(
+            "products='shared' never makes the weights, which a reduced precision rounds; leave that out, or write "
+            "products='fused' or 'materialised'"
+        )
 
 
 class _Timed(TorchDispatchMode):

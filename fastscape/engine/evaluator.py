@@ -141,6 +141,8 @@ class Evaluator:
         options = ["batching", "chunk", *(["microbatch"] if self.recut else []), *options_on_gpu(self.problem)]
         if isinstance(self.space.basis.vectors, Tensor):  # regenerated directions have one order and no parts
             options += ["hoist", *(["memory_format"] if self.repeatable else [])]
+            # Weights of a reduced precision are rounded when they are made.
+            options += ["products"] if self.space.basis.vectors.dtype == self.problem.dtype else []
         if self.repeatable:
             options += ["compile", "workers"]
         if self.problem.place.lent:
@@ -200,7 +202,7 @@ class Evaluator:
             reason = f"{type(error).__name__}: {error}"
             short = out_of_memory(error)
         # Outside of the handler: the error holds all tensors of what has failed.
-        once_more = (self.plan.batching == "vmap" and self.plan.hoist) or plainer.microbatch != self.plan.microbatch
+        once_more = self.plan.together or plainer.microbatch != self.plan.microbatch
         self._change(plainer)
         if short:
             return self._chunk(chunk[: self.plan.chunk], auto=False)
@@ -229,8 +231,8 @@ class Evaluator:
         vmap = self.plan.batching == "vmap"
         if not (vmap or self.plan.channels_last):
             return None
-        if vmap and self.plan.hoist:
-            return replace(self.plan, hoist=False)
+        if self.plan.together:
+            return replace(self.plan, hoist=False, products="materialised")
         return plan_looped(self.plan) if vmap else replace(self.plan, memory_format="contiguous")
 
     def _change(self, plan: Plan) -> None:

@@ -37,13 +37,15 @@ def plan_begun_on_gpu(plan: Plan, problem: Problem, tensors: Mapping[str, Tensor
         tensors: The tensors that move, by name, at some point.
 
     Returns:
-        The plan, on a GPU fitted to the activations of the model and to the free memory.
+        The plan, on a GPU fitted to the activations of the model and to the free memory. Under vmap the rule of
+        `perturbed_linear` says for each layer whether weights are made for it.
     """
     if not gpu.on_gpu(problem.device):
         return plan
     samples = problem.batches(MICROBATCH)[0].samples
     bytes_a_sample = widest(problem, tensors, MICROBATCH) / samples
-    return plan_filling(plan, bytes_a_sample, gpu.free_memory(problem.device), problem.size)
+    filling = plan_filling(plan, bytes_a_sample, gpu.free_memory(problem.device), problem.size)
+    return replace(filling, products="auto") if filling.batching == "vmap" else filling
 
 
 def plan_filling(plan: Plan, widest_a_sample: float, free: int, samples: int) -> Plan:
@@ -100,7 +102,7 @@ def options_on_gpu(problem: Problem) -> list[str]:
     """
     if not gpu.on_gpu(problem.device) or problem.place.lent:
         return []
-    return ["overlap", *(["graphs"] if problem.repeats_itself else [])]
+    return ["overlap", "products", *(["graphs"] if problem.repeats_itself else [])]
 
 
 def alternatives_on_gpu(
@@ -129,6 +131,7 @@ def alternatives_on_gpu(
             break
     yield "overlap", replace(best(), overlap=True)
     if best().batching == "vmap":
+        yield "products", replace(best(), products="auto" if best().products == "materialised" else "materialised")
         yield "hoist", replace(best(), hoist=not best().hoist)
         for chunk in (2 * best().chunk, best().chunk // 4):
             if chunk:

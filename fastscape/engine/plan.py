@@ -14,6 +14,7 @@ __all__ = ["Batching", "Plan"]
 
 Batching = Literal["auto", "vmap", "loop"]
 MemoryFormat = Literal["contiguous", "channels_last"]
+Products = Literal["materialised", "shared", "fused", "auto"]
 
 MICROBATCH = 64
 
@@ -45,6 +46,13 @@ class Plan:
         overlap: Whether on a GPU the weights of the next chunk are made on a second stream while this one is
             evaluated; they take twice the memory. Default False.
 
+        products: How linear layers, and convolutions whose kernel is one pixel, are computed under vmap where their
+            input depends on the point: "materialised", with the weights of every point in memory; "shared", as
+            products of the inputs of all points with the vectors of the basis, mixed by the coefficients of each
+            point; "fused", by a kernel that forms the weights tile by tile; or "auto", for each layer by how many rows
+            it has at a point. By the last three no weights are written to memory that nothing else reads. In a reduced
+            precision, which rounds weights, "shared" is refused. Default "materialised".
+
     Raises:
         ValueError: When an option is unknown, a number is below 1, or options exclude each other.
 
@@ -65,9 +73,15 @@ class Plan:
     hoist: bool = False
     graphs: bool = False
     overlap: bool = False
+    products: Products = "materialised"
 
     def __post_init__(self) -> None:
-        choices = {"batching": Batching, "kernels": Backend, "memory_format": MemoryFormat}
+        choices = {
+            "batching": Batching,
+            "kernels": Backend,
+            "memory_format": MemoryFormat,
+            "products": Products,
+        }
         for name, known in choices.items():
             if getattr(self, name) not in get_args(known):
                 raise ValueError(
@@ -85,6 +99,10 @@ class Plan:
             raise ValueError("compile acts on single points; with it write batching='loop'")
         if self.batching != "vmap" and self.hoist and not self.compile:
             raise ValueError("hoist has to know what all points share; with it write batching='vmap', or compile=True")
+        if self.batching != "vmap" and self.products != "materialised":
+            raise ValueError(
+                f"products={self.products!r} are those of many points at once; with it write batching='vmap'"
+            )
         if self.compile and self.workers > 1:
             raise ValueError("a compiled step takes all cores by itself; with compile=True write workers=1")
         if self.graphs and (self.batching == "vmap" or self.hoist or self.workers > 1):
@@ -103,6 +121,11 @@ class Plan:
         """Whether points are evaluated as `Problem.total` does it, with nothing that could change a value."""
         fast = self.channels_last or self.workers > 1 or self.compile or self.hoist or self.graphs or self.overlap
         return self.batching == "loop" and not fast
+
+    @property
+    def together(self) -> bool:
+        """Whether some layers of all points are computed together, from the basis and not from the weights."""
+        return self.batching == "vmap" and (self.hoist or self.products != "materialised")
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain values, for the report."""

@@ -149,7 +149,8 @@ def plan_looped(plan: Plan) -> Plan:
     """
     if plan.batching == "loop":
         return plan
-    return replace(plan, batching="loop", hoist=False, chunk=min(plan.chunk, CHUNKS["loop"][0]))
+    chunk = min(plan.chunk, CHUNKS["loop"][0])
+    return replace(plan, batching="loop", hoist=False, products="materialised", chunk=chunk)
 
 
 def plan_fixed(

@@ -25,6 +25,7 @@ from fastscape.engine.gpu_rules import alternatives_on_gpu
 from fastscape.engine.layers import worthwhile
 from fastscape.engine.plan import MICROBATCH, MemoryFormat, Plan
 from fastscape.engine.plan_rules import plan_looped
+from fastscape.kernels import choose_method
 from fastscape.model import Problem
 
 __all__ = ["Planned", "plan_measured"]
@@ -210,6 +211,9 @@ def _alternatives(search: _Search, problem: Problem, *, recut: bool) -> Iterator
     if search.best.batching == "vmap" and search.seconds * search.best.microbatch / problem.size > LOOPED_CALL:
         yield "batching", plan_looped(search.best)
     if search.best.batching == "vmap":
+        few = min(search.best.microbatch, problem.size)  # rows of a layer at a point, at least
+        if choose_method(few, problem.dtype, problem.device) == "shared":
+            yield "products", replace(search.best, products="auto")
         yield "hoist", replace(search.best, hoist=not search.best.hoist)
         if search.best.chunk >= 4:
             yield "chunk", replace(search.best, chunk=search.best.chunk // 4)

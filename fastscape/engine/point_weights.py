@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from fastscape.engine import gpu
-from fastscape.kernels import Backend, Segments, interpolate
+from fastscape.kernels import Backend, Seeded, Segments, interpolate
 from fastscape.weights import Resident, Space
 
-__all__ = ["PointWeights"]
+__all__ = ["PointWeights", "Ranges"]
+
+Ranges = Sequence[tuple[int, int]]
+"""Of entries of the flat buffer: the first one, and the one behind the last."""
 
 
 class PointWeights:
@@ -26,7 +32,7 @@ class PointWeights:
         vectors = space.basis.vectors
         self._memory = torch.empty(0, vectors.shape[1], dtype=dtype, device=vectors.device)
         self._resident = self._settled(space)
-        self._cuts: dict[int, tuple[slice, Segments]] = {}
+        self._cuts: dict[tuple[int, int], tuple[slice, Segments]] = {}
 
     def turn(self, repeat: int) -> None:
         """Takes the directions of a repeat, for all points that come.
@@ -60,13 +66,13 @@ class PointWeights:
         c = self.space.coefficients(points)
         return gpu.sent(c, device) if gpu.on_gpu(device) and c.device.type == "cpu" else c
 
-    def at(self, c: Tensor, *, first: int = 0) -> Tensor:
+    def at(self, c: Tensor, *, ranges: Ranges | None = None) -> Tensor:
         """The weights of some points.
 
         Args:
             c: Their coefficients [g, S or 1, K].
-            first: The first entry that is written; those in front, which nobody reads, are left as they were.
-                Default 0.
+            ranges: The entries that are written, each range from its first to the one behind its last; the others,
+                which nobody reads, are left as they were. Default: all.
 
         Returns:
             Weights [g, P], in memory that the next call writes to.
@@ -74,24 +80,27 @@ class PointWeights:
         if len(self._memory) < len(c):
             self._memory = self._memory.new_empty(len(c), self._memory.shape[1])
         out, vectors = self._memory[: len(c)], self.space.basis.vectors
-        if first == out.shape[1]:
-            return out
-        touched, segments = self._cut(first if isinstance(vectors, Tensor) else 0)
-        if isinstance(vectors, Tensor) and first:
-            c = c[:, touched] if c.shape[1] > 1 else c
-            vectors, written = vectors[:, first:], out[:, first:]
-        else:
-            written = out
-        interpolate(vectors, c, segments, out=written, backend=self.backend)
+        for start, stop in ((0, out.shape[1]),) if ranges is None else ranges:
+            touched, segments = self._cut(start, stop)
+            own = c[:, touched] if c.shape[1] > 1 else c
+            interpolate(_between(vectors, start, stop), own, segments, out=out[:, start:stop], backend=self.backend)
         return out
 
     def read(self) -> None:
         """Says that all that reads the weights of the last call is queued."""
 
-    def _cut(self, first: int) -> tuple[slice, Segments]:
-        """The segments from an entry on, on the device; they are few, and a GPU would be waited for to make them."""
-        if first not in self._cuts:
+    def _cut(self, start: int, stop: int) -> tuple[slice, Segments]:
+        """The segments of a range, on the device; they are few, and a GPU would be waited for to make them."""
+        if (start, stop) not in self._cuts:
             segments, every = self.space.layout.segments, slice(None)
-            touched, segments = segments.between(first, segments.size) if first else (every, segments)
-            self._cuts[first] = touched, segments.to(self._memory.device)
-        return self._cuts[first]
+            whole = (start, stop) == (0, segments.size)
+            touched, segments = (every, segments) if whole else segments.between(start, stop)
+            self._cuts[start, stop] = touched, segments.to(self._memory.device)
+        return self._cuts[start, stop]
+
+
+def _between(vectors: Tensor | Seeded, start: int, stop: int) -> Tensor | Seeded:
+    """A range of the entries of a basis."""
+    if isinstance(vectors, Tensor):
+        return vectors[:, start:stop]
+    return replace(vectors, theta=vectors.theta[start:stop], first=vectors.first + start)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -39,5 +38,4 @@ def one_by_one(problem: Problem, space: Space, plan: Plan) -> Callable[[Tensor],
 
 def _alone(plan: Plan, layout: Layout) -> Plan:
     order: MemoryFormat = "channels_last" if layout.channels_last else "contiguous"
-    plain = replace(plan, batching="loop", chunk=1, memory_format=order, workers=1, compile=False, hoist=False)
-    return replace(plain, graphs=False, overlap=False)
+    return Plan("loop", chunk=1, microbatch=plan.microbatch, kernels=plan.kernels, memory_format=order)

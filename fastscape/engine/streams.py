@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fastscape.engine import gpu
-from fastscape.engine.point_weights import PointWeights
+from fastscape.engine.point_weights import PointWeights, Ranges
 from fastscape.kernels import Backend
 from fastscape.weights import Space
 
@@ -47,14 +47,14 @@ class AheadWeights(PointWeights):
         with gpu.queued_on(self._stream):
             return super().coefficients(points)
 
-    def at(self, c: Tensor, *, first: int = 0) -> Tensor:
+    def at(self, c: Tensor, *, ranges: Ranges | None = None) -> Tensor:
         """As `PointWeights` does, on the second stream, for which the current one waits."""
         self._memory, self._spare = self._spare, self._memory
         self._left.reverse()
         if self._left[0] is not None:
             self._stream.wait_event(self._left[0])
         with gpu.queued_on(self._stream):
-            made = super().at(c, first=first)
+            made = super().at(c, ranges=ranges)
         current = gpu.here(self._device)
         current.wait_stream(self._stream)
         for tensor in (c, made):

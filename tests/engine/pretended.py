@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from fastscape.engine import Plan, engine_for, gpu, point_weights
+from fastscape.engine.layers import products
 from fastscape.kernels import Segments
 from fastscape.model import Batch, Columns, Footprint, Objective, Problem, problem, problem_of
 from fastscape.weights import PRECISIONS, SURFACES, Place, Space, layout_of
@@ -157,6 +158,15 @@ def pretended(log: Log):
         watch.done["interpolate"] += 1
         return out
 
+    def perturbed_linear(x: Any, basis: Any, c: Tensor, bias: Any, *, method: str, backend: str) -> Tensor:
+        assert {t.device.type for t in (x, basis, c, bias) if t is not None} == {"cuda"}
+        assert (len(x), basis.shape[0]) == (len(c), c.shape[2])
+        log.said.append(f"{method}: {tuple(x.shape)}")
+        watch.done["perturbed_linear"] += 1
+        outputs = basis.shape[1] if isinstance(basis, Tensor) else basis.shape[1] // x.shape[2]
+        assert bias is None or bias.shape == (len(x), outputs)
+        return x.new_empty(*x.shape[:2], outputs)
+
     def between(self: Segments, start: int, stop: int, whole: Any = Segments.between) -> Any:
         with unset_fake_temporarily():  # numbers of the CPU, which it may read
             touched, made = whole(self, start, stop)
@@ -176,6 +186,8 @@ def pretended(log: Log):
         (gpu, "free_memory"): lambda device: 8 << 30,
         (gpu, "release"): lambda device: log.said.append("released"),
         (point_weights, "interpolate"): interpolate,
+        (products, "perturbed_linear"): perturbed_linear,
+        (products, "method_for"): lambda rows, *given, **options: "shared" if rows < 4 else "materialised",
         (problem, "seed_everything"): lambda device, seed: None,
         (Segments, "between"): between,
     }

@@ -1,5 +1,7 @@
 """Plans: their rules, and what happens to models that vmap cannot batch."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,6 +9,8 @@ from torch import nn
 
 import fastscape
 from fastscape import Plan
+from fastscape.engine import plan_rules
+from fastscape.engine.layers import products
 from fastscape.engine.plan_rules import SMALL_BYTES, plan_fixed, plan_looped, plan_shared, plan_sized
 from fastscape.model import layers_of
 
@@ -29,6 +33,12 @@ CPU = torch.device("cpu")
         ({"workers": 2, "compile": True}, "write workers=1"),
         ({"graphs": 1}, "graphs=1 cannot be used; wanted True or False"),
         ({"overlap": None}, "overlap=None cannot be used; wanted True or False"),
+        (
+            {"products": "batched"},
+            "products='batched' is unknown; wanted 'materialised' or 'shared' or",
+        ),
+        ({"products": "shared"}, "products='shared' are those of many points at once; with it write batching='vmap'"),
+        ({"batching": "auto", "products": "auto"}, "with it write batching='vmap'"),
         ({"batching": "vmap", "graphs": True}, "with graphs=True write batching='loop', hoist=False and workers=1"),
         ({"workers": 2, "graphs": True}, "with graphs=True write batching='loop', hoist=False and workers=1"),
         ({"hoist": True, "compile": True, "graphs": True}, "with graphs=True write batching='loop', hoist=False"),
@@ -89,6 +99,7 @@ def test_every_process_gets_a_few_chunks():
 def test_a_loop_in_the_place_of_vmap_has_the_chunk_of_a_loop():
     assert plan_looped(Plan("vmap", chunk=512, microbatch=5, hoist=True)) == Plan("loop", chunk=16, microbatch=5)
     assert plan_looped(Plan("vmap", chunk=3)) == Plan("loop", chunk=3)
+    assert plan_looped(Plan("vmap", chunk=3, products="shared")) == Plan("loop", chunk=3)
     given = Plan("loop", chunk=128)
     assert plan_looped(given) is given
 
@@ -106,9 +117,10 @@ def test_a_plan_is_saved_and_loaded(tmp_path):
 
 
 def test_a_plan_of_before_is_loaded(tmp_path):
-    """From when there were neither graphs nor weights made ahead."""
+    """From when there were neither graphs, nor weights made ahead, nor products without weights."""
     (tmp_path / "plan.json").write_text('{"batching": "loop", "chunk": 3, "microbatch": 5, "compile": true}')
     assert Plan.load(tmp_path / "plan.json") == Plan("loop", 3, 5, compile=True, graphs=False, overlap=False)
+    assert Plan.load(tmp_path / "plan.json").products == "materialised"
 
 
 def test_plans_of_a_gpu_are_not_plain():
@@ -145,6 +157,20 @@ def test_auto_falls_back_to_the_loop_and_the_report_says_why():
     looped = fastscape.surface(model, DATA, plan=Plan("loop", 16), **SMALL)
     assert (looped.loss == landscape.loss).all()
     assert looped.report["fallback"] is None
+
+
+def test_where_layers_of_all_points_fail_they_are_computed_point_by_point(monkeypatch):
+    def failing(*given, **options):
+        raise RuntimeError("no product")
+
+    monkeypatch.setattr(products, "perturbed_linear", failing)
+    fixed = plan_rules.plan_fixed
+    monkeypatch.setattr(plan_rules, "plan_fixed", lambda *of, **how: replace(fixed(*of, **how), products="shared"))
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    landscape = fastscape.surface(model, DATA, **SMALL)
+    assert landscape.report["plan"]["batching"] == "vmap"
+    assert landscape.report["plan"]["products"] == "materialised"
+    assert landscape.report["fallback"] == "RuntimeError: no product"
 
 
 def test_a_named_plan_never_falls_back():

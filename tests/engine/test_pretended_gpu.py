@@ -43,6 +43,9 @@ VMAPPED = {
     "ResNet-20": {"vmap": (3, 269), "hoisted": (4, 267)},
     "encoder": {"vmap": (3, 90), "hoisted": (4, 85)},
 }
+# Linear layers behind the first one; those of attention are one function of torch.
+PRODUCTS = {"MLP": 2, "LeNet": 1, "ResNet-20": 1, "encoder": 5}
+RANGES = 9  # launches of the interpolation in a chunk, for what products leave to it
 SCHEME = 48  # of a chunk, for the coefficients of many filters
 OWN = {"MLP": 5, "LeNet": 7, "ResNet-20": 77, "encoder": 5}
 
@@ -72,6 +75,25 @@ def test_vmap_gives_all_points_to_a_counted_number_of_operations(name, plan):
     chunk, microbatch = VMAPPED[name][plan]
     assert (found["chunk"], found["point"], found["sent"], found["waits"]) == (chunk, 0, 1, 0)
     assert found["microbatch"] <= microbatch
+
+
+@pytest.mark.parametrize("method", ["shared", "fused"])
+@pytest.mark.parametrize("name", MODELS)
+def test_products_of_all_points_are_one_operation_a_layer(name, method):
+    hoisted, _ = counted(name, PLANS["hoisted"], 2, 2)
+    watch, log = counted(name, Plan("vmap", 4, hoist=True, products=method), 2, 2)
+    assert (watch.copies["to the GPU"], watch.waits) == (1, [])
+    assert watch.done["perturbed_linear"] == sum(said.startswith(method) for said in log.said) == 2 * PRODUCTS[name]
+    assert watch.operations <= hoisted.operations
+    assert sum(": weights of" in said for said in log.said) <= RANGES
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_on_a_gpu_the_kernels_say_which_layers_are_computed_without_weights(overlap):
+    """Here layers of less than four rows: those of three samples, and not those of five tokens each."""
+    for name, found in {"MLP": 2 * PRODUCTS["MLP"], "encoder": 2}.items():
+        watch, _ = counted(name, Plan("vmap", 4, hoist=True, products="auto", overlap=overlap), 2, 2)
+        assert (watch.done["perturbed_linear"], watch.waits) == (found, [])
 
 
 @pytest.mark.parametrize("plan", ["graphs", "overlap", "hoisted"])

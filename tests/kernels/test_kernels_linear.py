@@ -169,7 +169,7 @@ class TestRule:
             assert order == sorted(order)
             assert (order[0], order[-1]) == (0, 2)
             assert "fused" not in {choose_method(rows, dtype, gpu, fused=False) for rows in (1, 40, 130, 300, 1000)}
-        assert choose_method(10, torch.float32, torch.device("cpu")) == "materialised"
+        assert choose_method(20, torch.float32, torch.device("cpu")) == "materialised"
 
     def test_the_table_is_in_order(self):
         for found in CROSSOVERS.values():

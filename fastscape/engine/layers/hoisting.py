@@ -1,4 +1,4 @@
-"""Layers whose input is the same at every point are computed once for all points.
+"""Layers of all points are computed together, from the parts of the basis and not from the weights of each point.
 
     layer(x, sum_k c_k W_k) = sum_k c_k layer(x, W_k)
 
@@ -8,7 +8,8 @@ filter has its own.
 A linear or convolutional layer is linear in its weights. Where its input does not depend on the point (the first
 layer, and those behind frozen ones), the K results on the right are computed once for each microbatch, and a point
 costs K multiplications an output instead of a matrix product. Exact up to the order of the sums. Under vmap torch
-knows which tensors depend on the point, so nothing has to be guessed.
+knows which tensors depend on the point, so nothing has to be guessed. Where the input does depend on it, a layer that
+is a matrix product may be computed from the same parts: see `products`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from fastscape.engine.layers.parts import Part, combined, parts_of, ranges_of
+from fastscape.engine.layers.products import LAYERS, given_to, multiplied
+from fastscape.engine.plan import Plan
 from fastscape.weights import Layout, Space
 
 __all__ = ["Hoist", "HoistedWeight"]
@@ -35,30 +39,26 @@ _ABOUT = {
 
 
 class Hoist:
-    """What the points of a run share: the results of layers for each part of the basis.
+    """What the points of a run share: the parts of the basis, and the results of layers for each of them.
 
     Args:
-        vectors: The basis [K, P].
-        layout: What its entries are.
+        space: Where the points lie.
+        dtype: Of their weights.
+        plan: Whether layers are hoisted, and how products are computed.
         budget: Bytes of results that may be kept from one chunk of points to the next.
     """
 
-    def __init__(self, vectors: Tensor, layout: Layout, budget: int) -> None:
-        self.parts = self._parts(vectors, layout)
-        self.budget = budget
+    def __init__(self, space: Space, dtype: torch.dtype, plan: Plan, budget: int) -> None:
+        self.dtype, self.plan, self.budget = dtype, plan, budget
+        self.parts = self._parts(space)
         self.seen = False
         self.read: set[str] = set()
         self.unfilled: set[str] = set()
         self._kept: dict[tuple[Any, ...], Tensor] = {}
 
-    @staticmethod
-    def _parts(vectors: Tensor, layout: Layout) -> dict[str, Tensor]:
-        """The rows of the basis as tensors [K, *shape] of the model, those that can be hoisted."""
-        parts = layout.unflatten(vectors)
-        # A layer's weight has two dimensions at least; its filters, which may have coefficients of their own, must lie
-        # along the first of them. Complex weights have another split than shape: they are not hoisted.
-        usable = (entry for entry in layout.entries if len(entry.shape) > 1 and entry.split == entry.shape)
-        return {entry.name: parts[entry.name] for entry in usable if entry.order[0] == 0}
+    def _parts(self, space: Space) -> dict[str, Part]:
+        wanted = {"layers": self.plan.hoist, "products": self.plan.products != "materialised"}
+        return parts_of(space.basis.vectors, space.layout, self.dtype, **wanted)
 
     def coefficients(self, c: Tensor, layout: Layout) -> dict[str, Tensor]:
         """The coefficients of a chunk of points by tensor.
@@ -70,7 +70,7 @@ class Hoist:
         Returns:
             By name [g, K], or [g, filters, K] when each filter has its own.
         """
-        some = next(iter(self.parts.values()), c)
+        some = next((part.rows for part in self.parts.values()), c)
         c = c.to(some.device, some.dtype)
         if c.shape[1] == 1 < layout.segments.count:
             return dict.fromkeys(self.parts, c[:, 0])
@@ -98,23 +98,23 @@ class Hoist:
             },
         }
 
-    def unread(self, layout: Layout) -> int:
-        """The entries in front of the flat buffer that no evaluation has read so far, once there was one.
+    def ranges(self, layout: Layout) -> tuple[tuple[int, int], ...]:
+        """The entries of the flat buffer that evaluations have read so far, once there was one; before it, all.
 
-        They need not be written for the next chunk of points.
+        The others need not be written for the next chunk of points.
 
         Args:
             layout: The flat buffer.
 
         Returns:
-            Number of entries.
+            The first entry of each range and the one behind its last.
         """
         if not self.seen:
-            return 0
-        needed = (entry for entry in layout.entries if entry.name not in self.parts or entry.name in self.read)
-        first = next((entry.offset for entry in needed), layout.size)
-        self.unfilled = {entry.name for entry in layout.entries if entry.offset < first}
-        return first
+            return ((0, layout.size),)
+        needed = {entry.name for entry in layout.entries} - (self.parts.keys() - self.read)
+        ranges = ranges_of(layout, needed)
+        self.unfilled = {entry.name for entry in layout.entries if not any(a <= entry.offset < b for a, b in ranges)}
+        return ranges
 
     def turn(self, space: Space) -> None:
         """Goes on with other directions.
@@ -122,8 +122,7 @@ class Hoist:
         Args:
             space: Along these.
         """
-        assert isinstance(space.basis.vectors, Tensor)  # else nothing is hoisted
-        self.parts = self._parts(space.basis.vectors, space.layout)
+        self.parts = self._parts(space)
         self.forget()
 
     def forget(self) -> None:
@@ -152,13 +151,13 @@ class Hoist:
 
 
 class HoistedWeight(torch.Tensor):
-    """The weight `sum_k c_k W_k` of one point, of which a layer with a shared input needs no entry.
+    """The weight `sum_k c_k W_k` of one point, of which a layer that is computed from the parts needs no entry.
 
     Any other use gives the ordinary tensor: its entries are then read from the point's own memory, or computed.
     """
 
     weight_name: str
-    parts: Tensor
+    part: Part
     coefficients: Tensor
     entries: Tensor | None
     hoist: Hoist
@@ -167,7 +166,7 @@ class HoistedWeight(torch.Tensor):
     @staticmethod
     def of(
         name: str,
-        parts: Tensor,
+        part: Part,
         coefficients: Tensor,
         entries: Tensor | None,
         hoist: Hoist,
@@ -177,7 +176,7 @@ class HoistedWeight(torch.Tensor):
 
         Args:
             name: Its name in the model.
-            parts: The rows of the basis [K, *shape].
+            part: The rows of the basis for it.
             coefficients: Of the point: [K], or [filters, K].
             entries: The tensor itself, if it is in memory.
             hoist: What the points share.
@@ -186,10 +185,10 @@ class HoistedWeight(torch.Tensor):
         Returns:
             The weight.
         """
-        options: dict[str, Any] = {"dtype": parts.dtype, "device": parts.device}
+        options: dict[str, Any] = {"dtype": part.dtype, "device": part.rows.device}
         make = torch.Tensor._make_wrapper_subclass
-        weight: HoistedWeight = make(HoistedWeight, parts.shape[1:], **options)
-        weight.weight_name, weight.parts, weight.coefficients = name, parts, coefficients
+        weight: HoistedWeight = make(HoistedWeight, part.shape, **options)
+        weight.weight_name, weight.part, weight.coefficients = name, part, coefficients
         weight.entries, weight.hoist, weight.place = entries, hoist, place
         return weight
 
@@ -198,7 +197,7 @@ class HoistedWeight(torch.Tensor):
         self.hoist.read.add(self.weight_name)
         if self.entries is not None:
             return self.entries
-        return _combined(self.parts, self.coefficients, 0)
+        return self.part.at(self.coefficients)
 
     @classmethod
     def __torch_function__(
@@ -207,9 +206,11 @@ class HoistedWeight(torch.Tensor):
         """Hoists the layers that can be hoisted; everything else gets the ordinary tensor."""
         kwargs = dict(kwargs or {})
         if func in _ABOUT:
-            return func(*(arg.parts[0] if isinstance(arg, cls) else arg for arg in args), **kwargs)
+            return func(*(arg.part.like if isinstance(arg, cls) else arg for arg in args), **kwargs)
         if func in _LAYERS and _shareable(cls, func, args, kwargs):
             return _layer(func, *args, **kwargs)
+        if func in LAYERS and (made := _product(cls, func, args, kwargs)) is not None:
+            return made
         if func is F.linear and len(args) == 3 and args[2] is not None and isinstance(args[1], cls):
             # torch's rule for vmap adds the bias to a copy of the product; in place it is a sixth of the layer less.
             return cls.__torch_dispatch__(func, types, args[:2]).add_(args[2])
@@ -230,6 +231,8 @@ def _shareable(cls: type, func: Any, args: tuple[Any, ...], kwargs: Mapping[str,
         return False
     weight: Any = args[1]
     inputs = args[0]
+    if not weight.hoist.plan.hoist or weight.part.transposed:
+        return False
     # Wrapped: it depends on the point, or the model differentiates or maps over its input.
     if isinstance(inputs, cls) or torch._C._functorch.is_functorch_wrapped_tensor(inputs) or inputs.requires_grad:
         return False
@@ -241,24 +244,22 @@ def _shareable(cls: type, func: Any, args: tuple[Any, ...], kwargs: Mapping[str,
 def _layer(func: Any, inputs: Tensor, weight: HoistedWeight, bias: Any = None, *args: Any, **kwargs: Any) -> Tensor:
     def compute() -> Tensor:
         if func is F.embedding:
-            return torch.stack([func(inputs, part) for part in weight.parts])
-        return torch.stack([func(inputs, part, None, *args, **kwargs) for part in weight.parts])
+            return torch.stack([func(inputs, part) for part in weight.part.whole()])
+        return torch.stack([func(inputs, part, None, *args, **kwargs) for part in weight.part.whole()])
 
     results = weight.hoist.shared((weight.weight_name, *next(weight.place)), compute)
     channels = _LAYERS[func]
-    combined = _combined(results, weight.coefficients, channels)
+    made = combined(results, weight.coefficients, channels)
     if bias is None:
-        return combined
+        return made
     bias = bias.plain() if isinstance(bias, HoistedWeight) else bias
-    return combined.add_(bias.reshape(-1, *(1,) * (-channels - 1)))
+    return made.add_(bias.reshape(-1, *(1,) * (-channels - 1)))
 
 
-def _combined(parts: Tensor, coefficients: Tensor, channels: int) -> Tensor:
-    """sum_k c_k parts_k [...], with the coefficients of each filter along the dimension `channels` if they differ."""
-    c = coefficients.to(parts.dtype)
-    if c.dim() == 1:
-        return (c @ parts.reshape(len(parts), -1)).reshape(parts.shape[1:])
-    dim = channels % (parts.dim() - 1)
-    shape = [-1 if d == dim else 1 for d in range(parts.dim() - 1)]
-    return sum((part * factor.reshape(shape) for part, factor in zip(parts[1:], c.unbind(1)[1:], strict=True)),
-               start=parts[0] * c[:, 0].reshape(shape))  # fmt: skip
+def _product(cls: type, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
+    """The layer as a product with the parts of its weight; None where it is none, or is not to be computed so."""
+    given = given_to(func, args, kwargs)
+    weight: Any = given.get("weight")
+    if not isinstance(weight, cls) or any(isinstance(given.get(name), cls) for name in ("input", "bias")):
+        return None
+    return multiplied(func, given, weight.part, weight.coefficients, weight.hoist.plan)

@@ -57,16 +57,18 @@ class Crossovers(NamedTuple):
     without: int
 
 
-# Calculated, not measured, but for a CPU: F operations a second, B bytes a second, s bytes a weight. A weight and point
-# costs 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by "materialised", equal at R = s F / 3 B for K = 3; and
-# 2 R / (0.4 F) by "fused", which the traffic between cache and registers holds at that share.
+# Measured with 16 points and K = 3: on an NVIDIA H100, with layers of 4096 x 4096 and 1024 x 1024 (the page of
+# benchmarks), where these lie between what the two sizes give; on a CPU by benchmarks.products. float16 stands as bfloat16, and
+# float64 is calculated: a weight and point costs 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by
+# "materialised", with F operations and B bytes a second and s bytes a weight, equal at R = s F / 3 B. In float32
+# without TF32 the fused kernel has no matrix unit to feed, and is never the fastest.
 CROSSOVERS = {
-    "bfloat16": Crossovers(64, 352, 176),
-    "float16": Crossovers(64, 352, 176),
-    "tf32": Crossovers(96, 352, 183),
-    "float32": Crossovers(32, 32, 24),
+    "bfloat16": Crossovers(64, 384, 176),
+    "float16": Crossovers(64, 384, 176),
+    "tf32": Crossovers(48, 288, 192),
+    "float32": Crossovers(32, 32, 32),
     "float64": Crossovers(48, 48, 48),
-    "cpu": Crossovers(12, 12, 12),  # measured, by benchmarks.products
+    "cpu": Crossovers(12, 12, 12),
 }
 """By the arithmetic of a GPU, and for any on a CPU."""
 
@@ -125,7 +127,9 @@ def method_for(
     chosen = choose(x.device, backend)
     able = not _refusal(x, basis, chosen) and chosen == "triton" and x.shape[-1] % 16 == 0  # whose accesses are wide
     method = choose_method(rows, x.dtype, x.device, fused=able)
-    if method == "shared" and (isinstance(basis, Seeded) or basis.dtype != x.dtype):
+    if isinstance(basis, Seeded):
+        return "materialised"  # which draws a tile once, and "fused" once for every four points and tile of rows
+    if method == "shared" and basis.dtype != x.dtype:
         return "fused" if able else "materialised"  # the stacked matrices would have to be made for each call
     return method
 

@@ -30,6 +30,7 @@ from fastscape.weights import Basis
 __all__ = ["basin_of"]
 
 _MOST = 32  # directions in memory at once: a point is read from all of them
+_SMALL = 1 << 20  # weights, of which a call takes longer than its arithmetic
 _ROUNDED = 1e-12  # of the level, by which rounding may pass it
 _SHARED = (
     "loss", "objective", "metrics", "batchnorm", "train_mode", "device", "perturb", "normalize", "distribution",
@@ -85,7 +86,9 @@ def _basin(request: Request, options: BasinOptions) -> BasinValues:
     started = time.perf_counter()
     point, cost = point_of(request, doubted=False), Cost()
     column = _column(options["measure"], point.work.problem.objective.names)
-    scan = Scan(float(options["limit"]), int(options["steps"]), float(options["tolerance"]))
+    cheap = point.layout.size <= _SMALL and not options["lend"]
+    together = _MOST if cheap else 1
+    scan = Scan(float(options["limit"]), int(options["steps"]), float(options["tolerance"]), together)
     drawn, found = _Drawn(request, point, cost), []
     scores = _range(options, _at_model(point)[column])
     with tqdm(desc="basin radius", unit=" points", disable=None if options["progress"] else True, leave=False) as bar:

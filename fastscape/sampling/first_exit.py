@@ -21,7 +21,6 @@ FINER = 16
 """How many steps a scan has that begins anew within the first step of another one."""
 
 _FINEST = 2.0**-40  # of the limit: a score that has left there has left at once
-_TOGETHER = 32  # points that are worth evaluating at once
 
 Excess = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """How far the scores are outside [m], of the numbers of directions [m] and radii along them [m]; inside at most 0."""
@@ -34,11 +33,14 @@ class Scan(NamedTuple):
         limit: The largest radius.
         steps: Of the scan up to there.
         tolerance: Of a radius, relative to it.
+        together: Points that are cheap to evaluate at once: where fewer directions are left, each is looked at some
+            steps ahead, which may turn out to be too far.
     """
 
     limit: float
     steps: int
     tolerance: float
+    together: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +111,7 @@ def first_exits(excess: Excess, count: int, at_model: float, scan: Scan) -> Exit
     """
     rays = [_Ray(scan, at_model) for _ in range(count)]
     while active := [k for k, ray in enumerate(rays) if not ray.done]:
-        most = max(_TOGETHER // len(active), 1)
+        most = max(scan.together // len(active), 1)
         ahead = [rays[k].ahead(most) for k in active]
         sizes = [len(radii) for radii in ahead]
         found = excess(np.repeat(active, sizes), np.concatenate(ahead))

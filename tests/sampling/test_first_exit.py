@@ -30,7 +30,7 @@ def test_quadratics_of_any_scale_are_found_with_few_values():
     bends = np.exp(np.random.default_rng(0).normal(size=300) * 3)
     true = np.sqrt(0.05 / bends)
     asked = Asked(lambda k, r: bends[k] * r**2 - 0.05)
-    found = first_exits(asked, 300, -0.05, Scan(30.0, 50, 1e-3))
+    found = first_exits(asked, 300, -0.05, Scan(30.0, 50, 1e-3, 32))
     held(found, true, 1e-3)
     assert asked.points < 20 * 300
     assert asked.calls < 60
@@ -48,7 +48,7 @@ def test_the_first_exit_counts_and_what_is_shorter_than_a_step_is_not_seen():
     def bump(k, r):
         return np.where((r > 0.21) & (r < 0.26), 1.0, np.where(r > 0.8, 1.0, -1.0))
 
-    fine, coarse = (first_exits(bump, 1, -1.0, Scan(1.0, steps, 1e-3)) for steps in (25, 10))
+    fine, coarse = (first_exits(bump, 1, -1.0, Scan(1.0, steps, 1e-3, 8)) for steps in (25, 10))
     held(fine, 0.21, 1e-3)
     held(coarse, 0.8, 1e-3)
     assert fine.spacing[0] == 1 / 25
@@ -59,7 +59,7 @@ def test_the_first_exit_counts_and_what_is_shorter_than_a_step_is_not_seen():
 
 def test_what_never_leaves_is_censored_at_the_limit():
     asked = Asked(lambda k, r: np.where(k == 0, -1.0, r - 0.25))
-    found = first_exits(asked, 2, -0.25, Scan(0.7, 7, 0.01))
+    found = first_exits(asked, 2, -0.25, Scan(0.7, 7, 0.01, 32))
     assert math.isinf(found.outside[0])
     assert found.inside[0] == pytest.approx(0.7)
     assert np.isfinite(found.outside[1])
@@ -82,10 +82,18 @@ def test_a_score_on_the_level_is_inside():
     held(found, 0.5, 0.01)
 
 
-def test_few_directions_are_looked_at_several_steps_ahead():
-    asked = Asked(lambda k, r: r - 2.0)
-    first_exits(asked, 1, -2.0, Scan(1.0, 64, 0.01))
-    assert asked.calls == 2
-    many = Asked(lambda k, r: r - 2.0)
-    first_exits(many, 64, -2.0, Scan(1.0, 64, 0.01))
-    assert many.calls == 64
+def test_few_directions_are_looked_at_several_steps_ahead_where_that_is_cheap():
+    def far(k, r):
+        return r - 2.0
+
+    alone, cheap, many = Asked(far), Asked(far), Asked(far)
+    first_exits(alone, 1, -2.0, Scan(1.0, 64, 0.01))
+    first_exits(cheap, 1, -2.0, Scan(1.0, 64, 0.01, together=32))
+    first_exits(many, 64, -2.0, Scan(1.0, 64, 0.01, together=32))
+    assert (alone.calls, cheap.calls, many.calls) == (64, 2, 64)
+
+
+def test_no_value_beyond_the_first_exit_is_asked_for_where_values_are_dear():
+    asked = Asked(lambda k, r: r - 0.3)
+    held(first_exits(asked, 1, -0.3, Scan(1.0, 20, 0.01)), 0.3, 0.01)
+    assert asked.largest <= 0.35 + 1e-9

@@ -56,7 +56,7 @@ def basin_of(model: nn.Module, data: Data, given: BasinOptions) -> BasinValues:
     options = with_defaults(BasinOptions, given, "basin_radius")
     _check(options)
     shared: dict[str, Any] = {name: options[name] for name in _SHARED}  # type: ignore[literal-required]
-    whole = {**shared, "scheme": "plane", "repeats": options["directions"]}
+    whole = {**shared, "scheme": "plane", "repeats": int(options["directions"])}
     surface = with_defaults(SurfaceOptions, cast(SurfaceOptions, whole), "basin_radius")
     request = request_of(model, data, {"x": np.zeros(1)}, surface)
     return guarded(request, lambda: _basin(request, options))
@@ -140,7 +140,7 @@ class _Drawn:
     def __init__(self, request: Request, point: Point, cost: Cost) -> None:
         self.point, self.cost = point, cost
         self.space = point.work.space
-        self.seeds = [request.options["seed"]] if self.space.repeats is None else list(self.space.repeats.seeds)
+        self.seeds = [int(request.options["seed"])] if self.space.repeats is None else list(self.space.repeats.seeds)
         self.lengths: list[float] = []
         self.norm = math.nan
         self.plan: Plan | None = None

@@ -10,12 +10,12 @@ See `fastscape.surface`.
 
 from pathlib import Path as _Path
 
-from fastscape.api import align, barrier, barriers, connect, hessian, line, sharpness, spectrum, surface
+from fastscape.api import align, barrier, barriers, basin_radius, connect, hessian, line, sharpness, spectrum, surface
 from fastscape.engine import Plan
 from fastscape.landscape import Landscape
 from fastscape.model import DataSets, accuracy
 from fastscape.paths import Curve
-from fastscape.reports import Alignment, Barrier, Barriers, Sharpness, Spectrum
+from fastscape.reports import Alignment, Barrier, Barriers, BasinRadius, Sharpness, Spectrum
 from fastscape.results import mixed_in as _mixed_in
 from fastscape.results import warn as _warn
 from fastscape.training import Recorder
@@ -26,6 +26,7 @@ __all__ = [
     "Alignment",
     "Barrier",
     "Barriers",
+    "BasinRadius",
     "Curve",
     "DataSets",
     "Landscape",
@@ -38,6 +39,7 @@ __all__ = [
     "animate",
     "barrier",
     "barriers",
+    "basin_radius",
     "compare",
     "connect",
     "hessian",

@@ -179,10 +179,10 @@ def test_public_names():
     from fastscape import kernels
 
     assert fastscape.__all__ == [
-        "Alignment", "Barrier", "Barriers", "Curve", "DataSets", "Landscape", "Plan", "Recorder", "Sharpness",
-        "Spectrum", "accuracy", "align", "animate", "barrier", "barriers", "compare", "connect", "hessian", "line",
-        "pca", "projected", "random_directions", "sharpness", "spectrum", "start_to_end", "surface", "through",
-        "to_html",
+        "Alignment", "Barrier", "Barriers", "BasinRadius", "Curve", "DataSets", "Landscape", "Plan", "Recorder",
+        "Sharpness", "Spectrum", "accuracy", "align", "animate", "barrier", "barriers", "basin_radius", "compare",
+        "connect", "hessian", "line", "pca", "projected", "random_directions", "sharpness", "spectrum",
+        "start_to_end", "surface", "through", "to_html",
     ]  # fmt: skip
     assert dir(fastscape) == sorted([*fastscape.__all__, "__version__"])
     assert set(kernels.__all__) == {

@@ -30,6 +30,8 @@ def accepted(model: nn.Module, data: tuple[torch.Tensor, torch.Tensor]) -> fasts
     fastscape.surface(model, data, directions=curve.plane(points=9)).reproduce(model, data)
     aligned = fastscape.align(model, data, to=model.state_dict(), method="activations", restarts=1)
     print(aligned, aligned.model, aligned.permutations["0.weight[0]"].index.sum(), aligned.error < 1e-9)
+    basin = fastscape.basin_radius(model, data, measure="accuracy", metrics={"accuracy": fastscape.accuracy}, drop=0.1)
+    print(basin.median.low + 1, basin.quantile(0.1, unit="relative").high, basin.radii.sum(), basin.summary().upper())
     landscape.contour(levels=3)
     fastscape.compare([landscape], kind="surface3d", elevation=20.0)
     fastscape.animate(landscape, landscape.descend((0.0, 0.0)), interval=50, metric="accuracy")
@@ -42,6 +44,7 @@ def refused(model: nn.Module, data: tuple[torch.Tensor, torch.Tensor], landscape
     fastscape.surface(model, data, precision="float8")  # type: ignore[arg-type]
     fastscape.line(model, data, y=(0, 1, 2))  # type: ignore[call-arg]
     fastscape.sharpness(model, data, radius=0.1)  # type: ignore[call-arg]
+    fastscape.basin_radius(model, data, store="run.zarr")  # type: ignore[call-arg]
     fastscape.barrier(model, model, data, x=(0, 1, 5))  # type: ignore[call-arg]
     fastscape.barriers([model], data, points="many")  # type: ignore[arg-type]
     fastscape.align(model, data, to=model, method="magic")  # type: ignore[arg-type]

@@ -1,6 +1,18 @@
 """The public calls: what they compute, what they take, and what they return. `fastscape.runs` does it."""
 
 from fastscape.api.around import hessian, line, sharpness, spectrum, surface
+from fastscape.api.basins import basin_radius
 from fastscape.api.between import align, barrier, barriers, connect
 
-__all__ = ["align", "barrier", "barriers", "connect", "hessian", "line", "sharpness", "spectrum", "surface"]
+__all__ = [
+    "align",
+    "barrier",
+    "barriers",
+    "basin_radius",
+    "connect",
+    "hessian",
+    "line",
+    "sharpness",
+    "spectrum",
+    "surface",
+]

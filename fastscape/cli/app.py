@@ -16,6 +16,7 @@ import fastscape
 from fastscape.cli import commands
 from fastscape.cli.alignments import align
 from fastscape.cli.barriers import barrier
+from fastscape.cli.basins import basin
 from fastscape.cli.curvatures import sharpness, spectrum
 from fastscape.cli.curves import connect
 from fastscape.cli.demo import TOLERANCE
@@ -119,6 +120,7 @@ app.command()(commands.line)
 app.command()(trajectory)
 app.command()(spectrum)
 app.command()(sharpness)
+app.command()(basin)
 app.command()(barrier)
 app.command()(connect)
 app.command()(align)

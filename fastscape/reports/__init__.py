@@ -1,6 +1,6 @@
 """What is known of models besides landscapes: plain values, with methods that each lead into one wing of the house."""
 
 from fastscape.reports.between import Alignment, Barrier, Barriers, BarriersBeside
-from fastscape.reports.point import Sharpness, SideBySide, Spectrum
+from fastscape.reports.point import BasinRadius, Sharpness, SideBySide, Spectrum
 
-__all__ = ["Alignment", "Barrier", "Barriers", "BarriersBeside", "Sharpness", "SideBySide", "Spectrum"]
+__all__ = ["Alignment", "Barrier", "Barriers", "BarriersBeside", "BasinRadius", "Sharpness", "SideBySide", "Spectrum"]

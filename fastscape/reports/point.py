@@ -1,4 +1,4 @@
-"""What is known at one point of weight space: the spectrum of a matrix, and sharpness."""
+"""What is known at one point of weight space: the spectrum of a matrix, sharpness, and how far a score holds."""
 
 from __future__ import annotations
 
@@ -7,12 +7,53 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastscape import views
-from fastscape.results import SharpnessValues, SpectrumValues, check_alike
+from fastscape.results import BasinValues, SharpnessValues, SpectrumValues, check_alike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Sharpness", "SideBySide", "Spectrum"]
+__all__ = ["BasinRadius", "Sharpness", "SideBySide", "Spectrum"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BasinRadius(BasinValues):
+    """How far along random directions a score stays within its range: what `fastscape.basin_radius` returns.
+
+    `print` shows a table of quantiles with their intervals. See `fastscape.results.BasinValues`.
+
+    Example:
+        >>> import tempfile, torch, fastscape
+        >>> model, data = torch.nn.Linear(4, 3), (torch.randn(50, 4), torch.randint(3, (50,)))
+        >>> found = fastscape.basin_radius(model, data, directions=8)
+        >>> again = fastscape.BasinRadius.load(found.save(tempfile.mkdtemp() + "/basin.json"))
+        >>> again.as_dict() == found.as_dict()
+        True
+    """
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    @classmethod
+    def of(cls, values: BasinValues) -> BasinRadius:
+        """The radii of plain values.
+
+        Args:
+            values: The values.
+
+        Returns:
+            The radii.
+        """
+        made = cls.__new__(cls)
+        vars(made).update(vars(values))  # arrays are frozen, so shared
+        return made
+
+    def summary(self) -> str:
+        """A table of quantiles and the mean in every unit, with their intervals, and what to know of them."""
+        return views.basin_text(self)
+
+    def plot(self, **options: Any) -> Axes:
+        """Draws the share of directions still within the range. See `fastscape.views.basin`."""
+        return views.basin(self, **options)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,6 +8,7 @@ from fastscape.results.alignment import AlignmentValues, Permutation
 from fastscape.results.atomic import write_whole
 from fastscape.results.barrier import BarrierValues
 from fastscape.results.barriers import BarriersValues, WhichExcess
+from fastscape.results.basin import BasinValues, RadiusUnit
 from fastscape.results.checks import check_values, clipped, parsed
 from fastscape.results.curvature import (
     DERIVATIVES,
@@ -32,6 +33,7 @@ from fastscape.results.formats.npz import check_path
 from fastscape.results.formats.xarray import to_xarray
 from fastscape.results.optional import package
 from fastscape.results.options import Option, among, chosen, documented, options_of, with_defaults
+from fastscape.results.order_statistics import Interval
 from fastscape.results.other_project import mixed_in
 from fastscape.results.repeats import along_each, mean_over_repeats
 from fastscape.results.scale import colour_ends, heights, is_loss, logarithms, signed
@@ -50,13 +52,16 @@ __all__ = [
     "AlignmentValues",
     "BarrierValues",
     "BarriersValues",
+    "BasinValues",
     "Density",
     "Estimate",
     "Excess",
+    "Interval",
     "LayerCurvature",
     "MeasureBarrier",
     "Option",
     "Permutation",
+    "RadiusUnit",
     "SharpnessValue",
     "SharpnessValues",
     "SpectrumValues",

@@ -5,11 +5,13 @@
 
 from fastscape.runs.alignment import alignment_of
 from fastscape.runs.barriers import ModelGiven, barrier_of, barriers_of
+from fastscape.runs.basins import basin_of
 from fastscape.runs.connecting import curve_between
 from fastscape.runs.environment import environment, peak_megabytes
 from fastscape.runs.options import (
     AlignOptions,
     BarrierOptions,
+    BasinOptions,
     ConnectOptions,
     HessianOptions,
     LineOptions,
@@ -28,6 +30,7 @@ from fastscape.runs.store import read_store
 __all__ = [
     "AlignOptions",
     "BarrierOptions",
+    "BasinOptions",
     "ConnectOptions",
     "HessianOptions",
     "LineOptions",
@@ -39,6 +42,7 @@ __all__ = [
     "alignment_of",
     "barrier_of",
     "barriers_of",
+    "basin_of",
     "computed",
     "curve_between",
     "eigenvectors_of",

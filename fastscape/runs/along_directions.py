@@ -35,13 +35,16 @@ class AlongDirections:
         count: Directions.
         write: Writes direction k to a row [P].
         cost: Is told of the evaluations.
+        plan: That was found for other directions. Default: none was.
+        own_space: The space of a single direction that is not in memory. Default: directions are written.
     """
 
     point: Point
     count: int
     write: Writer
     cost: Cost
-    _plan: Plan | None = field(default=None, init=False)
+    plan: Plan | None = None
+    own_space: Space | None = None
     _kept: Evaluator | None = field(default=None, init=False)
 
     @property
@@ -70,6 +73,23 @@ class AlongDirections:
         self.cost.evaluations += len(distances) * self.count
         return np.concatenate(found, axis=1)
 
+    def means(self, which: np.ndarray, distances: np.ndarray) -> np.ndarray:
+        """The means over the samples at points that each lie along one of the directions.
+
+        Args:
+            which: The number of the direction of each point [n]. All of them must be in memory, see `block`.
+            distances: Along it [n].
+
+        Returns:
+            Means [n, measures], float64, of all measures of the problem.
+        """
+        points = torch.zeros(len(which), self.count, dtype=torch.float64, device="cpu")
+        points[np.arange(len(which)), which] = torch.from_numpy(distances)
+        self._kept = self._kept or self._evaluator(0, self.count)
+        sums = self._sums(self._kept, points)
+        self.cost.evaluations += len(which)
+        return (sums / self.point.work.problem.counts).numpy()
+
     def close(self) -> None:
         """Ends the evaluator."""
         if self._kept is not None:
@@ -79,38 +99,44 @@ class AlongDirections:
     def _sums(self, evaluator: Evaluator, points: Tensor) -> Tensor:
         """The sums [points, measures], on the CPU."""
         sums: list[Tensor] = []
-        if self._plan is None:
+        if self.plan is None:
             planned = evaluator.planned(points, lambda _: None) if self.point.auto else torch.empty(0)
             sums = [planned] if len(planned) else []
         done = sum(map(len, sums))
         while done < len(points):
             sums.append(evaluator.sums(points[done : done + evaluator.plan.chunk]).cpu())
             done += len(sums[-1])
-        self._plan = evaluator.plan
+        self.plan = evaluator.plan
         return torch.cat(sums)
 
     def _evaluator(self, first: int, members: int) -> Evaluator:
         """What evaluates points along a block of the directions."""
         point, work = self.point, self.point.work
         problem = work.problem
-        plan = self._plan or work.plan
-        if self._plan is None and point.auto:
+        plan = self.plan or work.plan
+        if self.plan is None and point.auto:
             plan = plan_fitted_on_gpu(plan, problem, 2 * members) or plan
-        place = problem.place
-        vectors = torch.zeros(1 + members, point.layout.size, dtype=place.precision.basis, device=place.device)
-        vectors[0] = work.space.basis.theta
-        for k in range(members):
-            self.write(first + k, vectors[1 + k])
-        unread = torch.zeros(1, 1 + members, 1 + members, dtype=torch.float64, device="cpu")  # by `_single`
-        space = Space(Basis(vectors, unread, point.layout), Scheme(_single))
+        space = self.own_space or self._space(first, members)
         compared = Comparison(work.plan.microbatch) if point.report["deterministic"] else None
         evaluator = Evaluator(space, plan, auto=point.auto, recut=work.recut, comparison=compared)
         evaluator.exchange(problem)
         return evaluator
 
+    def _space(self, first: int, members: int) -> Space:
+        """The space of a block of the directions."""
+        point, place = self.point, self.point.work.problem.place
+        vectors = torch.zeros(1 + members, point.layout.size, dtype=place.precision.basis, device=place.device)
+        vectors[0] = point.work.space.basis.theta
+        for k in range(members):
+            self.write(first + k, vectors[1 + k])
+        unread = torch.zeros(1, 1 + members, 1 + members, dtype=torch.float64, device="cpu")  # by `_single`
+        return Space(Basis(vectors, unread, point.layout), Scheme(_single))
+
 
 @contextmanager
-def losses_along(point: Point, cost: Cost, count: int, write: Writer) -> Iterator[AlongDirections]:
+def losses_along(
+    point: Point, cost: Cost, count: int, write: Writer, *, plan: Plan | None = None, own_space: Space | None = None
+) -> Iterator[AlongDirections]:
     """Losses along directions, whose evaluator ends with the context.
 
     Args:
@@ -118,11 +144,13 @@ def losses_along(point: Point, cost: Cost, count: int, write: Writer) -> Iterato
         cost: Is told of the evaluations.
         count: Directions.
         write: Writes direction k to a row [P].
+        plan: That was found for other directions. Default: none was.
+        own_space: The space of a single direction that is not in memory. Default: directions are written.
 
     Yields:
         The losses.
     """
-    made = AlongDirections(point, count, write, cost)
+    made = AlongDirections(point, count, write, cost, plan, own_space)
     try:
         yield made
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import os
 from typing import Any, cast
@@ -14,7 +15,7 @@ from fastscape.results import chosen
 from fastscape.runs.options import SurfaceOptions
 from fastscape.weights import PRECISIONS, check_norm
 
-__all__ = ["check_options", "check_residual", "check_whole"]
+__all__ = ["check_fraction", "check_options", "check_positive", "check_residual", "check_whole", "is_positive"]
 
 
 def check_options(options: SurfaceOptions, shown: object) -> None:
@@ -209,18 +210,44 @@ def check_whole(name: str, value: object, least: int) -> None:
 
 
 def check_residual(name: str, value: object) -> None:
-    """Refuses what is no tolerance of residuals.
+    """Refuses what is no tolerance of residuals, a fraction of the largest eigenvalue; see `check_fraction`."""
+    check_fraction(name, value, "1e-5")
+
+
+def check_fraction(name: str, value: object, example: str) -> None:
+    """Refuses what is no fraction.
 
     Args:
         name: Of the option.
-        value: A fraction of the largest absolute eigenvalue.
+        value: Its value.
+        example: One that can be used.
 
     Raises:
         ValueError: When it is no number between 0 and 1.
     """
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not number or not 0 < value < 1:  # type: ignore[operator]
-        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a fraction, for example 1e-5")
+        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a fraction, for example {example}")
+
+
+def check_positive(name: str, value: object) -> None:
+    """Refuses what is no number above 0.
+
+    Args:
+        name: Of the option.
+        value: Its value.
+
+    Raises:
+        ValueError: When it is none, or infinite.
+    """
+    if not is_positive(value):
+        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a number above 0")
+
+
+def is_positive(value: object) -> bool:
+    """Whether it is a number above 0 that is finite."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value > 0  # type: ignore[arg-type, operator]
 
 
 def _is_number(value: Any) -> bool:

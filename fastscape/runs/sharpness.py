@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -31,7 +30,7 @@ from fastscape.curvature import (
 from fastscape.model import Data
 from fastscape.results import SharpnessValue, SharpnessValues, clipped, with_defaults
 from fastscape.runs.along_directions import losses_along
-from fastscape.runs.checks import check_residual, check_whole
+from fastscape.runs.checks import check_positive, check_residual, check_whole, is_positive
 from fastscape.runs.options import SharpnessOptions
 from fastscape.runs.single_point import Point, at_model
 
@@ -66,11 +65,10 @@ def _checked(options: Mapping[str, Any]) -> list[str]:
     for name, least in _LEAST.items():
         check_whole(name, options[name], least)
     for name in _ABOVE_ZERO:
-        if not _positive(options[name]):
-            raise ValueError(f"{name}={options[name]!r:.80} cannot be used; wanted a number above 0")
+        check_positive(name, options[name])
     check_residual("tolerance", options["tolerance"])
     radii = options["radii"]
-    if not isinstance(radii, Sequence | np.ndarray) or not len(radii) or not all(map(_positive, radii)):
+    if not isinstance(radii, Sequence | np.ndarray) or not len(radii) or not all(map(is_positive, radii)):
         raise ValueError(f"radii={radii!r:.80} cannot be used; wanted numbers above 0, for example radii=[0.1, 0.3]")
     wanted = options["measures"]
     if wanted is None:
@@ -83,11 +81,6 @@ def _checked(options: Mapping[str, Any]) -> list[str]:
                 f"measures has {clipped(repr(name))}, which is none; wanted some of {', '.join(MEASURES)}"
             )
     return [name for name in MEASURES if name in wanted]
-
-
-def _positive(value: object) -> bool:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value > 0  # type: ignore[arg-type, operator]
 
 
 def _computed(options: SharpnessOptions, names: Sequence[str]) -> dict[str, tuple[str, Computed]]:

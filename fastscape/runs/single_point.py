@@ -24,7 +24,7 @@ from fastscape.runs.preparation import Work, prepared, widened
 from fastscape.runs.request import Request, request_of
 from fastscape.weights import PRECISIONS, Layout, Space, space_of
 
-__all__ = ["Point", "at_model"]
+__all__ = ["Point", "at_model", "point_of"]
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ def at_model(
             "weights alone; write 'running' or 'batch'"
         )
     request = _request(model, data, options, call)
-    return guarded(request, lambda: run(_point(request, doubted=doubted)))
+    return guarded(request, lambda: run(point_of(request, doubted=doubted)))
 
 
 def _request(model: nn.Module, data: Data, options: Mapping[str, Any], call: str) -> Request:
@@ -104,7 +104,16 @@ def _request(model: nn.Module, data: Data, options: Mapping[str, Any], call: str
     return request_of(model, data, {"x": np.zeros(1)}, whole)
 
 
-def _point(request: Request, *, doubted: bool) -> Point:
+def point_of(request: Request, *, doubted: bool) -> Point:
+    """The model as a point, prepared and checked by the law.
+
+    Args:
+        request: What is asked for, of a line.
+        doubted: Whether derivatives of the loss are compared with differences, twice.
+
+    Returns:
+        The point.
+    """
     started = time.perf_counter()
     space = space_of(request.model, request.space, request.place)
     reading, digest = reading_of(request.data, request.reading, request.place), DataHash()

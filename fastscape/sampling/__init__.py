@@ -5,6 +5,7 @@ Nothing here evaluates a model: it is told values, and says what is wanted next 
 
 from fastscape.sampling.adaptive import Refinement, Trust
 from fastscape.sampling.auto_range import not_found, reach_of
+from fastscape.sampling.first_exit import Scan, first_exits
 from fastscape.sampling.sample_size import (
     SAMPLES_A_PART,
     Enough,
@@ -18,8 +19,10 @@ __all__ = [
     "SAMPLES_A_PART",
     "Enough",
     "Refinement",
+    "Scan",
     "Spread",
     "Trust",
+    "first_exits",
     "joint",
     "not_found",
     "reach_of",

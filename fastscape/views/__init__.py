@@ -9,6 +9,8 @@ from fastscape.views.animation import animate
 from fastscape.views.barrier_matrix import barriers
 from fastscape.views.barrier_picture import barrier
 from fastscape.views.barrier_table import barrier_html, barrier_text, barriers_html, barriers_text
+from fastscape.views.basin_picture import basin
+from fastscape.views.basin_table import basin_text
 from fastscape.views.captions import refinement_said, repeats_said
 from fastscape.views.comparison import common_scale, compare, drawn_by
 from fastscape.views.explorer import page, to_html
@@ -41,6 +43,8 @@ __all__ = [
     "barriers",
     "barriers_html",
     "barriers_text",
+    "basin",
+    "basin_text",
     "common_scale",
     "compare",
     "contour",

@@ -16,6 +16,7 @@ from fastscape.results import options_of
 from fastscape.runs import (
     AlignOptions,
     BarrierOptions,
+    BasinOptions,
     ConnectOptions,
     HessianOptions,
     LineOptions,
@@ -33,12 +34,14 @@ CALLS = {
     "hessian": (fastscape.hessian, HessianOptions),
     "spectrum": (fastscape.spectrum, SpectrumOptions),
     "sharpness": (fastscape.sharpness, SharpnessOptions),
+    "basin_radius": (fastscape.basin_radius, BasinOptions),
     "barrier": (fastscape.barrier, BarrierOptions),
     "barriers": (fastscape.barriers, BarrierOptions),
     "connect": (fastscape.connect, ConnectOptions),
     "align": (fastscape.align, AlignOptions),
 }
-ELSEWHERE = "point", "sharp", "ends", "connecting", "aligned"  # where a name may mean another thing than for a grid
+# Where a name may mean another thing than for a grid:
+ELSEWHERE = "point", "sharp", "basins", "ends", "connecting", "aligned"
 EVERY = {**options_of(SurfaceOptions), **options_of(LineOptions)}
 MODEL, DATA = nn.Linear(3, 2), (torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
 
@@ -87,6 +90,7 @@ def test_no_text_stands_twice():
         HessianOptions,
         SpectrumOptions,
         SharpnessOptions,
+        BasinOptions,
         BarrierOptions,
         ConnectOptions,
         AlignOptions,

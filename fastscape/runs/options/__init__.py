@@ -6,6 +6,7 @@ options through `fastscape.results.documented`, a command through `fastscape.cli
 
 from fastscape.results import options_of
 from fastscape.runs.options.aligned import AlignOptions
+from fastscape.runs.options.basins import BasinOptions
 from fastscape.runs.options.connecting import ConnectOptions
 from fastscape.runs.options.ends import BarrierOptions
 from fastscape.runs.options.exactly import ExactnessOptions, ToleranceOptions
@@ -20,6 +21,7 @@ __all__ = [
     "USUAL",
     "AlignOptions",
     "BarrierOptions",
+    "BasinOptions",
     "ConnectOptions",
     "HessianOptions",
     "LineOptions",

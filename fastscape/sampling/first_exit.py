@@ -1,0 +1,164 @@
+"""Where along each of several directions a score first leaves its range: a scan from the model on, then a root search.
+
+A score may leave and come back, so the scan goes in small steps, and the first one that is outside counts. An
+excursion between two steps is not seen. Where already the first step is outside, the scan begins anew with steps that
+are sixteen times as small, so that a radius is never of the size of a step. Between the last step inside and the first
+one outside the method of Chandrupatla (1997) goes on, which interpolates where the score is smooth and halves where it
+jumps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Exits", "Scan", "first_exits"]
+
+FINER = 16
+"""How many steps a scan has that begins anew within the first step of another one."""
+
+_FINEST = 2.0**-40  # of the limit: a score that has left there has left at once
+
+Excess = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""How far the scores are outside [m], of the numbers of directions [m] and radii along them [m]; inside at most 0."""
+
+
+class Scan(NamedTuple):
+    """How radii are looked for.
+
+    Args:
+        limit: The largest radius.
+        steps: Of the scan up to there.
+        tolerance: Of a radius, relative to it.
+        together: Points that are cheap to evaluate at once: where fewer directions are left, each is looked at some
+            steps ahead, which may turn out to be too far.
+    """
+
+    limit: float
+    steps: int
+    tolerance: float
+    together: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Exits:
+    """Where scores leave.
+
+    Args:
+        inside: For each direction the largest radius below the exit at which the score was seen inside [n]; the limit
+            where it was never seen outside.
+        outside: The smallest radius at which it was seen outside [n]; infinite where it never was.
+        spacing: Between the radii of the scan that saw it [n].
+    """
+
+    inside: np.ndarray
+    outside: np.ndarray
+    spacing: np.ndarray
+
+
+class _Ray:
+    """The scan along one direction.
+
+    Args:
+        scan: How radii are looked for.
+        at_model: How far the score is outside at the model; not above 0.
+    """
+
+    def __init__(self, scan: Scan, at_model: float) -> None:
+        self.finest, self.done = scan.limit * _FINEST, False
+        self.spacing, self.last, self.seen = scan.limit / scan.steps, scan.steps, 0
+        self.at_model = self.below = at_model
+        self.outside = self.above = np.inf
+
+    @property
+    def inside(self) -> float:
+        return self.seen * self.spacing
+
+    def ahead(self, most: int) -> np.ndarray:
+        """The next radii, at most so many."""
+        return np.arange(self.seen + 1, min(self.seen + most, self.last) + 1) * self.spacing
+
+    def told(self, excess: np.ndarray) -> None:
+        """What was found at the next radii."""
+        left = np.flatnonzero(excess > 0)
+        passed = int(left[0]) if len(left) else len(excess)
+        if passed:
+            self.below = float(excess[passed - 1])
+        self.seen += passed
+        if len(left):
+            self.outside, self.above = (self.seen + 1) * self.spacing, float(excess[passed])
+            self.done = self.seen > 0 or self.spacing <= self.finest
+            if not self.done:
+                self.spacing, self.last, self.below = self.spacing / FINER, FINER - 1, self.at_model
+        elif self.seen == self.last:
+            self.done = True
+
+
+def first_exits(excess: Excess, count: int, at_model: float, scan: Scan) -> Exits:
+    """Where along each direction the score first leaves its range.
+
+    Args:
+        excess: How far scores are outside.
+        count: Directions.
+        at_model: How far the score at the model is; at most 0.
+        scan: How radii are looked for.
+
+    Returns:
+        An interval for each radius, as narrow as the tolerance; it is wider where the score leaves at once.
+    """
+    rays = [_Ray(scan, at_model) for _ in range(count)]
+    while active := [k for k, ray in enumerate(rays) if not ray.done]:
+        most = max(scan.together // len(active), 1)
+        ahead = [rays[k].ahead(most) for k in active]
+        sizes = [len(radii) for radii in ahead]
+        found = excess(np.repeat(active, sizes), np.concatenate(ahead))
+        for k, part in zip(active, np.split(found, np.cumsum(sizes)[:-1]), strict=True):
+            rays[k].told(part)
+    return _narrowed(excess, rays, scan.tolerance)
+
+
+def _narrowed(excess: Excess, rays: Sequence[_Ray], tolerance: float) -> Exits:
+    """The intervals between the steps of scans, made as narrow as the tolerance: Chandrupatla's method for all.
+
+    The newest point is a, the other end of the interval b, and c the one that was left for a.
+
+    Args:
+        excess: As for `first_exits`.
+        rays: Scans that are done.
+        tolerance: Of a radius, relative to it.
+
+    Returns:
+        The intervals.
+    """
+    inside, outside, below, above, spacing = (
+        np.array([getattr(ray, name) for ray in rays]) for name in ("inside", "outside", "below", "above", "spacing")
+    )
+    a, b, fa, fb = inside.copy(), outside.copy(), below, above
+    share = np.full(len(a), 0.5)  # of the way from a to b: where to look next
+    while True:
+        wide = np.flatnonzero(np.isfinite(outside) & (outside - inside > tolerance * outside) & (inside > 0))
+        if not len(wide):
+            return Exits(inside, outside, spacing)
+        at = a[wide] + share[wide] * (b[wide] - a[wide])
+        found = excess(wide, at)
+        same = (found > 0) == (fa[wide] > 0)
+        c, fc = np.where(same, a[wide], b[wide]), np.where(same, fa[wide], fb[wide])
+        b[wide], fb[wide] = np.where(same, b[wide], a[wide]), np.where(same, fb[wide], fa[wide])
+        a[wide], fa[wide] = at, found
+        inside[wide] = np.where(found > 0, inside[wide], at)
+        outside[wide] = np.where(found > 0, at, outside[wide])
+        least = np.minimum(tolerance * outside[wide] / (2 * np.abs(b[wide] - a[wide])), 0.5)
+        share[wide] = np.clip(_interpolated((a[wide], b[wide], c), (fa[wide], fb[wide], fc)), least, 1 - least)
+
+
+def _interpolated(at: Sequence[np.ndarray], values: Sequence[np.ndarray]) -> np.ndarray:
+    """Where 0 lies, as a share of the way from a to b: by the inverse parabola where it is sure to help, else half."""
+    (a, b, c), (fa, fb, fc) = at, values
+    with np.errstate(all="ignore"):
+        xi, phi = (a - b) / (c - b), (fa - fb) / (fc - fb)
+        parabola = fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
+        helps = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi) & np.isfinite(parabola)
+    return np.where(helps, parabola, 0.5)

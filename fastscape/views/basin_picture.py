@@ -1,0 +1,120 @@
+"""The picture of basin radii, by matplotlib: the share of directions along which a score is still within its range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastscape.results import BasinValues
+from fastscape.views.basin_table import basin_range
+from fastscape.views.figure_parts import new_axes, note
+from fastscape.views.texts import LABEL, cleaned, literal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["basin"]
+
+_BEYOND = 1.08  # of the largest radius: where the picture ends
+
+
+def basin(reports: BasinValues | Mapping[str, BasinValues], *, ax: Axes | None = None, **style: Any) -> Axes:
+    """Draws which share of the directions is still within the range at each radius, with the median radius.
+
+    The curve falls by 1/n at the radius of each of n directions, and ends where some of them were looked at no
+    further. The band around it holds the share of all directions at each single radius with the confidence of the
+    call (Clopper and Pearson), the bar at one half the median radius.
+
+    Args:
+        reports: Radii, or several by the names of their models.
+        ax: Where to draw. Default: a new figure.
+        **style: Options of matplotlib's `Axes.plot`, for the curves.
+
+    Returns:
+        The axes that were drawn on.
+
+    Raises:
+        ValueError: When there are no reports.
+
+    Example:
+        >>> import torch, fastscape
+        >>> model, data = torch.nn.Linear(4, 3), (torch.randn(50, 4), torch.randint(3, (50,)))
+        >>> found = fastscape.basin_radius(model, data, directions=8)
+        >>> found.plot().get_ylabel()
+        'share of directions still within the range'
+    """
+    shown = {"": reports} if isinstance(reports, BasinValues) else dict(reports)
+    if not shown:
+        raise ValueError("no reports came; wanted one, or several by the names of their models")
+    ax = new_axes("constrained")[0] if ax is None else ax
+    end = 0.0
+    for k, (name, found) in enumerate(shown.items()):
+        colour = style.get("color", f"C{k}")
+        end = max(end, _curve(ax, found, literal(cleaned(name, LABEL)) if name else None, {**style, "color": colour}))
+    ax.axhline(0.5, color="0.7", linewidth=0.8, zorder=0)
+    ax.set(xlim=(0, end), ylim=(-0.02, 1.02))
+    norms = sorted({str(found.settings.get("normalize", "none")) for found in shown.values()})
+    unit = f"{', '.join(norms)}-normalised" if norms != ["none"] else "as drawn"
+    ax.set(xlabel=f"radius, in units of the direction ({unit})", ylabel="share of directions still within the range")
+    ax.legend(fontsize=8, loc="lower left")  # where no curve comes by
+    note(_below(shown), ax)
+    return ax
+
+
+def _curve(ax: Any, found: BasinValues, name: str | None, style: Mapping[str, Any]) -> float:
+    """Draws one curve, its band and its median; returns how far the picture must go."""
+    left = np.sort(found.radii[~found.censored])
+    known = float(found.inside[found.censored].min()) if found.censored.any() else np.inf
+    left = left[left <= known]
+    largest = known if np.isfinite(known) else float(left[-1])
+    at = np.concatenate([[0.0], left, [largest if np.isfinite(known) else largest * _BEYOND]])
+    shares = [found.share_inside(radius) for radius in at]
+    median = found.median
+    label = f"median radius {median.value:.3g}" if np.isfinite(median.value) else f"median radius above {known:.3g}"
+    label = f"{name}: {label}" if name else label
+    ax.plot(at, [share.value for share in shares], drawstyle="steps-post", **{"label": label, **style})
+    ax.fill_between(
+        at, [share.low for share in shares], [share.high for share in shares], step="post", alpha=0.2,
+        color=style["color"], linewidth=0,
+        label=None if name else f"{100 * found.confidence:g} % interval of the share",
+    )  # fmt: skip
+    end = max(float(at[-1]), largest * _BEYOND)
+    _bar(ax, found, end, style["color"], named=not name)
+    if np.isfinite(known):
+        ax.plot(known, shares[-1].value, ">", color=style["color"], clip_on=False, zorder=4)
+    return end
+
+
+def _bar(ax: Any, found: BasinValues, end: float, colour: Any, *, named: bool) -> None:
+    """The interval of the median; where it has no upper bound, up to the end of the picture."""
+    median = found.median
+    label = f"{100 * found.confidence:g} % interval of the median" if named else None
+    ax.plot(
+        [median.low, min(median.high, end)],
+        [0.5, 0.5],
+        color=colour,
+        linewidth=2.5,
+        solid_capstyle="butt",
+        label=label,
+    )
+    ax.plot([median.low], [0.5], "|", color=colour, markersize=10)
+    if np.isfinite(median.high):
+        ax.plot([median.high], [0.5], "|", color=colour, markersize=10)
+    if np.isfinite(median.value):
+        ax.plot([median.value], [0.5], "o", color=colour, markersize=6, zorder=4)
+
+
+def _below(shown: Mapping[str, BasinValues]) -> list[str]:
+    """What numbers a reader wants beside the picture."""
+    said = []
+    for name, found in shown.items():
+        lost = int(found.censored.sum())
+        relative = found.quantile(0.5, unit="relative")
+        facts = f"{basin_range(found)}; {found.count} random directions"
+        facts += f", along {lost} of which it never left" if lost else ""
+        if np.isfinite(relative.value):
+            facts += f"; the median is {100 * relative.value:.3g} % of the norm of the weights"
+        said.append(f"{cleaned(name, LABEL)}: {facts}." if name else f"{facts}.")
+    return [literal(sentence) for sentence in said]

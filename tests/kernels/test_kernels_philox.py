@@ -1,14 +1,17 @@
 """draw: Philox4x32-10 as published, normals that are normal, and numbers that depend on nothing but their place."""
 
 import importlib
+import itertools
 import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastscape.kernels import draw
 
-philox = importlib.import_module("fastscape.kernels.philox")
+philox = importlib.import_module("fastscape.kernels.philox_torch")
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BACKENDS = ["torch", "triton"]
@@ -85,6 +88,50 @@ def test_a_number_does_not_depend_on_what_is_drawn_with_it(backend, monkeypatch)
         assert torch.equal(drawn(n, 4, start=start, backend=backend), whole[start : start + n])
     monkeypatch.setattr(philox, "_COUNTERS", {"cpu": 64, "cuda": 64})
     assert torch.equal(drawn(3000, 4, backend=backend), whole)
+
+
+@given(
+    seed=st.integers(0, 2**64 - 1),
+    stream=st.integers(0, 2**32 - 1),
+    start=st.integers(0, 40) | st.integers(2**34 - 40, 2**34 + 40) | st.integers(0, 2**63 - 400),
+    cuts=st.lists(st.integers(0, 300), min_size=2, max_size=6).map(sorted),
+    distribution=st.sampled_from(DISTRIBUTIONS),
+)
+def test_any_split_of_any_stretch_gives_the_same_numbers(seed, stream, start, cuts, distribution):
+    whole = drawn(300, seed, stream, start=start, distribution=distribution, backend="torch")
+    for begin, end in itertools.pairwise(cuts):
+        options = {"start": start + begin, "distribution": distribution, "backend": "torch"}
+        assert torch.equal(drawn(end - begin, seed, stream, **options), whole[begin:end])
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_narrower_numbers_are_the_float64_numbers_rounded(distribution):
+    """Once to float32, and from there to half precision."""
+    wide, narrow = (
+        drawn(20000, 5, 3, dtype, start=1, distribution=distribution, backend="torch")
+        for dtype in (torch.float64, torch.float32)
+    )
+    assert torch.equal(wide.float(), narrow)
+    for dtype in (torch.bfloat16, torch.float16):
+        halves = drawn(20000, 5, 3, dtype, start=1, distribution=distribution, backend="torch")
+        assert torch.equal(narrow.to(dtype), halves)
+
+
+def test_normals_are_those_of_the_library_functions():
+    """To 1e-15 of each number, also where a sine is zero but for rounding: at the quarters, and beside them."""
+    quarters = [(quarter << 22) + step for quarter in range(5) for step in (-2, -1, 0, 1, 2)]
+    eighths = [(eighth << 21) + step for eighth in range(9) for step in (-1, 0, 1)]
+    angles = [n for n in quarters + eighths if 0 <= n < 1 << 24]
+    powers = [(1 << bit) + step for bit in range(24) for step in (-2, -1, 0)]
+    roots = [int(2 ** (bit + 0.5)) + step for bit in range(24) for step in (-2, -1, 0, 1)]
+    ends = [(1 << 24) - step for step in (1, 2, 3, 1000)]
+    radii = [n for n in powers + roots + ends if 0 <= n < 1 << 24]
+    many = torch.randint(1 << 24, (4, 20000), generator=torch.Generator().manual_seed(0))
+    pairs = torch.tensor([(a << 8, b << 8) for a in radii for b in angles])
+    pairs = torch.cat([pairs, (many << 8).view(-1, 2)]).view(-1, 4)
+    numbers = philox._numbers(tuple(pairs.T.contiguous()), "normal").view(-1, 4)
+    wanted = torch.tensor([normals_of(tuple(words)) for words in pairs.tolist()], dtype=torch.float64)
+    assert ((numbers - wanted).abs() <= 1e-15 * wanted.abs()).all()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

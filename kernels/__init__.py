@@ -1,4 +1,4 @@
-"""Custom kernels for loss landscapes: segment Gram matrices, the interpolation of many points, random directions.
+"""Custom kernels for loss landscapes: Gram matrices of segments, many points, random directions, linear layers.
 
 Each operation exists twice with one signature: a Triton kernel, and a torch twin that is its reference, its CPU
 path and its documentation. `backend="auto"` takes Triton for tensors on a GPU and torch otherwise; a backend that
@@ -9,15 +9,15 @@ Imports torch and triton only. In the package this folder is `fastscape.kernels`
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from . import _triton
 from ._launch import Cost
+from .backends import Backend, choose
 from .gram import gram_cost, gram_torch
 from .interpolate import interpolate_cost, interpolate_torch
+from .perturbed_linear import Method, choose_method, perturbed_linear, perturbed_linear_cost
 from .philox import STREAMS, Distribution, check, draw_torch
 from .seeded import Seeded
 from .segments import Run, Segments
@@ -26,55 +26,22 @@ __all__ = [
     "Backend",
     "Cost",
     "Distribution",
+    "Method",
     "Run",
     "Seeded",
     "Segments",
     "choose",
+    "choose_method",
     "draw",
     "gram",
     "gram_cost",
     "interpolate",
     "interpolate_cost",
+    "perturbed_linear",
+    "perturbed_linear_cost",
 ]
 
-Backend = Literal["auto", "torch", "triton"]
-
 _DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
-
-
-def choose(device: torch.device, backend: Backend = "auto") -> Literal["torch", "triton"]:
-    """The backend that runs on tensors of `device`.
-
-    Args:
-        device: Where the tensors are.
-        backend: "auto" for Triton on a GPU, where it can launch, and torch elsewhere; or the one that must be used.
-
-    Returns:
-        "torch" or "triton".
-
-    Raises:
-        ValueError: When the backend is unknown.
-        RuntimeError: When Triton was named and cannot run on this device.
-
-    Example:
-        >>> import torch
-        >>> from fastscape.kernels import choose
-        >>> choose(torch.device("cpu"))
-        'torch'
-    """
-    if backend not in ("auto", "torch", "triton"):
-        raise ValueError(f"backend={backend!r} is unknown; wanted 'auto', 'torch' or 'triton'")
-    on_gpu = device.type == "cuda"
-    if backend == "auto":
-        return "triton" if on_gpu and _triton.available() and _triton.launches(device) else "torch"
-    if backend == "triton" and not _triton.available():
-        raise RuntimeError("backend='triton' was asked for, but triton is not installed: pip install triton")
-    if backend == "triton" and not (on_gpu or _triton.interpreting()):
-        raise RuntimeError(
-            f"backend='triton' was asked for, but the tensors are on {device}; move them to a GPU, write "
-            "backend='torch', or set TRITON_INTERPRET=1 before the first kernel runs to debug it"
-        )
-    return backend
 
 
 def draw(

@@ -2,6 +2,10 @@
 
 The choices are fixed: the same call launches the same way on every run. One program handles `block` entries. In
 `interpolate` a block is so long that every thread moves 16 bytes, the widest access, of each vector and each point.
+
+A program of the fused product of `perturbed_linear` makes `outputs` x `rows` sums of each of `points` points. What it
+reads for one step is so much that rows times points should be large; what it forms, a tile of weights for each point,
+so much that rows should be large first.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["GRAM", "Cost", "Launch", "interpolate_launch", "padded"]
+__all__ = ["GRAM", "Cost", "FusedLaunch", "Launch", "fused_launch", "interpolate_launch", "padded"]
 
 
 class Launch(NamedTuple):
@@ -28,6 +32,17 @@ class Cost(NamedTuple):
     flops: int
 
 
+class FusedLaunch(NamedTuple):
+    """The tile of one program of the fused product, and how it runs."""
+
+    outputs: int
+    rows: int
+    inputs: int
+    points: int
+    num_warps: int
+    num_stages: int
+
+
 GRAM = Launch(block=1024, num_warps=4)
 
 
@@ -43,6 +58,31 @@ def interpolate_launch(itemsize: int, warp: int | None = None) -> Launch:
     """
     threads = warp or (64 if torch.version.hip else 32)
     return Launch(block=16 // itemsize * 4 * threads, num_warps=4)
+
+
+def fused_launch(
+    rows: int, points: int, dtype: torch.dtype, *, wide: int = 4, exact: bool = True, memory: int = 99 << 10
+) -> FusedLaunch:
+    """The tile of the fused product.
+
+    Args:
+        rows: Rows of x per point.
+        points: Points.
+        dtype: Of x.
+        wide: Bytes of an entry of the basis. Default 4.
+        exact: Whether float32 is multiplied as such, without the matrix unit. Default True.
+        memory: Bytes of shared memory that one program may take; as many steps are under way as fit, four at most.
+            Default: those of the smallest GPU.
+
+    Returns:
+        The launch.
+    """
+    plain = dtype == torch.float32 and exact
+    outputs, columns, inputs = (64, 128, 16) if plain else (128, 256 if dtype.itemsize == 2 else 128, 32)
+    block = min(max(padded(rows), 16), 64 if plain else columns)
+    together = min(columns // block, 4, padded(points))
+    stage = inputs * (3 * outputs * wide + together * block * dtype.itemsize)
+    return FusedLaunch(outputs, block, inputs, together, 4 if plain else 8, max(min(memory // stage, 4), 1))
 
 
 def padded(rows: int) -> int:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-__all__ = ["available", "current", "interpreting", "launches"]
+__all__ = ["available", "current", "interpreting", "launches", "tf32"]
 
 
 @functools.cache
@@ -68,3 +68,11 @@ def launches(device: torch.device) -> bool:
 def current(device: torch.device) -> AbstractContextManager[object]:
     """Makes a GPU the current one: Triton launches there, wherever the tensors are."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def tf32() -> bool:
+    """Whether torch may round the factors of float32 products to TF32."""
+    try:
+        return torch.get_float32_matmul_precision() != "highest"
+    except RuntimeError:  # both of torch's switches were used; the newer one is read
+        return bool(torch.backends.cuda.matmul.fp32_precision == "tf32")

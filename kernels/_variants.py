@@ -107,7 +107,7 @@ def _gram_seeded(name: str, seeded: Seeded) -> Variant:
         _gram_seeded_kernel,
         {
             "theta_P": f"*{name}", "partial_TKK": f"*{_wide(name)}", "tile_start_T": "*i64", "tile_stop_T": "*i64",
-            "key_1": "*i64",
+            "key_1": "*i64", "first_counter": "i64",
         },
         {
             "K": seeded.shape[0], "DISTRIBUTION": seeded.distribution, "WEIGHTED": seeded.weighted,
@@ -147,7 +147,8 @@ def _interpolate_seeded(name: str, seeded: Seeded, warp: int, option: str) -> Va
         _interpolate_seeded_kernel,
         {
             "theta_P": f"*{name}", "coefficients_GSK": f"*{_wide(name)}", "out_GP": f"*{name}", "starts_S1": "*i64",
-            "block_segment_N1": "*i32", "key_1": "*i64", "G": "i32", "S": "i32", "P": "i32", "stride_out": "i32",
+            "block_segment_N1": "*i32", "key_1": "*i64", "first_counter": "i64", "G": "i32", "S": "i32", "P": "i32",
+            "stride_out": "i32",
         },
         {
             "K": seeded.shape[0], "DISTRIBUTION": seeded.distribution, "WEIGHTED": seeded.weighted,

@@ -53,13 +53,14 @@ def _gram_kernel(  # type: ignore[no-untyped-def]
         tl.store(partial_TKK + (tile * K + row) * K + k, products, mask=k < K)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["first_counter"])  # parts of a buffer begin anywhere, and share one compilation
 def _gram_seeded_kernel(  # type: ignore[no-untyped-def]
     theta_P,
     partial_TKK,
     tile_start_T,
     tile_stop_T,
     key_1,
+    first_counter,
     K: tl.constexpr,
     DISTRIBUTION: tl.constexpr,
     WEIGHTED: tl.constexpr,
@@ -71,7 +72,7 @@ def _gram_seeded_kernel(  # type: ignore[no-untyped-def]
     stop = tl.load(tile_stop_T + tile)
     block = start // BLOCK  # a tile lies in one block, whose entries have whole counters
     p = block * BLOCK + tl.arange(0, BLOCK)
-    counter = block * (BLOCK // 4) + tl.arange(0, BLOCK // 4)
+    counter = first_counter + block * (BLOCK // 4) + tl.arange(0, BLOCK // 4)
     inside = (p >= start) & (p < stop)
     theta = tl.load(theta_P + p, mask=inside, other=0.0).to(accumulator)
     factor = theta if WEIGHTED else inside.to(accumulator)
@@ -108,6 +109,7 @@ def gram_triton(basis: Tensor | Seeded, segments: Segments) -> Tensor:
             start,
             stop,
             key(basis.seed, basis.device),
+            basis.first // 4,
             K=vectors,
             DISTRIBUTION=basis.distribution,
             WEIGHTED=basis.weighted,

@@ -74,7 +74,7 @@ def _interpolate_kernel(  # type: ignore[no-untyped-def]
         tl.store(out_GP + point * stride_out + p, w.to(out_GP.dtype.element_ty), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["first_counter"])  # parts of a buffer begin anywhere, and share one compilation
 def _interpolate_seeded_kernel(  # type: ignore[no-untyped-def]
     theta_P,
     coefficients_GSK,
@@ -82,6 +82,7 @@ def _interpolate_seeded_kernel(  # type: ignore[no-untyped-def]
     starts_S1,
     block_segment_N1,
     key_1,
+    first_counter,
     G,
     S,
     P,
@@ -95,7 +96,7 @@ def _interpolate_seeded_kernel(  # type: ignore[no-untyped-def]
     accumulator: tl.constexpr = coefficients_GSK.dtype.element_ty
     block = tl.program_id(0).to(tl.int64)
     p = block * BLOCK + tl.arange(0, BLOCK)
-    counter = block * (BLOCK // 4) + tl.arange(0, BLOCK // 4)
+    counter = first_counter + block * (BLOCK // 4) + tl.arange(0, BLOCK // 4)
     inside = p < P
     theta = tl.load(theta_P + p, mask=inside, other=0.0).to(accumulator)
     d1 = draw_block(key_1, 0, counter, DISTRIBUTION, accumulator)
@@ -132,6 +133,7 @@ def interpolate_triton(basis: Tensor | Seeded, coefficients: Tensor, segments: S
             segments.starts,
             table,
             key(basis.seed, basis.device),
+            basis.first // 4,
             points,
             cuts,
             size,

@@ -14,7 +14,7 @@ from torch import Tensor
 from ._launch import interpolate_launch
 from .philox import Distribution, key
 
-__all__ = ["draw_block", "draw_triton"]
+__all__ = ["draw_block", "draw_tile", "draw_triton"]
 
 
 @triton.jit
@@ -49,8 +49,8 @@ def _plain(w, DISTRIBUTION: tl.constexpr, dtype: tl.constexpr):  # type: ignore[
 
 
 @triton.jit
-def draw_block(key_1, stream, counter, DISTRIBUTION: tl.constexpr, dtype: tl.constexpr):  # type: ignore[no-untyped-def]
-    """The numbers [4 N] of N counters [N], int64, in the order of their entries."""
+def _fours(key_1, stream, counter, DISTRIBUTION: tl.constexpr, dtype: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The numbers [..., 2, 2] of counters [...], int64."""
     low = counter.to(tl.uint32)
     zero = low * 0
     w0, w1, w2, w3 = tl.philox(
@@ -64,7 +64,20 @@ def draw_block(key_1, stream, counter, DISTRIBUTION: tl.constexpr, dtype: tl.con
         b = _plain(w1, DISTRIBUTION, dtype)
         c = _plain(w2, DISTRIBUTION, dtype)
         d = _plain(w3, DISTRIBUTION, dtype)
-    return tl.reshape(tl.join(tl.join(a, c), tl.join(b, d)), [4 * counter.shape[0]])
+    return tl.join(tl.join(a, c), tl.join(b, d))
+
+
+@triton.jit
+def draw_block(key_1, stream, counter, DISTRIBUTION: tl.constexpr, dtype: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The numbers [4 N] of N counters [N], int64, in the order of their entries."""
+    return tl.reshape(_fours(key_1, stream, counter, DISTRIBUTION, dtype), [4 * counter.shape[0]])
+
+
+@triton.jit
+def draw_tile(key_1, stream, counter, DISTRIBUTION: tl.constexpr, dtype: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The numbers [M, 4 N] of counters [M, N], int64, in the order of their entries."""
+    fours = _fours(key_1, stream, counter, DISTRIBUTION, dtype)
+    return tl.reshape(fours, [counter.shape[0], 4 * counter.shape[1]])
 
 
 @triton.jit

@@ -1,8 +1,11 @@
 """A basis whose directions are not in memory: whoever reads them computes them again from a seed.
 
-    B[0, p] = theta[p],   B[k, p] = draw(seed, stream k - 1, entry p), times theta[p] if asked for
+    B[0, p] = theta[p],   B[k, p] = draw(seed, stream k - 1, entry first + p), times theta[p] if asked for
 
 Shapes: theta_P [P]; the basis is [K, P] with K = 2 on a line and 3 on a plane, of which only theta takes memory.
+
+`first` is 0 for a whole flat buffer. A part of one has the entries that the whole has there, so that weights which are
+never together in memory, or on one device, move as they would together.
 """
 
 from __future__ import annotations
@@ -42,10 +45,12 @@ class Seeded:
         directions: 1 or 2; direction k is stream k - 1 of the seed.
         distribution: "normal", "uniform" or "rademacher". Default "normal".
         weighted: Whether each entry of the directions is multiplied by theta's. Default False.
+        first: The place, in the flat buffer, of theta's first entry; a multiple of 4, the entries of one counter.
+            Default 0.
 
     Raises:
-        ValueError: When theta is no contiguous floating-point vector, there are not one or two directions, or the seed
-            or the distribution is none.
+        ValueError: When theta is no contiguous floating-point vector, there are not one or two directions, or the
+            seed, the distribution or the place is none.
 
     Example:
         >>> import torch
@@ -55,6 +60,9 @@ class Seeded:
         torch.Size([3, 1000])
         >>> gram(plane, Segments.single(1000))[0, 0, 0].item()
         1000.0
+        >>> part = Seeded(torch.ones(200), seed=0, directions=2, first=800)
+        >>> torch.equal(part.rows(0, 200), plane.rows(800, 1000))
+        True
     """
 
     theta: Tensor
@@ -62,6 +70,7 @@ class Seeded:
     directions: int
     distribution: Distribution = "normal"
     weighted: bool = False
+    first: int = 0
 
     def __post_init__(self) -> None:
         if self.theta.dim() != 1 or not self.theta.is_floating_point() or not self.theta.is_contiguous():
@@ -72,6 +81,10 @@ class Seeded:
         if self.directions not in (1, 2):
             raise ValueError(f"directions={self.directions!r} cannot be used; wanted 1, a line, or 2, a plane")
         check(self.seed, self.distribution)
+        if self.first < 0 or self.first % 4:
+            raise ValueError(
+                f"first={self.first} cannot be used; wanted the place of its first entry, a multiple of 4 from 0 on"
+            )
 
     @property
     def shape(self) -> torch.Size:
@@ -101,7 +114,7 @@ class Seeded:
         rows = torch.empty(self.shape[0], stop - start, dtype=accumulation_dtype(self.dtype), device=self.device)
         rows[0] = self.theta[start:stop]
         for k in range(self.directions):
-            draw_torch(rows[k + 1], self.seed, k, start, self.distribution)
+            draw_torch(rows[k + 1], self.seed, k, self.first + start, self.distribution)
         if self.weighted:
             rows[1:] *= rows[0]
         return rows

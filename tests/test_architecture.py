@@ -186,8 +186,8 @@ def test_public_names():
     ]  # fmt: skip
     assert dir(fastscape) == sorted([*fastscape.__all__, "__version__"])
     assert set(kernels.__all__) == {
-        "Backend", "Cost", "Distribution", "Run", "Seeded", "Segments", "choose", "draw", "gram", "gram_cost",
-        "interpolate", "interpolate_cost",
+        "Backend", "Cost", "Distribution", "Method", "Run", "Seeded", "Segments", "choose", "choose_method", "draw",
+        "gram", "gram_cost", "interpolate", "interpolate_cost", "perturbed_linear", "perturbed_linear_cost",
     }  # fmt: skip
     for package in (fastscape, kernels):
         assert all(hasattr(package, name) for name in package.__all__)

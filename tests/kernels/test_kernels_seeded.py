@@ -84,6 +84,30 @@ def test_every_kind_of_direction(directions, distribution, weighted, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("first", [4, 592, 2**34 + 4])
+def test_a_part_of_a_buffer_has_the_entries_of_the_whole(first, backend):
+    segments = Segments(torch.tensor([0, 3, 3, 10, 601])).to(DEVICE)
+    theta = torch.randn(601, dtype=torch.float64, device=DEVICE)
+    part = Seeded(theta, 7, 2, weighted=True, first=first)
+    directions = [draw(torch.empty_like(theta), 7, k, start=first) * theta for k in (0, 1)]
+    stored = torch.stack([theta, *directions])
+    judge(part.rows(0, 601), stored, torch.float64)
+    judge(part.rows(5, 40), stored[:, 5:40], torch.float64)
+    judge(gram(part, segments, backend=backend), gram(stored, segments), torch.float64)
+    c = torch.rand(3, segments.count, 3, dtype=torch.float64)
+    judge(interpolate(part, c, segments, backend=backend), interpolate(stored, c, segments), torch.float64)
+    torch.testing.assert_close(
+        interpolate(part, c[:, :1], segments, backend=backend), interpolate(stored, c[:, :1], segments)
+    )
+
+
+@pytest.mark.parametrize("first", [-4, 2, 5])
+def test_a_part_that_begins_inside_of_a_counter_is_refused(first):
+    with pytest.raises(ValueError, match=f"first={first} cannot be used; wanted the place .* a multiple of 4"):
+        Seeded(torch.zeros(8), 0, 2, first=first)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_the_centre_is_theta_to_the_bit(backend):
     basis, _, segments = problem("odd", 2, torch.float32)
     centre = interpolate(basis, torch.tensor([[[1.0, 0.0, 0.0]]]), segments, backend=backend)

@@ -1,0 +1,267 @@
+"""A linear layer at many points of weight space, without weights of its own for every point.
+
+    y[g, r, o] = sum_i x[g, r, i] W[g, o, i] + b[g, o],    W[g, o, i] = sum_k c[g, o, k] B[k, o, i]
+
+Shapes: x_GRI [G, R, I], basis_KOI [K, O, I] or `Seeded` of the O I entries row by row, coefficients_GSK
+[G, 1 or O, K], bias_GO [G, O], y_GRO [G, R, O].
+
+Three methods give the same numbers to rounding:
+
+- "shared": all points are multiplied with the K matrices of the basis, stacked, in one product, and the coefficients
+  combine the K results. Nothing has the size of the weights; the arithmetic is K-fold. For few rows a point.
+- "fused": a kernel reads a tile of the basis once, forms the weights of several points in registers, and feeds the
+  matrix unit with them. For what lies between.
+- "materialised": the weights of all points are written (`interpolate`) and multiplied, point by point. For many rows.
+
+Sums are float32 (float64 for float64). "fused" and "materialised" round W to the dtype of x; "shared" never forms it,
+and rounds the basis to the dtype of x where it is wider.
+
+Source: the linear form of weights in a plane (Li et al. 2018, arXiv 1712.09913, section 3.2), and the linearity of a
+layer in its weights. A tile of weights that is formed in registers feeds the matrix unit as in products with quantised
+weights.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from . import _triton
+from ._launch import Cost, fused_launch
+from ._linear_methods import fused_torch, materialised, shared
+from .backends import Backend, choose
+from .philox import FLOPS
+from .seeded import Seeded
+
+__all__ = ["Method", "choose_method", "perturbed_linear", "perturbed_linear_cost"]
+
+Method = Literal["auto", "shared", "fused", "materialised"]
+
+_DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+FUSED_VECTORS = 3  # at most in the basis, whose tiles stay in registers
+
+
+class Crossovers(NamedTuple):
+    """Rows per point up to which a method is the fastest: "shared", then "fused", then "materialised".
+
+    Args:
+        shared: The last for which "shared" is faster than "fused".
+        fused: The last for which "fused" is faster than "materialised".
+        without: The last for which "shared" is faster than "materialised", where "fused" cannot run.
+    """
+
+    shared: int
+    fused: int
+    without: int
+
+
+# Calculated, not measured: F operations a second, B bytes a second, s bytes a weight. A weight and point costs
+# 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by "materialised", equal at R = s F / 3 B for K = 3; and
+# 2 R / (0.4 F) by "fused", which the traffic between cache and registers holds at that share.
+CROSSOVERS = {
+    "bfloat16": Crossovers(64, 352, 176),
+    "float16": Crossovers(64, 352, 176),
+    "tf32": Crossovers(96, 352, 183),
+    "float32": Crossovers(32, 32, 24),
+    "float64": Crossovers(48, 48, 48),
+    "cpu": Crossovers(6, 6, 6),
+}
+"""By the arithmetic of a GPU, and for any on a CPU."""
+
+
+def choose_method(
+    rows: float, dtype: torch.dtype, device: torch.device, *, fused: bool = True
+) -> Literal["shared", "fused", "materialised"]:
+    """The method that is the fastest for so many rows per point, by a fixed table.
+
+    Args:
+        rows: Rows of x per point; those of all points together, divided by the points, where all have the same x.
+        dtype: Of x.
+        device: Of x.
+        fused: Whether "fused" can run. Default True.
+
+    Returns:
+        "shared", "fused" or "materialised".
+
+    Example:
+        >>> import torch
+        >>> from fastscape.kernels import choose_method
+        >>> [choose_method(rows, torch.float32, torch.device("cpu")) for rows in (1, 500)]
+        ['shared', 'materialised']
+    """
+    if device.type != "cuda":
+        found = CROSSOVERS["cpu"]
+    elif dtype == torch.float32 and _triton.tf32():
+        found = CROSSOVERS["tf32"]
+    else:
+        found = CROSSOVERS[str(dtype).removeprefix("torch.")]
+    if rows <= (found.shared if fused else found.without):
+        return "shared"
+    return "fused" if fused and rows <= found.fused else "materialised"
+
+
+def perturbed_linear(
+    x: Tensor,
+    basis: Tensor | Seeded,
+    coefficients: Tensor,
+    bias: Tensor | None = None,
+    *,
+    method: Method = "auto",
+    backend: Backend = "auto",
+) -> Tensor:
+    """`y[g] = x[g] W[g]^T + b[g]` with `W[g, o] = sum_k c[g, o, k] B[k, o]`: a linear layer at G points.
+
+    Args:
+        x: Inputs [G, R, I], float64, float32, bfloat16 or float16. Where all points have the same, give
+            `x.expand(G, R, I)`: "shared" then multiplies it once.
+        basis: Matrices [K, O, I], each contiguous, in the dtype of x or a wider one; or a `Seeded` basis of the O I
+            entries, row by row.
+        coefficients: [G, O, K], or [G, 1, K] when all rows of a matrix share them; rounded to float64 for a float64
+            basis and to float32 otherwise.
+        bias: [G, O]. Default None.
+        method: "shared", "fused" or "materialised"; "auto" chooses by `choose_method`. "fused" takes at most three
+            matrices, and as a Triton kernel no float64, and seeded rows whose length is a multiple of 4.
+        backend: See `choose`. Default "auto".
+
+    Returns:
+        Outputs [G, R, O] in the dtype of x.
+
+    Raises:
+        ValueError: When shapes, dtypes or devices do not fit, or the method does not take such a basis.
+        RuntimeError: When Triton was named and cannot run on this device.
+
+    Example:
+        >>> import torch
+        >>> from fastscape.kernels import perturbed_linear
+        >>> theta_and_d = torch.tensor([[[1.0, 2.0]], [[10.0, 20.0]]])  # one row of two weights
+        >>> perturbed_linear(torch.ones(2, 1, 2), theta_and_d, torch.tensor([[[1.0, 0.0]], [[1.0, 0.5]]])).tolist()
+        [[[3.0]], [[18.0]]]
+    """
+    outputs = _checked(x, basis, coefficients, bias)
+    if method not in ("auto", "shared", "fused", "materialised"):
+        raise ValueError(f"method={method!r} is unknown; wanted 'auto', 'shared', 'fused' or 'materialised'")
+    chosen = choose(x.device, backend)
+    refusal = _refusal(x, basis, chosen)
+    if method == "fused" and refusal:
+        raise ValueError(f"method='fused' {refusal}; write method='auto', 'shared' or 'materialised'")
+    if method == "auto":
+        rows = x.shape[1] / max(len(x), 1) if _same(x) else x.shape[1]
+        able = not refusal and chosen == "triton"
+        method = choose_method(rows, x.dtype, x.device, fused=able)
+        if method == "shared" and (isinstance(basis, Seeded) or basis.dtype != x.dtype):
+            method = "fused" if able else "materialised"  # the stacked matrices would have to be made for each call
+    c = coefficients.to(x.device, torch.float64 if basis.dtype == torch.float64 else torch.float32).contiguous()
+    with _triton.current(x.device):
+        if not len(x) * x.shape[1] * outputs:
+            return x.new_empty(len(x), x.shape[1], outputs)
+        if method == "shared":
+            return shared(x, basis, c, bias, chosen)
+        if method == "materialised":
+            return materialised(x, basis, c, bias, chosen)
+        if chosen == "torch":
+            return fused_torch(x, basis, c, bias)
+        from .perturbed_linear_triton import fused_triton
+
+        return fused_triton(x, basis, c, bias)
+
+
+def perturbed_linear_cost(
+    x: Tensor, basis: Tensor | Seeded, coefficients: Tensor, method: Literal["shared", "fused", "materialised"]
+) -> Cost:
+    """Bytes and flops of a method on these arguments; what a cache spares is not taken off.
+
+    Args:
+        x: Inputs [G, R, I].
+        basis: Matrices [K, O, I], or seeded.
+        coefficients: [G, 1 or O, K].
+        method: Which.
+
+    Returns:
+        The cost: with R large, 2 G R I O flops, K-fold for "shared"; with R small, the reading of the basis.
+    """
+    points, rows, inputs = x.shape
+    outputs, vectors = _outputs(x, basis), coefficients.shape[2]
+    size, itemsize = outputs * inputs, x.element_size()
+    own = itemsize * points * rows  # bytes of one feature of x or y
+    stored, drawn = vectors * size * basis.dtype.itemsize, 0
+    if isinstance(basis, Seeded):
+        stored, drawn = size * basis.dtype.itemsize, basis.directions * size * FLOPS[basis.distribution]
+    product = 2 * points * rows * size
+    coefs = coefficients.numel() * 4
+    if method == "shared":
+        once = rows if _same(x) else points * rows
+        between = once * vectors * outputs * (8 if x.dtype == torch.float64 else 4)
+        return Cost(
+            stored + once * inputs * itemsize + between + coefs,
+            between + own * outputs,
+            2 * vectors * once * size + 2 * vectors * points * rows * outputs + drawn,
+        )
+    if method == "materialised":
+        weights = points * size * itemsize
+        formed = 2 * vectors * points * size
+        return Cost(stored + weights + own * inputs + coefs, weights + own * outputs, product + formed + drawn)
+    launch = fused_launch(rows, points, x.dtype)
+    tiles, groups = -(-rows // launch.rows), -(-points // launch.points)
+    times = tiles * groups  # that a tile of the basis is read, or drawn
+    formed = 2 * vectors * points * size * tiles
+    read = stored * times + own * inputs * -(-outputs // launch.outputs) + coefs * tiles
+    return Cost(read, own * outputs, product + formed + drawn * times)
+
+
+def _same(x: Tensor) -> bool:
+    """Whether all points have the same inputs, by the layout of memory."""
+    return len(x) > 1 and x.stride(0) == 0
+
+
+def _outputs(x: Tensor, basis: Tensor | Seeded) -> int:
+    """O: a seeded basis is flat, and O follows from its size."""
+    return basis.shape[1] // max(x.shape[2], 1) if isinstance(basis, Seeded) else basis.shape[1]
+
+
+def _refusal(x: Tensor, basis: Tensor | Seeded, backend: Literal["torch", "triton"]) -> str:
+    """Why "fused" does not take these arguments; "" where it does."""
+    vectors = basis.shape[0]
+    if vectors > FUSED_VECTORS:
+        return f"takes at most {FUSED_VECTORS} matrices, and {vectors} came"
+    if backend == "torch":
+        return ""
+    if torch.float64 in (x.dtype, basis.dtype):
+        return "has no Triton kernel for float64"
+    if isinstance(basis, Seeded) and x.shape[2] % 4:
+        return f"takes seeded rows whose length is a multiple of 4, and rows of {x.shape[2]} came"
+    return ""
+
+
+def _checked(x: Tensor, basis: Tensor | Seeded, coefficients: Tensor, bias: Tensor | None) -> int:
+    """Refuses what does not fit; returns O."""
+    if x.dim() != 3 or x.dtype not in _DTYPES:
+        raise ValueError(f"x came as {x.dtype} of shape {tuple(x.shape)}; wanted floating-point inputs [G, R, I]")
+    points, _, inputs = x.shape
+    if isinstance(basis, Seeded):
+        fits = inputs > 0 and basis.shape[1] % inputs == 0
+        wanted = f"theta with the entries of [O, {inputs}], row by row, and I > 0"
+    else:
+        fits = basis.dim() == 3 and len(basis) > 0 and basis.shape[2] == inputs
+        wanted = f"[K, O, {inputs}] with K > 0"
+    if not fits:
+        raise ValueError(f"basis came with shape {tuple(basis.shape)}; wanted {wanted}")
+    narrower = basis.dtype.itemsize <= x.dtype.itemsize
+    if basis.dtype not in _DTYPES or (basis.dtype != x.dtype and narrower) or basis.device != x.device:
+        raise ValueError(
+            f"basis came as {basis.dtype} on {basis.device}; wanted {x.dtype}, as x, or a wider one, on {x.device}"
+        )
+    outputs = _outputs(x, basis)
+    if isinstance(basis, Tensor) and basis.numel() and not basis[0].is_contiguous():
+        raise ValueError("each matrix of the basis must be contiguous; write basis.contiguous()")
+    vectors = basis.shape[0]
+    if coefficients.dim() != 3 or coefficients.shape not in ((points, 1, vectors), (points, outputs, vectors)):
+        raise ValueError(
+            f"coefficients came with shape {tuple(coefficients.shape)}; wanted [{points}, {outputs} or 1, {vectors}]"
+        )
+    if bias is not None and (bias.shape != (points, outputs) or bias.device != x.device):
+        raise ValueError(
+            f"bias came with shape {tuple(bias.shape)} on {bias.device}; wanted {(points, outputs)} on {x.device}"
+        )
+    return outputs

@@ -1,4 +1,4 @@
-/* The numbers of philox.py, operation for operation as in philox_torch.py, and so the same bits.
+/* The numbers of philox.py, operation for operation as in philox_numpy.py, and so the same bits.
 
    Every number is made from integers by +, -, *, / and sqrt of IEEE 754 in double precision, in one order: compiler,
    vector width and machine do not matter. Never build it with -ffast-math or with contracted products. */
@@ -96,7 +96,7 @@ static inline double radius_of(uint32_t w)
     p = (p + 3.999999999940941908e-01) * z;
     p = (p + 6.666666666666735130e-01) * z;
     p = (p + h) * s + k * 1.90821492927058770002e-10;
-    return sqrt((f - (h - p) + k * 6.93147180369123816490e-01) * -2.0);
+    return sqrt((h - p - f - k * 6.93147180369123816490e-01) * 2.0);
 }
 
 /* cos and sin of w 2 pi / 2^24, the w of 24 bits: the polynomials of fdlibm on an eighth of a turn. */

@@ -16,9 +16,9 @@ every device, and a kernel can compute it again instead of reading it. The numbe
 a and b exactly: float32 normals differ from float64 ones by rounding only, 6e-7 at most in the interpreter. No normal
 is larger than 5.8.
 
-Here is the choice of the twin: `philox_torch`, or on a CPU with a C compiler `philox.c`, which gives the same bits
-(`philox_compiled`). Both compute in float64 and round once to float32, from which half precisions are rounded. The
-Triton kernel is in `philox_triton`.
+Here is the twin: on a CPU the compiled `philox.c`, which needs a C compiler (`philox_compiled`), or numpy, which gives
+the same bits (`philox_numpy`); on a GPU without Triton operations of torch. All compute in float64 and round once to
+float32, from which half precisions are rounded. The Triton kernel is in `philox_triton`.
 
 Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3; Box and Muller 1958.
 """
@@ -26,13 +26,14 @@ Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", secti
 from __future__ import annotations
 
 import functools
+import math
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from .philox_compiled import compiled
-from .philox_torch import draw_plain
+from .philox_numpy import draw_numpy
 
 __all__ = ["FLOPS", "STREAMS", "Distribution", "check", "draw_torch", "key"]
 
@@ -43,6 +44,12 @@ FLOPS: dict[str, int] = {"normal": 28, "uniform": 1, "rademacher": 0}
 
 STREAMS = 1 << 32
 """Number of streams of a seed."""
+
+_MASK = (1 << 32) - 1
+_MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
+_WEYL = 0x9E3779B9, 0xBB67AE85
+# Counters that operations of torch handle at a time, enough to keep a GPU busy.
+_COUNTERS = 1 << 20
 
 
 def check(seed: int, distribution: str) -> None:
@@ -62,6 +69,53 @@ def key(seed: int, device: torch.device) -> Tensor:
 
 
 def draw_torch(out: Tensor, seed: int, stream: int, start: int, distribution: Distribution) -> Tensor:
-    """Numbers written to `out` [N] by the torch twin of `draw_triton`, or by what gives the same bits faster."""
-    library = compiled(out)
-    return (library or draw_plain)(out, seed, stream, start, distribution)
+    """Numbers written to `out` [N], in float64 until they are stored; the twin of `draw_triton`."""
+    if out.device.type == "cpu":
+        return (compiled(out) or draw_numpy)(out, seed, stream, start, distribution)
+    return _draw_operations(out, seed, stream, start, distribution)
+
+
+def _draw_operations(out: Tensor, seed: int, stream: int, start: int, distribution: Distribution) -> Tensor:
+    """The same by operations of torch, for a GPU; its library functions round in their own way."""
+    stop = start + out.numel()
+    for first in range(start // 4, -(-stop // 4), _COUNTERS):
+        last = min(first + _COUNTERS, -(-stop // 4))
+        numbers = _numbers(_words(seed, stream, first, last, out.device), distribution)
+        begin, end = max(4 * first, start), min(4 * last, stop)
+        out[begin - start : end - start] = numbers[begin - 4 * first : end - 4 * first]
+    return out
+
+
+def _words(seed: int, stream: int, first: int, last: int, device: torch.device) -> tuple[Tensor, ...]:
+    """The four words, each [last - first], int64, of the counters first .. last - 1."""
+    c0 = torch.arange(first, last, dtype=torch.int64, device=device)
+    c1 = c0 >> 32
+    c0 &= _MASK
+    c2, c3 = torch.full_like(c0, stream), torch.zeros_like(c0)
+    product0, product2 = torch.empty_like(c0), torch.empty_like(c0)
+    k0, k1 = seed & _MASK, seed >> 32
+    for _ in range(10):
+        torch.mul(c0, _MULTIPLIERS[0], out=product0)  # of 32 by 32 bits: the 64 bits that int64 keeps
+        torch.mul(c2, _MULTIPLIERS[1], out=product2)
+        torch.bitwise_right_shift(product2, 32, out=c0).bitwise_xor_(c1).bitwise_xor_(k0).bitwise_and_(_MASK)
+        torch.bitwise_right_shift(product0, 32, out=c2).bitwise_xor_(c3).bitwise_xor_(k1).bitwise_and_(_MASK)
+        c1, product2 = product2, c1
+        c3, product0 = product0, c3
+        k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
+    return c0, c1.bitwise_and_(_MASK), c2, c3.bitwise_and_(_MASK)
+
+
+def _numbers(words: tuple[Tensor, ...], distribution: Distribution) -> Tensor:
+    """The numbers [4 N], float64, of four words [N], in the order of their entries."""
+    if distribution == "normal":
+        numbers = torch.empty(len(words[0]), 4, dtype=torch.float64, device=words[0].device)
+        for j in (0, 2):
+            radius = ((words[j] >> 8) + 1).double().mul_(2.0**-24).log_().mul_(-2.0).sqrt_()
+            angle = (words[j + 1] >> 8).double().mul_(math.tau * 2.0**-24)
+            torch.mul(radius, angle.cos(), out=numbers[:, j])
+            torch.mul(radius, angle.sin_(), out=numbers[:, j + 1])
+        return numbers.view(-1)
+    high = torch.stack(words, dim=1).view(-1) >> 8
+    if distribution == "uniform":
+        return high.double().mul_(2.0**-24)
+    return (high >> 23).double().mul_(2.0).sub_(1.0)

@@ -1,12 +1,13 @@
 """The numbers of `philox` by `philox.c`, which the C compiler of the machine builds once, where there is one.
 
-`philox.c` does the operations of `philox_torch` in the same order, and before it is used some thousand numbers of each
+`philox.c` does the operations of `philox_numpy` in the same order, and before it is used some thousand numbers of each
 kind are compared with those. So whoever has no compiler gets the same numbers to the bit, only later.
 
-A process calls the compiler when it has drawn so many numbers by torch that this took about as long as compiling does,
+A process calls the compiler when it has drawn so many numbers by numpy that this took about as long as compiling does,
 a third of a second. The library is made for this very processor and kept in ~/.cache/fastscape/compiled, under a name
-that follows from source, flags and processor, as several machines may share a home; a process that finds it there uses
-it from the first number on. With `FASTSCAPE_COMPILE=0` in the environment nothing is compiled, kept or used.
+that follows from source, flags and processor, as several machines may share a home, and from what is in it. A process
+that finds it there uses it from the first number on. With `FASTSCAPE_COMPILE=0` in the environment nothing is
+compiled, kept or used.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .philox_torch import draw_plain
+from .philox_numpy import draw_numpy
 
 __all__ = ["Compiled", "compiled"]
 
@@ -38,7 +39,7 @@ _SECONDS = 60
 """Time that a compiler has."""
 
 _ENOUGH = 1 << 24
-"""Numbers that a process draws by torch before it calls the compiler."""
+"""Numbers that a process draws by numpy before it calls the compiler."""
 
 _EACH = 1 << 16
 """Numbers for which a further thread is worth being started: 0.1 ms."""
@@ -99,12 +100,12 @@ class Compiled:
         return out
 
     def agrees(self) -> bool:
-        """Whether some thousand numbers of each kind are those of torch, to the bit."""
+        """Whether some thousand numbers of each kind are those of numpy, to the bit."""
         for distribution in _DISTRIBUTIONS:
             for dtype, bits in ((torch.float64, torch.int64), (torch.float32, torch.int32)):
                 arguments = 2**63 + 5, 2**32 - 1, 2**34 - 4099, distribution  # the counter's second word changes
                 mine, other = torch.empty(8197, dtype=dtype), torch.empty(8197, dtype=dtype)
-                draw_plain(other, *arguments)
+                draw_numpy(other, *arguments)
                 if not torch.equal(self(mine, *arguments).view(bits), other.view(bits)):
                     return False
         return True
@@ -117,7 +118,7 @@ def compiled(out: Tensor) -> Compiled | None:
         out: Where numbers are to be written.
 
     Returns:
-        The library, or None, when torch must draw them.
+        The library, or None, when numpy must draw them.
     """
     global _drawn
     plain = type(out) is Tensor and out.device.type == "cpu" and out.is_contiguous() and not out.requires_grad
@@ -134,7 +135,16 @@ def compiled(out: Tensor) -> Compiled | None:
 def _kept() -> Compiled | None:
     """The library that an earlier process has built."""
     place = _place()
-    return _loaded(place) if place is not None and _ours(place) else None
+    if place is None:
+        return None
+    try:
+        for library in sorted(place.parent.glob(f"{place.name}-*.so")):
+            found = _loaded(library) if _whole(library) else None
+            if found is not None:
+                return found
+    except OSError:  # it may not be read
+        pass
+    return None
 
 
 @functools.cache
@@ -151,7 +161,7 @@ def _built() -> Compiled | None:
                     found = _loaded(library) if _compiles([*command, "-o", str(library)]) else None
                     if found is not None and folder is not None and place is not None:
                         library.chmod(0o700)
-                        library.replace(place)  # whole or not at all; what is loaded stays
+                        library.replace(place.with_name(f"{place.name}-{_digest(library.read_bytes())}.so"))
                     if found is not None:
                         return found
         except OSError:  # the folder cannot be written to, or is full
@@ -182,18 +192,22 @@ def _loaded(library: Path) -> Compiled | None:
     return found if found.agrees() else None
 
 
-def _ours(place: Path) -> bool:
-    """Whether nobody else can have written the library: it is a program that runs as this user."""
-    try:
-        states = [path.stat() for path in (place.parent, place)]
-    except OSError:
+def _whole(library: Path) -> bool:
+    """Whether nobody else can have written the library, a program that runs as this user, and all of it is there."""
+    states = [path.stat() for path in (library.parent, library)]
+    if any(state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH) for state in states):
         return False
-    return all(state.st_uid == os.getuid() and not state.st_mode & (stat.S_IWGRP | stat.S_IWOTH) for state in states)
+    # One that was cut short, for example when a disk was full, would end the process that loads it.
+    return library.stem.endswith(f"-{_digest(library.read_bytes())}")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:24]
 
 
 @functools.cache
 def _place() -> Path | None:
-    """Where the library of this source, these flags and this processor is kept; None without a home or on Windows."""
+    """How the files of this source, these flags and this processor begin; None without a home, and on Windows."""
     try:
         home = Path("~/.cache/fastscape/compiled").expanduser()
         source = _SOURCE.read_bytes()
@@ -202,7 +216,7 @@ def _place() -> Path | None:
     if os.name != "posix":
         return None
     made_for = "\n".join([*_FLAGS, platform.system(), platform.machine(), _processor()])
-    return home / f"philox-{hashlib.sha256(source + made_for.encode()).hexdigest()[:24]}.so"
+    return home / f"philox-{_digest(source + made_for.encode())}"
 
 
 @functools.cache

@@ -4,6 +4,7 @@ import importlib
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from fastscape.kernels import draw
 
-philox = importlib.import_module("fastscape.kernels.philox_torch")
+philox = importlib.import_module("fastscape.kernels.philox")
+by_numpy = importlib.import_module("fastscape.kernels.philox_numpy")
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BACKENDS = ["torch", "triton"]
@@ -86,7 +88,8 @@ def test_a_number_does_not_depend_on_what_is_drawn_with_it(backend, monkeypatch)
     whole = drawn(3000, 4, backend=backend)
     for start, n in ((0, 1), (1, 2), (2, 7), (999, 2001), (2999, 1)):
         assert torch.equal(drawn(n, 4, start=start, backend=backend), whole[start : start + n])
-    monkeypatch.setattr(philox, "_COUNTERS", {"cpu": 64, "cuda": 64})
+    for module in (philox, by_numpy):
+        monkeypatch.setattr(module, "_COUNTERS", 64)
     assert torch.equal(drawn(3000, 4, backend=backend), whole)
 
 
@@ -129,9 +132,38 @@ def test_normals_are_those_of_the_library_functions():
     many = torch.randint(1 << 24, (4, 20000), generator=torch.Generator().manual_seed(0))
     pairs = torch.tensor([(a << 8, b << 8) for a in radii for b in angles])
     pairs = torch.cat([pairs, (many << 8).view(-1, 2)]).view(-1, 4)
-    numbers = philox._numbers(tuple(pairs.T.contiguous()), "normal").view(-1, 4)
     wanted = torch.tensor([normals_of(tuple(words)) for words in pairs.tolist()], dtype=torch.float64)
+    numbers = numpy_numbers(pairs, "normal")
     assert ((numbers - wanted).abs() <= 1e-15 * wanted.abs()).all()
+    numbers = philox._numbers(tuple(pairs.T.contiguous()), "normal").view(-1, 4)
+    assert ((numbers - wanted).abs() <= 1e-15 * wanted.abs()).all()
+
+
+def numpy_numbers(words: torch.Tensor, distribution: str) -> torch.Tensor:
+    """Of words [n, 4] the numbers [n, 4]."""
+    even, odd = (words[:, j::2].T.numpy().astype(np.uint64) for j in (0, 1))
+    rows, out = np.empty((by_numpy._ROWS, 2, len(words)), np.uint64), np.empty((len(words), 2, 2))
+    by_numpy._numbers(even, odd, rows, distribution, out)
+    return torch.from_numpy(out).view(-1, 4)
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_the_operations_of_torch_give_the_same_to_rounding(distribution, monkeypatch):
+    """What a GPU without Triton draws by."""
+    monkeypatch.setattr(philox, "_COUNTERS", 500)
+    for start, n in ((0, 5000), (3, 1), (2**34 - 1001, 3047), (7, 0)):
+        out = torch.empty(n, dtype=torch.float64, device=DEVICE)
+        assert philox._draw_operations(out, 9, 1, start, distribution) is out
+        wanted = draw(torch.empty(n, dtype=torch.float64), 9, 1, start=start, distribution=distribution)
+        assert ((out.cpu() - wanted).abs() <= (1e-15 if distribution == "normal" else 0) * wanted.abs()).all()
+
+
+def test_large_draws_of_numpy_are_shared_among_threads(monkeypatch):
+    whole = by_numpy.draw_numpy(torch.empty(10001), 3, 0, 5, "normal")
+    monkeypatch.setattr(by_numpy, "_EACH", 1000)
+    for threads in (2, 3, 8):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        assert torch.equal(by_numpy.draw_numpy(torch.empty(10001), 3, 0, 5, "normal"), whole)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -194,10 +226,16 @@ def test_streams_are_uncorrelated():
 
 
 def test_the_extreme_words_give_finite_numbers():
-    lowest, highest = (torch.full((1,), word) for word in (0, 2**32 - 1))
-    assert philox._numbers((lowest, lowest, lowest, lowest), "normal")[0].item() == pytest.approx(5.768, abs=1e-3)
-    assert torch.equal(philox._numbers((highest, lowest, highest, lowest), "normal").abs().double(), torch.zeros(4))
-    assert philox._numbers((highest,) * 4, "uniform").max() < 1
+    lowest, highest = 0, 2**32 - 1
+    words = torch.tensor([[lowest] * 4, [highest, lowest] * 2, [highest] * 4])
+    for normal, uniform in (
+        (numpy_numbers(words, "normal"), numpy_numbers(words, "uniform")),
+        [philox._numbers(tuple(words.T), kind).view(-1, 4) for kind in ("normal", "uniform")],
+    ):
+        assert normal[0, 0].item() == pytest.approx(5.768, abs=1e-3)
+        assert torch.equal(normal[1].abs(), torch.zeros(4, dtype=torch.float64))
+        assert normal.isfinite().all()
+        assert uniform.max() < 1
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ so much that rows should be large first.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["GRAM", "Cost", "FusedLaunch", "Launch", "fused_launch", "interpolate_launch", "padded"]
+__all__ = ["GRAM", "Cost", "FusedLaunch", "Launch", "Variant", "fused_launch", "interpolate_launch", "padded"]
 
 
 class Launch(NamedTuple):
@@ -43,6 +43,18 @@ class FusedLaunch(NamedTuple):
     num_stages: int
 
 
+class Variant(NamedTuple):
+    """One specialisation of a kernel: its argument types, constants, and what a launch of it costs."""
+
+    name: str
+    kernel: Any
+    signature: dict[str, str]
+    constants: dict[str, int | str]
+    divisible: tuple[str, ...]  # arguments that are multiples of 16, as those of a flat buffer are
+    launch: Launch | FusedLaunch
+    cost: Cost
+
+
 GRAM = Launch(block=1024, num_warps=4)
 
 
@@ -61,9 +73,16 @@ def interpolate_launch(itemsize: int, warp: int | None = None) -> Launch:
 
 
 def fused_launch(
-    rows: int, points: int, dtype: torch.dtype, *, wide: int = 4, exact: bool = True, memory: int = 99 << 10
+    rows: int,
+    points: int,
+    dtype: torch.dtype,
+    *,
+    wide: int = 4,
+    exact: bool = True,
+    even: bool = True,
+    memory: int = 99 << 10,
 ) -> FusedLaunch:
-    """The tile of the fused product.
+    """The tile of the fused product: as large as the registers of the target hold without spilling.
 
     Args:
         rows: Rows of x per point.
@@ -71,6 +90,7 @@ def fused_launch(
         dtype: Of x.
         wide: Bytes of an entry of the basis. Default 4.
         exact: Whether float32 is multiplied as such, without the matrix unit. Default True.
+        even: Whether the inputs fill whole tiles; else each access needs a mask, and registers. Default True.
         memory: Bytes of shared memory that one program may take; as many steps are under way as fit, four at most.
             Default: those of the smallest GPU.
 
@@ -78,11 +98,14 @@ def fused_launch(
         The launch.
     """
     plain = dtype == torch.float32 and exact
-    outputs, columns, inputs = (64, 128, 16) if plain else (128, 256 if dtype.itemsize == 2 else 128, 32)
+    hopper = memory >= 200 << 10  # and Blackwell, whose matrix units hold their sums elsewhere
+    outputs, inputs = (64, 16) if plain else (128 if even else 64, 32)
+    columns = 256 if hopper and even and dtype.itemsize == 2 else 128
     block = min(max(padded(rows), 16), 64 if plain else columns)
-    together = min(columns // block, 4, padded(points))
+    most = 4 if block <= 32 and memory > 64 << 10 else 2
+    together = min(columns // block, most, padded(points))
     stage = inputs * (3 * outputs * wide + together * block * dtype.itemsize)
-    return FusedLaunch(outputs, block, inputs, together, 4 if plain else 8, max(min(memory // stage, 4), 1))
+    return FusedLaunch(outputs, block, inputs, together, 8, max(min(memory // stage, 4), 1))
 
 
 def padded(rows: int) -> int:

@@ -24,18 +24,20 @@ Chosen = Literal["torch", "triton"]
 def shared(x: Tensor, basis: Tensor | Seeded, c_GSK: Tensor, bias: Tensor | None, backend: Chosen) -> Tensor:
     """One product with the K stacked matrices, whose results the coefficients combine."""
     points, rows, inputs = x.shape
-    matrices = stacked(basis, x.dtype, backend) if isinstance(basis, Seeded) else basis.to(x.dtype)
-    matrices = matrices.reshape(len(matrices), -1, inputs)
+    if isinstance(basis, Seeded):
+        matrices = stacked(basis, x.dtype, backend).view(basis.shape[0], -1, inputs)
+    else:
+        matrices = basis.to(x.dtype)
     vectors, outputs, _ = matrices.shape
     once = x[:1] if points > 1 and x.stride(0) == 0 else x  # one x for all points is multiplied once
-    flat, wide = once.reshape(-1, inputs), matrices.reshape(vectors * outputs, inputs).T
+    flat, wide = once.reshape(len(once) * rows, inputs), matrices.reshape(vectors * outputs, inputs).T
     if x.device.type == "cuda" and x.dtype.itemsize == 2:
         products = torch.mm(flat, wide, out_dtype=torch.float32)  # the coefficients meet sums that were not rounded
     else:
         products = flat @ wide
     products = products.view(len(once), rows, vectors, outputs)
     if backend == "triton":
-        from .perturbed_linear_triton import combined_triton
+        from .combined_triton import combined_triton
 
         return combined_triton(products, c_GSK, bias, x.new_empty(points, rows, outputs))
     return combined_torch(products, c_GSK, bias, x.dtype)

@@ -7,11 +7,11 @@ points.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 import torch
 
-from ._launch import GRAM, Cost, Launch, interpolate_launch, padded
+from ._launch import GRAM, Cost, Variant, interpolate_launch, padded
+from ._perturbed_variants import linear_variants
 from .gram import gram_cost
 from .gram_triton import _gram_kernel, _gram_seeded_kernel
 from .interpolate import interpolate_cost
@@ -21,25 +21,13 @@ from .philox_triton import _draw_kernel
 from .seeded import Seeded
 from .segments import Segments
 
-__all__ = ["Variant", "variants"]
+__all__ = ["variants"]
 
 VECTORS, ENTRIES, FILTER, POINTS = 3, 1 << 24, 4096, 16
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
 
 
-class Variant(NamedTuple):
-    """One specialisation of a kernel: its argument types, constants, and what a launch of it costs."""
-
-    name: str
-    kernel: Any
-    signature: dict[str, str]
-    constants: dict[str, int | str]
-    divisible: tuple[str, ...]  # arguments that are multiples of 16, as those of a flat buffer are
-    launch: Launch
-    cost: Cost
-
-
-def variants(warp: int) -> Iterator[Variant]:
+def variants(warp: int, memory: int) -> Iterator[Variant]:
     """Every kernel for every dtype of the basis, with one coefficient per point or one per filter.
 
     Seeded bases have normal directions, in `interpolate` and float32 every other option once; `draw` begins at a
@@ -47,6 +35,7 @@ def variants(warp: int) -> Iterator[Variant]:
 
     Args:
         warp: Threads in a warp of the target.
+        memory: Bytes of its shared memory that one program may take.
 
     Yields:
         The variants.
@@ -72,6 +61,7 @@ def variants(warp: int) -> Iterator[Variant]:
         "per filter, rademacher": Seeded(theta, 0, 2, "rademacher"),
     }.items():
         yield _interpolate_seeded("fp32", seeded, warp, option)
+    yield from linear_variants(memory)
 
 
 _SEGMENTS = Segments(torch.arange(0, ENTRIES + 1, FILTER))
@@ -126,10 +116,10 @@ def _interpolate(name: str, basis: torch.Tensor, warp: int, *, segmented: bool) 
         _interpolate_kernel,
         {
             "basis_KP": f"*{name}", "coefficients_GSK": f"*{_wide(name)}", "out_GP": f"*{name}", "starts_S1": "*i64",
-            "block_segment_N1": "*i32", "G": "i32", "S": "i32", "K": "i32", "P": "i32", "stride_basis": "i32",
+            "block_segment_N1": "*i32", "G": "i32", "S": "i32", "P": "i32", "stride_basis": "i32",
             "stride_out": "i32",
         },
-        {"SEGMENTED": segmented, "K_PADDED": padded(VECTORS), "BLOCK": launch.block},
+        {"K": VECTORS, "SEGMENTED": segmented, "BLOCK": launch.block},
         (
             "basis_KP", "coefficients_GSK", "out_GP", "starts_S1", "block_segment_N1", "P", "stride_basis",
             "stride_out",

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ._triton import available, interpreting
 
 if TYPE_CHECKING:
-    from ._variants import Variant
+    from ._launch import Variant
 
 __all__ = ["TARGETS", "Compiled", "ahead_of_time", "compile_variant"]
 
@@ -40,9 +40,18 @@ TARGETS: dict[str, tuple[str, Any, int]] = {
 }
 """Backend, architecture and threads in a warp, by name."""
 
+SHARED = {"cuda 80": 163 << 10, "cuda 90": 227 << 10, "cuda 100": 227 << 10, "hip gfx942": 64 << 10}
+"""Bytes of shared memory that one program may take, by target."""
+
+_MATRIX = r"\b(?:HMMA|HGMMA|UTC[A-Z]*MMA|DMMA|v_s?mfmac?)(?:\b|_)"
+_OPTIONS = "num_warps", "num_stages"
+
 
 class Compiled(NamedTuple):
-    """What the compiler reported for one variant on one target. Widths map bits to numbers of instructions."""
+    """What the compiler reported for one variant on one target.
+
+    Widths map bits to numbers of instructions; `matrix` is the number of those of the matrix unit.
+    """
 
     variant: str
     target: str
@@ -51,6 +60,7 @@ class Compiled(NamedTuple):
     shared: int
     loads: dict[int, int]
     stores: dict[int, int]
+    matrix: int
     bytes_read: int
     bytes_written: int
     flops: int
@@ -77,7 +87,8 @@ def ahead_of_time(variant: Variant, target: tuple[str, Any, int]) -> Any:
         constexprs={(places[constant],): value for constant, value in variant.constants.items()},
         attrs={(places[argument],): [["tt.divisibility", 16]] for argument in variant.divisible},
     )
-    return triton_compile(source, target=GPUTarget(*target), options={"num_warps": variant.launch.num_warps})
+    options = {name: getattr(variant.launch, name) for name in _OPTIONS if hasattr(variant.launch, name)}
+    return triton_compile(source, target=GPUTarget(*target), options=options)
 
 
 def compile_variant(variant: Variant, name: str, target: tuple[str, Any, int]) -> Compiled:
@@ -93,8 +104,8 @@ def compile_variant(variant: Variant, name: str, target: tuple[str, Any, int]) -
     """
     code = ahead_of_time(variant, target)
     read = _read_cuda if target[0] == "cuda" else _read_hip
-    registers, spills, loads, stores = read(code.asm)
-    return Compiled(variant.name, name, registers, spills, code.metadata.shared, loads, stores, *variant.cost)
+    registers, spills, *instructions = read(code.asm)
+    return Compiled(variant.name, name, registers, spills, code.metadata.shared, *instructions, *variant.cost)
 
 
 def _compile_job(name: str, number: int) -> Compiled:
@@ -102,11 +113,15 @@ def _compile_job(name: str, number: int) -> Compiled:
     from ._variants import variants
 
     target = TARGETS[name]
-    return compile_variant(next(islice(variants(target[2]), number, None)), name, target)
+    return compile_variant(next(islice(variants(target[2], SHARED[name]), number, None)), name, target)
 
 
-def _read_cuda(asm: Any) -> tuple[int, int, dict[int, int], dict[int, int]]:
-    """Registers, spill accesses, and widths of global accesses, by the cuobjdump that comes with Triton."""
+Read = tuple[int, int, dict[int, int], dict[int, int], int]
+"""Registers, spills, widths of loads and of stores, and instructions of the matrix unit."""
+
+
+def _read_cuda(asm: Any) -> Read:
+    """What the cuobjdump that comes with Triton says of the machine code; accesses are those of global memory."""
     import triton
 
     tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
@@ -118,7 +133,8 @@ def _read_cuda(asm: Any) -> tuple[int, int, dict[int, int], dict[int, int]]:
         text = subprocess.run(run, capture_output=True, text=True, check=True, env=environment).stdout
     registers = int(re.search(r"REG:(\d+)", text)[1])  # type: ignore[index]
     spills = len(re.findall(r"\b(?:LDL|STL)\b", text))
-    return registers, spills, _widths(r"\bLDG\.E(\S*)", text, _sass_bits), _widths(r"\bSTG\.E(\S*)", text, _sass_bits)
+    loads, stores = (_widths(rf"\b{name}\.E(\S*)", text, _sass_bits) for name in ("LDG", "STG"))
+    return registers, spills, loads, stores, len(re.findall(_MATRIX, text))
 
 
 def _sass_bits(suffix: str) -> int:
@@ -127,15 +143,15 @@ def _sass_bits(suffix: str) -> int:
     return int(found[1]) if found else 32
 
 
-def _read_hip(asm: Any) -> tuple[int, int, dict[int, int], dict[int, int]]:
-    """Registers, spills, and widths of global accesses, from the assembler text."""
+def _read_hip(asm: Any) -> Read:
+    """The same from the assembler text."""
     text = asm["amdgcn"]
     registers = int(re.search(r"\.vgpr_count:\s+(\d+)", text)[1])  # type: ignore[index]
     spills = sum(int(count) for count in re.findall(r"_spill_count:\s+(\d+)", text))
     bits = {"dwordx4": 128, "dwordx3": 96, "dwordx2": 64, "dword": 32}
     loads = _widths(r"\b(?:global|buffer)_load_(\w+)", text, lambda width: bits.get(width, 16))
     stores = _widths(r"\b(?:global|buffer)_store_(\w+)", text, lambda width: bits.get(width, 16))
-    return registers, spills, loads, stores
+    return registers, spills, loads, stores, len(re.findall(_MATRIX, text))
 
 
 def _widths(pattern: str, text: str, bits: Callable[[str], int]) -> dict[int, int]:
@@ -152,17 +168,29 @@ def main() -> None:
         sys.exit("compile_check: wanted Triton's compiler; install triton, and leave TRITON_INTERPRET unset")
     from ._variants import variants  # with the kernels, which need Triton
 
-    jobs = [(name, n) for name, target in TARGETS.items() for n, _ in enumerate(variants(target[2]))]
+    jobs = [(name, n) for name, target in TARGETS.items() for n, _ in enumerate(variants(target[2], SHARED[name]))]
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         rows = list(pool.map(_compile_job, *zip(*jobs, strict=True)))
     if arguments.json:
         print(json.dumps([row._asdict() for row in rows]))
         return
-    head = ("variant", "target", "registers", "spills", "shared", "loads", "stores", "MB read", "MB written", "Mflop")
+    head = (
+        "variant",
+        "target",
+        "registers",
+        "spills",
+        "shared",
+        "loads",
+        "stores",
+        "matrix",
+        "MB read",
+        "MB written",
+        "Mflop",
+    )
     table = [head] + [
         (
             row.variant, row.target, str(row.registers), str(row.spills), str(row.shared), _shown(row.loads),
-            _shown(row.stores), f"{row.bytes_read / 1e6:.0f}", f"{row.bytes_written / 1e6:.0f}",
+            _shown(row.stores), str(row.matrix), f"{row.bytes_read / 1e6:.0f}", f"{row.bytes_written / 1e6:.0f}",
             f"{row.flops / 1e6:.0f}",
         )
         for row in rows

@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ._launch import interpolate_launch, padded
+from ._launch import interpolate_launch
 from .philox import key
 from .philox_triton import draw_block
 from .seeded import Seeded, accumulation_dtype
@@ -44,33 +44,28 @@ def _interpolate_kernel(  # type: ignore[no-untyped-def]
     block_segment_N1,
     G,
     S,
-    K,
     P,
     stride_basis,
     stride_out,
+    K: tl.constexpr,
     SEGMENTED: tl.constexpr,
-    K_PADDED: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     accumulator: tl.constexpr = coefficients_GSK.dtype.element_ty
     block = tl.program_id(0).to(tl.int64)
     p = block * BLOCK + tl.arange(0, BLOCK)  # int64: a basis may hold more than 2^31 entries
-    k = tl.arange(0, K_PADDED)
     inside = p < P
-    present = (k < K)[:, None]
-    rows = basis_KP + k.to(tl.int64)[:, None] * stride_basis + p[None, :]
-    b = tl.load(rows, mask=present & inside[None, :], other=0.0).to(accumulator)
-    if SEGMENTED:
-        segment = _segment_of(p, starts_S1, block_segment_N1, block, BLOCK)
-        columns = segment[None, :] * K + k[:, None]  # int32: it halves the registers, and there are few segments
-        readable = present & inside[None, :]
-    else:
-        columns = k[:, None]
-        readable = present
+    b = ()  # each vector by itself: a block of all of them would be spread over threads, and summed across them
+    for k in tl.static_range(K):
+        vector = tl.load(basis_KP + k * tl.cast(stride_basis, tl.int64) + p, mask=inside, other=0.0)
+        b = b + (vector.to(accumulator),)  # noqa: RUF005 - Triton unpacks nothing
+    column = _segment_of(p, starts_S1, block_segment_N1, block, BLOCK) * K if SEGMENTED else 0
     for g in range(0, G):
         point = tl.cast(g, tl.int64)
-        c = tl.load(coefficients_GSK + point * S * K + columns, mask=readable, other=0.0)
-        w = tl.sum(c * b, axis=0)
+        c = coefficients_GSK + point * S * K + column
+        w = tl.load(c) * b[0]
+        for k in tl.static_range(1, K):
+            w += tl.load(c + k) * b[k]
         tl.store(out_GP + point * stride_out + p, w.to(out_GP.dtype.element_ty), mask=inside)
 
 
@@ -118,8 +113,8 @@ def interpolate_triton(basis: Tensor | Seeded, coefficients: Tensor, segments: S
     """Points [G, P] written to `out` by the Triton kernels. See `fastscape.kernels.interpolate`."""
     points, cuts, vectors = coefficients.shape
     size = basis.shape[1]
-    if points == 0 or size == 0:
-        return out
+    if points == 0 or size == 0 or vectors == 0:
+        return out.zero_()
     segmented = cuts > 1
     launch = interpolate_launch(basis.dtype.itemsize)
     grid = (-(-size // launch.block),)
@@ -154,12 +149,11 @@ def interpolate_triton(basis: Tensor | Seeded, coefficients: Tensor, segments: S
         table,
         points,
         cuts,
-        vectors,
         size,
         basis.stride(0),
         out.stride(0),
+        K=vectors,
         SEGMENTED=segmented,
-        K_PADDED=padded(vectors),
         BLOCK=launch.block,
         num_warps=launch.num_warps,
     )

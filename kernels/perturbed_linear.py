@@ -148,7 +148,7 @@ def perturbed_linear(
         raise ValueError(f"method='fused' {refusal}; write method='auto', 'shared' or 'materialised'")
     if method == "auto":
         rows = x.shape[1] / max(len(x), 1) if _same(x) else x.shape[1]
-        able = not refusal and chosen == "triton"
+        able = not refusal and chosen == "triton" and x.shape[2] % 16 == 0  # whose accesses are wide
         method = choose_method(rows, x.dtype, x.device, fused=able)
         if method == "shared" and (isinstance(basis, Seeded) or basis.dtype != x.dtype):
             method = "fused" if able else "materialised"  # the stacked matrices would have to be made for each call
@@ -202,7 +202,7 @@ def perturbed_linear_cost(
         weights = points * size * itemsize
         formed = 2 * vectors * points * size
         return Cost(stored + weights + own * inputs + coefs, weights + own * outputs, product + formed + drawn)
-    launch = fused_launch(rows, points, x.dtype)
+    launch = fused_launch(rows, points, x.dtype, even=inputs % 32 == 0)
     tiles, groups = -(-rows // launch.rows), -(-points // launch.points)
     times = tiles * groups  # that a tile of the basis is read, or drawn
     formed = 2 * vectors * points * size * tiles

@@ -1,14 +1,12 @@
-"""The Triton kernels of `perturbed_linear`: the fused product, and the combination of shared products.
+"""The Triton kernel of the fused product of `perturbed_linear`.
 
-Fused product. Traffic: a tile of the basis once for all points of a program, x once for each tile of outputs, y
+Traffic: a tile of the basis once for all points of a program, x once for each tile of outputs, y
 written once; the weights of a point exist in registers only. 2 G R I O flops on the matrix unit, and 2 K for each
 weight, point and tile of rows beside it.
 Tiling: a program makes [BLOCK_O, BLOCK_R] sums of POINTS points. It computes y^T = W x^T, so that the formed tile W is
 the first factor, which the matrix units of NVIDIA's Ampere and Hopper and of AMD take from registers. Rows of W beyond
 O, and rows of x beyond R, are those of the last one again, which costs no mask, and are not stored.
 A seeded basis is drawn tile by tile, once for all points of a program; its rows begin at whole counters.
-
-Combination. Traffic: K G R O sums read, G R O written.
 """
 
 from __future__ import annotations
@@ -27,10 +25,9 @@ from .philox import key
 from .philox_triton import draw_tile
 from .seeded import Seeded
 
-__all__ = ["combined_triton", "fused_triton"]
+__all__ = ["fused_triton", "launch_of"]
 
 NEIGHBOURS = 8  # tiles of outputs whose programs run at the same time, and share what they read of x
-COMBINED = 1024  # outputs of one program of the combination
 
 
 @triton.jit
@@ -56,6 +53,7 @@ def _step(  # type: ignore[no-untyped-def]
     PER_FILTER: tl.constexpr,
     EVEN: tl.constexpr,
     PRECISION: tl.constexpr,
+    WIDENED: tl.constexpr,
 ):
     """Forms the tile of one point's weights, and adds its product with the tile of x at these addresses."""
     w = _coefficient(c, o, 0, K, PER_FILTER) * b0.to(tl.float32)
@@ -64,7 +62,11 @@ def _step(  # type: ignore[no-untyped-def]
     if K > 2:
         w += _coefficient(c, o, 2, K, PER_FILTER) * b2.to(tl.float32)
     tile = tl.load(x) if EVEN else tl.load(x, mask=within[:, None], other=0.0)
-    return tl.dot(w.to(tile.dtype), tile, sums, input_precision=PRECISION)
+    w = w.to(tile.dtype)
+    if WIDENED:
+        return tl.dot(w.to(tl.float32), tile.to(tl.float32), sums)
+    else:
+        return tl.dot(w, tile, sums, input_precision=PRECISION)
 
 
 @triton.jit
@@ -82,7 +84,29 @@ def _read(basis, place, within, EVEN: tl.constexpr):  # type: ignore[no-untyped-
     return tl.load(basis + place) if EVEN else tl.load(basis + place, mask=within[None, :], other=0.0)
 
 
-@triton.jit(do_not_specialize=["first_counter"])
+@triton.jit
+def _tile_of(  # type: ignore[no-untyped-def]
+    G,
+    R,
+    outputs,
+    NEIGHBOURS: tl.constexpr,
+    POINTS: tl.constexpr,
+    BLOCK_O: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+):
+    """The outputs, the rows and the first point of this program."""
+    tiles_r = tl.cdiv(R, BLOCK_R)
+    others = tiles_r * tl.cdiv(G, POINTS)
+    program = tl.program_id(0)
+    first = program // (NEIGHBOURS * others) * NEIGHBOURS
+    near = tl.minimum(tl.cdiv(outputs, BLOCK_O) - first, NEIGHBOURS)
+    within = program % (NEIGHBOURS * others)
+    other = within // near
+    o = (first + within % near) * BLOCK_O + tl.arange(0, BLOCK_O)
+    return o, other % tiles_r * BLOCK_R + tl.arange(0, BLOCK_R), other // tiles_r * POINTS
+
+
+@triton.jit(do_not_specialize=["first_counter", "G", "R"])
 def _fused_kernel(  # type: ignore[no-untyped-def]
     x_GRI,
     basis_KOI,
@@ -105,24 +129,14 @@ def _fused_kernel(  # type: ignore[no-untyped-def]
     HAS_BIAS: tl.constexpr,
     EVEN: tl.constexpr,
     PRECISION: tl.constexpr,
+    WIDENED: tl.constexpr,  # by the interpreter, which cannot multiply bfloat16
     NEIGHBOURS: tl.constexpr,
     POINTS: tl.constexpr,
     BLOCK_O: tl.constexpr,
     BLOCK_R: tl.constexpr,
     BLOCK_I: tl.constexpr,
 ):
-    tiles_r = tl.cdiv(R, BLOCK_R)
-    tiles_o = tl.cdiv(O, BLOCK_O)
-    others = tiles_r * tl.cdiv(G, POINTS)
-    program = tl.program_id(0)
-    first_o = program // (NEIGHBOURS * others) * NEIGHBOURS
-    near = tl.minimum(tiles_o - first_o, NEIGHBOURS)
-    within_group = program % (NEIGHBOURS * others)
-    other = within_group // near
-    o = (first_o + within_group % near) * BLOCK_O + tl.arange(0, BLOCK_O)
-    r = other % tiles_r * BLOCK_R + tl.arange(0, BLOCK_R)
-    g0 = other // tiles_r * POINTS
-
+    o, r, g0 = _tile_of(G, R, O, NEIGHBOURS, POINTS, BLOCK_O, BLOCK_R)
     own_o = tl.minimum(o, O - 1).to(tl.int64)  # 64 bits: a matrix may hold more than 2^31 entries
     own_r = tl.minimum(r, R - 1).to(tl.int64)
     i = tl.arange(0, BLOCK_I)
@@ -163,12 +177,12 @@ def _fused_kernel(  # type: ignore[no-untyped-def]
             if WEIGHTED:
                 b1 *= b0.to(tl.float32)
                 b2 *= b0.to(tl.float32)
-        sums0 = _step(sums0, x0 + start, c0, own_o, b0, b1, b2, within, K, PER_FILTER, EVEN, PRECISION)
+        sums0 = _step(sums0, x0 + start, c0, own_o, b0, b1, b2, within, K, PER_FILTER, EVEN, PRECISION, WIDENED)
         if POINTS > 1:
-            sums1 = _step(sums1, x1 + start, c1, own_o, b0, b1, b2, within, K, PER_FILTER, EVEN, PRECISION)
+            sums1 = _step(sums1, x1 + start, c1, own_o, b0, b1, b2, within, K, PER_FILTER, EVEN, PRECISION, WIDENED)
         if POINTS > 2:
-            sums2 = _step(sums2, x2 + start, c2, own_o, b0, b1, b2, within, K, PER_FILTER, EVEN, PRECISION)
-            sums3 = _step(sums3, x3 + start, c3, own_o, b0, b1, b2, within, K, PER_FILTER, EVEN, PRECISION)
+            sums2 = _step(sums2, x2 + start, c2, own_o, b0, b1, b2, within, K, PER_FILTER, EVEN, PRECISION, WIDENED)
+            sums3 = _step(sums3, x3 + start, c3, own_o, b0, b1, b2, within, K, PER_FILTER, EVEN, PRECISION, WIDENED)
     size = tl.cast(R, tl.int64) * O
     _put(sums0, y_GRO + g0 * size, bias_GO + tl.cast(g0, tl.int64) * O, o, r, O, R, g0 < G, HAS_BIAS)
     if POINTS > 1:
@@ -178,74 +192,16 @@ def _fused_kernel(  # type: ignore[no-untyped-def]
         _put(sums3, y_GRO + g3 * size, bias_GO + tl.cast(g3, tl.int64) * O, o, r, O, R, g0 + 3 < G, HAS_BIAS)
 
 
-@triton.jit
-def _combine_kernel(  # type: ignore[no-untyped-def]
-    products_GRKO,
-    c_GSK,
-    bias_GO,
-    y_GRO,
-    R,
-    O,  # noqa: E741
-    K,
-    stride_products,
-    PER_FILTER: tl.constexpr,
-    HAS_BIAS: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    accumulator: tl.constexpr = c_GSK.dtype.element_ty
-    row = tl.program_id(0).to(tl.int64)
-    g = row // R
-    o = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    inside = o < O
-    products = products_GRKO + g * stride_products + (row - g * R) * K * O + o
-    c = c_GSK + g * K * O + o * K if PER_FILTER else c_GSK + g * K
-    y = tl.zeros([BLOCK], accumulator)
-    for k in range(0, K):
-        factor = tl.load(c + k, mask=inside, other=0.0) if PER_FILTER else tl.load(c + k)
-        y += factor * tl.load(products + k * O, mask=inside, other=0.0).to(accumulator)
-    if HAS_BIAS:
-        y += tl.load(bias_GO + g * O + o, mask=inside, other=0.0).to(accumulator)
-    tl.store(y_GRO + row * O + o, y.to(y_GRO.dtype.element_ty), mask=inside)
-
-
-def combined_triton(products_GRKO: Tensor, c_GSK: Tensor, bias: Tensor | None, out: Tensor) -> Tensor:
-    """Combined shared products, written to `out` [G, R, O].
-
-    Args:
-        products_GRKO: Contiguous [G or 1, R, K, O]; all points share those of one.
-        c_GSK: Coefficients [G, 1 or O, K].
-        bias: [G, O], or None.
-        out: Where to write.
-
-    Returns:
-        `out`.
-    """
-    points, rows, outputs = out.shape
-    _combine_kernel[(points * rows, -(-outputs // COMBINED))](
-        products_GRKO,
-        c_GSK,
-        out if bias is None else bias.contiguous(),
-        out,
-        rows,
-        outputs,
-        products_GRKO.shape[2],
-        0 if len(products_GRKO) < points else products_GRKO.stride(0),
-        PER_FILTER=c_GSK.shape[1] > 1,
-        HAS_BIAS=bias is not None,
-        BLOCK=COMBINED,
-        num_warps=4,
-    )
-    return out
-
-
-def fused_triton(x: Tensor, basis: Tensor | Seeded, c_GSK: Tensor, bias: Tensor | None) -> Tensor:
-    """Outputs [G, R, O] by the fused kernel. See `fastscape.kernels.perturbed_linear`."""
+def fused_triton(
+    x: Tensor, basis: Tensor | Seeded, c_GSK: Tensor, bias: Tensor | None, tile: FusedLaunch | None = None
+) -> Tensor:
+    """Outputs [G, R, O] by the fused kernel, by the tile of `launch_of`. See `fastscape.kernels.perturbed_linear`."""
     points, rows, inputs = x.shape
     outputs = basis.shape[1] // inputs if isinstance(basis, Seeded) else basis.shape[1]
     if x.stride(2) != 1:
         x = x.contiguous()
     y = x.new_empty(points, rows, outputs)
-    tile = launch_of(x, basis)
+    tile = tile or launch_of(x, basis)
     tiles = -(-outputs // tile.outputs) * -(-rows // tile.rows) * -(-points // tile.points)
     _fused_kernel[(tiles,)](
         x,
@@ -263,6 +219,7 @@ def fused_triton(x: Tensor, basis: Tensor | Seeded, c_GSK: Tensor, bias: Tensor 
         x.stride(1),
         0 if isinstance(basis, Seeded) else basis.stride(0),
         **_options(basis, c_GSK, tile, even=inputs % tile.inputs == 0),
+        WIDENED=_triton.interpreting() and x.dtype == torch.bfloat16,
         HAS_BIAS=bias is not None,
         num_warps=tile.num_warps,
         num_stages=tile.num_stages,
@@ -295,6 +252,7 @@ def launch_of(x: Tensor, basis: Tensor | Seeded) -> FusedLaunch:
         x.dtype,
         wide=basis.dtype.itemsize,
         exact=not _triton.tf32(),
+        even=x.shape[2] % 32 == 0,
         memory=_memory(x.device),
     )
 

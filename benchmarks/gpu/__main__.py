@@ -2,6 +2,7 @@
 
     python -m benchmarks.gpu --out FOLDER               # nine minutes; again: goes on where it was
     python -m benchmarks.gpu --out FOLDER --device cpu --tiny   # shows that everything runs
+    python -m benchmarks.gpu --out FOLDER --stages products     # one stage alone
     python -m benchmarks.gpu --report FOLDER            # puts what was found into docs/benchmarks.md
 
 It needs Python 3.10, torch 2.9, triton, numpy, tqdm and safetensors, and this checkout.
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=9.0, help="after which the command ends (default: 9)")
     parser.add_argument("--device", default="cuda", help="what is measured (default: cuda)")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes, without a compiler: shows that it runs")
+    parser.add_argument("--stages", nargs="+", choices=list(table.STAGES), help="only these (default: all)")
     parser.add_argument("--seed", type=int, help="of all random inputs (default: another one for each folder)")
     parser.add_argument("--retry", action="store_true", help="do again what failed or was wrong")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="put the results of a card into the page")
@@ -50,7 +52,9 @@ def measured(options: argparse.Namespace) -> int:
             records.forget(stage, ("failed", "wrong"))
     seed = int.from_bytes(os.urandom(4), "big") if options.seed is None else options.seed
     told = ["--out", str(options.out), "--device", options.device, "--seed", str(seed), "--until", str(until)]
-    ended = day.watched(lambda: day.started([*told, *(["--tiny"] if options.tiny else [])]), records, until)
+    told += ["--tiny"] if options.tiny else []
+    told += ["--stages", *options.stages] if options.stages else []
+    ended = day.watched(lambda: day.started(told), records, until)
     if ended == day.REFUSED:
         return ended
     text = table.table(table.merged(records))

@@ -17,6 +17,7 @@ STAGES = {
     "card": "The card",
     "kernels": "Kernels against float64",
     "bandwidth": "Bandwidth of the kernels",
+    "products": "Linear layers at many points",
     "points": "A point under every plan",
     "surfaces": "Whole surfaces",
     "memory": "Peak memory",

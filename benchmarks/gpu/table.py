@@ -148,6 +148,23 @@ def _bandwidth(done: Entries) -> str:
     )
 
 
+def _products(done: Entries) -> str:
+    """Milliseconds of a layer at all points: rows a point below each other, methods side by side."""
+    timed = {title: found for title, found in done.items() if "rule" in found}
+    methods = list(dict.fromkeys(name for found in timed.values() for name in found["ms"]))
+    heads = ("ms of a layer", *methods, "the fastest", "the rule takes", "error")
+    rows = [
+        (title, *(found["ms"].get(name) for name in methods), found["fastest"], found["rule"], found["error"])
+        for title, found in timed.items()
+    ]
+    parts = [_rows(heads, rows)] if rows else []
+    for title, found in done.items():
+        if title not in timed:
+            said = "; ".join(f"{name} {_cell(value)}" for name, value in found["ms"].items())
+            parts.append(f"{title}, ms: {said}.")
+    return "\n\n".join(parts)
+
+
 def _points(done: Entries) -> str:
     """Milliseconds of a point: problems below each other, plans side by side, and what the best one gains."""
     rows: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
@@ -203,6 +220,7 @@ SHOWN: dict[str, Callable[[Entries], str]] = {
     "card": _card,
     "kernels": _kernels,
     "bandwidth": _bandwidth,
+    "products": _products,
     "points": _points,
     "surfaces": _surfaces,
     "memory": _memory,

@@ -40,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", required=True)
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
     parser.add_argument("--until", type=float, required=True, help="the time at which all must be done")
     options = parser.parse_args(arguments)
     _end_with(os.getppid())
@@ -61,7 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{day['processor']}, torch {day['versions']['torch']}, seed {day['seed']}", flush=True)
     if options.tiny:
         torch.compile = _as_it_is  # it is shown that everything runs, without minutes of compilers
-    return work(Setting(device, options.tiny, day["seed"]), records, options.until, listed())
+    stages = {name: entries for name, entries in listed().items() if name in options.stages}
+    return work(Setting(device, options.tiny, day["seed"]), records, options.until, stages)
 
 
 def listed() -> dict[str, Listed]:

@@ -26,8 +26,10 @@ copied = multiprocessing.get_context("fork")
 multiprocessing.get_context = lambda method: copied
 compile_check.main()
 target = compile_check.TARGETS["cuda 90"]
-half = [variant for variant in variants(32) if " fp16" in variant.name]
+half = [variant for variant in variants(32, 227 << 10) if " fp16" in variant.name]
 print(json.dumps([compile_check.ahead_of_time(variant, target).asm["ttir"] for variant in half]))
+fused = [v for v in variants(32, 227 << 10) if v.name.startswith("linear bf16") and "of" not in v.name]
+print(json.dumps([compile_check.ahead_of_time(variant, target).asm["ptx"] for variant in fused]))
 """
 COMPILER = {**os.environ, "TRITON_INTERPRET": "0"}
 TARGETS = ["cuda 80", "cuda 90", "cuda 100", "hip gfx942"]
@@ -54,6 +56,11 @@ def test_every_variant_is_compiled_for_every_target(rows):
     wanted |= {"gram fp32 stride 1"}
     options = ["line", "weighted", "uniform numbers", "rademacher"]
     wanted |= {"interpolate seeded fp32 uniform", *(f"interpolate seeded fp32 per filter, {o}" for o in options)}
+    wanted |= {f"linear combined {d}" for d in dtypes[:3]}
+    wanted |= {f"linear fp32, {rows} rows" for rows in (1, 32, 2048)} | {"linear fp32, 32 rows, seeded"}
+    wanted |= {f"linear bf16, {rows} rows" for rows in (1, 32, 64, 128, 2048)}
+    wanted |= {f"linear bf16, 128 rows, {option}" for option in ("shared coefficients", "seeded", "odd inputs")}
+    wanted |= {"linear fp16, 64 rows", "linear bf16 of fp32, 64 rows", "linear tf32, 128 rows"}
     assert {(row["variant"], row["target"]) for row in rows} == {(v, t) for v in wanted for t in TARGETS}
 
 
@@ -66,11 +73,27 @@ def test_interpolate_moves_128_bits_in_every_access_to_the_basis_and_the_points(
     for row in rows:
         if row["variant"].startswith("interpolate"):
             assert set(row["stores"]) == {"128"}, row
-            # Four vectors with the padding, or theta; narrower loads are coefficients and the table of segments.
-            vectors = 1 if "seeded" in row["variant"] else 4
+            # The vectors, or theta; narrower loads are coefficients and the table of segments.
+            vectors = 1 if "seeded" in row["variant"] else 3
             narrow = row["loads"]["128"] == vectors
             # Three float64 coefficients lie side by side, and AMD's compiler joins them.
             assert narrow or (row["loads"]["128"] > vectors and "fp64" in row["variant"]), row
+
+
+def test_fused_products_use_the_matrix_unit(rows):
+    """In half precision and in TF32; float32 is multiplied as such but by AMD, whose matrix unit does that, too."""
+    for row in rows:
+        if row["variant"].startswith("linear") and "combined" not in row["variant"]:
+            exact = row["variant"].startswith("linear fp32")
+            assert exact or row["matrix"] > 0, row
+
+
+def test_hopper_takes_the_formed_weights_from_registers(compiled):
+    """`wgmma` whose first factor is a list of registers, and not an address in shared memory."""
+    for code in json.loads(compiled[2]):
+        products = re.findall(r"wgmma\.mma_async\S+\s+\{[^}]*\},\s*(\S)", code)
+        assert products
+        assert set(products) == {"{"}
 
 
 def test_drawing_stores_128_bits(rows):

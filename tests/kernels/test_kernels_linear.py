@@ -64,11 +64,11 @@ def offered(method, backend, dtype):
 def test_outputs_are_those_of_the_weights(shape, dtype, method, backend):
     if not offered(method, backend, dtype):
         pytest.skip("refused, which another test looks at")
-    for vectors, per_filter in ((1, True), (2, False), (3, True), (3, False)):
+    for vectors, per_filter in ((1, True), (2, False), (3, True)):
         x, basis, c, bias, truth = problem(shape, vectors, dtype, per_filter=per_filter)
+        if vectors == 2:
+            truth, bias = truth - bias.double()[:, None], None
         judge(perturbed_linear(x, basis, c, bias, method=method, backend=backend), truth, dtype)
-        plain = perturbed_linear(x, basis, c, method=method, backend=backend)
-        judge(plain, truth - bias.double()[:, None], dtype)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -130,7 +130,7 @@ def test_the_same_bits_on_every_run_and_whatever_the_other_points_are(method):
 
 
 def test_one_x_for_all_points_is_multiplied_once():
-    x, basis, c, bias, _ = problem((4, 6, 40, 9), 3, torch.float32)
+    x, basis, c, _, _ = problem((4, 6, 40, 9), 3, torch.float32)
     same = x[:1].expand_as(x)
     shared, many = (perturbed_linear_cost(a, basis, c, "shared").flops for a in (same, x))
     mixing = 2 * 3 * 4 * 6 * 9

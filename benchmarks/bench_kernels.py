@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.problems import PROBLEMS
 from fastscape.engine import Engine, plan_begun
-from fastscape.kernels import Seeded, Segments, draw, gram, gram_cost, interpolate, interpolate_cost
+from fastscape.kernels import Seeded, Segments, draw, gram, gram_cost, interpolate, interpolate_cost, philox_compiled
 from fastscape.model import Objective, fixed_samples, observed, problem_of
 from fastscape.weights import PRECISIONS, SURFACES, Place, Random, SpaceAsked, space_of
 
@@ -48,10 +48,16 @@ def test_interpolate(benchmark, size, kind, uniform):
     assert benchmark(interpolate, basis, coefficients, segments, out=out) is out
 
 
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "by torch"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("distribution", ["normal", "uniform", "rademacher"])
 @pytest.mark.parametrize("size", ENTRIES)
-def test_draw(benchmark, size, distribution):
-    out = torch.empty(ENTRIES[size], device=DEVICE)
+def test_draw(benchmark, monkeypatch, size, distribution, dtype, compiled):
+    if DEVICE.type == "cuda" and not compiled:
+        pytest.skip("a GPU draws by its kernel")
+    monkeypatch.setenv("FASTSCAPE_COMPILE", str(int(compiled)))
+    monkeypatch.setattr(philox_compiled, "_ENOUGH", 0)
+    out = torch.empty(ENTRIES[size], dtype=dtype, device=DEVICE)
     assert benchmark(draw, out, 0, distribution=distribution) is out
 
 

@@ -4,7 +4,7 @@ Each operation exists twice with one signature: a Triton kernel, and a torch twi
 path and its documentation. `backend="auto"` takes Triton for tensors on a GPU and torch otherwise; a backend that
 is named is used or refused, never replaced.
 
-Imports torch and triton only. In the package this folder is `fastscape.kernels`.
+Imports torch, numpy and triton only. In the package this folder is `fastscape.kernels`.
 """
 
 from __future__ import annotations

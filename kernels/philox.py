@@ -16,7 +16,9 @@ every device, and a kernel can compute it again instead of reading it. The numbe
 a and b exactly: float32 normals differ from float64 ones by rounding only, 6e-7 at most in the interpreter. No normal
 is larger than 5.8.
 
-Here is the torch twin; the Triton kernel is in `philox_triton`.
+Here is the twin: on a CPU the compiled `philox.c`, which needs a C compiler (`philox_compiled`), or numpy, which gives
+the same bits (`philox_numpy`); on a GPU without Triton operations of torch. All compute in float64 and round once to
+float32, from which half precisions are rounded. The Triton kernel is in `philox_triton`.
 
 Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3; Box and Muller 1958.
 """
@@ -29,6 +31,9 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+
+from .philox_compiled import compiled
+from .philox_numpy import draw_numpy
 
 __all__ = ["FLOPS", "STREAMS", "Distribution", "check", "draw_torch", "key"]
 
@@ -43,8 +48,8 @@ STREAMS = 1 << 32
 _MASK = (1 << 32) - 1
 _MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 _WEYL = 0x9E3779B9, 0xBB67AE85
-# Counters that the torch twin handles at a time: the fastest on a CPU; a GPU has more to keep busy.
-_COUNTERS = {"cpu": 1 << 16, "cuda": 1 << 20}
+# Counters that operations of torch handle at a time, enough to keep a GPU busy.
+_COUNTERS = 1 << 20
 
 
 def check(seed: int, distribution: str) -> None:
@@ -64,11 +69,17 @@ def key(seed: int, device: torch.device) -> Tensor:
 
 
 def draw_torch(out: Tensor, seed: int, stream: int, start: int, distribution: Distribution) -> Tensor:
-    """Numbers written to `out` [N] by torch, in float64 until they are stored; the twin of `draw_triton`."""
+    """Numbers written to `out` [N], in float64 until they are stored; the twin of `draw_triton`."""
+    if out.device.type == "cpu":
+        return (compiled(out) or draw_numpy)(out, seed, stream, start, distribution)
+    return _draw_operations(out, seed, stream, start, distribution)
+
+
+def _draw_operations(out: Tensor, seed: int, stream: int, start: int, distribution: Distribution) -> Tensor:
+    """The same by operations of torch, for a GPU; its library functions round in their own way."""
     stop = start + out.numel()
-    step = _COUNTERS[out.device.type]
-    for first in range(start // 4, -(-stop // 4), step):
-        last = min(first + step, -(-stop // 4))
+    for first in range(start // 4, -(-stop // 4), _COUNTERS):
+        last = min(first + _COUNTERS, -(-stop // 4))
         numbers = _numbers(_words(seed, stream, first, last, out.device), distribution)
         begin, end = max(4 * first, start), min(4 * last, stop)
         out[begin - start : end - start] = numbers[begin - 4 * first : end - 4 * first]

@@ -1,14 +1,19 @@
 """draw: Philox4x32-10 as published, normals that are normal, and numbers that depend on nothing but their place."""
 
 import importlib
+import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastscape.kernels import draw
 
 philox = importlib.import_module("fastscape.kernels.philox")
+by_numpy = importlib.import_module("fastscape.kernels.philox_numpy")
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BACKENDS = ["torch", "triton"]
@@ -83,8 +88,82 @@ def test_a_number_does_not_depend_on_what_is_drawn_with_it(backend, monkeypatch)
     whole = drawn(3000, 4, backend=backend)
     for start, n in ((0, 1), (1, 2), (2, 7), (999, 2001), (2999, 1)):
         assert torch.equal(drawn(n, 4, start=start, backend=backend), whole[start : start + n])
-    monkeypatch.setattr(philox, "_COUNTERS", {"cpu": 64, "cuda": 64})
+    for module in (philox, by_numpy):
+        monkeypatch.setattr(module, "_COUNTERS", 64)
     assert torch.equal(drawn(3000, 4, backend=backend), whole)
+
+
+@given(
+    seed=st.integers(0, 2**64 - 1),
+    stream=st.integers(0, 2**32 - 1),
+    start=st.integers(0, 40) | st.integers(2**34 - 40, 2**34 + 40) | st.integers(0, 2**63 - 400),
+    cuts=st.lists(st.integers(0, 300), min_size=2, max_size=6).map(sorted),
+    distribution=st.sampled_from(DISTRIBUTIONS),
+)
+def test_any_split_of_any_stretch_gives_the_same_numbers(seed, stream, start, cuts, distribution):
+    whole = drawn(300, seed, stream, start=start, distribution=distribution, backend="torch")
+    for begin, end in itertools.pairwise(cuts):
+        options = {"start": start + begin, "distribution": distribution, "backend": "torch"}
+        assert torch.equal(drawn(end - begin, seed, stream, **options), whole[begin:end])
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_narrower_numbers_are_the_float64_numbers_rounded(distribution):
+    """Once to float32, and from there to half precision."""
+    wide, narrow = (
+        drawn(20000, 5, 3, dtype, start=1, distribution=distribution, backend="torch")
+        for dtype in (torch.float64, torch.float32)
+    )
+    assert torch.equal(wide.float(), narrow)
+    for dtype in (torch.bfloat16, torch.float16):
+        halves = drawn(20000, 5, 3, dtype, start=1, distribution=distribution, backend="torch")
+        assert torch.equal(narrow.to(dtype), halves)
+
+
+def test_normals_are_those_of_the_library_functions():
+    """To 1e-15 of each number, also where a sine is zero but for rounding: at the quarters, and beside them."""
+    quarters = [(quarter << 22) + step for quarter in range(5) for step in (-2, -1, 0, 1, 2)]
+    eighths = [(eighth << 21) + step for eighth in range(9) for step in (-1, 0, 1)]
+    angles = [n for n in quarters + eighths if 0 <= n < 1 << 24]
+    powers = [(1 << bit) + step for bit in range(24) for step in (-2, -1, 0)]
+    roots = [int(2 ** (bit + 0.5)) + step for bit in range(24) for step in (-2, -1, 0, 1)]
+    ends = [(1 << 24) - step for step in (1, 2, 3, 1000)]
+    radii = [n for n in powers + roots + ends if 0 <= n < 1 << 24]
+    many = torch.randint(1 << 24, (4, 20000), generator=torch.Generator().manual_seed(0))
+    pairs = torch.tensor([(a << 8, b << 8) for a in radii for b in angles])
+    pairs = torch.cat([pairs, (many << 8).view(-1, 2)]).view(-1, 4)
+    wanted = torch.tensor([normals_of(tuple(words)) for words in pairs.tolist()], dtype=torch.float64)
+    numbers = numpy_numbers(pairs, "normal")
+    assert ((numbers - wanted).abs() <= 1e-15 * wanted.abs()).all()
+    numbers = philox._numbers(tuple(pairs.T.contiguous()), "normal").view(-1, 4)
+    assert ((numbers - wanted).abs() <= 1e-15 * wanted.abs()).all()
+
+
+def numpy_numbers(words: torch.Tensor, distribution: str) -> torch.Tensor:
+    """Of words [n, 4] the numbers [n, 4]."""
+    even, odd = (words[:, j::2].T.numpy().astype(np.uint64) for j in (0, 1))
+    rows, out = np.empty((by_numpy._ROWS, 2, len(words)), np.uint64), np.empty((len(words), 2, 2))
+    by_numpy._numbers(even, odd, rows, distribution, out)
+    return torch.from_numpy(out).view(-1, 4)
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_the_operations_of_torch_give_the_same_to_rounding(distribution, monkeypatch):
+    """What a GPU without Triton draws by."""
+    monkeypatch.setattr(philox, "_COUNTERS", 500)
+    for start, n in ((0, 5000), (3, 1), (2**34 - 1001, 3047), (7, 0)):
+        out = torch.empty(n, dtype=torch.float64, device=DEVICE)
+        assert philox._draw_operations(out, 9, 1, start, distribution) is out
+        wanted = draw(torch.empty(n, dtype=torch.float64), 9, 1, start=start, distribution=distribution)
+        assert ((out.cpu() - wanted).abs() <= (1e-15 if distribution == "normal" else 0) * wanted.abs()).all()
+
+
+def test_large_draws_of_numpy_are_shared_among_threads(monkeypatch):
+    whole = by_numpy.draw_numpy(torch.empty(10001), 3, 0, 5, "normal")
+    monkeypatch.setattr(by_numpy, "_EACH", 1000)
+    for threads in (2, 3, 8):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        assert torch.equal(by_numpy.draw_numpy(torch.empty(10001), 3, 0, 5, "normal"), whole)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -147,10 +226,16 @@ def test_streams_are_uncorrelated():
 
 
 def test_the_extreme_words_give_finite_numbers():
-    lowest, highest = (torch.full((1,), word) for word in (0, 2**32 - 1))
-    assert philox._numbers((lowest, lowest, lowest, lowest), "normal")[0].item() == pytest.approx(5.768, abs=1e-3)
-    assert torch.equal(philox._numbers((highest, lowest, highest, lowest), "normal").abs().double(), torch.zeros(4))
-    assert philox._numbers((highest,) * 4, "uniform").max() < 1
+    lowest, highest = 0, 2**32 - 1
+    words = torch.tensor([[lowest] * 4, [highest, lowest] * 2, [highest] * 4])
+    for normal, uniform in (
+        (numpy_numbers(words, "normal"), numpy_numbers(words, "uniform")),
+        [philox._numbers(tuple(words.T), kind).view(-1, 4) for kind in ("normal", "uniform")],
+    ):
+        assert normal[0, 0].item() == pytest.approx(5.768, abs=1e-3)
+        assert torch.equal(normal[1].abs(), torch.zeros(4, dtype=torch.float64))
+        assert normal.isfinite().all()
+        assert uniform.max() < 1
 
 
 @pytest.mark.parametrize(

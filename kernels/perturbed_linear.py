@@ -57,7 +57,7 @@ class Crossovers(NamedTuple):
     without: int
 
 
-# Calculated, not measured, but for a CPU: F operations a second, B bytes a second, s bytes a weight. A weight and point
+# Calculated, not measured, but for a CPU: F operations and B bytes a second, s bytes a weight. A weight and point
 # costs 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by "materialised", equal at R = s F / 3 B for K = 3; and
 # 2 R / (0.4 F) by "fused", which the traffic between cache and registers holds at that share.
 CROSSOVERS = {

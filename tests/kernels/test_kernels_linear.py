@@ -176,7 +176,7 @@ class TestRule:
     def test_the_table_is_in_order(self):
         for found in CROSSOVERS.values():
             assert 0 < found.shared <= found.fused
-            assert found.shared <= found.without <= found.fused or found.shared == found.fused
+            assert found.shared <= found.without <= found.fused
 
     def test_tf32_has_a_row_of_its_own(self, monkeypatch):
         from fastscape.kernels import _triton

@@ -57,16 +57,17 @@ class Crossovers(NamedTuple):
     without: int
 
 
-# Measured with 16 points and K = 3: on an NVIDIA H100, with layers of 4096 x 4096 and 1024 x 1024 (the page of
-# benchmarks), where these lie between what the two sizes give; on a CPU by benchmarks.products. float16 stands as bfloat16, and
-# float64 is calculated: a weight and point costs 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by
-# "materialised", with F operations and B bytes a second and s bytes a weight, equal at R = s F / 3 B. In float32
-# without TF32 the fused kernel has no matrix unit to feed, and is never the fastest.
+# Measured on an H100 (torch 2.11, triton 3.6) at 16 points: where the times of two methods cross, on logarithmic axes
+# between the rows that were timed, as the geometric mean of layers of 4096 x 4096 and 1024 x 1024; and on a CPU by
+# benchmarks.products. float16 is taken to be as bfloat16. float64 is calculated: with F operations and B bytes a second
+# and s bytes a weight, a weight and point costs 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by
+# "materialised", equal at R = s F / 3 B for K = 3. In float32 without TF32 "fused" has no matrix unit, and is never
+# the fastest.
 CROSSOVERS = {
-    "bfloat16": Crossovers(64, 384, 176),
-    "float16": Crossovers(64, 384, 176),
-    "tf32": Crossovers(48, 288, 192),
-    "float32": Crossovers(32, 32, 32),
+    "bfloat16": Crossovers(80, 384, 160),
+    "float16": Crossovers(80, 384, 160),
+    "tf32": Crossovers(40, 320, 200),
+    "float32": Crossovers(36, 36, 36),
     "float64": Crossovers(48, 48, 48),
     "cpu": Crossovers(12, 12, 12),
 }
@@ -153,8 +154,9 @@ def perturbed_linear(
         coefficients: [G, O, K], or [G, 1, K] when all rows of a matrix share them; rounded to float64 for a float64
             basis and to float32 otherwise.
         bias: [G, O]. Default None.
-        method: "shared", "fused" or "materialised"; "auto" chooses by `choose_method`. "fused" takes at most three
-            matrices, and as a Triton kernel no float64, and seeded rows whose length is a multiple of 4.
+        method: "shared", "fused" or "materialised"; "auto" chooses by `choose_method`, and the last for a seeded
+            basis. "fused" takes at most three matrices, and as a Triton kernel no float64, and seeded rows whose
+            length is a multiple of 4.
         backend: See `choose`. Default "auto".
 
     Returns:

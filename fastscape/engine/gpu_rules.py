@@ -1,8 +1,8 @@
 """Which plans suit a model on a GPU, by fixed rules, and which alternatives are measured there.
 
 Each operation costs a GPU some microseconds before it begins, so that few and large ones are wanted: thousands of
-samples in a microbatch, as far as memory goes, hundreds of points under vmap, and a loop as one graph. On an H100 graphs
-and vmap were seen to be worth that; the numbers below were not tuned there.
+samples in a microbatch, as far as memory goes, hundreds of points under vmap, and a loop as one graph. On an H100
+graphs and vmap were seen to be worth that; the other numbers below were not tuned there.
 """
 
 from __future__ import annotations

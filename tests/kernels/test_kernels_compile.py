@@ -56,11 +56,11 @@ def test_every_variant_is_compiled_for_every_target(rows):
     wanted |= {"gram fp32 stride 1"}
     options = ["line", "weighted", "uniform numbers", "rademacher"]
     wanted |= {"interpolate seeded fp32 uniform", *(f"interpolate seeded fp32 per filter, {o}" for o in options)}
-    wanted |= {f"linear combined {d}" for d in dtypes[:3]}
-    wanted |= {f"linear fp32, {rows} rows" for rows in (1, 32, 2048)} | {"linear fp32, 32 rows, seeded"}
+    wanted |= {f"linear combined {d}" for d in dtypes[:2]}
+    wanted |= {f"linear fp32, {rows} rows" for rows in (1, 32, 2048)}
     wanted |= {f"linear bf16, {rows} rows" for rows in (1, 32, 64, 128, 2048)}
     wanted |= {f"linear bf16, 128 rows, {option}" for option in ("shared coefficients", "seeded", "odd inputs")}
-    wanted |= {"linear fp16, 64 rows", "linear bf16 of fp32, 64 rows", "linear tf32, 128 rows"}
+    wanted |= {"linear bf16 of fp32, 64 rows", "linear tf32, 128 rows"}
     assert {(row["variant"], row["target"]) for row in rows} == {(v, t) for v in wanted for t in TARGETS}
 
 
@@ -108,9 +108,9 @@ def test_a_launch_is_counted_as_the_formula_says(rows):
         if kernel == "interpolate" and kind == "uniform":
             size = {"fp32": 4, "bf16": 2, "fp16": 2, "fp64": 8}[rest[-1]]
             seeded = rest[0] == "seeded"
-            assert row["bytes_written"] == 16 * size * 2**24
-            assert row["bytes_read"] == pytest.approx((1 if seeded else 3) * size * 2**24, rel=1e-5)
-            assert row["flops"] == 2 * 3 * 16 * 2**24 + (2 * FLOPS["normal"] * 2**24 if seeded else 0)
+            assert row["cost"]["bytes_written"] == 16 * size * 2**24
+            assert row["cost"]["bytes_read"] == pytest.approx((1 if seeded else 3) * size * 2**24, rel=1e-5)
+            assert row["cost"]["flops"] == 2 * 3 * 16 * 2**24 + (2 * FLOPS["normal"] * 2**24 if seeded else 0)
 
 
 def test_the_interpreter_is_refused(monkeypatch):

@@ -35,6 +35,7 @@ from fastscape.results.options import Option, among, chosen, documented, options
 from fastscape.results.other_project import mixed_in
 from fastscape.results.repeats import along_each, mean_over_repeats
 from fastscape.results.scale import colour_ends, heights, is_loss, logarithms, signed
+from fastscape.results.shares import SHARES, binomial_error, wilson_interval
 from fastscape.results.sharpness import SharpnessValue, SharpnessValues, check_alike
 from fastscape.results.spectrum import Density, Estimate, LayerCurvature, SpectrumValues
 from fastscape.results.trajectory import Trajectory
@@ -47,6 +48,7 @@ __all__ = [
     "EIGENVALUES",
     "EXCESS_ERRORS",
     "REPEAT",
+    "SHARES",
     "AlignmentValues",
     "BarrierValues",
     "BarriersValues",
@@ -65,6 +67,7 @@ __all__ = [
     "WhichExcess",
     "along_each",
     "among",
+    "binomial_error",
     "check_alike",
     "check_path",
     "check_values",
@@ -94,6 +97,7 @@ __all__ = [
     "signed",
     "to_xarray",
     "warn",
+    "wilson_interval",
     "with_curvature",
     "with_defaults",
     "write_whole",

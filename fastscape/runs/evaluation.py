@@ -45,7 +45,7 @@ class Evaluated:
     @property
     def loss_samples(self) -> int:
         """Over how many samples the loss is."""
-        return int(self.counts.flatten()[0])
+        return round(float(self.counts.flatten()[0]))
 
 
 def evaluate(

@@ -1,0 +1,61 @@
+"""Objectives whose mean is over something else than samples, such as tokens: samples have weights.
+
+    value = sum_i v_i / sum_i w_i,    v_i = the value of sample i, times w_i
+
+Weights are divided by their mean over the samples of the first data set, so that there their sum is the number of
+samples, and v_i are values of samples as all others. Any constant in the place of that mean gives the same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from fastscape.model.batch import Batch
+
+__all__ = ["Weighing", "size_by", "weighed"]
+
+C = TypeVar("C")
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """An objective that weighs samples."""
+
+    def over(self, samples: Sequence[Batch]) -> Any:
+        """The objective with the mean weight of these samples; the same one, where it has a mean weight."""
+
+    def size(self, batch: Any) -> float:
+        """The sum of the weights of the samples of a batch."""
+
+
+def weighed(custom: C, samples: Sequence[Batch]) -> C:
+    """An objective with the mean weight of samples.
+
+    Args:
+        custom: The objective; one that weighs nothing, or None, is returned as it is.
+        samples: All samples, or the first part of them.
+
+    Returns:
+        The objective.
+    """
+    found: C = custom.over(samples) if isinstance(custom, Weighing) else custom
+    return found
+
+
+def size_by(custom: Any) -> Callable[[Batch], float]:
+    """What says how many samples a batch counts as in means.
+
+    Args:
+        custom: The objective, or None.
+
+    Returns:
+        A function of a batch.
+    """
+    if not isinstance(custom, Weighing):
+        return lambda batch: batch.samples
+
+    def size(batch: Batch) -> float:
+        return custom.size(batch.content)
+
+    return size

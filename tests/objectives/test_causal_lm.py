@@ -102,9 +102,10 @@ def test_what_does_not_count_is_left_out_in_every_form_of_a_batch():
     model = Tiny().double()
     tokens = torch.tensor([[3, 1, 4, 1, 5, 9], [2, 6, 5, 3, 5, 8]])
     labels = tokens.masked_fill(tokens == 5, -100)
-    mean = partial(
-        lambda batch, **options: float(objectives.causal_lm(head="head", **options)(model, batch)["loss"].mean())
-    )
+
+    def mean(batch, **options):
+        return float(objectives.causal_lm(head="head", **options)(model, batch)["loss"].mean())
+
     first, second = (losses(model, row) for row in tokens.tolist())
     everything = np.mean(first + second)
     without = np.mean([first[k] for k in (0, 1, 2, 4)] + [second[k] for k in (0, 2, 4)])
@@ -307,16 +308,14 @@ KERNELS = {
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_kernels_of_other_packages_get_hidden_states_and_the_weights_of_the_point(kernel, monkeypatch):
     model, data = Tiny(), batches()
-    plan = Plan("loop", 2, 2)
-    plain = fastscape.surface(
-        model, data, objective=objectives.causal_lm(head="head"), plan=plan, **{**GRID, "precision": "float32"}
-    )
+    options = {**GRID, "precision": "float32", "plan": Plan("loop", 2, 2)}
+    plain = fastscape.surface(model, data, objective=objectives.causal_lm(head="head"), **options)
     module, function = KERNELS[kernel]
     stand_in(monkeypatch, module, function, **{function: plain_fused})
     called.clear()
     objective = objectives.causal_lm(head="head", kernel=kernel)
     found = fastscape.surface(model, data, objective=objective, **options)
-    assert set(called) == {18, 6, 10}
+    assert {12, 6, 10} <= set(called) <= {18, 12, 6, 10}
     assert_close(found.loss, plain.loss, 1e-5)
     called.clear()
     objectives.causal_lm(head="head")(model, data[0])

@@ -158,11 +158,11 @@ class Columns:
             Numbers [sums], float64, on the CPU; of one set without classes a single one [].
         """
         if not self.several:
-            return _number(sum(map(size, samples)))
+            return _number(sum(size(batch) for batch in samples))
         rows = []
         for of in range(max(len(self.sets), 1)):
             own = [batch for batch in samples if batch.of == of]
-            whole = _number(sum(map(size, own)))
+            whole = _number(sum(size(batch) for batch in own))
             classes = [_members(own, number) for number in self.classes] * len(self.by_class)
             rows.append(torch.stack([whole] * len(self.returned) + classes))
         return torch.cat([*rows, *([rows[0][:1]] if squares else [])])

@@ -123,7 +123,7 @@ class Product:
         if together.shape != alone.shape or not torch.equal(together.isfinite(), alone.isfinite()):
             return False
         apart, size = (together - alone)[finite].abs(), together[finite].abs()
-        eps = torch.finfo(together.dtype).eps
+        eps = max(torch.finfo(dtype).eps for dtype in (together.dtype, few.dtype))
         return not len(apart) or bool(apart.max() <= _ROUNDINGS * eps * size.max())
 
     def _step(self, func: Callable[..., Tensor], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

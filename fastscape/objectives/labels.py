@@ -52,6 +52,7 @@ def labelled(batch: Any, *, shift: bool | None, ignored: int) -> Labelled:
         (batch,) = batch
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}
+    labels: Any
     if isinstance(batch, Tensor):
         args, labels, moved = (batch,), batch, True
     elif isinstance(batch, Mapping):
@@ -61,6 +62,7 @@ def labelled(batch: Any, *, shift: bool | None, ignored: int) -> Labelled:
             return Labelled(args, kwargs, _own(batch))
     elif isinstance(batch, tuple | list) and len(batch) == 2:
         inputs, labels = batch
+        _check_pair(inputs, labels)
         args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else ((inputs,), {})
         moved = bool(shift)
     else:
@@ -98,6 +100,14 @@ def _own(batch: Mapping[str, Any]) -> Tensor:
     if isinstance(places, Tensor) and places.dim() == 2:
         labels = labels.masked_fill(next_tokens(places) == 0, IGNORED)
     return labels
+
+
+def _check_pair(inputs: Any, labels: Any) -> None:
+    if isinstance(inputs, Tensor) and isinstance(labels, Tensor) and inputs.shape[:2] != labels.shape[:2]:
+        raise ValueError(
+            f"a pair came with tokens {list(inputs.shape)} and labels {list(labels.shape)}; wanted a label for each "
+            "token. Two batches of tokens are [{'input_ids': ...}, {'input_ids': ...}]"
+        )
 
 
 def _check(labels: Any) -> None:

@@ -160,7 +160,7 @@ def causal_lm(
         shift: Whether a label belongs to the position before it. Default: in dictionaries, and not in pairs.
         head: Name of the layer that makes the logits, such as "lm_head". Default: that of the model's
             `get_output_embeddings()`, which all models of transformers have.
-        chunk: Tokens of which logits are in memory at once. Default: so many that they are 16 MiB in float32, on a GPU
+        chunk: Tokens of which logits are in memory at once. Default: so many that they are 32 MiB in float32, on a GPU
             256 MiB.
         kernel: "torch"; "liger" or "cce" for those of liger-kernel and cut-cross-entropy, on a GPU; or "auto", which
             takes one of these on a GPU where it is installed and can. Default "auto".

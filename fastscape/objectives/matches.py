@@ -111,7 +111,7 @@ class _Asked:
         sizes = there.sum(1)
         tokens = followed_by(self.tokens, self.lengths, answer.clamp(min=0))
         # The position before a token says how likely it is.
-        labels = followed_by(torch.full_like(self.tokens, IGNORED), self.lengths - 1, answer)
+        labels = followed_by(torch.full_like(self.tokens, IGNORED), self.lengths - 1, answer, pad=IGNORED)
         logits = logits_of_tokens(self.call, tokens, self._mask(tokens, sizes), self.others, how.head)
         read = how.reader.read(logits.values, labels, logits.head, right=True)
         assert read.right is not None

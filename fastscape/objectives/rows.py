@@ -42,16 +42,17 @@ def at_the_left(tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     return tokens.gather(1, order), mask.bool().sum(1)
 
 
-def followed_by(tokens: Tensor, lengths: Tensor, more: Tensor) -> Tensor:
+def followed_by(tokens: Tensor, lengths: Tensor, more: Tensor, *, pad: int = 0) -> Tensor:
     """Texts with further tokens right behind their ends.
 
     Args:
         tokens: Of texts that begin at the left [n, L].
         lengths: Numbers of tokens [n].
         more: Further tokens [n, M].
+        pad: What new columns hold elsewhere. Default 0.
 
     Returns:
-        Tokens [n, L + M]; behind the further ones anything may stand.
+        Tokens [n, L + M].
     """
     places = lengths[:, None] + torch.arange(more.shape[1], device=tokens.device)
-    return F.pad(tokens, (0, more.shape[1])).scatter(1, places, more)
+    return F.pad(tokens, (0, more.shape[1]), value=pad).scatter(1, places, more)

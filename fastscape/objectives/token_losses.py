@@ -30,7 +30,7 @@ IGNORED = -100
 
 Kernel = Literal["auto", "torch", "liger", "cce"]
 
-_LOGITS = {"cpu": 1 << 22}  # of a chunk: 16 MiB in float32
+_LOGITS = {"cpu": 1 << 23}  # of a chunk: 32 MiB in float32
 _LOGITS_ELSEWHERE = 1 << 26  # a product of few rows leaves a GPU waiting for the weights
 _WARNED_FROM = 1 << 26  # logits that are whole in memory
 _PACKAGES = {"liger": "liger_kernel", "cce": "cut_cross_entropy"}
@@ -55,7 +55,7 @@ class Reader:
     """How logits are read.
 
     Args:
-        chunk: Tokens of which logits are in memory. Default: so many that they are 16 MiB in float32, on a GPU 256.
+        chunk: Tokens of which logits are in memory. Default: so many that they are 32 MiB in float32, on a GPU 256.
         kernel: What computes the losses. Default "auto": on a GPU liger-kernel or cut-cross-entropy where one of them
             is installed and can, else torch.
 
@@ -125,13 +125,14 @@ class Reader:
     def _in_chunks(
         self, logits: Product | Tensor, labels: Tensor, numbers: Tensor, *, right: bool
     ) -> tuple[Tensor, Tensor | None]:
-        losses, hits = [], []
+        losses, hits = _Joined(len(numbers)), _Joined(len(numbers))
         for some, part in self.chunks(logits, numbers):
             part = part.float() if part.dtype.itemsize < 4 else part
-            losses.append(F.cross_entropy(part, labels[some], ignore_index=IGNORED, reduction="none"))
+            losses.add(F.cross_entropy(part, labels[some], ignore_index=IGNORED, reduction="none"))
             if right:
-                hits.append(part.argmax(dim=-1) == labels[some])
-        return torch.cat(losses), torch.cat(hits) if right else None
+                hits.add(part.argmax(dim=-1) == labels[some])
+            del part
+        return losses.whole(), hits.whole() if right else None
 
     def _kernel(
         self, logits: Product | Tensor, head: nn.Module | None, *, right: bool
@@ -149,6 +150,37 @@ class Reader:
         # Sums of products in float32 are full here; those of cut-cross-entropy are for half precision.
         able = ["liger", *(["cce"] if logits.hidden.dtype.itemsize < 4 else [])]
         return next((_FUSED[name] for name in able if _there(name)), None)
+
+
+class _Joined:
+    """Values that come part by part.
+
+    They are written into one tensor where that can be. As small tensors that stay between large ones that go they
+    would keep the C library from using the memory of a chunk for the next one.
+
+    Args:
+        length: How many values come.
+    """
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._parts: list[Tensor] = []
+        self._room: Tensor | None = None
+        self._filled = 0
+
+    def add(self, values: Tensor) -> None:
+        """Takes the next values [c]."""
+        if values.requires_grad or inside_a_transform(values):
+            self._parts.append(values)
+            return
+        if self._room is None:
+            self._room = values.new_empty(self._length)
+        self._room[self._filled : self._filled + len(values)] = values
+        self._filled += len(values)
+
+    def whole(self) -> Tensor:
+        """All values."""
+        return torch.cat(self._parts) if self._room is None else self._room
 
 
 def _counted(flat: Tensor) -> Tensor:

@@ -46,13 +46,13 @@ def whole(call, batch):
 
 
 @pytest.mark.parametrize("per", ["token", "sequence"])
-@pytest.mark.parametrize("plan", [None, Plan("loop", 2, 2), Plan("vmap", 3, 2), Plan("vmap", 3, 2, hoist=True)])
+@pytest.mark.parametrize("plan", ["auto", Plan("loop", 2, 2), Plan("vmap", 3, 2), Plan("vmap", 3, 2, hoist=True)])
 def test_a_surface_over_uneven_batches_is_that_of_all_tokens(per, plan):
     model, data = Tiny().double(), batches()
     objective = objectives.causal_lm(per=per, head="head", chunk=5)
     found = fastscape.surface(model, data, objective=objective, plan=plan, **GRID)
     assert found.report["centre"]["loss"] == pytest.approx(by_hand(model, data, per), rel=1e-12)
-    assert found.report["plan"]["batching"] == (plan.batching if plan else found.report["plan"]["batching"])
+    assert plan == "auto" or found.report["plan"]["batching"] == plan.batching
     each = [fastscape.surface(model, [batch], objective=whole, **GRID).loss for batch in data]
     tokens = [batch["input_ids"][:, 1:].numel() for batch in data]
     weights = tokens if per == "token" else [len(some) for some in LENGTHS]
@@ -104,7 +104,7 @@ def test_what_does_not_count_is_left_out_in_every_form_of_a_batch():
     labels = tokens.masked_fill(tokens == 5, -100)
 
     def mean(batch, **options):
-        return float(objectives.causal_lm(head="head", **options)(model, batch)["loss"].mean())
+        return objectives.causal_lm(head="head", **options)(model, batch)["loss"].mean().item()
 
     first, second = (losses(model, row) for row in tokens.tolist())
     everything = np.mean(first + second)
@@ -171,7 +171,7 @@ def test_whatever_a_model_does_with_its_logits_is_done(name):
     tokens = torch.randint(VOCABULARY, (3, 8))
     with torch.no_grad():
         found = objectives.causal_lm(head="head", chunk=4, accuracy=True)(model, tokens)
-        rows = model.head.most
+        rows = list(model.head.most)
         made = model(tokens)
     if name in FINISHES:
         assert max(rows) <= 4
@@ -214,7 +214,7 @@ def test_a_head_that_mixes_tokens_gets_all_of_them_with_a_warning():
     again = objectives.causal_lm(head="head")(model, tokens)["loss"]
     wanted = whole(model, {"input_ids": tokens})
     assert torch.equal(found, again)
-    assert float(found.mean()) == pytest.approx(float(wanted), rel=1e-12)
+    assert found.mean().item() == pytest.approx(wanted.item(), rel=1e-12)
 
 
 def test_the_head_is_as_before_afterwards_even_after_an_error():
@@ -261,21 +261,28 @@ def test_gradients_are_those_of_whole_logits():
 
 def test_its_curvature_is_that_of_the_mean_over_tokens():
     model, data = Tiny().double(), batches()[1:]
-    found = fastscape.spectrum(model, data, objective=objectives.causal_lm(head="head"), eigenvalues=1, progress=False)
+    found = fastscape.spectrum(model, data, objective=objectives.causal_lm(head="head"), k=1, progress=False)
 
     def mean(call, batch):
         tokens = batch["input_ids"]
         each = F.cross_entropy(call(tokens)[:, :-1].transpose(1, 2), tokens[:, 1:], reduction="none").sum(1)
         return each * 3 / 16  # two sequences of 3 tokens and one of 10
 
-    wanted = fastscape.spectrum(model, data, objective=mean, eigenvalues=1, progress=False)
+    wanted = fastscape.spectrum(model, data, objective=mean, k=1, progress=False)
     assert found.largest == pytest.approx(wanted.largest, rel=1e-6)
 
 
 def test_nothing_of_a_lent_model_is_kept_for_derivatives():
     """Lent weights ask for gradients; the graph of a language model is as large as all of its activations."""
-    model, kept = Tiny(), []
-    model.register_forward_hook(lambda *_: kept.append(torch.is_grad_enabled()))
+    kept = []
+
+    class Seen(Tiny):
+        def forward(self, input_ids):
+            made = super().forward(input_ids)
+            kept.append(torch.is_grad_enabled())
+            return made
+
+    model = Seen()
     tokens = torch.randint(VOCABULARY, (3, 8))
     fastscape.line(model, tokens, objective=objectives.causal_lm(head="head"), x=(0, 1, 2), lend=True, progress=False)
     assert kept
@@ -315,7 +322,7 @@ def test_kernels_of_other_packages_get_hidden_states_and_the_weights_of_the_poin
     called.clear()
     objective = objectives.causal_lm(head="head", kernel=kernel)
     found = fastscape.surface(model, data, objective=objective, **options)
-    assert {12, 6, 10} <= set(called) <= {18, 12, 6, 10}
+    assert {12, 6, 10} <= set(called)
     assert_close(found.loss, plain.loss, 1e-5)
     called.clear()
     objectives.causal_lm(head="head")(model, data[0])
@@ -366,6 +373,7 @@ def test_options_and_batches_that_cannot_be_used():
         ("text", TypeError, "a batch came as str"),
         ({"tokens": tokens}, TypeError, "a batch came with tokens"),
         (tokens[0], ValueError, r"came as torch.int64 \[4\]"),
+        ([tokens, tokens[:1]], ValueError, r"a pair came with tokens \[2, 4\] and labels \[1, 4\]"),
         ((tokens, tokens.double()), ValueError, r"came as torch.float64 \[2, 4\]"),
         ({"input_ids": tokens, "labels": tokens[:, :3]}, ValueError, r"logits \[2, 4, 23\] for labels \[2, 3\]"),
     ):
@@ -434,7 +442,7 @@ def test_a_product_answers_what_is_asked_of_a_tensor():
 
 def test_nothing_counts_in_a_batch():
     model, tokens = Tiny(), torch.randint(VOCABULARY, (2, 4))
-    data = [tokens[:, :1], tokens]
+    data = [{"input_ids": tokens[:, :1]}, {"input_ids": tokens}]
     found = fastscape.line(model, data, objective=objectives.causal_lm(head="head", accuracy=True), x=(0, 0, 1))
     assert math.isfinite(found.loss[0])
     reader = Reader(chunk=3)

@@ -237,5 +237,5 @@ def _numbers(classes: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.cat([torch.full((1,), number, device=device) for number in classes])
 
 
-def _number(value: int) -> Tensor:
+def _number(value: float) -> Tensor:
     return torch.tensor(float(value), dtype=torch.float64, device="cpu")

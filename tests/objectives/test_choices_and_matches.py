@@ -120,12 +120,12 @@ def answers(model, most=4):
     return found
 
 
-def stopping(seed=0):
+def stopping():
     """A model that stops some of its texts."""
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     model = Tiny(lambda logits: 3 * logits).double()
     with torch.no_grad():
-        model.head.bias[STOP] += 0.35
+        model.head.bias[STOP] += 0.9
     return model
 
 
@@ -216,7 +216,7 @@ def test_the_matches_of_a_surface_are_those_of_a_plain_loop_at_every_point(plan,
     if match is not None and plan.batching == "vmap":  # a function of Python sees no tokens of several points at once
         with pytest.raises(RuntimeError):
             fastscape.surface(model, batch_of(given), objective=objective, plan=plan, **options)
-        plan = None  # the plan is changed to a loop where nobody asked for one
+        plan = "auto"  # it is changed to a loop where nobody asked for one
     found = fastscape.surface(model, batch_of(given), objective=objective, plan=plan, **options)
     for i, j in np.ndindex(found.shape):
         at = moved(model, found.x[i], found.y[j])

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 import fastscape
 from fastscape import objectives
@@ -38,7 +39,8 @@ MODELS = {
 def model_of(name):
     torch.manual_seed(0)
     config = getattr(transformers, f"{name}Config")(**MODELS[name])
-    return getattr(transformers, f"{name}ForCausalLM")(config).eval()
+    kind = "GPT2LMHeadModel" if name == "GPT2" else f"{name}ForCausalLM"
+    return getattr(transformers, kind)(config).eval()
 
 
 def batch_of():
@@ -50,14 +52,17 @@ def batch_of():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_loss_is_the_models_own(name, monkeypatch):
-    model, batch = model_of(name).double(), batch_of()
+    model, batch = model_of(name), batch_of()
     with torch.no_grad():
-        wanted = float(model(**batch).loss)
-    monkeypatch.setattr(Product, "whole", lambda _: pytest.fail("the logits were made as a whole"))
-    found = objectives.causal_lm(chunk=5)(model, batch)["loss"]
-    assert float(found.mean()) == pytest.approx(wanted, rel=1e-9)  # theirs rounds logits to float32
+        own = model(**batch)
+        monkeypatch.setattr(Product, "whole", lambda _: pytest.fail("the logits were made as a whole"))
+        found = objectives.causal_lm(chunk=5)(model, batch)["loss"]
+    assert float(found.mean()) == pytest.approx(float(own.loss), rel=1e-6)
+    logits, labels = own.logits[:, :-1].double().flatten(0, 1), batch["labels"][:, 1:].flatten()
+    assert float(found.mean()) == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-6)
     unlabelled = {name: part for name, part in batch.items() if name != "labels"}
-    assert torch.equal(objectives.causal_lm(chunk=5)(model, unlabelled)["loss"], found)
+    with torch.no_grad():
+        assert torch.equal(objectives.causal_lm(chunk=5)(model, unlabelled)["loss"], found)
 
 
 @pytest.mark.parametrize("name", ["GPT2", "Llama", "Qwen3", "Mixtral"])
@@ -89,14 +94,16 @@ def test_choices_and_matches_are_those_of_the_models_own_generation(name, side):
         for key in ("input_ids", "attention_mask"):
             rows = [row[: len(prompt)] for row, prompt in zip(batch[key].tolist(), prompts, strict=True)]
             batch[key] = torch.tensor([[0] * (4 - len(row)) + row for row in rows])
+    endings = [[text, [*text[:2], 3 + (text[2] + 1) % 50]] for text in texts]
+    choices = objectives.multiple_choice(prompts, endings, [0] * 8)
     right = [text == answer for text, answer in zip(texts, given, strict=True)]
     assert objectives.exact_match()(model, batch)["accuracy"].tolist() == right
+    with torch.no_grad():
+        found = objectives.choice_accuracy()(model, choices)
     seen = []
     match = objectives.exact_match(max_new_tokens=3, match=lambda text, answer: seen.append(text) or text == answer)
     assert match(model, batch)["accuracy"].tolist() == right
     assert seen == texts
-    endings = [[text, [*text[:2], 3 + (text[2] + 1) % 50]] for text in texts]
-    found = objectives.choice_accuracy()(model, objectives.multiple_choice(prompts, endings, [0] * 8))
     for k, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
         ids = torch.tensor([[*prompt, *text]])
         labels = ids.clone()

@@ -47,6 +47,7 @@ from fastscape.model.second_order import (
 )
 from fastscape.model.shuffling import in_batches
 from fastscape.model.state import named
+from fastscape.model.weighing import shares_in
 
 __all__ = [
     "BATCHNORM",
@@ -109,6 +110,7 @@ __all__ = [
     "reading_of",
     "reverse_over_reverse",
     "settled",
+    "shares_in",
     "statistics_of",
     "tensors_of_batch",
     "twice_differentiable",

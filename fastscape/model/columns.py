@@ -51,12 +51,19 @@ class Columns:
         others = [f"{name} of {other}" for other in self.sets[1:] for name in row]
         return (*row, *others)
 
-    @property
-    def shares(self) -> tuple[str, ...]:
-        """Of the measures of a point those that are shares of samples for which something is true."""
-        row = [name for name in self.returned if name in self.truths]
+    def shares(self, of: int, truths: Collection[str]) -> list[str]:
+        """The names of the measures of a data set that are shares of samples for which something is true.
+
+        Args:
+            of: The number of the set.
+            truths: Those of its measures that are true or not for each sample.
+
+        Returns:
+            The names, among those of `names`.
+        """
+        row = [name for name in self.returned if name in truths]
         row += [f"{name} of class {number}" for name in self.by_class if name in row for number in self.classes]
-        return (*row, *(f"{name} of {other}" for other in self.sets[1:] for name in row))
+        return [f"{name} of {self.sets[of]}" for name in row] if of else row
 
     def seen(self, values: Mapping[str, Tensor], truths: Collection[str] = ()) -> Columns:
         """The columns with the measures that a batch has shown.

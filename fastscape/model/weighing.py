@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from fastscape.model.batch import Batch
+from fastscape.model.columns import Columns
 
-__all__ = ["Weighing", "size_by", "weighed"]
+__all__ = ["Weighing", "shares_in", "size_by", "weighed"]
 
 C = TypeVar("C")
 
@@ -27,6 +28,9 @@ class Weighing(Protocol):
 
     def size(self, batch: Any) -> float:
         """The sum of the weights of the samples of a batch."""
+
+    def truths(self, batch: Any) -> tuple[str, ...]:
+        """The measures of a batch that are true or not for each sample, and weigh the same for all."""
 
 
 def weighed(custom: C, samples: Sequence[Batch]) -> C:
@@ -59,3 +63,22 @@ def size_by(custom: Any) -> Callable[[Batch], float]:
         return custom.size(batch.content)
 
     return size
+
+
+def shares_in(custom: Any, columns: Columns, samples: Sequence[Batch]) -> list[str]:
+    """The names of the measures that are shares of samples for which something is true.
+
+    Args:
+        custom: The objective, or None.
+        columns: Which measures there are.
+        samples: Of the data sets of which the measures are.
+
+    Returns:
+        The names, those of the first set first.
+    """
+    first = {batch.of: batch for batch in reversed(samples)}
+    found: list[str] = []
+    for of in sorted(first):
+        truths = custom.truths(first[of].content) if isinstance(custom, Weighing) else columns.truths
+        found += columns.shares(of, truths)
+    return found

@@ -49,6 +49,11 @@ class Combined:
         part = self._of(batch)
         return part.size(batch) if isinstance(part, CausalLM) else float(len(batch["answer"]))
 
+    def truths(self, batch: Any) -> tuple[str, ...]:
+        """The measures of a batch that are true or not for each sample."""
+        part = self._of(batch)
+        return () if isinstance(part, CausalLM) else ("accuracy",)
+
     def over(self, samples: Sequence[Batch]) -> Combined:
         """The objectives with the mean weights of the samples."""
         parts: list[_Part] = []

@@ -100,6 +100,10 @@ class CausalLM:
         labels = labelled(batch, shift=self.shift, ignored=self.ignored).labels
         return float(self._weights(labels != IGNORED).sum()) / self.weight
 
+    def truths(self, batch: Any) -> tuple[str, ...]:
+        """The measures that are true or not for each sample; here all are means over tokens."""
+        return ()
+
     def over(self, samples: Sequence[Batch]) -> CausalLM:
         """The objective with the mean weight of the samples of the first data set."""
         if self.weight is not None or not samples:
@@ -187,7 +191,7 @@ def causal_lm(
         >>> tokens = torch.randint(50, (6, 12))
         >>> objective = fastscape.objectives.causal_lm(head="head")
         >>> landscape = fastscape.surface(Tiny(), tokens, objective=objective, x=(-1, 1, 3), y=(-1, 1, 3))
-        >>> landscape.loss.shape, 3 < landscape.loss[1, 1] < 5
+        >>> landscape.loss.shape, bool(3 < landscape.loss[1, 1] < 5)
         ((3, 3), True)
 
     Source: chunks of tokens as in Hsu et al. 2024, arXiv 2410.10989.

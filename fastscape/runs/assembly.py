@@ -96,10 +96,12 @@ def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule,
 
 def _shares(work: Work, done: Evaluated) -> dict[str, Any]:
     """Which measures are shares of samples, and of how many; nothing where none is."""
+    if not done.shares:
+        return {}
     objective = work.problem.objective
     sizes = done.counts.expand(len(objective.grids) + objective.squares).tolist()
     found = {name: round(size) for name, size in zip(objective.grids, sizes, strict=False)}
-    return {SHARES: {name: found[name] for name in objective.columns.shares}} if objective.columns.shares else {}
+    return {SHARES: {name: found[name] for name in done.shares}}
 
 
 def _grids(work: Work, means: np.ndarray) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ See `fastscape.surface`.
 
 from pathlib import Path as _Path
 
+import fastscape.objectives as objectives
 from fastscape.api import align, barrier, barriers, basin_radius, connect, hessian, line, sharpness, spectrum, surface
 from fastscape.engine import Plan
 from fastscape.landscape import Landscape
@@ -44,6 +45,7 @@ __all__ = [
     "connect",
     "hessian",
     "line",
+    "objectives",
     "pca",
     "projected",
     "random_directions",

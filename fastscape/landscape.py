@@ -125,6 +125,14 @@ class Landscape(Values):
         """The landscape with all of these as measures to draw. See `fastscape.results.with_curvature`."""
         return results.with_curvature(self)
 
+    def binomial_error(self, metric: str = "accuracy") -> np.ndarray:
+        """The standard error [H, W] of a share of samples. See `fastscape.results.binomial_error`."""
+        return results.binomial_error(self, metric)
+
+    def wilson_interval(self, metric: str = "accuracy", confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """The ends [H, W] of the interval for a share of samples. See `fastscape.results.wilson_interval`."""
+        return results.wilson_interval(self, metric, confidence)
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the landscape to one file, without pickle.
 

@@ -23,7 +23,7 @@ from fastscape.model.independent import Independent
 from fastscape.model.lending import Lent
 from fastscape.model.new_problem import problem_of
 from fastscape.model.not_finite import loss_not_finite
-from fastscape.model.objective import Custom, Derivatives, Eigenvalues, Loss, Measure, Objective, accuracy
+from fastscape.model.objective import Call, Custom, Derivatives, Eigenvalues, Loss, Measure, Objective, accuracy
 from fastscape.model.observed import observed
 from fastscape.model.other_norms import norms_not_acted_on
 from fastscape.model.pauses import at_rest, when_at_rest
@@ -47,11 +47,13 @@ from fastscape.model.second_order import (
 )
 from fastscape.model.shuffling import in_batches
 from fastscape.model.state import named
+from fastscape.model.weighing import shares_in
 
 __all__ = [
     "BATCHNORM",
     "Batch",
     "BatchNorm",
+    "Call",
     "Columns",
     "Custom",
     "Data",
@@ -108,6 +110,7 @@ __all__ = [
     "reading_of",
     "reverse_over_reverse",
     "settled",
+    "shares_in",
     "statistics_of",
     "tensors_of_batch",
     "twice_differentiable",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -29,12 +29,14 @@ class Columns:
         classes: Numbers of the classes whose samples have sums of their own. Default: none.
         returned: Names of the measures of a batch, the loss first; known once one was seen.
         by_class: Those of them that have a value for each sample.
+        truths: Those of them that are true or not for each sample.
     """
 
     sets: tuple[str, ...] = ()
     classes: tuple[int, ...] = ()
     returned: tuple[str, ...] = ()
     by_class: tuple[str, ...] = ()
+    truths: tuple[str, ...] = ()
 
     @property
     def several(self) -> bool:
@@ -49,11 +51,26 @@ class Columns:
         others = [f"{name} of {other}" for other in self.sets[1:] for name in row]
         return (*row, *others)
 
-    def seen(self, values: Mapping[str, Tensor]) -> Columns:
+    def shares(self, of: int, truths: Collection[str]) -> list[str]:
+        """The names of the measures of a data set that are shares of samples for which something is true.
+
+        Args:
+            of: The number of the set.
+            truths: Those of its measures that are true or not for each sample.
+
+        Returns:
+            The names, among those of `names`.
+        """
+        row = [name for name in self.returned if name in truths]
+        row += [f"{name} of class {number}" for name in self.by_class if name in row for number in self.classes]
+        return [f"{name} of {self.sets[of]}" for name in row] if of else row
+
+    def seen(self, values: Mapping[str, Tensor], truths: Collection[str] = ()) -> Columns:
         """The columns with the measures that a batch has shown.
 
         Args:
             values: What the functions of an objective return for it, by name.
+            truths: Names of those that are 1 or 0 for each sample, besides those that are of the dtype bool.
 
         Returns:
             The columns.
@@ -69,7 +86,8 @@ class Columns:
                 "be no plain mean over its samples; write for example loss=lambda output, target: "
                 "F.cross_entropy(output, target, reduction='none')"
             )
-        found = replace(self, returned=tuple(values), by_class=by_class)
+        true = tuple(n for n, v in values.items() if v.dim() == 1 and (v.dtype == torch.bool or n in truths))
+        found = replace(self, returned=tuple(values), by_class=by_class, truths=true)
         twice = next((name for k, name in enumerate(found.names) if name in found.names[:k]), None)
         if twice is not None:
             raise ValueError(f"two measures would be named {twice[:80]!r}; give a metric or a data set another name")
@@ -135,24 +153,25 @@ class Columns:
             return F.pad(row[..., :width], (before, behind + 1))
         return torch.cat([F.pad(row[..., :width], (0, behind)), row[..., width:]], dim=-1)
 
-    def counts(self, samples: Sequence[Batch], *, squares: bool) -> Tensor:
+    def counts(self, samples: Sequence[Batch], *, squares: bool, size: Callable[[Batch], float]) -> Tensor:
         """Over how many samples each sum is.
 
         Args:
             samples: The samples.
             squares: As for `placed`.
+            size: Says how many samples a batch counts as.
 
         Returns:
             Numbers [sums], float64, on the CPU; of one set without classes a single one [].
         """
         if not self.several:
-            return _number(sum(batch.samples for batch in samples))
+            return _number(sum(size(batch) for batch in samples))
         rows = []
         for of in range(max(len(self.sets), 1)):
             own = [batch for batch in samples if batch.of == of]
-            size = _number(sum(batch.samples for batch in own))
+            whole = _number(sum(size(batch) for batch in own))
             classes = [_members(own, number) for number in self.classes] * len(self.by_class)
-            rows.append(torch.stack([size] * len(self.returned) + classes))
+            rows.append(torch.stack([whole] * len(self.returned) + classes))
         return torch.cat([*rows, *([rows[0][:1]] if squares else [])])
 
 
@@ -225,5 +244,5 @@ def _numbers(classes: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.cat([torch.full((1,), number, device=device) for number in classes])
 
 
-def _number(value: int) -> Tensor:
+def _number(value: float) -> Tensor:
     return torch.tensor(float(value), dtype=torch.float64, device="cpu")

@@ -32,5 +32,7 @@ def public_name(name: str) -> str:
     Returns:
         The name, for example "fastscape.accuracy"; those of other functions as they are.
     """
-    package, _, leaf = name.partition(".")
-    return f"fastscape.{leaf.rpartition('.')[2]}" if package == "fastscape" else name
+    parts = name.split(".")
+    if parts[0] != "fastscape" or not all(map(str.isidentifier, parts)):  # it says with which options it was made
+        return name
+    return f"fastscape.{parts[-1]}"

@@ -51,7 +51,7 @@ def problem_of(
         narrow_arguments(copied, dtype)
     dtypes = {name: tensor.dtype for name, tensor in found.items()} if place.mixed else {}
     whole = mode.batchnorm != "running"
-    return Problem(copied, still, objective, samples, place, mode.batchnorm, whole=whole, dtypes=dtypes)
+    return Problem(copied, still, objective.over(samples), samples, place, mode.batchnorm, whole=whole, dtypes=dtypes)
 
 
 def _batch_normalisation(model: nn.Module, moving: set[str]) -> set[str]:

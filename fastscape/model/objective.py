@@ -8,6 +8,7 @@ from which follows how far the mean may be off because the samples are a draw.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
@@ -19,6 +20,7 @@ from torch import Tensor
 from fastscape.model.batch import Batch
 from fastscape.model.columns import Columns
 from fastscape.model.values_of_samples import checked, each_of, of_samples, sum_of
+from fastscape.model.weighing import size_by, weighed
 
 __all__ = ["Call", "Custom", "Derivatives", "Eigenvalues", "Loss", "Measure", "Objective", "accuracy"]
 
@@ -161,7 +163,8 @@ class Objective:
 
     def _seen(self, values: Mapping[str, Tensor], content: Any, samples: int) -> tuple[Objective, Tensor]:
         """The objective with the names of what it measures, and its sums."""
-        found = replace(self, columns=self.columns.seen(values), squares=values["loss"].dim() == 1)
+        own = [name for name, metric in self.metrics.items() if metric is accuracy]
+        found = replace(self, columns=self.columns.seen(values, own), squares=values["loss"].dim() == 1)
         return found, found._summed(values, content, samples)
 
     def sums(self, call: Call, content: Any, samples: int) -> Tensor:
@@ -219,7 +222,11 @@ class Objective:
 
     def counts(self, samples: Sequence[Batch]) -> Tensor:
         """Over how many samples each sum is; see `Columns.counts`."""
-        return self.columns.counts(samples, squares=self.squares)
+        return self.columns.counts(samples, squares=self.squares, size=size_by(self.custom))
+
+    def over(self, samples: Sequence[Batch]) -> Objective:
+        """The objective with what it has to know of all samples; see `weighed`."""
+        return replace(self, custom=weighed(self.custom, samples))
 
     def counts_of_grids(self, samples: Sequence[Batch]) -> Tensor:
         """The same with what else is known of the loss of the first set, in front of the squares."""
@@ -285,7 +292,8 @@ class Objective:
     def _custom(self, call: Call, content: Any) -> dict[str, Tensor]:
         """What a custom objective returns, the loss first."""
         assert self.custom is not None
-        with torch.enable_grad():  # it may differentiate the outputs by the inputs; weights ask for no gradients
+        # It may differentiate the outputs by the inputs; weights ask for no gradients, but for those that are lent.
+        with torch.enable_grad() if getattr(self.custom, "differentiates_inputs", True) else nullcontext():
             found = self.custom(call, content)
         return _by_name(found, "the objective")
 

@@ -37,6 +37,7 @@ from fastscape.results.order_statistics import Interval
 from fastscape.results.other_project import mixed_in
 from fastscape.results.repeats import along_each, mean_over_repeats
 from fastscape.results.scale import colour_ends, heights, is_loss, logarithms, signed
+from fastscape.results.shares import SHARES, binomial_error, wilson_interval
 from fastscape.results.sharpness import SharpnessValue, SharpnessValues, check_alike
 from fastscape.results.spectrum import Density, Estimate, LayerCurvature, SpectrumValues
 from fastscape.results.trajectory import Trajectory
@@ -49,6 +50,7 @@ __all__ = [
     "EIGENVALUES",
     "EXCESS_ERRORS",
     "REPEAT",
+    "SHARES",
     "AlignmentValues",
     "BarrierValues",
     "BarriersValues",
@@ -70,6 +72,7 @@ __all__ = [
     "WhichExcess",
     "along_each",
     "among",
+    "binomial_error",
     "check_alike",
     "check_path",
     "check_values",
@@ -99,6 +102,7 @@ __all__ = [
     "signed",
     "to_xarray",
     "warn",
+    "wilson_interval",
     "with_curvature",
     "with_defaults",
     "write_whole",

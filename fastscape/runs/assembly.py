@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastscape.engine import error_of, values_at_some
-from fastscape.results import Values
+from fastscape.results import SHARES, Values
 from fastscape.runs.curvature import not_reached
 from fastscape.runs.evaluation import Evaluated
 from fastscape.runs.preparation import Work, widened
@@ -87,11 +87,21 @@ def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule,
     if isinstance(schedule, Rounds):
         grids, error, mask = _filled(grids, error, schedule.refinement)
         report["refinement"] = refined(schedule.refinement, list(grids)) | report.pop("levels", {})
-    report |= evaluated(request, done, grids, error, available)
+    report |= evaluated(request, done, grids, error, available) | _shares(work, done)
     dtype, microbatch = work.problem.dtype, work.plan.microbatch
     messages = warned(grids["loss"], work.report, work.dependence, dtype, microbatch) + not_reached(request, grids)
     report["warnings"] = work.report["warnings"] + messages
     return Values(work.grid.axes, grids, report, error, mask)
+
+
+def _shares(work: Work, done: Evaluated) -> dict[str, Any]:
+    """Which measures are shares of samples, and of how many; nothing where none is."""
+    if not done.shares:
+        return {}
+    objective = work.problem.objective
+    sizes = done.counts.expand(len(objective.grids) + objective.squares).tolist()
+    found = {name: round(size) for name, size in zip(objective.grids, sizes, strict=False)}
+    return {SHARES: {name: found[name] for name in done.shares}}
 
 
 def _grids(work: Work, means: np.ndarray) -> dict[str, np.ndarray]:

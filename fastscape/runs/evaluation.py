@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fastscape.engine import Evaluator, Plan
-from fastscape.model import Problem
+from fastscape.model import Problem, shares_in
 from fastscape.runs.schedules import Block, Schedule
 from fastscape.runs.signals import Stops, in_charge
 from fastscape.weights import Space
@@ -32,6 +32,7 @@ class Evaluated:
         reason: Why vmap, or images with their channels last, were given up, or None.
         timings: What the planner measured; empty when a plan was given.
         space: The space, in the memory format of the plan.
+        shares: Names of the measures that are shares of samples for which something is true.
     """
 
     values: Tensor
@@ -41,11 +42,12 @@ class Evaluated:
     reason: str | None
     timings: list[dict[str, Any]]
     space: Space
+    shares: tuple[str, ...] = ()
 
     @property
     def loss_samples(self) -> int:
         """Over how many samples the loss is."""
-        return int(self.counts.flatten()[0])
+        return round(float(self.counts.flatten()[0]))
 
 
 def evaluate(
@@ -76,10 +78,13 @@ def evaluate(
     stops = _stops(schedule)
     with tqdm(**total, desc=schedule.title, unit="pt", disable=None if progress else True) as bar:
         samples, counts = 0, torch.zeros((), dtype=torch.float64, device="cpu")
+        shares: dict[str, None] = {}
         try:
             for number, problem in enumerate(parts):
                 samples += problem.size
-                counts = counts + problem.objective.counts_of_grids(problem.samples)
+                objective = problem.objective
+                counts = counts + objective.counts_of_grids(problem.samples)
+                shares |= dict.fromkeys(shares_in(objective.custom, objective.columns, problem.samples))
                 evaluator.exchange(problem)
                 if number >= schedule.parts:
                     planned = _planned(points, evaluator, schedule, bar.update) if search else torch.empty(0)
@@ -93,7 +98,7 @@ def evaluate(
         finally:
             evaluator.close()
     found = evaluator.plan, evaluator.reason, evaluator.timings, evaluator.space
-    return Evaluated(means, samples, counts, *found)
+    return Evaluated(means, samples, counts, *found, tuple(shares))
 
 
 def _stops(schedule: Schedule) -> Stops:

@@ -231,7 +231,7 @@ class Store:
         with writing(self.path):
             digests = [*self.digests, digest]
             said: dict[str, Any] = {"parts": number, "part_samples": samples, "digests": digests, "every_file": True}
-            said |= {"part_counts": counts} if isinstance(counts, list) else {}
+            said |= {"part_counts": counts} if counts != samples else {}
             self._say({**facts, **said})
         self.parts, self.digests = number, digests
 

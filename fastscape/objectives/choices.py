@@ -1,0 +1,194 @@
+"""Multiple choice without generation: the ending is taken that the model finds the likeliest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from fastscape.model import Call
+from fastscape.objectives.labels import next_tokens
+from fastscape.objectives.model_calls import logits_of_tokens
+from fastscape.objectives.rows import padded
+from fastscape.objectives.token_losses import IGNORED, Kernel, Reader
+
+__all__ = ["ChoiceAccuracy", "Normalise", "choice_accuracy", "multiple_choice"]
+
+Normalise = Literal["none", "tokens", "lengths"]
+
+_KEYS = frozenset(("input_ids", "ending_mask", "attention_mask", "lengths", "answer"))
+_WANTED = "wanted a dictionary as fastscape.objectives.multiple_choice(contexts, endings, answers) makes it"
+
+
+@dataclass(frozen=True)
+class ChoiceAccuracy:
+    """What `choice_accuracy` makes.
+
+    Args:
+        normalise: By what log-likelihoods are divided.
+        head: Name of the head.
+        reader: How logits are read.
+    """
+
+    normalise: Normalise = "none"
+    head: str | None = None
+    reader: Reader = field(default_factory=Reader)
+
+    differentiates_inputs = False
+    measures = ("loss", "accuracy")
+
+    def __repr__(self) -> str:
+        said = f"normalise={self.normalise!r}, head={self.head!r}, chunk={self.reader.chunk!r}"
+        return f"fastscape.objectives.choice_accuracy({said}, kernel={self.reader.kernel!r})"
+
+    def takes(self, batch: Any) -> bool:
+        """Whether a batch is of questions with endings to choose from."""
+        return isinstance(batch, Mapping) and {"input_ids", "ending_mask", "answer"} <= batch.keys()
+
+    def __call__(self, call: Call, batch: Any) -> dict[str, Tensor]:
+        """For each question [n] minus the log-likelihood of the right ending, and whether it is the likeliest."""
+        if not self.takes(batch):
+            came = ", ".join(map(str, batch))[:200] if isinstance(batch, Mapping) else type(batch).__name__
+            raise TypeError(f"a batch came as {came}; {_WANTED}")
+        tokens, ending = batch["input_ids"], batch["ending_mask"].bool()
+        if tokens.dim() != 3 or ending.shape != tokens.shape:
+            raise ValueError(
+                f"input_ids came as {list(tokens.shape)} and ending_mask as {list(ending.shape)}; wanted both "
+                f"[questions, endings, tokens]: {_WANTED}"
+            )
+        questions, endings, _ = tokens.shape
+        labels = next_tokens(tokens.long().masked_fill(~ending, IGNORED).flatten(0, 1))
+        mask = batch.get("attention_mask")
+        others = {name: part.flatten(0, 1) for name, part in batch.items() if name not in _KEYS}
+        logits = logits_of_tokens(
+            call, tokens.flatten(0, 1), None if mask is None else mask.flatten(0, 1), others, self.head
+        )
+        losses = self.reader.read(logits.values, labels, logits.head).losses
+        likelihoods = -losses.double().sum(1).view(questions, endings)
+        counted = (labels != IGNORED).sum(1).view(questions, endings)
+        likelihoods = likelihoods / self._lengths(batch, counted)
+        likelihoods = likelihoods.masked_fill(counted == 0, -torch.inf)  # no ending, where others have more of them
+        answer = batch["answer"].long()
+        right = likelihoods.gather(1, answer[:, None])[:, 0]
+        return {"loss": -right, "accuracy": likelihoods.argmax(dim=1) == answer}
+
+    def _lengths(self, batch: Mapping[str, Any], counted: Tensor) -> Tensor:
+        if self.normalise == "none":
+            return torch.ones((), dtype=torch.float64, device=counted.device)
+        if self.normalise == "tokens":
+            return counted.clamp(min=1).double()
+        if "lengths" not in batch:
+            raise ValueError(
+                "normalise='lengths' divides by the lengths of the endings, and the batch says none; give lengths "
+                "[questions, endings], such as numbers of bytes, or write normalise='tokens'"
+            )
+        lengths: Tensor = batch["lengths"]
+        return lengths.double().clamp(min=1)
+
+
+def choice_accuracy(
+    *, normalise: Normalise = "none", head: str | None = None, chunk: int | None = None, kernel: Kernel = "auto"
+) -> ChoiceAccuracy:
+    """How often the likeliest ending of a text is the right one: `objective=choice_accuracy()`.
+
+        s_ij = 1 / m_ij  sum over tokens t of ending j of log p(x_t | context i, x_<t)
+        accuracy = share of questions i with argmax_j s_ij = answer_i
+        loss = mean over i of -s_i,answer(i)
+
+    Nothing is generated: context and ending go through the model once for every ending. Of two endings with the same
+    likelihood the first counts as the likelier one.
+
+    Args:
+        normalise: What m is: "none", 1; "tokens", the number of tokens of the ending; "lengths", the batch's `lengths`
+            [questions, endings], such as numbers of bytes. Default "none".
+        head: As for `causal_lm`.
+        chunk: As for `causal_lm`.
+        kernel: As for `causal_lm`.
+
+    Returns:
+        An objective for batches as `multiple_choice` makes them, with "loss" and "accuracy": for every question [n] a
+        number, and whether it is answered rightly. `Landscape.binomial_error` has the standard error of the latter.
+
+    Raises:
+        ImportError: When a kernel is asked for and its package is not installed.
+        ValueError: When an option has another value than these.
+
+    Example:
+        >>> import torch, fastscape
+        >>> from fastscape.objectives import choice_accuracy, multiple_choice
+        >>> model = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.Linear(4, 9))
+        >>> data = multiple_choice([[1, 2, 3], [4, 5]], [[[6], [7, 8]], [[1], [2]]], answers=[0, 1])
+        >>> landscape = fastscape.surface(model, data, objective=choice_accuracy(head="1"), x=(-1, 1, 3), y=(-1, 1, 3))
+        >>> sorted(landscape.values), landscape.binomial_error("accuracy").shape
+        (['accuracy', 'loss'], (3, 3))
+
+    Source: Brown et al. 2020, arXiv 2005.14165, section 2.4.
+    """
+    if normalise not in get_args(Normalise):
+        raise ValueError(f"normalise={normalise!r:.80} is unknown; wanted {', '.join(get_args(Normalise))}")
+    return ChoiceAccuracy(normalise, head, Reader(chunk, kernel))
+
+
+def multiple_choice(
+    contexts: Sequence[Sequence[int]],
+    endings: Sequence[Sequence[Sequence[int]]],
+    answers: Sequence[int],
+    *,
+    lengths: Sequence[Sequence[float]] | None = None,
+    pad: int = 0,
+) -> dict[str, Tensor]:
+    """Questions with endings to choose from as one batch, for `choice_accuracy`.
+
+    Args:
+        contexts: The tokens of every context, at least one each.
+        endings: For each context the tokens of every ending, at least one each. There may be more of them for one
+            context than for another.
+        answers: The number of the right ending of each.
+        lengths: Of every ending, by which `normalise="lengths"` divides. Default: none.
+        pad: The token behind the end of shorter texts. Default 0.
+
+    Returns:
+        `input_ids`, `attention_mask` and `ending_mask` [questions, endings, tokens], `answer` [questions], and
+        `lengths` [questions, endings] where they are given.
+
+    Raises:
+        ValueError: When the numbers do not fit each other, or a context or an ending has no token.
+
+    Example:
+        >>> from fastscape.objectives import multiple_choice
+        >>> multiple_choice([[1, 2]], [[[3], [4, 5]]], [1])["input_ids"].tolist()
+        [[[1, 2, 3, 0], [1, 2, 4, 5]]]
+    """
+    if not len(contexts) == len(endings) == len(answers) or not len(contexts):
+        raise ValueError(
+            f"{len(contexts)} contexts came with endings for {len(endings)} and {len(answers)} answers; wanted one "
+            "answer and some endings for each"
+        )
+    for number, (context, some, answer) in enumerate(zip(contexts, endings, answers, strict=True)):
+        if not len(context) or not len(some) or not all(map(len, some)):
+            raise ValueError(f"question {number} has a context or an ending without tokens; give at least one to each")
+        if not 0 <= answer < len(some):
+            raise ValueError(f"answer {answer} of question {number} is none of its {len(some)} endings, from 0 on")
+    most = max(map(len, endings))
+    texts = [[*c, *e] for c, some in zip(contexts, endings, strict=True) for e in (*some, *[[]] * (most - len(some)))]
+    ends = [
+        [0] * len(c) + [1] * len(e)
+        for c, some in zip(contexts, endings, strict=True)
+        for e in (*some, *[[]] * (most - len(some)))
+    ]
+    shape = len(contexts), most, -1
+    found = {
+        "input_ids": padded(texts, pad).view(shape),
+        "attention_mask": padded([[1] * len(text) for text in texts], 0).view(shape),
+        "ending_mask": padded(ends, 0).view(shape),
+        "answer": torch.tensor(list(answers), device="cpu"),
+    }
+    if lengths is not None:
+        if [len(row) for row in lengths] != [len(some) for some in endings]:
+            raise ValueError("lengths came for other endings than there are; give one number for each ending")
+        rows = [[*map(float, row), *[1.0] * (most - len(row))] for row in lengths]
+        found["lengths"] = torch.tensor(rows, dtype=torch.float64, device="cpu")
+    return found

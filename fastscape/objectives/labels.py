@@ -1,0 +1,116 @@
+"""Which token is the right one at every position of a batch: labels that are given, or the next token of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from fastscape.objectives.token_losses import IGNORED
+
+__all__ = ["Labelled", "labelled", "next_tokens"]
+
+_WANTED = (
+    "wanted a dictionary with 'input_ids' [n, L] and perhaps 'labels' and 'attention_mask', a pair (tokens, labels), "
+    "or tokens [n, L]"
+)
+
+
+class Labelled(NamedTuple):
+    """A batch of texts.
+
+    Args:
+        args: What the model is called with.
+        kwargs: And by name.
+        labels: At each position the token that is right to come next [n, L]; `IGNORED` where none counts.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    labels: Tensor
+
+
+def labelled(batch: Any, *, shift: bool | None, ignored: int) -> Labelled:
+    """The arguments of the model, and the labels of a batch.
+
+    Args:
+        batch: A dictionary, a pair, or tokens.
+        shift: Whether the label at a position is the token at it, so that it belongs to the position before, as in
+            `labels` of transformers. Default: it is in dictionaries, and is not in pairs.
+        ignored: The label that does not count.
+
+    Returns:
+        The batch.
+
+    Raises:
+        TypeError: When it is something else.
+        ValueError: When labels are no matrix.
+    """
+    if isinstance(batch, tuple | list) and len(batch) == 1:
+        (batch,) = batch
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    labels: Any
+    if isinstance(batch, Tensor):
+        args, labels, moved = (batch,), batch, True
+    elif isinstance(batch, Mapping):
+        kwargs = {name: part for name, part in batch.items() if name != "labels"}
+        labels, moved = batch.get("labels"), shift is not False
+        if labels is None:
+            return Labelled(args, kwargs, _own(batch))
+    elif isinstance(batch, tuple | list) and len(batch) == 2:
+        inputs, labels = batch
+        _check_pair(inputs, labels)
+        args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else ((inputs,), {})
+        moved = bool(shift)
+    else:
+        raise TypeError(f"a batch came as {type(batch).__name__}; {_WANTED}")
+    _check(labels)
+    labels = labels.long() if labels.dtype.itemsize < 8 else labels
+    if ignored != IGNORED:
+        labels = labels.masked_fill(labels == ignored, IGNORED)
+    return Labelled(args, kwargs, next_tokens(labels) if moved else labels)
+
+
+def next_tokens(tokens: Tensor) -> Tensor:
+    """The token after each, none after the last.
+
+    Args:
+        tokens: Tokens [n, L].
+
+    Returns:
+        Tokens [n, L], `IGNORED` in the last column.
+    """
+    return F.pad(tokens[:, 1:], (0, 1), value=IGNORED)
+
+
+def _own(batch: Mapping[str, Any]) -> Tensor:
+    """The next tokens of a text itself: none where it or its next one is padding, or another document begins."""
+    tokens: Any = batch.get("input_ids")
+    if not isinstance(tokens, Tensor):
+        raise TypeError(f"a batch came with {', '.join(map(str, batch))[:200]}; {_WANTED}")
+    _check(tokens)
+    labels = next_tokens(tokens.long())
+    mask, places = batch.get("attention_mask"), batch.get("position_ids")
+    if isinstance(mask, Tensor) and mask.shape == tokens.shape:
+        there = mask.bool()
+        labels = labels.masked_fill(~(there & F.pad(there[:, 1:], (0, 1))), IGNORED)
+    if isinstance(places, Tensor) and places.dim() == 2:
+        labels = labels.masked_fill(next_tokens(places) == 0, IGNORED)
+    return labels
+
+
+def _check_pair(inputs: Any, labels: Any) -> None:
+    if isinstance(inputs, Tensor) and isinstance(labels, Tensor) and inputs.shape[:2] != labels.shape[:2]:
+        raise ValueError(
+            f"a pair came with tokens {list(inputs.shape)} and labels {list(labels.shape)}; wanted a label for each "
+            "token. Two batches of tokens are [{'input_ids': ...}, {'input_ids': ...}]"
+        )
+
+
+def _check(labels: Any) -> None:
+    if not isinstance(labels, Tensor) or labels.dim() != 2 or labels.is_floating_point():
+        came = f"{labels.dtype} {list(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+        raise ValueError(f"tokens or labels came as {came}; wanted int64 [n, L], one row for each text")

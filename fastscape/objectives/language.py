@@ -1,0 +1,207 @@
+"""The loss of a causal language model, as a mean over tokens or over sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from torch import Tensor
+
+from fastscape.model import Batch, Call, tensors_of_batch
+from fastscape.objectives.labels import labelled
+from fastscape.objectives.model_calls import logits_of
+from fastscape.objectives.token_losses import IGNORED, Kernel, Reader
+
+__all__ = ["CausalLM", "Per", "causal_lm"]
+
+Per = Literal["token", "sequence"]
+
+
+@dataclass(frozen=True)
+class CausalLM:
+    """What `causal_lm` makes.
+
+    Args:
+        per: Over what the mean is.
+        ignored: The label that does not count.
+        shift: Whether labels belong to the position before them.
+        head: Name of the head.
+        reader: How logits are read.
+        accuracy: Whether the share of right tokens is measured too.
+        weight: How much a sample weighs on average, by which all weights are divided; None before the data are known.
+    """
+
+    per: Per = "token"
+    ignored: int = IGNORED
+    shift: bool | None = None
+    head: str | None = None
+    reader: Reader = field(default_factory=Reader)
+    accuracy: bool = False
+    weight: float | None = None
+
+    differentiates_inputs = False
+
+    def __repr__(self) -> str:
+        said = {
+            "per": self.per,
+            "ignore_index": self.ignored,
+            "shift": self.shift,
+            "head": self.head,
+            "chunk": self.reader.chunk,
+            "kernel": self.reader.kernel,
+            "accuracy": self.accuracy,
+        }
+        return f"fastscape.objectives.causal_lm({', '.join(f'{name}={value!r}' for name, value in said.items())})"
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The names of what is measured."""
+        return ("loss", "accuracy") if self.accuracy else ("loss",)
+
+    def takes(self, batch: Any) -> bool:
+        """Whether a batch is of texts; here any may be."""
+        return True
+
+    def __call__(self, call: Call, batch: Any) -> dict[str, Tensor]:
+        """The values of the samples [n] by name, weighted so that their mean over all data is the wanted one."""
+        texts = labelled(batch, shift=self.shift, ignored=self.ignored)
+        logits = logits_of(call, texts.args, texts.kwargs, self.head)
+        if logits.values.shape[:-1] != texts.labels.shape:
+            raise ValueError(
+                f"the model returned logits {list(logits.values.shape)} for labels {list(texts.labels.shape)}; wanted "
+                "one row of logits for each label"
+            )
+        read = self.reader.read(logits.values, texts.labels, logits.head, right=self.accuracy)
+        counted = texts.labels != IGNORED
+        found = {"loss": self._weighted(read.losses, counted, batch)}
+        if read.right is not None:
+            found["accuracy"] = self._weighted(read.right, counted, batch)
+        return found
+
+    def _weighted(self, values: Tensor, counted: Tensor, batch: Any) -> Tensor:
+        """The values of tokens [n, L] as values of samples [n]."""
+        weights, sums = self._weights(counted), values.double().sum(1)
+        if self.per == "sequence":
+            sums = sums / counted.sum(1).clamp(min=1)
+        if _samples(batch) != len(sums):  # the library counts it as one
+            weights, sums = weights.sum(0, keepdim=True), sums.sum(0, keepdim=True)
+        mean = weights.mean() if self.weight is None else self.weight
+        return sums / mean
+
+    def _weights(self, counted: Tensor) -> Tensor:
+        """How much each sequence weighs [n], float64."""
+        tokens = counted.sum(1)
+        return (tokens if self.per == "token" else tokens > 0).double()
+
+    def size(self, batch: Any) -> float:
+        """How many samples a batch counts as, by weight."""
+        assert self.weight is not None
+        labels = labelled(batch, shift=self.shift, ignored=self.ignored).labels
+        return float(self._weights(labels != IGNORED).sum()) / self.weight
+
+    def truths(self, batch: Any) -> tuple[str, ...]:
+        """The measures that are true or not for each sample; here all are means over tokens."""
+        return ()
+
+    def over(self, samples: Sequence[Batch]) -> CausalLM:
+        """The objective with the mean weight of the samples of the first data set."""
+        if self.weight is not None or not samples:
+            return self
+        first = [batch for batch in samples if batch.of == samples[0].of]
+        one = replace(self, weight=1.0)
+        total = sum(one.size(batch.content) for batch in first)
+        if not total:
+            raise ValueError(
+                "no token of the data has a label that counts, so there is no loss; do the labels hold anything else "
+                f"than {self.ignored}, and the texts more than one token?"
+            )
+        return replace(self, weight=total / sum(batch.samples for batch in first))
+
+
+def _samples(batch: Any) -> int:
+    """How many samples the library counts a batch as: one, where its tensors differ in length."""
+    lengths = {len(tensor) if tensor.dim() else -1 for tensor in tensors_of_batch(batch)}
+    return lengths.pop() if len(lengths) == 1 else 1
+
+
+def causal_lm(
+    *,
+    per: Per = "token",
+    ignore_index: int = IGNORED,
+    shift: bool | None = None,
+    head: str | None = None,
+    chunk: int | None = None,
+    kernel: Kernel = "auto",
+    accuracy: bool = False,
+) -> CausalLM:
+    """The loss of a causal language model: `fastscape.surface(model, batches, objective=causal_lm())`.
+
+    With the labels y of the tokens that count, their logits z and the sequences i,
+
+        loss = sum_i sum_t l_it / sum_i T_i          (per token)
+        loss = mean over i with T_i > 0 of sum_t l_it / T_i          (per sequence)
+        l_it = log sum_v exp(z_itv) - z_it,y(it)
+
+    where T_i is the number of tokens of sequence i that count. The sums are over all data, so the value does not
+    depend on how they are batched, unlike a mean of `model(**batch).loss` over uneven batches; of a single batch it is
+    that loss, per token.
+
+    A batch is a dictionary as transformers takes it, a pair `(tokens, labels)`, or tokens [n, L] alone. Labels of a
+    dictionary are the tokens themselves, of which each is predicted by the position before; those of a pair belong
+    to their own positions, as targets do elsewhere. Without labels the next token of the text is right. It does not
+    count where it or the position before it is padding by `attention_mask` [n, L], or where another document begins,
+    `position_ids` being 0 (several documents packed into a row; whether they see each other is up to the model).
+    Labels that are given are taken as they are.
+
+    The logits are made in chunks of tokens from the hidden states in front of the head, for tokens that count, and
+    never kept; what the model does with every logit afterwards, such as scaling and capping, is done with the
+    chunks. A model that uses its logits in another way gets them whole.
+
+    Args:
+        per: Over what the mean is: "token" or "sequence". Default "token".
+        ignore_index: The label that does not count. Default -100.
+        shift: Whether a label belongs to the position before it. Default: in dictionaries, and not in pairs.
+        head: Name of the layer that makes the logits, such as "lm_head". Default: that of the model's
+            `get_output_embeddings()`, which all models of transformers have.
+        chunk: Tokens of which logits are in memory at once. Default: so many that they are 32 MiB in float32, on a GPU
+            256 MiB.
+        kernel: "torch"; "liger" or "cce" for those of liger-kernel and cut-cross-entropy, on a GPU; or "auto", which
+            takes one of these on a GPU where it is installed and can. Default "auto".
+        accuracy: Whether to measure also how often the largest logit is that of the right token, with the same
+            weights, as "accuracy". Default False.
+
+    Returns:
+        An objective, which gives values of samples [n], float64; a sample is a sequence. They are sums over tokens
+        divided by the mean number of tokens of a sequence, so that their mean is the loss. Their standard error takes
+        the lengths of the sequences as drawn too.
+
+    Raises:
+        ImportError: When a kernel is asked for and its package is not installed.
+        ValueError: When an option has another value than these.
+
+    Example:
+        >>> import torch, fastscape
+        >>> class Tiny(torch.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.embedding, self.head = torch.nn.Embedding(50, 8), torch.nn.Linear(8, 50)
+        ...     def forward(self, input_ids, attention_mask=None):
+        ...         return self.head(self.embedding(input_ids))
+        >>> tokens = torch.randint(50, (6, 12))
+        >>> objective = fastscape.objectives.causal_lm(head="head")
+        >>> landscape = fastscape.surface(Tiny(), tokens, objective=objective, x=(-1, 1, 3), y=(-1, 1, 3))
+        >>> landscape.loss.shape, bool(3 < landscape.loss[1, 1] < 5)
+        ((3, 3), True)
+
+    Source: chunks of tokens as in Hsu et al. 2024, arXiv 2410.10989.
+    """
+    if per not in get_args(Per):
+        raise ValueError(f"per={per!r:.80} is unknown; wanted 'token' or 'sequence'")
+    if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
+        raise ValueError(f"ignore_index={ignore_index!r:.80} cannot be used; wanted an integer, for example -100")
+    if shift not in (None, True, False):
+        raise ValueError(f"shift={shift!r:.80} cannot be used; wanted True, False or None")
+    if accuracy and kernel in ("liger", "cce"):
+        raise ValueError(f"kernel={kernel!r} does not say which logit is the largest; leave out accuracy or kernel")
+    return CausalLM(per, ignore_index, shift, head, Reader(chunk, kernel), bool(accuracy))

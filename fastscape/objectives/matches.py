@@ -1,0 +1,262 @@
+"""Whether the text that a model generates, taking the likeliest token each time, is the right answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from fastscape.model import Call, name_of
+from fastscape.objectives.head_product import inside_a_transform
+from fastscape.objectives.model_calls import logits_of_tokens
+from fastscape.objectives.rows import at_the_left, followed_by, padded
+from fastscape.objectives.token_losses import IGNORED, Reader
+
+__all__ = ["ExactMatch", "Match", "exact_match", "questions"]
+
+Match: TypeAlias = Callable[[list[int], list[int]], bool]
+
+_KEYS = frozenset(("input_ids", "attention_mask", "answer"))
+_WANTED = "wanted a dictionary as fastscape.objectives.questions(prompts, answers) makes it"
+
+
+@dataclass(frozen=True)
+class ExactMatch:
+    """What `exact_match` makes.
+
+    Args:
+        most: Tokens that are generated at most; None for as many as the answer has.
+        stops: Tokens that end a text.
+        match: Says whether a generated text is right; None where it must be the answer.
+        head: Name of the head.
+        reader: How logits are read.
+    """
+
+    most: int | None = None
+    stops: tuple[int, ...] = ()
+    match: Match | None = None
+    head: str | None = None
+    reader: Reader = field(default_factory=lambda: Reader(kernel="torch"))
+
+    differentiates_inputs = False
+    measures = ("loss", "accuracy")
+
+    def __repr__(self) -> str:
+        said = f"max_new_tokens={self.most!r}, stop={self.stops!r}"
+        said += "" if self.match is None else f", match={name_of(self.match)}"
+        return f"fastscape.objectives.exact_match({said}, head={self.head!r}, chunk={self.reader.chunk!r})"
+
+    def takes(self, batch: Any) -> bool:
+        """Whether a batch is of prompts with answers."""
+        return isinstance(batch, Mapping) and {"input_ids", "answer"} <= batch.keys() and "ending_mask" not in batch
+
+    def __call__(self, call: Call, batch: Any) -> dict[str, Tensor]:
+        """For each prompt [n] minus the log-likelihood of its answer, and whether the generated text is right."""
+        if not self.takes(batch):
+            came = ", ".join(map(str, batch))[:200] if isinstance(batch, Mapping) else type(batch).__name__
+            raise TypeError(f"a batch came as {came}; {_WANTED}")
+        answer = batch["answer"].long()
+        ended = _among(answer, self.stops).cumsum(1) > 0  # an answer ends in front of what stops a text
+        answer = answer.masked_fill(ended, IGNORED)
+        tokens, lengths = at_the_left(batch["input_ids"], batch.get("attention_mask"))
+        others = {name: part for name, part in batch.items() if name not in _KEYS}
+        asked = _Asked(call, tokens, lengths, others, self)
+        loss, right = asked.along(answer)
+        if self.match is not None:
+            right = self._matches(asked, answer)
+        return {"loss": loss, "accuracy": right}
+
+    def _matches(self, asked: _Asked, answer: Tensor) -> Tensor:
+        assert self.match is not None
+        assert self.most is not None
+        texts = _texts(asked.generated(self.most), self.stops)
+        pairs = zip(texts, _texts(answer, ()), strict=True)
+        return torch.tensor([bool(self.match(text, right)) for text, right in pairs], device=answer.device)
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """Prompts that begin at the left, and the model that goes on with them.
+
+    Args:
+        call: Runs the model.
+        tokens: Of the prompts [n, L].
+        lengths: Numbers of tokens [n].
+        others: Further arguments of the model.
+        how: The objective.
+    """
+
+    call: Call
+    tokens: Tensor
+    lengths: Tensor
+    others: Mapping[str, Any]
+    how: ExactMatch
+
+    def along(self, answer: Tensor) -> tuple[Tensor, Tensor]:
+        """Minus the log-likelihoods of the answers [n], and whether they are what the model generates [n].
+
+        The likeliest tokens are those of the answer if and only if each of them is the likeliest behind the prompt
+        and those before it; so one call of the model says it, with nothing generated.
+
+        Args:
+            answer: Tokens of the answers [n, A], `IGNORED` behind their ends.
+
+        Returns:
+            Both.
+        """
+        how, there = self.how, answer != IGNORED
+        sizes = there.sum(1)
+        tokens = followed_by(self.tokens, self.lengths, answer.clamp(min=0))
+        # The position before a token says how likely it is.
+        labels = followed_by(torch.full_like(self.tokens, IGNORED), self.lengths - 1, answer, pad=IGNORED)
+        logits = logits_of_tokens(self.call, tokens, self._mask(tokens, sizes), self.others, how.head)
+        read = how.reader.read(logits.values, labels, logits.head, right=True)
+        assert read.right is not None
+        right = (read.right | (labels == IGNORED)).all(1)
+        if how.stops:
+            ends = self._likeliest(logits.values, self.lengths + sizes - 1)
+            stopped = _among(ends, how.stops)
+            right = right & (stopped if how.most is None else stopped | (sizes == how.most))
+        if how.most is not None:
+            right = right & (sizes <= how.most)
+        return read.losses.double().sum(1), right
+
+    def generated(self, count: int) -> Tensor:
+        """The likeliest tokens, one after the other: every one is a call of the model with all before it.
+
+        No cache is kept, so that no point of a landscape sees that of another one.
+
+        Args:
+            count: How many, at most.
+
+        Returns:
+            Tokens [n, count or less]. Behind one that stops a text anything may stand.
+        """
+        made = self.tokens.new_zeros((len(self.tokens), 0))
+        for step in range(count):
+            tokens = followed_by(self.tokens, self.lengths, made)
+            sizes = torch.full_like(self.lengths, step)
+            logits = logits_of_tokens(self.call, tokens, self._mask(tokens, sizes), self.others, self.how.head)
+            ends = self._likeliest(logits.values, self.lengths + step - 1)
+            made = torch.cat([made, ends[:, None]], dim=1)
+            if not inside_a_transform(made) and bool(_among(made, self.how.stops).any(1).all()):
+                break
+        return made
+
+    def _mask(self, tokens: Tensor, sizes: Tensor) -> Tensor:
+        """Where texts have tokens, those of the prompt and so many further ones."""
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        return (places < (self.lengths + sizes)[:, None]).long()
+
+    def _likeliest(self, logits: Any, places: Tensor) -> Tensor:
+        """The tokens [n] with the largest logits at one place of each text [n]."""
+        length = logits.shape[1]
+        numbers = torch.arange(len(places), device=places.device) * length + places
+        return torch.cat([part.argmax(dim=-1) for _, part in self.how.reader.chunks(logits, numbers)])
+
+
+def _among(tokens: Tensor, some: Sequence[int]) -> Tensor:
+    """Which tokens are among some; they are compared one by one, as a GPU records no copy of a list."""
+    found = torch.zeros_like(tokens, dtype=torch.bool)
+    for token in some:
+        found = found | (tokens == token)
+    return found
+
+
+def _texts(tokens: Tensor, stops: Sequence[int]) -> list[list[int]]:
+    """The tokens of every text [n, M] in front of the first one that stops it, or that is none."""
+    found = []
+    for row in tokens.tolist():
+        end = next((place for place, token in enumerate(row) if token in stops or token == IGNORED), len(row))
+        found.append(row[:end])
+    return found
+
+
+def exact_match(
+    *,
+    max_new_tokens: int | None = None,
+    stop: int | Sequence[int] = (),
+    match: Match | None = None,
+    head: str | None = None,
+    chunk: int | None = None,
+) -> ExactMatch:
+    """How often a model, taking the likeliest token each time, generates the right answer: `objective=exact_match()`.
+
+        y_1 = argmax_v p(v | prompt),  y_2 = argmax_v p(v | prompt, y_1),  ...
+        accuracy = share of prompts whose y_1, y_2, ... are the answer
+        loss = mean over prompts of -log p(answer | prompt)
+
+    A text ends in front of the first token of `stop`, or after `max_new_tokens`. It is the answer if and only if
+    every token of the answer is the likeliest one behind the prompt and the answer's tokens before it. So the model
+    is called once for all tokens, and nothing is generated, unless a function `match` is to see the text. Then the
+    model is called for every token with all tokens before it, without a cache.
+
+    Args:
+        max_new_tokens: Tokens of a text at most. Default: as many as the answer has, and one of `stop`.
+        stop: Token, or tokens, that end a text. Default: none, so that a text that begins with the answer is right.
+        match: `f(text, answer)` of two lists of tokens, which says whether the text is right, for example because the
+            number in it is. It needs `max_new_tokens`. Default: the text must be the answer.
+        head: As for `causal_lm`.
+        chunk: As for `causal_lm`.
+
+    Returns:
+        An objective for batches as `questions` makes them, with "loss" and "accuracy": for every prompt [n] a number,
+        and whether the answer is right. `Landscape.binomial_error` has the standard error of the latter.
+
+    Raises:
+        TypeError: When `match` is no function.
+        ValueError: When `max_new_tokens` is no number of tokens, or is missing with `match`.
+
+    Example:
+        >>> import torch, fastscape
+        >>> from fastscape.objectives import exact_match, questions
+        >>> model = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.Linear(4, 9))
+        >>> data = questions([[1, 2, 3], [4, 5]], [[6], [7, 8]])
+        >>> landscape = fastscape.surface(model, data, objective=exact_match(head="1"), x=(-1, 1, 3), y=(-1, 1, 3))
+        >>> sorted(landscape.values)
+        ['accuracy', 'loss']
+    """
+    stops = (stop,) if isinstance(stop, int) else tuple(stop)
+    if max_new_tokens is not None and (not isinstance(max_new_tokens, int) or max_new_tokens < 1):
+        raise ValueError(f"max_new_tokens={max_new_tokens!r:.80} cannot be used; wanted a number, for example 32")
+    if match is not None and not callable(match):
+        raise TypeError(f"match came as {match!r:.80}; wanted a function f(text, answer) of two lists of tokens")
+    if match is not None and max_new_tokens is None:
+        raise ValueError("match sees texts, whose length nobody says; write max_new_tokens=32, for example")
+    return ExactMatch(max_new_tokens, stops, match, head, Reader(chunk, "torch"))
+
+
+def questions(
+    prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], *, pad: int = 0
+) -> dict[str, Tensor]:
+    """Prompts with answers as one batch, for `exact_match`.
+
+    Args:
+        prompts: The tokens of every prompt, at least one each.
+        answers: The tokens of every answer, at least one each. What is in `stop` ends them, too.
+        pad: The token behind the end of shorter prompts. Default 0.
+
+    Returns:
+        `input_ids` and `attention_mask` [n, L], and `answer` [n, A] with -100 behind the end of shorter ones. Prompts
+        that are padded at the left may be given in the same form.
+
+    Raises:
+        ValueError: When there are other numbers of both, or one has no token.
+
+    Example:
+        >>> from fastscape.objectives import questions
+        >>> questions([[1, 2], [3]], [[4], [5, 6]])["answer"].tolist()
+        [[4, -100], [5, 6]]
+    """
+    if len(prompts) != len(answers) or not len(prompts):
+        raise ValueError(f"{len(prompts)} prompts came with {len(answers)} answers; wanted one for each")
+    if not all(map(len, (*prompts, *answers))):
+        raise ValueError("a prompt or an answer has no tokens; give at least one to each")
+    return {
+        "input_ids": padded(prompts, pad),
+        "attention_mask": padded([[1] * len(prompt) for prompt in prompts], 0),
+        "answer": padded(answers, IGNORED),
+    }

@@ -1,0 +1,126 @@
+"""Calls a language model for its logits, with its head held back where that is possible."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from fastscape.objectives.head_product import Product, deferred, head_of, inside_a_transform
+from fastscape.objectives.token_losses import warn_of_whole
+from fastscape.results import warn
+
+__all__ = ["Logits", "logits_of", "logits_of_tokens"]
+
+_found_by_token: dict[int, tuple[weakref.ref[nn.Module], bool]] = {}
+
+
+class Logits(NamedTuple):
+    """What a model says of the next tokens.
+
+    Args:
+        values: Logits [n, L, V], or what will be logits.
+        head: What they are a product with; None where they are whole.
+    """
+
+    values: Product | Tensor
+    head: nn.Module | None
+
+
+def logits_of(call: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], name: str | None) -> Logits:
+    """The logits of a batch.
+
+    Args:
+        call: Runs the model.
+        args: What it is called with.
+        kwargs: And by name. A cache is not asked for, unless it is here.
+        name: Of the head in the model. Default: what its `get_output_embeddings()` says.
+
+    Returns:
+        The logits.
+
+    Raises:
+        TypeError: When the model returns nothing that can be logits.
+        ValueError: When the model has no such head.
+    """
+    head = head_of(call, name)
+    if "use_cache" not in kwargs and _takes(call, "use_cache"):
+        kwargs = {**kwargs, "use_cache": False}
+    with deferred(head):
+        found = _logits_in(call(*args, **kwargs))
+    if isinstance(found, Tensor):
+        if head is None:
+            warn_of_whole(found, call)
+        return Logits(found, None)
+    if found.is_whole or head is None or not _by_token(found, head):
+        return Logits(found.whole(), None)
+    return Logits(found, head)
+
+
+def logits_of_tokens(
+    call: Any, tokens: Tensor, mask: Tensor | None, others: Mapping[str, Any], name: str | None
+) -> Logits:
+    """The logits of texts whose padding, if there is some, is behind their ends.
+
+    Args:
+        call: Runs the model. It takes `input_ids` and `attention_mask` by name where it knows them, else the tokens
+            alone.
+        tokens: Of the texts [n, L], int64.
+        mask: 1 where there is a token, else 0 [n, L]; None where all are.
+        others: Further arguments by name.
+        name: As for `logits_of`.
+
+    Returns:
+        The logits.
+    """
+    if not _takes(call, "input_ids"):
+        return logits_of(call, (tokens,), others, name)
+    masked = {"attention_mask": mask} if mask is not None and _takes(call, "attention_mask") else {}
+    return logits_of(call, (), {"input_ids": tokens, **masked, **others}, name)
+
+
+def _takes(call: Any, name: str) -> bool:
+    """Whether a model names an argument in its signature."""
+    try:
+        return name in inspect.signature(call.forward if isinstance(call, nn.Module) else call).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def _logits_in(outputs: Any) -> Product | Tensor:
+    """The logits among what a model returns."""
+    found = outputs
+    if isinstance(outputs, Mapping):
+        found = outputs.get("logits")
+    elif isinstance(outputs, tuple | list):
+        found = next((part for part in outputs if isinstance(part, Tensor | Product)), None)
+    elif not isinstance(outputs, Tensor | Product):
+        found = getattr(outputs, "logits", None)
+    if isinstance(found, Product) or (isinstance(found, Tensor) and found.dim() == 3):
+        return found
+    came = f"a tensor {list(found.shape)}" if isinstance(found, Tensor) else f"a {type(outputs).__name__} without any"
+    raise TypeError(f"the model returned {came}; wanted logits [n, L, V], alone, in a tuple, or as .logits")
+
+
+def _by_token(found: Product, head: nn.Module) -> bool:
+    """Whether the head treats every token alone, seen at the first batch."""
+    known = _found_by_token.get(id(head))
+    if known is not None and known[0]() is head:
+        return known[1]
+    drops = any(isinstance(part, nn.modules.dropout._DropoutNd) and part.training for part in head.modules())
+    if drops or inside_a_transform(found.hidden):  # then nothing can be compared
+        return True
+    with torch.no_grad():
+        right = found.by_token()
+    key = id(head)
+    _found_by_token[key] = weakref.ref(head, lambda _: _found_by_token.pop(key, None)), right
+    if not right:
+        warn(
+            f"the logits that {type(head).__name__} gives for a token depend on the others with it, so that they are "
+            "made as a whole; write head='...', the name of a layer that treats every token alone"
+        )
+    return right

@@ -1,0 +1,260 @@
+"""Head and cross-entropy in one, for some tokens at a time: the logits of a batch are never in memory as a whole.
+
+    loss_t = log sum_v exp(z_tv) - z_t,label(t),    z_t = head(h_t)
+
+With T tokens and V logits each, whole logits and their log-softmax take 2 T V numbers, a chunk of c tokens 2 c V. Only
+tokens with a label are multiplied. On a GPU the kernels of liger-kernel or cut-cross-entropy do the same without even
+the chunk.
+
+Source: Hsu et al. 2024, arXiv 2410.10989 (chunks of tokens); Wijmans et al. 2024, arXiv 2411.09009 (no logits).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fastscape.objectives.head_product import Product, inside_a_transform
+from fastscape.results import warn
+
+__all__ = ["IGNORED", "Kernel", "Read", "Reader", "warn_of_whole"]
+
+IGNORED = -100
+"""The label of a token that does not count, here as in torch."""
+
+Kernel = Literal["auto", "torch", "liger", "cce"]
+
+_LOGITS = {"cpu": 1 << 23}  # of a chunk: 32 MiB in float32
+_LOGITS_ELSEWHERE = 1 << 26  # a product of few rows leaves a GPU waiting for the weights
+_WARNED_FROM = 1 << 26  # logits that are whole in memory
+_PACKAGES = {"liger": "liger_kernel", "cce": "cut_cross_entropy"}
+_INSTALLED = {"liger": "liger-kernel", "cce": "cut-cross-entropy"}
+
+
+class Read(NamedTuple):
+    """What was read of the logits.
+
+    Args:
+        losses: Of each token [n, L], 0 where it has no label.
+        right: Whether the largest logit is that of the label [n, L], False where there is none; None where that was
+            not asked for.
+    """
+
+    losses: Tensor
+    right: Tensor | None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How logits are read.
+
+    Args:
+        chunk: Tokens of which logits are in memory. Default: so many that they are 32 MiB in float32, on a GPU 256.
+        kernel: What computes the losses. Default "auto": on a GPU liger-kernel or cut-cross-entropy where one of them
+            is installed and can, else torch.
+
+    Raises:
+        ValueError: When there is no such kernel, or a chunk has no tokens.
+        ImportError: When a kernel is asked for and its package is not installed.
+    """
+
+    chunk: int | None = None
+    kernel: Kernel = "auto"
+
+    def __post_init__(self) -> None:
+        if self.kernel not in get_args(Kernel):
+            raise ValueError(f"kernel={self.kernel!r:.80} is unknown; wanted {', '.join(get_args(Kernel))}")
+        if self.chunk is not None and not (isinstance(self.chunk, int) and self.chunk > 0):
+            raise ValueError(f"chunk={self.chunk!r:.80} cannot be used; wanted a number of tokens, for example 64")
+        if self.kernel in _PACKAGES and not _there(self.kernel):
+            name = _INSTALLED[self.kernel]
+            raise ImportError(f"kernel={self.kernel!r} needs {name}; write pip install {name}, or kernel='auto'")
+
+    def read(self, logits: Product | Tensor, labels: Tensor, head: nn.Module | None, *, right: bool = False) -> Read:
+        """The losses of tokens.
+
+        Args:
+            logits: Logits [n, L, V], or what will be logits.
+            labels: For each the token that is right [n, L], int64; `IGNORED` where it does not count.
+            head: What the logits are a product with; None where they are whole.
+            right: Whether to say also where the largest logit is that of the label. Default False.
+
+        Returns:
+            The losses, in the dtype of the logits, float32 at least.
+
+        Raises:
+            ValueError: When a kernel is asked for that cannot compute them.
+        """
+        flat = labels.flatten()
+        kernel = self._kernel(logits, head, right=right)
+        numbers = _counted(flat)
+        if not len(numbers):
+            none = torch.zeros(labels.shape, device=labels.device)
+            return Read(none, none.bool() if right else None)
+        if kernel is not None and isinstance(logits, Product):
+            losses, hits = kernel(logits.hidden.flatten(0, -2)[numbers], head, flat[numbers]), None
+        else:
+            losses, hits = self._in_chunks(logits, flat, numbers, right=right)
+        back = _back(flat, numbers)
+
+        def placed(values: Tensor) -> Tensor:
+            return torch.cat([values, values.new_zeros(1)])[back].view(labels.shape)
+
+        return Read(placed(losses), None if hits is None else placed(hits))
+
+    def chunks(self, logits: Product | Tensor, numbers: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The logits of some tokens, chunk by chunk.
+
+        Args:
+            logits: As for `read`.
+            numbers: Which tokens [c], of all in their order.
+
+        Yields:
+            Numbers [chunk] and logits [chunk, V].
+        """
+        size = self.chunk or max(_LOGITS.get(logits.device.type, _LOGITS_ELSEWHERE) // logits.shape[-1], 1)
+        for some in numbers.split(size):
+            yield some, logits.rows(some) if isinstance(logits, Product) else logits.flatten(0, -2)[some]
+
+    def _in_chunks(
+        self, logits: Product | Tensor, labels: Tensor, numbers: Tensor, *, right: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        losses, hits = _Joined(len(numbers)), _Joined(len(numbers))
+        for some, part in self.chunks(logits, numbers):
+            part = part.float() if part.dtype.itemsize < 4 else part
+            losses.add(F.cross_entropy(part, labels[some], ignore_index=IGNORED, reduction="none"))
+            if right:
+                hits.add(part.argmax(dim=-1) == labels[some])
+            del part
+        return losses.whole(), hits.whole() if right else None
+
+    def _kernel(
+        self, logits: Product | Tensor, head: nn.Module | None, *, right: bool
+    ) -> Callable[[Tensor, Any, Tensor], Tensor] | None:
+        """What computes the losses in the place of torch, if anything is to."""
+        if self.kernel == "torch":
+            return None
+        why = _why_not(logits, head, right=right)
+        if self.kernel in _PACKAGES:
+            if why is not None:
+                raise ValueError(f"kernel={self.kernel!r} cannot be used: {why}; write kernel='auto'")
+            return _FUSED[self.kernel]
+        if why is not None or not isinstance(logits, Product):
+            return None
+        # Sums of products in float32 are full here; those of cut-cross-entropy are for half precision.
+        able = ["liger", *(["cce"] if logits.hidden.dtype.itemsize < 4 else [])]
+        return next((_FUSED[name] for name in able if _there(name)), None)
+
+
+class _Joined:
+    """Values that come part by part.
+
+    They are written into one tensor where that can be. As small tensors that stay between large ones that go they
+    would keep the C library from using the memory of a chunk for the next one.
+
+    Args:
+        length: How many values come.
+    """
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._parts: list[Tensor] = []
+        self._room: Tensor | None = None
+        self._filled = 0
+
+    def add(self, values: Tensor) -> None:
+        """Takes the next values [c]."""
+        if values.requires_grad or inside_a_transform(values):
+            self._parts.append(values)
+            return
+        if self._room is None:
+            self._room = values.new_empty(self._length)
+        self._room[self._filled : self._filled + len(values)] = values
+        self._filled += len(values)
+
+    def whole(self) -> Tensor:
+        """All values."""
+        return torch.cat(self._parts) if self._room is None else self._room
+
+
+def _counted(flat: Tensor) -> Tensor:
+    """The numbers of the tokens with a label; of all where that may not be asked, which then have losses of 0."""
+    if inside_a_transform(flat):
+        return torch.arange(len(flat), device=flat.device)
+    return (flat != IGNORED).nonzero()[:, 0]
+
+
+def _back(flat: Tensor, numbers: Tensor) -> Tensor:
+    """Where each token is found among those that were read [N]; one behind them where it was not."""
+    back = torch.full_like(flat, len(numbers))
+    back[numbers] = torch.arange(len(numbers), device=flat.device)
+    return back
+
+
+def _why_not(logits: Product | Tensor, head: nn.Module | None, *, right: bool) -> str | None:
+    """Why no kernel can compute the losses; None where one can."""
+    if not isinstance(logits, Product):
+        return "the head of the model was not found, or its logits are used by the model"
+    if right:
+        return "it does not say which logit is the largest"
+    if logits.steps or not isinstance(head, nn.Linear) or type(head).forward is not nn.Linear.forward:
+        return "the logits are more than the product of a linear layer"
+    if not _on_gpu(logits.hidden):
+        return "the model is on no GPU"
+    if inside_a_transform(logits.hidden):
+        return "several points are evaluated as one, or recorded"
+    if logits.hidden.dtype.itemsize > 4:
+        return f"its losses are float32, and the hidden states {logits.hidden.dtype}"
+    return None
+
+
+def _on_gpu(tensor: Tensor) -> bool:
+    return tensor.is_cuda
+
+
+def _there(kernel: str) -> bool:
+    """Whether the package of a kernel is installed."""
+    return importlib.util.find_spec(_PACKAGES[kernel]) is not None
+
+
+def _liger(hidden: Tensor, head: Any, labels: Tensor) -> Tensor:
+    """The losses by liger-kernel."""
+    functions = importlib.import_module("liger_kernel.transformers.functional")
+    found: Tensor = functions.liger_fused_linear_cross_entropy(
+        hidden, head.weight, labels, bias=head.bias, ignore_index=IGNORED, reduction="none"
+    )
+    return found
+
+
+def _cce(hidden: Tensor, head: Any, labels: Tensor) -> Tensor:
+    """The losses by cut-cross-entropy, whose first versions know no bias."""
+    package = importlib.import_module("cut_cross_entropy")
+    bias = {} if head.bias is None else {"bias": head.bias}
+    found: Tensor = package.linear_cross_entropy(
+        hidden, head.weight, labels, ignore_index=IGNORED, reduction="none", **bias
+    )
+    return found
+
+
+_FUSED: dict[str, Callable[[Tensor, Any, Tensor], Tensor]] = {"liger": _liger, "cce": _cce}
+
+
+def warn_of_whole(logits: Tensor, model: Any) -> None:
+    """Warns of logits that are whole in memory and large.
+
+    Args:
+        logits: Logits [n, L, V].
+        model: The model.
+    """
+    if logits.numel() > _WARNED_FROM:
+        size = logits.numel() * logits.element_size() >> 20
+        warn(
+            f"the logits {list(logits.shape)} of {type(model).__name__} take {size} MiB as a whole, as nobody says "
+            "which layer makes them; write head='...', the name of the last layer in the model"
+        )

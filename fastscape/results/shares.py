@@ -1,0 +1,99 @@
+"""How far a share of samples, such as an accuracy, may be off because the samples are a draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from fastscape.results.values import Values
+
+__all__ = ["SHARES", "binomial_error", "wilson_interval"]
+
+SHARES = "shares"
+"""Where a report has the measures that are shares, and of how many samples each is."""
+
+
+def binomial_error(values: Values, metric: str = "accuracy") -> np.ndarray:
+    """The standard error of a share p of n samples.
+
+        sqrt(p (1 - p) / n)
+
+    Of a mean over repeats it is an upper bound, as the same samples serve all directions.
+
+    Args:
+        values: Values with a report.
+        metric: Name of a measure that is true or not for each sample, such as `fastscape.accuracy`. Default
+            "accuracy".
+
+    Returns:
+        The standard error, in the shape of the grid; NaN where the share is.
+
+    Raises:
+        ValueError: When the measure is unknown, or no share.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape.results import Values, binomial_error
+        >>> grids = {"loss": np.zeros(3), "accuracy": np.array([0.0, 0.5, 1.0])}
+        >>> made = Values({"x": np.arange(3.0)}, grids, {"shares": {"accuracy": 100}})
+        >>> binomial_error(made).tolist()
+        [0.0, 0.05, 0.0]
+    """
+    share, n = _share(values, metric)
+    return np.asarray(np.sqrt(share * (1 - share) / n))
+
+
+def wilson_interval(
+    values: Values, metric: str = "accuracy", confidence: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """The interval of Wilson for a share p of n samples, which is right for shares near 0 and 1 too.
+
+        (p + z^2 / 2n  -+  z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+
+    Args:
+        values: Values with a report.
+        metric: As for `binomial_error`.
+        confidence: How often the interval has the share of the population, between 0 and 1; z is the quantile of the
+            normal distribution at (1 + confidence) / 2. Default 0.95.
+
+    Returns:
+        Lower and upper ends, each in the shape of the grid.
+
+    Raises:
+        ValueError: When the measure is unknown, or no share, or the confidence is not between 0 and 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape.results import Values, wilson_interval
+        >>> grids = {"loss": np.zeros(1), "accuracy": np.array([1.0])}
+        >>> low, high = wilson_interval(Values({"x": np.zeros(1)}, grids, {"shares": {"accuracy": 10}}))
+        >>> round(float(low[0]), 3), round(float(high[0]), 3)
+        (0.722, 1.0)
+
+    Source: Wilson 1927, Journal of the American Statistical Association 22, 209-212.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence={confidence!r:.80} cannot be used; wanted a number between 0 and 1, as 0.95")
+    share, n = _share(values, metric)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    middle = share + z**2 / (2 * n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low, high = (middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)
+    return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+
+
+def _share(values: Values, metric: str) -> tuple[np.ndarray, int]:
+    """A measure that is a share, and of how many samples it is."""
+    shares: Any = values.report.get(SHARES)
+    shares = shares if isinstance(shares, Mapping) else {}
+    n = shares.get(metric)
+    if metric not in values.measures or not isinstance(n, int) or n < 1:
+        known = ", ".join(map(str, shares)) or "none"
+        raise ValueError(
+            f"metric={metric!r:.80} is no share of samples; those of this landscape are: {known:.200}. A measure is "
+            "one where it returns true or false for each sample, or is fastscape.accuracy"
+        )
+    return np.clip(values.measures[metric], 0.0, 1.0), n  # a prediction between points may be outside

@@ -30,6 +30,7 @@ from fastscape.weights.directions import (
 )
 from fastscape.weights.forward_mode import jvp
 from fastscape.weights.grid import POINTS, AlongPath, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
+from fastscape.weights.kept import KEEPS, Keep, KeptTensors, kept_tensors
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
 from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
 from fastscape.weights.other_model import (
@@ -52,10 +53,12 @@ from fastscape.weights.selection import NamedPerturb, Perturb, own_buffers, owne
 from fastscape.weights.shared_directions import random_directions
 from fastscape.weights.shared_memory import sharing_memory
 from fastscape.weights.space import Space, SpaceAsked, space_of
+from fastscape.weights.tensorwise import Part, Tensorwise
 
 __all__ = [
     "FORMAT",
     "INDEX",
+    "KEEPS",
     "LINES",
     "NORMS",
     "POINTS",
@@ -74,11 +77,14 @@ __all__ = [
     "Directions",
     "Distribution",
     "Grid",
+    "Keep",
+    "KeptTensors",
     "Layout",
     "ModelsOfPath",
     "NamedPerturb",
     "Norm",
     "Other",
+    "Part",
     "Perturb",
     "Place",
     "PlaneOfModels",
@@ -91,6 +97,7 @@ __all__ = [
     "Source",
     "Space",
     "SpaceAsked",
+    "Tensorwise",
     "axis",
     "bare_names",
     "basis_of",
@@ -110,6 +117,7 @@ __all__ = [
     "in_channels_last",
     "jvp",
     "keeps_dtypes",
+    "kept_tensors",
     "layout_of",
     "listed",
     "model_given",

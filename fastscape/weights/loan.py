@@ -53,6 +53,7 @@ class Loan:
             anew: Whether it is written whatever the tensor is known to hold.
         """
         if not isinstance(weight, Deferred):
+            self._holds.clear()
             tensor.data.copy_(weight)
             return
         place, now = tensor.data_ptr(), (weight.making, _version(tensor))

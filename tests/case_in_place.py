@@ -21,7 +21,7 @@ def bits(model: nn.Module) -> dict[str, Any]:
     """Every tensor of a model: which object it is, its bytes, strides and flags; and the modes of the modules."""
     found: dict[str, Any] = {"modes": [module.training for module in model.modules()]}
     for name, tensor in model.state_dict(keep_vars=True).items():
-        numbers = tensor.detach().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+        numbers = tensor.detach().resolve_conj().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
         found[name] = id(tensor), numbers, tensor.stride(), tensor.requires_grad, tensor.data_ptr()
     return found
 
@@ -65,6 +65,14 @@ class Complex(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out((torch.fft.rfft(x) @ self.spectrum).abs().sqrt())
+
+
+class Conjugate(Complex):
+    """The same, with the conjugate view of other numbers as its weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spectrum = nn.Parameter(torch.randn(7, 5, dtype=torch.complex128).conj())
 
 
 class Counting(nn.Module):
@@ -147,6 +155,7 @@ KINDS: dict[str, Callable[[], nn.Module]] = {
     "convolutions": _seeded(Convolutions),
     "tied": _seeded(Tied),
     "complex": _seeded(Complex, double=False),
+    "conjugate": _seeded(Conjugate, double=False),
     "counting": _seeded(Counting),
     "not contiguous": _seeded(NotContiguous, double=False),
     "spectral": _seeded(spectral),

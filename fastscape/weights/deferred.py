@@ -15,6 +15,8 @@ from fastscape.weights.kept import KeptTensors
 __all__ = ["Deferred", "Making", "as_kept"]
 
 _VIEWS = torch.ops.aten.detach.default, torch.ops.aten.alias.default
+_EQUAL = torch.ops.aten.equal.default
+_OF_TWO = torch.ops.aten.copy_.default, _EQUAL
 
 
 class Making(Protocol):
@@ -70,12 +72,13 @@ class Deferred(Tensor):
             return cls(args[0].making)
         if func._schema.is_mutable and isinstance(args[0], cls):
             raise RuntimeError("a tensor that is made where it is read cannot be written to; clone it first")
-        if func is torch.ops.aten.copy_.default:
-            args[1].making.write(args[0])
-            return args[0]
-        if func is torch.ops.aten.equal.default and not (isinstance(args[0], cls) and isinstance(args[1], cls)):
-            one, other = args if isinstance(args[0], cls) else reversed(args)
-            return bool(one.making.holds(other))
+        if func in _OF_TWO and isinstance(args[0], cls) != isinstance(args[1], cls):
+            one, other = args[:2] if isinstance(args[0], cls) else (args[1], args[0])
+            if (one.shape, one.dtype) == (other.shape, other.dtype):
+                if func is _EQUAL:
+                    return bool(one.making.holds(other))
+                one.making.write(other)
+                return other
         return func(*tree_map(_whole, tuple(args)), **tree_map(_whole, dict(kwargs or {})))
 
 

@@ -226,7 +226,12 @@ class _AtPoint:
         return self.vectors.device
 
     def write(self, out: Tensor) -> None:
-        self.vectors.point(self.entry, self.c, out)
+        if out.is_conj() or out.is_neg():  # the view of other numbers
+            made = torch.empty(out.shape, dtype=out.dtype, device=out.device)
+            self.vectors.point(self.entry, self.c, made)
+            out.copy_(made)
+        else:
+            self.vectors.point(self.entry, self.c, out)
 
     def holds(self, other: Tensor) -> bool:
         made = torch.empty_like(other)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fastscape.engine import gpu
 from fastscape.kernels import Backend, Seeded, Segments, interpolate
-from fastscape.weights import Resident, Space
+from fastscape.weights import Resident, Space, Tensorwise
 
 __all__ = ["PointWeights", "Ranges"]
 
@@ -80,6 +80,7 @@ class PointWeights:
         if len(self._memory) < len(c):
             self._memory = self._memory.new_empty(len(c), self._memory.shape[1])
         out, vectors = self._memory[: len(c)], self.space.basis.vectors
+        assert not isinstance(vectors, Tensorwise)  # of which no points are made at once
         for start, stop in ((0, out.shape[1]),) if ranges is None else ranges:
             touched, segments = self._cut(start, stop)
             own = c[:, touched] if c.shape[1] > 1 else c

@@ -7,6 +7,7 @@ here evaluates a model.
 from fastscape.kernels import Distribution
 from fastscape.weights.basis import Basis, basis_of, basis_seeded
 from fastscape.weights.checkpoints import readable
+from fastscape.weights.deferred import Deferred, as_kept, equal
 from fastscape.weights.derivatives import check_differentiable, coefficient_rows
 from fastscape.weights.directions import (
     AlongModels,
@@ -30,7 +31,9 @@ from fastscape.weights.directions import (
 )
 from fastscape.weights.forward_mode import jvp
 from fastscape.weights.grid import POINTS, AlongPath, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
+from fastscape.weights.kept import KEEPS, Keep, kept_tensors
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
+from fastscape.weights.loan import Loan
 from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
 from fastscape.weights.other_model import (
     Other,
@@ -52,10 +55,12 @@ from fastscape.weights.selection import NamedPerturb, Perturb, own_buffers, owne
 from fastscape.weights.shared_directions import random_directions
 from fastscape.weights.shared_memory import sharing_memory
 from fastscape.weights.space import Space, SpaceAsked, space_of
+from fastscape.weights.tensorwise import Tensorwise
 
 __all__ = [
     "FORMAT",
     "INDEX",
+    "KEEPS",
     "LINES",
     "NORMS",
     "POINTS",
@@ -70,11 +75,14 @@ __all__ = [
     "Basis",
     "Checkpoints",
     "Coefficients",
+    "Deferred",
     "Direction",
     "Directions",
     "Distribution",
     "Grid",
+    "Keep",
     "Layout",
+    "Loan",
     "ModelsOfPath",
     "NamedPerturb",
     "Norm",
@@ -91,6 +99,8 @@ __all__ = [
     "Source",
     "Space",
     "SpaceAsked",
+    "Tensorwise",
+    "as_kept",
     "axis",
     "bare_names",
     "basis_of",
@@ -106,10 +116,12 @@ __all__ = [
     "direction_random",
     "directions_first",
     "dtype_of",
+    "equal",
     "every_tensor",
     "in_channels_last",
     "jvp",
     "keeps_dtypes",
+    "kept_tensors",
     "layout_of",
     "listed",
     "model_given",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from fastscape.weights.complex_pairs import complex_of, pairs_of, real_of
@@ -65,6 +66,24 @@ class Entry:
             raise ValueError(f"{self.name} came with shape {tuple(tensor.shape)}; wanted {self.shape}")
         values = pairs_of(tensor.detach()) if self.complex else real_of(tensor.detach(), self.name)
         return values.reshape(self.split).permute(self.order)
+
+    def storage(self, tensor: Tensor) -> Tensor:
+        """A tensor of the model in the order of storage: a view, so that it can be written to.
+
+        Args:
+            tensor: In the shape of the model, of any strides; complex where that is.
+
+        Returns:
+            A view with the dimensions `order` of `split`; real numbers of a complex tensor. Of the view of a conjugate
+            it is a copy.
+        """
+        values = torch.view_as_real(tensor.resolve_conj()) if self.complex else tensor
+        # A dimension that is cut in two stays a view whatever the strides are.
+        return (
+            values.view(self.split).permute(self.order)
+            if self.split != tuple(values.shape)
+            else values.permute(self.order)
+        )
 
     def taken(self, flat: Tensor) -> Tensor:
         """The tensor of one point, or of each of a stack of points, in the shape of the model.

@@ -16,8 +16,13 @@ __all__ = ["plan_begun", "plan_fixed", "plan_looped", "plan_recut", "plan_settle
 
 # Points in a chunk, and memory for their weights. In a loop, two points of a VGG already fill the caches of any
 # processor, and the interpolation is read-bound only for the first few. vmap shares its overhead among the points, a
-# few milliseconds; those of weights that are hoisted are reserved, but never written.
-CHUNKS: dict[Batching, tuple[int, int]] = {"loop": (16, 512 << 20), "vmap": (512, 256 << 20)}
+# few milliseconds; those of weights that are hoisted are reserved, but never written. In layers the weights of one block are
+# in memory, however many points there are.
+CHUNKS: dict[Batching, tuple[int, int]] = {
+    "loop": (16, 512 << 20),
+    "vmap": (512, 256 << 20),
+    "layers": (16, 1 << 62),
+}
 # Of the points and of the activations under vmap: so many points that a few chunks remain to choose a plan by, and
 # activations that the C library keeps when they are freed. A chunk of few points is never smaller than the last: those
 # share the overhead of a call, and a transformer of which 128 were in one was a third slower than with 16.
@@ -91,7 +96,7 @@ def plan_sized(plan: Plan, widest: int, points: int) -> Plan:
     Returns:
         The plan.
     """
-    if plan.batching == "loop":
+    if plan.batching != "vmap":
         return plan
     if widest <= SMALL_BYTES:
         few = min(points // CHUNKS_OF_A_GRID, ACTIVATIONS // max(widest, 1))
@@ -139,7 +144,7 @@ def plan_shared(plan: Plan, points: int, processes: int) -> Plan:
 
 
 def plan_looped(plan: Plan) -> Plan:
-    """The plan with a loop in the place of vmap, and with the chunk of one.
+    """The plan with a loop in the place of vmap or layers, and with the chunk of one.
 
     Args:
         plan: The plan.

@@ -6,6 +6,7 @@ here evaluates a model.
 
 from fastscape.kernels import Distribution
 from fastscape.weights.basis import Basis, basis_of, basis_seeded
+from fastscape.weights.basis_rows import BasisRows, Rows
 from fastscape.weights.checkpoints import readable
 from fastscape.weights.derivatives import check_differentiable, coefficient_rows
 from fastscape.weights.directions import (
@@ -28,6 +29,7 @@ from fastscape.weights.directions import (
     through,
     towards,
 )
+from fastscape.weights.entry import Entry
 from fastscape.weights.forward_mode import jvp
 from fastscape.weights.grid import POINTS, AlongPath, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
 from fastscape.weights.kept import KEEPS, Keep, KeptTensors, kept_tensors
@@ -71,11 +73,13 @@ __all__ = [
     "Axis",
     "AxisSpec",
     "Basis",
+    "BasisRows",
     "Checkpoints",
     "Coefficients",
     "Direction",
     "Directions",
     "Distribution",
+    "Entry",
     "Grid",
     "Keep",
     "KeptTensors",
@@ -93,6 +97,7 @@ __all__ = [
     "Recording",
     "Resident",
     "Row",
+    "Rows",
     "Scheme",
     "Source",
     "Space",

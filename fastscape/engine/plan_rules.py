@@ -16,8 +16,8 @@ __all__ = ["plan_begun", "plan_fixed", "plan_looped", "plan_recut", "plan_settle
 
 # Points in a chunk, and memory for their weights. In a loop, two points of a VGG already fill the caches of any
 # processor, and the interpolation is read-bound only for the first few. vmap shares its overhead among the points, a
-# few milliseconds; those of weights that are hoisted are reserved, but never written. In layers the weights of one block are
-# in memory, however many points there are.
+# few milliseconds; those of weights that are hoisted are reserved, but never written. In layers the weights of one
+# block are in memory, however many points there are.
 CHUNKS: dict[Batching, tuple[int, int]] = {
     "loop": (16, 512 << 20),
     "vmap": (512, 256 << 20),

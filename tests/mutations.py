@@ -218,7 +218,7 @@ MUTATIONS = [
              "heard = begun", "runs/test_waiting.py::test_who_dies_after_long_work_has_the_whole_time"),
     Mutation("runs/waiting", "two that wait for each other hang", "whose = awaited", "return whose, None",
              "runs/test_waiting.py::test_all_name_the_one_that_keeps_them_waiting"),
-    Mutation("runs/turns", "threads do not take turns", 'if getattr(_here, "runs", False):  # a', "if True:  # a",
+    Mutation("runs/turns", "threads do not take turns", "if _runs.get():  # a", "if True:  # a",
              "test_threads.py::test_every_thread_gets_the_values_of_each_alone"),
     Mutation("runs/signals", "a signal acts while something is put back",
              "elif self.came is None or not self.open:", "elif self.came is None:", "test_threads.py::TestSignals"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from law import directions_of
 from torch import nn
 
 import fastscape
@@ -17,7 +18,6 @@ from fastscape import Plan
 from fastscape.engine import block_weights, layer_major
 from fastscape.engine.block_weights import Sweep
 from fastscape.weights import BasisRows
-from law import directions_of
 from tolerance import assert_close
 from untouched import assert_same, snapshot
 

@@ -150,9 +150,7 @@ class Sweep:
             try:
                 return forward(*args, **kwargs)
             finally:
-                inside.pop()
-                if inside:  # the part that has called this one goes on, and others have run in between
-                    self._step.arrive(_Stop(inside[-1]))
+                inside.pop()  # the weights of a part that has called this one come back when they are read
 
         return called
 

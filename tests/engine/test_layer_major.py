@@ -270,7 +270,7 @@ class Stashing(nn.Module):
 
 def test_passes_that_disturb_each_other_are_seen_before_the_run():
     with pytest.raises(ValueError, match=r"by this plan the loss at a point is .* leave out plan"):
-        surface(Stashing(), (X, Y))
+        surface(Stashing(), (X, Y), Plan("layers", 4, 64))  # one batch: only other points disturb it
 
 
 def test_an_error_at_one_point_ends_all_and_comes_once():

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from fastscape.engine.layers import Absent
 from fastscape.engine.lock_step import LockStep
@@ -66,6 +67,7 @@ class Blocks:
             for part in module.modules()
             for registered in (part._parameters, part._buffers)
         }
+        self.held: int | None = None  # bytes that a pass brings to a part at most; None before one was seen
         # A part gets what it was seen to read of others too.
         self.names: list[set[str]] = [set() for _ in units]
         for place in held or ():
@@ -103,6 +105,7 @@ class Sweep:
         self._rows: dict[str, Tensor] = {}  # of the place that all are at
         self._present: dict[str, Tensor] = {}  # of the point whose pass runs
         self._now: tuple[_Stop | None, int] = (None, -1)
+        self._held = 0
 
     def run(self, passes: Sequence[Callable[[], Any]]) -> list[Any]:
         """What the passes return.
@@ -114,7 +117,9 @@ class Sweep:
             What they return, in their order.
         """
         with self._installed():
-            return self._step.run(passes)
+            made = self._step.run(passes)
+        self.blocks.held = self._held if self.blocks.held is None else self.blocks.held
+        return made
 
     @contextmanager
     def _installed(self) -> Iterator[None]:
@@ -146,6 +151,8 @@ class Sweep:
         def called(*args: Any, **kwargs: Any) -> Any:
             inside = self._inside
             inside.append(number)
+            if self.blocks.held is None:
+                self._held = max(self._held, sum(t.numel() * t.element_size() for t in _tensors((args, kwargs))))
             self._step.arrive(_Stop(number))
             try:
                 return forward(*args, **kwargs)
@@ -223,3 +230,7 @@ class Sweep:
     def _put(self, name: str, tensor: Tensor) -> None:
         for owner, key, _ in self.blocks.places[name]:
             owner[key] = tensor
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [value for value in tree_leaves(values) if isinstance(value, Tensor)]

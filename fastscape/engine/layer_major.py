@@ -29,6 +29,8 @@ from fastscape.weights import BasisRows, Rows, Space, Tensorwise, dtype_of, tens
 __all__ = ["LayerEngine"]
 
 AT_ONCE = 64  # passes, each of which has a thread
+HELD = 1 << 30  # bytes that waiting passes hold, as far as that is known
+FIRST = 2  # passes at once, before it is known what they hold
 
 
 class LayerEngine(Engine):
@@ -78,18 +80,28 @@ class LayerEngine(Engine):
 
     def _by_layers(self, points: Tensor, blocks: Blocks) -> Tensor:
         """The sums [g, measures] at some points."""
-        problem, (model,), count = self.problem, self._models, len(points)
-        c, step = self._points.coefficients(points), max(AT_ONCE // count, 1)
+        c, begun = self._points.coefficients(points), 0
+        sums: list[Tensor] = []
+        while begun < len(points):
+            most = FIRST if blocks.held is None else max(min(AT_ONCE, HELD // max(blocks.held, 1)), 1)
+            part = c[begun : begun + most]
+            sums.append(self._together(part, blocks, max(most // len(part), 1)))
+            begun += len(part)
+        return torch.cat(sums)
+
+    def _together(self, c: Tensor, blocks: Blocks, step: int) -> Tensor:
+        """The sums [g, measures] at points with some coefficients [g, S or 1, K], by so many batches at once."""
+        problem, (model,) = self.problem, self._models
         stream = gpu.here(problem.device) if gpu.on_gpu(problem.device) else None
         surrounding = partial(_surrounding, modes_here(), stream)
-        sums: list[list[Tensor]] = [[] for _ in range(count)]
+        sums: list[list[Tensor]] = [[] for _ in c]
         for first in range(0, len(self._batches), step):
             batches = self._batches[first : first + step]
-            numbers = [point for point in range(count) for _ in batches]
-            sweep = Sweep(blocks, self._rows, c, numbers, surrounding)
-            passes = [partial(self._pass, model, batch) for _ in range(count) for batch in batches]
-            for point, made in zip(numbers, sweep.run(passes), strict=True):
-                sums[point].append(made)
+            numbers = [point for point in range(len(c)) for _ in batches]
+            passes = [partial(self._pass, model, batch) for _ in c for batch in batches]
+            made = Sweep(blocks, self._rows, c, numbers, surrounding).run(passes)
+            for point, found in zip(numbers, made, strict=True):
+                sums[point].append(found)
         return torch.stack([problem.objective.over_batches(row, self._batches) for row in sums])
 
     @property

@@ -348,7 +348,7 @@ def test_the_vectors_of_a_block_are_read_once_for_all_points_and_batches(monkeyp
     model = Body("plain")
     found = surface(model, (X, Y), Plan("layers", 9, 2), perturb="all", low_memory=low_memory)
     names = {name for name, _ in model.named_parameters()}
-    assert len(sweeps) == 2  # the comparison, and nine points of four microbatches
+    assert len(sweeps) == 4 + 1  # the comparison, two passes at a time; and nine points of four microbatches
     assert all(sweep == dict.fromkeys(names, 1) for sweep in sweeps)
     assert found.report["plan"]["chunk"] == 9
 
@@ -365,7 +365,15 @@ def test_too_many_batches_go_through_in_several_sweeps(monkeypatch):
     sweeps = counting(monkeypatch)
     found, plain = both(Body("plain"), (X, Y), Plan("layers", 3, 2))
     assert_close(found.loss, plain.loss, 1e-12)
-    assert len(sweeps) == 2 * (1 + 3)  # two batches at once of four: the comparison, and three chunks
+    assert len(sweeps) == 4 + 3 * 2  # the comparison batch by batch; and three chunks by two batches
+
+
+def test_passes_that_hold_much_go_through_a_few_at_a_time(monkeypatch):
+    monkeypatch.setattr(layer_major, "HELD", 3 * 8 * 6 * 2)  # three passes of two samples, six numbers each
+    sweeps = counting(monkeypatch)
+    found, plain = both(Body("plain"), (X[:4], Y[:4]), Plan("layers", 9, 2))
+    assert_close(found.loss, plain.loss, 1e-12)
+    assert len(sweeps) == 2 + 3 * 2  # three points at a time, batch by batch
 
 
 def test_the_weights_of_one_part_at_one_point_are_in_memory(monkeypatch):

@@ -21,12 +21,13 @@ from torch import Tensor, nn
 from fastscape.engine import gpu
 from fastscape.engine.block_weights import Blocks, Sweep
 from fastscape.engine.engine import Engine
+from fastscape.engine.in_place import EngineInPlace
 from fastscape.engine.lock_step import Misplaced
 from fastscape.engine.plan import Plan
 from fastscape.model import Batch, Modes, Problem, modes_here, modes_of
 from fastscape.weights import BasisRows, Rows, Space, Tensorwise, dtype_of, tensors_of
 
-__all__ = ["LayerEngine"]
+__all__ = ["LayerEngine", "LayerEngineInPlace"]
 
 AT_ONCE = 64  # passes, each of which has a thread
 HELD = 1 << 30  # bytes that waiting passes hold, as far as that is known
@@ -113,6 +114,10 @@ class LayerEngine(Engine):
     def _pass(self, model: nn.Module, batch: Batch) -> Tensor:
         """The sums of every measure over one microbatch."""
         return self.problem.objective.sums(model, batch.content, batch.samples)
+
+
+class LayerEngineInPlace(LayerEngine, EngineInPlace):
+    """The same for a lent model whose points are else written over it; in layers nothing is written to it."""
 
 
 @contextmanager

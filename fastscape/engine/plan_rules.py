@@ -10,7 +10,7 @@ import torch
 
 from fastscape.engine.plan import Batching, Plan
 from fastscape.model import Layers, Problem
-from fastscape.weights import Space
+from fastscape.weights import Space, Tensorwise
 
 __all__ = ["plan_begun", "plan_fixed", "plan_looped", "plan_recut", "plan_settled", "plan_shared", "plan_sized"]
 
@@ -54,6 +54,8 @@ def plan_begun(given: Plan | str, problem: Problem, space: Space) -> Plan:
     fixed = plan_fixed(problem.layers, space.layout.size, **options)
     if problem.batchnorm == "recalibrate" or problem.place.lent:
         fixed = replace(plan_looped(fixed), memory_format="contiguous" if problem.place.lent else fixed.memory_format)
+    if isinstance(space.basis.vectors, Tensorwise) and problem.place.lent and problem.place.lent.keep != "device":
+        fixed = replace(fixed, batching="layers", chunk=chunk_of("layers", space.layout.size, problem.dtype))
     if not isinstance(given, Plan):
         return fixed
     batching = given.batching

@@ -8,6 +8,7 @@ from fastscape.kernels import Distribution
 from fastscape.weights.basis import Basis, basis_of, basis_seeded
 from fastscape.weights.basis_rows import BasisRows, Rows
 from fastscape.weights.checkpoints import readable
+from fastscape.weights.deferred import Deferred, as_kept
 from fastscape.weights.derivatives import check_differentiable, coefficient_rows
 from fastscape.weights.directions import (
     AlongModels,
@@ -34,6 +35,7 @@ from fastscape.weights.forward_mode import jvp
 from fastscape.weights.grid import POINTS, AlongPath, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
 from fastscape.weights.kept import KEEPS, Keep, KeptTensors, kept_tensors
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
+from fastscape.weights.loan import Loan
 from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
 from fastscape.weights.other_model import (
     Other,
@@ -76,6 +78,7 @@ __all__ = [
     "BasisRows",
     "Checkpoints",
     "Coefficients",
+    "Deferred",
     "Direction",
     "Directions",
     "Distribution",
@@ -84,6 +87,7 @@ __all__ = [
     "Keep",
     "KeptTensors",
     "Layout",
+    "Loan",
     "ModelsOfPath",
     "NamedPerturb",
     "Norm",
@@ -103,6 +107,7 @@ __all__ = [
     "Space",
     "SpaceAsked",
     "Tensorwise",
+    "as_kept",
     "axis",
     "bare_names",
     "basis_of",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fastscape.kernels import interpolate
 from fastscape.results import Trajectory
 from fastscape.weights import norms
-from fastscape.weights.basis import Basis, basis_of, basis_seeded
+from fastscape.weights.basis import Basis, basis_of, basis_seeded, basis_tensorwise
 from fastscape.weights.directions import Checkpoints, Directions, Random, Source
 from fastscape.weights.layout import Layout, layout_of
 from fastscape.weights.marks import Marks, placed
@@ -23,6 +23,7 @@ from fastscape.weights.precision import Place
 from fastscape.weights.repeats import Repeats, by_repeat, seeds_of
 from fastscape.weights.schemes import Scheme
 from fastscape.weights.selection import Perturb, tensors_of
+from fastscape.weights.tensorwise import Tensorwise
 
 __all__ = ["Space", "SpaceAsked", "space_of"]
 
@@ -121,14 +122,19 @@ class Space:
 
     def theta(self, dtype: torch.dtype) -> dict[str, Tensor]:
         """The model's own tensors that move, by name."""
+        if isinstance(self.basis.vectors, Tensorwise):
+            return self.basis.vectors.tensors()
         return self.layout.unflatten(self.basis.theta.to(dtype))
 
     def at(self, point: Tensor, place: Place) -> dict[str, Tensor]:
         """The tensors that move, by name, at one point [1, D]."""
         ((repeat, point),) = self.by_repeat(point)
         here = self.of_repeat(repeat)
+        c, vectors = here.coefficients(point), here.basis.vectors
+        if isinstance(vectors, Tensorwise):
+            return vectors.tensors(c[0])
         out = torch.empty(1, self.layout.size, dtype=place.precision.weights, device=place.device)
-        interpolate(here.basis.vectors, here.coefficients(point), self.layout.segments, out=out, backend=place.backend)
+        interpolate(vectors, c, self.layout.segments, out=out, backend=place.backend)
         return self.layout.unflatten(out[0])
 
     @property
@@ -184,7 +190,10 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
     layout, theta = layout_of(model, asked.perturb), tensors_of(model)
     repeats = _repeats(asked, place)
     if asked.low_memory and isinstance(asked.source, Random):
-        basis = basis_seeded(theta, layout, asked.source, asked.normalize, place, count=asked.axes)
+        if place.lent is not None and place.lent.in_place:
+            basis = basis_tensorwise(layout, asked.source, asked.normalize, place, count=asked.axes)
+        else:
+            basis = basis_seeded(theta, layout, asked.source, asked.normalize, place, count=asked.axes)
         return Space(basis, asked.scheme, repeats=repeats)
     found = asked.source.directions(layout, theta, asked.axes)
     own = asked.scheme.axes is not None  # it combines as many directions as its source gives

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from fastscape.engine import gpu
 from fastscape.engine.block_weights import Blocks, Sweep
 from fastscape.engine.engine import Engine
+from fastscape.engine.failures import gpu_is_lost, out_of_memory
 from fastscape.engine.in_place import EngineInPlace
 from fastscape.engine.lock_step import Misplaced
 from fastscape.engine.plan import Plan
@@ -75,8 +76,12 @@ class LayerEngine(Engine):
             return super()._evaluated(points)
         try:
             return self._by_layers(points, self._blocks)
-        except Misplaced as error:
-            self._reason = f"no layers: {error}"
+        except Exception as error:
+            begun = self._blocks.held is not None
+            if out_of_memory(error) or gpu_is_lost(error) or (begun and not isinstance(error, Misplaced)):
+                raise
+            # An error of the model itself comes again.
+            self._reason = f"no layers: {type(error).__name__}: {str(error)[:300]}"
         return super()._evaluated(points)
 
     def _by_layers(self, points: Tensor, blocks: Blocks) -> Tensor:

@@ -124,7 +124,8 @@ class LockStep:
         """Lets a call run until it waits again, or is done."""
         if call.thread is None:
             run = contextvars.copy_context().run
-            call.thread = threading.Thread(target=run, args=(self._thread, call), daemon=True)
+            name = f"fastscape call {call.number}"
+            call.thread = threading.Thread(target=run, args=(self._thread, call), name=name, daemon=True)
             call.thread.start()
         else:
             call.go.release()

@@ -61,7 +61,7 @@ def units_of(model: nn.Module) -> list[Unit]:
         if not children or not (apart or (not link and any(map(_is_chain, module.modules())))):
             met.update(map(id, module.modules()))
             return [Unit(path, module)] if _size(module) else []
-        inside = _is_chain(module)
+        inside = isinstance(module, CHAINS)
         return [
             unit
             for name, child in children.items()

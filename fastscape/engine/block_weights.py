@@ -70,10 +70,10 @@ class Blocks:
         self.held: int | None = None  # bytes that a pass brings to a part at most; None before one was seen
         # A part gets what it was seen to read of others too.
         self.names: list[set[str]] = [set() for _ in units]
-        for place in held or ():
-            self.places[place.name].append(place)
-            if place.name in self.entries and id(place.owner) in unit_of:
-                self.names[unit_of[id(place.owner)]].add(place.name)
+        for at in held or ():
+            self.places[at.name].append(at)
+            if at.name in self.entries and id(at.owner) in unit_of:
+                self.names[unit_of[id(at.owner)]].add(at.name)
 
 
 class Sweep:

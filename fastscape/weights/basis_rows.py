@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from fastscape.kernels import Backend, interpolate
+from fastscape.kernels import Backend, Seeded, interpolate
 from fastscape.weights.basis import Basis
 from fastscape.weights.entry import Entry
 from fastscape.weights.layout import Layout
@@ -81,7 +81,10 @@ class BasisRows:
         """
         vectors = self.basis.vectors
         start, stop = (entry.offset, entry.stop) if part is None else (part.start, part.stop)
-        return vectors[:, start:stop] if isinstance(vectors, Tensor) else vectors.rows(start, stop)
+        if isinstance(vectors, Tensor):
+            return vectors[:, start:stop]
+        assert isinstance(vectors, Seeded)  # a basis that is nowhere whole gives its rows itself
+        return vectors.rows(start, stop)
 
     def combined(self, rows: Tensor, c: Tensor, start: int, *, dtype: torch.dtype | None = None) -> Tensor:
         """One point of weight space at some entries of the flat buffer.

@@ -18,7 +18,7 @@ MODELS = {
     "GPT2": {"vocab_size": 40, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 32, **ENDS},
     "Llama": WIDE,
     "Qwen3": WIDE | ENDS | {"tie_word_embeddings": True},
-    "Mixtral": WIDE | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    "Mixtral": WIDE | {"num_local_experts": 4, "num_experts_per_tok": 2, "experts_implementation": "eager"},
 }
 GRID = {"x": (-1, 1, 2), "y": (-0.5, 1, 2), "progress": False}
 

@@ -8,7 +8,7 @@ from fastscape.kernels import Distribution
 from fastscape.weights.basis import Basis, basis_of, basis_seeded
 from fastscape.weights.basis_rows import BasisRows, Rows
 from fastscape.weights.checkpoints import readable
-from fastscape.weights.deferred import Deferred, as_kept
+from fastscape.weights.deferred import Deferred, as_kept, equal
 from fastscape.weights.derivatives import check_differentiable, coefficient_rows
 from fastscape.weights.directions import (
     AlongModels,
@@ -123,6 +123,7 @@ __all__ = [
     "direction_random",
     "directions_first",
     "dtype_of",
+    "equal",
     "every_tensor",
     "in_channels_last",
     "jvp",

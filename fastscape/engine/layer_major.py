@@ -23,7 +23,7 @@ from fastscape.engine.block_weights import Blocks, Sweep
 from fastscape.engine.engine import Engine
 from fastscape.engine.failures import gpu_is_lost, out_of_memory
 from fastscape.engine.in_place import EngineInPlace
-from fastscape.engine.lock_step import Misplaced
+from fastscape.engine.lock_step import Entangled
 from fastscape.engine.plan import Plan
 from fastscape.model import Batch, Modes, Problem, modes_here, modes_of
 from fastscape.weights import BasisRows, Rows, Space, Tensorwise, dtype_of, tensors_of
@@ -78,7 +78,7 @@ class LayerEngine(Engine):
             return self._by_layers(points, self._blocks)
         except Exception as error:
             begun = self._blocks.held is not None
-            if out_of_memory(error) or gpu_is_lost(error) or (begun and not isinstance(error, Misplaced)):
+            if out_of_memory(error) or gpu_is_lost(error) or (begun and not isinstance(error, Entangled)):
                 raise
             # An error of the model itself comes again.
             self._reason = f"no layers: {type(error).__name__}: {str(error)[:300]}"

@@ -5,27 +5,31 @@
 
 Whoever is furthest behind says which place is next, and all that wait at this place go on from there, one after the
 other. So calls that take the same way pass a place together, and calls that take different ways are right as well.
-While a call runs every other one waits, is done, or has not begun; so nothing is computed twice or at once, and no
-two calls can wait for each other.
+While a call runs every other one waits, is done, or has not begun; so nothing is computed twice or at once.
 """
 
 from __future__ import annotations
 
 import contextvars
 import threading
+import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from fastscape.model import at_rest, set_switches, switches_here
 
-__all__ = ["LockStep", "Misplaced"]
+__all__ = ["Entangled", "LockStep"]
+
+LOOK = 1.0  # seconds after which it is seen whether a call computes
+SILENCE = 60.0  # seconds without processor time, after which it is taken to wait for a lock of another call
 
 _here = threading.local()
 
 
-class Misplaced(RuntimeError):
-    """A place was reached from a thread that is none of the calls."""
+class Entangled(RuntimeError):
+    """Calls that cannot be run side by side: one waits for another, or has threads of its own."""
 
 
 class _Ended(BaseException):
@@ -49,6 +53,12 @@ class _Call:
         self.error: BaseException | None = None
         self.done = self.ended = False
         self.thread: threading.Thread | None = None
+
+    def taken(self) -> BaseException:
+        """Its error, which is not kept: it holds all tensors of what has failed."""
+        assert self.error is not None
+        error, self.error = self.error, None
+        return error
 
 
 class LockStep:
@@ -77,6 +87,7 @@ class LockStep:
 
         Raises:
             BaseException: The first error of any call. All others are ended where they wait; no thread is left over.
+            Entangled: When a call holds what another one waits for, or waits for something else for a minute.
         """
         calls = [_Call(number, work) for number, work in enumerate(works)]
         switches, live = switches_here(), calls
@@ -90,11 +101,14 @@ class LockStep:
                         set_switches(switches)
                     self._go_on(call)
                     if call.error is not None:
-                        raise call.error
+                        raise call.taken()
                 live = [call for call in live if not call.done]
         finally:
-            _end(calls)
-            set_switches(switches)
+            try:
+                _end(calls)
+            finally:  # once more, as an exception may come between any two instructions
+                _end(calls)
+                set_switches(switches)
         return [call.made for call in calls]
 
     def arrive(self, place: Hashable) -> None:
@@ -104,12 +118,12 @@ class LockStep:
             place: The place.
 
         Raises:
-            Misplaced: When it is called in another thread than that of a call.
+            Entangled: When it is called in another thread than that of a call.
             _Ended: When nobody waits for what the call returns any more.
         """
         call: _Call | None = getattr(_here, "call", None)
         if call is None:
-            raise Misplaced("the model calls its modules, or reads its weights, in threads of its own")
+            raise Entangled("the model calls its modules, or reads its weights, in threads of its own")
         if call.ended:
             raise _Ended
         call.place, call.arrived = place, call.arrived + 1
@@ -129,7 +143,13 @@ class LockStep:
             call.thread.start()
         else:
             call.go.release()
-        self._back.acquire()
+        since, spent = time.monotonic(), None
+        while not self._back.acquire(timeout=LOOK):
+            now = _processor_time(call.thread)
+            if now is None or now != spent:
+                since, spent = time.monotonic(), now
+            elif time.monotonic() - since > SILENCE:
+                raise Entangled("a pass waits for a lock, or for something else, for a minute")
 
     def _thread(self, call: _Call) -> None:
         _here.call = call
@@ -143,6 +163,15 @@ class LockStep:
         finally:
             call.done = True
             self._back.release()
+
+
+def _processor_time(thread: threading.Thread) -> str | None:
+    """How long a thread has computed, as the system says it; None where it does not."""
+    try:
+        found = Path(f"/proc/self/task/{thread.native_id}/stat").read_text()
+    except OSError:
+        return None
+    return " ".join(found.rpartition(")")[2].split()[11:13])
 
 
 def _end(calls: Sequence[_Call]) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 import fastscape
 from cases import EVERY, ODD
 from fastscape import Plan
-from fastscape.engine import block_weights, layer_major
+from fastscape.engine import block_weights, layer_major, lock_step
 from fastscape.engine.block_weights import Sweep
 from fastscape.weights import BasisRows
 from tolerance import assert_close
@@ -443,3 +443,22 @@ def test_a_model_that_disturbs_itself_in_layers_is_evaluated_in_a_loop_where_the
     assert found.report["plan"]["batching"] == "loop"
     assert "by this plan the loss at a point is" in found.report["fallback"]
     assert_close(found.loss, surface(model, (X, Y), Plan("loop", 1), **options).loss, 1e-12)
+
+
+class Locked(Body):
+    """One call at a time, as models that serve have it."""
+
+    lock = threading.Lock()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with self.lock:
+            return super().forward(x)
+
+
+def test_a_model_that_holds_a_lock_is_evaluated_in_a_loop(monkeypatch):
+    monkeypatch.setattr(lock_step, "LOOK", 0.01)
+    monkeypatch.setattr(lock_step, "SILENCE", 0.1)
+    found, plain = both(Locked("plain"), (X, Y))
+    assert_close(found.loss, plain.loss, 1e-12)
+    assert found.report["fallback"].startswith("no layers: Entangled: a pass waits for a lock")
+    assert not Locked.lock.locked()

@@ -2,13 +2,17 @@
 
 import contextlib
 import contextvars
+import gc
 import threading
+import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from fastscape.engine.lock_step import LockStep, Misplaced
+from fastscape.engine import lock_step
+from fastscape.engine.lock_step import Entangled, LockStep
 from fastscape.model import at_rest, modes_here, modes_of, when_at_rest
 
 
@@ -96,6 +100,29 @@ def test_an_error_of_one_call_ends_all_and_comes_once(raised):
     assert sorted(ended) == [0, 1, 2, 3]
 
 
+def test_what_an_error_holds_is_free_when_it_is_gone():
+    class Large:
+        pass
+
+    large = Large()
+    gone = weakref.ref(large)
+
+    def work(held):
+        step.arrive("a")
+        raise MemoryError
+
+    step, works = stepping(), [lambda held=large: work(held)]
+    del large
+    gc.disable()
+    try:
+        with contextlib.suppress(MemoryError):
+            step.run(works)
+        works.clear()
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
 def test_an_interruption_where_nothing_is_half_done_ends_all():
     calls = []
 
@@ -131,8 +158,46 @@ def test_a_place_in_another_thread_is_refused():
             return pool.submit(step.arrive, "a").result()
 
     step = stepping()
-    with pytest.raises(Misplaced, match="threads of its own"):
+    with pytest.raises(Entangled, match="threads of its own"):
         step.run([work])
+
+
+def test_a_call_that_waits_for_another_one_ends_all(monkeypatch):
+    monkeypatch.setattr(lock_step, "LOOK", 0.01)
+    monkeypatch.setattr(lock_step, "SILENCE", 0.1)
+    lock = threading.Lock()
+
+    def work():
+        with lock:
+            step.arrive("a")
+
+    step = stepping()
+    with pytest.raises(Entangled, match="a pass waits for a lock"):
+        step.run([work] * 2)
+    assert not lock.locked()
+
+
+def test_a_call_that_computes_for_long_is_waited_for(monkeypatch):
+    monkeypatch.setattr(lock_step, "LOOK", 0.01)
+    monkeypatch.setattr(lock_step, "SILENCE", 0.0)
+    times = iter(range(1_000_000))
+    monkeypatch.setattr(lock_step, "_processor_time", lambda thread: str(next(times)))
+
+    def work():
+        time.sleep(0.1)
+        return 1
+
+    assert stepping().run([work]) == [1]
+    assert next(times) > 2
+
+
+def test_the_system_says_how_long_a_thread_has_computed():
+    here = threading.current_thread()
+    if lock_step._processor_time(here) is None:
+        pytest.skip("it does not")
+    before = lock_step._processor_time(here)
+    while time.thread_time() < 0.05 or lock_step._processor_time(here) == before:
+        sum(range(1000))
 
 
 VARIABLE = contextvars.ContextVar("variable", default=0)

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from fastscape.engine.plan import Batching, Plan
-from fastscape.model import Layers, Problem
+from fastscape.engine.room import free_memory
+from fastscape.model import Layers, Problem, units_of
 from fastscape.weights import Space, Tensorwise
 
 __all__ = ["plan_begun", "plan_fixed", "plan_looped", "plan_recut", "plan_settled", "plan_shared", "plan_sized"]
@@ -31,6 +32,9 @@ ACTIVATIONS = 16 << 20
 SMALL_CHUNK = 32
 # Of the largest activation of a microbatch in a loop, which is larger than that of fixed rules.
 CACHED = 2 << 20
+
+ROOM = 4  # times what layers hold besides activations must be free
+STACK = 8 << 20  # bytes of a thread's stack
 
 # The largest activation of one point, up to which vmap is faster than a loop on a CPU.
 SMALL_BYTES = 256 << 10
@@ -54,7 +58,7 @@ def plan_begun(given: Plan | str, problem: Problem, space: Space) -> Plan:
     fixed = plan_fixed(problem.layers, space.layout.size, **options)
     if problem.batchnorm == "recalibrate" or problem.place.lent:
         fixed = replace(plan_looped(fixed), memory_format="contiguous" if problem.place.lent else fixed.memory_format)
-    if isinstance(space.basis.vectors, Tensorwise) and problem.place.lent and problem.place.lent.keep != "device":
+    if _moves_weights(problem, space) and _room_for_layers(problem, space):
         fixed = replace(fixed, batching="layers", chunk=chunk_of("layers", space.layout.size, problem.dtype))
     if not isinstance(given, Plan):
         return fixed
@@ -62,6 +66,25 @@ def plan_begun(given: Plan | str, problem: Problem, space: Space) -> Plan:
     if batching == "auto":
         batching = "loop" if given.compile or given.graphs else fixed.batching
     return replace(given, batching=batching, chunk=given.chunk or chunk_of(batching, space.layout.size, problem.dtype))
+
+
+def _moves_weights(problem: Problem, space: Space) -> bool:
+    """Whether theta is kept elsewhere, so that it is read from there for every point, or once for several."""
+    lent = problem.place.lent
+    return isinstance(space.basis.vectors, Tensorwise) and lent is not None and lent.keep != "device"
+
+
+def _room_for_layers(problem: Problem, space: Space) -> bool:
+    """Whether layers need a small part of the free memory, for the vectors and a point of a block, and for threads."""
+    free = free_memory(problem.device)
+    blocks = [f"{unit.path}." for unit in units_of(problem.model)]
+    largest = max(
+        (sum(entry.numel for entry in space.layout.entries if entry.name.startswith(path)) for path in blocks),
+        default=space.layout.size,
+    )
+    held = (space.basis.gram.shape[2] + 1) * largest * problem.place.precision.basis.itemsize
+    # Where that is not known, whoever keeps weights elsewhere has little.
+    return free is not None and ROOM * (held + CHUNKS["layers"][0] * STACK) <= free
 
 
 def plan_settled(plan: Plan, problem: Problem, *, auto: bool) -> Plan:

@@ -14,7 +14,7 @@ from torch import nn
 import fastscape
 from cases import EVERY, ODD
 from fastscape import Plan
-from fastscape.engine import block_weights, layer_major, lock_step
+from fastscape.engine import block_weights, layer_major, lock_step, plan_rules
 from fastscape.engine.block_weights import Sweep
 from fastscape.weights import BasisRows
 from tolerance import assert_close
@@ -428,7 +428,8 @@ def test_a_model_that_is_kept_elsewhere(keep):
 
 
 @pytest.mark.parametrize(("keep", "batching"), [("device", "loop"), ("cpu", "layers"), ("disk", "layers")])
-def test_layers_are_chosen_where_weights_are_kept_elsewhere(keep, batching):
+def test_layers_are_chosen_where_weights_are_kept_elsewhere(monkeypatch, keep, batching):
+    monkeypatch.setattr(plan_rules, "free_memory", lambda device: 1 << 30)
     options = {"precision": None, "lend": True, "low_memory": True, "keep": keep}
     model = Body("plain").double()
     found = surface(model, (X, Y), "auto", **options)
@@ -436,7 +437,16 @@ def test_layers_are_chosen_where_weights_are_kept_elsewhere(keep, batching):
     assert_close(found.loss, surface(model, (X, Y), Plan("loop", 1), **options).loss, 1e-12)
 
 
-def test_a_model_that_disturbs_itself_in_layers_is_evaluated_in_a_loop_where_they_were_not_asked_for():
+@pytest.mark.parametrize(("free", "batching"), [(None, "loop"), (100 << 20, "loop"), (1 << 30, "layers")])
+def test_layers_are_chosen_where_there_is_room_for_their_threads_and_blocks(monkeypatch, free, batching):
+    monkeypatch.setattr(plan_rules, "free_memory", lambda device: free)
+    options = {"precision": None, "lend": True, "low_memory": True, "keep": "cpu"}
+    found = surface(Body("plain").double(), (X, Y), "auto", x=(0, 1, 2), y=(0, 1, 2), **options)
+    assert found.report["plan"]["batching"] == batching
+
+
+def test_a_model_that_disturbs_itself_in_layers_is_evaluated_in_a_loop_where_they_were_not_asked_for(monkeypatch):
+    monkeypatch.setattr(plan_rules, "free_memory", lambda device: 1 << 30)
     options = {"precision": None, "lend": True, "low_memory": True, "keep": "cpu"}
     model = Stashing(ZERO).double()
     found = surface(model, (X, Y), "auto", **options)

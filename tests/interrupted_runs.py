@@ -64,7 +64,7 @@ def state(model: nn.Module) -> dict[str, object]:
     taken = turns._turn.acquire(timeout=0)
     if taken:
         turns._turn.release()
-    found["turn"] = taken, getattr(turns._here, "runs", False), turns._turn._is_owned(), signals._in_charge is None
+    found["turn"] = taken, turns._runs.get(), turns._turn._is_owned(), signals._in_charge is None
     return found
 
 

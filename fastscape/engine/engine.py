@@ -103,7 +103,7 @@ class Engine:
                 problem, self._somewhere(), self._batches, channels_last=plan.channels_last, budget=SHARED_BYTES
             )
             model = self._patches.model
-        if plan.batching == "loop" and plan.channels_last and problem.device.type == "cpu":
+        if plan.batching != "vmap" and plan.channels_last and problem.device.type == "cpu":
             model = twin(model)
             skip_padding(model)
         # Weights are swapped into a model, so threads cannot share one.

@@ -193,7 +193,7 @@ class Evaluator:
             sums = self.engine.sums(chunk)
             if self.engine.fallback is not None:
                 self.reason = self.reason or self.engine.fallback
-                self.plan = replace(self.plan, graphs=False)
+                self.plan = replace(plan_looped(self.plan), graphs=False)
             return sums
         except Exception as error:
             plainer = self._plainer(error, auto=auto)
@@ -228,6 +228,8 @@ class Evaluator:
             return None
         if self.recut and self.comparison is not None and self.plan.microbatch != self.comparison.microbatch:
             return replace(self.plan, microbatch=self.comparison.microbatch)
+        if self.plan.batching == "layers":
+            return plan_looped(self.plan)
         vmap = self.plan.batching == "vmap"
         if not (vmap or self.plan.channels_last):
             return None

@@ -27,6 +27,7 @@ from fastscape.engine import gpu
 from fastscape.engine.engine import Engine
 from fastscape.engine.failures import gpu_is_lost, out_of_memory
 from fastscape.engine.in_place import EngineInPlace
+from fastscape.engine.layer_major import LayerEngine, LayerEngineInPlace
 from fastscape.engine.plan import Plan
 from fastscape.model import Batch, Problem, at_rest, kind_of_batch, tensors_of_batch
 from fastscape.weights import Space, Tensorwise
@@ -168,7 +169,10 @@ def engine_for(problem: Problem, space: Space, plan: Plan) -> Engine:
     Raises:
         ValueError: When the problem, the space or the device does not allow the plan.
     """
-    if isinstance(space.basis.vectors, Tensorwise):
+    in_place = isinstance(space.basis.vectors, Tensorwise)
+    if plan.batching == "layers":
+        return (LayerEngineInPlace if in_place else LayerEngine)(problem, space, plan)
+    if in_place:
         return EngineInPlace(problem, space, plan)
     return (GraphEngine if plan.graphs else Engine)(problem, space, plan)
 

@@ -12,7 +12,7 @@ from fastscape.results import clipped, parsed, write_whole
 
 __all__ = ["Batching", "Plan"]
 
-Batching = Literal["auto", "vmap", "loop"]
+Batching = Literal["auto", "vmap", "loop", "layers"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 Products = Literal["materialised", "shared", "fused", "auto"]
 
@@ -26,8 +26,10 @@ class Plan:
     """How points are evaluated.
 
     Args:
-        batching: "vmap" runs the model once for a whole chunk of points, "loop" once for each point. Default "auto":
-            what suits the model by fixed rules.
+        batching: "vmap" runs the model once for a whole chunk of points, "loop" once for each point; "layers" too, but
+            the points of a chunk go through the model together, block by block, so that the weights of one block at
+            one point are in memory at a time. A model that draws random numbers or changes itself is evaluated in a
+            loop then, and the report says why. Default "auto": what suits the model by fixed rules.
         chunk: Grid points whose weights are in memory at once, from one launch of the interpolation. Default 0: as
             many as fixed rules give.
         microbatch: Samples in one forward pass, where batches can be cut and joined without a change of the values; a
@@ -95,6 +97,13 @@ class Plan:
         for name in ("compile", "hoist", "graphs", "overlap"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}={getattr(self, name)!r} cannot be used; wanted True or False")
+        if self.batching == "layers" and (self.compile or self.hoist or self.graphs or self.overlap):
+            raise ValueError(
+                "layers stop a forward pass in front of every block; with batching='layers' write compile=False, "
+                "hoist=False, graphs=False and overlap=False"
+            )
+        if self.batching == "layers" and self.workers > 1:
+            raise ValueError("layers let one pass run at a time; with batching='layers' write workers=1")
         if self.batching == "vmap" and self.compile:
             raise ValueError("compile acts on single points; with it write batching='loop'")
         if self.batching != "vmap" and self.hoist and not self.compile:

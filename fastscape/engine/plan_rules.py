@@ -9,15 +9,21 @@ from typing import Any
 import torch
 
 from fastscape.engine.plan import Batching, Plan
-from fastscape.model import Layers, Problem
-from fastscape.weights import Space
+from fastscape.engine.room import free_memory
+from fastscape.model import Layers, Problem, units_of
+from fastscape.weights import Space, Tensorwise
 
 __all__ = ["plan_begun", "plan_fixed", "plan_looped", "plan_recut", "plan_settled", "plan_shared", "plan_sized"]
 
 # Points in a chunk, and memory for their weights. In a loop, two points of a VGG already fill the caches of any
 # processor, and the interpolation is read-bound only for the first few. vmap shares its overhead among the points, a
-# few milliseconds; those of weights that are hoisted are reserved, but never written.
-CHUNKS: dict[Batching, tuple[int, int]] = {"loop": (16, 512 << 20), "vmap": (512, 256 << 20)}
+# few milliseconds; those of weights that are hoisted are reserved, but never written. In layers the weights of one
+# block are in memory, however many points there are.
+CHUNKS: dict[Batching, tuple[int, int]] = {
+    "loop": (16, 512 << 20),
+    "vmap": (512, 256 << 20),
+    "layers": (16, 1 << 62),
+}
 # Of the points and of the activations under vmap: so many points that a few chunks remain to choose a plan by, and
 # activations that the C library keeps when they are freed. A chunk of few points is never smaller than the last: those
 # share the overhead of a call, and a transformer of which 128 were in one was a third slower than with 16.
@@ -26,6 +32,9 @@ ACTIVATIONS = 16 << 20
 SMALL_CHUNK = 32
 # Of the largest activation of a microbatch in a loop, which is larger than that of fixed rules.
 CACHED = 2 << 20
+
+ROOM = 4  # times what layers hold besides activations must be free
+STACK = 8 << 20  # bytes of a thread's stack
 
 # The largest activation of one point, up to which vmap is faster than a loop on a CPU.
 SMALL_BYTES = 256 << 10
@@ -49,12 +58,33 @@ def plan_begun(given: Plan | str, problem: Problem, space: Space) -> Plan:
     fixed = plan_fixed(problem.layers, space.layout.size, **options)
     if problem.batchnorm == "recalibrate" or problem.place.lent:
         fixed = replace(plan_looped(fixed), memory_format="contiguous" if problem.place.lent else fixed.memory_format)
+    if _moves_weights(problem, space) and _room_for_layers(problem, space):
+        fixed = replace(fixed, batching="layers", chunk=chunk_of("layers", space.layout.size, problem.dtype))
     if not isinstance(given, Plan):
         return fixed
     batching = given.batching
     if batching == "auto":
         batching = "loop" if given.compile or given.graphs else fixed.batching
     return replace(given, batching=batching, chunk=given.chunk or chunk_of(batching, space.layout.size, problem.dtype))
+
+
+def _moves_weights(problem: Problem, space: Space) -> bool:
+    """Whether theta is kept elsewhere, so that it is read from there for every point, or once for several."""
+    lent = problem.place.lent
+    return isinstance(space.basis.vectors, Tensorwise) and lent is not None and lent.keep != "device"
+
+
+def _room_for_layers(problem: Problem, space: Space) -> bool:
+    """Whether layers need a small part of the free memory, for the vectors and a point of a block, and for threads."""
+    free = free_memory(problem.device)
+    blocks = [f"{unit.path}." for unit in units_of(problem.model)]
+    largest = max(
+        (sum(entry.numel for entry in space.layout.entries if entry.name.startswith(path)) for path in blocks),
+        default=space.layout.size,
+    )
+    held = (space.basis.gram.shape[2] + 1) * largest * problem.place.precision.basis.itemsize
+    # Where that is not known, whoever keeps weights elsewhere has little.
+    return free is not None and ROOM * (held + CHUNKS["layers"][0] * STACK) <= free
 
 
 def plan_settled(plan: Plan, problem: Problem, *, auto: bool) -> Plan:
@@ -91,7 +121,7 @@ def plan_sized(plan: Plan, widest: int, points: int) -> Plan:
     Returns:
         The plan.
     """
-    if plan.batching == "loop":
+    if plan.batching != "vmap":
         return plan
     if widest <= SMALL_BYTES:
         few = min(points // CHUNKS_OF_A_GRID, ACTIVATIONS // max(widest, 1))
@@ -139,7 +169,7 @@ def plan_shared(plan: Plan, points: int, processes: int) -> Plan:
 
 
 def plan_looped(plan: Plan) -> Plan:
-    """The plan with a loop in the place of vmap, and with the chunk of one.
+    """The plan with a loop in the place of vmap or layers, and with the chunk of one.
 
     Args:
         plan: The plan.

@@ -8,6 +8,7 @@ from fastscape.model.batch_norm import BATCHNORM, BatchNorm, statistics_of
 from fastscape.model.batch_structure import kind as kind_of_batch
 from fastscape.model.batch_structure import tensors as tensors_of_batch
 from fastscape.model.by_sample import by_sample
+from fastscape.model.chains import units_of
 from fastscape.model.columns import Columns, with_classes
 from fastscape.model.copies import twin, whole_copy
 from fastscape.model.data import Batch, Data, batches_of, fixed_samples
@@ -27,6 +28,7 @@ from fastscape.model.objective import Call, Custom, Derivatives, Eigenvalues, Lo
 from fastscape.model.observed import observed
 from fastscape.model.other_norms import norms_not_acted_on
 from fastscape.model.pauses import at_rest, when_at_rest
+from fastscape.model.places import HeldTensor, held_tensors
 from fastscape.model.probes import (
     agrees_far_away,
     at_the_model,
@@ -47,6 +49,7 @@ from fastscape.model.second_order import (
 )
 from fastscape.model.shuffling import in_batches
 from fastscape.model.state import named
+from fastscape.model.thread_modes import Modes, modes_here, modes_of, set_switches, switches_here
 from fastscape.model.weighing import shares_in
 
 __all__ = [
@@ -63,6 +66,7 @@ __all__ = [
     "Eigenvalues",
     "Footprint",
     "GlobalState",
+    "HeldTensor",
     "Independent",
     "Layers",
     "Lent",
@@ -71,6 +75,7 @@ __all__ = [
     "Measure",
     "Measured",
     "Mode",
+    "Modes",
     "Objective",
     "Origin",
     "Problem",
@@ -91,6 +96,7 @@ __all__ = [
     "forward_over_forward",
     "hash_of_weights",
     "held",
+    "held_tensors",
     "holds_dataset",
     "in_batches",
     "kind_of_batch",
@@ -98,6 +104,8 @@ __all__ = [
     "leads_to_weights",
     "loss_not_finite",
     "loss_sum",
+    "modes_here",
+    "modes_of",
     "name_of",
     "named",
     "norms_not_acted_on",
@@ -109,12 +117,15 @@ __all__ = [
     "public_name",
     "reading_of",
     "reverse_over_reverse",
+    "set_switches",
     "settled",
     "shares_in",
     "statistics_of",
+    "switches_here",
     "tensors_of_batch",
     "twice_differentiable",
     "twin",
+    "units_of",
     "when_at_rest",
     "whole_copy",
     "with_classes",

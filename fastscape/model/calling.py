@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,51 +13,12 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
 from fastscape.model.batch_structure import mapped
+from fastscape.model.places import Places
 
 __all__ = ["at_weights", "narrow_arguments"]
 
 
-class _Places:
-    """Where a model registers its parameters and buffers, looked up once.
-
-    `torch.func.functional_call` looks all of them up at every call, which takes longer than a small network itself.
-
-    Args:
-        model: The private copy.
-        names: Of the tensors that are put there.
-    """
-
-    def __init__(self, model: nn.Module, names: list[str]) -> None:
-        self.names, self.usable, self.model = names, True, weakref.ref(model)
-        wanted, found = set(names), []
-        tied: dict[int, str] = {}
-        for path, module in model.named_modules():
-            for registered in (module._parameters, module._buffers):
-                self.usable &= type(registered) in _PLAIN
-                for leaf, tensor in registered.items():
-                    name = f"{path}.{leaf}" if path else leaf
-                    found.append((registered, leaf, name, id(tensor)))
-                    if name in wanted and tensor is not None:
-                        tied.setdefault(id(tensor), name)
-        # A tensor that is registered twice has one name, and stands in both places.
-        every = ((of, leaf, name if name in wanted else tied.get(tensor, "")) for of, leaf, name, tensor in found)
-        self.places: list[tuple[dict[str, Tensor | None], str, str]] = [place for place in every if place[2]]
-        self.usable &= {name for _, _, name in self.places} == wanted
-
-    def run(self, weights: Mapping[str, Tensor], call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What `call` gives while the tensors stand in their places."""
-        before = [registered[leaf] for registered, leaf, _ in self.places]
-        try:
-            for registered, leaf, name in self.places:
-                registered[leaf] = weights[name]
-            return call(*args, **kwargs)
-        finally:
-            for (registered, leaf, _), tensor in zip(self.places, before, strict=True):
-                registered[leaf] = tensor
-
-
-_PLAIN = dict, collections.OrderedDict
-_known: weakref.WeakKeyDictionary[nn.Module, _Places] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[nn.Module, Places] = weakref.WeakKeyDictionary()
 
 
 class _Run(nn.Module):
@@ -118,7 +78,7 @@ def at_weights(
         names = list(weights)
         places = _known.get(model)
         if places is None or places.names != names or places.model() is not model:  # some models compare as equal
-            places = _known[model] = _Places(model, names)
+            places = _known[model] = Places(model, names)
         if places.usable:
             if custom:
                 return places.run(weights, run, model, content, samples)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from fastscape.model.pauses import at_rest
+from fastscape.model.thread_modes import modes_here, set_autocast, set_modes
 
 __all__ = ["GlobalState", "drawing_alone", "generators_of", "seed_everything"]
 
@@ -35,7 +36,7 @@ class GlobalState:
         self._device = device
         self._generators = _generators(device)
         self._switches = _switches(device)
-        self._modes = _modes()
+        self._modes = modes_here()
         self._filters = warnings.filters
         self._threads = torch.get_num_threads()
         self.done = False
@@ -47,7 +48,7 @@ class GlobalState:
             torch.set_num_threads(1)
         _set_full(self._device)
         for kind, _, dtype in self._modes.autocast:
-            _set_autocast(kind, False, dtype)
+            set_autocast(kind, False, dtype)
 
     def put_back(self) -> None:
         """Everything becomes what it was; what was begun and not ended is done again."""
@@ -55,7 +56,7 @@ class GlobalState:
             return
         _set_generators(self._generators, self._device)
         _set_switches(self._switches, self._device)
-        _set_modes(self._modes)
+        set_modes(self._modes)
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
         if warnings.filters is not self._filters:  # who exchanged them was kept from putting them back
@@ -262,37 +263,6 @@ def _readable(read: Callable[[], T]) -> T | None:
         return read()
     except RuntimeError:
         return None
-
-
-class _Modes(NamedTuple):
-    """The modes of a thread.
-
-    Args:
-        gradients: Whether operations are recorded.
-        autocast: For each kind of device whether there is autocast, and to what.
-        caches: Whether autocast keeps what it has cast.
-    """
-
-    gradients: bool
-    autocast: list[tuple[str, bool, torch.dtype]]
-    caches: bool
-
-
-def _modes() -> _Modes:
-    autocast = [(kind, torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in ("cpu", "cuda")]
-    return _Modes(torch.is_grad_enabled(), autocast, torch.is_autocast_cache_enabled())
-
-
-def _set_modes(modes: _Modes) -> None:
-    torch.set_grad_enabled(modes.gradients)
-    for kind, enabled, dtype in modes.autocast:
-        _set_autocast(kind, enabled, dtype)
-    torch.set_autocast_cache_enabled(modes.caches)
-
-
-def _set_autocast(kind: str, enabled: bool, dtype: torch.dtype) -> None:
-    torch.set_autocast_enabled(kind, enabled)
-    torch.set_autocast_dtype(kind, dtype)
 
 
 def _before_fork() -> None:

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TypeVar
 
 from fastscape.results import warn
@@ -24,7 +25,8 @@ LOOK = 0.5  # seconds after which a thread that waits sees whether an exception 
 SILENCE = 60.0  # seconds of waiting without a word
 
 _turn = threading.RLock()
-_here = threading.local()
+# Whether a run is what calls; in the context, which threads of a run get that wait for each other.
+_runs: ContextVar[bool] = ContextVar("runs", default=False)
 
 
 def in_turn(run: Callable[[], T]) -> T:
@@ -39,12 +41,12 @@ def in_turn(run: Callable[[], T]) -> T:
     Warns:
         UserWarning: When it has waited for a minute.
     """
-    if getattr(_here, "runs", False):  # a loss that computes a landscape
+    if _runs.get():  # a loss that computes a landscape
         return run()
     try:
         try:
             _wait()
-            _here.runs = True
+            _runs.set(True)
             return run()
         finally:
             _release()
@@ -65,7 +67,7 @@ def _wait() -> None:
 
 
 def _release() -> None:
-    _here.runs = False
+    _runs.set(False)
     try:
         _turn.release()
     except RuntimeError:  # it is another thread's, or nobody's
@@ -76,7 +78,7 @@ def _after_fork() -> None:
     """In a child process there is one thread, which has the turn if it had it."""
     global _turn
     _turn = threading.RLock()
-    if getattr(_here, "runs", False):
+    if _runs.get():
         _turn.acquire()
 
 

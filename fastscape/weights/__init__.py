@@ -6,6 +6,7 @@ here evaluates a model.
 
 from fastscape.kernels import Distribution
 from fastscape.weights.basis import Basis, basis_of, basis_seeded
+from fastscape.weights.basis_rows import BasisRows, Rows
 from fastscape.weights.checkpoints import readable
 from fastscape.weights.deferred import Deferred, as_kept, equal
 from fastscape.weights.derivatives import check_differentiable, coefficient_rows
@@ -29,6 +30,7 @@ from fastscape.weights.directions import (
     through,
     towards,
 )
+from fastscape.weights.entry import Entry
 from fastscape.weights.forward_mode import jvp
 from fastscape.weights.grid import POINTS, AlongPath, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
 from fastscape.weights.kept import KEEPS, Keep, kept_tensors
@@ -73,12 +75,14 @@ __all__ = [
     "Axis",
     "AxisSpec",
     "Basis",
+    "BasisRows",
     "Checkpoints",
     "Coefficients",
     "Deferred",
     "Direction",
     "Directions",
     "Distribution",
+    "Entry",
     "Grid",
     "Keep",
     "Layout",
@@ -95,6 +99,7 @@ __all__ = [
     "Recording",
     "Resident",
     "Row",
+    "Rows",
     "Scheme",
     "Source",
     "Space",

@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batching": "scan"}, "batching='scan' is unknown; wanted 'auto' or 'vmap' or 'loop'"),
+        ({"batching": "scan"}, "batching='scan' is unknown; wanted 'auto' or 'vmap' or 'loop' or 'layers'"),
         ({"kernels": "cuda"}, "kernels='cuda' is unknown; wanted 'auto' or 'torch' or 'triton'"),
         ({"chunk": -1}, "chunk=-1 cannot be used; wanted an integer from 0"),
         ({"chunk": 2.0}, "chunk=2.0 cannot be used"),
@@ -42,6 +42,11 @@ CPU = torch.device("cpu")
         ({"batching": "vmap", "graphs": True}, "with graphs=True write batching='loop', hoist=False and workers=1"),
         ({"workers": 2, "graphs": True}, "with graphs=True write batching='loop', hoist=False and workers=1"),
         ({"hoist": True, "compile": True, "graphs": True}, "with graphs=True write batching='loop', hoist=False"),
+        ({"batching": "layers", "compile": True}, "with batching='layers' write compile=False"),
+        ({"batching": "layers", "hoist": True}, "hoist=False"),
+        ({"batching": "layers", "graphs": True}, "graphs=False"),
+        ({"batching": "layers", "overlap": True}, "overlap=False"),
+        ({"batching": "layers", "workers": 2}, "with batching='layers' write workers=1"),
     ],
 )
 def test_a_bad_plan_is_refused(options, message):

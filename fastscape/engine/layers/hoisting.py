@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from fastscape.engine.layers.absent import ABOUT
 from fastscape.engine.layers.parts import Part, combined, parts_of, ranges_of
 from fastscape.engine.layers.products import LAYERS, given_to, multiplied
 from fastscape.engine.plan import Plan
@@ -32,10 +33,6 @@ __all__ = ["Hoist", "HoistedWeight"]
 
 _LAYERS: dict[Any, int] = {F.linear: -1, torch.conv1d: -2, torch.conv2d: -3, torch.conv3d: -4, F.embedding: -1}
 """Functions (input, weight, ...) that are linear in the weight, with the dimension of their output's channels."""
-
-_ABOUT = {
-    getattr(torch.Tensor, name).__get__ for name in ("shape", "dtype", "device", "ndim", "layout", "requires_grad")
-} | {torch.Tensor.dim, torch.Tensor.size, torch.Tensor.numel, torch.Tensor.is_floating_point}
 
 
 class Hoist:
@@ -205,7 +202,7 @@ class HoistedWeight(torch.Tensor):
     ) -> Any:
         """Hoists the layers that can be hoisted; everything else gets the ordinary tensor."""
         kwargs = dict(kwargs or {})
-        if func in _ABOUT:
+        if func in ABOUT:
             return func(*(arg.part.like if isinstance(arg, cls) else arg for arg in args), **kwargs)
         if func in _LAYERS and _shareable(cls, func, args, kwargs):
             return _layer(func, *args, **kwargs)

@@ -1,0 +1,236 @@
+"""The weights of one block at a time: put into the model for the point whose pass runs, and taken out again."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from fastscape.engine.layers import Absent
+from fastscape.engine.lock_step import LockStep
+from fastscape.model import HeldTensor, held_tensors, units_of
+from fastscape.weights import BasisRows, Entry, Place, Rows
+
+__all__ = ["Blocks", "Sweep"]
+
+ROWS = 256 << 20  # bytes of the vectors of a block; what would take more is read again for every point, part by part
+
+
+class _Stop(NamedTuple):
+    """Where a pass waits.
+
+    Args:
+        unit: The number of the part of the model that it is in; None outside of all.
+        name: Of a tensor of another part that it reads there, or None.
+    """
+
+    unit: int | None
+    name: str | None = None
+
+
+class Blocks:
+    """The parts of a model and the tensors that each of them has.
+
+    Args:
+        model: The model.
+        still: Its tensors that do not move, by name.
+        entries: The tensors that move.
+        dtypes: Of each tensor that moves, by name.
+        place: Where they are made.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        still: Mapping[str, Tensor],
+        entries: Sequence[Entry],
+        dtypes: Mapping[str, torch.dtype],
+        place: Place,
+    ) -> None:
+        self.still, self.dtypes, self.place = still, dtypes, place
+        self.entries = {entry.name: entry for entry in entries}
+        units = units_of(model)
+        self.modules = [unit.module for unit in units]
+        self.places: dict[str, list[HeldTensor]] = {name: [] for name in (*still, *self.entries)}
+        held = held_tensors(model, self.places)
+        self.usable = held is not None
+        unit_of = {
+            id(registered): number
+            for number, module in enumerate(self.modules)
+            for part in module.modules()
+            for registered in (part._parameters, part._buffers)
+        }
+        self.held: int | None = None  # bytes that a pass brings to a part at most; None before one was seen
+        # A part gets what it was seen to read of others too.
+        self.names: list[set[str]] = [set() for _ in units]
+        for at in held or ():
+            self.places[at.name].append(at)
+            if at.name in self.entries and id(at.owner) in unit_of:
+                self.names[unit_of[id(at.owner)]].add(at.name)
+
+
+class Sweep:
+    """Passes through a model at some points, which go through its parts together.
+
+    A tensor that moves is in its places only while a part runs that has it. Everywhere else there is a sign that it is
+    absent: who reads it waits there as at a part, until it is there. So nothing is assumed of the model but that its
+    passes have nothing in common that they change.
+
+    Args:
+        blocks: The parts of the model.
+        rows: The vectors of the basis, tensor by tensor.
+        coefficients: Of the points [g, S or 1, K].
+        points: Of which point each pass is.
+        surrounding: What a pass runs in; see `LockStep`.
+    """
+
+    def __init__(
+        self,
+        blocks: Blocks,
+        rows: Rows,
+        coefficients: Tensor,
+        points: Sequence[int],
+        surrounding: Callable[[], AbstractContextManager[Any]],
+    ) -> None:
+        self.blocks, self._source, self._c, self._points = blocks, rows, coefficients, points
+        self._step = LockStep(self._entered, surrounding)
+        self._thread = threading.local()
+        self._rows: dict[str, Tensor] = {}  # of the place that all are at
+        self._present: dict[str, Tensor] = {}  # of the point whose pass runs
+        self._now: tuple[_Stop | None, int] = (None, -1)
+        self._held = 0
+
+    def run(self, passes: Sequence[Callable[[], Any]]) -> list[Any]:
+        """What the passes return.
+
+        Args:
+            passes: Each calls the model.
+
+        Returns:
+            What they return, in their order.
+        """
+        with self._installed():
+            made = self._step.run(passes)
+        self.blocks.held = self._held if self.blocks.held is None else self.blocks.held
+        return made
+
+    @contextmanager
+    def _installed(self) -> Iterator[None]:
+        """The model without its weights, and with a place to wait at in front of each part."""
+        blocks = self.blocks
+        before = [(owner, key, owner[key]) for places in blocks.places.values() for owner, key, _ in places]
+        own = [(module, "forward" in vars(module), module.forward) for module in blocks.modules]
+        try:
+            for name, tensor in blocks.still.items():
+                self._put(name, tensor)
+            for name in blocks.entries:
+                self._put(name, self._absent(name))
+            for number, (module, _, forward) in enumerate(own):
+                vars(module)["forward"] = self._waiting(number, forward)
+            yield
+        finally:
+            for module, there, forward in own:
+                if there:
+                    vars(module)["forward"] = forward
+                else:
+                    vars(module).pop("forward", None)
+            for owner, key, tensor in before:
+                owner[key] = tensor
+
+    def _waiting(self, number: int, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """The forward pass of a part, which waits until its weights are there."""
+
+        @functools.wraps(forward)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            inside = self._inside
+            inside.append(number)
+            if self.blocks.held is None:
+                self._held = max(self._held, sum(t.numel() * t.element_size() for t in _tensors((args, kwargs))))
+            self._step.arrive(_Stop(number))
+            try:
+                return forward(*args, **kwargs)
+            finally:
+                inside.pop()  # the weights of a part that has called this one come back when they are read
+
+        return called
+
+    @property
+    def _inside(self) -> list[int]:
+        """The parts that the pass of this thread is in, the innermost last."""
+        found: list[int] = self._thread.__dict__.setdefault("inside", [])
+        return found
+
+    def _read(self, name: str) -> Tensor:
+        """A tensor that is read where it is absent."""
+        if name not in self._present:
+            inside = self._inside[-1] if self._inside else None
+            if inside is not None:
+                self.blocks.names[inside].add(name)
+            self._step.arrive(_Stop(inside, name))
+        return self._present[name]
+
+    def _entered(self, place: _Stop | None, number: int) -> None:
+        """Puts the tensors of a place into the model, those of the point of a pass."""
+        point = self._points[number]
+        if (place, point) == self._now:
+            return
+        wanted = self._wanted(place)
+        self._rows = {name: rows for name, rows in self._rows.items() if name in wanted}
+        stays = wanted if point == self._now[1] else set()
+        for name in [name for name in self._present if name not in stays]:
+            self._put(name, self._absent(name))
+            del self._present[name]
+        for name in sorted(wanted - self._present.keys()):
+            self._present[name] = self._made(name, point)
+            self._put(name, self._present[name])
+        self._now = (place, point)
+
+    def _wanted(self, place: _Stop | None) -> set[str]:
+        if place is None:
+            return set()
+        own = set() if place.unit is None else self.blocks.names[place.unit]
+        return own | {place.name} if place.name else set(own)
+
+    def _made(self, name: str, point: int) -> Tensor:
+        """A tensor at a point, in memory of its own: an autograd graph, or a view, may outlive its place."""
+        entry, source, c = self.blocks.entries[name], self._source, self._c[point]
+        dtype = self.blocks.place.precision.weights
+        if name not in self._rows and self._kept(entry):
+            self._rows[name] = source.rows(entry)
+        if name in self._rows:
+            flat = source.combined(self._rows[name], c, entry.offset, dtype=dtype)
+        else:
+            flat = torch.empty(entry.numel, dtype=dtype, device=self.blocks.place.device)
+            for part in source.parts(entry):
+                own = flat[part.start - entry.offset : part.stop - entry.offset]
+                own.copy_(source.combined(source.rows(entry, part), c, part.start, dtype=dtype))
+        return replace(entry, offset=0).taken(flat).to(self.blocks.dtypes[name])
+
+    def _kept(self, entry: Entry) -> bool:
+        """Whether the vectors of a tensor are kept for all points."""
+        if not entry.numel:
+            return False
+        if isinstance(self._source, BasisRows) and self._source.resident:
+            return True
+        held = sum(rows.numel() * rows.element_size() for rows in self._rows.values())
+        wide = self.blocks.place.precision.basis.itemsize
+        return held + self._c.shape[2] * entry.numel * wide <= ROWS
+
+    def _absent(self, name: str) -> Absent:
+        shape, dtype = self.blocks.entries[name].shape, self.blocks.dtypes[name]
+        return Absent.of(shape, dtype, self.blocks.place.device, functools.partial(self._read, name))
+
+    def _put(self, name: str, tensor: Tensor) -> None:
+        for owner, key, _ in self.blocks.places[name]:
+            owner[key] = tensor
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [value for value in tree_leaves(values) if isinstance(value, Tensor)]

@@ -1,0 +1,147 @@
+"""Layer by layer: the points of a chunk go through the model together, and a block's weights are read once for all.
+
+    for each block:  theta and the directions of the block -> memory
+        for each point:  the block's weights -> its pass goes on as far as the next block
+
+Forward passes are Python code, which is left as it is: every pass has a thread of its own, and waits in front of each
+block until all others are there. What is in memory is theta and the directions of one block, its weights at one point,
+and what the passes hold where they wait: the activations between two blocks, once for each point and microbatch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fastscape.engine import gpu
+from fastscape.engine.block_weights import Blocks, Sweep
+from fastscape.engine.engine import Engine
+from fastscape.engine.failures import gpu_is_lost, out_of_memory
+from fastscape.engine.in_place import EngineInPlace
+from fastscape.engine.lock_step import Entangled
+from fastscape.engine.plan import Plan
+from fastscape.model import Batch, Modes, Problem, modes_here, modes_of
+from fastscape.weights import BasisRows, Rows, Space, Tensorwise, dtype_of, tensors_of
+
+__all__ = ["LayerEngine", "LayerEngineInPlace"]
+
+AT_ONCE = 64  # passes, each of which has a thread
+HELD = 1 << 30  # bytes that waiting passes hold, as far as that is known
+FIRST = 2  # passes at once, before it is known what they hold
+
+
+class LayerEngine(Engine):
+    """An engine whose points go through the model together, block by block.
+
+    Where passes have more in common than they may, points are evaluated one after the other, and `fallback` says why.
+
+    Args:
+        problem: What is evaluated.
+        space: Where the points lie; its layout has the plan's memory format.
+        plan: How to evaluate: in layers.
+    """
+
+    def __init__(self, problem: Problem, space: Space, plan: Plan) -> None:
+        super().__init__(problem, space, plan)
+        self._reason, self._blocks = _shared(problem), None
+        if self._reason is None:
+            self._blocks = self._found(space)
+            if not self._blocks.usable:
+                self._reason = "no layers: other weights cannot be put into this model"
+
+    def _found(self, space: Space) -> Blocks:
+        """The blocks of the model."""
+        problem, (model,), entries = self.problem, self._models, space.layout.entries
+        moving = {entry.name for entry in entries}
+        if problem.place.lent:
+            still = {name: t.detach() for name, t in tensors_of(model).items() if name not in moving}
+        else:
+            still = dict(problem.in_own_dtypes(self._fixed))
+        own = tensors_of(problem.model)
+        dtypes = {name: problem.dtypes.get(name, dtype_of(own[name], problem.dtype)) for name in moving}
+        return Blocks(model, still, entries, dtypes, problem.place)
+
+    @property
+    def fallback(self) -> str | None:
+        """Why points are evaluated one after the other; None where they are not."""
+        return self._reason
+
+    def _evaluated(self, points: Tensor) -> Tensor:
+        if self._blocks is None or self._reason is not None:
+            return super()._evaluated(points)
+        try:
+            return self._by_layers(points, self._blocks)
+        except Exception as error:
+            begun = self._blocks.held is not None
+            if out_of_memory(error) or gpu_is_lost(error) or (begun and not isinstance(error, Entangled)):
+                raise
+            # An error of the model itself comes again.
+            self._reason = f"no layers: {type(error).__name__}: {str(error)[:300]}"
+        return super()._evaluated(points)
+
+    def _by_layers(self, points: Tensor, blocks: Blocks) -> Tensor:
+        """The sums [g, measures] at some points."""
+        c, begun = self._points.coefficients(points), 0
+        sums: list[Tensor] = []
+        while begun < len(points):
+            most = FIRST if blocks.held is None else max(min(AT_ONCE, HELD // max(blocks.held, 1)), 1)
+            part = c[begun : begun + most]
+            sums.append(self._together(part, blocks, max(most // len(part), 1)))
+            begun += len(part)
+        return torch.cat(sums)
+
+    def _together(self, c: Tensor, blocks: Blocks, step: int) -> Tensor:
+        """The sums [g, measures] at points with some coefficients [g, S or 1, K], by so many batches at once."""
+        problem, (model,) = self.problem, self._models
+        stream = gpu.here(problem.device) if gpu.on_gpu(problem.device) else None
+        surrounding = partial(_surrounding, modes_here(), stream)
+        sums: list[list[Tensor]] = [[] for _ in c]
+        for first in range(0, len(self._batches), step):
+            batches = self._batches[first : first + step]
+            numbers = [point for point in range(len(c)) for _ in batches]
+            passes = [partial(self._pass, model, batch) for _ in c for batch in batches]
+            made = Sweep(blocks, self._rows, c, numbers, surrounding).run(passes)
+            for point, found in zip(numbers, made, strict=True):
+                sums[point].append(found)
+        return torch.stack([problem.objective.over_batches(row, self._batches) for row in sums])
+
+    @property
+    def _rows(self) -> Rows:
+        """The vectors of the basis, tensor by tensor."""
+        basis = self._points.space.basis
+        return basis.vectors if isinstance(basis.vectors, Tensorwise) else BasisRows(basis, self.plan.kernels)
+
+    def _pass(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The sums of every measure over one microbatch."""
+        return self.problem.objective.sums(model, batch.content, batch.samples)
+
+
+class LayerEngineInPlace(LayerEngine, EngineInPlace):
+    """The same for a lent model whose points are else written over it; in layers nothing is written to it."""
+
+
+@contextmanager
+def _surrounding(modes: Modes, stream: Any) -> Iterator[None]:
+    """The modes of another thread in this one, and on a GPU its stream."""
+    with ExitStack() as stack:
+        stack.enter_context(modes_of(modes))
+        if stream is not None:
+            stack.enter_context(gpu.queued_on(stream))
+        yield
+
+
+def _shared(problem: Problem) -> str | None:
+    """Why passes of a problem cannot run side by side; None where they can."""
+    seen = problem.footprint
+    if seen is None:
+        return "no layers: it is not known what an evaluation changes"
+    if problem.batchnorm == "recalibrate":
+        return "no layers: statistics are estimated at every point"
+    if seen.draws:
+        return "no layers: random numbers are drawn, in the order of the points"
+    return None if seen.nothing else "no layers: an evaluation changes tensors, samples or the model"

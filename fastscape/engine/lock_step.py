@@ -1,0 +1,185 @@
+"""Calls in threads of their own, of which one runs at a time and all stop where they arrive at a place.
+
+    call 0   ---| a  ---------| b  ---------| end
+    call 1       ---| a  ---------| b  ---------| end        time runs to the right; only one line is drawn at a time
+
+Whoever is furthest behind says which place is next, and all that wait at this place go on from there, one after the
+other. So calls that take the same way pass a place together, and calls that take different ways are right as well.
+While a call runs every other one waits, is done, or has not begun; so nothing is computed twice or at once.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from fastscape.model import at_rest, set_switches, switches_here
+
+__all__ = ["Entangled", "LockStep"]
+
+LOOK = 1.0  # seconds after which it is seen whether a call computes
+SILENCE = 60.0  # seconds without processor time, after which it is taken to wait for a lock of another call
+
+_here = threading.local()
+
+
+class Entangled(RuntimeError):
+    """Calls that cannot be run side by side: one waits for another, or has threads of its own."""
+
+
+class _Ended(BaseException):
+    """Ends a call whose result nobody waits for any more; no `except Exception` of a model's takes it."""
+
+
+class _Call:
+    """One call.
+
+    Args:
+        number: Its number.
+        work: What is called.
+    """
+
+    def __init__(self, number: int, work: Callable[[], Any]) -> None:
+        self.number, self.work = number, work
+        self.place: Hashable = None  # where it waits; None before it has begun
+        self.arrived = 0  # how often it has
+        self.go = threading.Semaphore(0)
+        self.made: Any = None
+        self.error: BaseException | None = None
+        self.done = self.ended = False
+        self.thread: threading.Thread | None = None
+
+    def taken(self) -> BaseException:
+        """Its error, which is not kept: it holds all tensors of what has failed."""
+        assert self.error is not None
+        error, self.error = self.error, None
+        return error
+
+
+class LockStep:
+    """Runs calls side by side.
+
+    Args:
+        entered: Is told, in the thread that runs the calls, the place and the number of the call that goes on there
+            next; the place is None where the call begins.
+        surrounding: What a thread does its work in, such as the modes of the one that runs the calls.
+    """
+
+    def __init__(
+        self, entered: Callable[[Any, int], None], surrounding: Callable[[], AbstractContextManager[Any]]
+    ) -> None:
+        self._entered, self._surrounding = entered, surrounding
+        self._back = threading.Semaphore(0)
+
+    def run(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
+        """What some calls return.
+
+        Args:
+            works: The calls. A place is reached by `arrive` inside.
+
+        Returns:
+            What they return, in their order.
+
+        Raises:
+            BaseException: The first error of any call. All others are ended where they wait; no thread is left over.
+            Entangled: When a call holds what another one waits for, or waits for something else for a minute.
+        """
+        calls = [_Call(number, work) for number, work in enumerate(works)]
+        switches, live = switches_here(), calls
+        try:
+            while live:
+                place = min(live, key=lambda call: call.arrived).place
+                for call in [call for call in live if call.place == place]:
+                    at_rest()
+                    self._entered(place, call.number)
+                    if call.thread is None:
+                        set_switches(switches)
+                    self._go_on(call)
+                    if call.error is not None:
+                        raise call.taken()
+                live = [call for call in live if not call.done]
+        finally:
+            try:
+                _end(calls)
+            finally:  # once more, as an exception may come between any two instructions
+                _end(calls)
+                set_switches(switches)
+        return [call.made for call in calls]
+
+    def arrive(self, place: Hashable) -> None:
+        """Waits at a place until it is this call's turn. Only to be called inside of a call.
+
+        Args:
+            place: The place.
+
+        Raises:
+            Entangled: When it is called in another thread than that of a call.
+            _Ended: When nobody waits for what the call returns any more.
+        """
+        call: _Call | None = getattr(_here, "call", None)
+        if call is None:
+            raise Entangled("the model calls its modules, or reads its weights, in threads of its own")
+        if call.ended:
+            raise _Ended
+        call.place, call.arrived = place, call.arrived + 1
+        own = switches_here()
+        self._back.release()
+        call.go.acquire()
+        if call.ended:
+            raise _Ended
+        set_switches(own)
+
+    def _go_on(self, call: _Call) -> None:
+        """Lets a call run until it waits again, or is done."""
+        if call.thread is None:
+            run = contextvars.copy_context().run
+            name = f"fastscape call {call.number}"
+            call.thread = threading.Thread(target=run, args=(self._thread, call), name=name, daemon=True)
+            call.thread.start()
+        else:
+            call.go.release()
+        since, spent = time.monotonic(), None
+        while not self._back.acquire(timeout=LOOK):
+            now = _processor_time(call.thread)
+            if now is None or now != spent:
+                since, spent = time.monotonic(), now
+            elif time.monotonic() - since > SILENCE:
+                raise Entangled("a pass waits for a lock, or for something else, for a minute")
+
+    def _thread(self, call: _Call) -> None:
+        _here.call = call
+        try:
+            with self._surrounding():
+                call.made = call.work()
+        except _Ended:
+            pass
+        except BaseException as error:  # of any kind: it is raised in the thread that runs the calls
+            call.error = error
+        finally:
+            call.done = True
+            self._back.release()
+
+
+def _processor_time(thread: threading.Thread) -> str | None:
+    """How long a thread has computed, as the system says it; None where it does not."""
+    try:
+        found = Path(f"/proc/self/task/{thread.native_id}/stat").read_text()
+    except OSError:
+        return None
+    return " ".join(found.rpartition(")")[2].split()[11:13])
+
+
+def _end(calls: Sequence[_Call]) -> None:
+    """Ends the calls that are not done: those that wait at once, one that still runs where it arrives next."""
+    for call in calls:
+        call.ended = True
+    for call in calls:
+        call.go.release()
+    for call in calls:
+        if call.thread is not None:
+            call.thread.join()

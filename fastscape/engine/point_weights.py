@@ -76,6 +76,7 @@ class PointWeights:
         out, vectors = self._memory[: len(c)], self.space.basis.vectors
         if first == out.shape[1]:
             return out
+        c = self.space.basis.held_coefficients(c)
         touched, segments = self._cut(first if isinstance(vectors, Tensor) else 0)
         if isinstance(vectors, Tensor) and first:
             c = c[:, touched] if c.shape[1] > 1 else c
@@ -91,7 +92,7 @@ class PointWeights:
     def _cut(self, first: int) -> tuple[slice, Segments]:
         """The segments from an entry on, on the device; they are few, and a GPU would be waited for to make them."""
         if first not in self._cuts:
-            segments, every = self.space.layout.segments, slice(None)
+            segments, every = self.space.basis.held.segments, slice(None)
             touched, segments = segments.between(first, segments.size) if first else (every, segments)
             self._cuts[first] = touched, segments.to(self._memory.device)
         return self._cuts[first]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fastscape.model.copies import forget_kept_results
 from fastscape.model.state import Snapshot
+from fastscape.weights import local, prepared_to_run, resharded, tensors_here
 
 __all__ = ["Lent", "written_into"]
 
@@ -26,10 +27,12 @@ class Lent:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
+        prepared_to_run(model)
         tensors = list({id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}.values())
-        self._tensors = [(tensor, tensor.detach().clone()) for tensor in tensors]
+        self._tensors = [(tensor, local(tensor).detach().clone()) for tensor in tensors]
         self._gradients = [
-            (tensor, tensor.grad, None if tensor.grad is None else tensor.grad.detach().clone()) for tensor in tensors
+            (tensor, tensor.grad, None if tensor.grad is None else local(tensor.grad).detach().clone())
+            for tensor in tensors
         ]
         self._modes = [(module, module.training) for module in model.modules()]
         self._state = Snapshot(model)
@@ -44,15 +47,16 @@ class Lent:
         """Parameters, buffers, gradients, training modes, attributes, hooks and generators become what they were."""
         if self.done:
             return
+        resharded(self._model)
         for module, training in self._modes:
             module.training = training
         self._state.put_back()
         for tensor, before in self._tensors:
-            tensor.data.copy_(before)
+            local(tensor).data.copy_(before)
         for tensor, gradient, entries in self._gradients:
             tensor.grad = gradient
             if gradient is not None and entries is not None:
-                gradient.data.copy_(entries)
+                local(gradient).data.copy_(entries)
         self.done = True
 
 
@@ -62,8 +66,8 @@ def written_into(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
     Args:
         model: The user's model.
-        tensors: Parameters and buffers by name.
+        tensors: Parameters and buffers by name; of those that are shared out among processes what is here.
     """
-    own = {**dict(model.named_buffers()), **dict(model.named_parameters())}
+    own = tensors_here(model)
     for name, tensor in tensors.items():
         own[name].data.copy_(tensor)

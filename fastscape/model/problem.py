@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -22,7 +23,7 @@ from fastscape.model.lending import written_into
 from fastscape.model.objective import Objective
 from fastscape.model.replica import Layers, layers_of
 from fastscape.model.state import Snapshot, put_at, restored
-from fastscape.weights import Place, convolutions, in_channels_last, tensors_of
+from fastscape.weights import Place, convolutions, in_channels_last, tensors_here
 
 __all__ = ["Measured", "Problem"]
 
@@ -155,10 +156,11 @@ class Problem:
     def at(self, model: nn.Module, weights: Mapping[str, Tensor], run: Any, content: Any, samples: int) -> Any:
         """What `run(call, content, samples)` gives; see `at_weights`."""
         if self.place.lent:
-            moved = (self.footprint or Footprint()).tensors
-            every = self.footprint is None
-            written_into(model, {n: t for n, t in weights.items() if every or n not in self.still or n in moved})
-            return run(model, content, samples)
+            moved, every = (self.footprint or Footprint()).tensors, self.footprint is None
+            sharing = self.place.sharing
+            with nullcontext() if sharing is None else sharing.evaluating(model, f"{samples} samples"):
+                written_into(model, {n: t for n, t in weights.items() if every or n not in self.still or n in moved})
+                return run(model, content, samples)
         return at_weights(model, weights, run, content, samples, custom=self.objective.custom is not None)
 
     def step(
@@ -249,7 +251,7 @@ class Problem:
             with put_at(model, aliases, held):
                 made = run(model, held, own.content, own.samples)
             if self.place.lent:  # it has written to its own tensors
-                written.update(n for n, t in tensors_of(model).items() if not same_values(t.detach(), weights[n]))
+                written.update(n for n, t in tensors_here(model).items() if not same_values(t.detach(), weights[n]))
             return made
 
         made, changed = watched(evaluate, weights, batch, self.device, state)

@@ -50,8 +50,21 @@ from fastscape.weights.repeats import seeds_of
 from fastscape.weights.resident import Resident
 from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
 from fastscape.weights.selection import NamedPerturb, Perturb, own_buffers, owners, select, tensors_of
+from fastscape.weights.sharded import (
+    class_name,
+    forward_abandoned,
+    indices_here,
+    is_sharded,
+    local,
+    prepared_to_run,
+    resharded,
+    sharing_groups,
+    tensors_here,
+    whole,
+)
 from fastscape.weights.shared_directions import random_directions
 from fastscape.weights.shared_memory import sharing_memory
+from fastscape.weights.sharing import Sharing
 from fastscape.weights.space import Space, SpaceAsked, space_of
 from fastscape.weights.tensorwise import Part, Tensorwise
 
@@ -94,6 +107,7 @@ __all__ = [
     "Resident",
     "Row",
     "Scheme",
+    "Sharing",
     "Source",
     "Space",
     "SpaceAsked",
@@ -106,6 +120,7 @@ __all__ = [
     "check_norm",
     "check_present",
     "check_seed",
+    "class_name",
     "coefficient_rows",
     "convolutions",
     "direction_between",
@@ -114,12 +129,16 @@ __all__ = [
     "directions_first",
     "dtype_of",
     "every_tensor",
+    "forward_abandoned",
     "in_channels_last",
+    "indices_here",
+    "is_sharded",
     "jvp",
     "keeps_dtypes",
     "kept_tensors",
     "layout_of",
     "listed",
+    "local",
     "model_given",
     "named_as",
     "own_buffers",
@@ -127,19 +146,24 @@ __all__ = [
     "packed_modules",
     "pca",
     "precision_of",
+    "prepared_to_run",
     "projected",
     "random_directions",
     "readable",
+    "resharded",
     "rows_of",
     "seeds_of",
     "select",
+    "sharing_groups",
     "sharing_memory",
     "source_of",
     "space_of",
     "start_to_end",
     "staying",
+    "tensors_here",
     "tensors_of",
     "through",
     "towards",
     "wanted_axis",
+    "whole",
 ]

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test coverage mutations stress crash fuzz training zoo aligned docs package lint types clean
+.PHONY: demo test coverage mutations stress crash fuzz memory training zoo aligned docs package lint types clean
 
 demo: .venv/.installed
 	$(BIN)/fastscape demo --out demo
@@ -29,6 +29,11 @@ stress: .venv/.installed-dev
 crash: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/crashes.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/recorded.py
+
+# A surface of a model of 1.2 GB in a process that may take 1.6 GB, and the ordinary one beside it, which takes 4 GB;
+# a quarter of an hour.
+memory: .venv/.installed-dev
+	FASTSCAPE_LARGE_MODEL=1 OMP_NUM_THREADS=1 $(BIN)/pytest tests/test_limited_memory.py
 
 # The callbacks with the real packages; `make test` skips these tests where the packages are missing.
 training: .venv/.installed-training

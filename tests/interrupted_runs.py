@@ -47,6 +47,7 @@ def network() -> nn.Module:
 DATA = torch.linspace(-1, 1, 36, dtype=torch.float64).reshape(9, 4), torch.arange(9) % 3
 KINDS: dict[str, dict[str, Any]] = {
     "lent": {"lend": True, "train_mode": True, "plan": Plan("loop", 2, 4)},
+    "in place": {"lend": True, "low_memory": True, "keep": "disk", "train_mode": True, "plan": Plan("loop", 2, 4)},
     "vmap": {"train_mode": True, "batchnorm": "running", "plan": Plan("vmap", 2, 9)},
     "workers": {"plan": Plan("loop", 2, 9, workers=2)},
     "auto": {"x": (-1, 1, 12), "y": (-1, 1, 12)},

@@ -26,9 +26,10 @@ from torch.utils._pytree import tree_leaves
 from fastscape.engine import gpu
 from fastscape.engine.engine import Engine
 from fastscape.engine.failures import gpu_is_lost, out_of_memory
+from fastscape.engine.in_place import EngineInPlace
 from fastscape.engine.plan import Plan
 from fastscape.model import Batch, Problem, at_rest, kind_of_batch, tensors_of_batch
-from fastscape.weights import Space
+from fastscape.weights import Space, Tensorwise
 
 __all__ = ["GraphEngine", "engine_for"]
 
@@ -167,6 +168,8 @@ def engine_for(problem: Problem, space: Space, plan: Plan) -> Engine:
     Raises:
         ValueError: When the problem, the space or the device does not allow the plan.
     """
+    if isinstance(space.basis.vectors, Tensorwise):
+        return EngineInPlace(problem, space, plan)
     return (GraphEngine if plan.graphs else Engine)(problem, space, plan)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from fastscape.engine.engine import Engine
+from fastscape.engine.graphs import engine_for
 from fastscape.engine.plan import MemoryFormat, Plan
 from fastscape.model import Problem
 from fastscape.weights import Layout, Space
@@ -33,7 +33,7 @@ def means_at(problem: Problem, space: Space, points: Tensor, plan: Plan) -> Tens
 
 def one_by_one(problem: Problem, space: Space, plan: Plan) -> Callable[[Tensor], Tensor]:
     """What evaluates points one after the other, as `means_at` does, as often as it is called."""
-    engine = Engine(problem, space, _alone(plan, space.layout))
+    engine = engine_for(problem, space, _alone(plan, space.layout))
     return lambda points: torch.cat([engine.sums(point[None]) for point in points]).cpu() / problem.counts
 
 

@@ -18,7 +18,7 @@ from fastscape.model.contents import same_values
 from fastscape.model.data import Batch
 from fastscape.model.global_state import generators_of
 from fastscape.model.state import Alias, Part, Snapshot, Way, parts_at
-from fastscape.weights import listed
+from fastscape.weights import Deferred, listed
 
 __all__ = ["Footprint", "Reads", "watched"]
 
@@ -105,7 +105,8 @@ def watched(
     Returns:
         What was returned and changed.
     """
-    own = {name: tensor.detach().clone() for name, tensor in held.items()}
+    # What is made where it is written needs no memory of its own.
+    own = {n: tensor if isinstance(tensor, Deferred) else tensor.detach().clone() for n, tensor in held.items()}
     content = replace(batch, content=batch.copied())
     given = tensors(content.content)
     seeds = generators_of(device)
@@ -114,7 +115,9 @@ def watched(
     finally:
         parts = tuple(state.put_back())
     changed = Footprint(
-        frozenset(name for name, tensor in own.items() if not same_values(tensor, held[name].detach())),
+        frozenset(
+            n for n, tensor in own.items() if tensor is not held[n] and not same_values(tensor, held[n].detach())
+        ),
         not all(map(same_values, given, tensors(batch.content))),
         parts,
         generators_of(device) != seeds or not state.generators.isdisjoint(parts),

@@ -6,16 +6,18 @@ of several devices, weights behind weak references or registries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import torch
 from torch import Tensor, nn
 
 from fastscape.model.copies import forget_kept_results
 from fastscape.model.state import Snapshot
-from fastscape.weights import local, prepared_to_run, resharded, tensors_here
+from fastscape.weights import Loan, local, prepared_to_run, resharded, tensors_here, tensors_of
 
 __all__ = ["Lent", "written_into"]
+
+_GRADIENT = "gradient of {}"
 
 
 class Lent:
@@ -23,19 +25,19 @@ class Lent:
 
     Args:
         model: The user's model.
+        loan: Keeps a copy of its tensors. Default: beside them.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, loan: Loan | None = None) -> None:
         self._model = model
         prepared_to_run(model)
-        tensors = list({id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}.values())
-        self._tensors = [(tensor, local(tensor).detach().clone()) for tensor in tensors]
-        self._gradients = [
-            (tensor, tensor.grad, None if tensor.grad is None else local(tensor.grad).detach().clone())
-            for tensor in tensors
-        ]
+        self._tensors = tensors_of(model)
+        self._gradients = {name: tensor.grad for name, tensor in self._tensors.items()}
+        entries = {_GRADIENT.format(name): given for name, given in self._gradients.items() if given is not None}
         self._modes = [(module, module.training) for module in model.modules()]
         self._state = Snapshot(model)
+        self._loan = loan or Loan()
+        self._loan.take({name: local(tensor) for name, tensor in (self._tensors | entries).items()})
         self.done = False
 
     def begin(self) -> None:
@@ -51,23 +53,26 @@ class Lent:
         for module, training in self._modes:
             module.training = training
         self._state.put_back()
-        for tensor, before in self._tensors:
-            local(tensor).data.copy_(before)
-        for tensor, gradient, entries in self._gradients:
-            tensor.grad = gradient
-            if gradient is not None and entries is not None:
-                local(gradient).data.copy_(entries)
+        for name, tensor in self._tensors.items():
+            local(tensor).data.copy_(self._loan.read(name))
+        for name, gradient in self._gradients.items():
+            self._tensors[name].grad = gradient
+            if gradient is not None:
+                local(gradient).data.copy_(self._loan.read(_GRADIENT.format(name)))
         self.done = True
+        self._loan.close()
 
 
 @torch.no_grad()
-def written_into(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+def written_into(model: nn.Module, tensors: Mapping[str, Tensor], loan: Loan, *, anew: Set[str] | None) -> None:
     """Writes tensors over those of a lent model.
 
     Args:
         model: The user's model.
         tensors: Parameters and buffers by name; of those that are shared out among processes what is here.
+        loan: Knows what the model holds already.
+        anew: Names of those that an evaluation may have changed; None where any may be.
     """
     own = tensors_here(model)
     for name, tensor in tensors.items():
-        own[name].data.copy_(tensor)
+        loan.write(own[name], tensor, anew=anew is None or name in anew)

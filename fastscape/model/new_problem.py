@@ -11,7 +11,7 @@ from fastscape.model.data import Samples
 from fastscape.model.objective import Objective
 from fastscape.model.problem import Problem
 from fastscape.model.replica import Mode, set_mode
-from fastscape.weights import Place, dtype_of, owners, tensors_here
+from fastscape.weights import Place, as_kept, dtype_of, owners, tensors_here
 
 __all__ = ["problem_of"]
 
@@ -25,6 +25,8 @@ def problem_of(
     mode: Mode = Mode(),  # noqa: B008 - it is a tuple
 ) -> Problem:
     """The problem with copies of all that does not move: a forward pass may write to it.
+
+    Of a model that is written in place these are made anew from what is kept of it.
 
     Args:
         model: The user's model. It is not changed, unless it is lent.
@@ -44,8 +46,13 @@ def problem_of(
     def kind(name: str, tensor: Tensor) -> torch.dtype:
         return dtype_of(tensor, None if place.own else torch.float32 if name in wide else dtype)
 
-    still = {n: t.detach().to(device, kind(n, t), copy=True) for n, t in found.items() if n not in moving}
-    copied = model if place.lent else private_copy(model, device=device, dtype=None if place.own else dtype)
+    if place.lent is not None and place.lent.in_place:
+        still = {name: as_kept(place.lent, name, device) for name in found if name not in moving}
+    else:
+        still = {n: t.detach().to(device, kind(n, t), copy=True) for n, t in found.items() if n not in moving}
+    copied = (
+        model if place.lent is not None else private_copy(model, device=device, dtype=None if place.own else dtype)
+    )
     set_mode(copied, mode)
     if place.precision.reduced and not place.own:
         narrow_arguments(copied, dtype)

@@ -155,11 +155,11 @@ class Problem:
 
     def at(self, model: nn.Module, weights: Mapping[str, Tensor], run: Any, content: Any, samples: int) -> Any:
         """What `run(call, content, samples)` gives; see `at_weights`."""
-        if self.place.lent:
-            moved, every = (self.footprint or Footprint()).tensors, self.footprint is None
-            sharing = self.place.sharing
+        if self.place.lent is not None:
+            changed, sharing = None if self.footprint is None else self.footprint.tensors, self.place.sharing
+            wanted = {n: t for n, t in weights.items() if changed is None or n not in self.still or n in changed}
             with nullcontext() if sharing is None else sharing.evaluating(model, f"{samples} samples"):
-                written_into(model, {n: t for n, t in weights.items() if every or n not in self.still or n in moved})
+                written_into(model, wanted, self.place.lent, anew=changed)
                 return run(model, content, samples)
         return at_weights(model, weights, run, content, samples, custom=self.objective.custom is not None)
 
@@ -202,7 +202,9 @@ class Problem:
         changed, weights = self.footprint, self.in_own_dtypes(weights)
         if changed is None:
             return self.watched(run, model, weights, batch, Snapshot(model)).made
-        held = {**weights, **{name: weights[name].clone() for name in changed.tensors if name in weights}}
+        held = dict(weights)
+        if self.place.lent is None:  # which is written to itself
+            held |= {name: weights[name].clone() for name in changed.tensors if name in weights}
         with restored(changed.parts_in(model)), put_at(model, changed.aliases, held):
             return run(model, held, batch.copied() if changed.samples else batch.content, batch.samples)
 
@@ -210,7 +212,7 @@ class Problem:
     def repeats_itself(self) -> bool:
         """Whether an evaluation is known to leave nothing behind and to draw nothing, so that it may be recorded."""
         known = self.footprint is not None and self.footprint.nothing and not self.footprint.draws
-        return known and self.batchnorm != "recalibrate" and not self.place.lent
+        return known and self.batchnorm != "recalibrate" and self.place.lent is None
 
     def bare(self, weights: Mapping[str, Tensor], batch: Batch, model: nn.Module, measure: Measured) -> Tensor:
         """`step` of a problem that repeats itself: nothing is seeded, copied or put back.
@@ -244,13 +246,13 @@ class Problem:
         Returns:
             What it returned and changed. Whatever the model holds besides is put back.
         """
-        aliases = () if self.place.lent else state.aliases
+        aliases = () if self.place.lent is not None else state.aliases
         written: set[str] = set()
 
         def evaluate(held: Mapping[str, Tensor], own: Batch) -> Tensor:
             with put_at(model, aliases, held):
                 made = run(model, held, own.content, own.samples)
-            if self.place.lent:  # it has written to its own tensors
+            if self.place.lent is not None:  # it has written to its own tensors
                 written.update(n for n, t in tensors_here(model).items() if not same_values(t.detach(), weights[n]))
             return made
 

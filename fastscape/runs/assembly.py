@@ -30,9 +30,10 @@ def precision_error(request: Request, work: Work, done: Evaluated) -> dict[str, 
         done: What came of it.
 
     Returns:
-        See `fastscape.engine.error_of`; None for a precision that is not reduced.
+        See `fastscape.engine.error_of`; None for a precision that is not reduced, and of a lent model, which has no
+        other.
     """
-    if not request.place.precision.reduced:
+    if not request.place.precision.reduced or request.place.lent is not None:
         return None
     problem, where = work.problem, (done.space, work.grid.points, done.plan)
     whole = not (request.streams or request.refines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import os
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +13,7 @@ from fastscape.engine import Plan
 from fastscape.model import BATCHNORM
 from fastscape.results import chosen
 from fastscape.runs.options import SurfaceOptions
-from fastscape.weights import PRECISIONS, check_norm
+from fastscape.weights import KEEPS, PRECISIONS, check_norm
 
 __all__ = ["check_options", "check_residual", "check_whole"]
 
@@ -83,6 +84,7 @@ def _check_repeats(options: SurfaceOptions) -> None:
 def _check_lent(options: SurfaceOptions) -> None:
     """Refuses what cannot be done in the user's own model."""
     plan = options["plan"]
+    _check_kept(options)
     if not options["lend"]:
         return
     for name in ("precision", "device"):
@@ -95,9 +97,30 @@ def _check_lent(options: SurfaceOptions) -> None:
             "lend=True evaluates one point at a time in your own model; write a plan with batching='loop', workers=1, "
             "compile=False and memory_format='contiguous'"
         )
+    if options["low_memory"] and isinstance(plan, Plan) and (plan.hoist or plan.graphs or plan.overlap):
+        raise ValueError(
+            "low_memory=True with lend=True has the weights of one point in memory, those of your model; write "
+            "hoist=False, graphs=False and overlap=False in the plan"
+        )
     if options["batchnorm"] == "recalibrate":
         raise ValueError(
             "batchnorm='recalibrate' is for copies, and lend=True for your own model; leave out one of them"
+        )
+
+
+def _check_kept(options: SurfaceOptions) -> None:
+    """Refuses what is no place to keep a copy in, and one that nobody asked for."""
+    keep = options["keep"]
+    if not isinstance(keep, os.PathLike) and (not isinstance(keep, str) or keep not in KEEPS):
+        raise ValueError(
+            f"keep={keep!r:.80} is unknown; wanted one of {', '.join(map(repr, KEEPS))}, or a folder as pathlib.Path"
+        )
+    if isinstance(keep, os.PathLike) and not Path(keep).is_dir():
+        raise ValueError(f"keep={str(keep)[-200:]!r} is no folder; make it first, or write keep='disk'")
+    if keep != "device" and not options["lend"]:
+        raise ValueError(
+            f"keep={str(keep)[-200:]!r} says where a copy of your model is kept while weights are written into it; "
+            "write lend=True too, or leave out keep"
         )
 
 

@@ -27,5 +27,5 @@ def guarded(request: Request, run: Callable[[], T]) -> T:
         What it returns.
     """
     takes: list[Callable[[], Kept]] = [partial(GlobalState, request.place.device)]
-    takes += [partial(Lent, request.model)] if request.place.lent else []
+    takes += [partial(Lent, request.model, request.place.lent)] if request.place.lent else []
     return in_turn(partial(put_back_after, takes, run))

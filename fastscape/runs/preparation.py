@@ -104,6 +104,7 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
         ValueError: When the data are not those that are expected, or the losses of single samples are not known and
             wanted.
     """
+    origin = origin_of(request.model, space.moving)  # before a lent model holds other weights
     samples = next(reading.parts)
     digest.update(samples)
     classes = request.options["per_class"]
@@ -143,7 +144,7 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     said += unheeded(request, space, problem, theta, seen, facts["centre"])
     problem, doubts = with_curvature(request, problem, space, grid, plan, wide)
     said += doubts
-    report = about(request, origin_of(request.model, space.moving), space)
+    report = about(request, origin, space)
     report |= {"samples": problem.size, "order": reading.order, "data_hash": digest.hexdigest(), "reach": reach}
     report |= {**facts, **differentiated_by(problem), "warnings": [*warnings, *said]}
     if not request.in_parts:
@@ -176,8 +177,13 @@ def widened(request: Request, problem: Problem, space: Space, precision: Precisi
 
     Returns:
         The problem.
+
+    Raises:
+        RuntimeError: When the model is lent, which has its own precision alone.
     """
     place, samples = request.place.wide, problem.samples
+    if place.lent is not None:
+        raise RuntimeError("a lent model is evaluated in its own precision")
     if precision is not None:
         place = replace(place, precision=precision, own=False, mixed=False)
         samples = [batch.to(precision.basis) for batch in samples]

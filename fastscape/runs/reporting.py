@@ -45,6 +45,8 @@ def about(request: Request, origin: Origin, space: Space) -> dict[str, Any]:
         "objective": name_of(custom) if custom else None,
         **{key: dict(options)[name] for name, key in RECORDED.items()},
         "own_precision": keeps_dtypes(request.model, request.place),
+        "lend": options["lend"],
+        "keep": (options["keep"] if isinstance(options["keep"], str) else "disk") if options["lend"] else None,
         "scheme": request.space.scheme_name,
         "normalize": request.space.normalize,
         "perturb": perturb if isinstance(perturb, str) else name_of(perturb),

@@ -22,6 +22,7 @@ from fastscape.weights import (
     PRECISIONS,
     AlongPath,
     Axis,
+    Loan,
     Place,
     SpaceAsked,
     precision_of,
@@ -258,4 +259,5 @@ def _place(model: nn.Module, options: SurfaceOptions) -> Place:
             raise ValueError("precision='float16' has no fast arithmetic on a CPU; write precision='bfloat16'")
         return Place(device, PRECISIONS[options["precision"]], backend)
     name, mixed = precision_of(model)
-    return Place(device, PRECISIONS[name], backend, own=True, mixed=mixed, lent=options["lend"])
+    loan = Loan(options["keep"], in_place=options["low_memory"]) if options["lend"] else None
+    return Place(device, PRECISIONS[name], backend, own=True, mixed=mixed, lent=loan)

@@ -7,6 +7,7 @@ here evaluates a model.
 from fastscape.kernels import Distribution
 from fastscape.weights.basis import Basis, basis_of, basis_seeded
 from fastscape.weights.checkpoints import readable
+from fastscape.weights.deferred import Deferred, as_kept
 from fastscape.weights.derivatives import check_differentiable, coefficient_rows
 from fastscape.weights.directions import (
     AlongModels,
@@ -32,6 +33,7 @@ from fastscape.weights.forward_mode import jvp
 from fastscape.weights.grid import POINTS, AlongPath, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
 from fastscape.weights.kept import KEEPS, Keep, KeptTensors, kept_tensors
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
+from fastscape.weights.loan import Loan
 from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
 from fastscape.weights.other_model import (
     Other,
@@ -86,6 +88,7 @@ __all__ = [
     "Basis",
     "Checkpoints",
     "Coefficients",
+    "Deferred",
     "Direction",
     "Directions",
     "Distribution",
@@ -93,6 +96,7 @@ __all__ = [
     "Keep",
     "KeptTensors",
     "Layout",
+    "Loan",
     "ModelsOfPath",
     "NamedPerturb",
     "Norm",
@@ -112,6 +116,7 @@ __all__ = [
     "Space",
     "SpaceAsked",
     "Tensorwise",
+    "as_kept",
     "axis",
     "bare_names",
     "basis_of",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -16,8 +16,10 @@ from fastscape.weights.here import Here
 from fastscape.weights.layout import Layout
 from fastscape.weights.precision import Place
 from fastscape.weights.schemes import Scheme
+from fastscape.weights.tensorwise import Tensorwise
+from fastscape.weights.tensorwise_here import TensorwiseHere
 
-__all__ = ["Basis", "basis_of", "basis_redrawn", "basis_seeded"]
+__all__ = ["Basis", "basis_of", "basis_redrawn", "basis_seeded", "basis_tensorwise"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +27,8 @@ class Basis:
     """What every point of a landscape is a combination of.
 
     Args:
-        vectors: (theta, d1, ...) [K, P], on the device of the run; of a model that is shared out among processes
-            what this one holds of them.
+        vectors: (theta, d1, ...) [K, P], on the device of the run; or what makes them, or parts of them, anew. Of a
+            model that is shared out among processes what this one holds of them.
         gram: Gram matrices [S, K, K] of the normalised vectors, float64, on the CPU.
         layout: What the P entries are.
         factors: What normalises the vectors [S, K], where they are not in memory and so could not be scaled in place;
@@ -35,7 +37,7 @@ class Basis:
         here: What of the P entries this process holds. Default: all.
     """
 
-    vectors: Tensor | Seeded
+    vectors: Tensor | Seeded | Tensorwise
     gram: Tensor
     layout: Layout
     factors: Tensor | None = None
@@ -59,6 +61,7 @@ class Basis:
     @property
     def theta(self) -> Tensor:
         """The first vector [P]."""
+        assert not isinstance(self.vectors, Tensorwise)  # of which no vector is whole
         return self.vectors.theta if isinstance(self.vectors, Seeded) else self.vectors[0]
 
     def relaid(self, *, channels_last: bool) -> Basis:
@@ -75,7 +78,7 @@ class Basis:
         """
         if channels_last == self.layout.channels_last:
             return self
-        if isinstance(self.vectors, Seeded):
+        if not isinstance(self.vectors, Tensor):
             raise ValueError("low_memory=True needs memory_format='contiguous'; write that in the plan")
         return replace(self, layout=self.layout.relaid(self.vectors, channels_last=channels_last))
 
@@ -211,13 +214,48 @@ def basis_seeded(
     return _regenerated(vectors, layout, normalize, place.backend)
 
 
-def _regenerated(vectors: Seeded, layout: Layout, normalize: str, backend: Backend) -> Basis:
+def basis_tensorwise(
+    layout: Layout, random: Random, normalize: str, place: Place, *, count: int, here: Here | None = None
+) -> Basis:
+    """The basis of a lent model's weights and random directions, of which no vector is whole in memory.
+
+    Its numbers are those of `basis_seeded`.
+
+    Args:
+        layout: The flat buffer.
+        random: Seed and distribution of the directions.
+        normalize: One of `fastscape.weights.norms.NORMS`.
+        place: Where the model is, with the loan that keeps its weights.
+        count: Number of directions, 1 or 2.
+        here: What of the flat buffer this process holds. Default: all.
+
+    Returns:
+        The basis.
+    """
+    assert place.lent is not None  # who calls has looked
+    vectors = (Tensorwise if here is None else partial(TensorwiseHere, here=here))(
+        layout if here is None else here.layout,
+        place.lent,
+        int(random.seed),
+        count,
+        place.precision.basis,
+        place.device,
+        random.distribution,
+        normalize == "weight",
+        place.backend,
+    )
+    return _regenerated(vectors, layout, normalize, place.backend)
+
+
+def _regenerated(vectors: Seeded | Tensorwise, layout: Layout, normalize: str, backend: Backend) -> Basis:
     """The basis of directions that are not in memory, with what normalises them."""
     moving = layout.drawn[:, None].repeat(1, 1 + vectors.directions).double()
     moving[:, 0] = 1.0
-    raw = norms.rescaled(gram(vectors, layout.segments, backend=backend).cpu(), moving)
+    own = vectors.gram() if isinstance(vectors, Tensorwise) else gram(vectors, layout.segments, backend=backend)
+    raw = norms.rescaled(own.cpu(), moving)
     factors = norms.directions_first(raw, layout.layer_of_segment, normalize)
-    return Basis(vectors, norms.rescaled(raw, factors), layout, factors * moving)
+    here = vectors.here if isinstance(vectors, TensorwiseHere) else None
+    return Basis(vectors, norms.rescaled(raw, factors), layout, factors * moving, here=here)
 
 
 def basis_redrawn(basis: Basis, random: Random, normalize: str, backend: Backend) -> Basis:
@@ -234,7 +272,7 @@ def basis_redrawn(basis: Basis, random: Random, normalize: str, backend: Backend
         where convolutions do not have their channels last.
     """
     layout, vectors = basis.layout, basis.vectors
-    if isinstance(vectors, Seeded):
+    if not isinstance(vectors, Tensor):
         other = replace(vectors, seed=int(random.seed), distribution=random.distribution)
         return _regenerated(other, layout, normalize, backend)
     drawn = torch.empty_like(vectors)

@@ -68,15 +68,16 @@ class Entry:
         return values.reshape(self.split).permute(self.order)
 
     def storage(self, tensor: Tensor) -> Tensor:
-        """A tensor of the model in the order of storage: always a view, so that it can be written to.
+        """A tensor of the model in the order of storage: a view, so that it can be written to.
 
         Args:
             tensor: In the shape of the model, of any strides; complex where that is.
 
         Returns:
-            A view with the dimensions `order` of `split`; real numbers of a complex tensor.
+            A view with the dimensions `order` of `split`; real numbers of a complex tensor. Of the view of a conjugate
+            it is a copy.
         """
-        values = torch.view_as_real(tensor) if self.complex else tensor
+        values = torch.view_as_real(tensor.resolve_conj()) if self.complex else tensor
         # A dimension that is cut in two stays a view whatever the strides are.
         return (
             values.view(self.split).permute(self.order)

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fastscape.kernels import Distribution, draw
+from fastscape.kernels import Backend, Distribution, draw
 from fastscape.weights.entry import Entry
 from fastscape.weights.layout import ALIGNMENT, Layout
 from fastscape.weights.selection import tensors_of
@@ -114,7 +114,9 @@ class Here:
                 own = out[entry.offset : entry.stop]
                 self.draw(own, seed, axis, entry.offset, distribution=distribution)
 
-    def draw(self, out: Tensor, seed: int, axis: int, start: int, *, distribution: Distribution) -> None:
+    def draw(
+        self, out: Tensor, seed: int, axis: int, start: int, *, distribution: Distribution, backend: Backend = "torch"
+    ) -> None:
         """Random numbers for neighbouring entries; what is padding is left as it was.
 
         Args:
@@ -123,6 +125,7 @@ class Here:
             axis: Number of the stream.
             start: The first of the entries, counted here.
             distribution: As `draw` takes it.
+            backend: Of the kernels. Default "torch", as for `direction_random`.
         """
         if not len(out):
             return
@@ -131,10 +134,10 @@ class Here:
             first, last = part[0], part[-1]
             to = out[first.here - start : last.here + last.length - start]
             if len(part) == 1:
-                draw(to, seed, axis, start=first.whole, distribution=distribution, backend="torch")
+                draw(to, seed, axis, start=first.whole, distribution=distribution, backend=backend)
                 continue
             drawn = out.new_empty(last.whole + last.length - first.whole)
-            draw(drawn, seed, axis, start=first.whole, distribution=distribution, backend="torch")
+            draw(drawn, seed, axis, start=first.whole, distribution=distribution, backend=backend)
             torch.cat([drawn[one.whole - first.whole :][: one.length] for one in part], out=to)
 
     def _between(self, start: int, stop: int) -> Iterator[_Stretch]:

@@ -6,8 +6,10 @@ belong to the file, and the system takes them away when memory is short.
 
 from __future__ import annotations
 
+import errno
 import json
 import mmap
+import os
 import shutil
 import tempfile
 import warnings
@@ -19,12 +21,13 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-__all__ = ["KEEPS", "Keep", "KeptTensors", "kept_tensors"]
+__all__ = ["KEEPS", "Keep", "KeptTensors", "NamedKeep", "kept_tensors"]
 
-Keep: TypeAlias = Literal["device", "cpu", "disk"]
+NamedKeep: TypeAlias = Literal["device", "cpu", "disk"]
+Keep: TypeAlias = "NamedKeep | os.PathLike[str]"
 
-KEEPS = get_args(Keep)
-"""Where a copy of a model can be kept."""
+KEEPS = get_args(NamedKeep)
+"""Where a copy of a model can be kept, besides in a folder that is named."""
 
 _NAMES = {
     torch.float64: "F64",
@@ -66,13 +69,14 @@ def kept_tensors(tensors: Mapping[str, Tensor], keep: Keep) -> KeptTensors:
 
     Args:
         tensors: The tensors by name. They are not changed.
-        keep: "device", beside them; "cpu", in main memory; "disk", in a file in the folder for temporary files.
+        keep: "device", beside them; "cpu", in main memory; "disk", in a file in the folder for temporary files, or in
+            the folder whose path this is.
 
     Returns:
         The copy.
 
     Raises:
-        OSError: When there is no room on the disk.
+        OSError: When there is no such folder, or no room on the disk.
 
     Example:
         >>> import torch
@@ -84,9 +88,9 @@ def kept_tensors(tensors: Mapping[str, Tensor], keep: Keep) -> KeptTensors:
         [1.0, 1.0]
         >>> kept.close()
     """
-    if keep == "disk":
-        return _OnDisk(tensors)
-    return _InMemory(tensors, torch.device("cpu") if keep == "cpu" else None)
+    if keep in ("device", "cpu"):
+        return _InMemory(tensors, torch.device("cpu") if keep == "cpu" else None)
+    return _OnDisk(tensors, tempfile.gettempdir() if keep == "disk" else os.fspath(keep))
 
 
 class _InMemory:
@@ -98,7 +102,7 @@ class _InMemory:
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], device: torch.device | None) -> None:
-        self._copies = {name: tensor.detach().to(device, copy=True) for name, tensor in tensors.items()}
+        self._copies = {name: _copied(tensor, device) for name, tensor in tensors.items()}
 
     def read(self, name: str) -> Tensor:
         return self._copies[name]
@@ -108,61 +112,88 @@ class _InMemory:
 
 
 class _OnDisk:
-    """Copies in a file of its own folder, which goes when this is closed or nobody needs it, or Python ends.
+    """Copies in a file of its own folder.
+
+    Where a system lets a file go that is still mapped, as Linux and macOS do, the file has no name any more once it is
+    written: its room on the disk is free again when this is closed, or the process ends by whatever means. Elsewhere
+    its folder is removed when this is closed or nobody needs it, or Python ends.
 
     Args:
         tensors: The tensors by name.
+        folder: Where the folder goes.
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        folder = tempfile.mkdtemp(prefix="fastscape-kept-")
-        self._removed = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self.path = Path(folder) / "model.safetensors"
+    def __init__(self, tensors: Mapping[str, Tensor], folder: str) -> None:
+        dense = {n: t for n, t in tensors.items() if t.layout is torch.strided and not t.is_quantized}
+        others = {name: tensor for name, tensor in tensors.items() if name not in dense}
+        self._others = _InMemory(others, torch.device("cpu"))
+        own = tempfile.mkdtemp(prefix="fastscape-kept-", dir=folder)
+        self._removed = weakref.finalize(self, shutil.rmtree, own, ignore_errors=True)
         try:
-            self._tensors = self._written(tensors)
-        except BaseException:
+            self._map, starts = _written(Path(own) / "model.safetensors", dense)
+        except BaseException as error:
             self._removed()
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                size = sum(tensor.numel() * tensor.element_size() for tensor in dense.values())
+                raise OSError(
+                    errno.ENOSPC,
+                    f"the copy of the model takes {size / 1e6:.0f} MB, and {folder[-200:]!r} has no room for it; name "
+                    "another folder, keep=pathlib.Path(...), or write keep='cpu'",
+                ) from error
             raise
-
-    def _written(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Writes the tensors, and maps each of them."""
-        header: dict[str, Any] = {"__metadata__": {"format": "pt", "of": "a model that fastscape writes into"}}
-        places, stop = {}, 0
-        for name, tensor in sorted(tensors.items(), key=lambda item: -item[1].element_size()):  # so all are aligned
-            start, stop = stop, stop + tensor.numel() * tensor.element_size()
-            known = tensor.dtype in _NAMES
-            shape = list(tensor.shape) if known else [stop - start]
-            header[name] = {"dtype": _NAMES.get(tensor.dtype, "U8"), "shape": shape, "data_offsets": [start, stop]}
-            places[name] = start
-        text = json.dumps(header).encode()
-        text += b" " * (-(8 + len(text)) % 64)
-        with self.path.open("wb", buffering=0) as file:
-            _write(file, len(text).to_bytes(8, "little") + text)
-            for name in places:
-                _write_tensor(file, tensors[name])
-        self._map = _mapped(self.path) if stop else None
-        return {name: self._seen(tensors[name], 8 + len(text) + start) for name, start in places.items()}
-
-    def _seen(self, like: Tensor, start: int) -> Tensor:
-        """The part of the map that holds a tensor."""
-        if self._map is None or not like.numel():
-            return torch.empty(like.shape, dtype=like.dtype, device="cpu")
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The given buffer is not writable")  # and nobody writes to it
-            flat = torch.frombuffer(self._map, dtype=like.dtype, count=like.numel(), offset=start)
-        return flat.view(like.shape)
+        if os.name == "posix":
+            self._removed()
+        self._tensors = {name: _seen(self._map, dense[name], start) for name, start in starts.items()}
 
     def read(self, name: str) -> Tensor:
-        return self._tensors[name]
+        return self._tensors[name] if name in self._tensors else self._others.read(name)
 
     def close(self) -> None:
         self._tensors, self._map = {}, None
+        self._others.close()
         self._removed()
 
 
-def _mapped(path: Path) -> mmap.mmap:
-    with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+def _copied(tensor: Tensor, device: torch.device | None) -> Tensor:
+    return tensor.detach().clone() if device is None else tensor.detach().to(device, copy=True)
+
+
+def _written(path: Path, tensors: Mapping[str, Tensor]) -> tuple[mmap.mmap | None, dict[str, int]]:
+    """Writes tensors to a file and maps it.
+
+    Args:
+        path: The file.
+        tensors: The tensors by name.
+
+    Returns:
+        The map, None where there is nothing in it; and where each tensor begins.
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    places, stop = {}, 0
+    for name, tensor in sorted(tensors.items(), key=lambda item: -item[1].element_size()):  # so that all are aligned
+        start, stop = stop, stop + tensor.numel() * tensor.element_size()
+        known = tensor.dtype in _NAMES
+        shape = list(tensor.shape) if known else [stop - start]
+        header[name] = {"dtype": _NAMES.get(tensor.dtype, "U8"), "shape": shape, "data_offsets": [start, stop]}
+        places[name] = start
+    text = json.dumps(header).encode()
+    text += b" " * (-(8 + len(text)) % 64)
+    with path.open("w+b", buffering=0) as file:
+        _write(file, len(text).to_bytes(8, "little") + text)
+        for name in places:
+            _write_tensor(file, tensors[name])
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if stop else None
+    return mapped, {name: 8 + len(text) + start for name, start in places.items()}
+
+
+def _seen(mapped: mmap.mmap | None, like: Tensor, start: int) -> Tensor:
+    """The part of a map that holds a tensor."""
+    if mapped is None or not like.numel():
+        return torch.empty(like.shape, dtype=like.dtype, device="cpu")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given buffer is not writable")  # and nobody writes to it
+        flat = torch.frombuffer(mapped, dtype=like.dtype, count=like.numel(), offset=start)
+    return flat.view(like.shape)
 
 
 def _write_tensor(file: Any, tensor: Tensor) -> None:

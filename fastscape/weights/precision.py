@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fastscape.kernels import Backend
+from fastscape.weights.loan import Loan
 from fastscape.weights.sharing import Sharing
 
 __all__ = ["PRECISIONS", "Place", "Precision", "dtype_of", "keeps_dtypes", "precision_of"]
@@ -111,7 +112,7 @@ class Place:
         backend: Of the kernels. Default "auto".
         own: Whether the precision is the model's own. Default False.
         mixed: Whether its tensors are of several precisions, and stay so. Default False.
-        lent: Whether the user's own model is written to, in the place of a copy. Default False.
+        lent: The user's own model, which is written to in the place of a copy. Default: a copy is evaluated.
         sharing: The processes that hold a model together, which is shared out among them. Default: it is not.
     """
 
@@ -120,7 +121,7 @@ class Place:
     backend: Backend = "auto"
     own: bool = False
     mixed: bool = False
-    lent: bool = False
+    lent: Loan | None = None
     sharing: Sharing | None = None
 
     @property

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fastscape.kernels import interpolate
 from fastscape.results import Trajectory
 from fastscape.weights import norms
-from fastscape.weights.basis import Basis, basis_of, basis_seeded
+from fastscape.weights.basis import Basis, basis_of, basis_seeded, basis_tensorwise
 from fastscape.weights.directions import Checkpoints, Directions, Random, Source
 from fastscape.weights.here import Here, here_of
 from fastscape.weights.layout import Layout, layout_of
@@ -25,6 +25,7 @@ from fastscape.weights.repeats import Repeats, by_repeat, seeds_of
 from fastscape.weights.schemes import Scheme
 from fastscape.weights.selection import Perturb, tensors_of
 from fastscape.weights.sharded import tensors_here
+from fastscape.weights.tensorwise import Tensorwise
 
 __all__ = ["Space", "SpaceAsked", "space_of"]
 
@@ -123,15 +124,20 @@ class Space:
 
     def theta(self, dtype: torch.dtype) -> dict[str, Tensor]:
         """The model's own tensors that move, by name."""
+        if isinstance(self.basis.vectors, Tensorwise):
+            return self.basis.vectors.tensors()
         return self.basis.held.unflatten(self.basis.theta.to(dtype))
 
     def at(self, point: Tensor, place: Place) -> dict[str, Tensor]:
         """The tensors that move, by name, at one point [1, D]."""
         ((repeat, point),) = self.by_repeat(point)
         there, held = self.of_repeat(repeat), self.basis.held
-        c = self.basis.held_coefficients(there.coefficients(point))
+        c, vectors = there.coefficients(point), there.basis.vectors
+        if isinstance(vectors, Tensorwise):
+            return vectors.tensors(c[0])
         out = torch.empty(1, held.size, dtype=place.precision.weights, device=place.device)
-        interpolate(there.basis.vectors, c, held.segments, out=out, backend=place.backend)
+        c = self.basis.held_coefficients(c)
+        interpolate(vectors, c, held.segments, out=out, backend=place.backend)
         return held.unflatten(out[0])
 
     @property
@@ -189,7 +195,10 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
     if place.sharing is not None:
         return replace(_shared_out(model, asked, place, here_of(model, layout, place.sharing)), repeats=repeats)
     if asked.low_memory and isinstance(asked.source, Random):
-        basis = basis_seeded(theta, layout, asked.source, asked.normalize, place, count=asked.axes)
+        if place.lent is not None and place.lent.in_place:
+            basis = basis_tensorwise(layout, asked.source, asked.normalize, place, count=asked.axes)
+        else:
+            basis = basis_seeded(theta, layout, asked.source, asked.normalize, place, count=asked.axes)
         return Space(basis, asked.scheme, repeats=repeats)
     found = asked.source.directions(layout, theta, asked.axes)
     own = asked.scheme.axes is not None  # it combines as many directions as its source gives
@@ -213,11 +222,13 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
 
 def _shared_out(model: nn.Module, asked: SpaceAsked, place: Place, here: Here) -> Space:
     """The space around a model that is shared out among processes, along random directions."""
-    random = asked.source
+    random, layout = asked.source, here.whole
     assert isinstance(random, Random)  # others are refused before
-    theta = tensors_here(model)
+    if asked.low_memory:
+        basis = basis_tensorwise(layout, random, asked.normalize, place, count=asked.axes, here=here)
+        return Space(basis, asked.scheme)
     drawn = [partial(here.random, random.seed, k, distribution=random.distribution) for k in range(asked.axes)]
-    return Space(basis_of(theta, here.whole, drawn, asked.normalize, place, here=here), asked.scheme)
+    return Space(basis_of(tensors_here(model), layout, drawn, asked.normalize, place, here=here), asked.scheme)
 
 
 def _repeats(asked: SpaceAsked, place: Place) -> Repeats | None:

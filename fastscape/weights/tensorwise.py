@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from fastscape.kernels import Backend, Distribution, draw, gram, interpolate
+from fastscape.weights.deferred import Deferred, as_kept
 from fastscape.weights.entry import Entry
 from fastscape.weights.kept import KeptTensors
 from fastscape.weights.layout import Layout
@@ -98,27 +99,29 @@ class Tensorwise:
                 yield Part((*outer, slice(first, last)) if shape else (), start, stop)
                 start = stop
 
-    def rows(self, entry: Entry, part: Part | None = None) -> Tensor:
+    def rows(self, entry: Entry, part: Part | None = None, *, drawn: Sequence[bool] | None = None) -> Tensor:
         """The vectors of the basis in one tensor, or in a part of it.
 
         Args:
             entry: The tensor.
             part: Which part. Default: all of it.
+            drawn: Which of the directions are wanted; the others are 0. Default: all.
 
         Returns:
             Vectors [K, n], in the order of storage.
         """
         theta = entry.storage(self.kept.read(entry.name))
         if part is None:
-            return self.rows_at(entry.offset, theta)
-        return self.rows_at(part.start, theta[part.index])
+            return self.rows_at(entry.offset, theta, drawn=drawn)
+        return self.rows_at(part.start, theta[part.index], drawn=drawn)
 
-    def rows_at(self, start: int, theta: Tensor) -> Tensor:
+    def rows_at(self, start: int, theta: Tensor, *, drawn: Sequence[bool] | None = None) -> Tensor:
         """The vectors of the basis at some entries of the flat buffer, wherever theta comes from.
 
         Args:
             start: The first of the entries.
             theta: What theta is there, of any shape and dtype, on any device.
+            drawn: Which of the directions are wanted; the others are 0. Default: all.
 
         Returns:
             Vectors [K, n].
@@ -126,6 +129,9 @@ class Tensorwise:
         rows = torch.empty(self.shape[0], theta.numel(), dtype=self.dtype, device=self.device)
         rows[0].view(theta.shape).copy_(theta)
         for k, row in enumerate(rows[1:]):
+            if drawn is not None and not drawn[k]:
+                row.zero_()
+                continue
             draw(row, self.seed, k, start=start, distribution=self.distribution, backend=self.backend)
         if self.weighted:
             rows[1:] *= rows[0]
@@ -174,8 +180,23 @@ class Tensorwise:
             c: Coefficients [S or 1, K] of all segments.
             out: What is written over, see `write`.
         """
+        drawn = (c[:, 1:] != 0).any(0).tolist()
         for part in self.parts(entry):
-            self.write(entry, self.rows(entry, part), c, out, part)
+            self.write(entry, self.rows(entry, part, drawn=drawn), c, out, part)
+
+    def tensors(self, c: Tensor | None = None) -> dict[str, Tensor]:
+        """The tensors of one point by name, of which nothing is in memory before they are read or written somewhere.
+
+        Args:
+            c: Coefficients [S or 1, K] of all segments. Default: the tensors as they were.
+
+        Returns:
+            The tensors, in their own dtypes.
+        """
+        names = {entry.name: entry for entry in self.layout.entries}
+        if c is None:
+            return {name: as_kept(self.kept, name, self.device) for name in names}
+        return {name: Deferred(_AtPoint(self, entry, c)) for name, entry in names.items()}
 
     def gram(self) -> Tensor:
         """The Gram matrices [S, K, K] of all segments, float64, on the CPU, tensor by tensor."""
@@ -188,6 +209,37 @@ class Tensorwise:
         return found
 
 
+@dataclass(frozen=True, eq=False)
+class _AtPoint:
+    """A tensor at a point."""
+
+    vectors: Tensorwise
+    entry: Entry
+    c: Tensor
+
+    @property
+    def like(self) -> Tensor:
+        return self.vectors.kept.read(self.entry.name)
+
+    @property
+    def device(self) -> torch.device:
+        return self.vectors.device
+
+    def write(self, out: Tensor) -> None:
+        if out.is_conj() or out.is_neg():  # the view of other numbers
+            made = torch.empty(out.shape, dtype=out.dtype, device=out.device)
+            self.vectors.point(self.entry, self.c, made)
+            out.copy_(made)
+        else:
+            self.vectors.point(self.entry, self.c, out)
+
+    def holds(self, other: Tensor) -> bool:
+        made = torch.empty_like(other)
+        self.write(made)
+        return torch.equal(other, made)
+
+
 def _rounded(rows: Tensor, target: Tensor) -> torch.dtype:
-    """The dtype that sums are rounded to: that of what is written, unless it is wider."""
-    return target.dtype if target.dtype.itemsize <= rows.dtype.itemsize else rows.dtype
+    """The dtype that sums are rounded to: that of what is written, if the kernels have it and it is not wider."""
+    known = target.dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+    return target.dtype if known and target.dtype.itemsize <= rows.dtype.itemsize else rows.dtype

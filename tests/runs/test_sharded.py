@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
+import sharded_models
 import torch
 
-import sharded_models
 from processes import one_thread, several
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gloo")

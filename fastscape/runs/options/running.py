@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, TypedDict
 import torch
 
 from fastscape.engine import Plan
-from fastscape.results import Option
+from fastscape.results import Option, among
+from fastscape.weights import KEEPS, Keep
 
 __all__ = ["DeviceOptions", "EvaluationOptions", "MachineOptions", "RunOptions"]
 
@@ -66,7 +67,20 @@ class EvaluationOptions(TypedDict, total=False):
             "Whether points are evaluated in your own model in the place of a copy: weights are written into it "
             "and put back bit for bit, also after an exception or Ctrl-C. For models of which no copy can be made or "
             "used: TorchScript, DataParallel, weights behind weak references or registries. Points are evaluated one "
-            "by one; nothing else may use the model meanwhile. Default False.",
+            "by one; nothing else may use the model meanwhile. With `low_memory` no other weights are in memory: "
+            "those of a point are made in your model, tensor by tensor. Default False.",
+            GROUP,
+        ),
+    ]
+    keep: Annotated[
+        Keep,
+        Option(
+            "device",
+            "Where the copy is that a lent model is put back from: "
+            + among(KEEPS)
+            + ". On a disk it is a memory-mapped safetensors file in the folder for temporary files, or in the folder "
+            "whose `pathlib.Path` this is, which goes with the run, and with the process. The file that you loaded "
+            'your model from is never touched. Default "device": beside the model.',
             GROUP,
         ),
     ]
@@ -127,7 +141,8 @@ class RunOptions(MachineOptions, EvaluationOptions, total=False):
             False,
             "Recompute random directions wherever they are read instead of storing them. Only the model's weights and "
             "one chunk of grid points stay in memory then. The values agree to rounding. Cheap on a GPU; on a CPU a "
-            "pass over a direction costs some 20 ns a weight. Default False.",
+            "pass over a direction costs some 20 ns a weight. With `lend` not even a chunk is in memory. Default "
+            "False.",
             GROUP,
             bool,
             beside="lend",

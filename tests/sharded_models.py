@@ -136,10 +136,15 @@ def told(environment: dict[str, str], folder: Path, doing: str) -> None:
     torch.distributed.init_process_group("gloo")
     found = {}
     for name in doing.split():
-        found[name] = CASES[name](folder)
+        found[name] = CASES[name](folder) if name in CASES else _of_network(name, folder)
     (folder / f"{os.environ['RANK']}.json").write_text(json.dumps(found))
-    if not any(name.startswith("one ") for name in found):
-        torch.distributed.destroy_process_group()
+    torch.distributed.destroy_process_group()
+
+
+def _of_network(name: str, folder: Path) -> dict[str, Any]:
+    import sharded_networks
+
+    return sharded_networks.case(name, folder)
 
 
 def came_of(model: nn.Module, landscape: fastscape.Landscape, before: dict[str, Tensor]) -> dict[str, Any]:
@@ -153,7 +158,7 @@ def came_of(model: nn.Module, landscape: fastscape.Landscape, before: dict[str, 
     }
 
 
-def _mesh(*shape: int) -> Any:
+def mesh_of(*shape: int) -> Any:
     from torch.distributed.device_mesh import init_device_mesh
 
     return init_device_mesh("cpu", shape, mesh_dim_names=("replicas", "parts")[-len(shape) :])
@@ -164,17 +169,29 @@ def _everyone() -> int:
 
 
 def _fsdp(folder: Path, mesh: Any = None, **options: Any) -> dict[str, Any]:
-    model = sharded(seeded(Transformer), _mesh(_everyone()) if mesh is None else mesh)
+    model = sharded(seeded(Transformer), mesh_of(_everyone()) if mesh is None else mesh)
     before = parts_of(model)
     return came_of(model, transformer_surface(model, **options), before)
 
 
+def _in_place(folder: Path) -> dict[str, Any]:
+    return _fsdp(folder, low_memory=True)
+
+
+def _in_place_parallel(folder: Path) -> dict[str, Any]:
+    model = parallel(seeded(Perceptron), mesh_of(_everyone()))
+    before = parts_of(model)
+    return came_of(
+        model, perceptron_surface(model, perturb="all", normalize="layer", low_memory=True, keep="disk"), before
+    )
+
+
 def _replicas(folder: Path) -> dict[str, Any]:
-    return _fsdp(folder, _mesh(2, 2))
+    return _fsdp(folder, mesh_of(2, 2))
 
 
 def _tensor_parallel(folder: Path) -> dict[str, Any]:
-    model = parallel(seeded(Perceptron), _mesh(_everyone()))
+    model = parallel(seeded(Perceptron), mesh_of(_everyone()))
     before = parts_of(model)
     return came_of(model, perceptron_surface(model, perturb="all", normalize="layer"), before)
 
@@ -183,7 +200,7 @@ def _both(folder: Path) -> dict[str, Any]:
     """Cut by rows and columns over two processes, and then shared out over two."""
     from torch.distributed.fsdp import fully_shard
 
-    mesh = _mesh(2, 2)
+    mesh = mesh_of(2, 2)
     model = fully_shard(parallel(seeded(Perceptron), mesh["parts"]), mesh=mesh["replicas"])
     before = parts_of(model)
     return came_of(model, perceptron_surface(model, perturb="all", normalize="layer"), before)
@@ -191,7 +208,7 @@ def _both(folder: Path) -> dict[str, Any]:
 
 def _used_before(folder: Path) -> dict[str, Any]:
     """FSDP2 keeps parameters of the outermost module whole after a forward pass; and so it does after a run."""
-    model = sharded(seeded(Transformer), _mesh(_everyone()))
+    model = sharded(seeded(Transformer), mesh_of(_everyone()))
     tokens = texts()[0][0]
     with torch.no_grad():
         first = model(tokens)
@@ -236,7 +253,7 @@ class Fails:
 
 
 def _fails(folder: Path, ranks: set[int]) -> dict[str, Any]:
-    model = sharded(seeded(Transformer), _mesh(_everyone()))
+    model = sharded(seeded(Transformer), mesh_of(_everyone()))
     before = parts_of(model)
     try:
         fastscape.surface(model, texts(), loss=Fails(9, ranks), **GRID)
@@ -260,7 +277,7 @@ def _fails_in_one(folder: Path) -> dict[str, Any]:
 
 def _fails_inside(folder: Path) -> dict[str, Any]:
     """One process fails in the middle of a forward pass, when the others wait for it."""
-    model = sharded(seeded(Transformer), _mesh(_everyone()))
+    model = sharded(seeded(Transformer), mesh_of(_everyone()))
     before, calls = parts_of(model), [0]
 
     def hook(*_: Any) -> None:
@@ -283,7 +300,7 @@ def _fails_inside(folder: Path) -> dict[str, Any]:
 
 
 def _refused(folder: Path) -> dict[str, Any]:
-    model = sharded(seeded(Transformer), _mesh(_everyone()))
+    model = sharded(seeded(Transformer), mesh_of(_everyone()))
     found = {}
     cases: dict[str, dict[str, Any]] = {
         "lend": {"lend": False},
@@ -301,6 +318,8 @@ def _refused(folder: Path) -> dict[str, Any]:
 
 CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "fsdp": _fsdp,
+    "in_place": _in_place,
+    "in_place_parallel": _in_place_parallel,
     "replicas": _replicas,
     "tensor_parallel": _tensor_parallel,
     "both": _both,

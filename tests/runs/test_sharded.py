@@ -12,7 +12,7 @@ from processes import one_thread, several
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gloo")
 
-TWO = "fsdp tensor_parallel used_before options refused fails_in_one fails"
+TWO = "fsdp in_place in_place_parallel tensor_parallel used_before options refused fails_in_one fails"
 FOUR = "fsdp replicas tensor_parallel both"
 
 
@@ -63,10 +63,10 @@ def assert_the_same(found, whole):
     assert len(np.unique(whole.loss)) == whole.loss.size
 
 
-@pytest.mark.parametrize("case", ["fsdp", "tensor_parallel"])
+@pytest.mark.parametrize("case", ["fsdp", "in_place", "tensor_parallel", "in_place_parallel"])
 def test_two_processes_have_the_landscape_of_the_whole_model(two, whole, perceptron, case):
     found = [one[case] for one in two]
-    assert_the_same(found, whole if case == "fsdp" else perceptron)
+    assert_the_same(found, perceptron if "parallel" in case else whole)
     assert found[0]["processes"] == 2
 
 

@@ -111,9 +111,12 @@ def sharded(model: nn.Module, mesh: Any) -> nn.Module:
 
 def parallel(model: nn.Module, mesh: Any) -> nn.Module:
     """The perceptron with its first layer cut by rows and its second one by columns."""
+    from torch.distributed.tensor import Replicate
     from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
-    return parallelize_module(model, mesh, {"first": ColwiseParallel(), "second": RowwiseParallel()})
+    # In between all is gathered: torch takes parts of another size than the first one for those of a larger whole.
+    first, second = ColwiseParallel(output_layouts=Replicate()), RowwiseParallel(input_layouts=Replicate())
+    return parallelize_module(model, mesh, {"first": first, "second": second})
 
 
 def parts_of(model: nn.Module) -> dict[str, Tensor]:

@@ -192,7 +192,7 @@ def part_of(entry: Entry, lists: Sequence[Tensor], offset: int) -> tuple[Entry, 
     if not own.numel:
         return own, torch.empty(0, dtype=torch.int64, device="cpu")
     places, filter_length = _places(entry, lists), entry.numel // entry.filters
-    leading, length = [places[d] for d in order], 1
+    leading, length, first = [places[d] for d in order], 1, entry.offset
     while leading:
         last = leading.pop()
         run = min(_run(last, length), filter_length // length)
@@ -201,7 +201,8 @@ def part_of(entry: Entry, lists: Sequence[Tensor], offset: int) -> tuple[Entry, 
         if run < len(last):
             leading.append(last[::run])
             break
-    blocks = torch.full((1,), entry.offset, dtype=torch.int64, device="cpu")
+        first += int(last[0])
+    blocks = torch.full((1,), first, dtype=torch.int64, device="cpu")
     for place in leading:
         blocks = (blocks[:, None] + place).flatten()
     return replace(own, filters=len(blocks)), blocks

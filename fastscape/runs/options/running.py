@@ -67,8 +67,9 @@ class EvaluationOptions(TypedDict, total=False):
             "Whether points are evaluated in your own model in the place of a copy: weights are written into it "
             "and put back bit for bit, also after an exception or Ctrl-C. For models of which no copy can be made or "
             "used: TorchScript, DataParallel, weights behind weak references or registries, and weights that torch "
-            "shares out among processes (FSDP2, tensor parallel). Points are evaluated one by one; nothing else may use the model meanwhile. With `low_memory` no other weights are in memory: "
-            "those of a point are made in your model, tensor by tensor. Default False.",
+            "shares out among processes (FSDP2, tensor parallel). Points are evaluated one by one; nothing else may "
+            "use the model meanwhile. With `low_memory` no other weights are in memory: those of a point are made in "
+            "your model, tensor by tensor. Default False.",
             GROUP,
         ),
     ]

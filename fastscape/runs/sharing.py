@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -34,6 +35,10 @@ from fastscape.weights import (
 
 __all__ = ["shared_out"]
 
+GRACE = 10.0  # seconds that a process which has failed gives the others to fail too, or to finish
+NEXT = "failed", "meeting"  # what the others say after an evaluation, one or the other
+MOST_SAID = 300  # letters of an error
+
 
 class Team:
     """The processes that hold a model together, see `fastscape.weights.Sharing`.
@@ -47,7 +52,9 @@ class Team:
 
     def __init__(self, ranks: Ranks | None, counted: set[str], group: Any, device: torch.device) -> None:
         self._ranks, self._counted, self._group, self._device = ranks, counted, group, device
-        self._met, self._failed = 0, False
+        self._met = 0
+        self._error: str | None = None  # of the evaluation before
+        self._alone = False  # whether others may wait for this process for ever
 
     def counts(self, name: str) -> bool:
         """Whether this process's part of a tensor counts in sums."""
@@ -69,12 +76,32 @@ class Team:
         resharded(model)
         try:
             yield
-        except BaseException:
-            self._failed = True
+        except BaseException as error:
             forward_abandoned(model)
+            if isinstance(error, Exception):
+                self._error = f"{type(error).__name__}: {str(error)[:MOST_SAID]}"
+                self._alone = not self._others_go_on()
             raise
         finally:
             resharded(model)
+
+    def _others_go_on(self) -> bool:
+        """Whether the others of the team have failed too or have come to the next meeting.
+
+        Returns:
+            Whether they have; else they may be in a forward pass that waits for this process.
+        """
+        ranks, ended = self._ranks, time.monotonic() + GRACE
+        if ranks is None:
+            return True
+        ranks.store.set(f"failed {self._met} of {ranks.number}: {ranks.rank}", "")
+        left = {rank for rank in ranks.team if rank != ranks.rank}
+        while left and time.monotonic() < ended and not ranks.store.check(["failed"]):
+            for rank in list(left):
+                if any(ranks.store.check([f"{name} {self._met} of {ranks.number}: {rank}"]) for name in NEXT):
+                    left.remove(rank)
+            time.sleep(0.01)
+        return not left
 
     def _meet(self, what: str) -> None:
         """Waits until all of the team are here.
@@ -82,12 +109,15 @@ class Team:
         Raises:
             RuntimeError: When one has come to something else, or comes from an evaluation in which it alone failed.
         """
-        ranks, failed, self._failed = self._ranks, self._failed, False
+        ranks, error = self._ranks, self._error
         if ranks is None:
             return
+        if self._alone:
+            raise RuntimeError(_failed_alone(ranks.rank, error))
+        self._error = None
         name, before = (f"meeting {k} of {ranks.number}" for k in (self._met, self._met - 1))
         self._met += 1
-        ranks.store.set(f"{name}: {ranks.rank}", json.dumps([what, failed]))
+        ranks.store.set(f"{name}: {ranks.rank}", json.dumps([what, error]))
         if ranks.speaks:
             came = {rank: json.loads(ranks.got(f"{name}: {rank}", rank)) for rank in ranks.team}
             ranks.store.set(name, _odd(came))
@@ -99,14 +129,18 @@ class Team:
             raise RuntimeError(odd)
 
 
+def _failed_alone(rank: int, error: str | None) -> str:
+    return (
+        f"process {rank} failed in an evaluation, and others that hold the same model did not: {error}; give all of "
+        "them the same data, loss and objective"
+    )
+
+
 def _odd(came: Mapping[int, list[Any]]) -> str:
     """What is wrong with a meeting; "go" where nothing is."""
-    failed = [rank for rank, (_, failed) in came.items() if failed]
+    failed = {rank: error for rank, (_, error) in came.items() if error is not None}
     if failed and len(failed) < len(came):
-        return (
-            f"process {failed[0]} failed in an evaluation in which other processes that hold the same model did not; "
-            "give all of them the same data, loss and objective"
-        )
+        return _failed_alone(*next(iter(failed.items())))
     if len({what for what, _ in came.values()}) > 1:
         said = "; ".join(f"process {rank}: {what}" for rank, (what, _) in list(came.items())[:4])
         return (

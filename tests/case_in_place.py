@@ -127,7 +127,7 @@ class Narrow(nn.Module):
         self.layers = nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 3)).to(torch.bfloat16)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x.to(torch.bfloat16))
+        return self.layers(x.to(self.layers[0].weight.dtype))
 
 
 def mixed() -> nn.Module:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 POINTS = {"x": (-0.2, 0.2, 5), "y": (-0.2, 0.2, 5)}
-FEW = {"x": (-0.2, 0.2, 3), "y": (-0.2, 0.2, 3)}
+FEW = {"x": [0.0, 0.2], "y": [0.0, 0.2]}
 VOCABULARY = 1000
 
 
@@ -91,8 +91,9 @@ def main(parameters: int, beyond: int, way: str) -> None:
         found |= {"loss": result.loss.tolist(), "as it was": [digest(model) == before]}
     except (RuntimeError, MemoryError) as error:
         found |= {"error": str(error)[:300], "as it was": [digest(model) == before]}
-    for by in ("error", "signal") if "loss" in found and lent else ():
-        stop |= {"at": len(calls) + 6, "by": by}
+    evaluations = len(calls)
+    for by, at in {"error": 4, "signal": min(evaluations - 1, 12)}.items() if "loss" in found and lent else ():
+        stop |= {"at": len(calls) + at, "by": by}
         try:
             fastscape.surface(model, (tokens, tokens.flip(0)), **options)
         except (ArithmeticError, KeyboardInterrupt):

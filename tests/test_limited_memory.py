@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_DATA as Linux has it")
 
 LARGE = os.environ.get("FASTSCAPE_LARGE_MODEL")  # set by `make memory`: some minutes, and 4 GB for the ordinary run
-SIZES = [(15e6, 105e6)] + ([(300e6, 1.6e9)] if LARGE else [])  # parameters in float32, bytes beyond importing torch
+SIZES = [(24e6, 165e6)] + ([(300e6, 1.6e9)] if LARGE else [])  # parameters in float32, bytes beyond importing torch
 
 
 def run(parameters: float, beyond: float, way: str) -> dict[str, Any]:

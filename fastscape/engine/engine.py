@@ -83,7 +83,8 @@ class Engine:
         if plan.batching == "vmap" and problem.layers.recurrent and gpu.on_gpu(problem.device):
             raise ValueError("the recurrent layers of a GPU take the weights of one point; write batching='loop'")
         self.problem, self.plan = problem, plan
-        _keep_freed_memory(problem.device)
+        if problem.place.lent is None or not problem.place.lent.in_place:  # else there may be none to keep
+            _keep_freed_memory(problem.device)
         self._batches = problem.batches(plan.microbatch, channels_last=plan.channels_last)
         self._fixed = problem.fixed(channels_last=plan.channels_last)
         self._points = (AheadWeights if plan.overlap else PointWeights)(space, problem.dtype, plan.kernels)

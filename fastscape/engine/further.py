@@ -13,7 +13,7 @@ from torch import Tensor
 from fastscape.engine.engine import Engine
 from fastscape.kernels import interpolate
 from fastscape.model import Problem
-from fastscape.weights import Space
+from fastscape.weights import Space, Tensorwise
 
 __all__ = ["FurtherEngine", "rows_at"]
 
@@ -95,6 +95,7 @@ def rows_at(problem: Problem, space: Space, coefficients: Tensor) -> Tensor:
         Rows [R, P] in the dtype of the problem, on its device.
     """
     vectors, place = space.basis.vectors, problem.place
+    assert not isinstance(vectors, Tensorwise)  # of a lent model, which nothing differentiates
     rows = torch.empty(len(coefficients), vectors.shape[1], dtype=problem.dtype, device=vectors.device)
     interpolate(vectors, coefficients.to(rows.device), space.layout.segments, out=rows, backend=place.backend)
     return rows

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fastscape.engine import gpu
 from fastscape.kernels import Backend, Segments, interpolate
-from fastscape.weights import Resident, Space
+from fastscape.weights import Resident, Space, Tensorwise
 
 __all__ = ["PointWeights"]
 
@@ -76,6 +76,7 @@ class PointWeights:
         out, vectors = self._memory[: len(c)], self.space.basis.vectors
         if first == out.shape[1]:
             return out
+        assert not isinstance(vectors, Tensorwise)  # of which no points are made at once
         c = self.space.basis.held_coefficients(c)
         touched, segments = self._cut(first if isinstance(vectors, Tensor) else 0)
         if isinstance(vectors, Tensor) and first:

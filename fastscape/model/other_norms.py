@@ -37,7 +37,7 @@ def norms_not_acted_on(
     shown = ", ".join(f"{path or 'the model'} ({type_}: {', '.join(names)})"[:80] for path, type_, names in found[:3])
     shown += f" and {len(found) - 3} more" if len(found) > 3 else ""
     others = f"; in training mode buffers of {shown} change, and here they stay: derive such layers from torch's"
-    if any(layer.track_running_stats for _, layer in layers(user)):
+    if any(layer.running_mean is not None for _, layer in layers(user)):
         return f"batchnorm={policy!r} acts on torch's batch normalisation alone{others}" if found else None
     return (
         f"batchnorm={policy!r} acts on no layer: {type(user).__name__} has no batch normalisation of torch with "

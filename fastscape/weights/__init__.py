@@ -7,7 +7,7 @@ here evaluates a model.
 from fastscape.kernels import Distribution
 from fastscape.weights.basis import Basis, basis_of, basis_seeded
 from fastscape.weights.checkpoints import readable
-from fastscape.weights.deferred import Deferred, as_kept
+from fastscape.weights.deferred import Deferred, as_kept, equal
 from fastscape.weights.derivatives import check_differentiable, coefficient_rows
 from fastscape.weights.directions import (
     AlongModels,
@@ -51,7 +51,7 @@ from fastscape.weights.recording import FORMAT, INDEX, VERSION, Recording, Row, 
 from fastscape.weights.repeats import seeds_of
 from fastscape.weights.resident import Resident
 from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
-from fastscape.weights.selection import NamedPerturb, Perturb, own_buffers, owners, select, tensors_of
+from fastscape.weights.selection import NamedPerturb, Perturb, owners, select, tensors_of
 from fastscape.weights.sharded import (
     class_name,
     forward_abandoned,
@@ -133,6 +133,7 @@ __all__ = [
     "direction_random",
     "directions_first",
     "dtype_of",
+    "equal",
     "every_tensor",
     "forward_abandoned",
     "in_channels_last",
@@ -146,7 +147,6 @@ __all__ = [
     "local",
     "model_given",
     "named_as",
-    "own_buffers",
     "owners",
     "packed_modules",
     "pca",

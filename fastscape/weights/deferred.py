@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_map
 
 from fastscape.weights.kept import KeptTensors
 
-__all__ = ["Deferred", "Making", "as_kept"]
+__all__ = ["Deferred", "Making", "as_kept", "equal", "write"]
 
 _VIEWS = torch.ops.aten.detach.default, torch.ops.aten.alias.default
 _EQUAL = torch.ops.aten.equal.default
@@ -49,7 +49,7 @@ class Deferred(Tensor):
 
     making: Making
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, making: Making) -> Deferred:  # noqa: D102 - the docstring is that of the class
@@ -61,11 +61,11 @@ class Deferred(Tensor):
     def __init__(self, making: Making) -> None:
         pass
 
-    def __repr__(self, *_: Any, **__: Any) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
         return f"Deferred({tuple(self.shape)}, dtype={self.dtype})"
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         if func in _VIEWS:
@@ -74,11 +74,9 @@ class Deferred(Tensor):
             raise RuntimeError("a tensor that is made where it is read cannot be written to; clone it first")
         if func in _OF_TWO and isinstance(args[0], cls) != isinstance(args[1], cls):
             one, other = args[:2] if isinstance(args[0], cls) else (args[1], args[0])
-            if (one.shape, one.dtype) == (other.shape, other.dtype):
-                if func is _EQUAL:
-                    return bool(one.making.holds(other))
-                one.making.write(other)
-                return other
+            if func is _EQUAL:
+                return equal(one, other)
+            return write(one, other)
         return func(*tree_map(_whole, tuple(args)), **tree_map(_whole, dict(kwargs or {})))
 
 
@@ -94,6 +92,41 @@ def as_kept(kept: KeptTensors, name: str, device: torch.device) -> Tensor:
         The tensor, of which nothing is in memory before it is read.
     """
     return Deferred(_AsKept(kept, name, device))
+
+
+def write(tensor: Deferred, out: Tensor) -> Tensor:
+    """Writes a deferred tensor over another one; as `out.copy_(tensor)`, but without a detour through torch.
+
+    The first such detour of a process imports what takes 30 MB.
+
+    Args:
+        tensor: The tensor.
+        out: What is written over.
+
+    Returns:
+        `out`.
+    """
+    if (tensor.shape, tensor.dtype) != (out.shape, out.dtype):
+        return out.copy_(_whole(tensor))
+    tensor.making.write(out)
+    return out
+
+
+def equal(tensor: Tensor, other: Tensor) -> bool:
+    """Whether a tensor, which may be deferred, holds what another one does; as `torch.equal`, but see `write`.
+
+    Args:
+        tensor: The tensor.
+        other: The other one.
+
+    Returns:
+        Whether it does.
+    """
+    if not isinstance(tensor, Deferred):
+        return torch.equal(tensor, other)
+    if (tensor.shape, tensor.dtype) != (other.shape, other.dtype):
+        return torch.equal(_whole(tensor), other)
+    return tensor.making.holds(other)
 
 
 @dataclass(frozen=True, eq=False)

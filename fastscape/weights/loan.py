@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from fastscape.weights.deferred import Deferred, Making
+from fastscape.weights.deferred import Deferred, Making, write
 from fastscape.weights.kept import Keep, KeptTensors, kept_tensors
 
 __all__ = ["Loan"]
@@ -60,7 +60,7 @@ class Loan:
         if not anew and self._holds.get(place) == now:
             return
         self._holds.pop(place, None)  # until it is written whole
-        tensor.data.copy_(weight)
+        write(weight, tensor.data)
         self._holds[place] = now
 
     def close(self) -> None:

@@ -35,12 +35,12 @@ class Part(NamedTuple):
     """Neighbouring entries of the flat buffer, which lie in one tensor.
 
     Args:
-        index: Which they are of the tensor in the order of storage (`Entry.storage`).
+        place: Which they are of the tensor in the order of storage (`Entry.storage`), as an index.
         start: The first, counted in the whole flat buffer.
         stop: The one behind the last.
     """
 
-    index: tuple[int | slice, ...]
+    place: tuple[int | slice, ...]
     start: int
     stop: int
 
@@ -113,7 +113,7 @@ class Tensorwise:
         theta = entry.storage(self.kept.read(entry.name))
         if part is None:
             return self.rows_at(entry.offset, theta, drawn=drawn)
-        return self.rows_at(part.start, theta[part.index], drawn=drawn)
+        return self.rows_at(part.start, theta[part.place], drawn=drawn)
 
     def rows_at(self, start: int, theta: Tensor, *, drawn: Sequence[bool] | None = None) -> Tensor:
         """The vectors of the basis at some entries of the flat buffer, wherever theta comes from.
@@ -167,7 +167,7 @@ class Tensorwise:
             part: Which part. Default: all of it.
         """
         target = entry.storage(out)
-        target = target if part is None else target[part.index]
+        target = target if part is None else target[part.place]
         made = self.combined(rows, c, entry.offset if part is None else part.start, dtype=_rounded(rows, target))
         target.copy_(made.view(target.shape))
 

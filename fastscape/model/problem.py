@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -145,9 +144,8 @@ class Problem:
 
     def fixed(self, *, channels_last: bool = False) -> dict[str, Tensor]:
         """What does not move, the weights of convolutions with their channels last if asked for."""
-        if not channels_last:
-            return dict(self.still)
-        return {name: in_channels_last(t) if name in self.convolutions else t for name, t in self.still.items()}
+        moved = self.convolutions if channels_last else set[str]()
+        return {name: in_channels_last(t) if name in moved else t for name, t in self.still.items()}
 
     def measure(self, model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
         """The sums of every measure of its data set [measures], float64, over the content of one microbatch."""
@@ -156,9 +154,9 @@ class Problem:
     def at(self, model: nn.Module, weights: Mapping[str, Tensor], run: Any, content: Any, samples: int) -> Any:
         """What `run(call, content, samples)` gives; see `at_weights`."""
         if self.place.lent is not None:
-            changed, sharing = None if self.footprint is None else self.footprint.tensors, self.place.sharing
+            changed = None if self.footprint is None else self.footprint.tensors
             wanted = {n: t for n, t in weights.items() if changed is None or n not in self.still or n in changed}
-            with nullcontext() if sharing is None else sharing.evaluating(model, f"{samples} samples"):
+            with self.place.evaluating(model, f"{samples} samples"):
                 written_into(model, wanted, self.place.lent, anew=changed)
                 return run(model, content, samples)
         return at_weights(model, weights, run, content, samples, custom=self.objective.custom is not None)

@@ -7,6 +7,7 @@ of those that move are rounded like all others, and lie in complex64 then.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -123,6 +124,10 @@ class Place:
     mixed: bool = False
     lent: Loan | None = None
     sharing: Sharing | None = None
+
+    def evaluating(self, model: nn.Module, what: str) -> AbstractContextManager[None]:
+        """Surrounds a forward pass of a lent model, which all who hold it together begin together; see `Sharing`."""
+        return nullcontext() if self.sharing is None else self.sharing.evaluating(model, what)
 
     @property
     def samples(self) -> torch.dtype | None:

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test coverage mutations stress crash fuzz memory training zoo aligned docs package lint types clean
+.PHONY: demo test coverage mutations stress crash fuzz memory sharded training zoo aligned docs package lint types clean
 
 demo: .venv/.installed
 	$(BIN)/fastscape demo --out demo
@@ -34,6 +34,10 @@ crash: .venv/.installed-dev
 # a quarter of an hour.
 memory: .venv/.installed-dev
 	FASTSCAPE_LARGE_MODEL=1 OMP_NUM_THREADS=1 $(BIN)/pytest tests/test_limited_memory.py
+
+# Language models of transformers, whole, shared out among processes, and in place; some minutes.
+sharded: .venv/.installed-training
+	FASTSCAPE_SHARDED=1 OMP_NUM_THREADS=1 $(BIN)/pytest tests/runs/test_sharded_networks.py
 
 # The callbacks with the real packages; `make test` skips these tests where the packages are missing.
 training: .venv/.installed-training

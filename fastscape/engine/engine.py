@@ -183,7 +183,7 @@ class Engine:
     def _of_weights(self, flat: Tensor, c: Tensor) -> Tensor:
         """The sums [g, measures] at points with some weights [g, P] and coefficients [g, S or 1, K]."""
         layout = self._points.space.layout
-        tensors = layout.unflatten(flat)
+        tensors = self._points.space.basis.held.unflatten(flat)
         factors = self._shared.coefficients(c, layout) if self._shared else {}
         evaluate = self._vmapped if self.plan.batching == "vmap" else self._looped
 
@@ -206,7 +206,7 @@ class Engine:
         space = self._points.space
         c = torch.ones(2, 1, space.basis.gram.shape[2], dtype=torch.float64, device="cpu")
         c[0, :, 1:] = 0
-        tensors = space.layout.unflatten(self._points.at(c))
+        tensors = space.basis.held.unflatten(self._points.at(c))
         return [{**self._fixed, **{name: t[k] for name, t in tensors.items()}} for k in range(2)]
 
     @torch.no_grad()  # the gradient mode belongs to a thread

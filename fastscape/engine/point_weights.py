@@ -81,6 +81,7 @@ class PointWeights:
             self._memory = self._memory.new_empty(len(c), self._memory.shape[1])
         out, vectors = self._memory[: len(c)], self.space.basis.vectors
         assert not isinstance(vectors, Tensorwise)  # of which no points are made at once
+        c = self.space.basis.held_coefficients(c)
         for start, stop in ((0, out.shape[1]),) if ranges is None else ranges:
             touched, segments = self._cut(start, stop)
             own = c[:, touched] if c.shape[1] > 1 else c
@@ -93,7 +94,7 @@ class PointWeights:
     def _cut(self, start: int, stop: int) -> tuple[slice, Segments]:
         """The segments of a range, on the device; they are few, and a GPU would be waited for to make them."""
         if (start, stop) not in self._cuts:
-            segments, every = self.space.layout.segments, slice(None)
+            segments, every = self.space.basis.held.segments, slice(None)
             whole = (start, stop) == (0, segments.size)
             touched, segments = (every, segments) if whole else segments.between(start, stop)
             self._cuts[start, stop] = touched, segments.to(self._memory.device)

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fastscape.weights import equal
+from fastscape.weights import equal, local
 
 __all__ = ["ATTRIBUTES", "DICT", "LIST", "Kind", "generates", "kind_of", "same_values"]
 
@@ -24,6 +24,10 @@ _ATOMS = (
     str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.BuiltinFunctionType, torch.dtype,
     torch.device, torch.Size, torch.layout, torch.memory_format, np.dtype, range, slice, TorchDispatchMode,
 )  # fmt: skip
+
+
+# What torch keeps of groups of processes and of how it shares a model out among them, which a run leaves to it.
+_OF_PROCESSES = "torch.distributed.", "torch._C._distributed"
 
 
 class Kind(NamedTuple):
@@ -75,6 +79,7 @@ def same_values(a: Tensor, b: Tensor) -> bool:
     Returns:
         Whether they do.
     """
+    a, b = local(a), local(b)
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
     if a.layout is not torch.strided or a.is_quantized or equal(b, a):
@@ -266,7 +271,7 @@ def kind_of(owner: Any) -> Kind | None:
 
 
 def _kind_of_type(of: type) -> Kind | None:
-    if issubclass(of, _ATOMS):
+    if issubclass(of, _ATOMS) or (of.__module__.startswith(_OF_PROCESSES) and not issubclass(of, nn.Module)):
         return None
     for types_, kind in _KINDS:
         if issubclass(of, types_):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fastscape.model.batch_structure import tensors
 from fastscape.model.data import Samples
+from fastscape.weights import class_name, whole
 
 __all__ = ["DataHash", "Origin", "hash_of_weights", "origin_of"]
 
@@ -45,14 +46,14 @@ def origin_of(model: nn.Module, moving: Set[str]) -> Origin:
     """
     untouched = [name for name, _ in model.named_parameters() if name not in moving]
     parameters = sum(parameter.numel() * (1 + parameter.is_complex()) for parameter in model.parameters())
-    return Origin(type(model).__name__, parameters, untouched, hash_of_weights(model))
+    return Origin(class_name(model), parameters, untouched, hash_of_weights(model))
 
 
 def hash_of_weights(model: nn.Module) -> str:
-    """What tells one set of parameters and buffers from another.
+    """What tells one set of parameters and buffers from another, however they are shared out among processes.
 
     Args:
-        model: The model.
+        model: The model. Where processes hold parts of it, all must ask, and each gets every tensor once.
 
     Returns:
         SHA-256 of names, dtypes, shapes and bytes, hexadecimal.
@@ -118,7 +119,7 @@ def _hash(named: Iterable[tuple[str, Tensor]]) -> str:
     digest = hashlib.sha256()
     for name, tensor in named:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(_bytes(tensor))
+        digest.update(_bytes(whole(tensor)))
     return digest.hexdigest()
 
 

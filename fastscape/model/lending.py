@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fastscape.model.copies import forget_kept_results
 from fastscape.model.state import Snapshot
-from fastscape.weights import Loan, tensors_of
+from fastscape.weights import Loan, local, prepared_to_run, resharded, tensors_here, tensors_of
 
 __all__ = ["Lent", "written_into"]
 
@@ -30,13 +30,14 @@ class Lent:
 
     def __init__(self, model: nn.Module, loan: Loan | None = None) -> None:
         self._model = model
+        prepared_to_run(model)
         self._tensors = tensors_of(model)
         self._gradients = {name: tensor.grad for name, tensor in self._tensors.items()}
         entries = {_GRADIENT.format(name): given for name, given in self._gradients.items() if given is not None}
         self._modes = [(module, module.training) for module in model.modules()]
         self._state = Snapshot(model)
         self._loan = loan or Loan()
-        self._loan.take({**self._tensors, **entries})
+        self._loan.take({name: local(tensor) for name, tensor in (self._tensors | entries).items()})
         self.done = False
 
     def begin(self) -> None:
@@ -48,15 +49,16 @@ class Lent:
         """Parameters, buffers, gradients, training modes, attributes, hooks and generators become what they were."""
         if self.done:
             return
+        resharded(self._model)
         for module, training in self._modes:
             module.training = training
         self._state.put_back()
         for name, tensor in self._tensors.items():
-            tensor.data.copy_(self._loan.read(name))
+            local(tensor).data.copy_(self._loan.read(name))
         for name, gradient in self._gradients.items():
             self._tensors[name].grad = gradient
             if gradient is not None:
-                gradient.data.copy_(self._loan.read(_GRADIENT.format(name)))
+                local(gradient).data.copy_(self._loan.read(_GRADIENT.format(name)))
         self.done = True
         self._loan.close()
 
@@ -67,10 +69,10 @@ def written_into(model: nn.Module, tensors: Mapping[str, Tensor], loan: Loan, *,
 
     Args:
         model: The user's model.
-        tensors: Parameters and buffers by name.
+        tensors: Parameters and buffers by name; of those that are shared out among processes what is here.
         loan: Knows what the model holds already.
         anew: Names of those that an evaluation may have changed; None where any may be.
     """
-    own = {**dict(model.named_buffers()), **dict(model.named_parameters())}
+    own = tensors_here(model)
     for name, tensor in tensors.items():
         loan.write(own[name], tensor, anew=anew is None or name in anew)

@@ -11,7 +11,7 @@ from fastscape.model.data import Samples
 from fastscape.model.objective import Objective
 from fastscape.model.problem import Problem
 from fastscape.model.replica import Mode, set_mode
-from fastscape.weights import Place, as_kept, dtype_of, own_buffers, owners
+from fastscape.weights import Place, as_kept, dtype_of, owners, tensors_here
 
 __all__ = ["problem_of"]
 
@@ -40,7 +40,7 @@ def problem_of(
         The problem.
     """
     device, dtype = place.device, place.precision.weights
-    found = {**dict(model.named_parameters()), **own_buffers(model)}
+    found = tensors_here(model)
     wide = _batch_normalisation(model, moving) if dtype.itemsize < 4 else set()
 
     def kind(name: str, tensor: Tensor) -> torch.dtype:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fastscape.model.batch_structure import tensors
 from fastscape.model.problem import Problem
-from fastscape.weights import every_tensor, listed
+from fastscape.weights import every_tensor, listed, local
 
 __all__ = ["loss_not_finite"]
 
@@ -33,7 +33,8 @@ def loss_not_finite(user: nn.Module, problem: Problem, centre: Mapping[str, Any]
         found.append("the data hold NaN or infinite values")
     broken = []
     for name, tensor in every_tensor(user).items():
-        if not _finite(tensor, infinite=not isinstance(tensor, nn.Parameter)):  # a mask may hold -inf on purpose
+        mask = not isinstance(tensor, nn.Parameter)  # which may hold -inf on purpose
+        if not _finite(local(tensor), infinite=mask):
             broken.append(name)
     if broken:
         found.append(f"{listed(broken)} of the model hold{'s' if len(broken) == 1 else ''} such values")

@@ -22,7 +22,7 @@ from fastscape.model.lending import written_into
 from fastscape.model.objective import Objective
 from fastscape.model.replica import Layers, layers_of
 from fastscape.model.state import Snapshot, put_at, restored
-from fastscape.weights import Place, convolutions, in_channels_last, tensors_of
+from fastscape.weights import Place, convolutions, in_channels_last, tensors_here
 
 __all__ = ["Measured", "Problem"]
 
@@ -144,9 +144,8 @@ class Problem:
 
     def fixed(self, *, channels_last: bool = False) -> dict[str, Tensor]:
         """What does not move, the weights of convolutions with their channels last if asked for."""
-        if not channels_last:
-            return dict(self.still)
-        return {name: in_channels_last(t) if name in self.convolutions else t for name, t in self.still.items()}
+        moved = self.convolutions if channels_last else set[str]()
+        return {name: in_channels_last(t) if name in moved else t for name, t in self.still.items()}
 
     def measure(self, model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
         """The sums of every measure of its data set [measures], float64, over the content of one microbatch."""
@@ -157,8 +156,9 @@ class Problem:
         if self.place.lent is not None:
             changed = None if self.footprint is None else self.footprint.tensors
             wanted = {n: t for n, t in weights.items() if changed is None or n not in self.still or n in changed}
-            written_into(model, wanted, self.place.lent, anew=changed)
-            return run(model, content, samples)
+            with self.place.evaluating(model, f"{samples} samples"):
+                written_into(model, wanted, self.place.lent, anew=changed)
+                return run(model, content, samples)
         return at_weights(model, weights, run, content, samples, custom=self.objective.custom is not None)
 
     def step(
@@ -251,7 +251,7 @@ class Problem:
             with put_at(model, aliases, held):
                 made = run(model, held, own.content, own.samples)
             if self.place.lent is not None:  # it has written to its own tensors
-                written.update(n for n, t in tensors_of(model).items() if not same_values(t.detach(), weights[n]))
+                written.update(n for n, t in tensors_here(model).items() if not same_values(t.detach(), weights[n]))
             return made
 
         made, changed = watched(evaluate, weights, batch, self.device, state)

@@ -47,7 +47,7 @@ def chosen_axes(
     """
     ranks, names = backing.ranks, [name for name, spec in wanted.items() if isinstance(spec, Auto)]
     reaches: dict[str, Any] = {}
-    if names and backing.leads:
+    if names and backing.evaluates_first:
         kept = {} if backing.store is None else known_reach(backing.store.path)
         reaches = {name: kept[name] for name in names if name in kept}
         if missing := [name for name in names if name not in kept]:

@@ -30,6 +30,16 @@ class Backing:
         """Whether this is the first process, which plans, and begins a store."""
         return self.ranks is None or self.ranks.leads
 
+    @property
+    def evaluates_first(self) -> bool:
+        """Whether this process evaluates what the first one decides by: all of its team do."""
+        return self.ranks is None or 0 in self.ranks.team
+
+    @property
+    def keeps(self) -> bool:
+        """Whether this process writes the points that it has evaluated to a store: of a team one does."""
+        return self.ranks is None or self.ranks.speaks
+
 
 @contextmanager
 def backing_for(options: SurfaceOptions) -> Iterator[Backing]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -36,16 +36,35 @@ class Ranks(AbstractContextManager["Ranks"]):
     Args:
         store: Shared by all, empty at the beginning.
         waiting: How this process waits for the others.
+        teams: Which of them evaluate the same points together, and so take blocks together; in increasing order, the
+            one with the first process first. Default: each by itself.
     """
 
-    def __init__(self, store: Any, waiting: Waiting) -> None:
+    def __init__(self, store: Any, waiting: Waiting, teams: Sequence[Sequence[int]] | None = None) -> None:
         self.store, self.waiting = store, waiting
         self.rank, self.size = waiting.rank, waiting.size
+        self.teams = [[rank] for rank in self.every] if teams is None else teams
+        self._claims, self._agreed = itertools.count(), itertools.count()
 
     @property
     def leads(self) -> bool:
         """Whether this is the first process, which plans, and begins a store."""
         return self.rank == 0
+
+    @property
+    def team(self) -> Sequence[int]:
+        """The processes that evaluate the same points as this one, and this one."""
+        return self.teams[self.number]
+
+    @property
+    def number(self) -> int:
+        """The number of this process's team."""
+        return next(k for k, team in enumerate(self.teams) if self.rank in team)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this process says what its team has computed: the first one of it does."""
+        return self.rank == self.team[0]
 
     @property
     def every(self) -> range:
@@ -66,6 +85,17 @@ class Ranks(AbstractContextManager["Ranks"]):
             self._send(name, json.dumps(value).encode())
         return json.loads(self._received(name, 0))
 
+    def agreed(self, value: Any) -> Any:
+        """What the first process says, on all of them, which ask for it in the same order.
+
+        Args:
+            value: A plain value; only that of the first process counts.
+
+        Returns:
+            The value, after a way through JSON.
+        """
+        return self.shared(f"agreed {next(self._agreed)}", value)
+
     def collected(self, name: str, value: Any) -> list[Any]:
         """What every process says, on all of them.
 
@@ -77,7 +107,7 @@ class Ranks(AbstractContextManager["Ranks"]):
             The values in the order of the processes, after a way through JSON.
         """
         self.store.set(f"{name} of {self.rank}", json.dumps(value))
-        every = [json.loads(self._got(f"{name} of {rank}", rank)) for rank in self.every] if self.leads else None
+        every = [json.loads(self.got(f"{name} of {rank}", rank)) for rank in self.every] if self.leads else None
         return self.shared(name, every)
 
     def part(self, name: str) -> Ranks:
@@ -89,7 +119,7 @@ class Ranks(AbstractContextManager["Ranks"]):
         Returns:
             The processes.
         """
-        return Ranks(dist.PrefixStore(name, self.store), self.waiting)
+        return Ranks(dist.PrefixStore(name, self.store), self.waiting, self.teams)
 
     def check_same(self, facts: Mapping[str, Any]) -> None:
         """Refuses to compute one landscape of different things.
@@ -109,19 +139,24 @@ class Ranks(AbstractContextManager["Ranks"]):
             )
 
     def claimed(self) -> int:
-        """The next number from 0, which no other process gets."""
-        return self.store.add("next", 1) - 1
+        """The next number from 0, which no other team gets."""
+        if len(self.team) == 1:
+            return self.store.add("next", 1) - 1
+        name = f"claim {next(self._claims)} of {self.number}"
+        if self.speaks:
+            self.store.set(name, str(self.store.add("next", 1) - 1))
+        return int(self.got(name, self.team[0]))
 
     def finished(self, points: int) -> int:
         """Counts points as done.
 
         Args:
-            points: How many this process has finished.
+            points: How many this process, and its team with it, has finished.
 
         Returns:
             How many all have.
         """
-        return self.store.add("done", points)
+        return self.store.add("done", points if self.speaks else 0)
 
     def all_here(self, name: str) -> None:
         """Waits until all processes have come as far as this.
@@ -141,6 +176,7 @@ class Ranks(AbstractContextManager["Ranks"]):
         Returns:
             The sums, complete.
         """
+        own = own if self.speaks else own[:0]
         self._send(f"sums {self.rank}", own.numpy().tobytes() + sums[own].numpy().tobytes())
         if self.leads:  # one reads what all send and all read what one sends: the requests grow with the processes
             whole = sums.clone()
@@ -161,10 +197,10 @@ class Ranks(AbstractContextManager["Ranks"]):
 
     def _received(self, name: str, whose: int) -> bytearray:
         """What some process sends, once it has."""
-        size = int(self._got(name, whose))
+        size = int(self.got(name, whose))
         return bytearray().join(self.store.get(f"{name}/{number}") for number in range(-(-size // PIECE)))
 
-    def _got(self, name: str, whose: int) -> bytes:
+    def got(self, name: str, whose: int) -> bytes:
         """What some process sets, once it has; an error when a process has failed or is given up in the meantime."""
         self.waiting.until(lambda: self.store.check([name]), whose)
         return self.store.get(name)
@@ -178,10 +214,20 @@ class Ranks(AbstractContextManager["Ranks"]):
             if kind is None:
                 self._leave()
             else:
-                with suppress(Exception):  # the store may be what has failed
-                    self.store.set("failed", f"process {self.rank}: {kind.__name__}: {str(error)[:MOST_SAID]}")
+                self._failed(kind, error)
         finally:
             self.waiting.end()
+
+    def _failed(self, kind: type[BaseException], error: BaseException | None) -> None:
+        """Tells the others of an error, unless it came of that of another one, which then is the one to be raised."""
+        said = f"process {self.rank}: {kind.__name__}: {str(error)[:MOST_SAID]}"
+        try:
+            before = self.store.compare_set("failed", "", said).decode()
+        except Exception:  # the store may be what has failed
+            return
+        together = len(self.team) > 1 and issubclass(kind, Exception)
+        if together and before != said and "has failed: process" not in str(error):
+            raise RuntimeError(f"another process of this landscape has failed: {before}") from error
 
     def _leave(self) -> None:
         """The first process may hold the store, so it stays until the others have read from it."""
@@ -189,7 +235,7 @@ class Ranks(AbstractContextManager["Ranks"]):
         if self.leads:
             for rank in self.every:
                 try:
-                    self._got(f"left {rank}", rank)
+                    self.got(f"left {rank}", rank)
                 except TimeoutError as given_up:
                     warn(f"the landscape is complete here, but {given_up}")
                     return

@@ -61,7 +61,14 @@ def followed(
         work.grid.points if points is None else points,
         evaluator,
         schedule,
-        # The measures are the smaller part of the time of a point with derivatives, and plans are of them.
-        search=search and request.auto and schedule.followed.plan is None and request.options["curvature"] is None,
+        search=search and _may_search(request, schedule),
         progress=request.options["progress"] is True and schedule.backing.leads,
     )
+
+
+def _may_search(request: Request, schedule: Schedule) -> bool:
+    """Whether a plan may be looked for on the first points."""
+    if request.place.sharing is not None and schedule.ranks is not None:
+        return False  # the first process would evaluate alone, and it has a part of the model
+    # The measures are the smaller part of the time of a point with derivatives, and plans are of them.
+    return request.auto and schedule.followed.plan is None and request.options["curvature"] is None

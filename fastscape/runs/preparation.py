@@ -229,7 +229,11 @@ def _sized(
         wide = widest(problem, tensors, plan.microbatch)
         plan = plan_sized(plan, wide, points)
         plan = plan_recut(plan, wide, points, problem.size) if recut else plan
-    return plan if backing.ranks is None else plan_shared(plan, points, backing.ranks.size)
+    if backing.ranks is None:
+        return plan
+    plan = plan_shared(plan, points, len(backing.ranks.teams))
+    # Those that evaluate together need the same batches, whatever memory each of them has free.
+    return plan if request.place.sharing is None else Plan(**backing.ranks.agreed(plan.as_dict()))
 
 
 def _check_losses(request: Request, objective: Objective) -> None:

@@ -228,7 +228,7 @@ def request_of(
         TypeError: When an argument is of another kind.
         ValueError: When an argument has no such choice, or arguments exclude each other.
     """
-    check_model(model)
+    check_model(model, lent=options["lend"] is True)
     check_options(options, shown)
     place = _place(model, options)
     if place.own and not place.mixed:

@@ -24,6 +24,7 @@ from fastscape.runs.request import Request
 from fastscape.runs.same_problem import recheck_of
 from fastscape.runs.schedules import Rounds
 from fastscape.runs.scheduling import agreed_size, schedule_of
+from fastscape.runs.sharing import shared_out
 from fastscape.weights import space_of
 
 __all__ = ["Finish", "computed"]
@@ -53,6 +54,7 @@ def _backed(request: Request, finish: Finish | None) -> Values:
     """A call with its store and the other processes."""
     started = time.perf_counter()
     with backing_for(request.options) as backing:
+        request = shared_out(request, backing)
         values = _computed(request, backing, finish)
         values = values.with_report({**values.report, "seconds": time.perf_counter() - started})
         if backing.store is not None and backing.leads:

@@ -20,7 +20,9 @@ from fastscape.weights import (
     Source,
     SpaceAsked,
     check_present,
+    class_name,
     every_tensor,
+    is_sharded,
     listed,
     packed_modules,
     source_of,
@@ -30,18 +32,25 @@ from fastscape.weights import (
 __all__ = ["batchnorm_of", "check_model", "directions_given", "space_asked"]
 
 
-def check_model(model: object) -> None:
+def check_model(model: object, *, lent: bool = False) -> None:
     """Refuses what is no model, and a model whose weights are not there or cannot move.
 
     Args:
         model: What came.
+        lent: Whether it is evaluated itself, and no copy of it. Default False.
 
     Raises:
         TypeError: When it is no module.
-        ValueError: When weights are not there, or are packed.
+        ValueError: When weights are not there, or are packed, or are in parts in several processes.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
+    if not lent and is_sharded(model):
+        raise ValueError(
+            f"the weights of {class_name(model)} are shared out among processes (FSDP2 or tensor parallel), and no "
+            "copy of it can be made; write lend=True in surface or line, in every process: then each writes weights "
+            "into its part of your own model, and puts them back"
+        )
     check_present(every_tensor(model), "the model")
     packed = packed_modules(model)
     if packed and not any(parameter.is_floating_point() for parameter in model.parameters()):
@@ -120,6 +129,8 @@ def space_asked(model: nn.Module, options: SurfaceOptions, axes: int) -> SpaceAs
         ValueError: When options exclude each other, or there is no such choice.
     """
     source = source_of(options["directions"], Random(options["seed"], options["distribution"]), axes)
+    if is_sharded(model):
+        _check_shared_out(source, options)
     if options["low_memory"] and not isinstance(source, Random):
         raise ValueError("low_memory=True computes random directions anew at every use; leave out directions or it")
     scheme, name = _scheme(source, options, axes)
@@ -129,6 +140,20 @@ def space_asked(model: nn.Module, options: SurfaceOptions, axes: int) -> SpaceAs
     return SpaceAsked(
         axes, source, scheme, name, perturb, normalize, options["low_memory"], unused, options["repeats"]
     )
+
+
+def _check_shared_out(source: Source, options: SurfaceOptions) -> None:
+    """Refuses what cannot be done with parts of a model."""
+    if not isinstance(source, Random):
+        raise ValueError(
+            "directions came for a model that is shared out among processes, in which random directions are drawn "
+            "part by part; leave out directions, to and along"
+        )
+    if options["batchnorm"] != "running":
+        raise ValueError(
+            f"batchnorm={options['batchnorm']!r} looks for layers in a copy of the model, and one that is shared out "
+            "among processes has none; leave out batchnorm"
+        )
 
 
 def _scheme(source: Source, options: SurfaceOptions, axes: int) -> tuple[Scheme, str]:

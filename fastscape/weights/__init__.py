@@ -53,9 +53,22 @@ from fastscape.weights.recording import FORMAT, INDEX, VERSION, Recording, Row, 
 from fastscape.weights.repeats import seeds_of
 from fastscape.weights.resident import Resident
 from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
-from fastscape.weights.selection import NamedPerturb, Perturb, own_buffers, owners, select, tensors_of
+from fastscape.weights.selection import NamedPerturb, Perturb, owners, select, tensors_of
+from fastscape.weights.sharded import (
+    class_name,
+    forward_abandoned,
+    indices_here,
+    is_sharded,
+    local,
+    prepared_to_run,
+    resharded,
+    sharing_groups,
+    tensors_here,
+    whole,
+)
 from fastscape.weights.shared_directions import random_directions
 from fastscape.weights.shared_memory import sharing_memory
+from fastscape.weights.sharing import Sharing
 from fastscape.weights.space import Space, SpaceAsked, space_of
 from fastscape.weights.tensorwise import Tensorwise
 
@@ -101,6 +114,7 @@ __all__ = [
     "Row",
     "Rows",
     "Scheme",
+    "Sharing",
     "Source",
     "Space",
     "SpaceAsked",
@@ -114,6 +128,7 @@ __all__ = [
     "check_norm",
     "check_present",
     "check_seed",
+    "class_name",
     "coefficient_rows",
     "convolutions",
     "direction_between",
@@ -123,32 +138,40 @@ __all__ = [
     "dtype_of",
     "equal",
     "every_tensor",
+    "forward_abandoned",
     "in_channels_last",
+    "indices_here",
+    "is_sharded",
     "jvp",
     "keeps_dtypes",
     "kept_tensors",
     "layout_of",
     "listed",
+    "local",
     "model_given",
     "named_as",
-    "own_buffers",
     "owners",
     "packed_modules",
     "pca",
     "precision_of",
+    "prepared_to_run",
     "projected",
     "random_directions",
     "readable",
+    "resharded",
     "rows_of",
     "seeds_of",
     "select",
+    "sharing_groups",
     "sharing_memory",
     "source_of",
     "space_of",
     "start_to_end",
     "staying",
+    "tensors_here",
     "tensors_of",
     "through",
     "towards",
     "wanted_axis",
+    "whole",
 ]

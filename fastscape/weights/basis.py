@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -12,10 +12,12 @@ from torch import Tensor
 from fastscape.kernels import Backend, Seeded, gram, interpolate
 from fastscape.weights import norms
 from fastscape.weights.directions import Random, direction_random
+from fastscape.weights.here import Here
 from fastscape.weights.layout import Layout
 from fastscape.weights.precision import Place
 from fastscape.weights.schemes import Scheme
 from fastscape.weights.tensorwise import Tensorwise
+from fastscape.weights.tensorwise_here import TensorwiseHere
 
 __all__ = ["Basis", "basis_of", "basis_redrawn", "basis_seeded", "basis_tensorwise"]
 
@@ -25,12 +27,14 @@ class Basis:
     """What every point of a landscape is a combination of.
 
     Args:
-        vectors: (theta, d1, ...) [K, P], on the device of the run; or what makes them, or parts of them, anew.
+        vectors: (theta, d1, ...) [K, P], on the device of the run; or what makes them, or parts of them, anew. Of a
+            model that is shared out among processes what this one holds of them.
         gram: Gram matrices [S, K, K] of the normalised vectors, float64, on the CPU.
         layout: What the P entries are.
         factors: What normalises the vectors [S, K], where they are not in memory and so could not be scaled in place;
             the coefficients carry it then. None when they are normalised.
         unscaled: For each direction, whether its norm left it as it was drawn or given. Default: none of them.
+        here: What of the P entries this process holds. Default: all.
     """
 
     vectors: Tensor | Seeded | Tensorwise
@@ -38,6 +42,16 @@ class Basis:
     layout: Layout
     factors: Tensor | None = None
     unscaled: Sequence[bool] = ()
+    here: Here | None = None
+
+    @property
+    def held(self) -> Layout:
+        """What the entries of the vectors are: those of the layout, or of what this process holds of it."""
+        return self.layout if self.here is None else self.here.layout
+
+    def held_coefficients(self, c: Tensor) -> Tensor:
+        """The coefficients [G, S' or 1, K] of the segments of `held`, from those [G, S or 1, K] of all."""
+        return c if self.here is None else self.here.coefficients(c)
 
     @cached_property
     def gram_of_layers(self) -> Tensor:
@@ -130,45 +144,51 @@ def basis_of(
     place: Place,
     *,
     together: Callable[[Tensor], object] | None = None,
+    here: Here | None = None,
 ) -> Basis:
     """Stacks the model's weights and the directions, and normalises the directions.
 
     Args:
-        theta: The model's tensors by name.
+        theta: The model's tensors by name, or what this process holds of them.
         layout: The flat buffer.
         directions: For each direction a function that writes it to the row `out` [P] of the basis.
         normalize: One of `fastscape.weights.norms.NORMS`.
         place: Where the basis goes.
         together: What writes all of them at once, to rows [K - 1, P]. Default: one after the other.
+        here: What of the flat buffer this process holds. Default: all.
 
     Returns:
         The basis.
     """
-    vectors = torch.empty(1 + len(directions), layout.size, dtype=place.precision.basis, device=place.device)
-    layout.flatten(theta, out=vectors[0])
+    held = layout if here is None else here.layout
+    vectors = torch.empty(1 + len(directions), held.size, dtype=place.precision.basis, device=place.device)
+    held.flatten(theta, out=vectors[0])
     if together is not None:
         together(vectors[1:])
     else:
         for row, write in zip(vectors[1:], directions, strict=True):
             write(out=row)
-    return _normalised(vectors, layout, normalize, place.backend)
+    return _normalised(Basis(vectors, torch.empty(0), layout, here=here), normalize, place.backend)
 
 
-def _normalised(vectors: Tensor, layout: Layout, normalize: str, backend: Backend) -> Basis:
-    """The basis of theta and directions [K, P], which are normalised in place."""
+def _normalised(drawn: Basis, normalize: str, backend: Backend) -> Basis:
+    """The basis of theta and directions [K, P] without Gram matrices; the directions are normalised in place."""
+    vectors, layout, here = drawn.vectors, drawn.layout, drawn.here
+    assert isinstance(vectors, Tensor)
     empty = [not bool(row.any()) for row in vectors[1:]]
     if normalize == "weight":
         vectors[1:] *= vectors[0]
-    raw = gram(vectors, layout.segments, backend=backend).cpu()
+    raw = gram(vectors, drawn.held.segments, backend=backend).cpu()
+    raw = raw if here is None else here.gram(raw)
     factors = norms.directions_first(raw, layout.layer_of_segment, normalize)
     same = torch.isclose(factors, torch.ones_like(factors)) | (raw.diagonal(dim1=1, dim2=2) == 0)
     kept = same.all(0)[1:].tolist() if normalize != "weight" else empty
     unscaled = [a or b for a, b in zip(empty, kept, strict=True)]
     if not bool((factors == 1).all()):
         for k in range(1, len(vectors)):
-            row = vectors[k : k + 1]
-            interpolate(row, factors[None, :, k : k + 1], layout.segments, out=row, backend=backend)
-    return Basis(vectors, norms.rescaled(raw, factors), layout, unscaled=unscaled)
+            row, c = vectors[k : k + 1], drawn.held_coefficients(factors[None, :, k : k + 1])
+            interpolate(row, c, drawn.held.segments, out=row, backend=backend)
+    return Basis(vectors, norms.rescaled(raw, factors), layout, unscaled=unscaled, here=here)
 
 
 def basis_seeded(
@@ -194,7 +214,9 @@ def basis_seeded(
     return _regenerated(vectors, layout, normalize, place.backend)
 
 
-def basis_tensorwise(layout: Layout, random: Random, normalize: str, place: Place, *, count: int) -> Basis:
+def basis_tensorwise(
+    layout: Layout, random: Random, normalize: str, place: Place, *, count: int, here: Here | None = None
+) -> Basis:
     """The basis of a lent model's weights and random directions, of which no vector is whole in memory.
 
     Its numbers are those of `basis_seeded`.
@@ -205,13 +227,14 @@ def basis_tensorwise(layout: Layout, random: Random, normalize: str, place: Plac
         normalize: One of `fastscape.weights.norms.NORMS`.
         place: Where the model is, with the loan that keeps its weights.
         count: Number of directions, 1 or 2.
+        here: What of the flat buffer this process holds. Default: all.
 
     Returns:
         The basis.
     """
     assert place.lent is not None  # who calls has looked
-    vectors = Tensorwise(
-        layout,
+    vectors = (Tensorwise if here is None else partial(TensorwiseHere, here=here))(
+        layout if here is None else here.layout,
         place.lent,
         int(random.seed),
         count,
@@ -231,7 +254,8 @@ def _regenerated(vectors: Seeded | Tensorwise, layout: Layout, normalize: str, b
     own = vectors.gram() if isinstance(vectors, Tensorwise) else gram(vectors, layout.segments, backend=backend)
     raw = norms.rescaled(own.cpu(), moving)
     factors = norms.directions_first(raw, layout.layer_of_segment, normalize)
-    return Basis(vectors, norms.rescaled(raw, factors), layout, factors * moving)
+    here = vectors.here if isinstance(vectors, TensorwiseHere) else None
+    return Basis(vectors, norms.rescaled(raw, factors), layout, factors * moving, here=here)
 
 
 def basis_redrawn(basis: Basis, random: Random, normalize: str, backend: Backend) -> Basis:
@@ -255,6 +279,9 @@ def basis_redrawn(basis: Basis, random: Random, normalize: str, backend: Backend
     drawn[0] = vectors[0]
     plain = layout.reordered(channels_last=False)  # the order in which directions are drawn
     for axis, row in enumerate(drawn[1:]):
-        direction_random(plain, random.seed, axis, distribution=random.distribution, out=row)
+        if basis.here is None:
+            direction_random(plain, random.seed, axis, distribution=random.distribution, out=row)
+        else:
+            basis.here.random(random.seed, axis, distribution=random.distribution, out=row)
     plain.relaid(drawn[1:], channels_last=layout.channels_last)
-    return _normalised(drawn, layout, normalize, backend)
+    return _normalised(replace(basis, vectors=drawn), normalize, backend)

@@ -7,6 +7,7 @@ of those that move are rounded like all others, and lie in complex64 then.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from fastscape.kernels import Backend
 from fastscape.weights.loan import Loan
+from fastscape.weights.sharing import Sharing
 
 __all__ = ["PRECISIONS", "Place", "Precision", "dtype_of", "keeps_dtypes", "precision_of"]
 
@@ -112,6 +114,7 @@ class Place:
         own: Whether the precision is the model's own. Default False.
         mixed: Whether its tensors are of several precisions, and stay so. Default False.
         lent: The user's own model, which is written to in the place of a copy. Default: a copy is evaluated.
+        sharing: The processes that hold a model together, which is shared out among them. Default: it is not.
     """
 
     device: torch.device
@@ -120,6 +123,11 @@ class Place:
     own: bool = False
     mixed: bool = False
     lent: Loan | None = None
+    sharing: Sharing | None = None
+
+    def evaluating(self, model: nn.Module, what: str) -> AbstractContextManager[None]:
+        """Surrounds a forward pass of a lent model, which all who hold it together begin together; see `Sharing`."""
+        return nullcontext() if self.sharing is None else self.sharing.evaluating(model, what)
 
     @property
     def samples(self) -> torch.dtype | None:

@@ -6,6 +6,8 @@ from collections.abc import Set
 
 from torch import nn
 
+from fastscape.weights.sharded import local
+
 __all__ = ["sharing_memory"]
 
 
@@ -20,7 +22,8 @@ def sharing_memory(model: nn.Module, moving: Set[str]) -> list[list[str]]:
         Names of each such group of which one moves.
     """
     groups: dict[tuple[object, ...], list[str]] = {}
-    for name, parameter in model.named_parameters():
+    for name, shared in model.named_parameters():
+        parameter = local(shared)
         if parameter.numel() and not parameter.is_meta and parameter.data_ptr():
             where = parameter.device, parameter.data_ptr(), parameter.dtype, parameter.shape, parameter.stride()
             groups.setdefault(where, []).append(name)

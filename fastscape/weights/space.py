@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from fastscape.results import Trajectory
 from fastscape.weights import norms
 from fastscape.weights.basis import Basis, basis_of, basis_seeded, basis_tensorwise
 from fastscape.weights.directions import Checkpoints, Directions, Random, Source
+from fastscape.weights.here import Here, here_of
 from fastscape.weights.layout import Layout, layout_of
 from fastscape.weights.marks import Marks, placed
 from fastscape.weights.other_model import staying
@@ -23,6 +24,7 @@ from fastscape.weights.precision import Place
 from fastscape.weights.repeats import Repeats, by_repeat, seeds_of
 from fastscape.weights.schemes import Scheme
 from fastscape.weights.selection import Perturb, tensors_of
+from fastscape.weights.sharded import tensors_here
 from fastscape.weights.tensorwise import Tensorwise
 
 __all__ = ["Space", "SpaceAsked", "space_of"]
@@ -124,18 +126,19 @@ class Space:
         """The model's own tensors that move, by name."""
         if isinstance(self.basis.vectors, Tensorwise):
             return self.basis.vectors.tensors()
-        return self.layout.unflatten(self.basis.theta.to(dtype))
+        return self.basis.held.unflatten(self.basis.theta.to(dtype))
 
     def at(self, point: Tensor, place: Place) -> dict[str, Tensor]:
         """The tensors that move, by name, at one point [1, D]."""
         ((repeat, point),) = self.by_repeat(point)
-        here = self.of_repeat(repeat)
-        c, vectors = here.coefficients(point), here.basis.vectors
+        there, held = self.of_repeat(repeat), self.basis.held
+        c, vectors = there.coefficients(point), there.basis.vectors
         if isinstance(vectors, Tensorwise):
             return vectors.tensors(c[0])
-        out = torch.empty(1, self.layout.size, dtype=place.precision.weights, device=place.device)
-        interpolate(vectors, c, self.layout.segments, out=out, backend=place.backend)
-        return self.layout.unflatten(out[0])
+        out = torch.empty(1, held.size, dtype=place.precision.weights, device=place.device)
+        c = self.basis.held_coefficients(c)
+        interpolate(vectors, c, held.segments, out=out, backend=place.backend)
+        return held.unflatten(out[0])
 
     @property
     def lengths(self) -> dict[str, float]:
@@ -179,7 +182,7 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
     Args:
         model: The model. It is not changed.
         asked: Which space.
-        place: Where the basis goes.
+        place: Where the basis goes, and with whom the model is shared out.
 
     Returns:
         The space.
@@ -189,6 +192,8 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
     """
     layout, theta = layout_of(model, asked.perturb), tensors_of(model)
     repeats = _repeats(asked, place)
+    if place.sharing is not None:
+        return replace(_shared_out(model, asked, place, here_of(model, layout, place.sharing)), repeats=repeats)
     if asked.low_memory and isinstance(asked.source, Random):
         if place.lent is not None and place.lent.in_place:
             basis = basis_tensorwise(layout, asked.source, asked.normalize, place, count=asked.axes)
@@ -213,6 +218,17 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
     if not leads or (found.along is None and not all(basis.unscaled)):
         return replace(space, astray=list(dict.fromkeys([*found.checkpoints, *(path.name for path in found.paths)])))
     return replace(space, paths=found.paths, checkpoints=found.checkpoints, facts=found.facts)
+
+
+def _shared_out(model: nn.Module, asked: SpaceAsked, place: Place, here: Here) -> Space:
+    """The space around a model that is shared out among processes, along random directions."""
+    random, layout = asked.source, here.whole
+    assert isinstance(random, Random)  # others are refused before
+    if asked.low_memory:
+        basis = basis_tensorwise(layout, random, asked.normalize, place, count=asked.axes, here=here)
+        return Space(basis, asked.scheme)
+    drawn = [partial(here.random, random.seed, k, distribution=random.distribution) for k in range(asked.axes)]
+    return Space(basis_of(tensors_here(model), layout, drawn, asked.normalize, place, here=here), asked.scheme)
 
 
 def _repeats(asked: SpaceAsked, place: Place) -> Repeats | None:

@@ -191,7 +191,7 @@ def test_ranks_share_gather_and_fail_together(monkeypatch):
     with pytest.raises(
         RuntimeError, match=r"another process of this landscape has failed: process 1: KeyError: 'mine'"
     ):
-        first._got("nothing", 1)
+        first.got("nothing", 1)
 
 
 def test_all_hear_what_each_says():
@@ -240,10 +240,10 @@ def test_a_signal_acts_while_others_are_waited_for_but_not_at_once(monkeypatch, 
     later = first.part("round")  # which was made before there was anything to do meanwhile
     first.waiting.meanwhile = partial(stops.act_if_late, lambda: said.append("stopped"))
     with pytest.raises(TimeoutError):
-        first._got("nothing", 1)  # no signal has come
+        first.got("nothing", 1)  # no signal has come
     stops._noted(signal.SIGTERM, None)
     with pytest.raises(ends):
-        later._got("nothing", 1)
+        later.got("nothing", 1)
     assert said == ["stopped"] * (ends is KeyboardInterrupt)
 
 

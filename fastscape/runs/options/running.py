@@ -66,9 +66,10 @@ class EvaluationOptions(TypedDict, total=False):
             False,
             "Whether points are evaluated in your own model in the place of a copy: weights are written into it "
             "and put back bit for bit, also after an exception or Ctrl-C. For models of which no copy can be made or "
-            "used: TorchScript, DataParallel, weights behind weak references or registries. Points are evaluated one "
-            "by one; nothing else may use the model meanwhile. With `low_memory` no other weights are in memory: "
-            "those of a point are made in your model, tensor by tensor. Default False.",
+            "used: TorchScript, DataParallel, weights behind weak references or registries, and weights that torch "
+            "shares out among processes (FSDP2, tensor parallel). Points are evaluated one by one; nothing else may "
+            "use the model meanwhile. With `low_memory` no other weights are in memory: those of a point are made in "
+            "your model, tensor by tensor. Default False.",
             GROUP,
         ),
     ]
@@ -114,8 +115,9 @@ class EvaluationOptions(TypedDict, total=False):
         Option(
             True,
             "Whether the processes that torchrun has started, or those of an initialised process group, share the "
-            "grid: all of them must make the call then, and all get the landscape. Write False where one of them "
-            "calls alone. Default True.",
+            "grid: all of them must make the call then, and all get the landscape. Those that hold parts of one model "
+            "evaluate the same points together, and need the same data. Write False where one of them calls alone. "
+            "Default True.",
             GROUP,
         ),
     ]

@@ -133,7 +133,7 @@ class Schedule:
         """
         self.sums[block.points] = sums
         self._own.append(block)
-        if self.store is not None:
+        if self.store is not None and self.backing.keeps:
             self.store.keep(block.start, block.points, sums, facts if self.backing.leads else None)
         before, self.known = self.known + len(block), self.known + len(block)
         if self.ranks is not None:

@@ -48,7 +48,7 @@ class Streaming(Schedule):
         self.digest, self.aim = digest, aim
         self.sums.zero_()
         blocks = blocks_of(points, size)
-        self.missing = blocks if self.ranks is None else blocks[self.ranks.rank :: self.ranks.size]
+        self.missing = blocks if self.ranks is None else blocks[self.ranks.number :: len(self.ranks.teams)]
         self._own = self.missing
         if self.store is not None and self.store.parts:
             self.sums[:], self.parts = self.store.accumulated(), self.store.parts
@@ -82,7 +82,7 @@ class Streaming(Schedule):
         self.known += len(self.sums)
         if self.store is None:
             return
-        for block in self.missing:
+        for block in self.missing if self.backing.keeps else ():
             self.store.keep_over_parts(self.parts, block.start, self.sums[block.points])
         if self.ranks is not None:
             self.ranks.all_here(f"part {self.parts}")
@@ -97,7 +97,7 @@ class Streaming(Schedule):
             return False
         found = spread_of_sums(self.sums[joined_points(self.missing)].numpy(), samples)
         if self.ranks is not None:  # each knows the sums of its own points
-            every = self.ranks.collected(f"spread {self.parts}", found)
+            every = self.ranks.collected(f"spread {self.parts}", found if self.backing.keeps else None)
             found = joint(None if one is None else Spread(*one) for one in every)
         return self.aim.reached(found)
 

@@ -1,0 +1,223 @@
+"""Models whose tensors torch shares out among processes: what of a tensor is here, and a model at rest.
+
+A parameter under `fully_shard` (FSDP2) or tensor parallelism is a DTensor: it has the shape of the whole tensor, and a
+process holds a part of it. Nothing of torch.distributed is imported here: where nobody has, there is no such tensor.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fastscape.weights.selection import tensors_of
+
+__all__ = [
+    "class_name",
+    "forward_abandoned",
+    "indices_here",
+    "is_sharded",
+    "local",
+    "prepared_to_run",
+    "resharded",
+    "sharing_groups",
+    "tensors_here",
+    "whole",
+]
+
+
+def local(tensor: Tensor) -> Tensor:
+    """What this process holds of a tensor.
+
+    Args:
+        tensor: Any tensor.
+
+    Returns:
+        The part that is here, in the same memory; the tensor itself, where it is not shared out.
+    """
+    if not _shared_out(tensor):
+        return tensor
+    with torch.no_grad():
+        here: Any = tensor
+        part: Tensor = here.to_local()
+        return part.detach()
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor with the parts of all processes, which must all ask for it.
+
+    Args:
+        tensor: Any tensor.
+
+    Returns:
+        All of it; the tensor itself, where it is not shared out.
+    """
+    if not _shared_out(tensor):
+        return tensor
+    with torch.no_grad():
+        here: Any = tensor
+        full: Tensor = here.full_tensor()
+        return full
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether parameters or buffers of a model are shared out among processes.
+
+    Args:
+        model: The model. It is not changed.
+
+    Returns:
+        Whether some are, or were until its last forward pass.
+    """
+    return bool(_fsdp_modules(model)) or any(map(_shared_out, tensors_of(model).values()))
+
+
+def tensors_here(model: nn.Module) -> dict[str, Tensor]:
+    """What this process holds of all parameters and buffers, by name, each once; none is copied."""
+    return {name: local(tensor) for name, tensor in tensors_of(model).items()}
+
+
+def class_name(model: nn.Module) -> str:
+    """The class of a model, which `fully_shard` gives another name."""
+    kind = _fsdp_module()
+    if kind is not None and isinstance(model, kind):
+        own = (base for base in type(model).__mro__[1:] if base is not kind)
+        return next(own).__name__
+    return type(model).__name__
+
+
+def prepared_to_run(model: nn.Module) -> None:
+    """Has FSDP2 do at once what it would do at its first forward pass, so that a run does not undo it.
+
+    Args:
+        model: The model; modules under `fully_shard` register hooks of theirs.
+    """
+    for module in _fsdp_modules(model):  # the outer ones first
+        lazily = getattr(module._get_fsdp_state(), "_lazy_init", None)
+        if lazily is not None:
+            lazily()
+    resharded(model)
+
+
+def resharded(model: nn.Module) -> None:
+    """Has every process hold its own part alone, as FSDP2 keeps some parameters whole after a forward pass.
+
+    What is written to the parts is then seen by the next forward pass.
+
+    Args:
+        model: The model.
+    """
+    for module in _fsdp_modules(model):
+        module.reshard()
+
+
+def forward_abandoned(model: nn.Module) -> None:
+    """Has FSDP2 forget a forward pass that an exception has ended.
+
+    Args:
+        model: The model.
+    """
+    for module in _fsdp_modules(model):
+        forget = getattr(module, "reset_iter_state", None)
+        if forget is not None:
+            with suppress(RuntimeError):  # it is not the outermost one
+                forget()
+        else:
+            _reset(module._get_fsdp_state())
+
+
+def indices_here(name: str, tensor: Tensor) -> list[Tensor]:
+    """Which entries of a tensor are here.
+
+    Args:
+        name: The tensor's.
+        tensor: Any tensor.
+
+    Returns:
+        For each dimension the indices [n], int64: an entry is here whose indices are all among them, and the part that
+        is here has them in this order.
+
+    Raises:
+        ValueError: When the processes hold sums and no parts, or the part is another one than the placements say.
+    """
+    lists = [torch.arange(size, device="cpu") for size in tensor.shape]
+    if not _shared_out(tensor):
+        return lists
+    mesh, placements = _placed(tensor)
+    coordinates = mesh.get_coordinate()
+    if coordinates is None:
+        raise ValueError(f"{name} is shared out among other processes than this one; call on those alone")
+    for axis, placement in enumerate(placements):
+        if placement.is_replicate():
+            continue
+        if placement.is_partial():
+            raise ValueError(
+                f"{name} came as {placement} on a mesh, of which the values are sums over processes; redistribute it "
+                "to Replicate() or Shard(0) before this call"
+            )
+        factor = int(getattr(placement, "split_factor", 1))
+        index = lists[placement.dim]
+        pieces = [_chunk(piece, mesh.size(axis), coordinates[axis]) for piece in index.chunk(factor)]
+        lists[placement.dim] = torch.cat(pieces)
+    came, wanted = tuple(local(tensor).shape), tuple(map(len, lists))
+    if came != wanted and tensor.numel() and (0 not in came or 0 not in wanted):
+        raise ValueError(f"{name} holds {came} here, where its placements {placements} say {wanted}")
+    return lists
+
+
+def sharing_groups(tensor: Tensor) -> list[list[int]]:
+    """The processes that hold other parts of a tensor than this one.
+
+    Args:
+        tensor: Any tensor.
+
+    Returns:
+        For each dimension of its mesh along which it is cut, the ranks of the processes, this one among them.
+    """
+    if not _shared_out(tensor):
+        return []
+    distributed = sys.modules["torch.distributed"]
+    mesh, placements = _placed(tensor)
+    cut = [axis for axis, placement in enumerate(placements) if not placement.is_replicate()]
+    return [sorted(distributed.get_process_group_ranks(mesh.get_group(axis))) for axis in cut]
+
+
+def _placed(tensor: Any) -> tuple[Any, Any]:
+    """The mesh of a DTensor, and its placements."""
+    return tensor.device_mesh, tensor.placements
+
+
+def _chunk(index: Tensor, chunks: int, number: int) -> Tensor:
+    """One of several chunks of indices, of which the last may be shorter or empty."""
+    length = -(-len(index) // chunks)
+    return index[number * length : (number + 1) * length]
+
+
+def _shared_out(tensor: Tensor) -> bool:
+    kind = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
+    return kind is not None and isinstance(tensor, kind)
+
+
+def _fsdp_module() -> type | None:
+    found: type | None = getattr(sys.modules.get("torch.distributed.fsdp"), "FSDPModule", None)
+    return found
+
+
+def _fsdp_modules(model: nn.Module) -> list[Any]:
+    """The modules under `fully_shard`, the outer ones first."""
+    kind = _fsdp_module()
+    return [] if kind is None else [module for module in model.modules() if isinstance(module, kind)]
+
+
+def _reset(state: Any) -> None:
+    """What `reset_iter_state` does, for versions of torch without it, of a forward pass without gradients."""
+    idle = type(state._training_state).IDLE
+    state._training_state = idle
+    state._state_ctx.iter_forward_root = None
+    group = state._fsdp_param_group
+    if group is not None:
+        group._all_gather_result, group._training_state = None, idle
+        group._to_sharded()

@@ -18,12 +18,11 @@ from .seeded import Seeded
 __all__ = ["linear_variants"]
 
 POINTS, WIDTH, VECTORS = 16, 4096, 3
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # The arithmetic, the dtype of x, that of the basis where it is another, and rows: every tile of the table once.
 _KINDS = [
     *(("fp32", "fp32", rows) for rows in (1, 32, 2048)),
     *(("bf16", "bf16", rows) for rows in (1, 32, 64, 128, 2048)),
-    ("fp16", "fp16", 64),
     ("bf16", "fp32", 64),
     ("tf32", "fp32", 128),
 ]
@@ -43,7 +42,6 @@ def linear_variants(memory: int) -> Iterator[Variant]:
     yield _fused("bf16", "bf16", 128, memory, option="shared coefficients")
     yield _fused("bf16", "bf16", 128, memory, option="seeded")
     yield _fused("bf16", "bf16", 128, memory, option="odd inputs")
-    yield _fused("fp32", "fp32", 32, memory, option="seeded")
     for name in _DTYPES:
         yield _combined(name)
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ._triton import available, interpreting
 
 if TYPE_CHECKING:
-    from ._launch import Variant
+    from ._launch import Cost, Variant
 
 __all__ = ["TARGETS", "Compiled", "ahead_of_time", "compile_variant"]
 
@@ -61,9 +61,7 @@ class Compiled(NamedTuple):
     loads: dict[int, int]
     stores: dict[int, int]
     matrix: int
-    bytes_read: int
-    bytes_written: int
-    flops: int
+    cost: Cost
 
 
 def ahead_of_time(variant: Variant, target: tuple[str, Any, int]) -> Any:
@@ -104,8 +102,8 @@ def compile_variant(variant: Variant, name: str, target: tuple[str, Any, int]) -
     """
     code = ahead_of_time(variant, target)
     read = _read_cuda if target[0] == "cuda" else _read_hip
-    registers, spills, *instructions = read(code.asm)
-    return Compiled(variant.name, name, registers, spills, code.metadata.shared, *instructions, *variant.cost)
+    registers, spills, loads, stores, matrix = read(code.asm)
+    return Compiled(variant.name, name, registers, spills, code.metadata.shared, loads, stores, matrix, variant.cost)
 
 
 def _compile_job(name: str, number: int) -> Compiled:
@@ -172,7 +170,7 @@ def main() -> None:
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         rows = list(pool.map(_compile_job, *zip(*jobs, strict=True)))
     if arguments.json:
-        print(json.dumps([row._asdict() for row in rows]))
+        print(json.dumps([row._asdict() | {"cost": row.cost._asdict()} for row in rows]))
         return
     head = (
         "variant",
@@ -190,8 +188,7 @@ def main() -> None:
     table = [head] + [
         (
             row.variant, row.target, str(row.registers), str(row.spills), str(row.shared), _shown(row.loads),
-            _shown(row.stores), str(row.matrix), f"{row.bytes_read / 1e6:.0f}", f"{row.bytes_written / 1e6:.0f}",
-            f"{row.flops / 1e6:.0f}",
+            _shown(row.stores), str(row.matrix), *(f"{number / 1e6:.0f}" for number in row.cost),
         )
         for row in rows
     ]  # fmt: skip

@@ -58,12 +58,12 @@ def _interpolate_kernel(  # type: ignore[no-untyped-def]
     b = ()  # each vector by itself: a block of all of them would be spread over threads, and summed across them
     for k in tl.static_range(K):
         vector = tl.load(basis_KP + k * tl.cast(stride_basis, tl.int64) + p, mask=inside, other=0.0)
-        b = b + (vector.to(accumulator),)  # noqa: RUF005 - Triton unpacks nothing
+        b = b + (vector.to(accumulator),)  # type: ignore[assignment]  # noqa: RUF005 - Triton unpacks nothing
     column = _segment_of(p, starts_S1, block_segment_N1, block, BLOCK) * K if SEGMENTED else 0
     for g in range(0, G):
         point = tl.cast(g, tl.int64)
         c = coefficients_GSK + point * S * K + column
-        w = tl.load(c) * b[0]
+        w = tl.load(c) * b[0]  # type: ignore[misc]
         for k in tl.static_range(1, K):
             w += tl.load(c + k) * b[k]
         tl.store(out_GP + point * stride_out + p, w.to(out_GP.dtype.element_ty), mask=inside)

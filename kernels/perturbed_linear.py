@@ -57,16 +57,18 @@ class Crossovers(NamedTuple):
     without: int
 
 
-# Calculated, not measured, but for a CPU: F operations and B bytes a second, s bytes a weight. A weight and point
-# costs 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by "materialised", equal at R = s F / 3 B for K = 3; and
-# 2 R / (0.4 F) by "fused", which the traffic between cache and registers holds at that share.
+# Measured on an H100 (torch 2.11, triton 3.6) at 16 points: where the times of two methods cross, on logarithmic axes
+# between the rows that were timed, as the geometric mean of layers of 4096 x 4096 and 1024 x 1024. float16 is taken to
+# be as bfloat16. That of a CPU is by `benchmarks.products`. float64 is calculated: with F operations and B bytes a second and s bytes a weight, a
+# weight and point costs 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by "materialised": R = s F / 3 B, where
+# K = 3. In float32 without TF32 "fused" has no matrix unit, and is never the fastest.
 CROSSOVERS = {
-    "bfloat16": Crossovers(64, 352, 176),
-    "float16": Crossovers(64, 352, 176),
-    "tf32": Crossovers(96, 352, 183),
-    "float32": Crossovers(32, 32, 24),
+    "bfloat16": Crossovers(80, 384, 160),
+    "float16": Crossovers(80, 384, 160),
+    "tf32": Crossovers(40, 320, 200),
+    "float32": Crossovers(36, 36, 36),
     "float64": Crossovers(48, 48, 48),
-    "cpu": Crossovers(12, 12, 12),  # measured, by benchmarks.products
+    "cpu": Crossovers(12, 12, 12),
 }
 """By the arithmetic of a GPU, and for any on a CPU."""
 
@@ -125,8 +127,10 @@ def method_for(
     chosen = choose(x.device, backend)
     able = not _refusal(x, basis, chosen) and chosen == "triton" and x.shape[-1] % 16 == 0  # whose accesses are wide
     method = choose_method(rows, x.dtype, x.device, fused=able)
-    if method == "shared" and (isinstance(basis, Seeded) or basis.dtype != x.dtype):
-        return "fused" if able else "materialised"  # the stacked matrices would have to be made for each call
+    if isinstance(basis, Seeded):  # drawn once for all points, and not again for each tile of rows
+        return "materialised"
+    if method == "shared" and basis.dtype != x.dtype:  # which would round the basis at each call
+        return "fused" if able else "materialised"
     return method
 
 
@@ -149,8 +153,9 @@ def perturbed_linear(
         coefficients: [G, O, K], or [G, 1, K] when all rows of a matrix share them; rounded to float64 for a float64
             basis and to float32 otherwise.
         bias: [G, O]. Default None.
-        method: "shared", "fused" or "materialised"; "auto" chooses by `choose_method`. "fused" takes at most three
-            matrices, and as a Triton kernel no float64, and seeded rows whose length is a multiple of 4.
+        method: "shared", "fused" or "materialised"; "auto" chooses by `choose_method`, and the last for a seeded
+            basis. "fused" takes at most three matrices, and as a Triton kernel no float64, and seeded rows whose
+            length is a multiple of 4.
         backend: See `choose`. Default "auto".
 
     Returns:

@@ -338,6 +338,24 @@ def test_a_refusal_is_said(tmp_path, monkeypatch, capsys):
         command.main([])
 
 
+def test_single_stages_are_run(tmp_path, monkeypatch):
+    told, ran = [], []
+    monkeypatch.setattr(worker, "_end_with", lambda _: None)
+    monkeypatch.setattr(worker, "work", lambda setting, records, until, stages: ran.extend(stages) or 0)
+
+    def started(line):
+        told.extend(line)
+        worker.main(line)
+        return subprocess.Popen([sys.executable, "-c", "exit(0)"], preexec_fn=os.setpgrp)
+
+    monkeypatch.setattr(day, "started", started)
+    monkeypatch.setattr(torch, "compile", torch.compile)  # which a tiny day replaces
+    line = ["--out", str(tmp_path), "--device", "cpu", "--tiny", "--seed", "0", "--stages", "products", "card"]
+    assert command.main(line) == 0
+    assert told[-3:] == ["--stages", "products", "card"]
+    assert ran == ["card", "products"]
+
+
 def test_wrong_values_are_seen():
     truth = torch.tensor([1.0, 2.0], dtype=torch.float64)
     allowed = torch.full((2,), 0.1, dtype=torch.float64)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from fastscape.kernels import Segments, compile_check, gram, interpolate
+from fastscape.kernels import Segments, compile_check, gram, interpolate, perturbed_linear
 from fastscape.kernels.philox import FLOPS
 
 pytest.importorskip("triton", reason="Triton is not built for this platform")
@@ -56,11 +56,11 @@ def test_every_variant_is_compiled_for_every_target(rows):
     wanted |= {"gram fp32 stride 1"}
     options = ["line", "weighted", "uniform numbers", "rademacher"]
     wanted |= {"interpolate seeded fp32 uniform", *(f"interpolate seeded fp32 per filter, {o}" for o in options)}
-    wanted |= {f"linear combined {d}" for d in dtypes[:3]}
-    wanted |= {f"linear fp32, {rows} rows" for rows in (1, 32, 2048)} | {"linear fp32, 32 rows, seeded"}
+    wanted |= {f"linear combined {d}" for d in dtypes[:2]}
+    wanted |= {f"linear fp32, {rows} rows" for rows in (1, 32, 2048)}
     wanted |= {f"linear bf16, {rows} rows" for rows in (1, 32, 64, 128, 2048)}
     wanted |= {f"linear bf16, 128 rows, {option}" for option in ("shared coefficients", "seeded", "odd inputs")}
-    wanted |= {"linear fp16, 64 rows", "linear bf16 of fp32, 64 rows", "linear tf32, 128 rows"}
+    wanted |= {"linear bf16 of fp32, 64 rows", "linear tf32, 128 rows"}
     assert {(row["variant"], row["target"]) for row in rows} == {(v, t) for v in wanted for t in TARGETS}
 
 
@@ -108,9 +108,9 @@ def test_a_launch_is_counted_as_the_formula_says(rows):
         if kernel == "interpolate" and kind == "uniform":
             size = {"fp32": 4, "bf16": 2, "fp16": 2, "fp64": 8}[rest[-1]]
             seeded = rest[0] == "seeded"
-            assert row["bytes_written"] == 16 * size * 2**24
-            assert row["bytes_read"] == pytest.approx((1 if seeded else 3) * size * 2**24, rel=1e-5)
-            assert row["flops"] == 2 * 3 * 16 * 2**24 + (2 * FLOPS["normal"] * 2**24 if seeded else 0)
+            assert row["cost"]["bytes_written"] == 16 * size * 2**24
+            assert row["cost"]["bytes_read"] == pytest.approx((1 if seeded else 3) * size * 2**24, rel=1e-5)
+            assert row["cost"]["flops"] == 2 * 3 * 16 * 2**24 + (2 * FLOPS["normal"] * 2**24 if seeded else 0)
 
 
 def test_the_interpreter_is_refused(monkeypatch):
@@ -139,6 +139,11 @@ def test_rows_beyond_2_31_elements(backend, tmp_path):
     memory = np.memmap(tmp_path / "sparse", dtype=np.float16, mode="w+", shape=(2 * stride,))
     memory[:size], memory[stride : stride + size] = 1.0, np.arange(size)
     basis = torch.from_numpy(memory).as_strided((2, size), (stride, 1))
+    at = torch.tensor([[[1.0, 0.5]], [[0.0, 2.0]]])
+    x = torch.ones(2, 1, 8, dtype=torch.float16)
+    made = perturbed_linear(x, basis.unflatten(1, (5, 8)), at, method="fused", backend=backend)
+    sums = torch.arange(40.0).view(5, 8).sum(1)
+    assert torch.equal(made[:, 0].float(), torch.stack([8 + 0.5 * sums, 2 * sums]))
     segments = Segments(torch.tensor([0, 7, size]))
     assert gram(basis, segments, backend=backend)[0].tolist() == [[7.0, 21.0], [21.0, 91.0]]
     coefficients = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 2.0], [0.0, 3.0]]])

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastscape.kernels import Seeded, choose_method, draw, perturbed_linear, perturbed_linear_cost
@@ -20,7 +20,9 @@ BACKENDS = ["torch", "triton"]
 METHODS = ["shared", "fused", "materialised"]
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 # Points, rows, inputs, outputs: one of each, odd ones, more than a tile of outputs, of rows, of inputs, of points.
-SHAPES = [(1, 1, 1, 1), (3, 1, 7, 5), (2, 5, 32, 130), (5, 18, 40, 3), (1, 67, 33, 9)]
+SHAPES = [(1, 1, 1, 1), (3, 1, 7, 5), (2, 3, 32, 130), (5, 17, 40, 3), (1, 67, 33, 9)]
+CASES = [*((torch.float32, shape) for shape in SHAPES), *((torch.bfloat16, shape) for shape in SHAPES[:4])]
+CASES += [(dtype, shape) for dtype in (torch.float64, torch.float16) for shape in SHAPES[1:3]]
 
 
 def problem(shape, vectors, dtype, *, per_filter=True, wide=None):
@@ -59,9 +61,8 @@ def offered(method, backend, dtype):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_outputs_are_those_of_the_weights(shape, dtype, method, backend):
+@pytest.mark.parametrize(("dtype", "shape"), CASES, ids=str)
+def test_outputs_are_those_of_the_weights(dtype, shape, method, backend):
     if not offered(method, backend, dtype):
         pytest.skip("refused, which another test looks at")
     for vectors, per_filter in ((1, True), (2, False), (3, True)):
@@ -137,6 +138,7 @@ def test_one_x_for_all_points_is_multiplied_once():
     assert shared - mixing == (many - mixing) // 4
 
 
+@settings(max_examples=12)
 @given(
     st.integers(1, 6), st.integers(1, 20), st.integers(1, 40), st.integers(1, 20), st.integers(1, 3), st.booleans(),
     st.sampled_from(METHODS),
@@ -174,7 +176,7 @@ class TestRule:
     def test_the_table_is_in_order(self):
         for found in CROSSOVERS.values():
             assert 0 < found.shared <= found.fused
-            assert found.shared <= found.without <= found.fused or found.shared == found.fused
+            assert found.shared <= found.without <= found.fused
 
     def test_tf32_has_a_row_of_its_own(self, monkeypatch):
         from fastscape.kernels import _triton

@@ -259,7 +259,7 @@ def _layer(func: Any, inputs: Tensor, weight: HoistedWeight, bias: Any = None, *
 def _product(cls: type, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
     """The layer as a product with the parts of its weight; None where it is none, or is not to be computed so."""
     given = given_to(func, args, kwargs)
-    weight: Any = given.get("weight")
-    if not isinstance(weight, cls) or any(isinstance(given.get(name), cls) for name in ("input", "bias")):
+    weight = given.get("weight")
+    if not isinstance(weight, HoistedWeight) or any(isinstance(given.get(name), cls) for name in ("input", "bias")):
         return None
     return multiplied(func, given, weight.part, weight.coefficients, weight.hoist.plan)

@@ -102,7 +102,7 @@ def fused_launch(
     outputs, inputs = (64, 16) if plain else (128 if even else 64, 32)
     columns = 256 if hopper and even and dtype.itemsize == 2 else 128
     block = min(max(padded(rows), 16), 64 if plain else columns)
-    most = 4 if block <= 32 and memory > 64 << 10 else 2
+    most = 4 if block == 32 and memory > 64 << 10 else 2
     together = min(columns // block, most, padded(points))
     stage = inputs * (3 * outputs * wide + together * block * dtype.itemsize)
     return FusedLaunch(outputs, block, inputs, together, 8, max(min(memory // stage, 4), 1))

@@ -189,7 +189,8 @@ def test_public_names():
     assert dir(fastscape) == sorted([*fastscape.__all__, "__version__"])
     assert set(kernels.__all__) == {
         "Backend", "Cost", "Distribution", "Method", "Run", "Seeded", "Segments", "choose", "choose_method", "draw",
-        "gram", "gram_cost", "interpolate", "interpolate_cost", "perturbed_linear", "perturbed_linear_cost",
+        "gram", "gram_cost", "interpolate", "interpolate_cost", "method_for", "perturbed_linear",
+        "perturbed_linear_cost",
     }  # fmt: skip
     for package in (fastscape, kernels):
         assert all(hasattr(package, name) for name in package.__all__)

@@ -22,7 +22,7 @@ from fastscape.engine.streams import AheadWeights
 from fastscape.engine.workers import Workers
 from fastscape.kernels import Seeded
 from fastscape.model import Batch, Measured, Problem, twin
-from fastscape.weights import Space
+from fastscape.weights import Space, Tensorwise
 
 __all__ = ["Engine"]
 
@@ -91,6 +91,7 @@ class Engine:
         self._points = (AheadWeights if plan.overlap else PointWeights)(space, problem.dtype, plan.kernels)
         self._shared: Hoist | None = None
         if plan.together:
+            assert not isinstance(basis.vectors, Tensorwise)  # of which points are evaluated one by one
             _check_together(plan, basis.vectors, problem.dtype)
             self._shared = Hoist(space, problem.dtype, plan, SHARED_BYTES)
         bare = replace(problem, samples=[])  # what is compiled keeps no samples alive

@@ -21,8 +21,15 @@ MICROBATCH = 64
 _MOST_BYTES = 1 << 16  # of a file; a plan has a few hundred
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Layers:
+    """How layers are computed, whatever the plan is beside that."""
+
+    products: Products = "materialised"
+
+
 @dataclass(frozen=True)
-class Plan:
+class Plan(_Layers):
     """How points are evaluated.
 
     Args:
@@ -75,7 +82,6 @@ class Plan:
     hoist: bool = False
     graphs: bool = False
     overlap: bool = False
-    products: Products = "materialised"
 
     def __post_init__(self) -> None:
         choices = {
@@ -138,7 +144,9 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain values, for the report."""
-        return asdict(self)
+        options = asdict(self)
+        options["products"] = options.pop("products")  # behind those that are older, as it is in the signature
+        return options
 
     def save(self, path: str | Path) -> Path:
         """Writes the plan as JSON.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from fastscape.kernels import Segments, compile_check, gram, interpolate
+from fastscape.kernels import Segments, compile_check, gram, interpolate, perturbed_linear
 from fastscape.kernels.philox import FLOPS
 
 pytest.importorskip("triton", reason="Triton is not built for this platform")
@@ -139,6 +139,11 @@ def test_rows_beyond_2_31_elements(backend, tmp_path):
     memory = np.memmap(tmp_path / "sparse", dtype=np.float16, mode="w+", shape=(2 * stride,))
     memory[:size], memory[stride : stride + size] = 1.0, np.arange(size)
     basis = torch.from_numpy(memory).as_strided((2, size), (stride, 1))
+    at = torch.tensor([[[1.0, 0.5]], [[0.0, 2.0]]])
+    x = torch.ones(2, 1, 8, dtype=torch.float16)
+    made = perturbed_linear(x, basis.unflatten(1, (5, 8)), at, method="fused", backend=backend)
+    sums = torch.arange(40.0).view(5, 8).sum(1)
+    assert torch.equal(made[:, 0].float(), torch.stack([8 + 0.5 * sums, 2 * sums]))
     segments = Segments(torch.tensor([0, 7, size]))
     assert gram(basis, segments, backend=backend)[0].tolist() == [[7.0, 21.0], [21.0, 91.0]]
     coefficients = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 2.0], [0.0, 3.0]]])

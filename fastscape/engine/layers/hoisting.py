@@ -27,7 +27,7 @@ from fastscape.engine.layers.absent import ABOUT
 from fastscape.engine.layers.parts import Part, combined, parts_of, ranges_of
 from fastscape.engine.layers.products import LAYERS, given_to, multiplied
 from fastscape.engine.plan import Plan
-from fastscape.weights import Layout, Space
+from fastscape.weights import Layout, Space, Tensorwise
 
 __all__ = ["Hoist", "HoistedWeight"]
 
@@ -55,7 +55,9 @@ class Hoist:
 
     def _parts(self, space: Space) -> dict[str, Part]:
         wanted = {"layers": self.plan.hoist, "products": self.plan.products != "materialised"}
-        return parts_of(space.basis.vectors, space.layout, self.dtype, **wanted)
+        vectors = space.basis.vectors
+        assert not isinstance(vectors, Tensorwise)  # of which points are evaluated one by one
+        return parts_of(vectors, space.layout, self.dtype, **wanted)
 
     def coefficients(self, c: Tensor, layout: Layout) -> dict[str, Tensor]:
         """The coefficients of a chunk of points by tensor.
@@ -256,7 +258,7 @@ def _layer(func: Any, inputs: Tensor, weight: HoistedWeight, bias: Any = None, *
 def _product(cls: type, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
     """The layer as a product with the parts of its weight; None where it is none, or is not to be computed so."""
     given = given_to(func, args, kwargs)
-    weight: Any = given.get("weight")
-    if not isinstance(weight, cls) or any(isinstance(given.get(name), cls) for name in ("input", "bias")):
+    weight = given.get("weight")
+    if not isinstance(weight, HoistedWeight) or any(isinstance(given.get(name), cls) for name in ("input", "bias")):
         return None
     return multiplied(func, given, weight.part, weight.coefficients, weight.hoist.plan)

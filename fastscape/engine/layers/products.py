@@ -21,7 +21,7 @@ from torch import Tensor
 
 from fastscape.engine.layers.parts import Part
 from fastscape.engine.plan import Plan
-from fastscape.kernels import Backend, Seeded, method_for, perturbed_linear
+from fastscape.kernels import Backend, Method, Seeded, method_for, perturbed_linear
 
 __all__ = ["LAYERS", "given_to", "multiplied"]
 
@@ -62,13 +62,14 @@ def multiplied(func: Any, given: Mapping[str, Any], part: Part, coefficients: Te
     rows = _rows(func, given, part)
     if rows is None or not rows.numel():
         return None
-    count, method = rows.numel() // rows.shape[-1], plan.products
+    count = rows.numel() // rows.shape[-1]
+    method: Method = plan.products
     if method == "auto":
         method = method_for(count, rows, matrices, backend=plan.kernels)
     if method == "materialised":
         return None
     flat, bias = rows.reshape(count, -1), given.get("bias")
-    made = _Product.apply(flat, matrices, coefficients, bias, method, plan.kernels)  # type: ignore[no-untyped-call]
+    made = _Product.apply(flat, matrices, coefficients, bias, method, plan.kernels)
     made = made.reshape(*rows.shape[:-1], made.shape[-1])
     # A model may take what a convolution gives for contiguous.
     return made.movedim(-1, 1).contiguous() if func in _CONVOLUTIONS else made
@@ -112,7 +113,9 @@ def _pixels(images: Tensor, given: Mapping[str, Any], dims: int) -> Tensor | Non
     padded = padding not in (0, "valid") if isinstance(padding, int | str) else any(padding)
     if images.dim() != dims + 2 or len(strides) != dims or padded or given.get("groups", 1) != 1:
         return None
-    return images[(..., *(slice(None, None, stride) for stride in strides))].movedim(1, -1)
+    for dim, stride in enumerate(strides, start=2):
+        images = images[(slice(None),) * dim + (slice(None, None, stride),)]
+    return images.movedim(1, -1)
 
 
 class _Product(torch.autograd.Function):
@@ -120,7 +123,12 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        rows: Tensor, basis: Tensor | Seeded, coefficients: Tensor, bias: Tensor | None, method: str, backend: Backend
+        rows: Tensor,
+        basis: Tensor | Seeded,
+        coefficients: Tensor,
+        bias: Tensor | None,
+        method: Method,
+        backend: Backend,
     ) -> Tensor:
         own = None if bias is None else bias[None]
         c = coefficients.reshape(1, -1, coefficients.shape[-1])
@@ -138,7 +146,7 @@ class _Product(torch.autograd.Function):
         basis: Tensor | Seeded,
         coefficients: Tensor,
         bias: Tensor | None,
-        method: str,
+        method: Method,
         backend: Backend,
     ) -> tuple[Tensor, int]:
         given = (rows, in_dims[0]), (coefficients, in_dims[2]), (bias, in_dims[3])

@@ -65,11 +65,13 @@ def summary(results: dict[str, Any]) -> str:
             + (f"{_ratio(peer[1], own)} ({peer[0]})" if peer else "-")
             + f" | {_ratio(peer[1] if peer else None, half)} |"
         )
-    side = max((found["side"] for found in results["problems"].values()), default=0)
+    sides = {name: found["side"] for name, found in results["problems"].items()}
+    side = max(sides.values(), default=0)
+    others = "".join(f" ({name}: {own} x {own})" for name, own in sides.items() if own != side)
     lines += [
         "",
         f"{_processors(results)}, {results['threads']} threads, torch {results['versions']['torch']}; whole surfaces "
-        f"of {side} x {side} points, planning and compilation included, float32 unless said.",
+        f"of {side} x {side} points{others}, planning and compilation included, float32 unless said.",
     ]
     return "\n".join(lines)
 

@@ -539,7 +539,7 @@ def test_the_page_says_that_nothing_was_measured_until_a_card_was():
     told = table.section([found_on("cuda", tiny=False)])
     assert table.NOTHING not in told
     assert "### Card X-1" in told
-    assert "| copy | GB/s 3e+03 |" in told
+    assert "| copy | GB/s 3,000 |" in told
     page = (ROOT / "docs" / "benchmarks.md").read_text()
     assert f"{table.START}\n\n{table.section()}\n\n{table.STOP}" in page
     assert any(map(table.real, table.committed())) or table.NOTHING in page
@@ -563,6 +563,47 @@ def test_results_of_a_card_are_kept_and_put_into_the_page(tmp_path, monkeypatch,
     assert text.startswith(f"before\n{table.START}\n\n## On a GPU\n\n### Card X-1")
     assert text.endswith(f"{table.STOP}\nafter")
     assert "old" not in text
+
+
+def test_what_was_known_of_a_card_stays_beside_what_is_measured_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "RESULTS", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text(f"{table.START}{table.STOP}")
+    about = {**ABOUT, "device": "cuda", "processor": "Card X-1", "tiny": False}
+    for commit, rates in {"first": {"copy": 1.0, "product": 2.0}, "second": {"copy": 3.0}}.items():
+        records = Records(tmp_path / commit)
+        records.begin({**about, "commit": commit})
+        records.plan("card", dict.fromkeys((*rates, "launches"), 1.0))
+        for name, rate in rates.items():
+            records.put("card", name, {"state": "done", "found": {"rate": rate}})
+        assert command.report(records.folder, page) == 0
+    (kept,) = table.committed()
+    entries = kept["stages"]["card"]["entries"]
+    assert {name: (entry["found"]["rate"], entry["commit"]) for name, entry in entries.items()} == {
+        "copy": (3.0, "second"), "product": (2.0, "first"),
+    }  # fmt: skip
+    assert kept["stages"]["card"]["left_out"] == ["launches"]
+    assert "; commit second (card), commit first (card), today" in page.read_text()
+
+
+def test_what_is_known_of_a_card_comes_last(records, tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "RESULTS", tmp_path)
+    log = tmp_path / "log"
+    kept = table.merged(records)
+    kept["stages"]["card"]["entries"] = {"known": {"state": "done", "found": {}}}
+    table.file_of(kept).write_text(json.dumps(kept))
+    stages = {"card": lambda _: [entry(log, "known"), entry(log, "new", rank=5)]}
+    assert worker.work(SETTING, records, time.time() + 60, stages) == 0
+    assert log.read_text().split() == ["new", "known"]
+
+
+def test_only_the_stages_that_are_named_are_measured(bare_day, tmp_path):
+    line = ["-m", "benchmarks.gpu", "--out", tmp_path, "--device", "cpu", "--tiny", "--stages", "card", "bandwidth"]
+    done = run(bare_day[2], *line)
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = Records(tmp_path)
+    assert [name for name in STAGES if records.stage(name)["entries"]] == ["card", "bandwidth"]
+    assert not records.stage("points")["planned"]
 
 
 def test_the_whole_page_keeps_the_section():

@@ -68,13 +68,15 @@ def measured(options: argparse.Namespace) -> int:
 
 
 def report(folder: Path, page: Path) -> int:
-    """Keeps the results of a card in the repository, and writes the section of the page."""
+    """Keeps the results of a card in the repository, beside those of before, and writes the section of the page."""
     from benchmarks.report import put
 
     found = table.merged(Records(folder))
     if not table.real(found):
         print(f"{folder} holds no results of a GPU in full size; the page takes no others", file=sys.stderr)
         return day.REFUSED
+    known = next((day for day in table.committed() if table.file_of(day) == table.file_of(found)), None)
+    found = found if known is None else table.beside(found, known)
     table.file_of(found).write_text(json.dumps(found, indent=1) + "\n")
     put(page, table.START, table.STOP, table.section())
     print(f"{table.file_of(found)}, {page}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.gpu.records import ROOT, STAGES, Records
 
-__all__ = ["NOTHING", "START", "STOP", "committed", "file_of", "merged", "real", "section", "table"]
+__all__ = ["NOTHING", "START", "STOP", "beside", "committed", "file_of", "kept", "merged", "real", "section", "table"]
 
 START, STOP = "<!-- gpu: made by python -m benchmarks.gpu --report -->", "<!-- end of gpu -->"
 RESULTS = ROOT / "benchmarks" / "results"
@@ -31,9 +31,28 @@ def merged(records: Records) -> dict[str, Any]:
     for name in STAGES:
         stage = records.stage(name)
         known = stage["entries"]  # in the order in which they were done, which follows their worth
-        ordered = {entry: known[entry] for entry in (*stage["planned"], *known) if entry in known}
+        of = {"commit": records.day.get("commit")}
+        ordered = {entry: {**known[entry], **of} for entry in (*stage["planned"], *known) if entry in known}
         stages[name] = {**stage, "entries": ordered, "left_out": records.left_out(name)}
     return {"day": records.day, "stages": stages}
+
+
+def beside(found: Day, known: Day) -> dict[str, Any]:
+    """What a day found of a card, and what is known of it from days before and was not measured again.
+
+    Args:
+        found: As `merged` gives it.
+        known: As it was kept.
+    """
+    stages = {}
+    for name, stage in found["stages"].items():
+        before = known["stages"].get(name, {"planned": {}, "entries": {}})
+        planned = {**before["planned"], **stage["planned"]}
+        entries = {**before["entries"], **stage["entries"]}
+        ordered = {entry: entries[entry] for entry in (*planned, *entries) if entry in entries}
+        left_out = [entry for entry in planned if entry not in entries]
+        stages[name] = {**stage, "planned": planned, "entries": ordered, "left_out": left_out}
+    return {"day": found["day"], "stages": stages}
 
 
 def real(found: Day) -> bool:
@@ -44,6 +63,12 @@ def real(found: Day) -> bool:
 def committed() -> list[dict[str, Any]]:
     """The results of all cards that are in the repository."""
     return [json.loads(path.read_text()) for path in sorted(RESULTS.glob("gpu-*.json"))]
+
+
+def kept(processor: str) -> set[tuple[str, str]]:
+    """The entries of which the repository has a result on this card, each as its stage and its name."""
+    days = [found for found in committed() if found["day"].get("processor") == processor]
+    return {(name, entry) for day in days for name, stage in day["stages"].items() for entry in stage["entries"]}
 
 
 def section(results: Iterable[Day] | None = None) -> str:
@@ -68,7 +93,7 @@ def table(found: Day, *, level: int = 1) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in day.get("versions", {}).items() if version)
     parts = [
         f"{mark} {day.get('processor', 'a day without results')}",
-        f"{versions}; commit {day.get('commit')}, {day.get('date')}, seed {day.get('seed')}"
+        f"{versions}; {_commits(found)}, {day.get('date')}, seed {day.get('seed')}"
         + ("; tiny sizes, which say nothing about speed" if day.get("tiny") else "")
         + ".",
     ]
@@ -82,6 +107,17 @@ def table(found: Day, *, level: int = 1) -> str:
         said += _left_out(stage["left_out"])
         parts += said if len(said) > 1 else [*said, "Nothing is known."]
     return "\n\n".join(parts)
+
+
+def _commits(found: Day) -> str:
+    """The commits that were measured; which stages are of which, where there are several."""
+    of: dict[str, dict[str, None]] = defaultdict(dict)
+    for name, stage in found["stages"].items():
+        for entry in stage["entries"].values():
+            of[str(entry.get("commit", found["day"].get("commit")))][name] = None
+    if len(of) < 2:
+        return f"commit {next(iter(of), found['day'].get('commit'))}"
+    return ", ".join(f"commit {commit} ({', '.join(stages)})" for commit, stages in of.items())
 
 
 def _failed(entries: Entries) -> list[str]:
@@ -113,8 +149,13 @@ def _rows(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: ""}[value]
-    shown = f"{value:.3g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    shown = _number(value) if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
     return " ".join(shown.replace("|", "/").split())
+
+
+def _number(value: float) -> str:
+    """Three digits; those of thousands in full."""
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
 def _card(done: Entries) -> str:
@@ -199,7 +240,8 @@ def _surfaces(done: Entries) -> str:
         )
         for title, f in whole.items()
     ]
-    parts = [_rows(("", "seconds", "ms a point of the grid", "points evaluated", "plan", "fallback"), rows)]
+    heads = "", "seconds", "ms a point of the grid", "points evaluated", "plan", "fallback"
+    parts = [_rows(heads, rows)] if rows else []
     equal = {title: found for title, found in done.items() if title not in whole}
     for title, found in equal.items():
         errors = ", ".join(f"{name} {value:.2g}" for name, value in found.items() if not isinstance(value, bool))

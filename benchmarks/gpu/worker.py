@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.gpu import table
 from benchmarks.gpu.day import AGAIN, REFUSED
 from benchmarks.gpu.records import STAGES, Records, RefusedError, commit, source
 from benchmarks.gpu.setting import Entry, NotOfferedError, Setting
@@ -75,7 +76,7 @@ def listed() -> dict[str, Listed]:
 
 
 def work(setting: Setting, records: Records, until: float, stages: dict[str, Listed]) -> int:
-    """Runs the entries that are not done, as long as there is time.
+    """Runs the entries that are not done, as long as there is time: first what the repository does not know.
 
     Args:
         setting: Where and how large.
@@ -97,7 +98,8 @@ def work(setting: Setting, records: Records, until: float, stages: dict[str, Lis
             continue
         records.plan(name, {entry.name: entry.seconds for entry in own})
         planned += [(entry.rank, name, entry) for entry in own]
-    for _, stage, entry in sorted(planned, key=lambda item: item[0]):
+    kept = table.kept(str(records.day.get("processor")))
+    for _, stage, entry in sorted(planned, key=lambda item: ((item[1], item[2].name) in kept, item[0])):
         known = records.stage(stage)
         expected = max(entry.seconds, LONGER * known.get("cut", {}).get(entry.name, 0.0))
         if entry.name in known["entries"] or time.time() + expected > until:

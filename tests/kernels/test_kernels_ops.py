@@ -206,7 +206,7 @@ class TestChoice:
 
     def test_a_launch_is_tried(self):
         _triton.launches.cache_clear()
-        assert _triton.launches(torch.device("cpu"))  # by the interpreter
+        assert _triton.launches(torch.device(DEVICE))  # on a CPU by the interpreter
 
     def test_a_named_backend_is_never_replaced(self, monkeypatch):
         assert choose(torch.device("cuda"), "torch") == "torch"

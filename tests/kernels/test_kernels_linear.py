@@ -249,9 +249,9 @@ def test_what_no_method_or_kernel_takes_is_refused():
     with pytest.raises(ValueError, match="takes at most 3 matrices, and 4 came; write method='auto'"):
         perturbed_linear(X, *four, method="fused")
     assert perturbed_linear(X, *four).shape == (2, 5, 4)
-    x, c = X.to(DEVICE), C.to(DEVICE)
+    x, basis, c = (given.to(DEVICE) for given in (X, BASIS, C))
     with pytest.raises(ValueError, match="has no Triton kernel for float64"):
-        perturbed_linear(x.double(), BASIS.to(DEVICE).double(), c, method="fused", backend="triton")
+        perturbed_linear(x.double(), basis.double(), c, method="fused", backend="triton")
     odd = Seeded(torch.zeros(4 * 7, device=DEVICE), 0, 2)
     with pytest.raises(ValueError, match="whose length is a multiple of 4, and rows of 7 came"):
         perturbed_linear(x[:, :, :7], odd, c, method="fused", backend="triton")

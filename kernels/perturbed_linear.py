@@ -59,9 +59,9 @@ class Crossovers(NamedTuple):
 
 # Measured on an H100 (torch 2.11, triton 3.6) at 16 points: where the times of two methods cross, on logarithmic axes
 # between the rows that were timed, as the geometric mean of layers of 4096 x 4096 and 1024 x 1024. float16 is taken to
-# be as bfloat16. That of a CPU is by `benchmarks.products`. float64 is calculated: with F operations and B bytes a second and s bytes a weight, a
-# weight and point costs 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by "materialised": R = s F / 3 B, where
-# K = 3. In float32 without TF32 "fused" has no matrix unit, and is never the fastest.
+# be as bfloat16. On a CPU measured by `benchmarks.products`. float64 is calculated: with F operations and B bytes a
+# second and s bytes a weight, a weight and point costs 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by
+# "materialised": R = s F / 3 B, where K = 3. In float32 without TF32 "fused" has no matrix unit, and is never the fastest.
 CROSSOVERS = {
     "bfloat16": Crossovers(80, 384, 160),
     "float16": Crossovers(80, 384, 160),

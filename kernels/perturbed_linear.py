@@ -61,7 +61,8 @@ class Crossovers(NamedTuple):
 # between the rows that were timed, as the geometric mean of layers of 4096 x 4096 and 1024 x 1024. float16 is taken to
 # be as bfloat16. On a CPU measured by `benchmarks.products`. float64 is calculated: with F operations and B bytes a
 # second and s bytes a weight, a weight and point costs 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by
-# "materialised": R = s F / 3 B, where K = 3. In float32 without TF32 "fused" has no matrix unit, and is never the fastest.
+# "materialised": R = s F / 3 B, where K = 3. In float32 without TF32 "fused" has no matrix unit, and is never the
+# fastest.
 CROSSOVERS = {
     "bfloat16": Crossovers(80, 384, 160),
     "float16": Crossovers(80, 384, 160),

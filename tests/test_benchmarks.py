@@ -321,3 +321,12 @@ def test_eigenvalues_are_measured_and_every_way_finds_the_same(tmp_path, monkeyp
         assert row[way]["apart"] < 1e-2
         assert row[way]["products"] > row["fastscape"]["products"] >= 10
     assert ratio.table(results).count("\n| ") == 1 + len(ratio.WAYS)
+
+
+def test_products_are_timed_beside_weights_that_are_written(monkeypatch):
+    from benchmarks import products
+
+    monkeypatch.setattr(products, "SECONDS", 0.0)
+    seconds, ratio, low, high = products.measured(8, 2, points=4, rounds=3)
+    assert seconds > 0
+    assert 0 < low <= ratio <= high

@@ -324,11 +324,11 @@ def test_weights_of_a_reduced_precision_are_rounded_as_ever(watched):
     assert not watched["products"]
     fused = fastscape.surface(model, data, plan=by("fused"), **options).loss
     assert watched["products"]
-    assert_as_accurate(fused, plain, truth, 1e-3)
+    assert_as_accurate(fused, plain, truth, 5e-3)
     watched["products"].clear()
     auto = fastscape.surface(model, data, plan=by("auto", microbatch=1), **options).loss  # so few rows are shared else
     assert not watched["products"]
-    assert_as_accurate(auto, plain, truth, 1e-3)
+    assert_as_accurate(auto, plain, truth, 5e-3)
 
 
 @pytest.mark.parametrize("many", [False, True])

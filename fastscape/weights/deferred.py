@@ -70,7 +70,8 @@ class Deferred(Tensor):
     ) -> Any:
         if func in _VIEWS:
             return cls(args[0].making)
-        if func._schema.is_mutable and isinstance(args[0], cls):
+        written = (*args[:1], (kwargs or {}).get("out"))
+        if func._schema.is_mutable and any(isinstance(tensor, cls) for tensor in written):
             raise RuntimeError("a tensor that is made where it is read cannot be written to; clone it first")
         if func in _OF_TWO and isinstance(args[0], cls) != isinstance(args[1], cls):
             one, other = args[:2] if isinstance(args[0], cls) else (args[1], args[0])

@@ -150,6 +150,8 @@ def test_a_deferred_tensor_is_a_tensor_to_all_that_reads_it():
     assert "Deferred" in repr(tensor)
     with pytest.raises(RuntimeError, match="clone it first"):
         tensor.add_(1)
+    with pytest.raises(RuntimeError, match="clone it first"):
+        torch.add(own, own, out=tensor)
 
 
 def test_a_loan_writes_what_is_not_there_yet(monkeypatch):

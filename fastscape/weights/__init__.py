@@ -31,7 +31,7 @@ from fastscape.weights.directions import (
 )
 from fastscape.weights.forward_mode import jvp
 from fastscape.weights.grid import POINTS, AlongPath, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
-from fastscape.weights.kept import KEEPS, Keep, KeptTensors, kept_tensors
+from fastscape.weights.kept import KEEPS, Keep, kept_tensors
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
 from fastscape.weights.loan import Loan
 from fastscape.weights.norms import NORMS, Norm, check_norm, directions_first
@@ -68,7 +68,7 @@ from fastscape.weights.shared_directions import random_directions
 from fastscape.weights.shared_memory import sharing_memory
 from fastscape.weights.sharing import Sharing
 from fastscape.weights.space import Space, SpaceAsked, space_of
-from fastscape.weights.tensorwise import Part, Tensorwise
+from fastscape.weights.tensorwise import Tensorwise
 
 __all__ = [
     "FORMAT",
@@ -94,14 +94,12 @@ __all__ = [
     "Distribution",
     "Grid",
     "Keep",
-    "KeptTensors",
     "Layout",
     "Loan",
     "ModelsOfPath",
     "NamedPerturb",
     "Norm",
     "Other",
-    "Part",
     "Perturb",
     "Place",
     "PlaneOfModels",

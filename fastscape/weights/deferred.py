@@ -61,7 +61,7 @@ class Deferred(Tensor):
     def __init__(self, making: Making) -> None:
         pass
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"Deferred({tuple(self.shape)}, dtype={self.dtype})"
 
     @classmethod

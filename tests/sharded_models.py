@@ -306,6 +306,43 @@ def _ninth_fails(*_: Any) -> None:
         raise OSError("the disk is full")
 
 
+_fails_now = {"at": 0}
+
+
+def _fails_later(*_: Any) -> None:
+    _fails_now["at"] -= 1
+    if _fails_now["at"] == 0:
+        raise OSError("the disk is full")
+
+
+def _abandoned(folder: Path) -> dict[str, Any]:
+    """All fail in the middle of a forward pass; the next run, and the next pass, begin anew, in old torch too."""
+    from torch.distributed.fsdp import FSDPModule
+
+    model = sharded(seeded(Transformer), mesh_of(_everyone()))
+    tokens = texts()[0][0]
+    with torch.no_grad():
+        first = model(tokens)
+    hook = model.blocks[1].register_forward_pre_hook(_fails_later)
+    before, found = parts_of(model), {}
+    for version in ("new", "old"):
+        if version == "old" and hasattr(FSDPModule, "reset_iter_state"):
+            del FSDPModule.reset_iter_state
+        _fails_now["at"] = 14
+        try:
+            transformer_surface(model)
+            said = ""
+        except OSError as error:
+            said = str(error)
+        after = parts_of(model)
+        with torch.no_grad():
+            again = torch.equal(model(tokens), first)
+        same = all(torch.equal(before[name], after[name]) for name in before)
+        found[version] = {"said": said, "same": same, "again": again}
+    hook.remove()
+    return found
+
+
 def _refused(folder: Path) -> dict[str, Any]:
     model = sharded(seeded(Transformer), mesh_of(_everyone()))
     found = {}
@@ -335,5 +372,6 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "fails": _fails_everywhere,
     "fails_in_one": _fails_in_one,
     "fails_inside": _fails_inside,
+    "abandoned": _abandoned,
     "refused": _refused,
 }

@@ -220,13 +220,13 @@ class Ranks(AbstractContextManager["Ranks"]):
 
     def _failed(self, kind: type[BaseException], error: BaseException | None) -> None:
         """Tells the others of an error, unless it came of that of another one, which then is the one to be raised."""
-        said = f"process {self.rank}: {kind.__name__}: {str(error)[:MOST_SAID]}"
+        said = f"{kind.__name__}: {str(error)[:MOST_SAID]}"
         try:
-            before = self.store.compare_set("failed", "", said).decode()
+            before = self.store.compare_set("failed", "", f"process {self.rank}: {said}").decode()
         except Exception:  # the store may be what has failed
             return
         together = len(self.team) > 1 and issubclass(kind, Exception)
-        if together and before != said and "has failed: process" not in str(error):
+        if together and not before.endswith(f": {said}") and "has failed: process" not in str(error):
             raise RuntimeError(f"another process of this landscape has failed: {before}") from error
 
     def _leave(self) -> None:

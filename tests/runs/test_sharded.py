@@ -12,7 +12,7 @@ from processes import one_thread, several
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gloo")
 
-TWO = "fsdp in_place in_place_parallel tensor_parallel used_before options refused fails_in_one fails"
+TWO = "fsdp in_place in_place_parallel tensor_parallel used_before options refused fails_in_one fails abandoned"
 FOUR = "fsdp replicas both"
 
 
@@ -102,6 +102,12 @@ def test_a_run_that_fails_everywhere_says_so_everywhere_and_the_next_one_runs(tw
         assert "the disk is full" in one["fails"]["said"]
         assert one["fails"]["same"]
         np.testing.assert_allclose(one["fails"]["loss"], whole.loss, rtol=1e-11)
+
+
+@pytest.mark.parametrize("version", ["new", "old"])
+def test_a_forward_pass_that_all_have_left_in_the_middle_is_forgotten(two, version):
+    for one in two:
+        assert one["abandoned"][version] == {"said": "the disk is full", "same": True, "again": True}
 
 
 def test_a_run_that_fails_in_one_process_ends_in_all(two):

@@ -35,7 +35,11 @@ def shared(x: Tensor, basis: Tensor | Seeded, c_GSK: Tensor, bias: Tensor | None
     if backend == "torch":  # one matrix after the other: those of a flat buffer lie apart, and would be copied
         each = (_times(flat, matrix).view(len(once), rows, outputs) for matrix in matrices)
         return _combined(each, c_GSK, bias, x.dtype)
-    products = _times(flat, matrices.reshape(vectors * outputs, inputs)).view(len(once), rows, vectors, outputs)
+    if matrices.is_contiguous():
+        products = _times(flat, matrices.view(vectors * outputs, inputs))
+    else:  # those of a flat buffer lie apart; what comes of them is smaller than they are, where rows are few
+        products = torch.stack([_times(flat, matrix) for matrix in matrices], dim=1)
+    products = products.view(len(once), rows, vectors, outputs)
     from .combined_triton import combined_triton
 
     return combined_triton(products, c_GSK, bias, x.new_empty(points, rows, outputs))

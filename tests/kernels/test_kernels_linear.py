@@ -163,6 +163,16 @@ def test_all_methods_cost_what_the_formulas_say():
     assert made.bytes_read - seeded.bytes_read == 2 * 4 * weights
 
 
+@pytest.mark.parametrize("backend", ["torch", "triton"])
+@pytest.mark.parametrize("method", METHODS)
+def test_matrices_may_lie_apart(method, backend):
+    memory = torch.randn(3, 12 * 32 + 16, device=DEVICE)  # as the rows of a flat buffer
+    basis = memory[:, : 12 * 32].unflatten(1, (12, 32))
+    x, c = torch.randn(4, 5, 32, device=DEVICE), torch.randn(4, 12, 3, device=DEVICE)
+    apart = perturbed_linear(x, basis, c, method=method, backend=backend)
+    torch.testing.assert_close(apart, perturbed_linear(x, basis.clone(), c, method=method, backend=backend))
+
+
 class TestRule:
     def test_more_rows_go_from_shared_to_fused_to_materialised(self):
         gpu = torch.device("cuda")

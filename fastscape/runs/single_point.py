@@ -40,7 +40,6 @@ class Point:
     Args:
         problem: What is evaluated.
         layout: What moves.
-        theta: The point [P], a buffer of the layout.
         microbatch: Samples in one pass.
         report: What is known, as plain values: hashes, samples, the loss, warnings.
         work: All that was prepared, the plan among it.
@@ -50,12 +49,16 @@ class Point:
 
     problem: Problem
     layout: Layout
-    theta: Tensor
     microbatch: int
     report: Mapping[str, Any]
     work: Work
     auto: bool
     given: Sequence[Batch]
+
+    @property
+    def theta(self) -> Tensor:
+        """The point [P], a buffer of the layout; not for a model of which no vector is in memory."""
+        return self.work.space.basis.theta.to(self.work.problem.dtype)
 
 
 def at_model(
@@ -125,8 +128,7 @@ def point_of(request: Request, *, doubted: bool) -> Point:
     if doubted:
         report["warnings"] = [*report["warnings"], *_doubts(request, problem, space, work.plan.microbatch)]
     report["seconds_of_checks"] = time.perf_counter() - started
-    theta = space.basis.theta.to(work.problem.dtype)
-    return Point(problem, space.layout, theta, work.plan.microbatch, report, work, request.auto, samples)
+    return Point(problem, space.layout, work.plan.microbatch, report, work, request.auto, samples)
 
 
 def _doubts(request: Request, problem: Problem, space: Space, microbatch: int) -> list[str]:

@@ -104,7 +104,7 @@ class Compiled:
         for distribution in _DISTRIBUTIONS:
             for dtype, bits in ((torch.float64, torch.int64), (torch.float32, torch.int32)):
                 arguments = 2**63 + 5, 2**32 - 1, 2**34 - 4099, distribution  # the counter's second word changes
-                mine, other = torch.empty(8197, dtype=dtype), torch.empty(8197, dtype=dtype)
+                mine, other = (torch.empty(8197, dtype=dtype, device="cpu") for _ in range(2))
                 draw_numpy(other, *arguments)
                 if not torch.equal(self(mine, *arguments).view(bits), other.view(bits)):
                     return False

@@ -43,14 +43,25 @@ class Comparison:
             ValueError: When it gives others.
         """
         point = torch.ones(1, space.axes, dtype=torch.float64, device="cpu")
-        # Points that go through the model together may disturb each other: two of them show it.
-        together = torch.cat([point, -0.5 * point]) if engine.plan.batching == "layers" else point
-        found = engine.sums(together[: max(engine.plan.chunk, 1)])[0]
+        points = [point]
+        if engine.plan.batching == "layers" and engine.plan.chunk > 1:
+            # Points that go through the model together may disturb each other: two of them, in both orders, show it.
+            points.append(-0.5 * point)
+        found = [*engine.sums(torch.cat(points))]
+        if len(points) > 1:
+            found += engine.sums(torch.cat(points[::-1])).flip(0)
         if self._far is None:
             self._far = problem.total(space.at(point, problem.place), self.microbatch)
-        if differs(found, self._far, problem.counts, problem.narrowest):
-            here, plain = (float(sums[0]) / problem.loss_samples for sums in (found, self._far))
-            raise ValueError(
-                f"by this plan the loss at a point is {here:.6g}, and by a plain loop {plain:.6g}; leave out plan, or "
-                "write plan=Plan('loop')"
-            )
+        wanted = [self._far, *(problem.total(space.at(other, problem.place), self.microbatch) for other in points[1:])]
+        for k, sums in enumerate(found):
+            _check(sums, wanted[k % len(points)], problem)
+
+
+def _check(found: Tensor, wanted: Tensor, problem: Problem) -> None:
+    """Refuses the sums of a point that are not those of a plain evaluation."""
+    if differs(found, wanted, problem.counts, problem.narrowest):
+        here, plain = (float(sums[0]) / problem.loss_samples for sums in (found, wanted))
+        raise ValueError(
+            f"by this plan the loss at a point is {here:.6g}, and by a plain loop {plain:.6g}; leave out plan, or "
+            "write plan=Plan('loop')"
+        )

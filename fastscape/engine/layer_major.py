@@ -10,6 +10,7 @@ and what the passes hold where they wait: the activations between two blocks, on
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -105,7 +106,8 @@ class LayerEngine(Engine):
             batches = self._batches[first : first + step]
             numbers = [point for point in range(len(c)) for _ in batches]
             passes = [partial(self._pass, model, batch) for _ in c for batch in batches]
-            made = Sweep(blocks, self._rows, c, numbers, surrounding).run(passes)
+            with _switches_kept():  # passes that run in turns put back what another one has set
+                made = Sweep(blocks, self._rows, c, numbers, surrounding).run(passes)
             for point, found in zip(numbers, made, strict=True):
                 sums[point].append(found)
         return torch.stack([problem.objective.over_batches(row, self._batches) for row in sums])
@@ -133,6 +135,21 @@ def _surrounding(modes: Modes, stream: Any) -> Iterator[None]:
         if stream is not None:
             stack.enter_context(gpu.queued_on(stream))
         yield
+
+
+@contextmanager
+def _switches_kept() -> Iterator[None]:
+    """Where a process prints, and which of torch's ways to compute it takes, are the same afterwards."""
+    printing = sys.stdout, sys.stderr
+    fixed = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    onednn, cudnn = torch.backends.mkldnn.enabled, torch.backends.cudnn.enabled
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = printing
+        torch.use_deterministic_algorithms(fixed[0], warn_only=fixed[1])
+        torch.backends.mkldnn.set_flags(onednn)
+        torch.backends.cudnn.enabled = cudnn
 
 
 def _shared(problem: Problem) -> str | None:

@@ -116,7 +116,7 @@ class Plan(_Layers):
             raise ValueError("hoist has to know what all points share; with it write batching='vmap', or compile=True")
         if self.batching != "vmap" and self.products != "materialised":
             raise ValueError(
-                f"products={self.products!r} are those of many points at once; with it write batching='vmap'"
+                f"products={self.products!r} needs many points at once; write Plan('vmap', products={self.products!r})"
             )
         if self.compile and self.workers > 1:
             raise ValueError("a compiled step takes all cores by itself; with compile=True write workers=1")

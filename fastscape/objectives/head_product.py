@@ -25,6 +25,12 @@ _OPERATORS = frozenset(
 _FUNCTIONS = frozenset(
     ("add", "sub", "mul", "multiply", "div", "divide", "true_divide", "neg", "tanh", "clamp", "clip")
 )
+# What writes to the logits, or is more than a step: whole logits are asked.
+_WRITING = "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow"
+_ASKING = (
+    "eq", "ne", "lt", "le", "gt", "ge", "pow", "rpow", "abs", "mod", "rmod", "floordiv", "rfloordiv",
+    "matmul", "rmatmul",
+)  # fmt: skip
 _KINDS = frozenset(("float", "double", "half", "bfloat16", "to", "type", "contiguous", "clone"))
 _STEPS = _OPERATORS | _FUNCTIONS | _KINDS
 _COMPARED = 4  # tokens by which a head is compared with itself on single tokens
@@ -154,6 +160,16 @@ class Product:
     def __getitem__(self, key: Any) -> Tensor:
         return self.whole()[key]
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.whole()[key] = value
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """What a model that asks for the type of its logits is to see."""
+        return torch.Tensor
+
+    __hash__ = object.__hash__
+
     def __iter__(self) -> Iterator[Tensor]:
         return iter(self.whole())
 
@@ -169,8 +185,29 @@ def _operator(name: str) -> Callable[..., Any]:
     return applied
 
 
+def _asking(name: str) -> Callable[..., Any]:
+    def applied(self: Product, *others: Any) -> Any:
+        return getattr(self.whole(), name)(*others)
+
+    applied.__name__ = name
+    return applied
+
+
+def _writing(name: str) -> Callable[[Product, Any], Product]:
+    def applied(self: Product, other: Any) -> Product:
+        getattr(self.whole(), name)(other)  # it is kept, so that whoever else holds these logits sees it too
+        return self
+
+    applied.__name__ = name
+    return applied
+
+
 for _name in _OPERATORS:
     setattr(Product, _name, _operator(_name))
+for _name in _ASKING:
+    setattr(Product, f"__{_name}__", _asking(f"__{_name}__"))
+for _name in _WRITING:
+    setattr(Product, f"__{_name}__", _writing(f"__{_name}__"))
 
 
 def _for_every_token(operand: Any) -> bool:
@@ -217,12 +254,13 @@ def deferred(head: nn.Module | None) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    if head is None or torch.compiler.is_compiling():
+    # What is gathered for the call alone (`fully_shard`) is gone when the logits are read.
+    if head is None or torch.compiler.is_compiling() or hasattr(head, "reshard"):
         yield
         return
     own: Any = vars(head)
     before, plain = own.get("forward"), head.forward
-    own["forward"] = partial(_product, plain)
+    own["forward"] = partial(_product, head, plain)
     try:
         yield
     finally:
@@ -232,9 +270,10 @@ def deferred(head: nn.Module | None) -> Iterator[None]:
             own["forward"] = before
 
 
-def _product(plain: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _product(head: nn.Module, plain: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """What the head returns meanwhile; called otherwise than with hidden states, what it always returns."""
-    if len(args) == 1 and not kwargs and isinstance(args[0], Tensor) and args[0].dim() > 1:
+    cut = any(hasattr(parameter, "placements") for parameter in head.parameters())  # among processes
+    if len(args) == 1 and not kwargs and isinstance(args[0], Tensor) and args[0].dim() > 1 and not cut:
         return Product(args[0], plain)
     return plain(*args, **kwargs)
 

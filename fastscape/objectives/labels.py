@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from fastscape.objectives.token_losses import IGNORED
 
-__all__ = ["Labelled", "labelled", "next_tokens"]
+__all__ = ["Labelled", "doubts", "labelled", "next_tokens"]
 
 _WANTED = (
     "wanted a dictionary with 'input_ids' [n, L] and perhaps 'labels' and 'attention_mask', a pair (tokens, labels), "
@@ -93,13 +94,54 @@ def _own(batch: Mapping[str, Any]) -> Tensor:
         raise TypeError(f"a batch came with {', '.join(map(str, batch))[:200]}; {_WANTED}")
     _check(tokens)
     labels = next_tokens(tokens.long())
-    mask, places = batch.get("attention_mask"), batch.get("position_ids")
-    if isinstance(mask, Tensor) and mask.shape == tokens.shape:
+    mask, places = _mask(batch), batch.get("position_ids")
+    if mask is not None:
         there = mask.bool()
         labels = labels.masked_fill(~(there & F.pad(there[:, 1:], (0, 1))), IGNORED)
     if isinstance(places, Tensor) and places.dim() == 2:
         labels = labels.masked_fill(next_tokens(places) == 0, IGNORED)
     return labels
+
+
+def _mask(batch: Mapping[str, Any]) -> Tensor | None:
+    """Which tokens [n, L] are no padding, where a batch says so; masks of more dimensions are the model's own."""
+    mask, tokens = batch.get("attention_mask"), batch.get("input_ids")
+    if not isinstance(mask, Tensor) or not isinstance(tokens, Tensor) or mask.dim() != 2:
+        return None
+    if mask.shape != tokens.shape:
+        raise ValueError(
+            f"attention_mask came as {list(mask.shape)} for input_ids {list(tokens.shape)}; wanted the same shape"
+        )
+    return mask
+
+
+def doubts(batch: Any, *, shift: bool | None, ignored: int) -> list[str]:
+    """What may be meant otherwise in the labels of a batch.
+
+    Args:
+        batch: The batch, as for `labelled`.
+        shift: Whether a label belongs to the position before it; None where nobody said so.
+        ignored: The label that does not count.
+
+    Returns:
+        Warnings.
+    """
+    if isinstance(batch, tuple | list) and len(batch) == 2 and shift is None:
+        tokens = batch[0].get("input_ids") if isinstance(batch[0], Mapping) else batch[0]
+        if isinstance(tokens, Tensor) and isinstance(batch[1], Tensor) and torch.equal(tokens, batch[1]):
+            return [
+                "the labels of a pair belong to their own positions, and here they are the tokens themselves, so that "
+                "each token predicts itself; write shift=True, {'input_ids': ..., 'labels': ...}, or the tokens alone"
+            ]
+    if isinstance(batch, Mapping) and isinstance(labels := batch.get("labels"), Tensor):
+        mask = _mask(batch)
+        padding = 0 if mask is None or mask.shape != labels.shape else int(((labels != ignored) & (mask == 0)).sum())
+        if padding:
+            return [
+                f"labels count at {padding} positions of a batch where attention_mask is 0; set them to {ignored}, or "
+                "leave out labels, and padding does not count"
+            ]
+    return []
 
 
 def _check_pair(inputs: Any, labels: Any) -> None:

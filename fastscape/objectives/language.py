@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
@@ -9,7 +10,7 @@ from typing import Any, Literal, get_args
 from torch import Tensor
 
 from fastscape.model import Batch, Call, tensors_of_batch
-from fastscape.objectives.labels import labelled
+from fastscape.objectives.labels import doubts, labelled
 from fastscape.objectives.model_calls import logits_of
 from fastscape.objectives.token_losses import IGNORED, Kernel, Reader
 
@@ -110,6 +111,9 @@ class CausalLM:
             return self
         first = [batch for batch in samples if batch.of == samples[0].of]
         one = replace(self, weight=1.0)
+        found = (doubts(batch.content, shift=self.shift, ignored=self.ignored) for batch in first)
+        for message in next(filter(None, found), []):  # those of one batch speak for all
+            warnings.warn(message, UserWarning, stacklevel=2)
         total = sum(one.size(batch.content) for batch in first)
         if not total:
             raise ValueError(
@@ -152,7 +156,8 @@ def causal_lm(
     to their own positions, as targets do elsewhere. Without labels the next token of the text is right. It does not
     count where it or the position before it is padding by `attention_mask` [n, L], or where another document begins,
     `position_ids` being 0 (several documents packed into a row; whether they see each other is up to the model).
-    Labels that are given are taken as they are.
+    Labels that are given are taken as they are, also at padding. The model is called with the batch as it is: where
+    texts are padded at the left, give `position_ids` if your model does not make them from the mask.
 
     The logits are made in chunks of tokens from the hidden states in front of the head, for tokens that count, and
     never kept; what the model does with every logit afterwards, such as scaling and capping, is done with the

@@ -52,7 +52,7 @@ def logits_of(call: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], name:
         kwargs = {**kwargs, "use_cache": False}
     with deferred(head):
         found = _logits_in(call(*args, **kwargs))
-    if isinstance(found, Tensor):
+    if not isinstance(found, Product):
         if head is None:
             warn_of_whole(found, call)
         return Logits(found, None)

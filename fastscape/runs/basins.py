@@ -219,6 +219,11 @@ def _range(options: BasinOptions, score: float) -> _Range:
             f"{measure:.80} is 0 at the model, of which no share can be taken; write level=, the value that it must "
             "not pass"
         )
+    if level is None and sign < 0 < score and drop >= 1:
+        raise ValueError(
+            f"drop={drop!r} takes {100 * drop:g} % off {measure:.80}, which then ends at 0 or below; wanted a share "
+            "below 1, for example drop=0.05 for 5 %"
+        )
     made = _Range(score, score + sign * drop * abs(score) if level is None else float(level), sign)
     if made.at_model > 0:
         raise ValueError(

@@ -66,8 +66,8 @@ def _said(found: BasinValues) -> list[str]:
     confidence = 100 * found.confidence
     said = [
         f"In brackets the interval that covers the quantile over all directions with {confidence:g} % or more (order "
-        "statistics), and that of the mean (Student's t). - is beyond what was looked at, or without a bound. A "
-        "radius is that of these samples, exactly."
+        "statistics), and that of the mean (Student's t). - is beyond what was looked at, or without a bound. "
+        "Radii are those of these samples; others have other ones."
     ]
     if lost := int(found.censored.sum()):
         limit = found.inside[found.censored].min()

@@ -37,8 +37,11 @@ CPU = torch.device("cpu")
             {"products": "batched"},
             "products='batched' is unknown; wanted 'materialised' or 'shared' or",
         ),
-        ({"products": "shared"}, "products='shared' are those of many points at once; with it write batching='vmap'"),
-        ({"batching": "auto", "products": "auto"}, "with it write batching='vmap'"),
+        (
+            {"products": "shared"},
+            "products='shared' needs many points at once; write Plan",
+        ),
+        ({"batching": "auto", "products": "auto"}, "needs many points at once; write Plan"),
         ({"batching": "vmap", "graphs": True}, "with graphs=True write batching='loop', hoist=False and workers=1"),
         ({"workers": 2, "graphs": True}, "with graphs=True write batching='loop', hoist=False and workers=1"),
         ({"hoist": True, "compile": True, "graphs": True}, "with graphs=True write batching='loop', hoist=False"),

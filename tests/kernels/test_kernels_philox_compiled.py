@@ -245,3 +245,11 @@ def test_a_process_that_finds_it_draws_the_same(library, home):
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     here = draw_numpy(torch.empty(1001, dtype=torch.float64), 3, 0, 2, "normal")
     assert said == ["True", *map(str, here.view(torch.int64).tolist())]
+
+
+def test_a_default_device_is_no_matter():
+    """What is compared before the library is used lies on the CPU, whatever the default device is."""
+    program = "import torch\nfrom fastscape.kernels import draw\ntorch.set_default_device('meta')\n"
+    program += "out = torch.empty(1 << 25, device='cpu')\nprint(draw(out, 1)[-1].item() != 0)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "True", done.stderr

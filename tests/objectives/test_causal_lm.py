@@ -449,3 +449,63 @@ def test_nothing_counts_in_a_batch():
     read = reader.read(torch.rand(2, 4, 5), torch.full((2, 4), -100), None)
     assert not read.losses.any()
     assert read.right is None
+
+
+class Scaled(nn.Module):
+    """Ends in what is done with the logits."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.embedding, self.head, self.after = nn.Embedding(20, 8), nn.Linear(8, 20), after
+
+    def forward(self, input_ids):
+        return self.after(self.head(self.embedding(input_ids)))
+
+
+def in_place(logits):
+    doubled = logits
+    doubled *= 2
+    return logits
+
+
+def masked(logits):
+    logits[..., 15:] = -50.0
+    return logits
+
+
+@pytest.mark.parametrize(
+    "after",
+    [in_place, masked, lambda z: z * 2 if isinstance(z, torch.Tensor) else z, lambda z: z.abs() ** 0.5,
+     lambda z: torch.where(z > 0, z, 0.1 * z), lambda z: torch.where(z == z, abs(z), z) % 3],
+)  # fmt: skip
+def test_whatever_is_done_with_the_logits(after):
+    torch.manual_seed(3)
+    model, tokens = Scaled(after), torch.randint(20, (4, 9))
+    with torch.no_grad():
+        loss = F.cross_entropy(model(tokens)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+    found = fastscape.line(model, [{"input_ids": tokens}], objective=objectives.causal_lm(head="head"), x=[0.0, 0.5])
+    assert found.loss[0] == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_labels_that_may_be_meant_otherwise_are_warned_of():
+    torch.manual_seed(4)
+    model, tokens = Scaled(lambda z: z), torch.randint(20, (4, 9))
+    with pytest.warns(UserWarning, match="each token predicts itself; write shift=True"):
+        fastscape.line(model, (tokens, tokens), objective=objectives.causal_lm(head="head"), x=[0.0, 0.5])
+    padded = torch.ones_like(tokens)
+    padded[:2, 6:] = 0
+    objective = objectives.causal_lm(head="head")
+    doubted = [{"input_ids": tokens, "labels": tokens, "attention_mask": padded}]
+    with pytest.warns(UserWarning, match="labels count at 6 positions of a batch where attention_mask is 0"):
+        fastscape.line(Masked(), doubted, objective=objective, x=[0.0, 0.5])
+    wrong = [{"input_ids": tokens, "attention_mask": padded[:, :5]}]
+    with pytest.raises(ValueError, match=r"attention_mask came as \[4, 5\] for input_ids \[4, 9\]; wanted the same"):
+        fastscape.line(Masked(), wrong, objective=objective, x=[0.0, 0.5])
+
+
+class Masked(Scaled):
+    def __init__(self):
+        super().__init__(lambda logits: logits)
+
+    def forward(self, input_ids, attention_mask):
+        return super().forward(input_ids)

@@ -32,7 +32,8 @@ class RangeOptions(TypedDict, total=False):
         Option(
             0.05,
             "By which share of the score at the model it may get worse: with 0.05 an accuracy of 0.9 may fall to "
-            "0.855, and a loss of 2 rise to 2.1. Default 0.05.",
+            "0.855, and a loss of 2 rise to 2.1. Below 1 where lower scores are worse. A share of a small loss is "
+            "small: compare models by a task score, or by `level`. Default 0.05.",
             RANGE,
             float,
         ),

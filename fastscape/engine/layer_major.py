@@ -142,13 +142,14 @@ def _switches_kept() -> Iterator[None]:
     """Where a process prints, and which of torch's ways to compute it takes, are the same afterwards."""
     printing = sys.stdout, sys.stderr
     fixed = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    onednn, cudnn = torch.backends.mkldnn.enabled, torch.backends.cudnn.enabled
+    onednn, cudnn = bool(torch.backends.mkldnn.enabled), torch.backends.cudnn.enabled
     try:
         yield
     finally:
         sys.stdout, sys.stderr = printing
         torch.use_deterministic_algorithms(fixed[0], warn_only=fixed[1])
-        torch.backends.mkldnn.set_flags(onednn)
+        if bool(torch.backends.mkldnn.enabled) != onednn:
+            torch._C._set_mkldnn_enabled(onednn)  # `set_flags` warns on some machines
         torch.backends.cudnn.enabled = cudnn
 
 

@@ -158,6 +158,8 @@ def _shared(problem: Problem) -> str | None:
     seen = problem.footprint
     if seen is None:
         return "no layers: it is not known what an evaluation changes"
+    if problem.place.sharing is not None:
+        return "no layers: the model is shared out among processes, which gather its weights themselves"
     if problem.batchnorm == "recalibrate":
         return "no layers: statistics are estimated at every point"
     if seen.draws:

@@ -18,6 +18,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from fastscape.model import at_rest, set_switches, switches_here
 
 __all__ = ["Entangled", "LockStep"]
@@ -126,6 +128,9 @@ class LockStep:
             raise Entangled("the model calls its modules, or reads its weights, in threads of its own")
         if call.ended:
             raise _Ended
+        if torch._C._functorch.maybe_current_level() is not None or torch.autograd.forward_ad._current_level >= 0:
+            # Their levels belong to the process, and calls would leave them in another order than they entered them.
+            raise Entangled("a weight is read inside of a transform of functions, such as vmap, grad or jvp")
         call.place, call.arrived = place, call.arrived + 1
         own = switches_here()
         self._back.release()

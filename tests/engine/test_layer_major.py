@@ -474,3 +474,26 @@ def test_a_model_that_holds_a_lock_is_evaluated_in_a_loop(monkeypatch):
     assert_close(found.loss, plain.loss, 1e-12)
     assert found.report["fallback"].startswith("no layers: Entangled: a pass waits for a lock")
     assert not Locked.lock.locked()
+
+
+class Differentiating(nn.Module):
+    """Calls its blocks inside of a transform, whose levels belong to the process."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Linear(6, 6) for _ in range(3))
+
+    def forward(self, x):
+        for block in self.blocks:
+            value, slope = torch.func.jvp(block, (x,), (torch.ones_like(x),))
+            x = value + slope.tanh()
+        return x
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated")  # torch's own, inside jvp
+def test_blocks_inside_of_a_transform_are_evaluated_in_a_loop():
+    torch.manual_seed(0)
+    data = torch.randn(8, 6), torch.randint(6, (8,))
+    found, plain = both(Differentiating(), data)
+    assert_close(found.loss, plain.loss, 1e-12)
+    assert "inside of a transform" in found.report["fallback"]

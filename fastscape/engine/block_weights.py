@@ -143,6 +143,8 @@ class Sweep:
                     vars(module).pop("forward", None)
             for owner, key, tensor in before:
                 owner[key] = tensor
+            self._present.clear()  # who is absent knows this sweep, which so lives until a cycle is collected
+            self._rows = {}
 
     def _waiting(self, number: int, forward: Callable[..., Any]) -> Callable[..., Any]:
         """The forward pass of a part, which waits until its weights are there."""

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import subprocess
 import sys
 import types
 from importlib.machinery import ModuleSpec
@@ -509,3 +510,30 @@ class Masked(Scaled):
 
     def forward(self, input_ids, attention_mask):
         return super().forward(input_ids)
+
+
+GATHERED = """
+import fastscape, torch
+import torch.distributed as dist
+from fastscape.objectives import causal_lm
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+
+dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+mesh = init_device_mesh("cpu", (1,))
+torch.manual_seed(0)
+model, tokens = nn.Sequential(nn.Embedding(20, 8), nn.Linear(8, 20)), torch.randint(20, (4, 9))
+asked = {"objective": causal_lm(head="1"), "x": [0.0, 0.5], "progress": False}
+whole = fastscape.line(model, tokens, **asked).loss
+fully_shard(model[1], mesh=mesh)
+fully_shard(model, mesh=mesh)
+print(abs(fastscape.line(model, tokens, lend=True, low_memory=True, **asked).loss / whole - 1).max() < 1e-5)
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="gloo with a store of POSIX")
+def test_a_head_that_is_gathered_for_its_call_alone():
+    done = subprocess.run([sys.executable, "-c", GATHERED], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "True", done.stderr

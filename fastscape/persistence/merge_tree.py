@@ -1,0 +1,134 @@
+"""The merge tree of a grid of values: its minima, and at which point the basin of each joins a deeper one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["MergeTree", "merge_tree"]
+
+
+class MergeTree(NamedTuple):
+    """The basins of a grid, the deepest first. Points are numbers of the flat grid.
+
+    Args:
+        minima: The lowest point of each basin [B].
+        saddles: The point at which each joins a deeper basin [B]; -1 where it joins none.
+        parents: The number of the basin that it joins: of all those that are connected there the deepest [B]; -1 where
+            it joins none.
+        labels: The number of the basin that each point drains into, from neighbour to lowest neighbour, in the shape
+            of the grid; -1 outside.
+    """
+
+    minima: np.ndarray
+    saddles: np.ndarray
+    parents: np.ndarray
+    labels: np.ndarray
+
+
+def merge_tree(values: np.ndarray) -> MergeTree:
+    """How the regions below a rising level are born at minima, and merge.
+
+    The region below a level is the graph of the points at or below it, each connected to its neighbours along the
+    axes: the lower-star filtration of the cubical complex whose vertices are the points. A region is born at its
+    lowest point, and where two meet, the one with the higher minimum ends (the elder rule). Points that are NaN or
+    infinite are outside: nothing is connected through them. Of equal values that with the smaller number counts as
+    lower, so that every pair of birth and death is defined, and those of equal height are of no persistence.
+
+    Args:
+        values: Values of any shape.
+
+    Returns:
+        The tree.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape.persistence import merge_tree
+        >>> tree = merge_tree(np.array([1.0, 3.0, 0.0, 2.0, 1.5]))
+        >>> tree.minima.tolist(), tree.saddles.tolist(), tree.parents.tolist()
+        ([2, 0, 4], [-1, 1, 3], [-1, 0, 0])
+        >>> tree.labels.tolist()
+        [1, 0, 0, 0, 2]
+
+    Source: Edelsbrunner and Harer 2010, Computational Topology, section VII.1; Carr, Snoeyink and Axen 2003,
+    "Computing contour trees in all dimensions".
+    """
+    inside = np.isfinite(values)
+    rank = _ranks(values, inside)
+    below = _lowest_neighbours(rank)
+    while (further := below[below]).tobytes() != below.tobytes():  # pointers double their reach in every round
+        below = further
+    roots = np.unique(below[inside.ravel()])
+    minima = roots[np.argsort(rank.ravel()[roots])]
+    numbers = np.full(values.size, -1)
+    numbers[minima] = np.arange(len(minima))
+    labels = np.where(inside, numbers[below].reshape(values.shape), -1)
+    saddles, parents = _joined(len(minima), *_passes(rank, labels))
+    return MergeTree(minima, saddles, parents, labels)
+
+
+def _ranks(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """The places of the points in the order of their values, all different; those outside come last."""
+    order = np.argsort(np.where(inside, values, np.inf), axis=None, kind="stable")
+    order = order[np.argsort(~inside.ravel()[order], kind="stable")]
+    rank = np.empty(values.size, dtype=np.int64)
+    rank[order] = np.arange(values.size)
+    return np.where(inside, rank.reshape(values.shape), values.size)
+
+
+def _lowest_neighbours(rank: np.ndarray) -> np.ndarray:
+    """For each point the number of the lowest among itself and its neighbours [G]."""
+    lowest, numbers = rank.copy(), np.arange(rank.size).reshape(rank.shape)
+    found = numbers.copy()
+    for axis in range(rank.ndim):
+        for here, there in _pairs(axis):
+            lower = rank[there] < lowest[here]
+            lowest[here][lower] = rank[there][lower]
+            found[here][lower] = numbers[there][lower]
+    return found.ravel()
+
+
+def _pairs(axis: int) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """Slices of a grid that stand beside each other along an axis, both ways."""
+    before = (*(slice(None),) * axis, slice(None, -1))
+    behind = (*(slice(None),) * axis, slice(1, None))
+    return [(before, behind), (behind, before)]
+
+
+def _passes(rank: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest pass between any two basins that touch, the lowest first.
+
+    Returns:
+        The two basins [E, 2], and the point of the pass, which is the higher one of its two [E].
+    """
+    numbers = np.arange(rank.size).reshape(rank.shape)
+    couples, points, heights = [], [], []
+    for axis in range(rank.ndim):
+        here, there = _pairs(axis)[0]
+        crossing = (labels[here] != labels[there]) & (labels[here] >= 0) & (labels[there] >= 0)
+        first, second = rank[here][crossing], rank[there][crossing]
+        couples.append(np.sort(np.stack([labels[here][crossing], labels[there][crossing]], axis=1), axis=1))
+        points.append(np.where(first > second, numbers[here][crossing], numbers[there][crossing]))
+        heights.append(np.maximum(first, second))
+    couple, point, height = map(np.concatenate, (couples, points, heights))
+    order = np.argsort(height, kind="stable")
+    couple, point = couple[order], point[order]
+    lowest = np.sort(np.unique(couple, axis=0, return_index=True)[1])
+    return couple[lowest], point[lowest]
+
+
+def _joined(count: int, couples: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At which point every basin joins a deeper one, and which [B], for basins that are sorted by depth."""
+    saddles, parents = np.full(count, -1), np.full(count, -1)
+    for (one, other), point in zip(couples.tolist(), points.tolist(), strict=True):
+        deep, shallow = sorted((_root(parents, one), _root(parents, other)))
+        if deep != shallow:
+            saddles[shallow], parents[shallow] = point, deep
+    return saddles, parents
+
+
+def _root(parents: np.ndarray, basin: int) -> int:
+    while parents[basin] >= 0:
+        basin = int(parents[basin])
+    return basin

@@ -36,10 +36,7 @@ def basin(
     pictures: Annotated[bool, typer.Option(help="Whether to draw a picture too, beside the file.")] = True,
     **given: Any,
 ) -> None:
-    """Find how far along random directions the loss of a checkpoint, or its accuracy, stays within a range.
-
-    Example: fastscape basin model.safetensors --measure accuracy --drop 0.1 --limit 2
-    """
+    """Find how far along random directions the loss of a checkpoint, or its accuracy, stays within a range."""
     several, names = len(checkpoints) > 1, names_of(checkpoints)
     place = out or Path("basin" if several else "basin.json")
     if several == (place.suffix == ".json"):

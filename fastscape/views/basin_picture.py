@@ -67,10 +67,8 @@ def basin(reports: BasinValues | Mapping[str, BasinValues], *, ax: Axes | None =
     unit = f"{', '.join(norms)}-normalised" if norms != ["none"] else "as drawn"
     ax.set(xlabel=f"radius, in units of the direction ({unit})", ylabel="share of directions still within the range")
     # A single curve leaves the lower left free; several may come by anywhere, and the medians are above them.
-    above = (
-        {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 2} if len(shown) > 1 else {"loc": "lower left"}
-    )
-    ax.legend(fontsize=8, **above)
+    place: dict[str, Any] = {"bbox_to_anchor": (0.0, 1.0), "ncols": 2} if len(shown) > 1 else {}
+    ax.legend(fontsize=8, loc="lower left", **place)
     note(_below(shown), ax)
     return ax
 

@@ -209,7 +209,7 @@ MUTATIONS = [
              "    if not depends_on_batches(_difference(theirs, ours, batch.samples), problem.dtype):\n",
              "    if True:\n", "model/test_probes.py"),
     Mutation("model/lending", "a lent model keeps the weights of the last point",
-             "local(tensor).data.copy_(self._loan.read(name))", "pass", "test_lending.py"),
+             "here.data.copy_(self._loan.read(name))", "pass", "test_lending.py"),
     Mutation("model/observed", "a batch in another form counts as those of samples",
              "first, alike = replace(first, each=None, squares=False), False", "pass", "test_law_batches.py"),
     Mutation("model/probes", "batches are joined without a look at what that changes",

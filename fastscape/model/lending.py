@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fastscape.model.copies import forget_kept_results
 from fastscape.model.state import Snapshot
-from fastscape.weights import Loan, local, prepared_to_run, resharded, tensors_here, tensors_of
+from fastscape.weights import Loan, local, prepared_to_run, resharded, tensors_of
 
 __all__ = ["Lent", "written_into"]
 
@@ -54,7 +54,9 @@ class Lent:
             module.training = training
         self._state.put_back()
         for name, tensor in self._tensors.items():
-            local(tensor).data.copy_(self._loan.read(name))
+            if (here := local(tensor)) is tensor:
+                self._loan.put_in_place(name, tensor)
+            here.data.copy_(self._loan.read(name))
         for name, gradient in self._gradients.items():
             self._tensors[name].grad = gradient
             if gradient is not None:
@@ -73,6 +75,8 @@ def written_into(model: nn.Module, tensors: Mapping[str, Tensor], loan: Loan, *,
         loan: Knows what the model holds already.
         anew: Names of those that an evaluation may have changed; None where any may be.
     """
-    own = tensors_here(model)
-    for name, tensor in tensors.items():
-        loan.write(own[name], tensor, anew=anew is None or name in anew)
+    for name, tensor in tensors_of(model).items():
+        if (here := local(tensor)) is tensor:
+            loan.put_in_place(name, tensor)
+        if name in tensors:
+            loan.write(here, tensors[name], anew=anew is None or name in anew)

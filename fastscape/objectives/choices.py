@@ -68,6 +68,7 @@ class ChoiceAccuracy:
         )
         losses = self.reader.read(logits.values, labels, logits.head).losses
         likelihoods = -losses.double().sum(1).view(questions, endings)
+        likelihoods = likelihoods.gather(1, _firsts(batch, tokens, ending))
         counted = (labels != IGNORED).sum(1).view(questions, endings)
         likelihoods = likelihoods / self._lengths(batch, counted)
         likelihoods = likelihoods.masked_fill(counted == 0, -torch.inf)  # no ending, where others have more of them
@@ -89,6 +90,28 @@ class ChoiceAccuracy:
         return lengths.double().clamp(min=1)
 
 
+def _firsts(batch: Mapping[str, Any], tokens: Tensor, ending: Tensor) -> Tensor:
+    """For each ending [n, m] the number of the first one of its question that is the same to the model.
+
+    Args:
+        batch: The questions, with the mask and further arguments of the model.
+        tokens: Their tokens [n, m, L].
+        ending: Which of them belong to endings [n, m, L].
+
+    Returns:
+        Numbers [n, m], int64.
+    """
+    mask, pairs = batch.get("attention_mask"), tokens.shape[:2]
+    read = [tokens, ending] if mask is None else [tokens.masked_fill(mask == 0, 0), ending, mask]
+    others = (part for name, part in batch.items() if name not in _KEYS)
+    parts = [part.reshape(*pairs, -1) for part in (*read, *others)]
+    firsts = torch.arange(pairs[1], device=tokens.device).expand(pairs)
+    for k in reversed(range(pairs[1])):  # one after the other, as all pairs would take m^2 n L numbers
+        same = torch.stack([(part == part[:, k : k + 1]).all(2) for part in parts]).all(0)
+        firsts = firsts.masked_fill(same, k)
+    return firsts
+
+
 def choice_accuracy(
     *, normalise: Normalise = "none", head: str | None = None, chunk: int | None = None, kernel: Kernel = "auto"
 ) -> ChoiceAccuracy:
@@ -98,8 +121,10 @@ def choice_accuracy(
         accuracy = share of questions i with argmax_j s_ij = answer_i
         loss = mean over i of -s_i,answer(i)
 
-    Nothing is generated: context and ending go through the model once for every ending. Of two endings with the same
-    likelihood the first counts as the likelier one.
+    Nothing is generated: context and ending go through the model once for every ending. Of endings with the same score
+    the first counts as the likeliest one. Endings of a question that are the same tokens have the same log-likelihood
+    to the bit, that of the first of them, although rounding depends on the chunk that a token is in; so the first one
+    is taken, whatever `chunk` is.
 
     Args:
         normalise: What m is: "none", 1; "tokens", the number of tokens of the ending; "lengths", the batch's `lengths`

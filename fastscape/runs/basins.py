@@ -17,7 +17,7 @@ from tqdm import tqdm
 from fastscape.curvature import Cost
 from fastscape.engine import Plan, one_by_one
 from fastscape.model import Data
-from fastscape.results import BasinValues, clipped, is_loss, with_defaults
+from fastscape.results import BasinValues, clipped, is_loss, warn, with_defaults
 from fastscape.runs.along_directions import MEMORY, AlongDirections, losses_along
 from fastscape.runs.checks import check_fraction, check_positive, check_whole
 from fastscape.runs.guarded import guarded
@@ -34,7 +34,7 @@ _SMALL = 1 << 20  # weights, of which a call takes longer than its arithmetic
 _ROUNDED = 1e-12  # of the level, by which rounding may pass it
 _SHARED = (
     "loss", "objective", "metrics", "batchnorm", "train_mode", "device", "perturb", "normalize", "distribution",
-    "seed", "precision", "plan", "lend", "low_memory", "progress",
+    "seed", "precision", "plan", "lend", "keep", "low_memory", "progress",
 )  # fmt: skip
 _KEPT = (
     "measure", "drop", "worse", "directions", "limit", "normalize", "distribution", "seed", "steps", "tolerance",
@@ -103,11 +103,25 @@ def _basin(request: Request, options: BasinOptions) -> BasinValues:
     )
     settings = {name: options[name] for name in _KEPT}  # type: ignore[literal-required]
     settings |= {"worse": "higher" if scores.sign > 0 else "lower", "perturb": request.space.perturb}
+    report = _report(point, cost, spacing, time.perf_counter() - started)
+    report["warnings"] = [*report["warnings"], *_never_left(options, np.isinf(outside))]
     return BasinValues(
         options["measure"], scores.score, scores.level, inside, outside, np.array(drawn.lengths), drawn.seeds,
-        drawn.norm, _plain(settings, level=options["level"]),
-        _report(point, cost, spacing, time.perf_counter() - started),
+        drawn.norm, _plain(settings, level=options["level"]), report,
     )  # fmt: skip
+
+
+def _never_left(options: BasinOptions, censored: np.ndarray) -> list[str]:
+    """Warns of a limit within which no radius was found."""
+    if not censored.all():
+        return []
+    limit = float(options["limit"])
+    message = (
+        f"{options['measure']:.80} left its range along none of {len(censored)} directions up to limit={limit:g}, so "
+        f"that no radius is known; write a larger limit, for example limit={4 * limit:g}"
+    )
+    warn(message)
+    return [message]
 
 
 def _column(measure: str, names: tuple[str, ...]) -> int:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["basin"]
 
 _BEYOND = 1.08  # of the largest radius: where the picture ends
+_ROW = 0.05  # of the height of the curves: from the median of one model to that of the next
+_GREY = "0.4"  # of what stands for all models
 
 
 def basin(reports: BasinValues | Mapping[str, BasinValues], *, ax: Axes | None = None, **style: Any) -> Axes:
@@ -25,7 +27,8 @@ def basin(reports: BasinValues | Mapping[str, BasinValues], *, ax: Axes | None =
 
     The curve falls by 1/n at the radius of each of n directions, and ends where some of them were looked at no
     further. The band around it holds the share of all directions at each single radius with the confidence of the
-    call (Clopper and Pearson), the bar at one half the median radius.
+    call (Clopper and Pearson), the bar the median radius. The bar is at one half; those of several models are above
+    the curves, one above the other in the order of the models.
 
     Args:
         reports: Radii, or several by the names of their models.
@@ -49,16 +52,23 @@ def basin(reports: BasinValues | Mapping[str, BasinValues], *, ax: Axes | None =
     if not shown:
         raise ValueError("no reports came; wanted one, or several by the names of their models")
     ax = new_axes("constrained")[0] if ax is None else ax
-    end = 0.0
-    for k, (name, found) in enumerate(shown.items()):
-        colour = style.get("color", f"C{k}")
-        end = max(end, _curve(ax, found, literal(cleaned(name, LABEL)) if name else None, {**style, "color": colour}))
+    colours = [style.get("color", f"C{k}") for k in range(len(shown))]
+    ends = [
+        _curve(ax, found, literal(cleaned(name, LABEL)) if name else None, {**style, "color": colour})
+        for (name, found), colour in zip(shown.items(), colours, strict=True)
+    ]
     ax.axhline(0.5, color="0.7", linewidth=0.8, zorder=0)
-    ax.set(xlim=(0, end), ylim=(-0.02, 1.02))
+    rows = [0.5] if "" in shown else [1.0 + _ROW * (len(shown) - k) for k in range(len(shown))]
+    for found, row, colour in zip(shown.values(), rows, colours, strict=True):
+        _bar(ax, found, max(ends), row, colour)
+    ax.set(xlim=(0, max(ends)), ylim=(-0.02, max(1.02, max(rows) + _ROW)), yticks=np.linspace(0, 1, 6))
+    _name_band_and_bar(ax, shown, _GREY if len(shown) > 1 else colours[0])
     norms = sorted({str(found.settings.get("normalize", "none")) for found in shown.values()})
     unit = f"{', '.join(norms)}-normalised" if norms != ["none"] else "as drawn"
     ax.set(xlabel=f"radius, in units of the direction ({unit})", ylabel="share of directions still within the range")
-    ax.legend(fontsize=8, loc="lower left")  # where no curve comes by
+    # A single curve leaves the lower left free; several may come by anywhere, and the medians are above them.
+    place: dict[str, Any] = {"bbox_to_anchor": (0.0, 1.0), "ncols": 2} if len(shown) > 1 else {}
+    ax.legend(fontsize=8, loc="lower left", **place)
     note(_below(shown), ax)
     return ax
 
@@ -78,32 +88,32 @@ def _curve(ax: Any, found: BasinValues, name: str | None, style: Mapping[str, An
     ax.fill_between(
         at, [share.low for share in shares], [share.high for share in shares], step="post", alpha=0.2,
         color=style["color"], linewidth=0,
-        label=None if name else f"{100 * found.confidence:g} % interval of the share",
     )  # fmt: skip
-    end = max(float(at[-1]), largest * _BEYOND)
-    _bar(ax, found, end, style["color"], named=not name)
+    if np.isfinite(median.value):
+        ax.plot([median.value], [0.5], "o", color=style["color"], markersize=6, zorder=4)
     if np.isfinite(known):
         ax.plot(known, shares[-1].value, ">", color=style["color"], clip_on=False, zorder=4)
-    return end
+    return max(float(at[-1]), largest * _BEYOND)
 
 
-def _bar(ax: Any, found: BasinValues, end: float, colour: Any, *, named: bool) -> None:
-    """The interval of the median; where it has no upper bound, up to the end of the picture."""
+def _bar(ax: Any, found: BasinValues, end: float, row: float, colour: Any) -> None:
+    """The interval of the median at some height; where it has no upper bound, up to the end of the picture."""
     median = found.median
-    label = f"{100 * found.confidence:g} % interval of the median" if named else None
-    ax.plot(
-        [median.low, min(median.high, end)],
-        [0.5, 0.5],
-        color=colour,
-        linewidth=2.5,
-        solid_capstyle="butt",
-        label=label,
-    )
-    ax.plot([median.low], [0.5], "|", color=colour, markersize=10)
+    ax.plot([median.low, min(median.high, end)], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
+    ax.plot([median.low], [row], "|", color=colour, markersize=10)
     if np.isfinite(median.high):
-        ax.plot([median.high], [0.5], "|", color=colour, markersize=10)
-    if np.isfinite(median.value):
-        ax.plot([median.value], [0.5], "o", color=colour, markersize=6, zorder=4)
+        ax.plot([median.high], [row], "|", color=colour, markersize=10)
+    else:
+        ax.plot([end], [row], ">", color=colour, clip_on=False, zorder=4)
+    if np.isfinite(median.value) and row != 0.5:
+        ax.plot([median.value], [row], "o", color=colour, markersize=6, zorder=4)
+
+
+def _name_band_and_bar(ax: Any, shown: Mapping[str, BasinValues], colour: Any) -> None:
+    """Says in the legend what bands and bars are, without drawing more of them."""
+    held = ", ".join(f"{100 * each:g}" for each in sorted({found.confidence for found in shown.values()}))
+    ax.fill_between([], [], alpha=0.2, color=colour, linewidth=0, label=f"{held} % interval of the share")
+    ax.plot([], [], color=colour, linewidth=2.5, label=f"{held} % interval of the median")
 
 
 def _below(shown: Mapping[str, BasinValues]) -> list[str]:

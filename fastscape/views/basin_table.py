@@ -71,7 +71,9 @@ def _said(found: BasinValues) -> list[str]:
     ]
     if lost := int(found.censored.sum()):
         limit = found.inside[found.censored].min()
-        said.append(f"Along {lost} of {found.count} directions the score had not left at {limit:.4g}.")
+        instead = f": write a larger limit to find it, for example limit={4 * limit:.3g}"
+        unknown = f", so the median is not known{instead}" if np.isinf(found.median.value) else ""
+        said.append(f"Along {lost} of {found.count} directions the score had not left at {limit:.4g}{unknown}.")
     resolution, tolerance = found.report.get("resolution", {}), found.settings.get("tolerance")
     if isinstance(resolution, dict) and "spacing" in resolution and isinstance(tolerance, int | float):
         finer = f", and of {resolution['finest']:.2g} along the nearest ones" if resolution.get("finer") else ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -26,15 +28,35 @@ class Loan:
         self.keep, self.in_place = keep, in_place
         self._kept: KeptTensors | None = None
         self._holds: dict[int, tuple[Making, int | None]] = {}
+        self._places: dict[str, Tensor] = {}
 
     def take(self, tensors: Mapping[str, Tensor]) -> None:
         """Keeps a copy of tensors, before anything is written to them.
 
         Args:
             tensors: The tensors by name.
+
+        Raises:
+            ValueError: When entries of one lie in the same memory, so that they cannot be written one by one.
         """
+        for name, tensor in tensors.items():
+            _check_apart(name, tensor)
         self._holds = {}
+        self._places = {name: tensor.data for name, tensor in tensors.items() if tensor.layout is torch.strided}
         self._kept = kept_tensors(tensors, self.keep)
+
+    def put_in_place(self, name: str, tensor: Tensor) -> None:
+        """Gives a tensor the memory that it had, where `tensor.data = ...` has given it another one meanwhile.
+
+        Whoever shares this memory (a view, an optimizer that keeps all weights in one buffer) then sees the tensor.
+
+        Args:
+            name: Of the tensor.
+            tensor: Of the model itself, and no part of it that a process holds.
+        """
+        place = self._places.get(name)
+        if place is not None and _memory(tensor) != _memory(place):
+            tensor.data = place
 
     def read(self, name: str) -> Tensor:
         """A tensor as it was; see `KeptTensors.read`."""
@@ -56,16 +78,20 @@ class Loan:
             self._holds.clear()
             tensor.data.copy_(weight)
             return
+        if tensor.layout is not torch.strided:  # nobody can tell where it lies
+            write(weight, tensor.data)
+            return
         place, now = tensor.data_ptr(), (weight.making, _version(tensor))
         if not anew and self._holds.get(place) == now:
             return
         self._holds.pop(place, None)  # until it is written whole
-        write(weight, tensor.data)
+        with torch.inference_mode() if torch.is_inference(tensor) else nullcontext():
+            write(weight, tensor.data)
         self._holds[place] = now
 
     def close(self) -> None:
         """Frees what the copy takes."""
-        self._holds = {}
+        self._holds, self._places = {}, {}
         if self._kept is not None:
             self._kept.close()
         self._kept = None
@@ -74,3 +100,37 @@ class Loan:
 def _version(tensor: Tensor) -> int | None:
     """How often a tensor was written to, but for what goes through `Tensor.data`; None where nobody counts."""
     return None if torch.is_inference(tensor) else tensor._version
+
+
+def _memory(tensor: Tensor) -> tuple[object, ...]:
+    """Where the entries of a tensor lie, and how they are read; nothing where nobody can tell."""
+    if tensor.layout is not torch.strided:
+        return ()
+    return tensor.device, tensor.dtype, tensor.data_ptr(), tensor.shape, tensor.stride()
+
+
+def _check_apart(name: str, tensor: Tensor) -> None:
+    if tensor.layout is torch.strided and _overlaps(tensor):
+        raise ValueError(
+            f"entries of {name} lie in the same memory (shape {list(tensor.shape)}, strides {list(tensor.stride())}), "
+            "as expand makes them, so that lend=True cannot write weights into it; leave out lend, or give it memory "
+            f"of its own: tensor.data = tensor.data.contiguous(), with {name} for tensor"
+        )
+
+
+def _overlaps(tensor: Tensor) -> bool:
+    """Whether entries of a tensor lie in the same memory."""
+    reach = 0
+    sizes = [(stride, size) for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1]
+    for stride, size in sorted(sizes):
+        if stride <= reach:
+            break
+        reach += (size - 1) * stride
+    else:
+        return False
+    if not tensor.numel() or min(sizes)[0] == 0:
+        return bool(tensor.numel())
+    places = torch.zeros(1, dtype=torch.int64, device="cpu")
+    for stride, size in sizes:
+        places = (places[:, None] + stride * torch.arange(size, device="cpu")).flatten()
+    return len(places.unique()) < math.prod(tensor.shape)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["NamedPerturb", "Perturb", "own_buffers", "owners", "select", "tensors_of"]
@@ -34,7 +35,7 @@ def select(model: nn.Module, perturb: Perturb = "weights") -> dict[str, Tensor]:
 
     Raises:
         ValueError: When the model has no parameters, one of them is uninitialised, the selection is unknown, or it
-            selects nothing.
+            selects nothing or a sparse tensor.
 
     Example:
         >>> import torch
@@ -63,6 +64,13 @@ def select(model: nn.Module, perturb: Perturb = "weights") -> dict[str, Tensor]:
             f"perturb={perturb!r} selects nothing of {type(model).__name__}, whose parameters are "
             f"{', '.join(list(parameters)[:8])}; write perturb='all', or a function that selects some of them"
         )
+    for name, tensor in selected.items():
+        if tensor.layout is not torch.strided:
+            raise ValueError(
+                f"{name} is sparse ({str(tensor.layout)[6:]}), and only dense tensors move; make it dense, "
+                "torch.nn.Parameter(tensor.to_dense()), or let it stay still: "
+                "perturb=lambda name, parameter: parameter.layout == torch.strided"
+            )
     return selected
 
 

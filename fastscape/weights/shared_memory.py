@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
+import torch
 from torch import nn
 
 from fastscape.weights.sharded import local
@@ -24,7 +25,8 @@ def sharing_memory(model: nn.Module, moving: Set[str]) -> list[list[str]]:
     groups: dict[tuple[object, ...], list[str]] = {}
     for name, shared in model.named_parameters():
         parameter = local(shared)
-        if parameter.numel() and not parameter.is_meta and parameter.data_ptr():
+        dense = parameter.layout is torch.strided and not parameter.is_meta  # others have no place in memory
+        if dense and parameter.numel() and parameter.data_ptr():
             where = parameter.device, parameter.data_ptr(), parameter.dtype, parameter.shape, parameter.stride()
             groups.setdefault(where, []).append(name)
     return [names for names in groups.values() if len(names) > 1 and moving & set(names)]

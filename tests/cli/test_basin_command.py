@@ -1,5 +1,7 @@
 """The command for how far around checkpoints a score holds."""
 
+import re
+
 import pytest
 from torch.utils.data import TensorDataset
 
@@ -33,10 +35,21 @@ def test_one(trained, tmp_path):
 
 def test_two_in_one_picture(trained, tmp_path):
     files = [trained / f"{name}.safetensors" for name in ("first", "second")]
-    said = run("basin", *files, "--out", tmp_path / "both", *FEW)
+    said = run("basin", *files, "--out", tmp_path / "both", *FEW, "--limit", 4)
     assert [fastscape.BasinRadius.load(tmp_path / "both" / f"{file.stem}.json").count for file in files] == [6, 6]
     assert "second: loss, " in said
     assert len(list(tmp_path.rglob("*.png"))) == 1
+
+
+def test_the_help_names_scores_of_commands_and_shows_a_line_that_works(trained, tmp_path, monkeypatch):
+    said = " ".join(run("basin", "--help").replace("│", " ").split())
+    assert "Which score, by its name: loss, or a metric, for example accuracy;" in said
+    (line,) = re.findall(r"Example: fastscape (basin [\w. -]+ --limit 2)", said)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes((trained / "first.safetensors").read_bytes())
+    run(*line.split(), "--samples", 20, "--directions", 2, "--steps", 4)
+    found = fastscape.BasinRadius.load(tmp_path / "basin.json")
+    assert (found.measure, found.settings["drop"], found.settings["limit"]) == ("accuracy", 0.1, 2)
 
 
 def test_what_is_refused(trained, capsys, monkeypatch):

@@ -192,6 +192,12 @@ def test_info(checkpoint, tmp_path):
     assert "torch" in run("info")
 
 
+def test_the_help_of_a_surface_names_every_curvature():
+    said = " ".join(run("surface", "--help").replace("│", " ").split())
+    assert "What else is measured of the loss: plane, its first and second derivatives" in said
+    assert "or ratio, the extreme eigenvalues of the Hessian" in said
+
+
 def test_help_names_every_command():
     output = run("--help")
     assert all(command in output for command in ("demo", "train", "surface", "info"))
@@ -258,10 +264,11 @@ def test_as_many_samples_as_the_standard_error_needs(checkpoint, tmp_path, capsy
     )
 
 
-def test_the_module_runs_as_a_program(monkeypatch, capsys):
+@pytest.mark.parametrize("module", ["fastscape", "fastscape.cli"])
+def test_the_modules_run_as_a_program(module, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["fastscape", "info"])
     with pytest.raises(SystemExit) as stop:
-        runpy.run_module("fastscape.cli", run_name="__main__")
+        runpy.run_module(module, run_name="__main__")
     assert stop.value.code == 0
     assert capsys.readouterr().out.startswith("fastscape")
 

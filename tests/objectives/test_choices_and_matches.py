@@ -106,6 +106,54 @@ def generated(model, prompt, most):
     return text[len(prompt) :], False
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 3, 4, 5, 7, None])
+def test_the_same_ending_has_the_same_score_whatever_chunk_it_is_in(chunk):
+    """Products of a few rows round otherwise than those of many; a tie is decided by the order of the endings."""
+    seen = set()
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        model = torch.nn.Sequential(torch.nn.Embedding(200, 48), torch.nn.Linear(48, 200))
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, generator=generator)
+        ending = torch.randint(200, (5,), generator=generator).tolist()
+        for answer in range(4):
+            batch = objectives.multiple_choice([[1, 2, 3]], [[ending] * 4], [answer])
+            with torch.no_grad():
+                found = objectives.choice_accuracy(head="1", chunk=chunk)(model, batch)
+            assert found["accuracy"].item() is (answer == 0)
+            seen.add((seed, found["loss"].item()))
+    assert len(seen) == 20
+
+
+def test_only_what_is_the_same_to_the_model_shares_a_score():
+    """Other tokens that the model reads, or that count, make another ending; what is behind a text does not."""
+
+    class Shifted(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.head = torch.nn.Embedding(9, 4), torch.nn.Linear(4, 9)
+
+        def forward(self, input_ids, attention_mask, kind):
+            return self.head((self.embedding(input_ids) + kind).cumsum(-2))
+
+    model = Shifted().double()
+    tokens = torch.tensor([[[1, 2, 3, 0], [1, 2, 3, 5], [1, 2, 3, 0], [4, 2, 3, 0], [1, 2, 3, 0]]])
+    mask = torch.tensor([[[1, 1, 1, 0]] * 5])
+    ending = torch.tensor([[[0, 0, 1, 0], [0, 0, 1, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 1, 0]]])
+    kind = torch.tensor([0.0, 0.0, 0.0, 0.0, 1.0], dtype=torch.float64).view(1, 5, 1, 1)
+    batch = {"input_ids": tokens, "attention_mask": mask, "ending_mask": ending, "kind": kind}
+    objective = objectives.choice_accuracy(head="head")
+    found = [objective(model, {**batch, "answer": torch.tensor([k])})["loss"].item() for k in range(5)]
+    logits = [
+        model.head((model.embedding(row) + shift).cumsum(0)).log_softmax(1)
+        for row, shift in zip(tokens[0], kind[0, :, 0], strict=True)
+    ]
+    wanted = [-sum(logits[k][t - 1, tokens[0, k, t]].item() for t in range(1, 4) if ending[0, k, t]) for k in range(5)]
+    assert found == pytest.approx(wanted, rel=1e-12)
+    assert found[0] == found[1]
+    assert len(set(found)) == 4
+
+
 def answers(model, most=4):
     """What the model generates, for some prompts changed."""
     found = []

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import tempfile as files
 from functools import cache
 
 import numpy as np
@@ -147,7 +148,7 @@ def test_the_level_is_a_share_of_the_score_or_itself():
     again = fastscape.basin_radius(model, data, **ACCURACY, level=0.9, directions=1, **QUIET)
     assert again.radii == pytest.approx(found.radii)
     assert again.settings["drop"] is None
-    loss = fastscape.basin_radius(model, data, directions=1, drop=0.5, **QUIET)
+    loss = fastscape.basin_radius(model, data, directions=1, drop=0.5, limit=4.0, **QUIET)
     assert loss.level == pytest.approx(1.5 * loss.score)
     assert loss.settings["worse"] == "higher"
 
@@ -204,14 +205,23 @@ def test_a_tiny_basin_in_wide_units_is_found():
 
 
 def test_a_flat_score_is_censored():
-    found = measured(lambda r: 1.0, directions=8, limit=0.3)
+    said = (
+        "loss left its range along none of 8 directions up to limit=0.3, so that no radius is known; write a larger "
+    )
+    said += "limit, for example limit=1.2"
+    with pytest.warns(UserWarning, match=said):
+        found = measured(lambda r: 1.0, directions=8, limit=0.3)
+    assert found.report["warnings"] == [said]
     assert found.censored.all()
     assert np.isinf(found.radii).all()
     assert found.median.value == math.inf
     assert found.median.low == pytest.approx(0.3)
     with pytest.raises(ValueError, match="never left along 8 of 8 directions"):
         found.mean()
-    assert "Along 8 of 8 directions the score had not left at 0.3" in found.summary()
+    assert (
+        "Along 8 of 8 directions the score had not left at 0.3, so the median is not known: write a larger limit to "
+        "find it, for example limit=1.2." in found.summary().replace("\n", " ")
+    )
     assert found.share_inside(0.3).value == 1
     assert math.isnan(found.share_inside(0.31).value)
 
@@ -222,6 +232,9 @@ def test_a_limit_changes_no_radius_below_it():
     np.testing.assert_array_equal(cut.censored, whole.radii > 0.15)
     kept = ~cut.censored
     np.testing.assert_allclose(cut.radii[kept], whole.radii[kept], rtol=1e-3)
+    assert cut.report["warnings"] == []
+    lost = int(cut.censored.sum())
+    assert f"Along {lost} of 31 directions the score had not left at 0.15.\n" in cut.summary()
     assert cut.median.value == pytest.approx(whole.median.value, rel=1e-3)
     assert cut.median.low == pytest.approx(whole.median.low, rel=1e-3)
     assert cut.quantile(0.9).value == math.inf
@@ -240,6 +253,20 @@ def test_other_ways_to_evaluate_give_the_same_radii(options):
     np.testing.assert_allclose(found.lengths, plain.lengths, rtol=1e-6)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
+
+
+def test_the_copy_of_a_lent_model_is_kept_where_the_caller_says(tmp_path, monkeypatch):
+    kept, written = [], files.mkdtemp
+    monkeypatch.setattr(files, "mkdtemp", lambda **given: kept.append(given["dir"]) or written(**given))
+    model, data = network()
+    plain = fastscape.basin_radius(model, data, directions=3, lend=True, **QUIET)
+    assert kept == []
+    for low_memory in (False, True):
+        options = {"lend": True, "keep": tmp_path, "low_memory": low_memory}
+        found = fastscape.basin_radius(model, data, directions=3, **options, **QUIET)
+        np.testing.assert_allclose(found.radii, plain.radii, rtol=0.02)
+    assert kept == [str(tmp_path)] * 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_blocks_of_directions_give_what_all_at_once_give(monkeypatch):
@@ -348,6 +375,8 @@ def test_it_prints_within_a_hundred_columns():
         ({"measure": "accuracy"}, "measure='accuracy' is none here; there are loss: give"),
         ({"normalize": "big"}, "normalize='big'"),
         ({"seed": -1}, "seed=-1 cannot"),
+        ({"keep": "disk"}, "write lend=True too, or leave out keep"),
+        ({"keep": "disc", "lend": True}, "keep='disc' is unknown"),
         ({"loss": lambda outputs, targets: outputs.sum() * math.nan}, "loss is nan at the model itself"),
         ({"loss": lambda outputs, targets: outputs.sum() * 0}, "loss is 0 at the model, of which no share"),
     ],

@@ -46,11 +46,32 @@ def test_it_ends_where_nothing_is_known():
 
 def test_several_models_share_a_picture():
     ax = basin({"first $": values([0.1, 0.2, 0.3]), "second": values([0.4], normalize="layer")}, linestyle="--")
-    assert len(ax.get_legend().get_texts()) == 2
-    assert {line.get_color() for line in ax.lines[:-1]} == {"C0", "C1"}
+    named = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert [name.partition(":")[0] for name in named[:2]] == [r"first \$", "second"]
+    assert named[2:] == ["95 % interval of the share", "95 % interval of the median"]
+    assert {line.get_color() for line in ax.lines} >= {"C0", "C1"}
     assert ax.get_xlim()[1] > 0.4
     assert "filter, layer-normalised" in ax.get_xlabel()
     ax.figure.canvas.draw()
+
+
+def test_the_medians_of_several_models_hide_no_other_one():
+    """Each bar has a height of its own above the curves; one without an upper bound goes to the edge."""
+    same, cut = values(np.linspace(0.1, 0.8, 12)), values(np.linspace(0.1, 0.8, 12), limit=0.4, confidence=0.9)
+    ax = basin({"a": same, "b": same, "c": cut})
+    bars = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 2.5]
+    heights = [line.get_ydata()[0] for line in bars]
+    assert heights == sorted(set(heights), reverse=True)
+    assert 1 < min(heights) < max(heights) < ax.get_ylim()[1]
+    assert [line.get_color() for line in bars] == ["C0", "C1", "C2"]
+    for line in bars[:2]:
+        np.testing.assert_allclose(line.get_xdata(), [same.median.low, same.median.high])
+    np.testing.assert_allclose(bars[2].get_xdata(), [cut.median.low, ax.get_xlim()[1]])
+    assert math.isinf(cut.median.high)
+    assert ax.get_legend().get_texts()[-1].get_text() == "90, 95 % interval of the median"
+    assert max(ax.get_yticks()) == 1
+    alone = [line for line in basin(same).lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 2.5]
+    assert [line.get_ydata()[0] for line in alone] == [0.5]
 
 
 def test_no_models():

@@ -6,7 +6,7 @@ from fastscape.engine import Plan
 from fastscape.results import Option, among
 from fastscape.runs.options.exactly import PrecisionName
 from fastscape.runs.options.measured import MeasureFunctions, ModeOptions
-from fastscape.runs.options.running import DeviceOptions
+from fastscape.runs.options.running import DeviceOptions, KeptOptions
 from fastscape.weights import NORMS, Distribution, Norm, Perturb
 
 __all__ = ["BasinOptions"]
@@ -21,8 +21,9 @@ class RangeOptions(TypedDict, total=False):
         str,
         Option(
             "loss",
-            'Which score: "loss", or the name of a metric, of a term of the loss, or of what the objective returns; '
-            'with several data sets also for example "loss of test". Default "loss".',
+            'Which score, by its name: "loss", or a metric, for example "accuracy"; with several data sets also '
+            '"loss of test", for example. Terms of the loss, and what the objective returns, have names too. Default '
+            '"loss".',
             RANGE,
             str,
         ),
@@ -152,7 +153,7 @@ class SearchOptions(TypedDict, total=False):
 
 
 class BasinOptions(
-    MeasureFunctions, ModeOptions, DeviceOptions, RangeOptions, DrawnOptions, SearchOptions, total=False
+    MeasureFunctions, ModeOptions, DeviceOptions, RangeOptions, DrawnOptions, SearchOptions, KeptOptions, total=False
 ):
     """Of `basin_radius`."""
 

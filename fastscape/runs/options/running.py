@@ -11,7 +11,7 @@ from fastscape.engine import Plan
 from fastscape.results import Option, among
 from fastscape.weights import KEEPS, Keep
 
-__all__ = ["DeviceOptions", "EvaluationOptions", "MachineOptions", "RunOptions"]
+__all__ = ["DeviceOptions", "EvaluationOptions", "KeptOptions", "MachineOptions", "RunOptions"]
 
 GROUP = "How it runs"
 
@@ -46,7 +46,25 @@ class MachineOptions(DeviceOptions, total=False):
     ]
 
 
-class EvaluationOptions(TypedDict, total=False):
+class KeptOptions(TypedDict, total=False):
+    """Where what a lent model is put back from is meanwhile."""
+
+    keep: Annotated[
+        Keep,
+        Option(
+            "device",
+            "Where the copy is that a lent model is put back from: "
+            + among(KEEPS)
+            + ". On a disk it is a memory-mapped safetensors file in the folder for temporary files, or in the folder "
+            "whose `pathlib.Path` this is, which goes with the run, and with the process. The file that you loaded "
+            'your model from is never touched. Default "device": beside the model.',
+            GROUP,
+            beside="lend",
+        ),
+    ]
+
+
+class EvaluationOptions(KeptOptions, total=False):
     """How points are evaluated and kept, whatever directions they lie along."""
 
     plan: Annotated[
@@ -70,18 +88,6 @@ class EvaluationOptions(TypedDict, total=False):
             "shares out among processes (FSDP2, tensor parallel). Points are evaluated one by one; nothing else may "
             "use the model meanwhile. With `low_memory` no other weights are in memory: those of a point are made in "
             "your model, tensor by tensor. Default False.",
-            GROUP,
-        ),
-    ]
-    keep: Annotated[
-        Keep,
-        Option(
-            "device",
-            "Where the copy is that a lent model is put back from: "
-            + among(KEEPS)
-            + ". On a disk it is a memory-mapped safetensors file in the folder for temporary files, or in the folder "
-            "whose `pathlib.Path` this is, which goes with the run, and with the process. The file that you loaded "
-            'your model from is never touched. Default "device": beside the model.',
             GROUP,
         ),
     ]

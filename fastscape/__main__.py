@@ -1,0 +1,5 @@
+"""`python -m fastscape`: the command `fastscape`."""
+
+from fastscape.cli import main
+
+main()

@@ -23,8 +23,8 @@ GROWTH = 0.15  # of the points known so far, in one round; and where so many of 
 MANY, GROWTH_OF_MANY = 0.2, 0.35
 LEAST, LEAST_TOLD = 8, 4  # points of a round: in general, and where a trend is known
 ANYWHERE = 0.25  # of a round's points are drawn from all alike
-WORTH_REFINING = 256  # points, and along an axis:
-SHORTEST = 12
+WORTH_REFINING = 256  # points of a plane, four times as many with every further axis; and along an axis
+SHORTEST, SHORTEST_IN_SPACE = 12, 5  # points, in a plane or on a line, and in more dimensions
 
 
 class Refinement:
@@ -34,8 +34,7 @@ class Refinement:
     the heights themselves, and the points that are held out judge the sum.
 
     Args:
-        x: Coordinates [H].
-        y: Coordinates [W].
+        axes: Coordinates along each axis, of any number of axes.
         tolerance: Of the root mean square error, as a fraction of the range of the heights; 0 for every point.
         log: Whether heights are log10 of the loss, as in pictures, as long as no loss is negative. Default True.
         size: Points that are evaluated together: a round is a multiple of it. Default 1.
@@ -46,8 +45,7 @@ class Refinement:
 
     def __init__(
         self,
-        x: np.ndarray,
-        y: np.ndarray,
+        axes: tuple[np.ndarray, ...],
         tolerance: float,
         *,
         log: bool = True,
@@ -56,7 +54,7 @@ class Refinement:
         trend: np.ndarray | None = None,
     ) -> None:
         self.tolerance, self.size = tolerance, size
-        self._relief = Relief((x, y), log, trend)
+        self._relief = Relief(axes, log, trend)
         self._generator = np.random.default_rng(seed)
         self.known = np.zeros(len(self._at), dtype=bool)
         self.values = np.empty((len(self._at), 0))
@@ -72,7 +70,9 @@ class Refinement:
     @property
     def small(self) -> bool:
         """Whether the grid is so small that all of it is evaluated."""
-        return len(self._at) < WORTH_REFINING or min(self._relief.shape) < SHORTEST
+        shape = self._relief.shape
+        shortest = SHORTEST if len(shape) <= 2 else SHORTEST_IN_SPACE
+        return len(self.known) < WORTH_REFINING * 4 ** max(len(shape) - 2, 0) or min(shape) < shortest
 
     @property
     def met(self) -> bool:
@@ -105,7 +105,7 @@ class Refinement:
         count, least = int(self.known.sum()), LEAST if self._relief.trend is None else LEAST_TOLD
         count = max(round((GROWTH_OF_MANY if count > MANY * len(self.known) else GROWTH) * count), least)
         if len(now.edge):
-            return now.edge if len(now.edge) <= count else now.middles
+            return now.edge if len(now.edge) <= count else now.some_of_edge(count)
         count = max(round(count / self.size), 1) * self.size
         if len(now.unknown) - count < self.size:  # a rest is not worth a round of its own
             return self._held_out.ask(now.unknown[:0], now.unknown)

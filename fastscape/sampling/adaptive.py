@@ -14,6 +14,7 @@ import numpy as np
 from fastscape.sampling.choice_of_points import first_points, spread_out
 from fastscape.sampling.later import scipy
 from fastscape.sampling.relief import Relief
+from fastscape.sampling.pairs_in_doubt import Pairs
 from fastscape.sampling.standing import Standing, ranges_of
 from fastscape.sampling.trust import HeldOut, Tested, Trust, judged
 
@@ -39,6 +40,8 @@ class Refinement:
         log: Whether heights are log10 of the loss, as in pictures, as long as no loss is negative. Default True.
         size: Points that are evaluated together: a round is a multiple of it. Default 1.
         seed: Of the random points. Default 0.
+        threshold: Of the persistence of pairs of a minimum and a saddle, as a fraction of the range of the heights: each
+            above it is to be certain, too. Default: none need be.
         trend: Values [G, measures or fewer] that are known everywhere, of a cheaper evaluation, the loss first. Where
             one is not finite, or has no logarithm and needs one, the nearest other one stands for it. Default: none.
     """
@@ -51,6 +54,7 @@ class Refinement:
         log: bool = True,
         size: int = 1,
         seed: int = 0,
+        threshold: float | None = None,
         trend: np.ndarray | None = None,
     ) -> None:
         self.tolerance, self.size = tolerance, size
@@ -60,6 +64,7 @@ class Refinement:
         self.values = np.empty((len(self._at), 0))
         self.trust: Trust | None = None  # after the last round
         self.rounds = 0
+        self.pairs = None if threshold is None else Pairs(threshold)
         self._held_out = HeldOut()
         self._standing: Standing | None = None
 
@@ -106,6 +111,8 @@ class Refinement:
         count = max(round((GROWTH_OF_MANY if count > MANY * len(self.known) else GROWTH) * count), least)
         if len(now.edge):
             return now.edge if len(now.edge) <= count else now.some_of_edge(count)
+        if self.pairs is not None and len(points := self.pairs.wanted(count)):
+            return points
         count = max(round(count / self.size), 1) * self.size
         if len(now.unknown) - count < self.size:  # a rest is not worth a round of its own
             return self._held_out.ask(now.unknown[:0], now.unknown)
@@ -130,11 +137,15 @@ class Refinement:
 
     def judge(self) -> None:
         """Judges how good the prediction is, once all that was wanted has been taken."""
-        if self.small:
+        if self.small or self.known.all():
             return
         if len(self._held_out.points):
             self._held_out.add(self._tested())
         self.trust = judged(self._now(), self._held_out, self._ranges())
+        if self.pairs is not None:
+            base = self._relief.base(self.values.shape[1], self._losses)[:, 0]
+            factor, span = self._held_out.factors(1)[0], self._ranges()[0]
+            self.trust = self.trust._replace(pairs=self.pairs.judged(self._now(), base, self.trust, factor, span))
 
     def _now(self) -> Standing:
         """What the known points say."""

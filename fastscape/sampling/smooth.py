@@ -159,6 +159,12 @@ class Smooth:
             free[part] = -np.einsum("qk,qk->q", solved, row) * scale**3
         return values, np.maximum(free, 0.0)
 
+    def reach(self, points: np.ndarray) -> np.ndarray:
+        """How far away the known points lie, at most, that a prediction [q] depends on; infinite where on all."""
+        if self._whole:
+            return np.full(len(points), np.inf)
+        return np.asarray(self._tree.query(points, k=[self._neighbours])[0][:, 0])
+
     def _around(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The numbers of the nearest points [q, k], how far they reach [q], and where they lie, by that reach."""
         distances, near = self._tree.query(points, k=self._neighbours)

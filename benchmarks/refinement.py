@@ -98,7 +98,7 @@ def _rounds(landscape: fastscape.Landscape, draw: int, first: np.ndarray | None)
     """What is known after each round, until the smallest tolerance is met; `first`, a trend that says nothing, makes
     the first points fewer."""
     values = _values(landscape)
-    refinement = Refinement(landscape.x, landscape.y, min(TOLERANCES), size=BLOCK, seed=draw, trend=first)
+    refinement = Refinement((landscape.x, landscape.y), min(TOLERANCES), size=BLOCK, seed=draw, trend=first)
     found: list[dict[str, Any]] = []
     order, seconds = np.empty(0, dtype=np.int64), 0.0
     while True:
@@ -137,7 +137,7 @@ def _hindsight(landscape: fastscape.Landscape, seen: list[dict[str, Any]], toler
         return int(seen[0]["points"])
     values, order = _values(landscape), seen[k]["order"]
     for points in range(seen[k - 1]["points"] + 1, seen[k]["points"]):
-        some = Refinement(landscape.x, landscape.y, tolerance)
+        some = Refinement((landscape.x, landscape.y), tolerance)
         some.take(order[:points], values[order[:points]])
         if _errors(some, values)[0] <= tolerance:
             return points

@@ -239,10 +239,10 @@ def test_hindsight_stops_at_the_first_point_that_makes_it_good_enough():
     seen = refinement._rounds(truth, 0, first=None)
     for tolerance in (0.5, *refinement.TOLERANCES):
         points = refinement._hindsight(truth, seen, tolerance)
-        some = Refinement(axis, axis, tolerance)
+        some = Refinement((axis, axis), tolerance)
         for count in (points, points - 1):
             order = seen[-1]["order"][:count]
-            some = Refinement(axis, axis, tolerance)
+            some = Refinement((axis, axis), tolerance)
             some.take(order, refinement._values(truth)[order])
             good = refinement._errors(some, refinement._values(truth))[0] <= tolerance
             assert good == (count == points) or points == seen[0]["points"]

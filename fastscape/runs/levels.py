@@ -102,8 +102,7 @@ def draw_for(request: Request, work: Work) -> Problem | None:
     wanted = options["draw_samples"]
     if not options["tolerance"] or wanted == 0 or options["batchnorm"] == "recalibrate":
         return None
-    x, y = work.grid.axes.values()
-    if Refinement(x, y, options["tolerance"]).small:  # all of it is evaluated
+    if Refinement(tuple(work.grid.axes.values()), options["tolerance"]).small:  # all of it is evaluated
         return None
     if wanted == "auto":
         count = max(LEAST, samples // SHARE)

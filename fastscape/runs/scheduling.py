@@ -66,8 +66,7 @@ def rounds_of(
         The schedule.
     """
     log = request.options["tolerance_scale"] == "log10"
-    x, y = work.grid.axes.values()
-    refinement = Refinement(x, y, tolerance, log=log, size=size, trend=trend)
+    refinement = Refinement(tuple(work.grid.axes.values()), tolerance, log=log, size=size, trend=trend)
     counts: dict[str, Any] = {"named": len(work.problem.objective.grids), "counts": _counts(work)}
     return Rounds(refinement, work.measures, **counts, backing=backing)
 

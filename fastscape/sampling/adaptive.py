@@ -14,6 +14,7 @@ import numpy as np
 from fastscape.sampling.choice_of_points import first_points, spread_out
 from fastscape.sampling.later import scipy
 from fastscape.sampling.relief import Relief
+from fastscape.sampling.pairs_in_doubt import Pairs
 from fastscape.sampling.standing import Standing, ranges_of
 from fastscape.sampling.trust import HeldOut, Tested, Trust, judged
 
@@ -23,8 +24,8 @@ GROWTH = 0.15  # of the points known so far, in one round; and where so many of 
 MANY, GROWTH_OF_MANY = 0.2, 0.35
 LEAST, LEAST_TOLD = 8, 4  # points of a round: in general, and where a trend is known
 ANYWHERE = 0.25  # of a round's points are drawn from all alike
-WORTH_REFINING = 256  # points, and along an axis:
-SHORTEST = 12
+WORTH_REFINING = 256  # points of a plane, four times as many with every further axis; and along an axis
+SHORTEST, SHORTEST_IN_SPACE = 12, 5  # points, in a plane or on a line, and in more dimensions
 
 
 class Refinement:
@@ -34,34 +35,36 @@ class Refinement:
     the heights themselves, and the points that are held out judge the sum.
 
     Args:
-        x: Coordinates [H].
-        y: Coordinates [W].
+        axes: Coordinates along each axis, of any number of axes.
         tolerance: Of the root mean square error, as a fraction of the range of the heights; 0 for every point.
         log: Whether heights are log10 of the loss, as in pictures, as long as no loss is negative. Default True.
         size: Points that are evaluated together: a round is a multiple of it. Default 1.
         seed: Of the random points. Default 0.
+        threshold: Of the persistence of pairs of a minimum and a saddle, as a fraction of the range of the heights: each
+            above it is to be certain, too. Default: none need be.
         trend: Values [G, measures or fewer] that are known everywhere, of a cheaper evaluation, the loss first. Where
             one is not finite, or has no logarithm and needs one, the nearest other one stands for it. Default: none.
     """
 
     def __init__(
         self,
-        x: np.ndarray,
-        y: np.ndarray,
+        axes: tuple[np.ndarray, ...],
         tolerance: float,
         *,
         log: bool = True,
         size: int = 1,
         seed: int = 0,
+        threshold: float | None = None,
         trend: np.ndarray | None = None,
     ) -> None:
         self.tolerance, self.size = tolerance, size
-        self._relief = Relief((x, y), log, trend)
+        self._relief = Relief(axes, log, trend)
         self._generator = np.random.default_rng(seed)
         self.known = np.zeros(len(self._at), dtype=bool)
         self.values = np.empty((len(self._at), 0))
         self.trust: Trust | None = None  # after the last round
         self.rounds = 0
+        self.pairs = None if threshold is None else Pairs(threshold)
         self._held_out = HeldOut()
         self._standing: Standing | None = None
 
@@ -72,7 +75,9 @@ class Refinement:
     @property
     def small(self) -> bool:
         """Whether the grid is so small that all of it is evaluated."""
-        return len(self._at) < WORTH_REFINING or min(self._relief.shape) < SHORTEST
+        shape = self._relief.shape
+        shortest = SHORTEST if len(shape) <= 2 else SHORTEST_IN_SPACE
+        return len(self.known) < WORTH_REFINING * 4 ** max(len(shape) - 2, 0) or min(shape) < shortest
 
     @property
     def met(self) -> bool:
@@ -105,7 +110,9 @@ class Refinement:
         count, least = int(self.known.sum()), LEAST if self._relief.trend is None else LEAST_TOLD
         count = max(round((GROWTH_OF_MANY if count > MANY * len(self.known) else GROWTH) * count), least)
         if len(now.edge):
-            return now.edge if len(now.edge) <= count else now.middles
+            return now.edge if len(now.edge) <= count else now.some_of_edge(count)
+        if self.pairs is not None and len(points := self.pairs.wanted(count)):
+            return points
         count = max(round(count / self.size), 1) * self.size
         if len(now.unknown) - count < self.size:  # a rest is not worth a round of its own
             return self._held_out.ask(now.unknown[:0], now.unknown)
@@ -130,11 +137,15 @@ class Refinement:
 
     def judge(self) -> None:
         """Judges how good the prediction is, once all that was wanted has been taken."""
-        if self.small:
+        if self.small or self.known.all():
             return
         if len(self._held_out.points):
             self._held_out.add(self._tested())
         self.trust = judged(self._now(), self._held_out, self._ranges())
+        if self.pairs is not None:
+            base = self._relief.base(self.values.shape[1], self._losses)[:, 0]
+            factor, span = self._held_out.factors(1)[0], self._ranges()[0]
+            self.trust = self.trust._replace(pairs=self.pairs.judged(self._now(), base, self.trust, factor, span))
 
     def _now(self) -> Standing:
         """What the known points say."""

@@ -8,7 +8,7 @@ from fastscape.sampling.later import scipy
 
 __all__ = ["along_a_curve", "farthest", "first_points", "spread_out"]
 
-FIRST = 56  # points
+FIRST = 56  # points of a plane; twice as many with every further axis
 FIRST_OF_MANY = 20  # points, where something is known of all
 ONE_BY_ONE = 512  # points of a round; what is beyond is drawn at random
 
@@ -31,7 +31,8 @@ def first_points(axes: tuple[np.ndarray, ...], *, size: int = 1, told: bool = Fa
     corners = np.stack(np.meshgrid(*([0, n - 1] for n in shape), indexing="ij"), -1).reshape(-1, len(shape))
     model = [[int(np.abs(axis).argmin()) for axis in axes]]
     fixed = np.concatenate([corners, model])
-    count = (FIRST_OF_MANY if told else max(FIRST, max(shape) + len(fixed))) - len(fixed)
+    further = 2 ** max(len(shape) - 2, 0)
+    count = (FIRST_OF_MANY * further if told else max(FIRST * further, max(shape) + len(fixed))) - len(fixed)
     k = np.arange(count)
     places = np.empty((count, len(shape)), dtype=np.int64)
     longest = int(np.argmax(shape))

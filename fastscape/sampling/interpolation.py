@@ -11,12 +11,18 @@ from fastscape.sampling.smooth import Smooth, Told
 
 __all__ = ["Scatter"]
 
+AROUND = 3  # times as many known points as a plane has parameters: a plane is fitted to so many
+LEVEL = 1e-6  # of the squares of the distances: keeps a plane level where the points around say nothing of its slope
+
 
 class Scatter:
-    """Values at scattered points of a plane.
+    """Values at scattered points.
+
+    In a plane what is linear is so in the triangles between known points. In more dimensions there are too many
+    simplices, and where points lie on a grid some of them are flat; planes are fitted to the nearest points instead.
 
     Args:
-        points: Where they are [n, 2], at scales that are alike; the corners of the region are among them.
+        points: Where they are [n, D], at scales that are alike; the corners of the region are among them.
         values: One column for each measure [n, M]. Where the first is not finite nothing is interpolated.
     """
 
@@ -29,7 +35,7 @@ class Scatter:
         return scipy.spatial.Delaunay(self.points)
 
     def kinds(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of points, whether the triangle of known ones around each is finite.
+        """Of points of a plane, whether the triangle of known ones around each is finite.
 
         Args:
             points: Points [q, 2].
@@ -72,7 +78,7 @@ class Scatter:
         """Predicts values by smooth surfaces, and where there is none linearly.
 
         Args:
-            points: Points [q, 2].
+            points: Points [q, D].
 
         Returns:
             Values [q, M].
@@ -83,7 +89,7 @@ class Scatter:
         """Predicts values, and how far they are from the truth.
 
         Args:
-            points: Points [q, 2].
+            points: Points [q, D].
 
         Returns:
             As `Smooth.told`, for all measures; nothing is expected of those that are predicted linearly.
@@ -117,12 +123,32 @@ class Scatter:
         return values
 
     def roughly(self, points: np.ndarray) -> np.ndarray:
-        """Predicts values faster and less well, linearly between three points.
+        """Predicts values faster and less well, linearly between three points; by fitted planes where D is not 2.
 
         Args:
-            points: Points [q, 2].
+            points: Points [q, D].
 
         Returns:
             Values [q, M]; NaN where they are not finite.
         """
+        if self.points.shape[1] != 2:
+            return self._by_planes(points) if self._any(points) else self._nothing(points)
         return scipy.interpolate.LinearNDInterpolator(self._triangles, self.values)(points)
+
+    def _by_planes(self, points: np.ndarray) -> np.ndarray:
+        """At each of the points the value of the plane that fits the nearest known ones best, the nearer the better."""
+        known, values = self.points[self.finite], self.values[self.finite]
+        count = min(AROUND * (known.shape[1] + 1), len(known))
+        distances, near = scipy.spatial.KDTree(known).query(points, k=count)
+        near, squares = near.reshape(len(points), count), np.square(distances).reshape(len(points), count)
+        scale = squares.max(1) + np.finfo(float).tiny
+        weights = 1.0 / (squares / scale[:, None] + LEVEL)
+        offsets = (known[near] - points[:, None]) / np.sqrt(scale)[:, None, None]
+        weights = weights / weights.sum(1, keepdims=True)
+        # With the mean taken off, the value at the point itself is what is left without the slope.
+        middle, mean = np.einsum("qk,qkd->qd", weights, offsets), np.einsum("qk,qkm->qm", weights, values[near])
+        offsets = offsets - middle[:, None]
+        weighted = weights[..., None] * offsets
+        moments = np.einsum("qkd,qke->qde", weighted, offsets) + LEVEL * np.eye(points.shape[1])
+        slopes = np.linalg.solve(moments, np.einsum("qkd,qkm->qdm", weighted, values[near] - mean[:, None]))
+        return np.asarray(mean - np.einsum("qd,qdm->qm", middle, slopes))

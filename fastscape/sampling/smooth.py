@@ -16,7 +16,7 @@ from fastscape.sampling.later import scipy
 __all__ = ["Smooth", "Told"]
 
 AT_ONCE = 2000  # points; through more the surface is made of many, each through
-NEIGHBOURS = 36  # points
+NEIGHBOURS, NEIGHBOURS_IN_SPACE = 36, 60  # points, in a plane or on a line, and in more dimensions
 JUDGED_AT_ONCE = 700  # points; of more, what is expected is told by the many surfaces already, which is faster
 AROUND = 6  # known points whose errors speak of a place
 NEAR = 1e-4  # the square of a distance that is as good as none
@@ -53,6 +53,10 @@ class Smooth:
         self.points, self.values = points, values
 
     @property
+    def _neighbours(self) -> int:
+        return min(NEIGHBOURS if self.points.shape[1] <= 2 else NEIGHBOURS_IN_SPACE, len(self.points))
+
+    @property
     def _whole(self) -> bool:
         return len(self.points) <= JUDGED_AT_ONCE
 
@@ -76,13 +80,13 @@ class Smooth:
         if self._whole:
             free = np.diagonal(self._inverse)[:n]
             return self._weights[:n] / free[:, None], 1.0 / np.abs(free)
-        errors, freedoms, linear = [], [], self.points.shape[1] + 1
-        for part in _parts(n, (NEIGHBOURS + linear) ** 2):
+        errors, freedoms, linear, count = [], [], self.points.shape[1] + 1, self._neighbours
+        for part in _parts(n, (count + linear) ** 2):
             near, scale, nearby = self._around(self.points[part])
-            first = np.zeros((len(near), NEIGHBOURS + linear, 1))
+            first = np.zeros((len(near), count + linear, 1))
             first[:, 0] = 1.0  # the nearest point is the point itself
             row = np.linalg.solve(_matrices(nearby), first)[..., 0]
-            sums = np.einsum("qk,qkm->qm", row[:, :NEIGHBOURS], self.values[near])
+            sums = np.einsum("qk,qkm->qm", row[:, :count], self.values[near])
             errors.append(sums / row[:, :1])
             freedoms.append(scale**3 / np.abs(row[:, 0]))
         return np.concatenate(errors), np.concatenate(freedoms)
@@ -146,17 +150,24 @@ class Smooth:
     def _locally(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The same, of surfaces each through the nearest points."""
         values, free = np.empty((len(points), self.values.shape[1])), np.empty(len(points))
-        for part in _parts(len(points), (NEIGHBOURS + self.points.shape[1] + 1) ** 2):
+        count = self._neighbours
+        for part in _parts(len(points), (count + self.points.shape[1] + 1) ** 2):
             near, scale, nearby = self._around(points[part])
             row = _row(np.zeros((len(near), 1, points.shape[1])), nearby)[:, 0]
             solved = np.linalg.solve(_matrices(nearby), row[..., None])[..., 0]
-            values[part] = np.einsum("qk,qkm->qm", solved[:, :NEIGHBOURS], self.values[near])
+            values[part] = np.einsum("qk,qkm->qm", solved[:, :count], self.values[near])
             free[part] = -np.einsum("qk,qk->q", solved, row) * scale**3
         return values, np.maximum(free, 0.0)
 
+    def reach(self, points: np.ndarray) -> np.ndarray:
+        """How far away the known points lie, at most, that a prediction [q] depends on; infinite where on all."""
+        if self._whole:
+            return np.full(len(points), np.inf)
+        return np.asarray(self._tree.query(points, k=[self._neighbours])[0][:, 0])
+
     def _around(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The numbers of the nearest points [q, k], how far they reach [q], and where they lie, by that reach."""
-        distances, near = self._tree.query(points, k=NEIGHBOURS)
+        distances, near = self._tree.query(points, k=self._neighbours)
         scale = distances[:, -1]
         return near, scale, (self.points[near] - points[:, None]) / scale[:, None, None]
 

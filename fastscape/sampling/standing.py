@@ -7,8 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from fastscape.sampling.choice_of_points import along_a_curve
+from fastscape.sampling.choice_of_points import along_a_curve, farthest
 from fastscape.sampling.interpolation import Scatter
+from fastscape.sampling.later import scipy
 from fastscape.sampling.smooth import Told
 
 __all__ = ["Standing", "ranges_of"]
@@ -48,10 +49,31 @@ class Standing:
 
     @cached_property
     def _places(self) -> tuple[np.ndarray, np.ndarray]:
-        """Kinds and triangles of the unknown points; see `Scatter.kinds`."""
-        if self.seen.finite.all():
-            return np.ones(len(self.unknown), dtype=int), np.zeros(len(self.unknown), dtype=int)
+        """Kinds and triangles of the unknown points; see `Scatter.kinds`. No triangles where D is not 2."""
+        if self.seen.finite.all() or len(self.shape) != 2:
+            return self._by_the_nearest(), np.zeros(len(self.unknown), dtype=int)
         return self.seen.kinds(self.at[self.unknown])
+
+    def _by_the_nearest(self) -> np.ndarray:
+        """The kinds of the unknown points, where each is taken for what the nearest known point is.
+
+        An edge runs where two neighbours along an axis are not of one kind; it is known once both are, everywhere.
+        """
+        if self.seen.finite.all():
+            return np.ones(len(self.unknown), dtype=int)
+        kinds = np.empty(len(self.known), dtype=int)
+        sides = np.where(self.seen.finite, 1, -1)
+        kinds[self.known] = sides
+        if len(self.unknown):
+            kinds[self.unknown] = sides[scipy.spatial.KDTree(self.seen.points).query(self.at[self.unknown])[1]]
+        grid = kinds.reshape(self.shape)
+        edge = np.zeros(self.shape, dtype=bool)
+        for axis in range(grid.ndim):
+            here, there = (np.moveaxis(grid, axis, 0)[some] for some in (slice(1, None), slice(None, -1)))
+            differ = here != there
+            np.moveaxis(edge, axis, 0)[1:] |= differ
+            np.moveaxis(edge, axis, 0)[:-1] |= differ
+        return np.where(edge.ravel(), 0, kinds)[self.unknown]
 
     @property
     def kinds(self) -> np.ndarray:
@@ -69,10 +91,11 @@ class Standing:
         """The numbers of unknown points where the edge of a region without finite values runs."""
         return self.unknown[self.kinds == 0]
 
-    @property
-    def middles(self) -> np.ndarray:
-        """Of these, those in the middles of their triangles, which leave fewer."""
+    def some_of_edge(self, count: int) -> np.ndarray:
+        """Of these, those in the middles of their triangles; where D is not 2, the farthest from what is known."""
         kinds, triangles = self._places
+        if len(self.shape) != 2:
+            return self.edge[farthest(self.at[self.edge], self.seen.points, count)]
         return self.unknown[self.seen.middles(self.at[self.unknown], np.where(kinds == 0, triangles, -1))]
 
     @cached_property

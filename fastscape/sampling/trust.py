@@ -35,6 +35,8 @@ class Trust(NamedTuple):
         edge: Points at the edge of a region without finite values that are not known yet.
         held_out: How many points were held out.
         others: `rms` for every other measure, of its own range.
+        pairs: How many pairs of a minimum and a saddle there are, and how many may be otherwise; None where nobody
+            asked, the second -1 where nobody can say yet.
     """
 
     rms: float
@@ -44,10 +46,12 @@ class Trust(NamedTuple):
     edge: int
     held_out: int
     others: list[float]
+    pairs: list[int] | None = None
 
     def within(self, tolerance: float) -> bool:
         """Whether the errors are within a tolerance."""
-        return self.at_most <= tolerance and not self.edge and self.held_out > 0
+        certain = self.pairs is None or self.pairs[1] == 0
+        return self.at_most <= tolerance and not self.edge and self.held_out > 0 and certain
 
 
 class Tested(NamedTuple):

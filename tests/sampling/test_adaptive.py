@@ -23,7 +23,7 @@ STEP = 2 / 50
 def refined(surface, tolerance, log=False):
     """The refinement of a surface that is known, and its true error as a fraction of the range."""
     values = surface.reshape(-1, 1)
-    refinement = Refinement(AXIS, AXIS, tolerance, log=log)
+    refinement = Refinement((AXIS, AXIS), tolerance, log=log)
     while len(wanted := refinement.wanted()):
         assert not refinement.known[wanted].any()
         assert len(np.unique(wanted)) == len(wanted)
@@ -261,7 +261,7 @@ def test_a_round_is_good_enough_when_all_that_it_shows_is(worse):
 
 
 def test_the_last_round_decides():
-    refinement = Refinement(AXIS, AXIS, 0.005)
+    refinement = Refinement((AXIS, AXIS), 0.005)
     assert not refinement.met
     refinement.trust = GOOD
     assert refinement.met
@@ -351,7 +351,7 @@ DIFFERENT = 1 + 0.05 * (X - Y**2)
 
 def with_trend(trend, surface=ROUGH * DIFFERENT, **options):
     values = np.stack([surface.ravel(), 0.5 + 0.1 * X.ravel()], 1)
-    refinement = Refinement(AXIS, AXIS, 0.002, trend=trend, **options)
+    refinement = Refinement((AXIS, AXIS), 0.002, trend=trend, **options)
     while len(wanted := refinement.wanted()):
         refinement.take(wanted, values[wanted])
         refinement.judge()
@@ -392,7 +392,7 @@ def test_a_trend_that_has_nothing_to_tell_does_no_harm():
 def test_an_edge_is_counted_as_it_is_looked_for():
     """What is wanted next is at the edge exactly as long as the report speaks of points there."""
     values = np.where(X > 0.33, np.nan, BOWL).reshape(-1, 1)
-    refinement = Refinement(AXIS, AXIS, 0.005)
+    refinement = Refinement((AXIS, AXIS), 0.005)
     counts = []
     while len(wanted := refinement.wanted()):
         refinement.take(wanted, values[wanted])

@@ -1,0 +1,259 @@
+"""Which pairs of a minimum and a saddle a refinement is not certain of, and which points would settle that.
+
+Between evaluated points the heights are predicted, each with an error that is expected. The merge trees of the
+prediction, and of what lies a few such errors below and above it, say what else the surface may be: a basin that only
+the lower one has may be hidden there, a saddle of the upper one may be a wall that was not seen. Where the three agree
+on a pair, and its minimum and saddle were evaluated, nothing within the errors changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from fastscape.persistence import MergeTree, merge_tree
+from fastscape.sampling.later import scipy
+from fastscape.sampling.standing import Standing
+from fastscape.sampling.trust import Trust
+
+__all__ = ["Doubts", "Pairs", "doubts_of"]
+
+BEGINS = 0.2  # of the threshold: a surface that is known no better has more to learn elsewhere
+SPREAD = 3.0  # times the error that is expected of a point: 99 of 100 are within
+IN_A_ROW = 12  # rounds of points that settle a doubt, then one of those that teach most
+MOST = 16  # pairs in doubt whose ways out are looked for at once
+
+
+class Doubts(NamedTuple):
+    """What is not certain of the pairs above a threshold.
+
+    Args:
+        pairs: How many pairs the prediction has.
+        uncertain: How many of them, and of others that may be there, are in doubt.
+        points: The numbers of unknown points that would settle it, the most doubtful first; none where all is certain.
+    """
+
+    pairs: int
+    uncertain: int
+    points: np.ndarray
+
+
+def doubts_of(heights: np.ndarray, spread: np.ndarray, known: np.ndarray, threshold: float, accuracy: float) -> Doubts:
+    """Which pairs are in doubt.
+
+    Args:
+        heights: Of the prediction, in the shape of the grid; NaN outside.
+        spread: How far each may be off, in the same shape; 0 where it is known.
+        known: Where it is.
+        threshold: Pairs of less persistence do not count.
+        accuracy: A minimum or a saddle need not be known better.
+
+    Returns:
+        The pairs in doubt, and the points that would settle them.
+    """
+    low, mid, high = (_Level(surface) for surface in (heights - spread, heights, heights + spread))
+    found = _Found(known.ravel(), spread.ravel(), accuracy)
+    own = mid.above(threshold)
+    for basin in own:  # the pairs of the prediction
+        found.ask(mid.minimum(basin), basin)
+        found.ask(mid.saddle(basin), basin)
+    _hidden_basins(low, mid, own, threshold, found)
+    _hidden_gaps(low, mid, own, threshold, found)
+    _hidden_walls(mid, high, own, threshold, found)
+    return Doubts(len(own), len(found.pairs), found.points())
+
+
+class Pairs:
+    """The pairs of a minimum and a saddle of a refinement, round after round.
+
+    What is asked for depends on what is known alone, and on no tolerance.
+
+    Args:
+        threshold: Of their persistence, as a fraction of the range of the heights.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold, self.rounds = threshold, 0
+        self._points, self._in_a_row = np.empty(0, dtype=np.int64), 0
+        self._seen: _Seen | None = None
+
+    def judged(self, now: Standing, base: np.ndarray, trust: Trust, factor: float, span: float) -> list[int]:
+        """Looks for pairs that may be otherwise.
+
+        Args:
+            now: What the known points say.
+            base: What is added to what is interpolated [G].
+            trust: How good the prediction is.
+            factor: By what the square of an expected error is multiplied.
+            span: The range of the heights.
+
+        Returns:
+            How many pairs the prediction has above the threshold, and how many may be otherwise: -1 while the
+            prediction is not good enough to say.
+        """
+        self._points = self._points[:0]
+        if trust.edge or trust.at_most > BEGINS * self.threshold:
+            return [0, -1]
+        self._seen = _Seen.of(now, self._seen)
+        heights, spread = self._seen.heights + base, SPREAD * np.sqrt(factor * self._seen.variances)
+        shape = now.shape
+        found = doubts_of(
+            heights.reshape(shape), spread.reshape(shape), now.known.reshape(shape),
+            self.threshold * span, trust.at_most * span,
+        )  # fmt: skip
+        self._points = found.points
+        return [found.pairs, found.uncertain]
+
+    def wanted(self, count: int) -> np.ndarray:
+        """The numbers of the points that would settle most; none where all is certain or others are to come first.
+
+        Args:
+            count: How many at most.
+        """
+        self._in_a_row = self._in_a_row + 1 if len(self._points) and self._in_a_row < IN_A_ROW else 0
+        self.rounds += self._in_a_row > 0
+        return self._points[:count] if self._in_a_row else self._points[:0]
+
+
+class _Seen(NamedTuple):
+    """What is predicted everywhere [G]: heights, the squares of their errors, and how far away the reasons lie."""
+
+    known: np.ndarray
+    heights: np.ndarray
+    variances: np.ndarray
+    reach: np.ndarray
+
+    @staticmethod
+    def of(now: Standing, before: _Seen | None) -> _Seen:
+        """Predicts anew what new points have changed; NaN outside."""
+        clear = now.unknown[now.kinds == 1]
+        heights, variances, reach = (np.full(len(now.known), value) for value in (np.nan, 0.0, np.inf))
+        inside = now.known.copy()
+        inside[now.known] = now.seen.finite
+        heights[inside] = now.heights[inside, 0]
+        stale = clear
+        if before is not None:
+            new = now.at[now.known & ~before.known]
+            apart = scipy.spatial.KDTree(new).query(now.at[clear])[0]
+            fresh = (apart > before.reach[clear]) & np.isfinite(before.heights[clear])
+            kept, stale = clear[fresh], clear[~fresh]
+            for array, earlier in zip((heights, variances, reach), before[1:], strict=True):
+                array[kept] = earlier[kept]
+        told = now.seen.told(now.at[stale])
+        heights[stale], variances[stale] = told.values[:, 0], told.variances[:, 0]
+        reach[stale] = now.seen.smooth.reach(now.at[stale])
+        return _Seen(now.known, heights, variances, reach)
+
+
+class _Found:
+    """The points that were asked for, and how much is in doubt at each."""
+
+    def __init__(self, known: np.ndarray, spread: np.ndarray, accuracy: float) -> None:
+        self.known, self.spread, self.accuracy = known, spread, accuracy
+        self.doubts: dict[int, float] = {}
+        self.pairs: set[int] = set()
+
+    def ask(self, point: int, pair: int, doubt: float | None = None) -> None:
+        """Asks for a point, unless it is known or all but known."""
+        if point < 0 or self.known[point]:
+            return
+        doubt = float(self.spread[point]) if doubt is None else doubt
+        if doubt > self.accuracy:
+            self.doubts[point] = max(doubt, self.doubts.get(point, 0.0))
+            self.pairs.add(pair)
+
+    def points(self) -> np.ndarray:
+        """The numbers of the points, the most doubtful first."""
+        return np.array(sorted(self.doubts, key=lambda point: (-self.doubts[point], point)), dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Level:
+    """A surface and its merge tree."""
+
+    surface: np.ndarray
+
+    @cached_property
+    def tree(self) -> MergeTree:
+        return merge_tree(self.surface)
+
+    def minimum(self, basin: int) -> int:
+        return int(self.tree.minima[basin])
+
+    def saddle(self, basin: int) -> int:
+        return int(self.tree.saddles[basin])
+
+    def birth(self, basin: int) -> float:
+        return float(self.surface.ravel()[self.minimum(basin)])
+
+    def death(self, basin: int) -> float:
+        point = self.saddle(basin)
+        return float("inf") if point < 0 else float(self.surface.ravel()[point])
+
+    def above(self, threshold: float) -> list[int]:
+        """The basins whose pairs are of more persistence, the deepest minimum first."""
+        flat, saddles = self.surface.ravel(), self.tree.saddles
+        deaths = np.where(saddles < 0, np.inf, flat[saddles])
+        return np.flatnonzero(deaths - flat[self.tree.minima] > threshold).tolist()
+
+    def home(self, point: int, among: set[int]) -> int:
+        """The basin among some in which a point lies, as those merge that are not among them."""
+        basin = int(self.tree.labels.ravel()[point])
+        while basin >= 0 and basin not in among:
+            basin = int(self.tree.parents[basin])
+        return basin
+
+
+def _homes(level: _Level, mid: _Level, own: list[int], threshold: float) -> Iterator[tuple[int, int, bool]]:
+    """Of every basin above the threshold the basin of the prediction it lies in, and whether it is the first there."""
+    seen: set[int] = set()
+    for basin in level.above(threshold):
+        home = mid.home(level.minimum(basin), set(own))
+        yield basin, home, home not in seen
+        seen.add(home)
+
+
+def _hidden_basins(low: _Level, mid: _Level, own: list[int], threshold: float, found: _Found) -> None:
+    """Where the surface may be deeper than predicted: in a basin that is known, or in one that is not."""
+    for basin, home, first in _homes(low, mid, own, threshold):
+        point = low.minimum(basin)
+        found.ask(point, home if first else point, mid.birth(home) - low.birth(basin) if first else None)
+
+
+def _hidden_walls(mid: _Level, high: _Level, own: list[int], threshold: float, found: _Found) -> None:
+    """Where a wall that was not seen may stand: a basin that ends later, or that is one only then."""
+    doubtful = []
+    for basin, home, first in _homes(high, mid, own, threshold):
+        later = high.death(basin) - mid.death(home) if first else high.death(basin) - high.birth(basin)
+        if np.isfinite(later) and later > found.accuracy:
+            doubtful.append((later, high.minimum(basin), high.death(basin), home if first else high.minimum(basin)))
+    for later, start, level, pair in sorted(doubtful, reverse=True)[:MOST]:
+        found.ask(_way_out(high, mid, found.known, start, level), pair, later)
+
+
+def _hidden_gaps(low: _Level, mid: _Level, own: list[int], threshold: float, found: _Found) -> None:
+    """Where a wall of the prediction may have a gap that was not seen: a basin that ends earlier, or that is none."""
+    ends: dict[int, float] = {}
+    for basin, home, _ in _homes(low, mid, own, threshold):
+        ends[home] = max(low.death(basin), ends.get(home, -np.inf))
+    doubtful = []
+    for basin in own:
+        earlier = mid.death(basin) - ends.get(basin, mid.birth(basin))
+        if np.isfinite(earlier) and earlier > found.accuracy:
+            doubtful.append((earlier, basin))
+    for earlier, basin in sorted(doubtful, reverse=True)[:MOST]:
+        point = _way_out(mid, low, found.known, mid.minimum(basin), mid.death(basin))
+        found.ask(point, basin, earlier)
+
+
+def _way_out(wall: _Level, gap: _Level, known: np.ndarray, start: int, level: float) -> int:
+    """The unknown point around a basin below a level of one surface at which another one is lowest; -1 for none."""
+    below = scipy.ndimage.label(wall.surface < level)[0]
+    inside = below == below.ravel()[start]
+    around = scipy.ndimage.binary_dilation(inside) & ~inside & ~known.reshape(inside.shape) & np.isfinite(gap.surface)
+    points = np.flatnonzero(around)
+    return int(points[gap.surface.ravel()[points].argmin()]) if len(points) else -1

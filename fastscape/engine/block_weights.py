@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from fastscape.engine.layers import Absent
 from fastscape.engine.lock_step import LockStep
-from fastscape.model import HeldTensor, held_tensors, units_of
+from fastscape.model import HeldTensor, held_tensors, standing_in, units_of
 from fastscape.weights import BasisRows, Entry, Place, Rows
 
 __all__ = ["Blocks", "Sweep"]
@@ -133,7 +133,7 @@ class Sweep:
             for name in blocks.entries:
                 self._put(name, self._absent(name))
             for number, (module, _, forward) in enumerate(own):
-                vars(module)["forward"] = self._waiting(number, forward)
+                vars(module)["forward"] = standing_in(self._waiting(number, forward), module)
             yield
         finally:
             for module, there, forward in own:
@@ -155,7 +155,9 @@ class Sweep:
             inside.append(number)
             if self.blocks.held is None:
                 self._held = max(self._held, sum(t.numel() * t.element_size() for t in _tensors((args, kwargs))))
-            self._step.arrive(_Stop(number))
+            # What is there already, as for every chunk of a head's rows, need not be made again.
+            if not self.blocks.names[number] <= self._present.keys():
+                self._step.arrive(_Stop(number))
             try:
                 return forward(*args, **kwargs)
             finally:

@@ -10,6 +10,7 @@ from fastscape.model.batch_structure import tensors as tensors_of_batch
 from fastscape.model.by_sample import by_sample
 from fastscape.model.chains import units_of
 from fastscape.model.columns import Columns, with_classes
+from fastscape.model.contents import standing_in
 from fastscape.model.copies import twin, whole_copy
 from fastscape.model.data import Batch, Data, batches_of, fixed_samples
 from fastscape.model.data_sets import DataSets, data_sets_in, holds_dataset
@@ -120,6 +121,7 @@ __all__ = [
     "set_switches",
     "settled",
     "shares_in",
+    "standing_in",
     "statistics_of",
     "switches_here",
     "tensors_of_batch",

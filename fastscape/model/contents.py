@@ -18,13 +18,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from fastscape.weights import equal, local
 
-__all__ = ["ATTRIBUTES", "DICT", "LIST", "Kind", "generates", "kind_of", "same_values"]
+__all__ = ["ATTRIBUTES", "DICT", "LIST", "Kind", "generates", "kind_of", "same_values", "standing_in"]
 
 _ATOMS = (
     str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.BuiltinFunctionType, torch.dtype,
     torch.device, torch.Size, torch.layout, torch.memory_format, np.dtype, range, slice, TorchDispatchMode,
 )  # fmt: skip
 
+
+_INSTEAD = "_stands_for"  # of a function: what an object has in its place else
 
 # What torch keeps of groups of processes and of how it shares a model out among them, which a run leaves to it.
 _OF_PROCESSES = "torch.distributed.", "torch._C._distributed"
@@ -38,6 +40,32 @@ class Kind(NamedTuple):
     save: Callable[[Any], Any]
     same: Callable[[Any, Any], bool]
     put_back: Callable[[Any, Any], None]
+
+
+def standing_in(function: Callable[..., Any], module: nn.Module) -> Callable[..., Any]:
+    """Marks what is to be the forward pass of a module for a while: who compares the module sees what it has now.
+
+    Args:
+        function: What will stand in `vars(module)["forward"]`; it has attributes of its own.
+        module: The module, before that.
+
+    Returns:
+        The function.
+    """
+    vars(function)[_INSTEAD] = _attributes(module).get("forward")
+    return function
+
+
+def _attributes(owner: Any) -> dict[str, Any]:
+    """The attributes of an object, as they are without what stands in for a while."""
+    own = vars(owner)
+    forward = getattr(own.get("forward"), "__dict__", {})
+    if _INSTEAD not in forward:
+        return own
+    seen = {**own, "forward": forward[_INSTEAD]}
+    if seen["forward"] is None:
+        del seen["forward"]
+    return seen
 
 
 def _items(owner: Any) -> tuple[list[Any], list[Any]]:
@@ -163,10 +191,10 @@ def _leave(_owner: Any, _saved: Any) -> None:
 
 
 ATTRIBUTES = Kind(
-    lambda o: list(vars(o).items()),
-    lambda o, step: vars(o)[step],
-    lambda o: _items(vars(o)),
-    lambda o, saved: _items_same(vars(o), saved),
+    lambda o: list(_attributes(o).items()),
+    lambda o, step: _attributes(o)[step],
+    lambda o: _items(_attributes(o)),
+    lambda o, saved: _items_same(_attributes(o), saved),
     lambda o, saved: _items_put_back(vars(o), saved),
 )
 _SLOTS = Kind(

@@ -1,22 +1,20 @@
 """The product of hidden states and a head, made only for the tokens that are read.
 
 A language model ends in `logits = head(hidden)`, of V numbers a token, and may scale or cap them afterwards. While
-`deferred` is active the head returns a `Product`, which keeps the hidden states and notes what is done with every
+its head is deferred it returns a `Product`, which keeps the hidden states and notes what is done with every
 logit. Whoever needs more of it than that, such as a model that reshapes its logits, gets the whole tensor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-__all__ = ["Product", "deferred", "head_of", "inside_a_transform"]
+__all__ = ["Product", "head_of", "inside_a_transform"]
 
 # What acts on every logit alone, as methods and functions of torch name it, and writes to none.
 _OPERATORS = frozenset(
@@ -242,40 +240,6 @@ def head_of(call: Any, name: str | None) -> nn.Module | None:
     say = getattr(call, "get_output_embeddings", None)
     found = say() if callable(say) else None
     return found if isinstance(found, nn.Module) else None
-
-
-@contextmanager
-def deferred(head: nn.Module | None) -> Iterator[None]:
-    """While it is active a head returns products that are made where they are read.
-
-    Args:
-        head: The head; None changes nothing.
-
-    Yields:
-        Nothing.
-    """
-    # What is gathered for the call alone (`fully_shard`) is gone when the logits are read.
-    if head is None or torch.compiler.is_compiling() or hasattr(head, "reshard"):
-        yield
-        return
-    own: Any = vars(head)
-    before, plain = own.get("forward"), head.forward
-    own["forward"] = partial(_product, head, plain)
-    try:
-        yield
-    finally:
-        if before is None:
-            del own["forward"]
-        else:
-            own["forward"] = before
-
-
-def _product(head: nn.Module, plain: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What the head returns meanwhile; called otherwise than with hidden states, what it always returns."""
-    cut = any(hasattr(parameter, "placements") for parameter in head.parameters())  # among processes
-    if len(args) == 1 and not kwargs and isinstance(args[0], Tensor) and args[0].dim() > 1 and not cut:
-        return Product(args[0], plain)
-    return plain(*args, **kwargs)
 
 
 def inside_a_transform(tensor: Tensor) -> bool:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fastscape.objectives.head_product import Product, deferred, head_of, inside_a_transform
+from fastscape.objectives.deferred_head import deferred
+from fastscape.objectives.head_product import Product, head_of, inside_a_transform
 from fastscape.objectives.token_losses import warn_of_whole
 from fastscape.results import warn
 

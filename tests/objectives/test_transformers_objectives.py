@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 import fastscape
-from fastscape import objectives
+from fastscape import Plan, objectives
 from fastscape.objectives.head_product import Product
 from tolerance import assert_close
 
@@ -36,9 +36,9 @@ MODELS = {
 }
 
 
-def model_of(name):
+def model_of(name, **options):
     torch.manual_seed(0)
-    config = getattr(transformers, f"{name}Config")(**MODELS[name])
+    config = getattr(transformers, f"{name}Config")(**MODELS[name], **options)
     kind = "GPT2LMHeadModel" if name == "GPT2" else f"{name}ForCausalLM"
     return getattr(transformers, kind)(config).eval()
 
@@ -73,6 +73,18 @@ def test_a_surface_is_that_of_the_models_own_loss(name):
     own = fastscape.surface(model, [batch], objective=lambda call, b: call(**b).loss, **options)
     assert_close(found.loss, own.loss, 1e-4)
     assert found.report["centre"]["difference"] < 1e-5
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_in_layers_the_logits_are_not_made_as_a_whole_either(name, monkeypatch):
+    monkeypatch.setattr(Product, "whole", lambda _: pytest.fail("the logits were made as a whole"))
+    plainly = {"experts_implementation": "eager"} if name == "Mixtral" else {}  # the others have no float64
+    model, batch = model_of(name, **plainly).double(), batch_of()
+    options = {"x": (-0.5, 0.5, 2), "y": (-0.5, 0.5, 2), "progress": False, "objective": objectives.causal_lm(chunk=5)}
+    found = fastscape.surface(model, [batch], plan=Plan("layers", 4), **options)
+    plain = fastscape.surface(model, [batch], plan=Plan("loop", 1), **options)
+    assert (found.report["plan"]["batching"], found.report["fallback"]) == ("layers", None)
+    assert_close(found.loss, plain.loss, 1e-12)
 
 
 @pytest.mark.parametrize("name", ["GPT2", "Llama"])

@@ -10,9 +10,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mpl_toolkits.mplot3d.axes3d import Axes3D
 
-__all__ = ["AnimationOptions", "ContourOptions", "Kind", "SectionsOptions", "SeveralOptions", "Surface3dOptions"]
+__all__ = [
+    "AnimationOptions",
+    "ContourOptions",
+    "Kind",
+    "SectionsOptions",
+    "SeveralOptions",
+    "Surface3dOptions",
+    "TopologyPictureOptions",
+]
 
 Kind = Literal["contour", "surface3d"]
+TopologyKind = Literal["all", "map", "tree", "diagram", "barcode"]
 SectionKind = Literal["slice", "min", "mean"]
 
 
@@ -35,8 +44,8 @@ class _SeveralMeasures(TypedDict, total=False):
     ]
 
 
-class _Coloured(TypedDict, total=False):
-    """What every picture with colours takes."""
+class _Heights(TypedDict, total=False):
+    """How a picture makes heights of values."""
 
     log: Annotated[
         bool | None,
@@ -50,6 +59,11 @@ class _Coloured(TypedDict, total=False):
             "are.",
         ),
     ]
+
+
+class _Shades(TypedDict, total=False):
+    """How a picture colours heights."""
+
     cmap: Annotated[
         str | None,
         Option(
@@ -66,6 +80,10 @@ class _Coloured(TypedDict, total=False):
             "with `log` log10 of the values. Default: 25 on a map, 15 below a surface.",
         ),
     ]
+
+
+class _Coloured(_Heights, _Shades, total=False):
+    """What every picture takes that colours values."""
 
 
 class _Picture(_Coloured, total=False):
@@ -177,6 +195,20 @@ class SectionsOptions(_OneMeasure, _Coloured, _Lines, _Scaled, total=False):
             None,
             "Where slices are: coordinates by the name of the axis, of which the nearest on the grid count. Default: "
             "0, where the model is, or the middle of an axis that does not reach it.",
+        ),
+    ]
+
+
+class TopologyPictureOptions(_Shades, _Lines, _Placed, _Scaled, total=False):
+    """The options of a picture of a topology."""
+
+    kind: Annotated[
+        TopologyKind,
+        Option(
+            "all",
+            '"map": the basins on the contour map of a plane, or on the curve of a line. "tree": the merge tree. '
+            '"diagram": births and deaths. "barcode": a bar from birth to death for each. "all": map, tree and diagram '
+            'side by side. Default "all".',
         ),
     ]
 

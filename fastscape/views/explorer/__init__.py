@@ -179,9 +179,9 @@ def _check_together(landscapes: list[Values], shown: list[dict[str, Any]]) -> No
         raise ValueError(
             f"{len(shown)} landscapes came; wanted 1 to {MOST}, because browsers draw no more scenes at once"
         )
-    for name in ("x", "y"):
-        low = max(one.axes[name].min() for one in landscapes)
-        high = min(one.axes[name].max() for one in landscapes)
+    for k, name in enumerate(landscapes[0].axes):
+        several = [list(one.axes.values())[k] for one in landscapes]
+        low, high = max(axis.min() for axis in several), min(axis.max() for axis in several)
         if not low < high:
             raise ValueError(f"the landscapes share no range of {name}, so no start lies on all; explore them apart")
     measures = [dict(one["values"]) for one in shown]

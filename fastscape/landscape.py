@@ -286,19 +286,20 @@ class Landscape(Values):
         """Walks an optimizer down the landscape. See `fastscape.views.descend`, which takes the same options."""
         return views.descend(self, start, optimizer, steps, **options)
 
-    def plot(self, **options: Any) -> Axes:
-        """Draws the landscape: a line as a curve, a plane as a contour map.
+    def plot(self, **options: Any) -> Axes | list[Axes]:
+        """Draws the landscape: a line as a curve, a plane as a contour map, more axes as maps of each pair of them.
 
         Args:
-            **options: Those of `fastscape.views.plot` on a line, of `fastscape.views.contour` on a plane.
+            **options: Those of `fastscape.views.plot` on a line, of `fastscape.views.contour` on a plane, of
+                `fastscape.views.sections` of more axes.
 
         Returns:
-            The axes that were drawn on.
+            The axes that were drawn on; of more than two axes those of every panel.
 
         Raises:
             ValueError: When there is nothing to draw.
         """
-        draw = views.plot if len(self.axes) == 1 else views.contour
+        draw = (views.plot, views.contour, views.sections)[min(len(self.axes), 3) - 1]
         return draw(self, **options)
 
     def contour(self, **options: Any) -> Axes:

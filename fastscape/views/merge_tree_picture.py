@@ -72,8 +72,7 @@ def draw_tree(ax: Any, shown: ShownTopology) -> list[str]:
         numbered(ax, (x, minimum), basin)
     if shown.band > 0:
         _scale(ax, shown, len(kept))
-    margin = 0.05 * (high - low)
-    ax.set(xlim=(-0.7, max(len(kept), 1.6) - 0.3 + 0.6 * (shown.band > 0)), ylim=(low - margin, high + margin))
+    ax.set(xlim=(-0.7, max(len(kept), 1.6) - 0.3 + 0.6 * (shown.band > 0)), ylim=(low, high))
     ax.set(xticks=[], xlabel="basins", ylabel=shown.label)
     return [f"The tree shows the {MOST} deepest of {len(basins)} basins."] if len(basins) > MOST else []
 
@@ -83,6 +82,6 @@ def _scale(ax: Any, shown: ShownTopology, count: int) -> None:
     low, high = shown.ends
     x, top = max(count, 1.6) - 0.2, high - 0.03 * (high - low)
     bottom = top - shown.band
-    ax.plot([x, x], [bottom, top], color=GREY, linewidth=3, solid_capstyle="butt", label="_band", clip_on=True)
-    ax.annotate("2 x error", (x, max(bottom, low)), (0, -3), textcoords="offset points", fontsize=7, color="0.35",
+    ax.plot([x, x], [bottom, top], "_-", color="0.35", linewidth=1.2, ms=7, label="_band")
+    ax.annotate("2 × error", (x, max(bottom, low)), (0, -3), textcoords="offset points", fontsize=7, color="0.35",
                 ha="center", va="top")  # fmt: skip

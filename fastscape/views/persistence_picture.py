@@ -41,11 +41,12 @@ def draw_diagram(ax: Any, shown: ShownTopology) -> list[str]:
     ends = np.array([first, last])
     ax.plot(ends, ends, color="0.3", linewidth=1, label="_diagonal")
     if shown.band > 0:
-        ax.fill_between(ends, ends, ends + shown.band, color="0.9", linewidth=0, label="2 x error", zorder=0)
+        ax.fill_between(ends, ends, ends + shown.band, color="0.9", linewidth=0, label="2 × error", zorder=0)
     pairs = shown.found.pairs
     if any(math.isinf(pair.death) for pair in pairs):
         ax.axhline(never, color="0.5", linestyle="--", linewidth=0.8, label="_never")
-        ax.annotate("never", (last, never), (-3, 2), textcoords="offset points", fontsize=7, color="0.35", ha="right")
+        ax.annotate("never", (first + 0.5 * (last - first), never), (0, 2), textcoords="offset points", fontsize=7,
+                    color="0.35", ha="center")  # fmt: skip
     for dimension in sorted({pair.dimension for pair in pairs}):
         own = [pair for pair in pairs if pair.dimension == dimension]
         _points(ax, shown, own, never)
@@ -101,8 +102,9 @@ def draw_barcode(ax: Any, shown: ShownTopology) -> list[str]:
         label = _name(pair.dimension) if lasting and pair.dimension not in named else f"_bar {row}"
         named |= {pair.dimension} if lasting else set()
         end = high + margin if math.isinf(pair.death) else shown.scaled(pair.death)
-        ax.plot([shown.scaled(pair.birth), end], [row, row], color=colour if lasting else GREY,
-                linewidth=3 if lasting else 1, solid_capstyle="butt", label=label)  # fmt: skip
+        ax.plot([shown.scaled(pair.birth), end], [row, row], "-" if lasting else "|-", ms=4,
+                color=colour if lasting else GREY, linewidth=3 if lasting else 1, solid_capstyle="butt",
+                label=label)  # fmt: skip
         if math.isinf(pair.death):
             ax.plot([end], [row], ">", color=colour, ms=6, clip_on=False, label=f"_never {row}")
         basin = shown.basin_of(pair)

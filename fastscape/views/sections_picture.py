@@ -190,7 +190,8 @@ def _drawn(made: _Sections, panels: Mapping[tuple[int, int], np.ndarray]) -> lis
             coloured = areas(ax, (x, y, heights), edges, options, colours)
             _marks(made, ax, (column, row))
             limits = {"xlim": (x[0], x[-1]), "ylim": (y[0], y[-1])}
-            draw_paths(ax, [(path, (points[:, column], points[:, row])) for path, points in shown.paths], legend=False)
+            paths = [(path, (points[:, column], points[:, row])) for path, points in shown.paths]
+            draw_paths(ax, paths, legend=False, named=False)
             ax.set(**limits)
         _labels(shown, ax, (row, column), count)
         axes.append(ax)

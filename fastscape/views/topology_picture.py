@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from fastscape.results import TopologyValues, chosen, documented, with_defaults
 from fastscape.views.basin_map import draw_basins
@@ -63,15 +63,16 @@ def topology(found: TopologyValues, **given: Unpack[TopologyPictureOptions]) -> 
     if options["ax"] is not None and len(kinds) > 1:
         raise ValueError("ax came for several panels; name one of them, for example kind='tree'")
     if len(kinds) == 1:
-        ax = options["ax"] if options["ax"] is not None else new_axes("constrained")[0]
-        said = _panel(ax, shown, kinds[0])
+        layout: Literal["compressed", "constrained"] = "compressed" if kinds[0] == "map" else "constrained"
+        ax = options["ax"] if options["ax"] is not None else new_axes(layout)[0]
+        said = _panels([ax], shown, kinds)
         note([*_said(shown, options), *said], ax)
         return [ax]
     import matplotlib.pyplot as plt
 
     figure = plt.figure(figsize=(_SIDE * len(kinds) + 0.8, _SIDE + 0.5), layout="constrained")
     axes = list(figure.subplots(1, len(kinds)))
-    more = [sentence for ax, kind in zip(axes, kinds, strict=True) for sentence in _panel(ax, shown, kind)]
+    more = _panels(axes, shown, kinds)
     note_of_all([*_said(shown, options), *more], figure)
     return axes
 
@@ -113,7 +114,7 @@ def topologies(several: Mapping[str, TopologyValues], **given: Unpack[TopologyPi
     for column, (name, one) in enumerate(zip(several, shown, strict=True)):
         title = literal(cleaned(name, LABEL))
         grid[0, column].set_title(title)
-        more = [sentence for ax, kind in zip(grid[:, column], kinds, strict=True) for sentence in _panel(ax, one, kind)]
+        more = _panels(grid[:, column], one, kinds)
         said += [f"{title}: {sentence}" for sentence in [*one.said(), *more]]
     dimensions = {one.found.heights.ndim for one in shown}
     note_of_all([*said, *([_NO_MAP] if max(dimensions) > 2 and options["kind"] == "all" else [])], figure)
@@ -134,12 +135,22 @@ def _said(shown: ShownTopology, options: Any) -> list[str]:
     return [*shown.said(), *([_NO_MAP] if left_out else [])]
 
 
-def _panel(ax: Any, shown: ShownTopology, kind: str) -> list[str]:
-    """Draws a panel; returns what is left out."""
-    if kind != "map":
-        return _BESIDE[kind](ax, shown)
-    coloured = draw_basins(ax, shown)
+def _panels(axes: Sequence[Any], shown: ShownTopology, kinds: Sequence[str]) -> list[str]:
+    """Draws the panels of a topology; returns what is left out."""
+    of = dict(zip(kinds, axes, strict=True))
+    said = [sentence for kind, ax in of.items() if kind != "map" for sentence in _BESIDE[kind](ax, shown)]
+    coloured = draw_basins(of["map"], shown) if "map" in of else None
     if coloured is not None and shown.options["colorbar"]:
-        bar = ax.figure.colorbar(coloured, ax=ax, label=shown.label)
-        bar.ax.set_label("_bar")
-    return []
+        _bar(of, coloured, shown.label)
+    return said
+
+
+def _bar(of: dict[str, Any], coloured: Any, label: str) -> None:
+    """The colour bar of the map; where there is a tree, it is the vertical axis of that."""
+    tree = of.get("tree")
+    if tree is None:
+        of["map"].figure.colorbar(coloured, ax=of["map"], label=label)
+        return
+    tree.figure.colorbar(coloured, ax=tree, label=label, location="left", pad=0.0, fraction=0.08, aspect=25)
+    tree.set(ylabel="")
+    tree.tick_params(labelleft=False, left=False)

@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fastscape import results, runs, views
 from fastscape.model import Data
 from fastscape.persistence import TopologyOptions, topology_of
 from fastscape.reports import Topology
-from fastscape.results import AXES, Values, check_values, clipped, documented
+from fastscape.results import How, Values, axis_names, check_values, clipped, documented
 from fastscape.runs import ReproduceOptions
 from fastscape.views import Walk
 
@@ -71,7 +71,7 @@ class Landscape(Values):
             raise ValueError("a metric is named 'loss', which is the name of the loss itself; give it another name")
         if x is None:
             raise ValueError("x came as None; wanted the coordinates [H] along the first direction")
-        axes = {name: axis for name, axis in zip(AXES, (x, y), strict=True) if axis is not None}
+        axes = {name: axis for name, axis in zip(axis_names(2), (x, y), strict=True) if axis is not None}
         super().__init__(axes, {"loss": loss, **metrics}, report or {}, standard_error, evaluated, repeats or {})
 
     @classmethod
@@ -90,8 +90,8 @@ class Landscape(Values):
 
     @property
     def x(self) -> np.ndarray:
-        """Coordinates [H] along the first direction."""
-        return self.axes["x"]
+        """Coordinates [H] along the first direction; of a slice that has no axis x None."""
+        return cast("np.ndarray", self.axes.get("x"))
 
     @property
     def y(self) -> np.ndarray | None:
@@ -99,9 +99,22 @@ class Landscape(Values):
         return self.axes.get("y")
 
     @property
+    def z(self) -> np.ndarray | None:
+        """Coordinates [D] along the third direction of three; else None, as `axes` has all by name."""
+        return self.axes.get("z")
+
+    @property
     def values(self) -> dict[str, np.ndarray]:
         """The loss, first, and the metrics, by name."""
         return dict(self.measures)
+
+    def slice(self, **at: float) -> Landscape:
+        """The landscape of fewer axes at coordinates, as in `slice(z=0.0)`. See `fastscape.results.slice_of`."""
+        return results.slice_of(self, at)
+
+    def project(self, *along: str, how: How = "min") -> Landscape:
+        """The smallest loss, or the mean, along axes. See `fastscape.results.projection_of`."""
+        return results.projection_of(self, along, how)
 
     def gradient(self) -> np.ndarray:
         """The gradient of the loss along the axes [H, W, 2]. See `fastscape.results.gradient`."""
@@ -181,7 +194,7 @@ class Landscape(Values):
         path = Path(path)
         values = runs.read_store(path) if path.is_dir() else results.loaded(path)
         try:
-            check_values(values, among=AXES)
+            check_values(values, named=True)
         except ValueError as error:
             raise ValueError(f"{path} holds no landscape ({clipped(error)}); give one that was saved") from error
         return cls.of(values)
@@ -273,19 +286,20 @@ class Landscape(Values):
         """Walks an optimizer down the landscape. See `fastscape.views.descend`, which takes the same options."""
         return views.descend(self, start, optimizer, steps, **options)
 
-    def plot(self, **options: Any) -> Axes:
-        """Draws the landscape: a line as a curve, a plane as a contour map.
+    def plot(self, **options: Any) -> Axes | list[Axes]:
+        """Draws the landscape: a line as a curve, a plane as a contour map, more axes as maps of each pair of them.
 
         Args:
-            **options: Those of `fastscape.views.plot` on a line, of `fastscape.views.contour` on a plane.
+            **options: Those of `fastscape.views.plot` on a line, of `fastscape.views.contour` on a plane, of
+                `fastscape.views.sections` of more axes.
 
         Returns:
-            The axes that were drawn on.
+            The axes that were drawn on; of more than two axes those of every panel.
 
         Raises:
             ValueError: When there is nothing to draw.
         """
-        draw = views.plot if len(self.axes) == 1 else views.contour
+        draw = (views.plot, views.contour, views.sections)[min(len(self.axes), 3) - 1]
         return draw(self, **options)
 
     def contour(self, **options: Any) -> Axes:

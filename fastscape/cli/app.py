@@ -162,13 +162,13 @@ def plot(
         raise ValueError(f"--start came with {len(landscapes)} landscapes; give one to walk on")
     if walk and start is None:
         raise ValueError(f"--{next(iter(walk))} came without --start; write --start X Y to walk from there")
-    if kind is not None and first.y is None:
+    if kind is not None and len(first.axes) == 1:
         raise ValueError(f"--kind {kind} came for a line, which has one kind of picture; leave it out")
     draw = drawn_by(kind or "contour")
     if others:
         names = [file.stem for file in files]
         save_picture(lambda: compare(landscapes, names=names, kind=cast(Any, kind or "contour"), **options)[0], out)
-    elif first.y is None and start is None:
+    elif len(first.axes) == 1 and start is None:
         save_picture(partial(first.plot, **options | {"metric": named}), out)
     elif len(named) > 1:
         beside = options | {"metric": named}

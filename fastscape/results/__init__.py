@@ -6,6 +6,7 @@ that every wing needs: options that are written once, whole writes, warnings. No
 
 from fastscape.results.alignment import AlignmentValues, Permutation
 from fastscape.results.atomic import write_whole
+from fastscape.results.axes import MOST_AXES, axis_names
 from fastscape.results.barrier import BarrierValues
 from fastscape.results.barriers import BarriersValues, WhichExcess
 from fastscape.results.basin import BasinValues, RadiusUnit
@@ -39,20 +40,22 @@ from fastscape.results.other_project import mixed_in
 from fastscape.results.regions import at_edge, extents
 from fastscape.results.repeats import along_each, mean_over_repeats
 from fastscape.results.scale import colour_ends, heights, is_loss, logarithms, signed
+from fastscape.results.sections import SECTIONS, How, projection_of, slice_of
 from fastscape.results.shares import SHARES, binomial_error, wilson_interval
 from fastscape.results.sharpness import SharpnessValue, SharpnessValues, check_alike
 from fastscape.results.spectrum import Density, Estimate, LayerCurvature, SpectrumValues
 from fastscape.results.topology import TopologyValues
 from fastscape.results.trajectory import Trajectory
-from fastscape.results.values import AXES, REPEAT, Values
+from fastscape.results.values import REPEAT, Values
 from fastscape.results.warning import warn
 
 __all__ = [
-    "AXES",
     "DERIVATIVES",
     "EIGENVALUES",
     "EXCESS_ERRORS",
+    "MOST_AXES",
     "REPEAT",
+    "SECTIONS",
     "SHARES",
     "AlignmentValues",
     "BarrierValues",
@@ -62,6 +65,7 @@ __all__ = [
     "Density",
     "Estimate",
     "Excess",
+    "How",
     "Interval",
     "LayerCurvature",
     "MeasureBarrier",
@@ -79,6 +83,7 @@ __all__ = [
     "along_each",
     "among",
     "at_edge",
+    "axis_names",
     "binomial_error",
     "check_alike",
     "check_path",
@@ -106,8 +111,10 @@ __all__ = [
     "options_of",
     "package",
     "parsed",
+    "projection_of",
     "saved",
     "signed",
+    "slice_of",
     "to_xarray",
     "warn",
     "wilson_interval",

@@ -131,7 +131,7 @@ def barrier_in(plain: Mapping[str, Any]) -> BarrierValues:
     measures = {name: np.array(values, dtype=np.float64) for name, values in plain["measures"].items()}
     report = report_in(plain["report"])
     line = Values({"x": plain["t"]}, measures, report, plain["standard_error"])
-    check_values(line, among=("x",))
+    check_values(line)
     _check_errors(report.get(EXCESS_ERRORS, {}))
     return BarrierValues(line)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastscape.results.axes import known_axes
 from fastscape.results.trajectory import COLUMNS
 from fastscape.results.values import Values
 
@@ -68,19 +69,20 @@ def report_in(given: Any) -> dict[str, Any]:
     return given
 
 
-def check_values(values: Values, among: tuple[str, ...] = ()) -> None:
+def check_values(values: Values, *, named: bool = False) -> None:
     """Refuses values that no run can have made, and that pictures and walks could do nothing with.
 
     Args:
         values: The values.
-        among: The names of the axes, of which there may be fewer. Default: any.
+        named: Whether the axes have the names that a run gives them, or some of these. Default: any.
 
     Raises:
         ValueError: When an axis is not one of finite numbers that are all different, there is no loss, a name is no
             text, or the report has labels, marks or paths of other kinds than a run gives it.
     """
-    if not values.axes or (among and tuple(values.axes) != among[: len(values.axes)]):
-        raise ValueError(f"it has {', '.join(map(str, values.axes)) or 'no axes'}; wanted x, or x and y")
+    if not values.axes or (named and not known_axes(list(values.axes))):
+        came = clipped(", ".join(map(str, values.axes))) or "no axes"
+        raise ValueError(f"it has {came}; wanted x, or x and y, or some of x, y, z, or of x1, x2, x3 and so on")
     if "loss" not in values.measures:
         raise ValueError(f"it has no loss, only {', '.join(map(str, values.measures)) or 'nothing'}")
     for name in (*values.axes, *values.measures):

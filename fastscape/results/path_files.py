@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from fastscape.results.atomic import write_whole
+from fastscape.results.axes import axis_names, known_axes
 from fastscape.results.optional import package
 
 __all__ = ["MEASURE", "dataset", "exported_path", "table"]
 
 MEASURE = "measure:"  # before the name of what was recorded, which may be that of another column, as "loss" is
-_AXES = ("x", "y", "z")
 _ENDINGS = (".csv", ".h5", ".hdf5")
 
 
@@ -35,8 +35,7 @@ def table(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> dict[str, np
     Returns:
         "step" where it is known, "x", "y" and "z" or with more axes "x1", "x2" and so on, and the other columns.
     """
-    count = points.shape[1]
-    names = _AXES[:count] if count <= len(_AXES) else [f"x{k}" for k in range(1, count + 1)]
+    names = axis_names(points.shape[1])
     others = {name: column for name, column in columns.items() if name != "steps"}
     steps = {"step": columns["steps"]} if "steps" in columns else {}
     return {**steps, **dict(zip(names, points.T, strict=True)), **others}
@@ -96,8 +95,7 @@ def _hdf5(found: Mapping[str, np.ndarray], name: str) -> bytes:
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         for called, column in found.items():
-            axis = called in _AXES or (called[0] == "x" and called[1:].isdigit())
-            theirs = f"proj_{called}coord" if axis else called
+            theirs = f"proj_{called}coord" if known_axes([called]) else called
             if called.startswith(MEASURE):
                 theirs = f"measures/{called.removeprefix(MEASURE)}"  # one with a slash lies in a group, as elsewhere
             try:

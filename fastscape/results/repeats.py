@@ -8,7 +8,7 @@ import numpy as np
 
 from fastscape.results.values import REPEAT, Values
 
-__all__ = ["along_each", "mean_over_repeats"]
+__all__ = ["along_each", "direction_error_said", "mean_over_repeats"]
 
 
 def mean_over_repeats(values: Values) -> Values:
@@ -36,7 +36,7 @@ def mean_over_repeats(values: Values) -> Values:
         error = None if error is None else error.mean(axis=0)
     measures = means | {name: grid for name, grid in spreads.items() if name not in means}
     found = Values(axes, measures, values.report, error, values.evaluated.all(axis=0), values.measures)
-    return found.with_report({**values.report, "direction_error": _reported(found)})
+    return found.with_report({**values.report, "direction_error": direction_error_said(found)})
 
 
 def along_each(values: Values) -> Values:
@@ -55,8 +55,15 @@ def along_each(values: Values) -> Values:
     return Values(axes, values.repeats, values.report, None, evaluated)
 
 
-def _reported(values: Values) -> dict[str, Any] | None:
-    """The median and the largest error of the mean loss over directions, of those that are finite."""
+def direction_error_said(values: Values) -> dict[str, Any] | None:
+    """What a report says of the errors of the mean loss over directions.
+
+    Args:
+        values: Values with repeats.
+
+    Returns:
+        Their median and the largest, of those that are finite; None where none is.
+    """
     error = values.direction_error()
     finite = error[np.isfinite(error)]
     return {"median": float(np.median(finite)), "largest": float(finite.max())} if finite.size else None

@@ -11,10 +11,7 @@ import numpy as np
 
 from fastscape.results.trajectory import Trajectory
 
-__all__ = ["AXES", "REPEAT", "Values"]
-
-AXES = ("x", "y")
-"""The names of the axes of a line and of a plane."""
+__all__ = ["REPEAT", "Values"]
 
 REPEAT = "repeat"
 """The name of the axis that counts repeats along other random directions, before the mean over them is taken."""

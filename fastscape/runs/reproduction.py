@@ -10,7 +10,7 @@ from torch import nn
 
 from fastscape.engine import Plan
 from fastscape.model import Data, Loss, Measure, accuracy, name_of, public_name
-from fastscape.results import Values, along_each, with_defaults
+from fastscape.results import SECTIONS, Values, along_each, with_defaults
 from fastscape.runs.options import RECORDED, ReproduceOptions, SurfaceOptions
 from fastscape.runs.request import Expected, request_of
 from fastscape.runs.run import computed
@@ -48,6 +48,10 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
         raise ValueError(
             f"the report does not say {', '.join(sorted(missing))}; only a landscape that fastscape.surface or "
             "fastscape.line has computed can be reproduced"
+        )
+    if report.get(SECTIONS):
+        raise ValueError(
+            "the landscape is a slice or a projection of another one; reproduce that one, and take the same of it"
         )
     if report.get("repeats", 1) != values.repeated:
         raise ValueError(

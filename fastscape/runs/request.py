@@ -11,7 +11,7 @@ from torch import nn
 
 from fastscape.engine import Plan
 from fastscape.model import Data, Mode, Objective, ReadingAsked
-from fastscape.results import AXES, Values, with_defaults
+from fastscape.results import Values, axis_names, with_defaults
 from fastscape.runs.checks import check_options
 from fastscape.runs.data_sets import measured_on
 from fastscape.runs.device import own_gpu
@@ -164,7 +164,7 @@ def surface_request(
     """
     options = with_defaults(SurfaceOptions, given, "surface")
     options["batchnorm"] = batchnorm_of(model, given, options["directions"])
-    axes = {name: _axis(name, given, options) for name in AXES}
+    axes = {name: _axis(name, given, options) for name in axis_names(2)}
     return request_of(model, data, axes, options, shown=shown)
 
 

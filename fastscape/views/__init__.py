@@ -18,6 +18,7 @@ from fastscape.views.line_picture import plot
 from fastscape.views.live import shown_by
 from fastscape.views.map_picture import contour
 from fastscape.views.notebook import displayed
+from fastscape.views.sections_picture import sections
 from fastscape.views.sharpness_picture import sharpness
 from fastscape.views.sharpness_table import (
     sharpness_html,
@@ -28,6 +29,7 @@ from fastscape.views.sharpness_table import (
 from fastscape.views.smooth import Smooth
 from fastscape.views.spectrum_picture import spectrum
 from fastscape.views.surface_picture import surface3d
+from fastscape.views.topology_picture import topologies, topology
 from fastscape.views.topology_table import topology_text
 from fastscape.views.walks import OPTIMIZERS, Walk, descend
 
@@ -56,6 +58,7 @@ __all__ = [
     "plot",
     "refinement_said",
     "repeats_said",
+    "sections",
     "sharpness",
     "sharpness_html",
     "sharpness_text",
@@ -65,5 +68,7 @@ __all__ = [
     "spectrum",
     "surface3d",
     "to_html",
+    "topologies",
+    "topology",
     "topology_text",
 ]

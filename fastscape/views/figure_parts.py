@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import fill
 from typing import Any, Literal
 
-__all__ = ["new_axes", "note", "outlined"]
+__all__ = ["new_axes", "note", "note_of_all", "outlined"]
 
 NOTE_WIDTH = {2: 84, 3: 110}  # letters of a line below a picture, by its dimensions
 SIZE = (7.0, 5.5)  # inches of a picture
@@ -60,6 +60,19 @@ def note(sentences: list[str], ax: Any) -> None:
         lowest = place is not None and place.is_last_row()
         at, of = (0.006, "subfigure fraction") if lowest else (-0.13, "axes fraction")
         ax.annotate(text, (0.0, at), xycoords=("axes fraction", of), fontsize=7, va="bottom", bbox=ground)
+
+
+def note_of_all(sentences: list[str], figure: Any) -> None:
+    """Says below all panels of a figure what they show and what not.
+
+    Args:
+        sentences: The sentences; nothing is drawn where there are none.
+        figure: The figure, whose layout is constrained.
+    """
+    letters = int(NOTE_WIDTH[2] * figure.get_figwidth() / SIZE[0] * 1.25)  # a note of one panel begins beside labels
+    text = "\n".join(fill(sentence, letters) for sentence in sentences)
+    if text:
+        figure.supxlabel(text, x=0.01, ha="left", fontsize=7)
 
 
 def outlined(linewidth: float, colour: str) -> list[Any]:

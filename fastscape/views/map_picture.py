@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from typing_extensions import Unpack
 
-__all__ = ["contour", "map_of"]
+__all__ = ["areas", "contour", "map_of"]
 
 WIDTH = 44  # letters of an axis label, where maps stand side by side
 
@@ -91,7 +91,7 @@ def map_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     similar = 0.5 <= np.ptp(x) / np.ptp(y) <= 2 or spans is not None
     ratio = float(np.ptp(y) / np.ptp(x)) if similar and shown.trajectories else None
     ax, band = places(options, shown, "compressed", ratio)
-    coloured = _map(ax, (x, y, z), edges, options, colours_of(shown.vertical.metric, edges, options["cmap"]))
+    coloured = areas(ax, (x, y, z), edges, options, colours_of(shown.vertical.metric, edges, options["cmap"]))
     if options["colorbar"]:
         ax.figure.colorbar(coloured, ax=ax, label=shown.label)
     if options["points"] and not shown.evaluated.all():
@@ -124,14 +124,25 @@ def _crosses(ax: Any, shown: Drawable) -> None:
             text.set(path_effects=outlined(2, "black"), in_layout=False)
 
 
-def _map(
+def areas(
     ax: Any,
     grid: tuple[np.ndarray, np.ndarray, np.ndarray],
     edges: np.ndarray,
-    options: ContourOptions,
+    options: Any,
     colours: dict[str, Any],
 ) -> Any:
-    """Draws areas and lines; what is returned has the colours."""
+    """Draws the areas between heights, and the lines.
+
+    Args:
+        ax: Where.
+        grid: Coordinates [H] and [W], and heights [H, W].
+        edges: The heights of the lines.
+        options: "filled", "linewidth", "labels", "scale" and "levels".
+        colours: As `colours_of` returns them.
+
+    Returns:
+        What has the colours, for a colour bar.
+    """
     x, y, z = grid
     filled, linewidth = options["filled"], options["linewidth"]
     beyond = options["scale"] is not None or np.ndim(cast(Any, options["levels"])) > 0  # else all is within

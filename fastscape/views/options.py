@@ -1,6 +1,6 @@
 """What can be said of a picture, once for all that draw one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from fastscape.results import Option, Trajectory
@@ -10,9 +10,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mpl_toolkits.mplot3d.axes3d import Axes3D
 
-__all__ = ["AnimationOptions", "ContourOptions", "Kind", "SeveralOptions", "Surface3dOptions"]
+__all__ = [
+    "AnimationOptions",
+    "ContourOptions",
+    "Kind",
+    "SectionsOptions",
+    "SeveralOptions",
+    "Surface3dOptions",
+    "TopologyPictureOptions",
+]
 
 Kind = Literal["contour", "surface3d"]
+TopologyKind = Literal["all", "map", "tree", "diagram", "barcode"]
+SectionKind = Literal["slice", "min", "mean"]
 
 
 class _OneMeasure(TypedDict, total=False):
@@ -34,8 +44,8 @@ class _SeveralMeasures(TypedDict, total=False):
     ]
 
 
-class _Picture(TypedDict, total=False):
-    """What every picture takes."""
+class _Heights(TypedDict, total=False):
+    """How a picture makes heights of values."""
 
     log: Annotated[
         bool | None,
@@ -49,6 +59,11 @@ class _Picture(TypedDict, total=False):
             "are.",
         ),
     ]
+
+
+class _Shades(TypedDict, total=False):
+    """How a picture colours heights."""
+
     cmap: Annotated[
         str | None,
         Option(
@@ -65,6 +80,15 @@ class _Picture(TypedDict, total=False):
             "with `log` log10 of the values. Default: 25 on a map, 15 below a surface.",
         ),
     ]
+
+
+class _Coloured(_Heights, _Shades, total=False):
+    """What every picture takes that colours values."""
+
+
+class _Picture(_Coloured, total=False):
+    """What every picture of a plane takes."""
+
     paths: Annotated[
         Sequence[Walk | Trajectory | Any],
         Option(
@@ -75,8 +99,8 @@ class _Picture(TypedDict, total=False):
     ]
 
 
-class _Map(TypedDict, total=False):
-    """What a map takes."""
+class _Lines(TypedDict, total=False):
+    """What lines of one height take."""
 
     linewidth: Annotated[
         float,
@@ -86,6 +110,11 @@ class _Map(TypedDict, total=False):
         bool, Option(True, "Whether the areas between the lines are filled, or the lines coloured. Default True.")
     ]
     labels: Annotated[bool, Option(False, "Whether the lines are labelled with their values. Default False.")]
+
+
+class _Map(_Lines, total=False):
+    """What a map takes."""
+
     arrows: Annotated[
         bool | int,
         Option(
@@ -120,8 +149,8 @@ class _Placed(TypedDict, total=False):
     colorbar: Annotated[bool, Option(True, "Whether to draw the colour bar. Default True.")]
 
 
-class _Alone(_Placed, total=False):
-    """What a picture takes that stands alone."""
+class _Scaled(TypedDict, total=False):
+    """What a picture takes that has one scale."""
 
     scale: Annotated[
         tuple[float, float] | None,
@@ -129,6 +158,11 @@ class _Alone(_Placed, total=False):
             None, "The lowest and the highest height of the colours, and of the axis. Default: those of the landscape."
         ),
     ]
+
+
+class _Alone(_Placed, _Scaled, total=False):
+    """What a picture takes that stands alone."""
+
     band: Annotated[
         "bool | Axes | None",
         Option(
@@ -142,6 +176,41 @@ class _Alone(_Placed, total=False):
 
 class ContourOptions(_OneMeasure, _Picture, _Map, _Alone, total=False):
     """The options of a contour map."""
+
+
+class SectionsOptions(_OneMeasure, _Coloured, _Lines, _Scaled, total=False):
+    """The options of maps for each pair of several axes."""
+
+    how: Annotated[
+        SectionKind,
+        Option(
+            "slice",
+            '"slice": the values where the other axes have the coordinates `at`. "min": along the other axes the point '
+            'where the loss is smallest. "mean": the mean along them. Default "slice".',
+        ),
+    ]
+    at: Annotated[
+        Mapping[str, float] | None,
+        Option(
+            None,
+            "Where slices are: coordinates by the name of the axis, of which the nearest on the grid count. Default: "
+            "0, where the model is, or the middle of an axis that does not reach it.",
+        ),
+    ]
+
+
+class TopologyPictureOptions(_Shades, _Lines, _Placed, _Scaled, total=False):
+    """The options of a picture of a topology."""
+
+    kind: Annotated[
+        TopologyKind,
+        Option(
+            "all",
+            '"map": the basins on the contour map of a plane, or on the curve of a line. "tree": the merge tree. '
+            '"diagram": births and deaths. "barcode": a bar from birth to death for each. "all": map, tree and diagram '
+            'side by side. Default "all".',
+        ),
+    ]
 
 
 class Surface3dOptions(_OneMeasure, _Picture, _Surface, _Alone, total=False):

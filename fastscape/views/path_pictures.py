@@ -63,13 +63,16 @@ class DrawnPath:
             _place(self.end, [along[last : last + 1] for along in self.coordinates])
 
 
-def draw_paths(ax: Any, paths: Sequence[Placed], *, legend: bool = True) -> list[DrawnPath]:
+def draw_paths(
+    ax: Any, paths: Sequence[Placed], *, legend: bool = True, named: bool = True
+) -> list[DrawnPath]:
     """Draws paths: walks in white, others in the colours of their steps, or in one where only places are known.
 
     Args:
         ax: Axes of two or three dimensions, whose limits are settled.
         paths: The paths.
         legend: Whether there is one where a path is no walk. Default True.
+        named: Whether moments along a path have names. Default True.
 
     Returns:
         What was drawn, one for each path.
@@ -87,7 +90,8 @@ def draw_paths(ax: Any, paths: Sequence[Placed], *, legend: bool = True) -> list
         else:
             drawn.look = next(looks)
             _draw(drawn, path, ax, span)
-            _name(drawn, path, ax, limits, taken)
+            if named:
+                _name(drawn, path, ax, limits, taken)
         found.append(drawn)
     if trajectories and legend:
         _legend(ax, found)

@@ -24,6 +24,12 @@ def plane_of(landscape: Values, purpose: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: When the landscape is no plane, has fewer points, or `ordered` refuses an axis.
     """
+    if len(landscape.axes) > 2:
+        last = list(landscape.axes)[-1]
+        raise ValueError(
+            f"a landscape of {len(landscape.axes)} axes ({', '.join(landscape.axes)}) has no surface to {purpose}; "
+            f"take fewer of them first: landscape.slice({last}=0.0), or landscape.project({last!r})"
+        )
     if len(landscape.axes) != 2 or min(landscape.shape) < 2:
         raise ValueError(
             f"a landscape of {landscape.shape_text} points has no surface to {purpose}; wanted at least 2 x 2 (a line "

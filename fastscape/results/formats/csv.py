@@ -14,6 +14,7 @@ from typing import IO
 
 import numpy as np
 
+from fastscape.results.axes import MOST_AXES, known_axes
 from fastscape.results.checks import check_values, clipped
 from fastscape.results.formats.columns import beside, by_name, columns
 from fastscape.results.values import Values
@@ -67,8 +68,8 @@ def read(path: Path) -> Values:
 
 def _values(file: IO[str], name: str) -> Values:
     names = next(filter(None, csv.reader(_lines(file))))
-    count = 2 if names[:2] == ["x", "y"] else 1
-    if names[0] != "x" or names[count] != "loss":
+    count = names.index("loss") if "loss" in names else 0
+    if not known_axes(names[:count]) or count > MOST_AXES:
         raise ValueError(f"its columns are {', '.join(names)}; wanted x, y, loss, ...")
     table = _table(file, len(names))
     axes = {name: _different(table[:, k]) for k, name in enumerate(names[:count])}

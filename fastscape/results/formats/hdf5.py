@@ -10,35 +10,42 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fastscape.results.axes import axis_names, known_axes
 from fastscape.results.checks import check_values, clipped, parsed, report_in
 from fastscape.results.formats.apart import parts_apart
 from fastscape.results.formats.columns import beside, by_name, columns
 from fastscape.results.formats.stored import EXPLAINED
 from fastscape.results.optional import package
+from fastscape.results.sections import SECTIONS
 from fastscape.results.values import Values
 
 __all__ = ["read", "written"]
 
-_AXES = {"x": "xcoordinates", "y": "ycoordinates"}
+_AXES = "xcoordinates", "ycoordinates"
 _PERCENT = {"train_acc": "accuracy", "test_acc": "test_accuracy"}
 _OURS = {"train_loss": "loss", **_PERCENT}
-_OF_LAYOUT = {*_AXES.values(), "train_loss", *_PERCENT, EXPLAINED}
+_OF_LAYOUT = {*_AXES, "train_loss", *_PERCENT, EXPLAINED}
 _NOT_COMPUTED = -1.0
 
 
 def written(values: Values, _: str) -> bytes:
     """The content of a file."""
+    if len(values.axes) > len(_AXES):
+        raise ValueError(
+            f"the HDF5 layout of Li et al. holds lines and planes, and the landscape has {len(values.axes)} axes; "
+            "export it as .csv, or a slice or a projection of it as .h5"
+        )
     h5py = package("h5py", "hdf5")
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
-        for name, axis in values.axes.items():
-            file[_AXES[name]] = axis
+        for theirs, axis in zip(_AXES, values.axes.values(), strict=False):
+            file[theirs] = axis
         for name, grid in columns(values, _OF_LAYOUT).items():
             percent = {ours: theirs for theirs, ours in _PERCENT.items()}.get(name)
             theirs = "train_loss" if name == "loss" else percent or name
@@ -91,12 +98,23 @@ def read(path: Path) -> Values:
 def _values(arrays: dict[str, Any], name: str) -> Values:
     ours = "report" in arrays  # in the reference code's files -1 is a point that was not computed
     report = report_in(parsed(arrays.pop("report"))) if ours else {}
-    axes = {n: arrays.pop(theirs) for n, theirs in _AXES.items() if theirs in arrays}
+    coordinates = [arrays.pop(theirs) for theirs in _AXES if theirs in arrays]
+    axes = dict(zip(_names(report, len(coordinates)), coordinates, strict=True))
     missing = np.zeros(1, dtype=bool) if ours else arrays["train_loss"] == _NOT_COMPUTED
     grids = by_name(_measured(arrays if ours else _without(arrays, missing), tuple(map(len, axes.values()))))
     apart = beside(grids)
     counted = {"imported": name, "not_computed": int(missing.sum())}
     return Values.keeping(axes, {"loss": grids.pop("loss"), **grids}, {**report, **counted}, *apart)
+
+
+def _names(report: Mapping[str, Any], count: int) -> Sequence[str]:
+    """The names of the axes, which the layout does not hold: of a slice or a projection the report says them."""
+    sections = report.get(SECTIONS)
+    last = sections[-1] if isinstance(sections, list) and sections else None
+    names = last.get("axes") if isinstance(last, Mapping) else None
+    if isinstance(names, list) and len(names) == count and known_axes(names):
+        return names
+    return axis_names(count)
 
 
 def _without(arrays: Mapping[str, np.ndarray], missing: np.ndarray) -> Mapping[str, np.ndarray]:

@@ -24,9 +24,10 @@ from typing import Any
 
 import numpy as np
 
+from fastscape.results.axes import AXES
 from fastscape.results.checks import check_values, clipped, parsed, report_in
 from fastscape.results.formats.columns import by_name
-from fastscape.results.values import AXES, Values
+from fastscape.results.values import Values
 
 __all__ = ["check_path", "read", "written"]
 

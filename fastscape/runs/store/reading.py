@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastscape.results import AXES, REPEAT, Values, mean_over_repeats
+from fastscape.results import MOST_AXES, REPEAT, Values, axis_names, mean_over_repeats
 from fastscape.runs.store.arrays import described, ill_described, opened, whole_array
 from fastscape.runs.store.declared import check_declared
 from fastscape.runs.store.errors import Refused, file_read, no_store, reading, zarr_package
@@ -88,7 +88,10 @@ def _values(path: Path, content: bytes) -> Values:
 def _axes_in(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the axes; before the others one that counts the repeats, where random directions were repeated."""
     repeated = (REPEAT,) if settings.get("repeats", 1) > 1 else ()
-    return (*repeated, *AXES)[: settings["axes"]]
+    count = int(settings["axes"]) - len(repeated)
+    if not 1 <= count <= MOST_AXES:
+        raise ValueError(f"it has {count} axes")
+    return (*repeated, *axis_names(count))
 
 
 def axis_in(path: Path, group: Any, header: Mapping[str, Any], name: str) -> np.ndarray:

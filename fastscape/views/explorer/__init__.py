@@ -1,35 +1,45 @@
 """One page for the browser that shows landscapes and lets optimizers walk on them. It needs no server and no network.
 
-The page holds everything: plotly.js, the values bit for bit, and four scripts. page.html has the controls, page.js
-listens to them, scene.js draws, paths.js knows what is drawn of a training and at which of its steps, walk.js computes
-what `heights`, `Smooth` and `descend` compute in Python.
+The page holds everything: plotly.js, the values bit for bit, and its scripts. page.html is the frame; plane.html and
+volume.html have the controls. Of a plane, page.js listens to the controls, scene.js draws, paths.js knows what is drawn
+of a training and at which of its steps, walk.js computes what `heights`, `Smooth` and `descend` compute in Python. Of
+a volume, volume.js listens and levels.js draws.
 """
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastscape.results import Trajectory, Values, heights, write_whole
-from fastscape.views.captions import model_said, refinement_said, repeats_said
-from fastscape.views.carried import LeftOut, carried
-from fastscape.views.path_looks import counted, look_of, marks_of, moments_of
-from fastscape.views.plane import ordered, plane_of, scale_of
-from fastscape.views.texts import HOVER, LABEL, TITLE, cleaned
+from fastscape.results import Values, write_whole
+from fastscape.views.captions import model_said
+from fastscape.views.carried import LeftOut
+from fastscape.views.explorer.packed import Frame, common_packed, encoded, framed
+from fastscape.views.plane import ordered, plane_of
+from fastscape.views.texts import HOVER, LABEL, cleaned
 
 __all__ = ["page", "to_html"]
 
 MOST = 12  # landscapes in a page: browsers keep 16 scenes or fewer
 
-_PARTS = {"style": "style.css", "walk": "walk.js", "scene": "scene.js", "paths": "paths.js", "page": "page.js"}
+_PLANE = Frame(
+    "Drag a picture to turn it, scroll to zoom, point at it to read values. The sliders move the start of an optimizer "
+    "that walks downhill, and follow a training.",
+    "plane.html",
+    '<p id="call-line">In Python: <code id="call"></code></p>',
+    ("texts.js", "walk.js", "paths.js", "scene.js", "page.js"),
+)
+_VOLUME = Frame(
+    "Drag a picture to turn it, scroll to zoom, point at it to read values. The surface is where the landscape has the "
+    "height of the slider.",
+    "volume.html",
+    "",
+    ("texts.js", "walk.js", "paths.js", "scene.js", "levels.js", "volume.js"),
+)
 
 
 def to_html(
@@ -103,86 +113,48 @@ def page(
     if len(names) != len(several):
         raise ValueError(f"{len(names)} names came for {len(several)} landscapes; wanted one for each")
     names = [cleaned(str(name), HOVER) for name in names]
-    shown = [_packed(one, name) for one, name in zip(several, names, strict=True)]
-    _check_together(several, shown)
+    volumes = _are_volumes(several)
+    shown = [_packed(one, name, volumes) for one, name in zip(several, names, strict=True)]
+    _check_together(several, shown, volumes)
     _name_apart(shown)
-    folder = Path(__file__).parent
-    parts = {name: (folder / file).read_text("utf-8") for name, file in _PARTS.items()}
-    titles = (f"Loss landscape: {', '.join(cleaned(name, most) for name in names)}" for most in (TITLE, HOVER))
-    parts["title"], parts["whole"] = (
-        html.escape(made if title is None else cleaned(title, most))
-        for made, most in zip(titles, (2 * TITLE, 2 * HOVER), strict=True)
-    )
-    # Inside a script, only "</" and "<!--" could end or hide something; NaN is no JSON, and the page would end there.
-    parts["landscapes"] = json.dumps(shown, allow_nan=False).replace("<", "\\u003c")
-    parts["plotly"] = _plotly()
-    template = (folder / "page.html").read_text("utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+    return framed(_VOLUME if volumes else _PLANE, shown, names, title)
 
 
-def _packed(landscape: Values, name: str) -> dict[str, Any]:
+def _are_volumes(landscapes: list[Values]) -> bool:
+    """Whether landscapes have three axes; all must have the same number."""
+    counts = {len(one.axes) for one in landscapes}
+    if max(counts, default=0) > 3:
+        raise ValueError(
+            f"a landscape of {max(counts)} axes came, and a page shows two or three; write landscape.slice(...) or "
+            "landscape.project(...) for fewer"
+        )
+    if 3 in counts and len(counts) > 1:
+        raise ValueError("landscapes of three axes and of fewer came together; write a page for each kind")
+    if 3 in counts and min(size for one in landscapes for size in one.shape) < 2:
+        raise ValueError("a landscape has an axis of one point; wanted at least 2 x 2 x 2, or write landscape.slice(...)")
+    return 3 in counts
+
+
+def _packed(landscape: Values, name: str, volume: bool) -> dict[str, Any]:
     """What the page wants to know of a landscape: axes in increasing order, and every measure that can be drawn."""
-    x, y = plane_of(landscape, "explore")
+    if not volume:
+        plane_of(landscape, "explore")
     order = np.ix_(*ordered(landscape))
-    drawable = {metric: z for metric, z in landscape.measures.items() if np.isfinite(z).any()}
-    if not drawable:
-        heights(landscape)  # says why not
-    mask, found = landscape.evaluated, carried(landscape)
-    lost = [
-        LeftOut(f'the heights of "{cleaned(name, LABEL)}"', "finite nowhere")
-        for name in landscape.measures
-        if name not in drawable
-    ]
-    return {
-        "name": name,
-        "said": [(metric, _said(landscape, metric)) for metric in drawable],
-        "evaluated": None if mask.all() else _encoded(np.flatnonzero(mask[order])),
-        "x": _encoded(np.sort(x)),
-        "y": _encoded(np.sort(y)),
-        # Pairs, because the keys of an object in JavaScript have an order and meanings of their own.
-        "marks": [(cleaned(mark.name, HOVER), mark.at) for mark in found.marks],
-        "paths": [(cleaned(path.name, HOVER), _places(path.points)) for path in found.paths],
-        "known": [_known(path, number) for number, path in enumerate(found.paths)],
-        "spans": scale_of(landscape),
-        "labels": found.labels,
-        "left_out": [*lost, *found.left_out],
-        "values": [(metric, _encoded(z[order])) for metric, z in drawable.items()],
-    }
+    axes = [encoded(np.sort(axis)) for axis in landscape.axes.values()]
+    mask = landscape.evaluated
+    own = {"evaluated": None if mask.all() else encoded(np.flatnonzero(mask[order])), "x": axes[0], "y": axes[1]}
+    return {**common_packed(landscape, name, order), **({"t": axes} if volume else own)}
 
 
-def _said(landscape: Values, metric: str) -> str:
-    """What stands below the heights of a measure, without its full stop."""
-    return ". ".join(filter(None, [refinement_said(landscape, metric), repeats_said(landscape, metric)]))
-
-
-def _places(points: np.ndarray) -> list[list[float | None]]:
-    """Points for JSON, which has no NaN: None where there is no place."""
-    finite = np.isfinite(points).all(axis=1)
-    return [at if drawn else [None] * len(at) for at, drawn in zip(points.tolist(), finite.tolist(), strict=True)]
-
-
-def _known(path: Trajectory, number: int) -> dict[str, Any]:
-    """What the page knows of the points of a path besides their places, and how it is drawn."""
-    own = {name: getattr(path, name) for name in ("off_plane", "loss", "height")} | {"steps": moments_of(path)}
-    measures = [(cleaned(name, LABEL), _encoded(column)) for name, column in path.measures.items()]
-    return {
-        **{name: None if column is None else _encoded(column) for name, column in own.items()},
-        "measures": measures,
-        "counted": counted([path]),
-        "names": marks_of(path),
-        "look": look_of(number)[:2],
-    }
-
-
-def _check_together(landscapes: list[Values], shown: list[dict[str, Any]]) -> None:
+def _check_together(landscapes: list[Values], shown: list[dict[str, Any]], volumes: bool) -> None:
     if not 1 <= len(shown) <= MOST:
         raise ValueError(
             f"{len(shown)} landscapes came; wanted 1 to {MOST}, because browsers draw no more scenes at once"
         )
-    for name in ("x", "y"):
-        low = max(one.axes[name].min() for one in landscapes)
-        high = min(one.axes[name].max() for one in landscapes)
-        if not low < high:
+    for name, *axes in zip(landscapes[0].axes, *(one.axes.values() for one in landscapes), strict=True):
+        low = max(axis.min() for axis in axes)
+        high = min(axis.max() for axis in axes)
+        if not volumes and not low < high:
             raise ValueError(f"the landscapes share no range of {name}, so no start lies on all; explore them apart")
     measures = [dict(one["values"]) for one in shown]
     if not set.intersection(*map(set, measures)):
@@ -198,14 +170,3 @@ def _name_apart(shown: list[dict[str, Any]]) -> None:
     for one in shown:
         apart = [cleaned(name, LABEL) for name, _ in one["values"] if name not in common]
         one["left_out"] += [LeftOut(f'the heights of "{name}"', "not in every landscape") for name in apart]
-
-
-def _encoded(array: np.ndarray) -> str:
-    """Base64 of little-endian float64."""
-    return base64.b64encode(np.ascontiguousarray(array, dtype="<f8").tobytes()).decode()
-
-
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return get_plotlyjs()

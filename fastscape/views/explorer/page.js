@@ -10,9 +10,6 @@ const explorer = (() => {
     "not finite": ", stopped because the next step is infinite",
   };
 
-  const LETTERS = { caption: 100, name: 40 };
-  const NAMED = 8; // things that are left out, in a sentence
-
   const ROOM = 1.05; // the height of a picture, in units of that of the surface
   const HIGHEST = 1.35; // likewise, where checkpoints have losses above it
 
@@ -20,18 +17,18 @@ const explorer = (() => {
   const GLIDES = 4; // looks that must find it at rest: a slow machine draws less than one picture in between
 
   const element = (id) => document.getElementById(id);
-  const { cleaned, shown } = scenes;
+  const { LETTERS, cleaned, nearest, notDrawn, scaled, shown, soon, unitOf } = texts;
   const listed = Array.from(JSON.parse(element("landscapes").textContent), prepared);
   const metrics = [...listed[0].values.keys()].filter((name) => listed.every((map) => map.values.has(name)));
   const moments = trainings.moments(listed.flatMap((map) => map.paths)); // steps, of which the slider chooses one
   let scale = null; // of the heights of all maps
 
   /** A landscape with its arrays read and its place on the page made. */
-  function prepared({ name, said, evaluated, x, y, marks, paths, known, spans, labels, values, left_out: leftOut }) {
-    const map = { name, said: new Map(said), labels, leftOut, spans, driven: 0, x: walking.decoded(x), y: walking.decoded(y) };
+  function prepared({ name, said, evaluated, axes, x, y, marks, paths, known, spans, labels, values, left_out: leftOut }) {
+    const map = { name, names: axes, said: new Map(said), labels, leftOut, spans, driven: 0, x: walking.decoded(x), y: walking.decoded(y) };
     map.marks = marks.map(([called, at]) => ({ name: called, at }));
     map.paths = paths.map(([called, points], k) => trainings.prepared(called, points, known[k]));
-    map.units = [map.x, map.y].map(scenes.unitOf);
+    map.units = [map.x, map.y].map(unitOf);
     map.evaluated = evaluated === null ? null : walking.decoded(evaluated); // the numbers of these points
     map.values = new Map(values.map(([metric, text]) => [metric, walking.decoded(text)]));
     map.facts = new Map(Array.from(map.values, ([metric, found]) => [metric, walking.facts(found)]));
@@ -59,7 +56,8 @@ const explorer = (() => {
 
   /** Ranges of the controls, from the landscapes. */
   function prepareControls() {
-    for (const name of ["x", "y"]) {
+    for (const [k, name] of ["x", "y"].entries()) {
+      element(name).labels[0].firstChild.textContent = `${listed[0].names[k]} `;
       const low = Math.max(...listed.map((map) => map[name][0]));
       const high = Math.min(...listed.map((map) => map[name][map[name].length - 1]));
       const start = 0.85; // off the middle, where the model is, and seen by the camera
@@ -159,14 +157,14 @@ const explorer = (() => {
 
   /** Gives every checkpoint the height of its own loss, or null; returns for which paths there are such beyond the picture. */
   function withoutRoom(map, metric, log) {
-    const [low, high] = [scenes.floorOf(scale), scale.low + HIGHEST * scale.height].map((height) => scenes.scaled(height, -scale.unit));
+    const [low, high] = [scenes.floorOf(scale), scale.low + HIGHEST * scale.height].map((height) => scaled(height, -scale.unit));
     return map.paths.flatMap((path) => {
       const known = metric === "loss" && path.loss !== null;
       const found = path.places.map((_, k) => (known && Number.isFinite(path.loss[k]) ? path.loss[k] : NaN));
       const heights = found.map((loss) => (log ? Math.log10(loss === 0 ? map.facts.get(metric).positive : loss) : loss));
       path.own = heights.map((height) => (low <= height && height <= high ? height : null));
       const tallest = Math.max(...path.own.filter((height) => height !== null)) + 0.05 * (high - low);
-      scale.top = Math.max(scale.top, scenes.scaled(tallest, scale.unit));
+      scale.top = Math.max(scale.top, scaled(tallest, scale.unit));
       const lost = found.filter((loss, k) => !Number.isNaN(loss) && path.own[k] === null).length;
       const said = `${lost} ${lost === 1 ? "loss" : "losses"} of the path "${cleaned(path.name, LETTERS.name)}"`;
       return lost ? [[said, "above or below the picture"]] : [];
@@ -190,14 +188,6 @@ const explorer = (() => {
   function moveTraining() {
     train();
     for (const map of listed) scenes.movePaths(map, scale);
-  }
-
-  /** The sentence that names what is left out: pairs of what and why. */
-  function notDrawn(things) {
-    const reason = ([, why], k, named) => (k + 1 < named.length && named[k + 1][1] === why ? "" : ` (${why})`);
-    const said = things.slice(0, NAMED).map((thing, k, named) => thing[0] + reason(thing, k, named));
-    if (things.length > NAMED) said.push(`and ${things.length - NAMED} more`);
-    return things.length ? `Not drawn: ${said.join(", ")}.` : "";
   }
 
   /** Walks with what the controls say, and tells it. Returns whether there is something new to draw. */
@@ -272,34 +262,16 @@ const explorer = (() => {
     }, GLIDE);
   }
 
-  /** The number of the grid point next to a coordinate. */
-  function nearest(t, at) {
-    return t.reduce((best, coordinate, k) => (Math.abs(coordinate - at) < Math.abs(t[best] - at) ? k : best), 0);
-  }
-
   /** Shows the values at a grid point: of the loss and of every metric, as they are. */
   function read(map, i, j, where = "") {
     const at = Array.from(map.values, ([name, values]) => `${cleaned(name, LETTERS.name)} ${shown(values[i * map.y.length + j])}`);
-    map.pointed.textContent = where + [`x ${shown(map.x[i])}`, `y ${shown(map.y[j])}`, ...at].join(", ");
+    map.pointed.textContent = where + [`${map.names[0]} ${shown(map.x[i])}`, `${map.names[1]} ${shown(map.y[j])}`, ...at].join(", ");
   }
 
   /** Shows the values under the pointer. */
   function point(map, { points: [{ data, x, y }] }) {
-    const number = (t, at, unit) => nearest(t.map((coordinate) => scenes.scaled(coordinate, unit)), at);
+    const number = (t, at, unit) => nearest(t.map((coordinate) => scaled(coordinate, unit)), at);
     if (data.type === "surface") read(map, number(map.x, x, map.units[0]), number(map.y, y, map.units[1]));
-  }
-
-  /** Does something once before the next picture, however often it is asked for. */
-  function soon(action) {
-    let asked = false;
-    return () => {
-      if (asked) return;
-      asked = true;
-      requestAnimationFrame(() => {
-        asked = false;
-        action();
-      });
-    };
   }
 
   function listen() {

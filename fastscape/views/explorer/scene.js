@@ -2,6 +2,7 @@
 
 // Draws one landscape with plotly: the surface, the contours below it, the models and paths in the plane, and a walk.
 const scenes = (() => {
+  const { LETTERS, cleaned, escaped, labelled, plain, pointed, scaled, shown, unitOf } = texts;
   const COOLWARM = ["#3b4cc0", "#688aef", "#99baff", "#c9d8ef", "#edd1c2", "#f7a889", "#e26952", "#b40426"];
   const FLOOR = 0.4; // the distance of the base contours below the surface, as a fraction of its height
   const LEVELS = 15; // of the base contours
@@ -16,50 +17,9 @@ const scenes = (() => {
   const NARROW = 480; // pixels of a picture in which long labels need small letters
   const LONGEST = 1.3; // side of a picture whose axes have one scale
 
-  const LETTERS = { label: 60, name: 40, hover: 300 }; // of texts that others wrote
-  const FAR = 30; // the largest power of ten that is drawn as it is; float32, which browsers draw in, ends at 38
   // The tools of a picture: those that are made elsewhere, such as the one that offers to upload it, have no place here.
   // The buttons that reset the camera tell nobody that they did.
   const TOOLS = [["toImage"], ["zoom3d", "pan3d", "orbitRotation", "tableRotation"]];
-
-  const INVISIBLE = "\u200b"; // between signs that plotly would take for a command
-
-  /** A text for plotly's labels, which read HTML and "%{". */
-  function escaped(text) {
-    return text.replace(/[&<>]/g, (letter) => `&#${letter.charCodeAt(0)};`).replaceAll("%{", `%${INVISIBLE}{`);
-  }
-
-  /** A text in one line, without what cannot be printed, and not longer than a reader wants it. */
-  function cleaned(text, most) {
-    const line = text.slice(0, 2 * most).replace(/[\p{C}\p{Z}]/gu, " ").replace(/ +/g, " ").trim();
-    const letters = Array.from(line);
-    const long = letters.length > most || text.length > 2 * most;
-    return (long ? `${letters.slice(0, most - 1).join("")}…` : line) || "(unnamed)";
-  }
-
-  /** A text within the picture: plotly knows a few tags and no other HTML, and takes "constructor" for one of its own. */
-  function plain(text) {
-    const said = cleaned(text, LETTERS.label).replaceAll("<", `<${INVISIBLE}`);
-    return said in {} ? INVISIBLE + said : said;
-  }
-
-  /** A text beside the pointer, in lines that fit. */
-  function pointed(text) {
-    return Array.from(cleaned(text, LETTERS.hover).matchAll(/.{1,50}/gu), ([line]) => escaped(line)).join("<br>");
-  }
-
-  /** The power of ten that numbers are divided by, because a browser draws in float32: 0 where it can draw them. */
-  function unitOf(values) {
-    const largest = values.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
-    const exponent = largest > 0 ? Math.floor(Math.log10(largest)) : 0;
-    return Math.abs(exponent) > FAR ? exponent : 0;
-  }
-
-  /** A number in a unit; in two steps, because 1e-324 is none that float64 knows. */
-  function scaled(value, unit) {
-    const half = Math.trunc(unit / 2);
-    return unit && value !== null ? value / 10 ** half / 10 ** (unit - half) : value;
-  }
 
   /** The scale of heights that several maps share, in their unit; its colours end at the heights of `ends`. */
   function scaleOf(lowest, highest, label, ends = [lowest, highest]) {
@@ -76,11 +36,6 @@ const scenes = (() => {
     return low - FLOOR * height;
   }
 
-  /** The label of an axis, with its unit. */
-  function labelled(label, unit) {
-    return unit ? `${label}, in units of 1e${unit}` : label;
-  }
-
   /** The points of a map where plotly draws them: coordinates and a height, which may lie a little above it. */
   function placed({ units: [unitX, unitY] }, { unit, height }, points, lift = LIFT) {
     const there = points.map(([x, y, z]) => (Number.isFinite(z) ? [x, y, z] : [null, null, null]));
@@ -88,11 +43,6 @@ const scenes = (() => {
       x: there.map(([x]) => scaled(x, unitX)), y: there.map(([, y]) => scaled(y, unitY)),
       z: there.map(([, , z]) => (z === null ? null : scaled(z, unit) + lift * height)),
     };
-  }
-
-  /** A number with four digits. */
-  function shown(number) {
-    return Number.isFinite(number) ? String(Number(number.toPrecision(4))) : Number.isNaN(number) ? "no value" : String(number);
   }
 
   /** The colour at a fraction of the scale. */
@@ -133,11 +83,12 @@ const scenes = (() => {
     const [label, floor] = [escaped(cleaned(scale.label, LETTERS.label)), floorOf(scale)];
     const still = { x: { highlight: false }, y: { highlight: false }, z: { highlight: false } };
     const common = { type: "surface", cmin, cmax, contours: still };
+    const [nameX, nameY] = map.names;
     const [inX, inY, inZ] = [...map.units, unit].map((one) => (one ? ` · 1e${one}` : ""));
     const surface = {
       ...common, ...grid(map, scale, MOST.surface), colorscale: SMOOTH_COLOURS,
       colorbar: { title: { text: labelled(label, unit), side: "right" }, len: 0.6, thickness: 12, x: 1 },
-      hovertemplate: `x %{x:.4g}${inX}<br>y %{y:.4g}${inY}<br>${label} %{z:.4g}${inZ}<extra></extra>`,
+      hovertemplate: `${nameX} %{x:.4g}${inX}<br>${nameY} %{y:.4g}${inY}<br>${label} %{z:.4g}${inZ}<extra></extra>`,
     };
     const { x, y, z } = grid(map, scale, MOST.base);
     const base = {
@@ -149,9 +100,9 @@ const scenes = (() => {
   }
 
   /** The models that lie in the plane, where it has a height: a trace, and labels that nothing hides. */
-  function models({ marks, ...map }, scale) {
+  function models({ marks, names: [nameX, nameY], ...map }, scale) {
     const found = marks.map(({ name, at, height }) => ({ name, point: [...at, height] })).filter(({ point }) => point[2] !== null);
-    const said = ({ name, point: [x, y] }) => `${pointed(name)}<br>x ${shown(x)}<br>y ${shown(y)}`;
+    const said = ({ name, point: [x, y] }) => `${pointed(name)}<br>${nameX} ${shown(x)}<br>${nameY} ${shown(y)}`;
     const places = placed(map, scale, found.map(({ point }) => point));
     const trace = {
       type: "scatter3d", mode: "markers", showlegend: false, ...places, text: found.map(said), hoverinfo: "text",
@@ -182,7 +133,7 @@ const scenes = (() => {
     const colours = trainings.colours({ places, ...path }, span);
     const text = points.map(([x, y], k) => {
       const known = trainings.said({ places, ...path }, k, shown).map((one) => escaped(cleaned(one, LETTERS.hover)));
-      return [pointed(name), ...known, `x ${shown(x)}`, `y ${shown(y)}`].join("<br>");
+      return [pointed(name), ...known, `${map.names[0]} ${shown(x)}`, `${map.names[1]} ${shown(y)}`].join("<br>");
     });
     const common = { type: "scatter3d", showlegend: false };
     const hover = { text, hovertemplate: "%{text}<extra></extra>" };
@@ -229,14 +180,14 @@ const scenes = (() => {
     const { x, y, height } = map.walk;
     if (!x.length) return { x: [null], y: [null], z: [null], text: [""] }; // plotly cannot go on from no point at all
     const label = escaped(cleaned(scale.label, LETTERS.label));
-    const said = (at, k) => `step ${k}<br>x ${shown(x[k])}<br>y ${shown(y[k])}<br>${label} ${shown(at)}`;
+    const said = (at, k) => `step ${k}<br>${map.names[0]} ${shown(x[k])}<br>${map.names[1]} ${shown(y[k])}<br>${label} ${shown(at)}`;
     return { ...placed(map, scale, height.map((at, k) => [x[k], y[k], at])), text: height.map(said) };
   }
 
   /**
    * Draws a map.
    *
-   * map: coordinates x and y with their units, heights, marks { name, at, height }, paths as trainings.prepared makes
+   * map: coordinates x and y with the names of their axes and their units, heights, marks { name, at, height }, paths as trainings.prepared makes
    * them, with points [x, y, height] and own heights, null where there is none, and the last point that is shown, spans
    * of axes that have one scale, or null, and a walk; scale: of scaleOf, common to all maps; degrees: where the camera
    * stands at first. Returns a promise.
@@ -255,8 +206,8 @@ const scenes = (() => {
     const layout = {
       margin: { l: 0, r: 0, t: 0, b: 0 },
       scene: {
-        xaxis: axis(labelled(`x (along ${plain(cleaned(map.labels[0], LETTERS.name))})`, map.units[0])),
-        yaxis: axis(labelled(`y (along ${plain(cleaned(map.labels[1], LETTERS.name))})`, map.units[1])),
+        xaxis: axis(labelled(`${map.names[0]} (along ${plain(cleaned(map.labels[0], LETTERS.name))})`, map.units[0])),
+        yaxis: axis(labelled(`${map.names[1]} (along ${plain(cleaned(map.labels[1], LETTERS.name))})`, map.units[1])),
         zaxis: { ...axis(labelled(plain(scale.label), scale.unit)), range },
         annotations,
         aspectmode: "manual",
@@ -324,5 +275,5 @@ const scenes = (() => {
     return ((Math.atan2(eye.y, eye.x) * 180) / Math.PI + 360) % 360;
   }
 
-  return { MOST, angleOf, cameraOf, cleaned, draw, floorOf, moveLine, movePaths, scaled, scaleOf, shown, turned, unitOf };
+  return { MOST, SMOOTH_COLOURS, TOOLS, angleOf, cameraOf, draw, fitting, floorOf, moveLine, movePaths, scaleOf, turned };
 })();

@@ -1,0 +1,85 @@
+"use strict";
+
+// Texts and numbers as every page shows them. Knows no page.
+const texts = (() => {
+  const LETTERS = { caption: 100, hover: 300, label: 60, name: 40 }; // of texts that others wrote
+  const FAR = 30; // the largest power of ten that is drawn as it is; float32, which browsers draw in, ends at 38
+  const NAMED = 8; // things that are left out, in a sentence
+
+  const INVISIBLE = "\u200b"; // between signs that plotly would take for a command
+
+  /** A text for plotly's labels, which read HTML and "%{". */
+  function escaped(text) {
+    return text.replace(/[&<>]/g, (letter) => `&#${letter.charCodeAt(0)};`).replaceAll("%{", `%${INVISIBLE}{`);
+  }
+
+  /** A text in one line, without what cannot be printed, and not longer than a reader wants it. */
+  function cleaned(text, most) {
+    const line = text.slice(0, 2 * most).replace(/[\p{C}\p{Z}]/gu, " ").replace(/ +/g, " ").trim();
+    const letters = Array.from(line);
+    const long = letters.length > most || text.length > 2 * most;
+    return (long ? `${letters.slice(0, most - 1).join("")}…` : line) || "(unnamed)";
+  }
+
+  /** A text within the picture: plotly knows a few tags and no other HTML, and takes "constructor" for one of its own. */
+  function plain(text) {
+    const said = cleaned(text, LETTERS.label).replaceAll("<", `<${INVISIBLE}`);
+    return said in {} ? INVISIBLE + said : said;
+  }
+
+  /** A text beside the pointer, in lines that fit. */
+  function pointed(text) {
+    return Array.from(cleaned(text, LETTERS.hover).matchAll(/.{1,50}/gu), ([line]) => escaped(line)).join("<br>");
+  }
+
+  /** The power of ten that numbers are divided by, because a browser draws in float32: 0 where it can draw them. */
+  function unitOf(values) {
+    const largest = values.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
+    const exponent = largest > 0 ? Math.floor(Math.log10(largest)) : 0;
+    return Math.abs(exponent) > FAR ? exponent : 0;
+  }
+
+  /** A number in a unit; in two steps, because 1e-324 is none that float64 knows. */
+  function scaled(value, unit) {
+    const half = Math.trunc(unit / 2);
+    return unit && value !== null ? value / 10 ** half / 10 ** (unit - half) : value;
+  }
+
+  /** The label of an axis, with its unit. */
+  function labelled(label, unit) {
+    return unit ? `${label}, in units of 1e${unit}` : label;
+  }
+
+  /** A number with four digits. */
+  function shown(number) {
+    return Number.isFinite(number) ? String(Number(number.toPrecision(4))) : Number.isNaN(number) ? "no value" : String(number);
+  }
+
+  /** The sentence that names what is left out: pairs of what and why. */
+  function notDrawn(things) {
+    const reason = ([, why], k, named) => (k + 1 < named.length && named[k + 1][1] === why ? "" : ` (${why})`);
+    const said = things.slice(0, NAMED).map((thing, k, named) => thing[0] + reason(thing, k, named));
+    if (things.length > NAMED) said.push(`and ${things.length - NAMED} more`);
+    return things.length ? `Not drawn: ${said.join(", ")}.` : "";
+  }
+
+  /** The number of the grid point next to a coordinate. */
+  function nearest(t, at) {
+    return t.reduce((best, coordinate, k) => (Math.abs(coordinate - at) < Math.abs(t[best] - at) ? k : best), 0);
+  }
+
+  /** Does something once before the next picture, however often it is asked for. */
+  function soon(action) {
+    let asked = false;
+    return () => {
+      if (asked) return;
+      asked = true;
+      requestAnimationFrame(() => {
+        asked = false;
+        action();
+      });
+    };
+  }
+
+  return { LETTERS, cleaned, escaped, labelled, nearest, notDrawn, plain, pointed, scaled, shown, soon, unitOf };
+})();

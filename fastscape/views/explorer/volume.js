@@ -1,0 +1,178 @@
+"use strict";
+
+// The controls of the page of landscapes of three axes, and what follows from them; levels.js draws.
+const explorer = (() => {
+  const { LETTERS, cleaned, nearest, notDrawn, scaled, shown, soon, unitOf } = texts;
+  const FIRST = 0.2; // share of the points at or below the level at first
+  const element = (id) => document.getElementById(id);
+  const listed = Array.from(JSON.parse(element("landscapes").textContent), prepared);
+  const metrics = [...listed[0].values.keys()].filter((name) => listed.every((map) => map.values.has(name)));
+  let scale = null; // of the heights of all maps
+  let driven = 0; // cameras that are being moved by the page
+
+  /** A landscape with its arrays read and its place on the page made. */
+  function prepared({ name, axes, said, t, marks, paths, known, spans, labels, values, left_out: leftOut }) {
+    const map = { name, names: axes, said: new Map(said), labels, leftOut, spans, t: t.map(walking.decoded) };
+    map.units = map.t.map(unitOf);
+    map.marks = marks.map(([called, at]) => ({ name: called, at }));
+    map.paths = paths.map(([called, points], k) => trainings.prepared(called, points, known[k]));
+    map.values = new Map(values.map(([metric, text]) => [metric, walking.decoded(text)]));
+    map.facts = new Map(Array.from(map.values, ([metric, found]) => [metric, walking.facts(found)]));
+    const figure = element("pictures").appendChild(document.createElement("figure"));
+    const add = (tag, className, textContent = "") =>
+      figure.appendChild(Object.assign(document.createElement(tag), { className, textContent }));
+    add("figcaption", "name", cleaned(name, LETTERS.caption)).title = name;
+    map.div = add("div", "plot");
+    map.told = add("p", "walk");
+    map.told.setAttribute("aria-live", "polite");
+    map.pointed = add("p", "pointed");
+    map.note = add("p", "note");
+    return map;
+  }
+
+  function prepareControls() {
+    for (const name of metrics) element("metric").add(Object.assign(new Option(cleaned(name, LETTERS.name), name), { title: cleaned(name, LETTERS.caption) }));
+    element("metric").closest("label").hidden = metrics.length < 2;
+    for (const d of [0, 1, 2]) {
+      const [{ names, t, marks }] = listed;
+      element(`wall-${d}`).nextElementSibling.textContent = names[d];
+      element(`at-${d}`).ariaLabel = names[d];
+      // Through the first model, or where there is none through the middle.
+      const start = marks.length ? nearest(t[d], marks[0].at[d]) : Math.floor(t[d].length / 2);
+      Object.assign(element(`at-${d}`), { max: t[d].length - 1, value: start });
+    }
+    offerLog();
+  }
+
+  /** Offers the log scale where the metric has one, and chooses it for losses. */
+  function offerLog() {
+    const metric = element("metric").value;
+    const possible = listed.every((map) => walking.hasLog(map.facts.get(metric)));
+    element("log").disabled = !possible;
+    element("log").checked = possible && (metric === "loss" || metric.startsWith("loss of "));
+  }
+
+  /** What the controls ask for; the level in heights. */
+  function wanted(map) {
+    const opacity = element("opacity");
+    return {
+      level: level(), shells: Number(element("shells").value), caps: element("caps").checked,
+      opacity: opacity.value !== "" && opacity.checkValidity() ? opacity.valueAsNumber : 0.45,
+      walls: [0, 1, 2].map((d) => ({ number: numberOf(map, d), visible: element(`wall-${d}`).checked })),
+    };
+  }
+
+  /** The height of the slider. */
+  function level() {
+    const [low, high] = [scale.low, scale.low + scale.height].map((height) => scaled(height, -scale.unit));
+    return low + element("level").valueAsNumber * (high - low);
+  }
+
+  /** The grid point of a map at which a slice stands: that next to the coordinate of the first map. */
+  function numberOf(map, d) {
+    const number = element(`at-${d}`).valueAsNumber;
+    return map === listed[0] ? number : nearest(map.t[d], listed[0].t[d][number]);
+  }
+
+  /** New heights for every map, on one scale, and their pictures. */
+  function redraw() {
+    const metric = element("metric").value;
+    const log = element("log").checked;
+    for (const map of listed) map.heights = walking.heights(map.values.get(metric), map.facts.get(metric), log);
+    const ends = listed.map((map) => walking.facts(map.heights));
+    const [low, high] = [Math.min(...ends.map((end) => end.low)), Math.max(...ends.map((end) => end.high))];
+    const [first, last] = walking.colourEnds(metric, low, high);
+    scale = { ...scenes.scaleOf(low, high, log ? `log10 ${metric}` : metric, [first, last]), signed: first < low || last > high };
+    element("level-name").textContent = cleaned(scale.label, LETTERS.name);
+    const all = Float64Array.from(listed.flatMap((map) => Array.from(map.heights).filter(Number.isFinite))).sort();
+    const start = all[Math.floor(FIRST * (all.length - 1))];
+    element("level").value = high > low ? (start / 2 - low / 2) / (high / 2 - low / 2) : 1;
+    for (const map of listed) explain(map, metric);
+    tell();
+    return Promise.all(listed.map((map) => levels.draw(map.div, map, scale, wanted(map))));
+  }
+
+  /** Says below a picture what it shows and what not. */
+  function explain(map, metric) {
+    const { missing, infinite } = map.facts.get(metric);
+    const points = `of ${map.heights.length} points`;
+    map.note.textContent = [
+      map.said.get(metric) ? `${map.said.get(metric)}.` : "",
+      missing ? `${missing} ${points} have no value; the surfaces close before them.` : "",
+      infinite ? `${infinite} ${points} are infinite and drawn at the largest or smallest value.` : "",
+      map.t.some(({ length }) => length > levels.MOST + 1)
+        ? "The surfaces leave out grid points, so that they follow the slider; the counts and the values under the pointer use all."
+        : "",
+      notDrawn(map.leftOut),
+    ].filter(Boolean).join(" ");
+  }
+
+  /** Says where the level is, how much lies below it, and where the slices are. */
+  function tell() {
+    const at = level();
+    const log = element("log").checked;
+    element("level-shown").value = `${shown(at)}${log ? ` = log10 of ${shown(10 ** at)}` : ""}`;
+    for (const map of listed) {
+      const known = map.heights.filter(Number.isFinite);
+      const share = known.filter((height) => height <= at).length / known.length;
+      map.told.textContent = `${shown(100 * share)} % of the grid points lie at or below the level`;
+    }
+    for (const d of [0, 1, 2]) element(`at-${d}-shown`).value = shown(listed[0].t[d][numberOf(listed[0], d)]);
+  }
+
+  function moveLevel() {
+    tell();
+    return Promise.all(listed.map((map) => levels.moveLevel(map.div, scale, wanted(map))));
+  }
+
+  function moveWall(d) {
+    tell();
+    return Promise.all(listed.map((map) => levels.moveWall(map.div, map, scale, d, wanted(map).walls[d])));
+  }
+
+  /** Shows the values at the grid point under the pointer: of the loss and of every metric, as they are. */
+  function point(map, { points: [{ x, y, z }] }) {
+    const numbers = [x, y, z].map((at, d) => nearest(map.t[d].map((coordinate) => scaled(coordinate, map.units[d])), at));
+    const k = (numbers[0] * map.t[1].length + numbers[1]) * map.t[2].length + numbers[2];
+    const at = numbers.map((number, d) => `${map.names[d]} ${shown(map.t[d][number])}`);
+    const values = Array.from(map.values, ([name, all]) => `${cleaned(name, LETTERS.name)} ${shown(all[k])}`);
+    map.pointed.textContent = `nearest grid point: ${[...at, ...values].join(", ")}`;
+  }
+
+  /** Lets the other cameras follow one that was moved by hand. */
+  async function follow(map) {
+    if (driven || listed.length < 2) return;
+    driven++;
+    const camera = scenes.cameraOf(map.div);
+    try {
+      await Promise.all(listed.filter((other) => other !== map).map(({ div }) => Plotly.relayout(div, { "scene.camera": structuredClone(camera) })));
+    } finally {
+      driven--;
+    }
+  }
+
+  function listen() {
+    for (const id of ["level", "shells", "opacity", "caps"]) element(id).addEventListener("input", soon(moveLevel));
+    for (const d of [0, 1, 2]) {
+      element(`wall-${d}`).addEventListener("input", soon(() => moveWall(d)));
+      element(`at-${d}`).addEventListener("input", soon(() => {
+        element(`wall-${d}`).checked = true; // whoever moves a slice wants to see it
+        moveWall(d);
+      }));
+    }
+    element("log").addEventListener("input", soon(redraw));
+    element("metric").addEventListener("input", soon(() => {
+      offerLog();
+      redraw();
+    }));
+    for (const map of listed) {
+      for (const event of ["plotly_relayouting", "plotly_relayout"]) map.div.on(event, (changes) => "scene.camera" in changes && follow(map));
+      for (const event of ["plotly_hover", "plotly_click"]) map.div.on(event, (found) => point(map, found));
+    }
+  }
+
+  element("controls").addEventListener("submit", (event) => event.preventDefault());
+  prepareControls();
+  const ready = redraw().then(listen);
+  return { maps: listed, ready };
+})();

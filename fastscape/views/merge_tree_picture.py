@@ -1,0 +1,87 @@
+"""The merge tree of basins, by matplotlib: a leaf at the height of each minimum, a join at that of each saddle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastscape.results import Basin
+from fastscape.views.basin_map import numbered
+from fastscape.views.topology_shown import GREY, ShownTopology
+
+__all__ = ["MOST", "draw_tree", "tree_places"]
+
+MOST = 40  # basins of a tree that can be read
+
+
+def tree_places(basins: Sequence[Basin]) -> dict[int, float]:
+    """Where the branches of a merge tree stand, so that none crosses another.
+
+    Right of a basin stand those that join it, each with all that joined it before, the lower saddle first: its way to
+    the left then passes over branches that have ended below.
+
+    Args:
+        basins: Of which each that joins another one comes with that one.
+
+    Returns:
+        0, 1, 2 and so on, by the number of the basin.
+
+    Example:
+        >>> from fastscape import Landscape, topology
+        >>> import numpy as np
+        >>> loss = np.array([0.0, 3.0, 1.0, 2.0, 1.5])
+        >>> tree_places(topology(Landscape(np.arange(5.0), None, loss), log=False).basins)
+        {0: 0.0, 1: 1.0, 2: 2.0}
+    """
+    joined: dict[int | None, list[Basin]] = {}
+    for basin in basins:
+        joined.setdefault(basin.joins, []).append(basin)
+    found: dict[int, float] = {}
+    waiting = sorted(joined.get(None, []), key=lambda basin: -basin.number)
+    while waiting:
+        basin = waiting.pop()
+        found[basin.number] = float(len(found))
+        waiting += sorted(joined.get(basin.number, []), key=lambda one: (-one.saddle, -one.number))
+    return found
+
+
+def draw_tree(ax: Any, shown: ShownTopology) -> list[str]:
+    """Draws the merge tree.
+
+    Args:
+        ax: Where.
+        shown: The topology.
+
+    Returns:
+        Sentences that say what is left out.
+    """
+    basins = shown.found.basins
+    # Whatever a basin joins is at least as deep.
+    kept = sorted(sorted(basins, key=lambda basin: (-basin.depth, basin.number))[:MOST])
+    places = tree_places(kept)
+    low, high = shown.ends
+    for basin in kept:
+        x, minimum = places[basin.number], shown.scaled(basin.minimum)
+        top = high if basin.joins is None else shown.scaled(basin.saddle)
+        style: dict[str, Any] = {"color": "black" if basin.certain else GREY, "linewidth": 1.6, "zorder": 3}
+        style |= {"label": f"_basin {basin.number}", "solid_capstyle": "projecting"}
+        if basin.joins is None:
+            ax.plot([x, x], [minimum, top], **style)
+        else:
+            ax.plot([x, x, places[basin.joins]], [minimum, top, top], **style)
+        numbered(ax, (x, minimum), basin)
+    if shown.band > 0:
+        _scale(ax, shown, len(kept))
+    ax.set(xlim=(-0.7, max(len(kept), 1.6) - 0.3 + 0.6 * (shown.band > 0)), ylim=(low, high))
+    ax.set(xticks=[], xlabel="basins", ylabel=shown.label)
+    return [f"The tree shows the {MOST} deepest of {len(basins)} basins."] if len(basins) > MOST else []
+
+
+def _scale(ax: Any, shown: ShownTopology, count: int) -> None:
+    """How much twice the error is, beside the tree."""
+    low, high = shown.ends
+    x, top = max(count, 1.6) - 0.2, high - 0.03 * (high - low)
+    bottom = top - shown.band
+    ax.plot([x, x], [bottom, top], "_-", color="0.35", linewidth=1.2, ms=7, label="_band")
+    ax.annotate("2 × error", (x, max(bottom, low)), (0, -3), textcoords="offset points", fontsize=7, color="0.35",
+                ha="center", va="top")  # fmt: skip

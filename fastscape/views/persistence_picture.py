@@ -1,0 +1,118 @@
+"""Births and deaths of the features of a landscape, by matplotlib: the persistence diagram and the barcode."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastscape.results import Pair
+from fastscape.views.topology_shown import GREY, ShownTopology
+
+__all__ = ["draw_barcode", "draw_diagram"]
+
+_NAMES = {0: "basins", 1: "loops", 2: "voids"}
+_LOOKS = {0: ("o", "#0072b2"), 1: ("^", "#d55e00"), 2: ("s", "#009e73")}  # of the colours of Okabe and Ito
+_OTHER = ("D", "#cc79a7")
+_BARS = 60  # of a barcode that can be read
+_NUMBERED = 25  # basins of a diagram
+
+
+def _name(dimension: int) -> str:
+    return _NAMES.get(dimension, f"features of dimension {dimension}")
+
+
+def draw_diagram(ax: Any, shown: ShownTopology) -> list[str]:
+    """Draws the persistence diagram: births below, deaths beside them, and the band in which features may be noise.
+
+    Args:
+        ax: Where.
+        shown: The topology.
+
+    Returns:
+        Sentences that say what is left out; none are.
+    """
+    low, high = shown.ends
+    margin = 0.05 * (high - low)
+    first, last = low - margin, high + 3 * margin
+    never = high + 1.7 * margin  # where features are that never end
+    ends = np.array([first, last])
+    ax.plot(ends, ends, color="0.3", linewidth=1, label="_diagonal")
+    if shown.band > 0:
+        ax.fill_between(ends, ends, ends + shown.band, color="0.9", linewidth=0, label="2 × error", zorder=0)
+    pairs = shown.found.pairs
+    if any(math.isinf(pair.death) for pair in pairs):
+        ax.axhline(never, color="0.5", linestyle="--", linewidth=0.8, label="_never")
+        ax.annotate("never", (first + 0.5 * (last - first), never), (0, 2), textcoords="offset points", fontsize=7,
+                    color="0.35", ha="center")  # fmt: skip
+    for dimension in sorted({pair.dimension for pair in pairs}):
+        own = [pair for pair in pairs if pair.dimension == dimension]
+        _points(ax, shown, own, never)
+    numbered = [(basin, pair) for pair in pairs if (basin := shown.basin_of(pair)) is not None]
+    for basin, pair in numbered[:_NUMBERED]:
+        text = ax.annotate(str(basin.number), _place(shown, pair, never), (4, 4), textcoords="offset points", fontsize=7)
+        text.set_in_layout(False)
+    ax.set(xlim=(first, last), ylim=(first, last), aspect="equal")
+    ax.set(xlabel=f"birth, {shown.label}", ylabel=f"death, {shown.label}")
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize=7, loc="lower right")
+    return []
+
+
+def _points(ax: Any, shown: ShownTopology, pairs: Sequence[Pair], never: float) -> None:
+    """The features of one dimension."""
+    marker, colour = _LOOKS.get(pairs[0].dimension, _OTHER)
+    lasting = [pair for pair in pairs if shown.lasting(pair)]
+    noise = [pair for pair in pairs if not shown.lasting(pair)]
+    name = _name(pairs[0].dimension)
+    for some, face, edge, label in (
+        (noise, "none", GREY, f"_noise of {name}"),
+        (lasting, colour, "white", name),
+    ):
+        if some:
+            at = np.array([_place(shown, pair, never) for pair in some])
+            ax.plot(*at.T, marker, ms=6, color=edge, markerfacecolor=face, markeredgecolor=edge, markeredgewidth=0.8,
+                    label=label, zorder=3 if some is lasting else 2)  # fmt: skip
+
+
+def _place(shown: ShownTopology, pair: Pair, never: float) -> tuple[float, float]:
+    return shown.scaled(pair.birth), never if math.isinf(pair.death) else shown.scaled(pair.death)
+
+
+def draw_barcode(ax: Any, shown: ShownTopology) -> list[str]:
+    """Draws a bar from birth to death for each feature: by dimension, the most persistent first.
+
+    Args:
+        ax: Where.
+        shown: The topology.
+
+    Returns:
+        Sentences that say what is left out.
+    """
+    low, high = shown.ends
+    margin = 0.05 * (high - low)
+    pairs = sorted(shown.found.pairs, key=lambda pair: -pair.persistence)[:_BARS]
+    pairs.sort(key=lambda pair: (pair.dimension, -pair.persistence))
+    named: set[int] = set()
+    for row, pair in enumerate(pairs):
+        lasting = shown.lasting(pair)
+        colour = _LOOKS.get(pair.dimension, _OTHER)[1]
+        label = _name(pair.dimension) if lasting and pair.dimension not in named else f"_bar {row}"
+        named |= {pair.dimension} if lasting else set()
+        end = high + margin if math.isinf(pair.death) else shown.scaled(pair.death)
+        ax.plot([shown.scaled(pair.birth), end], [row, row], "-" if lasting else "|-", ms=4,
+                color=colour if lasting else GREY, linewidth=3 if lasting else 1, solid_capstyle="butt",
+                label=label)  # fmt: skip
+        if math.isinf(pair.death):
+            ax.plot([end], [row], ">", color=colour, ms=6, clip_on=False, label=f"_never {row}")
+        basin = shown.basin_of(pair)
+        if basin is not None:
+            ax.annotate(str(basin.number), (shown.scaled(pair.birth), row), (-4, 0), textcoords="offset points",
+                        fontsize=7, ha="right", va="center")  # fmt: skip
+    ax.set(xlim=(low - margin, high + margin), ylim=(max(len(pairs), 1) - 0.3, -0.7), yticks=[], xlabel=shown.label)
+    if named:
+        ax.legend(fontsize=7, loc="lower right")
+    lost = len(shown.found.pairs) - len(pairs)
+    return [f"The barcode shows the {_BARS} features that last longest of {len(shown.found.pairs)}."] if lost else []

@@ -24,6 +24,7 @@ from fastscape.cli.demo import demo as run_demo
 from fastscape.cli.options import MODELS, Device, Root, Seed
 from fastscape.cli.pictures import save_picture
 from fastscape.cli.terminal import run, table
+from fastscape.cli.topologies import topology
 from fastscape.cli.trajectories import TRAINED, recorded_training, trajectory
 from fastscape.landscape import Landscape
 from fastscape.results import mixed_in
@@ -124,6 +125,7 @@ app.command(epilog="Example: fastscape basin model.safetensors --measure accurac
 app.command()(barrier)
 app.command()(connect)
 app.command()(align)
+app.command()(topology)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from fastscape.engine.comparison import Comparison
 from fastscape.engine.derivatives import DerivativeEngine
 from fastscape.engine.eigenvalues import EigenvalueEngine
 from fastscape.engine.engine import Engine
-from fastscape.engine.failures import gpu_is_lost, out_of_memory, plan_smaller
+from fastscape.engine.failures import gpu_is_lost, out_of_memory, plan_smaller, vmap_refused
 from fastscape.engine.gpu_rules import options_on_gpu
 from fastscape.engine.graphs import engine_for
 from fastscape.engine.plan import Plan
@@ -198,6 +198,8 @@ class Evaluator:
         except Exception as error:
             plainer = self._plainer(error, auto=auto)
             if plainer is None:
+                if (said := vmap_refused(error, self.plan)) is not None:
+                    raise RuntimeError(said) from error
                 raise
             reason = f"{type(error).__name__}: {error}"
             short = out_of_memory(error)

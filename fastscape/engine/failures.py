@@ -9,11 +9,12 @@ import torch
 from fastscape.engine.plan import MICROBATCH, Plan
 from fastscape.engine.plan_rules import CHUNKS, plan_looped
 
-__all__ = ["gpu_is_lost", "out_of_memory", "plan_smaller"]
+__all__ = ["gpu_is_lost", "out_of_memory", "plan_smaller", "vmap_refused"]
 
 # Libraries take memory of their own, and say in their own words that there is none.
 _NO_MEMORY = "out of memory", "ALLOC_FAILED", "CUDNN_STATUS_NOT_SUPPORTED_WORKSPACE", "failed to allocate"
 # After these, whatever is asked of the GPU fails, until the process ends.
+_VMAP = "Batching rule", "vmap"  # as torch says what it cannot map over points
 _LOST = "device-side assert", "illegal memory access", "unspecified launch failure", "misaligned address"
 
 
@@ -44,6 +45,26 @@ def gpu_is_lost(error: BaseException) -> bool:
         Whether it is.
     """
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _LOST)
+
+
+def vmap_refused(error: BaseException, plan: Plan) -> str | None:
+    """What to say of an error that evaluating several points as one has raised, where that was asked for.
+
+    Args:
+        error: The error.
+        plan: That was followed.
+
+    Returns:
+        What was asked for and what to write instead; None of other errors.
+    """
+    said = str(error)
+    if plan.batching != "vmap" or not isinstance(error, RuntimeError) or not any(words in said for words in _VMAP):
+        return None
+    asked = "batching='vmap'" + ("" if plan.products == "materialised" else f" and products={plan.products!r}")
+    return (
+        f"a plan with {asked} evaluates several points as one, which the model cannot ({said.splitlines()[0]:.200}); "
+        "write plan='auto', or a plan with batching='loop'"
+    )
 
 
 def plan_smaller(plan: Plan, samples: int, *, recut: bool) -> Plan | None:

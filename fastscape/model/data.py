@@ -260,8 +260,23 @@ def _held(part: Any) -> Any:
     """A part of a batch with tensors in the place of arrays; it must hold some."""
     part = _from_arrays(part)
     if not tensors(part):
-        raise TypeError(f"a batch holds a {type(part).__name__} where a tensor belongs; {_WANTED}")
+        raise TypeError(_without_tensors(part))
     return part
+
+
+def _without_tensors(part: Any) -> str:
+    if isinstance(part, Mapping):
+        kinds = ", ".join(f"{name!s:.40} a {type(value).__name__}" for name, value in part.items())
+        return (
+            f"a batch holds a dictionary without tensors, {kinds:.200}; write torch.tensor(...) of each, or have the "
+            "tokenizer make them: return_tensors='pt', padding=True"
+        )
+    if isinstance(part, str):
+        return (
+            f"a batch holds a str where a tensor belongs, {part!r:.80}; give numbers: of a text its tokens, "
+            "tokenizer(text, return_tensors='pt'), of a class its index"
+        )
+    return f"a batch holds a {type(part).__name__} where a tensor belongs; {_WANTED}"
 
 
 def _from_arrays(part: Any) -> Any:

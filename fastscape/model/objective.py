@@ -19,6 +19,7 @@ from torch import Tensor
 
 from fastscape.model.batch import Batch
 from fastscape.model.columns import Columns
+from fastscape.model.given_functions import check_function
 from fastscape.model.values_of_samples import checked, each_of, of_samples, sum_of
 from fastscape.model.weighing import size_by, weighed
 
@@ -93,7 +94,7 @@ class Objective:
         eigenvalues: What gives those of the loss's Hessian. Default: they are not measured.
 
     Raises:
-        TypeError: When the loss or a metric is not callable, or the metrics are no dict of names.
+        TypeError: When loss, metric or objective is no function of two arguments, or metrics are no dict of names.
         ValueError: When a metric is named "loss", or there is a custom objective besides metrics.
     """
 
@@ -108,8 +109,7 @@ class Objective:
 
     def __post_init__(self) -> None:
         if self.custom is not None:
-            if not callable(self.custom):
-                raise TypeError(f"objective came as {self.custom!r}; wanted a function f(call, batch)")
+            check_function("objective", self.custom, "f(call, batch)")
             if self.metrics or self.loss is not F.cross_entropy:
                 raise ValueError(
                     "loss or metrics came besides an objective; let the objective return all of them, for example "
@@ -120,8 +120,7 @@ class Objective:
         if "loss" in self.metrics:
             raise ValueError("a metric is named 'loss', which is the name of the loss itself; give it another name")
         for name, measure in {"loss": self.loss, **self.metrics}.items():
-            if not callable(measure):
-                raise TypeError(f"{name} came as {measure!r}; wanted a function f(outputs, targets)")
+            check_function(name, measure, "f(outputs, targets)")
 
     @property
     def grids(self) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from fastscape.model import Call
 from fastscape.objectives.labels import next_tokens
-from fastscape.objectives.model_calls import logits_of_tokens
-from fastscape.objectives.rows import padded
+from fastscape.objectives.model_calls import check_head, logits_of_tokens
+from fastscape.objectives.rows import check_tokens, is_whole, padded
 from fastscape.objectives.token_losses import IGNORED, Kernel, Reader
 
 __all__ = ["ChoiceAccuracy", "Normalise", "choice_accuracy", "multiple_choice"]
@@ -139,6 +139,7 @@ def choice_accuracy(
 
     Raises:
         ImportError: When a kernel is asked for and its package is not installed.
+        TypeError: When the head is no name.
         ValueError: When an option has another value than these.
 
     Example:
@@ -154,6 +155,7 @@ def choice_accuracy(
     """
     if normalise not in get_args(Normalise):
         raise ValueError(f"normalise={normalise!r:.80} is unknown; wanted {', '.join(get_args(Normalise))}")
+    check_head(head)
     return ChoiceAccuracy(normalise, head, Reader(chunk, kernel))
 
 
@@ -180,6 +182,7 @@ def multiple_choice(
         `lengths` [questions, endings] where they are given.
 
     Raises:
+        TypeError: When a text came in the place of its tokens, or an answer is no number.
         ValueError: When the numbers do not fit each other, or a context or an ending has no token.
 
     Example:
@@ -193,8 +196,15 @@ def multiple_choice(
             "answer and some endings for each"
         )
     for number, (context, some, answer) in enumerate(zip(contexts, endings, answers, strict=True)):
+        check_tokens(f"the context of question {number}", context)
+        for k, ending in enumerate(some):
+            check_tokens(f"ending {k} of question {number}", ending)
         if not len(context) or not len(some) or not all(map(len, some)):
             raise ValueError(f"question {number} has a context or an ending without tokens; give at least one to each")
+        if not is_whole(answer):
+            raise TypeError(
+                f"the answer of question {number} came as {answer!r:.80}; wanted the right ending's number, from 0"
+            )
         if not 0 <= answer < len(some):
             raise ValueError(f"answer {answer} of question {number} is none of its {len(some)} endings, from 0 on")
     most = max(map(len, endings))

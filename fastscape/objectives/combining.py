@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from fastscape.model import Batch, Call
 from fastscape.objectives.choices import ChoiceAccuracy
@@ -16,6 +16,8 @@ from fastscape.objectives.matches import ExactMatch
 __all__ = ["Combined", "combined"]
 
 _Part: TypeAlias = CausalLM | ChoiceAccuracy | ExactMatch
+
+_MADE_BY = {CausalLM: "causal_lm", ChoiceAccuracy: "choice_accuracy", ExactMatch: "exact_match"}
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,12 @@ class Combined:
         for part in self.parts:
             if part.takes(batch):
                 return part
-        named = ", ".join(type(part).__name__ for part in self.parts)
-        raise TypeError(f"a batch came as {type(batch).__name__} that none of {named} takes; add another objective")
+        named = ", ".join(_MADE_BY[type(part)] for part in self.parts)
+        came = f"with {', '.join(map(str, batch)):.200}" if isinstance(batch, Mapping) else f"as {_kind(batch)}"
+        raise TypeError(
+            f"a batch came {came}, which none of {named} takes; add causal_lm(accuracy=True) for texts, or make it by "
+            "multiple_choice or questions"
+        )
 
     def __call__(self, call: Call, batch: Any) -> dict[str, Tensor]:
         """The measures of a batch."""
@@ -94,12 +100,25 @@ def combined(*objectives: _Part) -> Combined:
     """
     for one in objectives:
         if not isinstance(one, CausalLM | ChoiceAccuracy | ExactMatch):
-            raise TypeError(
-                f"an objective came as {one!r:.80}; wanted what causal_lm, choice_accuracy or exact_match makes"
-            )
+            raise TypeError(_instead(one))
     if not objectives:
         raise ValueError("no objective came; write for example combined(choice_accuracy(), causal_lm(accuracy=True))")
     if len({one.measures for one in objectives}) > 1:
         raise ValueError("causal_lm has no accuracy beside objectives that have one; write causal_lm(accuracy=True)")
     # Texts are whatever nobody else takes.
     return Combined(tuple(sorted(objectives, key=lambda one: isinstance(one, CausalLM))))
+
+
+def _instead(one: Any) -> str:
+    """What is wrong with an objective, and what to write."""
+    if isinstance(one, nn.Module):  # as which an objective gets it
+        return "combined came as an objective itself; write objective=combined(choice_accuracy(), exact_match())"
+    if isinstance(one, list | tuple):
+        return f"the objectives came as a {type(one).__name__}; write them one by one: combined(*objectives)"
+    if getattr(one, "__name__", None) in _MADE_BY.values():
+        return f"an objective came as the function that makes it; write {one.__name__}() in the place of it"
+    return f"an objective came as {one!r:.80}; wanted what causal_lm, choice_accuracy or exact_match makes"
+
+
+def _kind(value: Any) -> str:
+    return f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__

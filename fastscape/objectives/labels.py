@@ -155,4 +155,5 @@ def _check_pair(inputs: Any, labels: Any) -> None:
 def _check(labels: Any) -> None:
     if not isinstance(labels, Tensor) or labels.dim() != 2 or labels.is_floating_point():
         came = f"{labels.dtype} {list(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
-        raise ValueError(f"tokens or labels came as {came}; wanted int64 [n, L], one row for each text")
+        how = "" if isinstance(labels, Tensor) else ": write torch.tensor(...), or return_tensors='pt' for a tokenizer"
+        raise ValueError(f"tokens or labels came as {came}; wanted int64 [n, L], one row for each text{how}")

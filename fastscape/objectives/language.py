@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fastscape.model import Batch, Call, tensors_of_batch
 from fastscape.objectives.labels import doubts, labelled
-from fastscape.objectives.model_calls import logits_of
+from fastscape.objectives.model_calls import check_head, logits_of
 from fastscape.objectives.token_losses import IGNORED, Kernel, Reader
 
 __all__ = ["CausalLM", "Per", "causal_lm"]
@@ -183,6 +183,7 @@ def causal_lm(
 
     Raises:
         ImportError: When a kernel is asked for and its package is not installed.
+        TypeError: When the head is no name.
         ValueError: When an option has another value than these.
 
     Example:
@@ -205,8 +206,11 @@ def causal_lm(
         raise ValueError(f"per={per!r:.80} is unknown; wanted 'token' or 'sequence'")
     if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
         raise ValueError(f"ignore_index={ignore_index!r:.80} cannot be used; wanted an integer, for example -100")
-    if shift not in (None, True, False):
+    if not any(shift is each for each in (None, True, False)):
         raise ValueError(f"shift={shift!r:.80} cannot be used; wanted True, False or None")
+    if not isinstance(accuracy, bool):
+        raise ValueError(f"accuracy={accuracy!r:.80} cannot be used; wanted True or False")
+    check_head(head)
     if accuracy and kernel in ("liger", "cce"):
         raise ValueError(f"kernel={kernel!r} does not say which logit is the largest; leave out accuracy or kernel")
-    return CausalLM(per, ignore_index, shift, head, Reader(chunk, kernel), bool(accuracy))
+    return CausalLM(per, ignore_index, shift, head, Reader(chunk, kernel), accuracy)

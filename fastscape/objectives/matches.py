@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from fastscape.model import Call, name_of
 from fastscape.objectives.head_product import inside_a_transform
-from fastscape.objectives.model_calls import logits_of_tokens
-from fastscape.objectives.rows import at_the_left, followed_by, padded
+from fastscape.objectives.model_calls import check_head, logits_of_tokens
+from fastscape.objectives.rows import at_the_left, check_tokens, followed_by, is_whole, padded
 from fastscape.objectives.token_losses import IGNORED, Reader
 
 __all__ = ["ExactMatch", "Match", "exact_match", "questions"]
@@ -207,7 +207,7 @@ def exact_match(
         and whether the answer is right. `Landscape.binomial_error` has the standard error of the latter.
 
     Raises:
-        TypeError: When `match` is no function.
+        TypeError: When `match` is no function, `stop` no tokens, or the head no name.
         ValueError: When `max_new_tokens` is no number of tokens, or is missing with `match`.
 
     Example:
@@ -219,14 +219,28 @@ def exact_match(
         >>> sorted(landscape.values)
         ['accuracy', 'loss']
     """
-    stops = (stop,) if isinstance(stop, int) else tuple(stop)
-    if max_new_tokens is not None and (not isinstance(max_new_tokens, int) or max_new_tokens < 1):
+    stops = _stops(stop)
+    check_head(head)
+    whole = isinstance(max_new_tokens, int) and not isinstance(max_new_tokens, bool)
+    if max_new_tokens is not None and not (whole and max_new_tokens >= 1):
         raise ValueError(f"max_new_tokens={max_new_tokens!r:.80} cannot be used; wanted a number, for example 32")
     if match is not None and not callable(match):
         raise TypeError(f"match came as {match!r:.80}; wanted a function f(text, answer) of two lists of tokens")
     if match is not None and max_new_tokens is None:
         raise ValueError("match sees texts, whose length nobody says; write max_new_tokens=32, for example")
     return ExactMatch(max_new_tokens, stops, match, head, Reader(chunk, "torch"))
+
+
+def _stops(stop: Any) -> tuple[int, ...]:
+    """The tokens that end a text."""
+    several = isinstance(stop, Iterable) and not isinstance(stop, str) and not is_whole(stop)
+    found = tuple(stop) if several else (stop,)
+    if not all(map(is_whole, found)):
+        raise TypeError(
+            f"stop came as {stop!r:.80}; wanted a token or several, whole numbers: tokenizer.eos_token_id, or what "
+            "tokenizer.encode(text, add_special_tokens=False) gives for a text; () for none"
+        )
+    return tuple(map(int, found))
 
 
 def questions(
@@ -244,6 +258,7 @@ def questions(
         that are padded at the left may be given in the same form.
 
     Raises:
+        TypeError: When a text came in the place of its tokens.
         ValueError: When there are other numbers of both, or one has no token.
 
     Example:
@@ -253,6 +268,9 @@ def questions(
     """
     if len(prompts) != len(answers) or not len(prompts):
         raise ValueError(f"{len(prompts)} prompts came with {len(answers)} answers; wanted one for each")
+    for k, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+        check_tokens(f"prompt {k}", prompt)
+        check_tokens(f"answer {k}", answer)
     if not all(map(len, (*prompts, *answers))):
         raise ValueError("a prompt or an answer has no tokens; give at least one to each")
     return {

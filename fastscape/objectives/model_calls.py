@@ -15,7 +15,7 @@ from fastscape.objectives.head_product import Product, head_of, inside_a_transfo
 from fastscape.objectives.token_losses import warn_of_whole
 from fastscape.results import warn
 
-__all__ = ["Logits", "logits_of", "logits_of_tokens"]
+__all__ = ["Logits", "check_head", "logits_of", "logits_of_tokens"]
 
 _found_by_token: dict[int, tuple[weakref.ref[nn.Module], bool]] = {}
 
@@ -45,10 +45,11 @@ def logits_of(call: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], name:
         The logits.
 
     Raises:
-        TypeError: When the model returns nothing that can be logits.
+        TypeError: When the model does not take what the batch holds, or returns nothing that can be logits.
         ValueError: When the model has no such head.
     """
     head = head_of(call, name)
+    _check_taken(call, kwargs)
     if "use_cache" not in kwargs and _takes(call, "use_cache"):
         kwargs = {**kwargs, "use_cache": False}
     with deferred(head):
@@ -82,6 +83,40 @@ def logits_of_tokens(
         return logits_of(call, (tokens,), others, name)
     masked = {"attention_mask": mask} if mask is not None and _takes(call, "attention_mask") else {}
     return logits_of(call, (), {"input_ids": tokens, **masked, **others}, name)
+
+
+def check_head(head: object) -> None:
+    """Refuses what is no name of a head.
+
+    Args:
+        head: The option.
+
+    Raises:
+        TypeError: When it is no string.
+    """
+    if head is not None and not isinstance(head, str):
+        raise TypeError(
+            f"head came as {type(head).__name__} {head!r:.80}; wanted the name of the layer in the model, for example "
+            "head='lm_head', as model.named_modules() gives it"
+        )
+
+
+def _check_taken(call: Any, kwargs: Mapping[str, Any]) -> None:
+    """Refuses what a batch holds and the model does not take."""
+    if getattr(call, "_forward_pre_hooks_with_kwargs", None):  # which may leave out what the model does not take
+        return
+    try:
+        forward = call.forward if isinstance(call, nn.Module) else call
+        taken = inspect.signature(forward, follow_wrapped=False).parameters
+    except (TypeError, ValueError):
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        return
+    if others := [name for name in kwargs if name not in taken]:
+        raise TypeError(
+            f"a batch holds {', '.join(others):.200}, and the model takes {', '.join(taken):.200}; leave out of the "
+            f"batch what the model does not take: batch.pop({others[0]!r:.80})"
+        )
 
 
 def _takes(call: Any, name: str) -> bool:

@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["at_the_left", "followed_by", "padded"]
+__all__ = ["at_the_left", "check_tokens", "followed_by", "is_whole", "padded"]
+
+
+def check_tokens(name: str, tokens: object) -> None:
+    """Refuses what is no text as tokens.
+
+    Args:
+        name: Of the text, for the error.
+        tokens: Numbers of a list, a tensor or an array.
+
+    Raises:
+        TypeError: When it is the text itself, a single token, or holds something else than whole numbers.
+    """
+    if isinstance(tokens, str):
+        raise TypeError(
+            f"{name} came as text, {tokens!r:.80}; wanted its tokens: tokenizer.encode(text), with "
+            "add_special_tokens=False for what goes on with another one"
+        )
+    each = list(tokens) if isinstance(tokens, Iterable) and not is_whole(tokens) else None
+    odd = [tokens] if each is None else [token for token in each if not is_whole(token)]
+    if odd:
+        holds = "came as" if each is None else "holds"
+        raise TypeError(f"{name} {holds} {odd[0]!r:.80}; wanted a list of tokens, whole numbers")
+
+
+def is_whole(token: object) -> bool:
+    """Whether it is a whole number, of Python or a tensor or an array."""
+    try:
+        operator.index(token)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(token, bool)
 
 
 def padded(rows: Sequence[Sequence[int]], pad: int) -> Tensor:

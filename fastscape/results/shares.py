@@ -92,8 +92,15 @@ def _share(values: Values, metric: str) -> tuple[np.ndarray, int]:
     n = shares.get(metric)
     if metric not in values.measures or not isinstance(n, int) or n < 1:
         known = ", ".join(map(str, shares)) or "none"
+        if metric not in values.measures:
+            there = ", ".join(values.measures)
+            raise ValueError(
+                f"metric={metric!r:.80} is not measured; this landscape has {there:.200}, of which shares of samples "
+                f"are: {known:.200}. Give others as metrics={{'name': function}}"
+            )
         raise ValueError(
             f"metric={metric!r:.80} is no share of samples; those of this landscape are: {known:.200}. A measure is "
-            "one where it returns true or false for each sample, or is fastscape.accuracy"
+            "one where it returns true or false for each sample, or is fastscape.accuracy. A share of tokens is none, "
+            "as tokens of one text are no independent draws; repeat the call with other texts to see how far it varies"
         )
     return np.clip(values.measures[metric], 0.0, 1.0), n  # a prediction between points may be outside

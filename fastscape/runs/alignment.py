@@ -35,7 +35,15 @@ from fastscape.runs.checks import check_whole
 from fastscape.runs.guarded import guarded
 from fastscape.runs.options import AlignOptions, SurfaceOptions
 from fastscape.runs.request import Request, request_of
-from fastscape.weights import check_present, every_tensor, listed, model_given, named_as, tensors_of
+from fastscape.weights import (
+    check_present,
+    every_tensor,
+    listed,
+    model_given,
+    named_as,
+    tensors_of,
+    warn_of_other_code,
+)
 
 __all__ = ["alignment_of"]
 
@@ -143,6 +151,7 @@ def _pair(request: Request, options: AlignOptions) -> _Pair:
     """Both models as tensors by name, once they are found to be of one architecture."""
     other = options["to"]
     assert other is not None
+    warn_of_other_code(request.model, other)
     there = named_as(list(every_tensor(request.model)), model_given(request.model, other))
     check_present(there, "the model that to gives")
     part = next(reading_of(request.data, request.reading, request.place).parts)

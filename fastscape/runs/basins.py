@@ -85,7 +85,7 @@ def _is_finite(value: object) -> bool:
 def _basin(request: Request, options: BasinOptions) -> BasinValues:
     started = time.perf_counter()
     point, cost = point_of(request, doubted=False), Cost()
-    column = _column(options["measure"], point.work.problem.objective.names)
+    column = _column(options, point.work.problem.objective.names)
     cheap = point.layout.size <= _SMALL and not options["lend"]
     together = _MOST if cheap else 1
     scan = Scan(float(options["limit"]), int(options["steps"]), float(options["tolerance"]), together)
@@ -124,13 +124,21 @@ def _never_left(options: BasinOptions, censored: np.ndarray) -> list[str]:
     return [message]
 
 
-def _column(measure: str, names: tuple[str, ...]) -> int:
+def _column(options: BasinOptions, names: tuple[str, ...]) -> int:
     """Where a measure stands among all."""
-    if measure not in names:
-        raise ValueError(
-            f"measure={clipped(repr(measure))} is none here; there are {', '.join(names):.200}: give others as "
-            "metrics={'name': function}"
+    measure = options["measure"]
+    if not isinstance(measure, str):
+        raise TypeError(
+            f"measure came as {clipped(repr(measure))}; wanted the name of a score, for example measure='accuracy' "
+            "with metrics={'accuracy': fastscape.accuracy}"
         )
+    if measure not in names:
+        more = (
+            "let the objective return others, causal_lm(accuracy=True) for example"
+            if options["objective"] is not None
+            else "give others as metrics={'accuracy': fastscape.accuracy}, for example"
+        )
+        raise ValueError(f"measure={clipped(repr(measure))} is none here; there are {', '.join(names):.200}: {more}")
     return names.index(measure)
 
 

@@ -112,6 +112,10 @@ def _check_lent(options: SurfaceOptions) -> None:
 def _check_kept(options: SurfaceOptions) -> None:
     """Refuses what is no place to keep a copy in, and one that nobody asked for."""
     keep = options["keep"]
+    if isinstance(keep, str) and keep not in KEEPS and (os.sep in keep or Path(keep).is_dir()):
+        raise ValueError(
+            f"keep={keep[:200]!r} is a string; write a folder as a path, keep=pathlib.Path({keep[:200]!r})"
+        )
     if not isinstance(keep, os.PathLike) and (not isinstance(keep, str) or keep not in KEEPS):
         raise ValueError(
             f"keep={keep!r:.80} is unknown; wanted one of {', '.join(map(repr, KEEPS))}, or a folder as pathlib.Path"

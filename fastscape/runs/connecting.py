@@ -24,7 +24,7 @@ from fastscape.runs.checks import check_whole
 from fastscape.runs.options import ConnectOptions
 from fastscape.runs.single_point import Point, at_model
 from fastscape.runs.space_asked import check_model
-from fastscape.weights import Layout, Other, every_tensor, listed, model_given, named_as, staying
+from fastscape.weights import Layout, Other, every_tensor, listed, model_given, named_as, staying, warn_of_other_code
 
 __all__ = ["curve_between"]
 
@@ -77,6 +77,7 @@ def curve_between(a: nn.Module, b: Other, data: Data, given: ConnectOptions) -> 
     band = options["curve"] == "band"
     bends = options["bends"] if options["bends"] is not None else IMAGES if band else 1
     data, owns = _in_batches(data, options)
+    warn_of_other_code(a, b)
     asked = _Asked(a, model_given(a, b), options, bends, owns)
     batchnorm = "batch" if options["train_mode"] and statistics_of(a) else "running"
     whole = {**options, "batchnorm": batchnorm, "microbatch": None}

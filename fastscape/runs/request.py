@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -33,6 +34,8 @@ __all__ = ["Expected", "Request", "line_request", "request_of", "surface_request
 
 FROM_END_TO_END = 0.0, 1.0, 51
 """The axis of a line along a curve, where none is given."""
+
+_BEYOND = 1e-9  # of a curve, by which rounding may pass its ends
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,7 @@ def line_request(model: nn.Module, data: Data, given: LineOptions) -> Request:
 
     Raises:
         TypeError: When progress is to show rounds, which a line does not have.
+        ValueError: When a coordinate lies beyond the ends of a curve.
     """
     options = cast(dict[str, Any], with_defaults(LineOptions, given, "line"))
     if not isinstance(options["progress"], bool):
@@ -199,7 +203,19 @@ def line_request(model: nn.Module, data: Data, given: LineOptions) -> Request:
     if along is not None and "x" not in given:
         options["x"] = FROM_END_TO_END
     axes = {"x": _axis("x", given, options)}
+    if along is not None:
+        _check_on_curve(axes["x"])
     return request_of(model, data, axes, with_defaults(SurfaceOptions, cast(SurfaceOptions, options), "line"))
+
+
+def _check_on_curve(x: Axis) -> None:
+    """Refuses coordinates that no point of a curve has."""
+    beyond = not isinstance(x, np.ndarray) or x.min() < -_BEYOND or x.max() > 1 + _BEYOND
+    if beyond:
+        came = f"{x.min():g} to {x.max():g}" if isinstance(x, np.ndarray) else "'auto'"
+        raise ValueError(
+            f"x came as {came} along a curve, which begins at 0 and ends at 1; write x=(0, 1, 51), or leave it out"
+        )
 
 
 def request_of(

@@ -46,6 +46,7 @@ from fastscape.weights.other_model import (
     model_given,
     named_as,
     staying,
+    warn_of_other_code,
 )
 from fastscape.weights.packed import packed_modules
 from fastscape.weights.precision import PRECISIONS, Place, Precision, dtype_of, keeps_dtypes, precision_of
@@ -173,5 +174,6 @@ __all__ = [
     "through",
     "towards",
     "wanted_axis",
+    "warn_of_other_code",
     "whole",
 ]

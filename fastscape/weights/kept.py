@@ -127,7 +127,7 @@ class _OnDisk:
         dense = {n: t for n, t in tensors.items() if t.layout is torch.strided and not t.is_quantized}
         others = {name: tensor for name, tensor in tensors.items() if name not in dense}
         self._others = _InMemory(others, torch.device("cpu"))
-        own = tempfile.mkdtemp(prefix="fastscape-kept-", dir=folder)
+        own = _new_folder(folder)
         self._removed = weakref.finalize(self, shutil.rmtree, own, ignore_errors=True)
         try:
             self._map, starts = _written(Path(own) / "model.safetensors", dense)
@@ -152,6 +152,18 @@ class _OnDisk:
         self._tensors, self._map = {}, None
         self._others.close()
         self._removed()
+
+
+def _new_folder(parent: str) -> str:
+    """A folder in another one, which must be there and take it."""
+    try:
+        return tempfile.mkdtemp(prefix="fastscape-kept-", dir=parent)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"nothing can be written to {parent[-200:]!r} ({error.strerror}), where a copy of the model is wanted; "
+            "name another folder, keep=pathlib.Path(...), or write keep='cpu'",
+        ) from error
 
 
 def _copied(tensor: Tensor, device: torch.device | None) -> Tensor:

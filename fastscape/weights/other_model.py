@@ -8,7 +8,20 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Other", "bare_names", "check_present", "every_tensor", "listed", "model_given", "named_as", "staying"]
+from fastscape.results import warn
+from fastscape.weights.sharded import class_name
+
+__all__ = [
+    "Other",
+    "bare_names",
+    "check_present",
+    "every_tensor",
+    "listed",
+    "model_given",
+    "named_as",
+    "staying",
+    "warn_of_other_code",
+]
 
 Other: TypeAlias = "nn.Module | Mapping[str, Tensor]"
 
@@ -135,6 +148,37 @@ def model_given(model: nn.Module, other: object) -> Other:
                 f"{listed(needed)}"
             )
     return {name: found.get(name, tensor) for name, tensor in here.items()}
+
+
+def warn_of_other_code(model: nn.Module, other: object) -> None:
+    """Warns of another model whose modules are of other classes: its weights are evaluated by the code of this one.
+
+    What a class computes cannot be compared, but modules of one name that are of classes of another name do differ: a
+    ReLU where the other has a Tanh, for example. The outermost modules may, as a class around a model does.
+
+    Args:
+        model: This model, whose code is run.
+        other: The other one; of a state dict nothing is known.
+    """
+    if not isinstance(other, nn.Module):
+        return
+    here, there = _classes(model), _classes(other)
+    both = [name for name in here if name in there and here[name] != there[name]]
+    odd = [f"{name[:-1]} is {there[name]} and not {here[name]}" for name in both]
+    if odd:
+        warn(
+            f"the other model has other code: {listed(odd)}; its weights are evaluated by the code of the first one. "
+            "Give two models of the same classes, or the state dict of the other, other.state_dict(), if that is meant"
+        )
+
+
+def _classes(model: nn.Module) -> dict[str, str]:
+    """The classes of the modules inside a model by their names, without those of wrappers."""
+    found = {f"{name}.": module for name, module in model.named_modules() if name}
+    while found and all(name.startswith("module.") for name in found):
+        found = {name.removeprefix("module."): module for name, module in found.items()}
+    inner = {name.replace("_orig_mod.", ""): module for name, module in found.items()}  # what is inside comes last
+    return {name: getattr(module, "original_name", class_name(module)) for name, module in inner.items() if name}
 
 
 def _in_state_dicts(model: nn.Module) -> list[str]:

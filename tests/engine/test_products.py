@@ -1,5 +1,6 @@
 """Linear layers of all points as products with the basis: the values of a plain loop, and no weights in memory."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -311,24 +312,77 @@ def test_float32_is_as_accurate_as_a_plain_loop():
         assert_as_accurate(fastscape.surface(model, data, plan=by(method), **options).loss, plain, truth)
 
 
+def rounded(tensor: torch.Tensor) -> torch.Tensor:
+    """The nearest bfloat16 of each entry, in float64."""
+    return tensor.to(torch.bfloat16).double()
+
+
+def by_rounding(model, data, directions, twice, *, weights=rounded) -> np.ndarray:
+    """The losses on GRID's points of three layers with tanh between, in float64 with bfloat16 where numbers are kept.
+
+    Inputs, the weights of a point, the outputs of a layer and of a tanh are rounded, and nothing else. The bias may
+    be added before a product is rounded, or to the rounded one, whose sum is rounded too: torch does the one in
+    `linear` and `baddbmm`, and the other where vmap has added it by itself.
+
+    Args:
+        model: The model, float32.
+        data: Inputs and class numbers.
+        directions: Two, by name.
+        twice: For each layer whether the product is rounded before the bias is added.
+        weights: What is done with weights.
+
+    Returns:
+        Losses [3, 3].
+    """
+    layers = [(name, layer) for name, layer in model.named_children() if isinstance(layer, nn.Linear)]
+    found = np.zeros((3, 3))
+    for i, j in np.ndindex(3, 3):
+        steps = np.linspace(-1, 1, 3)[[i, j]]
+        values = rounded(data[0])
+        for (name, layer), apart in zip(layers, twice, strict=True):
+            moved = sum(step * one[f"{name}.weight"].double() for step, one in zip(steps, directions, strict=True))
+            product = values @ weights(layer.weight.double() + moved).T
+            values = rounded((rounded(product) if apart else product) + rounded(layer.bias))
+            values = values if layer is layers[-1][1] else rounded(torch.tanh(values))
+        found[i, j] = F.cross_entropy(values, data[1]).item()
+    return found
+
+
 def test_weights_of_a_reduced_precision_are_rounded_as_ever(watched):
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 5))
-    data = torch.randn(10, 20), torch.randint(5, (10,))
-    options = {"x": (-1, 1, 3), "y": (-1, 1, 3), "progress": False}
-    truth = fastscape.surface(model, data, plan=LOOP, precision="float64", **options).loss
-    options["precision"] = "bfloat16"
-    plain = fastscape.surface(model, data, plan=LOOP, **options).loss
-    with pytest.raises(ValueError, match="never makes the weights, which a reduced precision rounds; leave that out"):
-        fastscape.surface(model, data, plan=by("shared"), **options)
-    assert not watched["products"]
-    fused = fastscape.surface(model, data, plan=by("fused"), **options).loss
-    assert watched["products"]
-    assert_as_accurate(fused, plain, truth, 5e-3)
-    watched["products"].clear()
-    auto = fastscape.surface(model, data, plan=by("auto", microbatch=1), **options).loss  # so few rows are shared else
-    assert not watched["products"]
-    assert_as_accurate(auto, plain, truth, 5e-3)
+    """What a plan gives is what rounding outputs gives, at most points to the bit of a float32 loss.
+
+    Sums in float32 may fall on the other side of a tie than those of float64, once in some thousand outputs: half of
+    all points have none of these. One moves an output by 2^-8 of it, and the mean of ten losses by some 1e-4.
+    """
+    ways = list(itertools.product([False, True], repeat=3))
+    seen: dict[str, list[np.ndarray]] = {"loop": [], "fused": [], "auto": []}
+    wide = []
+    for seed in range(5):
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 5))
+        model.requires_grad_(False)
+        data = torch.randn(10, 20), torch.randint(5, (10,))
+        names = [name for name, parameter in model.named_parameters() if parameter.dim() > 1]
+        directions = [{name: torch.randn_like(model.get_parameter(name)) / 8 for name in names} for _ in range(2)]
+        options = {"x": (-1, 1, 3), "y": (-1, 1, 3), "progress": False, "directions": directions, "normalize": "none"}
+        options["precision"] = "bfloat16"
+        watched["products"].clear()
+        with pytest.raises(ValueError, match="makes the weights, which a reduced precision rounds; leave that out"):
+            fastscape.surface(model, data, plan=by("shared"), **options)
+        assert not watched["products"]
+        right = np.stack([by_rounding(model, data, directions, twice) for twice in ways])
+        plans = {"loop": LOOP, "auto": by("auto", microbatch=1), "fused": by("fused")}  # so few rows are shared else
+        for name, plan in plans.items():
+            watched["products"].clear()
+            loss = fastscape.surface(model, data, plan=plan, **options).loss
+            assert bool(watched["products"]) is (name == "fused")
+            seen[name].append(np.abs(loss - right))
+        wide.append(np.abs(by_rounding(model, data, directions, ways[0], weights=lambda weight: weight) - right[0]))
+    for name, errors in seen.items():
+        one_way = min(np.stack(errors, 1), key=np.median)
+        assert np.median(one_way) < 1e-6, name
+        assert one_way.max() < 1e-3, name
+    assert np.median(wide) > 1e-4  # of weights that nobody rounds
 
 
 @pytest.mark.parametrize("many", [False, True])

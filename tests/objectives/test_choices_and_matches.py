@@ -296,7 +296,7 @@ def test_several_data_sets_are_measured_each_by_its_own_objective():
             sizes = {"choices": 12, "answers": 14}
             wanted = {f"accuracy of {name}" if k else "accuracy": sizes.get(name) for k, name in enumerate(names)}
             assert found.report["shares"] == {name: size for name, size in wanted.items() if size}
-    with pytest.raises(TypeError, match="none of ChoiceAccuracy, ExactMatch takes; add another objective"):
+    with pytest.raises(TypeError, match="none of choice_accuracy, exact_match takes; add causal_lm"):
         objectives.combined(objectives.choice_accuracy(), objectives.exact_match())(model, text[0])
 
 

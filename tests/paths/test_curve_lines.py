@@ -316,9 +316,13 @@ def test_what_does_not_belong_to_a_curve_is_refused():
         ({"normalize": "filter"}, ValueError, "normalize='filter' came with directions that have a scheme of"),
         ({"perturb": "weights"}, ValueError, r"the curve moves 0\.bias, 2\.bias, and perturb= leaves them"),
         ({"low_memory": True}, ValueError, "low_memory=True computes random directions anew"),
+        ({"x": (-1, 2, 4)}, ValueError, "x came as -1 to 2 along a curve, which begins at 0 and ends at 1; write x="),
+        ({"x": [0.0, 1.5]}, ValueError, "x came as 0 to 1.5 along a curve"),
+        ({"x": "auto"}, ValueError, "x came as 'auto' along a curve"),
     ):
         with pytest.raises(error, match=said):
             fastscape.line(model, data, along=curve, **options, **QUICK)
+    assert fastscape.line(model, data, along=curve, x=[0.0, 0.1 + 0.2, 1 + 1e-15], **QUICK).loss.shape == (3,)
     with pytest.raises(TypeError, match=r"along came as str; wanted a curve, as fastscape\.connect returns it"):
         fastscape.line(model, data, along="curve", **QUICK)
     with pytest.raises(ValueError, match=r"the model lies \d.* off the first end of the curve"):

@@ -282,3 +282,77 @@ class TestMarks:
         found = fastscape.line(linear(0.5), DATA, to=to, scheme=odd, **LINE)
         assert found.report["marks"] == {"the model": [0.0], "model B": [1.0]}
         assert found.loss[-1] == pytest.approx(loss_of(to), rel=1e-12)
+
+
+class Squashed(nn.Module):
+    """Two layers with a module between them that has no weights."""
+
+    def __init__(self, between: type[nn.Module]) -> None:
+        super().__init__()
+        self.first, self.between, self.last = nn.Linear(4, 6), between(), nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.last(self.between(self.first(x)))
+
+
+ONES = torch.randn(12, 4), torch.arange(12) % 3
+CALLS = {
+    "line": lambda a, b: fastscape.line(a, ONES, to=b, x=(0, 1, 3), progress=False),
+    "barrier": lambda a, b: fastscape.barrier(a, b, ONES, points=3, progress=False),
+    "connect": lambda a, b: fastscape.connect(a, b, ONES, steps=1, progress=False),
+    "align": lambda a, b: fastscape.align(a, ONES, to=b),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_model_of_other_code_with_the_same_names_and_shapes_is_told(call):
+    a, b = Squashed(nn.ReLU), Squashed(nn.Tanh)
+    with pytest.warns(UserWarning, match=r"the other model has other code: between is Tanh and not ReLU; its") as said:
+        CALLS[call](a, b)
+    assert len([one for one in said if "other code" in str(one.message)]) == 1
+    CALLS[call](a, b.state_dict())
+    CALLS[call](a, Squashed(nn.ReLU))
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        nn.DataParallel,
+        torch.optim.swa_utils.AveragedModel,
+        torch.compile,
+        torch.jit.script,
+        lambda model: nn.DataParallel(torch.compile(model)),
+    ],
+)
+def test_wrappers_and_scripts_are_the_code_inside(wrap):
+    CALLS["line"](Squashed(nn.ReLU), wrap(Squashed(nn.ReLU)))
+    with pytest.warns(UserWarning, match="between is Tanh and not ReLU"):
+        CALLS["line"](Squashed(nn.ReLU), wrap(Squashed(nn.Tanh)))
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+def test_a_model_with_weights_that_are_not_finite_is_no_end_of_a_line(odd):
+    a, b = Squashed(nn.ReLU), Squashed(nn.ReLU)
+    b.last.bias.data[1] = odd
+    for call in ("line", "barrier"):
+        with pytest.raises(ValueError, match=r"a Squashed, whose last\.bias differ and hold NaN or infinite values"):
+            CALLS[call](a, b)
+
+
+def test_infinities_that_both_models_have_are_no_difference():
+    """As in masks, which are buffers."""
+
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+            self.register_buffer("mask", torch.tensor([[0.0, -torch.inf], [0.0, 0.0]]))
+
+        def forward(self, x):
+            return self.layer(x) + self.mask.softmax(1)[0, 0]
+
+    a, b = Masked(), Masked()
+    found = CALLS["line"](a, b)
+    for k, model in ((0, a), (2, b)):
+        assert found.loss[k] == pytest.approx(F.cross_entropy(model(ONES[0]), ONES[1]).item(), rel=1e-5)

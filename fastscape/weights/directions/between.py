@@ -49,7 +49,7 @@ def direction_between(layout: Layout, model: nn.Module, other: Other) -> Tensor:
     Raises:
         TypeError: When the other model is neither a module nor a state dict.
         ValueError: When the other model lacks a tensor, has another shape of it, or imaginary parts where the first
-            one is real, or lies on the device "meta".
+            one is real, lies on the device "meta", or has values that are not finite where this one has others.
 
     Example:
         >>> import torch
@@ -72,4 +72,11 @@ def _difference(layout: Layout, theta: Mapping[str, Tensor], other: Other) -> Te
         raise ValueError(f"{what} has no {listed(missing)}; wanted one of the same architecture")
     check_present({entry.name: end[entry.name] for entry in layout.entries}, "the other model")
     start, stop = (layout.flatten(tensors, dtype=torch.float64, device="cpu") for tensors in (theta, end))
-    return stop - start
+    found = torch.where(start == stop, 0.0, stop - start)  # a mask may hold infinities, the same ones
+    if not found.isfinite().all():
+        odd = [name for name, part in layout.unflatten(found).items() if not part.isfinite().all()]
+        raise ValueError(
+            f"no line leads to {what} whose {listed(odd)} differ and hold NaN or infinite values; give a model that "
+            "can be evaluated"
+        )
+    return found

@@ -15,7 +15,7 @@ from fastscape.weights.directions.given import Given
 from fastscape.weights.directions.random import Random
 from fastscape.weights.directions.source import Directions, Source
 from fastscape.weights.layout import Layout
-from fastscape.weights.other_model import Other, model_given
+from fastscape.weights.other_model import Other, model_given, warn_of_other_code
 from fastscape.weights.selection import NamedPerturb
 
 __all__ = ["Direction", "OneEach", "source_of", "towards"]
@@ -112,4 +112,5 @@ def towards(model: nn.Module, to: Other) -> Source:
         TypeError: When it is neither.
         ValueError: When a state dict is of another architecture.
     """
+    warn_of_other_code(model, to)
     return OneEach((Between(model_given(model, to)),))

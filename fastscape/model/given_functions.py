@@ -1,0 +1,42 @@
+"""What is refused of the functions that a user gives: classes, functions that make others, and other forms."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+__all__ = ["check_function"]
+
+
+def check_function(name: str, function: Any, form: str) -> None:
+    """Refuses what cannot be a loss, a metric or an objective.
+
+    Args:
+        name: What it came as: "loss", "objective" or the name of a metric.
+        function: What came.
+        form: How it is called, with two arguments, for example "f(outputs, targets)".
+
+    Raises:
+        TypeError: When it is a class, cannot be called, or takes no two arguments; and when an objective came in the
+            place of a loss.
+    """
+    called = str(getattr(function, "__qualname__", type(function).__name__))[:80]
+    if isinstance(function, type):
+        raise TypeError(f"{name} came as the class {called}; wanted a function {form}: write {called}()")
+    if not callable(function):
+        raise TypeError(f"{name} came as {function!r:.200}; wanted a function {form}")
+    if name != "objective" and hasattr(function, "differentiates_inputs"):
+        raise TypeError(
+            f"{name} came as an objective, {called}(...); write objective= in the place of loss or metrics"
+        )
+    try:
+        signature = inspect.signature(function, follow_wrapped=False)  # who wraps it may give it more
+    except (TypeError, ValueError):  # a built-in function says nothing of its arguments
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        raise TypeError(
+            f"{name} came as {called}, which cannot be called as {form}; wanted a function that can, or, where it "
+            f"makes one, what it makes: {called}()"
+        ) from None

@@ -11,7 +11,19 @@ See `fastscape.surface`.
 from pathlib import Path as _Path
 
 import fastscape.objectives as objectives
-from fastscape.api import align, barrier, barriers, basin_radius, connect, hessian, line, sharpness, spectrum, surface
+from fastscape.api import (
+    align,
+    barrier,
+    barriers,
+    basin_radius,
+    connect,
+    hessian,
+    line,
+    sharpness,
+    spectrum,
+    surface,
+    volume,
+)
 from fastscape.engine import Plan
 from fastscape.landscape import Landscape
 from fastscape.model import DataSets, accuracy
@@ -55,6 +67,7 @@ __all__ = [
     "surface",
     "through",
     "to_html",
+    "volume",
 ]
 
 __version__ = "0.1.0"

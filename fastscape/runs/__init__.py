@@ -19,6 +19,7 @@ from fastscape.runs.options import (
     SharpnessOptions,
     SpectrumOptions,
     SurfaceOptions,
+    VolumeOptions,
 )
 from fastscape.runs.reproduction import reproduced
 from fastscape.runs.request import line_request, surface_request
@@ -26,6 +27,7 @@ from fastscape.runs.run import computed
 from fastscape.runs.sharpness import sharpness_of
 from fastscape.runs.spectra import eigenvectors_of, spectrum_of
 from fastscape.runs.store import read_store
+from fastscape.runs.volumes import volume_request
 
 __all__ = [
     "AlignOptions",
@@ -39,6 +41,7 @@ __all__ = [
     "SharpnessOptions",
     "SpectrumOptions",
     "SurfaceOptions",
+    "VolumeOptions",
     "alignment_of",
     "barrier_of",
     "barriers_of",
@@ -54,4 +57,5 @@ __all__ = [
     "sharpness_of",
     "spectrum_of",
     "surface_request",
+    "volume_request",
 ]

@@ -2,7 +2,7 @@
 
     B[0, p] = theta[p],   B[k, p] = draw(seed, stream k - 1, entry first + p), times theta[p] if asked for
 
-Shapes: theta_P [P]; the basis is [K, P] with K = 2 on a line, 3 on a plane and so on, of which only theta takes memory.
+Shapes: theta_P [P]; the basis is [K, P] with K = 2 on a line and 3 on a plane, of which only theta takes memory.
 
 `first` is 0 for a whole flat buffer. A part of one has the entries that the whole has there, so that weights which are
 never together in memory, or on one device, move as they would together.

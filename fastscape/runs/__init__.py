@@ -9,6 +9,7 @@ from fastscape.runs.basins import basin_of
 from fastscape.runs.connecting import curve_between
 from fastscape.runs.environment import environment, peak_megabytes
 from fastscape.runs.options import (
+    CUBE,
     AlignOptions,
     BarrierOptions,
     BasinOptions,
@@ -30,6 +31,7 @@ from fastscape.runs.store import read_store
 from fastscape.runs.volumes import volume_request
 
 __all__ = [
+    "CUBE",
     "AlignOptions",
     "BarrierOptions",
     "BasinOptions",

@@ -40,7 +40,9 @@ def volume_request(
     Raises:
         ValueError: When a tolerance comes for another number of axes than two, or the grid has too many points.
     """
-    options = cast(dict[str, Any], with_defaults(VolumeOptions, given, "volume"))
+    options = cast(
+        dict[str, Any], with_defaults(VolumeOptions, given, "volume", formerly=dict.fromkeys("xyz", "axes"))
+    )
     directions, came = options["directions"], options.pop("axes")
     specs = _specs(came, path=bool(getattr(directions, "shows_path", False)))
     axes = {name: wanted_axis(name, spec) for name, spec in zip(axis_names(len(specs)), specs, strict=True)}
@@ -58,7 +60,7 @@ def volume_request(
 
 def _specs(axes: Any, *, path: bool) -> list[AxisSpec]:
     """What each axis is to be; of a number of axes each the same."""
-    wanted = "wanted how many axes there are, or a list with one entry for each, for example axes=[(-1.0, 1.0, 21)] * 3"
+    wanted = "wanted how many there are, or a list with an entry for each, for example axes=[(-1.0, 1.0, 21)] * 3"
     if isinstance(axes, numbers.Integral) and not isinstance(axes, bool):
         count = int(axes)
     elif isinstance(axes, list | tuple):

@@ -12,7 +12,10 @@ X, Y = np.meshgrid(AXIS, AXIS, indexing="ij")
 
 def plane(loss: np.ndarray, *derivatives: np.ndarray) -> Landscape:
     return Landscape(
-        AXIS, AXIS, loss, {n: np.broadcast_to(d, (7, 7)) for n, d in zip(derivative_names("xy"), derivatives, strict=True)}
+        AXIS,
+        AXIS,
+        loss,
+        {n: np.broadcast_to(d, (7, 7)) for n, d in zip(derivative_names("xy"), derivatives, strict=True)},
     )
 
 

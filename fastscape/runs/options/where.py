@@ -156,7 +156,7 @@ class VolumeAxes(TypedDict, total=False):
             3,
             "How many axes there are, each then of 21 points from -1 to 1, or along the path of directions that are "
             "made from checkpoints; or a list with one entry for each axis: a tuple of start, stop and count, "
-            'increasing coordinates [n] as a list or array, or "auto", `("auto", count)`, "path" or `("path", count)`, '
+            'increasing coordinates [n] as a list or array, or "auto", `("auto", count)`, "path", `("path", count)`, '
             "all as `x` of `surface`. The grid has the product of their counts: every axis multiplies what it costs. "
             "Default 3.",
             GROUP,

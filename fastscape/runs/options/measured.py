@@ -112,10 +112,11 @@ class MeasureOptions(MeasureFunctions, ModeOptions, ClassOptions, total=False):
             None,
             'What else is measured of the loss: "plane", its first and second derivatives along the axes, exactly, by '
             'differentiating the model ("dL_dx", "dL_dy", "d2L_dx2", "d2L_dxdy" and "d2L_dy2", on a line the first '
-            'and the third); or "ratio", the extreme eigenvalues of the Hessian by all weights that move '
-            '("lambda_min", "lambda_max", "lambda_ratio", which is `|lambda_min / lambda_max|`, and the '
-            '"lambda_residual" that was reached), with which a point takes ten times as long and more. See '
-            "`Landscape.gradient`, `Landscape.hessian`, `Landscape.gaussian_curvature`. Default: nothing else.",
+            "and the third, and of other axes likewise, see `fastscape.results.derivative_names`); or "
+            '"ratio", the extreme eigenvalues of the Hessian by all weights that move ("lambda_min", "lambda_max", '
+            '"lambda_ratio", which is `|lambda_min / lambda_max|`, and the "lambda_residual" that was reached), with '
+            "which a point takes ten times as long and more. See `Landscape.gradient`, `Landscape.hessian`, "
+            "`Landscape.gaussian_curvature`. Default: nothing else.",
             GROUP,
             str,
             recorded="curvature",

@@ -20,7 +20,7 @@ from fastscape.sampling.later import scipy
 from fastscape.sampling.standing import Standing
 from fastscape.sampling.trust import Trust
 
-__all__ = ["Doubts", "Pairs", "doubts_of"]
+__all__ = ["Doubts", "Pairs", "doubts_of", "pairs_above"]
 
 BEGINS = 0.2  # of the threshold: a surface that is known no better has more to learn elsewhere
 SPREAD = 3.0  # times the error that is expected of a point: 99 of 100 are within
@@ -40,6 +40,11 @@ class Doubts(NamedTuple):
     pairs: int
     uncertain: int
     points: np.ndarray
+
+
+def pairs_above(heights: np.ndarray, threshold: float) -> int:
+    """How many pairs of a minimum and a saddle of a grid have more persistence than a threshold."""
+    return len(_Level(heights).above(threshold))
 
 
 def doubts_of(heights: np.ndarray, spread: np.ndarray, known: np.ndarray, threshold: float, accuracy: float) -> Doubts:
@@ -81,7 +86,7 @@ class Pairs:
         self._points, self._in_a_row = np.empty(0, dtype=np.int64), 0
         self._seen: _Seen | None = None
 
-    def judged(self, now: Standing, base: np.ndarray, trust: Trust, factor: float, span: float) -> list[int]:
+    def judged(self, now: Standing, base: np.ndarray, trust: Trust, factor: float, span: float) -> Trust:
         """Looks for pairs that may be otherwise.
 
         Args:
@@ -92,12 +97,12 @@ class Pairs:
             span: The range of the heights.
 
         Returns:
-            How many pairs the prediction has above the threshold, and how many may be otherwise: -1 while the
-            prediction is not good enough to say.
+            The trust, with how many pairs the prediction has above the threshold, and how many may be otherwise: -1
+            while the prediction is not good enough to say.
         """
         self._points = self._points[:0]
         if trust.edge or trust.at_most > BEGINS * self.threshold:
-            return [0, -1]
+            return trust._replace(uncertain=-1, settling=self.rounds)
         self._seen = _Seen.of(now, self._seen)
         heights, spread = self._seen.heights + base, SPREAD * np.sqrt(factor * self._seen.variances)
         shape = now.shape
@@ -106,7 +111,7 @@ class Pairs:
             self.threshold * span, trust.at_most * span,
         )  # fmt: skip
         self._points = found.points
-        return [found.pairs, found.uncertain]
+        return trust._replace(pairs=found.pairs, uncertain=found.uncertain, settling=self.rounds)
 
     def wanted(self, count: int) -> np.ndarray:
         """The numbers of the points that would settle most; none where all is certain or others are to come first.

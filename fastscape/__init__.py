@@ -11,12 +11,24 @@ See `fastscape.surface`.
 from pathlib import Path as _Path
 
 import fastscape.objectives as objectives
-from fastscape.api import align, barrier, barriers, basin_radius, connect, hessian, line, sharpness, spectrum, surface
+from fastscape.api import (
+    align,
+    barrier,
+    barriers,
+    basin_radius,
+    connect,
+    hessian,
+    line,
+    sharpness,
+    spectrum,
+    surface,
+    topology,
+)
 from fastscape.engine import Plan
 from fastscape.landscape import Landscape
 from fastscape.model import DataSets, accuracy
 from fastscape.paths import Curve
-from fastscape.reports import Alignment, Barrier, Barriers, BasinRadius, Sharpness, Spectrum
+from fastscape.reports import Alignment, Barrier, Barriers, BasinRadius, Sharpness, Spectrum, Topology
 from fastscape.results import mixed_in as _mixed_in
 from fastscape.results import warn as _warn
 from fastscape.training import Recorder
@@ -35,6 +47,7 @@ __all__ = [
     "Recorder",
     "Sharpness",
     "Spectrum",
+    "Topology",
     "accuracy",
     "align",
     "animate",
@@ -55,6 +68,7 @@ __all__ = [
     "surface",
     "through",
     "to_html",
+    "topology",
 ]
 
 __version__ = "0.1.0"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastscape import results, runs, views
 from fastscape.model import Data
+from fastscape.persistence import TopologyOptions, topology_of
+from fastscape.reports import Topology
 from fastscape.results import AXES, Values, check_values, clipped, documented
 from fastscape.runs import ReproduceOptions
 from fastscape.views import Walk
@@ -254,6 +256,18 @@ class Landscape(Values):
             True
         """
         return Landscape.of(runs.reproduced(self, model, data, **given))
+
+    @documented(TopologyOptions)
+    def topology(self, **given: Unpack[TopologyOptions]) -> Topology:
+        """Which basins the landscape has, how deep they are and how they merge. See `fastscape.topology`.
+
+        Args:
+            **given: The options.
+
+        Returns:
+            The topology.
+        """
+        return Topology.of(topology_of(self, given))
 
     def descend(self, start: Sequence[float], optimizer: Any = "nadam", steps: int = 30, **options: Any) -> Walk:
         """Walks an optimizer down the landscape. See `fastscape.views.descend`, which takes the same options."""

@@ -3,6 +3,7 @@
 from fastscape.api.around import hessian, line, sharpness, spectrum, surface
 from fastscape.api.basins import basin_radius
 from fastscape.api.between import align, barrier, barriers, connect
+from fastscape.api.topologies import topology
 
 __all__ = [
     "align",
@@ -15,4 +16,5 @@ __all__ = [
     "sharpness",
     "spectrum",
     "surface",
+    "topology",
 ]

@@ -3,6 +3,9 @@
 Everything here takes plain values, which no model made again: it knows grids and no weights.
 """
 
+from fastscape.persistence.distances import DistanceKind, distance
 from fastscape.persistence.merge_tree import MergeTree, merge_tree
+from fastscape.persistence.options import TopologyOptions
+from fastscape.persistence.topology import topology_of
 
-__all__ = ["MergeTree", "merge_tree"]
+__all__ = ["DistanceKind", "MergeTree", "TopologyOptions", "distance", "merge_tree", "topology_of"]

@@ -19,12 +19,15 @@ class MergeTree(NamedTuple):
             it joins none.
         labels: The number of the basin that each point drains into, from neighbour to lowest neighbour, in the shape
             of the grid; -1 outside.
+        across: The number of the basin that lies on the other side of the saddle [B]: the parent, or one that is part
+            of the parent's region there; -1 where it joins none.
     """
 
     minima: np.ndarray
     saddles: np.ndarray
     parents: np.ndarray
     labels: np.ndarray
+    across: np.ndarray
 
 
 def merge_tree(values: np.ndarray) -> MergeTree:
@@ -64,8 +67,8 @@ def merge_tree(values: np.ndarray) -> MergeTree:
     numbers = np.full(values.size, -1)
     numbers[minima] = np.arange(len(minima))
     labels = np.where(inside, numbers[below].reshape(values.shape), -1)
-    saddles, parents = _joined(len(minima), *_passes(rank, labels))
-    return MergeTree(minima, saddles, parents, labels)
+    saddles, parents, across = _joined(len(minima), *_passes(rank, labels))
+    return MergeTree(minima, saddles, parents, labels, across)
 
 
 def _ranks(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -102,33 +105,43 @@ def _passes(rank: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
     Returns:
         The two basins [E, 2], and the point of the pass, which is the higher one of its two [E].
     """
-    numbers = np.arange(rank.size).reshape(rank.shape)
-    couples, points, heights = [], [], []
+    numbers, count = np.arange(rank.size).reshape(rank.shape), int(labels.max(initial=0)) + 1
+    couples, points, heights, lows = ([np.empty(0, dtype=np.int64)] for _ in range(4))
     for axis in range(rank.ndim):
         here, there = _pairs(axis)[0]
         crossing = (labels[here] != labels[there]) & (labels[here] >= 0) & (labels[there] >= 0)
         first, second = rank[here][crossing], rank[there][crossing]
-        couples.append(np.sort(np.stack([labels[here][crossing], labels[there][crossing]], axis=1), axis=1))
+        one, other = labels[here][crossing], labels[there][crossing]
+        couples.append(np.minimum(one, other) * count + np.maximum(one, other))  # a number for each couple
         points.append(np.where(first > second, numbers[here][crossing], numbers[there][crossing]))
         heights.append(np.maximum(first, second))
-    couple, point, height = map(np.concatenate, (couples, points, heights))
-    order = np.argsort(height, kind="stable")
+        lows.append(np.minimum(first, second))
+    couple, point, height, low = map(np.concatenate, (couples, points, heights, lows))
+    order = np.lexsort((low, height))  # over a point that is the pass to several, the steepest way comes first
     couple, point = couple[order], point[order]
-    lowest = np.sort(np.unique(couple, axis=0, return_index=True)[1])
-    return couple[lowest], point[lowest]
+    lowest = np.sort(np.unique(couple, return_index=True)[1])
+    return np.stack(np.divmod(couple[lowest], count), axis=1), point[lowest]
 
 
-def _joined(count: int, couples: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At which point every basin joins a deeper one, and which [B], for basins that are sorted by depth."""
-    saddles, parents = np.full(count, -1), np.full(count, -1)
+def _joined(count: int, couples: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """At which point every basin joins a deeper one, which, and across which [B], for basins sorted by depth."""
+    saddles, parents, across = ([-1] * count for _ in range(3))
+    above = list(range(count))  # shortcuts on the way to the root
     for (one, other), point in zip(couples.tolist(), points.tolist(), strict=True):
-        deep, shallow = sorted((_root(parents, one), _root(parents, other)))
-        if deep != shallow:
+        first, second = _root(above, one), _root(above, other)
+        if first != second:
+            deep, shallow = sorted((first, second))
             saddles[shallow], parents[shallow] = point, deep
-    return saddles, parents
+            across[shallow] = other if shallow == first else one
+            above[shallow] = deep
+    for basin, parent in enumerate(parents):  # the parents come first
+        if parent >= 0 and saddles[parent] == saddles[basin]:  # several meet at one point
+            parents[basin] = parents[parent]
+    return np.array(saddles, dtype=np.int64), np.array(parents, dtype=np.int64), np.array(across, dtype=np.int64)
 
 
-def _root(parents: np.ndarray, basin: int) -> int:
-    while parents[basin] >= 0:
-        basin = int(parents[basin])
+def _root(above: list[int], basin: int) -> int:
+    while above[basin] != basin:
+        above[basin] = above[above[basin]]  # halves the way for whoever comes next
+        basin = above[basin]
     return basin

@@ -2,5 +2,16 @@
 
 from fastscape.reports.between import Alignment, Barrier, Barriers, BarriersBeside
 from fastscape.reports.point import BasinRadius, Sharpness, SideBySide, Spectrum
+from fastscape.reports.topology import Topology
 
-__all__ = ["Alignment", "Barrier", "Barriers", "BarriersBeside", "BasinRadius", "Sharpness", "SideBySide", "Spectrum"]
+__all__ = [
+    "Alignment",
+    "Barrier",
+    "Barriers",
+    "BarriersBeside",
+    "BasinRadius",
+    "Sharpness",
+    "SideBySide",
+    "Spectrum",
+    "Topology",
+]

@@ -28,6 +28,7 @@ from fastscape.results.excess import (
     farthest_points,
     not_finite_said,
 )
+from fastscape.results.features import Basin, Pair
 from fastscape.results.formats import exported, loaded, saved
 from fastscape.results.formats.npz import check_path
 from fastscape.results.formats.xarray import to_xarray
@@ -35,11 +36,13 @@ from fastscape.results.optional import package
 from fastscape.results.options import Option, among, chosen, documented, options_of, with_defaults
 from fastscape.results.order_statistics import Interval
 from fastscape.results.other_project import mixed_in
+from fastscape.results.regions import at_edge, extents
 from fastscape.results.repeats import along_each, mean_over_repeats
 from fastscape.results.scale import colour_ends, heights, is_loss, logarithms, signed
 from fastscape.results.shares import SHARES, binomial_error, wilson_interval
 from fastscape.results.sharpness import SharpnessValue, SharpnessValues, check_alike
 from fastscape.results.spectrum import Density, Estimate, LayerCurvature, SpectrumValues
+from fastscape.results.topology import TopologyValues
 from fastscape.results.trajectory import Trajectory
 from fastscape.results.values import AXES, REPEAT, Values
 from fastscape.results.warning import warn
@@ -54,6 +57,7 @@ __all__ = [
     "AlignmentValues",
     "BarrierValues",
     "BarriersValues",
+    "Basin",
     "BasinValues",
     "Density",
     "Estimate",
@@ -62,16 +66,19 @@ __all__ = [
     "LayerCurvature",
     "MeasureBarrier",
     "Option",
+    "Pair",
     "Permutation",
     "RadiusUnit",
     "SharpnessValue",
     "SharpnessValues",
     "SpectrumValues",
+    "TopologyValues",
     "Trajectory",
     "Values",
     "WhichExcess",
     "along_each",
     "among",
+    "at_edge",
     "binomial_error",
     "check_alike",
     "check_path",
@@ -82,6 +89,7 @@ __all__ = [
     "documented",
     "excess_over_chord",
     "exported",
+    "extents",
     "farthest_points",
     "gaussian_curvature",
     "gradient",

@@ -11,7 +11,7 @@ import numpy as np
 from fastscape.results.trajectory import COLUMNS
 from fastscape.results.values import Values
 
-__all__ = ["check_values", "clipped", "parsed", "report_in"]
+__all__ = ["check_axis", "check_depth", "check_report", "check_values", "clipped", "parsed", "report_in"]
 
 QUOTED = 200  # letters of what came that an error shows
 LARGEST = 10**300  # integer, which a float64 can still hold
@@ -47,7 +47,7 @@ def parsed(text: str | bytes) -> Any:
         found = json.loads(text)
     except RecursionError:
         raise ValueError(f"it is nested more than {DEEPEST} levels deep") from None
-    _check_depth(found)
+    check_depth(found)
     return found
 
 
@@ -87,12 +87,21 @@ def check_values(values: Values, among: tuple[str, ...] = ()) -> None:
         if not isinstance(name, str):
             raise ValueError(f"{name!r} came as a name; wanted text")
     for name, axis in values.axes.items():
-        _check_axis(name, axis)
-    _check_depth(values.report)
-    _check_report(values.report, len(values.axes))
+        check_axis(name, axis)
+    check_depth(values.report)
+    check_report(values.report, len(values.axes))
 
 
-def _check_axis(name: str, axis: np.ndarray) -> None:
+def check_axis(name: str, axis: np.ndarray) -> None:
+    """Refuses an axis that is not one of finite numbers, which are all different.
+
+    Args:
+        name: Of the axis.
+        axis: Its coordinates.
+
+    Raises:
+        ValueError: When it is another one.
+    """
     if axis.ndim != 1 or not axis.size:
         raise ValueError(f"the axis {name} has the shape {axis.shape}; wanted coordinates along a line")
     if not np.isfinite(axis).all():
@@ -101,8 +110,16 @@ def _check_axis(name: str, axis: np.ndarray) -> None:
         raise ValueError(f"the axis {name} has a coordinate twice; wanted each of them once")
 
 
-def _check_report(report: Mapping[str, Any], axes: int) -> None:
-    """What pictures read of a report, by the kinds that a run gives it."""
+def check_report(report: Mapping[str, Any], axes: int) -> None:
+    """Refuses a report in which what pictures read is of other kinds than a run gives it.
+
+    Args:
+        report: The report.
+        axes: How many axes there are.
+
+    Raises:
+        ValueError: When it has labels, marks or paths of other kinds.
+    """
     labels, marks, paths = report.get("labels", []), report.get("marks", {}), report.get("paths", [])
     if not _texts(labels) or ("labels" in report and len(labels) < axes):
         raise ValueError(f"its report has the labels {labels!r}; wanted a text for each of {axes} axes")
@@ -136,7 +153,15 @@ def _path(given: Any, axes: int) -> bool:
     return all(_coordinates(column, len(points)) for column in (*known, *measures.values()))
 
 
-def _check_depth(given: Any) -> None:
+def check_depth(given: Any) -> None:
+    """Refuses plain values of more than 100 levels.
+
+    Args:
+        given: The values.
+
+    Raises:
+        ValueError: When they have more.
+    """
     level = [given]
     for _ in range(DEEPEST):
         lists = [part for part in level if isinstance(part, list | tuple | Mapping)]

@@ -28,6 +28,7 @@ from fastscape.views.sharpness_table import (
 from fastscape.views.smooth import Smooth
 from fastscape.views.spectrum_picture import spectrum
 from fastscape.views.surface_picture import surface3d
+from fastscape.views.topology_table import topology_text
 from fastscape.views.walks import OPTIMIZERS, Walk, descend
 
 __all__ = [
@@ -64,4 +65,5 @@ __all__ = [
     "spectrum",
     "surface3d",
     "to_html",
+    "topology_text",
 ]

@@ -94,7 +94,7 @@ def read(path: Path) -> Values:
     with path.open("rb") as file:
         try:
             with zipfile.ZipFile(file if file.seekable() else io.BytesIO(file.read())) as archive:
-                return _values(_Parts(archive))
+                return _values(Parts(archive))
         except Exception as error:  # a damaged file can make the zip and number readers raise anything
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise
@@ -104,7 +104,7 @@ def read(path: Path) -> Values:
             ) from error
 
 
-def _values(parts: _Parts) -> Values:
+def _values(parts: Parts) -> Values:
     header = parsed(str(parts.array("header", "U", ())))
     if header["format"] != FORMAT or header["version"] != VERSION:
         raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}")
@@ -126,7 +126,7 @@ def _values(parts: _Parts) -> Values:
     return values
 
 
-def _repeats(parts: _Parts, header: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+def _repeats(parts: Parts, header: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
     """What is known along each of several directions, of which older files have nothing."""
     if "repeats" not in parts.sizes:
         return {}
@@ -136,7 +136,7 @@ def _repeats(parts: _Parts, header: Mapping[str, Any], shape: tuple[int, ...]) -
     return by_name(zip(names, parts.array("repeats", "biuf", (len(names), count, *shape)), strict=True))
 
 
-class _Parts:
+class Parts:
     """The arrays of an archive, each read when what is declared of it fits what is there.
 
     Args:

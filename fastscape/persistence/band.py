@@ -1,0 +1,114 @@
+"""By how much the heights of a landscape may be off: the half-width of a band around them, source by source.
+
+The stability of persistence is in the largest error of all points, so each half-width is one for all of them at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fastscape.results import SHARES, Values, wilson_interval
+
+__all__ = ["errors_of"]
+
+
+def errors_of(values: Values, measure: str, heights: np.ndarray, scale: str, confidence: float) -> dict[str, float]:
+    """Half-widths by their source, as far as the landscape knows them.
+
+    "samples" and "directions" hold together for the means over all samples and directions that these were drawn from,
+    with the confidence: Bonferroni's bound over the points that were evaluated and the two sources, which holds
+    however errors at different points depend on each other. All points share their samples, so it is on the safe
+    side. The quantile is that of Student's t, of the normal distribution where the number of draws is not known. The
+    band of a share is the simultaneous one of Wilson. In log10, an error e of a value f is `e / (f ln 10)`, to first
+    order.
+
+    "interpolation" is of the points that were predicted: of the loss the larger one of what was seen at points that
+    were held out and of the bound of the root mean square error, in the range of the heights; of other measures the
+    root mean square error. It is an estimate of the largest error and no bound of it.
+
+    Args:
+        values: The landscape.
+        measure: The measure of the heights.
+        heights: Of the grid; NaN outside.
+        scale: "log10" or "linear".
+        confidence: Of samples and directions together.
+
+    Returns:
+        Half-widths in heights: "samples", "directions", "interpolation", those that are known.
+    """
+    known, drawn = values.evaluated & np.isfinite(heights), {}
+    directions = measure in values.repeats
+    samples = _knows_samples(values, measure)
+    tail = (1 - confidence) / max(int(directions) + int(samples), 1)
+    if samples:
+        drawn["samples"] = _half_widths(values, measure, known, tail)
+    if directions:
+        error = values.direction_error(measure)
+        drawn["directions"] = error * _quantile(tail, _count(error, known), values.repeated)
+    found = {}
+    for source, widths in drawn.items():
+        at = known & np.isfinite(widths)
+        if scale == "log10":
+            at &= values.measures[measure] > 0
+            widths = widths / np.where(at, values.measures[measure], 1.0) / math.log(10)
+        if at.any():
+            found[source] = float(widths[at].max())
+    if not values.evaluated.all() and isinstance(values.report.get("refinement"), Mapping):
+        predicted = _predicted(values, measure, heights, scale)
+        found |= {} if predicted is None else {"interpolation": predicted}
+    return found
+
+
+def _knows_samples(values: Values, measure: str) -> bool:
+    if measure == "loss":
+        return values.standard_error is not None
+    shares = values.report.get(SHARES)
+    return isinstance(shares, Mapping) and measure in shares
+
+
+def _half_widths(values: Values, measure: str, known: np.ndarray, tail: float) -> np.ndarray:
+    """What samples leave open at each point [H, W, ...], all points together with probability `tail` at most."""
+    if measure == "loss":
+        assert values.standard_error is not None
+        error, samples = values.standard_error, values.report.get("samples")
+        return error * _quantile(tail, _count(error, known), samples if isinstance(samples, int) else None)
+    low, high = wilson_interval(values, measure, 1 - tail / max(int(known.sum()), 1))
+    share = values.measures[measure]
+    return np.maximum(high - share, share - low)
+
+
+def _count(error: np.ndarray, known: np.ndarray) -> int:
+    return max(int((known & (error > 0)).sum()), 1)  # NaN is not above 0
+
+
+def _quantile(tail: float, points: int, draws: int | None) -> float:
+    """How many standard errors no mean of so many points is off, on either side, but with probability `tail`."""
+    from scipy.special import ndtri, stdtrit  # not before they are needed: `import fastscape` stays lean
+
+    above = tail / (2 * points)
+    return -float(ndtri(above) if draws is None or draws < 2 else stdtrit(draws - 1, above))
+
+
+def _predicted(values: Values, measure: str, heights: np.ndarray, scale: str) -> float | None:
+    """The error of predicted points, where the report says it."""
+    report: Any = values.report["refinement"]
+    finite = heights[np.isfinite(heights)]
+    own = "linear"
+    if measure == "loss":
+        shares, own = [report.get("largest"), report.get("at_most")], report.get("scale")
+    else:
+        rms = report.get("metrics_rms")
+        shares = [rms.get(measure) if isinstance(rms, Mapping) else None]
+    shares = [s for s in shares if isinstance(s, int | float) and not isinstance(s, bool) and 0 <= s < math.inf]
+    if not shares or own not in ("log10", "linear"):
+        return None
+    if own == scale:
+        return float(max(shares) * np.ptp(finite))
+    raw = 10**finite if scale == "log10" else finite[finite > 0]
+    if scale == "log10":  # errors of the values, as large at the smallest as anywhere
+        return float(max(shares) * np.ptp(raw) / raw.min() / math.log(10))
+    return float(raw.max() * (10 ** (max(shares) * np.ptp(np.log10(raw))) - 1))

@@ -1,0 +1,67 @@
+"""The options of `topology`."""
+
+from collections.abc import Sequence
+from typing import Annotated, TypedDict
+
+from fastscape.results import Option
+
+__all__ = ["TopologyOptions"]
+
+WHAT, TRUST = "What is looked at", "How far it is trusted"
+
+
+class TopologyOptions(TypedDict, total=False):
+    """What is asked of the topology of a landscape."""
+
+    measure: Annotated[
+        str, Option("loss", 'Which measure: "loss" or the name of a metric. Default "loss".', WHAT, str)
+    ]
+    log: Annotated[
+        bool | None,
+        Option(
+            None,
+            "Whether heights are log10 of the values, as pictures draw them. Default: for a loss that is nowhere "
+            "negative, yes.",
+            WHAT,
+            bool,
+        ),
+    ]
+    threshold: Annotated[
+        float,
+        Option(
+            0.05,
+            "Up to which depth a basin is none and counts to the one on the other side of its saddle, as a fraction "
+            "of the range of the heights. Default 0.05.",
+            WHAT,
+            float,
+        ),
+    ]
+    dimensions: Annotated[
+        Sequence[int],
+        Option(
+            (0,),
+            "Of which features pairs of birth and death are wanted: 0 for basins, 1 for loops, 2 for voids, and so "
+            "on, each below the number of axes. Those from 1 on need gudhi. Default (0,).",
+            WHAT,
+        ),
+    ]
+    confidence: Annotated[
+        float,
+        Option(
+            0.95,
+            "How often the band of the errors that samples and directions cause holds the heights of all points at "
+            "once. Default 0.95.",
+            TRUST,
+            float,
+        ),
+    ]
+    error: Annotated[
+        float | None,
+        Option(
+            None,
+            "Half-width of the band, in heights, in the place of what the landscape says. Default: the sum of what it "
+            "says of its samples, directions and predictions.",
+            TRUST,
+            float,
+        ),
+    ]

@@ -1,0 +1,250 @@
+"""The topology of a grid of values, as plain values: basins, holes, and how far they can be trusted."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from fastscape.results.features import Basin, Pair
+from fastscape.results.formats import topologies
+from fastscape.results.regions import Extent, cell_sizes, extents, whole
+
+__all__ = ["TopologyValues"]
+
+T = TypeVar("T", bound="TopologyValues")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TopologyValues:
+    """The topology of the regions below a rising level, {height <= level}.
+
+    A grid of points, connected along the axes, stands for the function: the lower-star filtration of the cubical
+    complex whose vertices are the points. Arrays are frozen.
+
+    Args:
+        axes: Coordinates by the name of the axis, in the order of the grid's dimensions.
+        measure: What the heights are of: "loss" or the name of another measure.
+        scale: "log10" where heights are log10 of it, or "linear".
+        heights: The heights [H, W, ...]; NaN outside, where the measure is not finite.
+        labels: The number of the basin that each point drains into [H, W, ...]; -1 outside.
+        pairs: Every feature of positive persistence in the dimensions that were asked for: by dimension, then the
+            most persistent first.
+        basins: Those that are deeper than the threshold, the lowest minimum first. Shallower ones count to that which
+            lies on the other side of their saddle.
+        errors: Half-widths of the band that holds the heights, by their source, in heights: "samples", "directions",
+            "interpolation", or "given". What is not known is not in it.
+        threshold: Basins up to this depth are none, in heights.
+        report: That of the landscape, with "topology" for the options of the call.
+
+    Raises:
+        ValueError: When shapes, scale or numbers do not fit each other.
+    """
+
+    axes: Mapping[str, np.ndarray]
+    measure: str
+    scale: str
+    heights: np.ndarray
+    labels: np.ndarray
+    pairs: tuple[Pair, ...]
+    basins: tuple[Basin, ...]
+    errors: Mapping[str, float] = field(default_factory=dict)
+    threshold: float = 0.0
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        axes = {name: _frozen(axis, np.float64) for name, axis in self.axes.items()}
+        settled = {"axes": MappingProxyType(axes), "heights": _frozen(self.heights, np.float64)}
+        settled |= {"labels": _frozen(self.labels, np.int64), "pairs": tuple(self.pairs), "basins": tuple(self.basins)}
+        settled |= {name: MappingProxyType(dict(getattr(self, name))) for name in ("errors", "report")}
+        for name, value in settled.items():
+            object.__setattr__(self, name, value)
+        shape = tuple(map(len, axes.values()))
+        if not self.heights.shape == self.labels.shape == shape:
+            raise ValueError(
+                f"heights and labels came with the shapes {self.heights.shape} and {self.labels.shape}; wanted "
+                f"{shape}, the lengths of the axes"
+            )
+        if self.scale not in ("log10", "linear"):
+            raise ValueError(f"scale={self.scale!r:.80} came; wanted 'log10' or 'linear'")
+        numbers = [*self.errors.values(), self.threshold]
+        if not all(isinstance(number, int | float) and 0 <= number < math.inf for number in numbers):
+            raise ValueError(f"errors and threshold came as {numbers!r:.200}; wanted finite numbers from 0")
+
+    def __repr__(self) -> str:
+        name = f"log10 {self.measure}" if self.scale == "log10" else self.measure
+        points = " x ".join(map(str, self.heights.shape))
+        certain = sum(basin.certain for basin in self.basins)
+        return f"{type(self).__name__}({name}, {points} points, {len(self.basins)} basins, {certain} of them certain)"
+
+    @property
+    def error(self) -> float:
+        """Half-width of the band, in heights: the sum over its sources.
+
+        Where two functions differ nowhere by more than this, their features can be paired so that births and deaths
+        differ by no more, and those that are left over have a persistence of at most twice as much (stability theorem
+        of Cohen-Steiner, Edelsbrunner and Harer 2007).
+        """
+        return float(sum(self.errors.values()))
+
+    @property
+    def marks(self) -> dict[str, tuple[float, ...]]:
+        """Where models lie, by name. See `Values.marks`."""
+        return {name: tuple(at) for name, at in self.report.get("marks", {}).items()}
+
+    @property
+    def dimensions(self) -> tuple[int, ...]:
+        """Of which dimensions the pairs are."""
+        asked = self.report.get("topology", {}).get("dimensions")
+        return tuple(sorted({pair.dimension for pair in self.pairs})) if asked is None else tuple(asked)
+
+    def diagram(self, dimension: int = 0) -> np.ndarray:
+        """The persistence diagram of a dimension.
+
+        Args:
+            dimension: Which. Default 0.
+
+        Returns:
+            Birth and death of each pair [n, 2], in heights, the most persistent first; a death may be infinite.
+
+        Raises:
+            ValueError: When the pairs of this dimension were not asked for.
+        """
+        if dimension not in self.dimensions:
+            known = ", ".join(map(str, self.dimensions))
+            raise ValueError(
+                f"dimension={dimension!r:.80} came, and the pairs are of {known or 'no dimension'}; compute them with "
+                f"dimensions=(0, 1)"
+            )
+        found = [(pair.birth, pair.death) for pair in self.pairs if pair.dimension == dimension]
+        return np.array(found, dtype=np.float64).reshape(-1, 2)
+
+    def coordinates(self, at: tuple[int, ...]) -> tuple[float, ...]:
+        """Where a point of the grid lies.
+
+        Args:
+            at: Its grid index, for example that of a basin's minimum.
+
+        Returns:
+            Its coordinate along each axis.
+        """
+        return tuple(float(axis[k]) for axis, k in zip(self.axes.values(), at, strict=True))
+
+    def volume(self, level: float | None = None) -> np.ndarray:
+        """How large the basins are below a level.
+
+        The region of a basin is the connected part of {height <= level} that its minimum lies in; where that is at or
+        above the saddle, of {height < saddle}, so that a region ends where it meets a deeper one. A point counts with
+        its cell, from half-way to the point before to half-way to the next one; at the ends of an axis it ends there.
+
+        Args:
+            level: In heights. Default: for each basin its saddle; for one that joins no other the lowest saddle at
+                which another one joins it, and without any all that is connected with it.
+
+        Returns:
+            The volume of every basin [B], in the product of the units of the axes: the length of an interval, an
+            area, and so on. 0 where the minimum is above the level.
+        """
+        return np.array([extent.volume for extent in self._extents(level)])
+
+    def width(self, level: float | None = None) -> np.ndarray:
+        """How wide the basins are below a level, along each axis.
+
+        Args:
+            level: As for `volume`.
+
+        Returns:
+            From the first to the last cell of the region of each basin, along each axis in its unit [B, axes]. That
+            of the box around the region: a region that lies askew has a wider one.
+        """
+        found = [extent.width for extent in self._extents(level)]
+        return np.array(found, dtype=np.float64).reshape(len(self.basins), len(self.axes))
+
+    def share(self, level: float | None = None) -> np.ndarray:
+        """What share of the whole grid the basins have below a level.
+
+        Args:
+            level: As for `volume`.
+
+        Returns:
+            The volume of every basin by that of all cells, those outside too [B].
+        """
+        return self.volume(level) / whole(cell_sizes(self.axes))
+
+    def _extents(self, level: float | None) -> list[Extent]:
+        if level is None:
+            return [basin.extent for basin in self.basins]
+        if not isinstance(level, int | float) or math.isnan(level):
+            raise ValueError(f"level={level!r:.80} cannot be used; wanted a height, as a number")
+        return extents(self.heights, self.labels, [(b.at, b.saddle, b.joins) for b in self.basins], self.axes, level)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values: dictionaries, lists, numbers and texts; None for what is infinite or outside."""
+        return {
+            "axes": {name: axis.tolist() for name, axis in self.axes.items()},
+            "measure": self.measure,
+            "scale": self.scale,
+            "heights": _plain(self.heights.tolist()),
+            "labels": self.labels.tolist(),
+            "pairs": [_plain(pair._asdict()) for pair in self.pairs],
+            "basins": [
+                _plain({**basin._asdict(), "extent": basin.extent._asdict(), "depth": basin.depth})
+                for basin in self.basins
+            ],
+            "error": self.error,
+            "errors": dict(self.errors),
+            "threshold": self.threshold,
+            "report": dict(self.report),
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes everything to one file, without pickle, whole or not at all.
+
+        Args:
+            path: A file name that ends in .npz. Missing folders are created.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: When the file cannot be written.
+            ValueError: When the name has another ending.
+        """
+        return topologies.saved(vars(self), Path(path))
+
+    @classmethod
+    def load(cls: type[T], path: str | os.PathLike[str]) -> T:
+        """Reads what `save` wrote. Nothing is executed.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The topology, bit for bit.
+
+        Raises:
+            OSError: When there is no such file, or it cannot be read.
+            ValueError: When the file is damaged, or holds something else; it names the file.
+        """
+        return cls(**topologies.read(Path(path)))
+
+
+def _frozen(array: Any, dtype: Any) -> np.ndarray:
+    made = np.array(array, dtype=dtype)
+    made.setflags(write=False)
+    return made
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: None in the place of numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -25,7 +25,7 @@ WINGS = {
     "landscape": "reports runs views persistence model results",
     "reports": "views persistence results",
     "runs": "sampling paths curvature engine model weights results kernels",
-    "sampling": "results",
+    "sampling": "persistence results",
     "views": "results",
     "persistence": "results",
     "training": "weights results",

@@ -178,7 +178,8 @@ def _check_tolerance(options: SurfaceOptions, shown: object) -> None:
     tolerance, scale, topology = options["tolerance"], options["tolerance_scale"], options["topology"]
     if not isinstance(topology, bool) and not (_is_number(topology) and 0 < topology < 1):
         raise ValueError(
-            f"topology={topology!r:.80} cannot be used; wanted True, False or a fraction of the range, for example 0.05"
+            f"topology={topology!r:.80} cannot be used; wanted True, False or a fraction of the range, for "
+            "example 0.05"
         )
     if scale not in ("log10", "linear"):
         raise ValueError(f"tolerance_scale={scale!r} is unknown; wanted one of 'log10', 'linear'")

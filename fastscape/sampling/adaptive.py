@@ -15,8 +15,8 @@ import numpy as np
 
 from fastscape.sampling.choice_of_points import first_points, spread_out
 from fastscape.sampling.later import scipy
-from fastscape.sampling.relief import Relief
 from fastscape.sampling.pairs_in_doubt import Pairs, pairs_above
+from fastscape.sampling.relief import Relief
 from fastscape.sampling.standing import Standing, ranges_of
 from fastscape.sampling.trust import HeldOut, Tested, Trust, judged
 
@@ -42,8 +42,8 @@ class Refinement:
         log: Whether heights are log10 of the loss, as in pictures, as long as no loss is negative. Default True.
         size: Points that are evaluated together: a round is a multiple of it. Default 1.
         seed: Of the random points. Default 0.
-        threshold: Of the persistence of pairs of a minimum and a saddle, as a fraction of the range of the heights: each
-            above it is to be certain, too. Default: none need be.
+        threshold: Of the persistence of pairs of a minimum and a saddle, as a fraction of the range of the heights:
+            each above it is to be certain, too. Default: none need be.
         trend: Values [G, measures or fewer] that are known everywhere, of a cheaper evaluation, the loss first. Where
             one is not finite, or has no logarithm and needs one, the nearest other one stands for it. Default: none.
     """

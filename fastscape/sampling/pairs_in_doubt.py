@@ -64,8 +64,8 @@ def doubts_of(heights: np.ndarray, spread: np.ndarray, known: np.ndarray, thresh
     found = _Found(known.ravel(), spread.ravel(), accuracy)
     own = mid.above(threshold)
     for basin in own:  # the pairs of the prediction
-        found.ask(mid.minimum(basin), basin)
-        found.ask(mid.saddle(basin), basin)
+        found.ask(mid.minimum(basin), mid.minimum(basin))
+        found.ask(mid.saddle(basin), mid.minimum(basin))
     _hidden_basins(low, mid, own, threshold, found)
     _hidden_gaps(low, mid, own, threshold, found)
     _hidden_walls(mid, high, own, threshold, found)
@@ -118,6 +118,9 @@ class Pairs:
 
         Args:
             count: How many at most.
+
+        Returns:
+            The numbers.
         """
         self._in_a_row = self._in_a_row + 1 if len(self._points) and self._in_a_row < IN_A_ROW else 0
         self.rounds += self._in_a_row > 0
@@ -141,7 +144,7 @@ class _Seen(NamedTuple):
         inside[now.known] = now.seen.finite
         heights[inside] = now.heights[inside, 0]
         stale = clear
-        if before is not None:
+        if before is not None and np.array_equal(before.heights[before.known], heights[before.known], equal_nan=True):
             new = now.at[now.known & ~before.known]
             apart = scipy.spatial.KDTree(new).query(now.at[clear])[0]
             fresh = (apart > before.reach[clear]) & np.isfinite(before.heights[clear])
@@ -155,7 +158,7 @@ class _Seen(NamedTuple):
 
 
 class _Found:
-    """The points that were asked for, and how much is in doubt at each."""
+    """The points that were asked for, and how much is in doubt at each; pairs are told apart by their minima."""
 
     def __init__(self, known: np.ndarray, spread: np.ndarray, accuracy: float) -> None:
         self.known, self.spread, self.accuracy = known, spread, accuracy
@@ -226,7 +229,7 @@ def _hidden_basins(low: _Level, mid: _Level, own: list[int], threshold: float, f
     """Where the surface may be deeper than predicted: in a basin that is known, or in one that is not."""
     for basin, home, first in _homes(low, mid, own, threshold):
         point = low.minimum(basin)
-        found.ask(point, home if first else point, mid.birth(home) - low.birth(basin) if first else None)
+        found.ask(point, mid.minimum(home) if first else point, mid.birth(home) - low.birth(basin) if first else None)
 
 
 def _hidden_walls(mid: _Level, high: _Level, own: list[int], threshold: float, found: _Found) -> None:
@@ -235,9 +238,10 @@ def _hidden_walls(mid: _Level, high: _Level, own: list[int], threshold: float, f
     for basin, home, first in _homes(high, mid, own, threshold):
         later = high.death(basin) - mid.death(home) if first else high.death(basin) - high.birth(basin)
         if np.isfinite(later) and later > found.accuracy:
-            doubtful.append((later, high.minimum(basin), high.death(basin), home if first else high.minimum(basin)))
-    for later, start, level, pair in sorted(doubtful, reverse=True)[:MOST]:
-        found.ask(_way_out(high, mid, found.known, start, level), pair, later)
+            doubtful.append((later, basin, mid.minimum(home) if first else high.minimum(basin)))
+    for later, basin, pair in sorted(doubtful, reverse=True)[:MOST]:
+        point = _way_out(high, mid, found.known, high.minimum(basin), high.death(basin))
+        found.ask(point, pair, later)
 
 
 def _hidden_gaps(low: _Level, mid: _Level, own: list[int], threshold: float, found: _Found) -> None:
@@ -252,7 +256,7 @@ def _hidden_gaps(low: _Level, mid: _Level, own: list[int], threshold: float, fou
             doubtful.append((earlier, basin))
     for earlier, basin in sorted(doubtful, reverse=True)[:MOST]:
         point = _way_out(mid, low, found.known, mid.minimum(basin), mid.death(basin))
-        found.ask(point, basin, earlier)
+        found.ask(point, mid.minimum(basin), earlier)
 
 
 def _way_out(wall: _Level, gap: _Level, known: np.ndarray, start: int, level: float) -> int:

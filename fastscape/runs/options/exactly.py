@@ -80,9 +80,9 @@ class ToleranceOptions(TypedDict, total=False):
         Option(
             False,
             "With a tolerance, go on until every basin is certain that is deeper than this fraction of the range: its "
-            "minimum and the saddle at which it joins a deeper one are evaluated, and nothing that the expected errors "
-            "leave open hides another. True is 0.05. The report counts the pairs of a minimum and a saddle, and says "
-            "whether any is in doubt. Default False: only the mean error counts.",
+            "minimum and the saddle at which it joins a deeper one are known as well as the surface is, and the "
+            "expected errors leave room for no other. True is 0.05. The report counts the pairs of a minimum and a "
+            "saddle, and says whether any is in doubt. Default False: only the mean error counts.",
             GROUP,
             float,
         ),

@@ -26,6 +26,7 @@ BEGINS = 0.2  # of the threshold: a surface that is known no better has more to 
 SPREAD = 3.0  # times the error that is expected of a point: 99 of 100 are within
 IN_A_ROW = 12  # rounds of points that settle a doubt, then one of those that teach most
 MOST = 16  # pairs in doubt whose ways out are looked for at once
+WAYS, APART = 8, 2  # ways out of one basin, and grid steps between them
 
 
 class Doubts(NamedTuple):
@@ -240,8 +241,8 @@ def _hidden_walls(mid: _Level, high: _Level, own: list[int], threshold: float, f
         if np.isfinite(later) and later > found.accuracy:
             doubtful.append((later, basin, mid.minimum(home) if first else high.minimum(basin)))
     for later, basin, pair in sorted(doubtful, reverse=True)[:MOST]:
-        point = _way_out(high, mid, found.known, high.minimum(basin), high.death(basin))
-        found.ask(point, pair, later)
+        for point in _ways_out(high, mid, found, basin):
+            found.ask(point, pair, later)
 
 
 def _hidden_gaps(low: _Level, mid: _Level, own: list[int], threshold: float, found: _Found) -> None:
@@ -255,14 +256,24 @@ def _hidden_gaps(low: _Level, mid: _Level, own: list[int], threshold: float, fou
         if np.isfinite(earlier) and earlier > found.accuracy:
             doubtful.append((earlier, basin))
     for earlier, basin in sorted(doubtful, reverse=True)[:MOST]:
-        point = _way_out(mid, low, found.known, mid.minimum(basin), mid.death(basin))
-        found.ask(point, mid.minimum(basin), earlier)
+        for point in _ways_out(mid, low, found, basin):
+            found.ask(point, mid.minimum(basin), earlier)
 
 
-def _way_out(wall: _Level, gap: _Level, known: np.ndarray, start: int, level: float) -> int:
-    """The unknown point around a basin below a level of one surface at which another one is lowest; -1 for none."""
+def _ways_out(wall: _Level, gap: _Level, found: _Found, basin: int) -> list[int]:
+    """Unknown points around a basin of one surface, below its saddle, at which another surface lets a way out.
+
+    The lowest come first, none near another one: what is learnt of a point is learnt of its neighbours too.
+    """
+    level = wall.death(basin)
     below = scipy.ndimage.label(wall.surface < level)[0]
-    inside = below == below.ravel()[start]
-    around = scipy.ndimage.binary_dilation(inside) & ~inside & ~known.reshape(inside.shape) & np.isfinite(gap.surface)
-    points = np.flatnonzero(around)
-    return int(points[gap.surface.ravel()[points].argmin()]) if len(points) else -1
+    inside = below == below.ravel()[wall.minimum(basin)]
+    around = scipy.ndimage.binary_dilation(inside) & ~inside & ~found.known.reshape(inside.shape)
+    points = np.flatnonzero(around & (gap.surface < level - found.accuracy))
+    points = points[np.argsort(gap.surface.ravel()[points], kind="stable")]
+    places, chosen = np.stack(np.unravel_index(points, inside.shape), 1), []
+    while len(points) and len(chosen) < WAYS:
+        chosen.append(int(points[0]))
+        far = np.abs(places - places[0]).max(1) > APART
+        points, places = points[far], places[far]
+    return chosen

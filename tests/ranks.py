@@ -92,7 +92,7 @@ def computed(folder: Path, doing: str, rank: int) -> fastscape.Landscape:
         np.save(folder / f"lambda-{rank}.npy", landscape.metrics["lambda_max"])
         return landscape
     if doing == "refine":
-        return stored_runs.surface(None, x=(-1, 1, 24), y=(-1, 1, 24), tolerance=0.01)
+        return stored_runs.surface(None, **stored_runs.BASINS)
     if doing == "repeats":
         landscape = stored_runs.surface(folder / "run.zarr", **stored_runs.REPEATS)
         np.save(folder / f"repeats-{rank}.npy", landscape.repeats["loss"])

@@ -42,6 +42,9 @@ LEVELS: dict[str, Any] = {
     "draw_samples": 60,
 }
 
+# A surface whose basins are certain.
+BASINS: dict[str, Any] = {"x": (-1, 1, 24), "y": (-1, 1, 24), "tolerance": 0.01, "topology": True}
+
 # Random directions that are drawn several times.
 REPEATS: dict[str, Any] = {"repeats": 5, "y": (-1, 1, 5)}
 

@@ -179,7 +179,12 @@ def _check_samples(options: SurfaceOptions) -> None:
 
 
 def _check_tolerance(options: SurfaceOptions, shown: object) -> None:
-    tolerance, scale = options["tolerance"], options["tolerance_scale"]
+    tolerance, scale, topology = options["tolerance"], options["tolerance_scale"], options["topology"]
+    if not isinstance(topology, bool) and not (_is_number(topology) and 0 < topology < 1):
+        raise ValueError(
+            f"topology={topology!r:.80} cannot be used; wanted True, False or a fraction of the range, for "
+            "example 0.05"
+        )
     if scale not in ("log10", "linear"):
         raise ValueError(f"tolerance_scale={scale!r} is unknown; wanted one of 'log10', 'linear'")
     if tolerance is None:
@@ -190,6 +195,11 @@ def _check_tolerance(options: SurfaceOptions, shown: object) -> None:
             )
         if scale != "log10":
             raise ValueError(f"tolerance_scale={scale!r} says what a tolerance is of; write tolerance= too")
+        if topology:
+            raise ValueError(
+                f"topology={topology!r} says which basins a tolerance must be certain of; write tolerance=0.01 too, "
+                "or leave it out, as every point is evaluated"
+            )
         return
     if not _is_number(tolerance):
         raise TypeError(f"tolerance={tolerance!r} cannot be used; wanted a number, for example 0.005")

@@ -101,6 +101,7 @@ def refined(refinement: Refinement, measures: Sequence[str]) -> dict[str, Any]:
         "evaluated": int(known.sum()),
         "saved": int((~known).sum()),
         "widest_gap": refinement.widest_gap(),
+        **({} if (topology := refinement.topology()) is None else {"topology": topology}),
     }
 
 

@@ -115,6 +115,7 @@ def _recorded(report: Mapping[str, Any]) -> dict[str, Any]:
         "stream_samples": report.get("stream"),
         "tolerance": report.get("tolerance"),
         "draw_samples": (report.get("refinement") or {}).get("draw_samples", 0),
+        "topology": ((report.get("refinement") or {}).get("topology") or {}).get("threshold", False),
         "tolerance_scale": "log10" if report.get("log", True) else "linear",
         "target_standard_error": (report.get("standard_error") or {}).get("target"),
     }

@@ -37,6 +37,9 @@ FROM_END_TO_END = 0.0, 1.0, 51
 
 _BEYOND = 1e-9  # of a curve, by which rounding may pass its ends
 
+PERSISTENCE = 0.05
+"""Of the pairs that `topology=True` is certain of, as a fraction of the range."""
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -138,6 +141,12 @@ class Request:
     def refines(self) -> bool:
         """Whether only some points are evaluated."""
         return self.options["tolerance"] is not None
+
+    @property
+    def threshold(self) -> float | None:
+        """The least persistence of the pairs that are to be certain, as a fraction of the range; None for none."""
+        topology = self.options["topology"]
+        return None if topology is False else PERSISTENCE if topology is True else topology
 
     @property
     def auto(self) -> bool:

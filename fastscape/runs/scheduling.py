@@ -20,7 +20,7 @@ __all__ = ["agreed_size", "rounds_of", "schedule_of"]
 
 MOST_OF_A_ROUND = 8  # points of a block, however many a plan evaluates together: more would be more than needed
 FEW = 4  # points of a block on all samples, where most points are evaluated on a draw
-AIMS = "tolerance", "tolerance_scale", "target_standard_error", "draw_samples"
+AIMS = "tolerance", "tolerance_scale", "topology", "target_standard_error", "draw_samples"
 
 
 def schedule_of(
@@ -66,7 +66,9 @@ def rounds_of(
         The schedule.
     """
     log = request.options["tolerance_scale"] == "log10"
-    refinement = Refinement(tuple(work.grid.axes.values()), tolerance, log=log, size=size, trend=trend)
+    threshold = request.threshold
+    axes = tuple(work.grid.axes.values())
+    refinement = Refinement(axes, tolerance, log=log, size=size, threshold=threshold, trend=trend)
     counts: dict[str, Any] = {"named": len(work.problem.objective.grids), "counts": _counts(work)}
     return Rounds(refinement, work.measures, **counts, backing=backing)
 

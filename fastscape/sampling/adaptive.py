@@ -9,12 +9,14 @@ point. What is chosen does not depend on the tolerance, so that a smaller one go
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastscape.sampling.choice_of_points import first_points, spread_out
 from fastscape.sampling.later import scipy
+from fastscape.sampling.pairs_in_doubt import Pairs, pairs_above
 from fastscape.sampling.relief import Relief
-from fastscape.sampling.pairs_in_doubt import Pairs
 from fastscape.sampling.standing import Standing, ranges_of
 from fastscape.sampling.trust import HeldOut, Tested, Trust, judged
 
@@ -40,8 +42,8 @@ class Refinement:
         log: Whether heights are log10 of the loss, as in pictures, as long as no loss is negative. Default True.
         size: Points that are evaluated together: a round is a multiple of it. Default 1.
         seed: Of the random points. Default 0.
-        threshold: Of the persistence of pairs of a minimum and a saddle, as a fraction of the range of the heights: each
-            above it is to be certain, too. Default: none need be.
+        threshold: Of the persistence of pairs of a minimum and a saddle, as a fraction of the range of the heights:
+            each above it is to be certain, too. Default: none need be.
         trend: Values [G, measures or fewer] that are known everywhere, of a cheaper evaluation, the loss first. Where
             one is not finite, or has no logarithm and needs one, the nearest other one stands for it. Default: none.
     """
@@ -144,8 +146,8 @@ class Refinement:
         self.trust = judged(self._now(), self._held_out, self._ranges())
         if self.pairs is not None:
             base = self._relief.base(self.values.shape[1], self._losses)[:, 0]
-            factor, span = self._held_out.factors(1)[0], self._ranges()[0]
-            self.trust = self.trust._replace(pairs=self.pairs.judged(self._now(), base, self.trust, factor, span))
+            factor, span = float(self._held_out.factors(1)[0]), float(self._ranges()[0])
+            self.trust = self.pairs.judged(self._now(), base, self.trust, factor, span)
 
     def _now(self) -> Standing:
         """What the known points say."""
@@ -174,6 +176,23 @@ class Refinement:
 
     def _ranges(self) -> np.ndarray:
         return ranges_of(self._relief.heights(self.values[self.known], self._losses))
+
+    def topology(self) -> dict[str, Any] | None:
+        """How many pairs of a minimum and a saddle there are, and whether all are certain; None where nobody asked."""
+        if self.pairs is None:
+            return None
+        if self.known.all():
+            heights = self._relief.heights(self.values, self._losses)[:, 0].reshape(self._relief.shape)
+            count, uncertain = pairs_above(heights, self.pairs.threshold * ranges_of(heights.reshape(-1, 1))[0]), 0
+        else:
+            count, uncertain = (self.trust.pairs, self.trust.uncertain) if self.trust is not None else (0, -1)
+        return {
+            "threshold": self.pairs.threshold,
+            "pairs": count if uncertain >= 0 else None,
+            "uncertain": uncertain if uncertain >= 0 else None,
+            "certain": uncertain == 0,
+            "rounds": 0 if self.trust is None else self.trust.settling,
+        }
 
     def widest_gap(self) -> int:
         """The side, in grid points, of the largest square of which no point is known."""

@@ -136,7 +136,7 @@ class Scatter:
         return scipy.interpolate.LinearNDInterpolator(self._triangles, self.values)(points)
 
     def _by_planes(self, points: np.ndarray) -> np.ndarray:
-        """At each of the points the value of the plane that fits the nearest known ones best, the nearer the better."""
+        """The value at each point [q, M] of the plane that fits the nearest known ones best, the nearer the better."""
         known, values = self.points[self.finite], self.values[self.finite]
         count = min(AROUND * (known.shape[1] + 1), len(known))
         distances, near = scipy.spatial.KDTree(known).query(points, k=count)

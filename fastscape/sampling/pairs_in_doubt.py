@@ -20,12 +20,13 @@ from fastscape.sampling.later import scipy
 from fastscape.sampling.standing import Standing
 from fastscape.sampling.trust import Trust
 
-__all__ = ["Doubts", "Pairs", "doubts_of"]
+__all__ = ["Doubts", "Pairs", "doubts_of", "pairs_above"]
 
 BEGINS = 0.2  # of the threshold: a surface that is known no better has more to learn elsewhere
 SPREAD = 3.0  # times the error that is expected of a point: 99 of 100 are within
 IN_A_ROW = 12  # rounds of points that settle a doubt, then one of those that teach most
 MOST = 16  # pairs in doubt whose ways out are looked for at once
+WAYS, APART = 8, 2  # ways out of one basin, and grid steps between them
 
 
 class Doubts(NamedTuple):
@@ -40,6 +41,11 @@ class Doubts(NamedTuple):
     pairs: int
     uncertain: int
     points: np.ndarray
+
+
+def pairs_above(heights: np.ndarray, threshold: float) -> int:
+    """How many pairs of a minimum and a saddle of a grid have more persistence than a threshold."""
+    return len(_Level(heights).above(threshold))
 
 
 def doubts_of(heights: np.ndarray, spread: np.ndarray, known: np.ndarray, threshold: float, accuracy: float) -> Doubts:
@@ -59,8 +65,8 @@ def doubts_of(heights: np.ndarray, spread: np.ndarray, known: np.ndarray, thresh
     found = _Found(known.ravel(), spread.ravel(), accuracy)
     own = mid.above(threshold)
     for basin in own:  # the pairs of the prediction
-        found.ask(mid.minimum(basin), basin)
-        found.ask(mid.saddle(basin), basin)
+        found.ask(mid.minimum(basin), mid.minimum(basin))
+        found.ask(mid.saddle(basin), mid.minimum(basin))
     _hidden_basins(low, mid, own, threshold, found)
     _hidden_gaps(low, mid, own, threshold, found)
     _hidden_walls(mid, high, own, threshold, found)
@@ -81,7 +87,7 @@ class Pairs:
         self._points, self._in_a_row = np.empty(0, dtype=np.int64), 0
         self._seen: _Seen | None = None
 
-    def judged(self, now: Standing, base: np.ndarray, trust: Trust, factor: float, span: float) -> list[int]:
+    def judged(self, now: Standing, base: np.ndarray, trust: Trust, factor: float, span: float) -> Trust:
         """Looks for pairs that may be otherwise.
 
         Args:
@@ -92,12 +98,12 @@ class Pairs:
             span: The range of the heights.
 
         Returns:
-            How many pairs the prediction has above the threshold, and how many may be otherwise: -1 while the
-            prediction is not good enough to say.
+            The trust, with how many pairs the prediction has above the threshold, and how many may be otherwise: -1
+            while the prediction is not good enough to say.
         """
         self._points = self._points[:0]
         if trust.edge or trust.at_most > BEGINS * self.threshold:
-            return [0, -1]
+            return trust._replace(uncertain=-1, settling=self.rounds)
         self._seen = _Seen.of(now, self._seen)
         heights, spread = self._seen.heights + base, SPREAD * np.sqrt(factor * self._seen.variances)
         shape = now.shape
@@ -106,13 +112,16 @@ class Pairs:
             self.threshold * span, trust.at_most * span,
         )  # fmt: skip
         self._points = found.points
-        return [found.pairs, found.uncertain]
+        return trust._replace(pairs=found.pairs, uncertain=found.uncertain, settling=self.rounds)
 
     def wanted(self, count: int) -> np.ndarray:
         """The numbers of the points that would settle most; none where all is certain or others are to come first.
 
         Args:
             count: How many at most.
+
+        Returns:
+            The numbers.
         """
         self._in_a_row = self._in_a_row + 1 if len(self._points) and self._in_a_row < IN_A_ROW else 0
         self.rounds += self._in_a_row > 0
@@ -136,7 +145,7 @@ class _Seen(NamedTuple):
         inside[now.known] = now.seen.finite
         heights[inside] = now.heights[inside, 0]
         stale = clear
-        if before is not None:
+        if before is not None and np.array_equal(before.heights[before.known], heights[before.known], equal_nan=True):
             new = now.at[now.known & ~before.known]
             apart = scipy.spatial.KDTree(new).query(now.at[clear])[0]
             fresh = (apart > before.reach[clear]) & np.isfinite(before.heights[clear])
@@ -150,7 +159,7 @@ class _Seen(NamedTuple):
 
 
 class _Found:
-    """The points that were asked for, and how much is in doubt at each."""
+    """The points that were asked for, and how much is in doubt at each; pairs are told apart by their minima."""
 
     def __init__(self, known: np.ndarray, spread: np.ndarray, accuracy: float) -> None:
         self.known, self.spread, self.accuracy = known, spread, accuracy
@@ -221,7 +230,7 @@ def _hidden_basins(low: _Level, mid: _Level, own: list[int], threshold: float, f
     """Where the surface may be deeper than predicted: in a basin that is known, or in one that is not."""
     for basin, home, first in _homes(low, mid, own, threshold):
         point = low.minimum(basin)
-        found.ask(point, home if first else point, mid.birth(home) - low.birth(basin) if first else None)
+        found.ask(point, mid.minimum(home) if first else point, mid.birth(home) - low.birth(basin) if first else None)
 
 
 def _hidden_walls(mid: _Level, high: _Level, own: list[int], threshold: float, found: _Found) -> None:
@@ -230,9 +239,10 @@ def _hidden_walls(mid: _Level, high: _Level, own: list[int], threshold: float, f
     for basin, home, first in _homes(high, mid, own, threshold):
         later = high.death(basin) - mid.death(home) if first else high.death(basin) - high.birth(basin)
         if np.isfinite(later) and later > found.accuracy:
-            doubtful.append((later, high.minimum(basin), high.death(basin), home if first else high.minimum(basin)))
-    for later, start, level, pair in sorted(doubtful, reverse=True)[:MOST]:
-        found.ask(_way_out(high, mid, found.known, start, level), pair, later)
+            doubtful.append((later, basin, mid.minimum(home) if first else high.minimum(basin)))
+    for later, basin, pair in sorted(doubtful, reverse=True)[:MOST]:
+        for point in _ways_out(high, mid, found, basin):
+            found.ask(point, pair, later)
 
 
 def _hidden_gaps(low: _Level, mid: _Level, own: list[int], threshold: float, found: _Found) -> None:
@@ -246,14 +256,24 @@ def _hidden_gaps(low: _Level, mid: _Level, own: list[int], threshold: float, fou
         if np.isfinite(earlier) and earlier > found.accuracy:
             doubtful.append((earlier, basin))
     for earlier, basin in sorted(doubtful, reverse=True)[:MOST]:
-        point = _way_out(mid, low, found.known, mid.minimum(basin), mid.death(basin))
-        found.ask(point, basin, earlier)
+        for point in _ways_out(mid, low, found, basin):
+            found.ask(point, mid.minimum(basin), earlier)
 
 
-def _way_out(wall: _Level, gap: _Level, known: np.ndarray, start: int, level: float) -> int:
-    """The unknown point around a basin below a level of one surface at which another one is lowest; -1 for none."""
+def _ways_out(wall: _Level, gap: _Level, found: _Found, basin: int) -> list[int]:
+    """Unknown points around a basin of one surface, below its saddle, at which another surface lets a way out.
+
+    The lowest come first, none near another one: what is learnt of a point is learnt of its neighbours too.
+    """
+    level = wall.death(basin)
     below = scipy.ndimage.label(wall.surface < level)[0]
-    inside = below == below.ravel()[start]
-    around = scipy.ndimage.binary_dilation(inside) & ~inside & ~known.reshape(inside.shape) & np.isfinite(gap.surface)
-    points = np.flatnonzero(around)
-    return int(points[gap.surface.ravel()[points].argmin()]) if len(points) else -1
+    inside = below == below.ravel()[wall.minimum(basin)]
+    around = scipy.ndimage.binary_dilation(inside) & ~inside & ~found.known.reshape(inside.shape)
+    points = np.flatnonzero(around & (gap.surface < level - found.accuracy))
+    points = points[np.argsort(gap.surface.ravel()[points], kind="stable")]
+    places, chosen = np.stack(np.unravel_index(points, inside.shape), 1), []
+    while len(points) and len(chosen) < WAYS:
+        chosen.append(int(points[0]))
+        far = np.abs(places - places[0]).max(1) > APART
+        points, places = points[far], places[far]
+    return chosen

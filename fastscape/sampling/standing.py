@@ -58,6 +58,9 @@ class Standing:
         """The kinds of the unknown points, where each is taken for what the nearest known point is.
 
         An edge runs where two neighbours along an axis are not of one kind; it is known once both are, everywhere.
+
+        Returns:
+            The kinds, see `kinds`.
         """
         if self.seen.finite.all():
             return np.ones(len(self.unknown), dtype=int)

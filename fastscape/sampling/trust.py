@@ -35,8 +35,9 @@ class Trust(NamedTuple):
         edge: Points at the edge of a region without finite values that are not known yet.
         held_out: How many points were held out.
         others: `rms` for every other measure, of its own range.
-        pairs: How many pairs of a minimum and a saddle there are, and how many may be otherwise; None where nobody
-            asked, the second -1 where nobody can say yet.
+        pairs: How many pairs of a minimum and a saddle are above the threshold; 0 where nobody asked.
+        uncertain: How many of these, and of others that may be there, may be otherwise; -1 where nobody can say yet.
+        settling: Rounds whose points were to settle that.
     """
 
     rms: float
@@ -46,12 +47,13 @@ class Trust(NamedTuple):
     edge: int
     held_out: int
     others: list[float]
-    pairs: list[int] | None = None
+    pairs: int = 0
+    uncertain: int = 0
+    settling: int = 0
 
     def within(self, tolerance: float) -> bool:
         """Whether the errors are within a tolerance."""
-        certain = self.pairs is None or self.pairs[1] == 0
-        return self.at_most <= tolerance and not self.edge and self.held_out > 0 and certain
+        return self.at_most <= tolerance and not self.edge and self.held_out > 0 and not self.uncertain
 
 
 class Tested(NamedTuple):

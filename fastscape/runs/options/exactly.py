@@ -75,6 +75,18 @@ class ToleranceOptions(TypedDict, total=False):
             formerly="log",
         ),
     ]
+    topology: Annotated[
+        bool | float,
+        Option(
+            False,
+            "With a tolerance, go on until every basin is certain that is deeper than this fraction of the range: its "
+            "minimum and the saddle at which it joins a deeper one are known as well as the surface is, and the "
+            "expected errors leave room for no other. True is 0.05. The report counts the pairs of a minimum and a "
+            "saddle, and says whether any is in doubt. Default False: only the mean error counts.",
+            GROUP,
+            float,
+        ),
+    ]
     draw_samples: Annotated[
         int | Literal["auto"],
         Option(

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import fastscape
 from fastscape.runs import sharing
@@ -191,6 +192,71 @@ def _in_place_parallel(folder: Path) -> dict[str, Any]:
     )
 
 
+def _in_layers(folder: Path) -> dict[str, Any]:
+    """Nine points at once, and how often anything is gathered for them; and the same point by point."""
+    from fastscape.engine.block_weights import Sweep
+
+    counts: list[int] = []
+    run = Sweep.run
+
+    def counted(self: Sweep, passes: Any) -> Any:
+        with Gathers() as gathers:
+            made = run(self, passes)
+        counts.append(gathers.count)
+        return made
+
+    Sweep.run = counted  # type: ignore[method-assign]
+    try:
+        found = {
+            name: _layered(options, counts)
+            for name, options in {
+                "weights": {},
+                "all": {"perturb": "all"},
+                "disk": {"keep": "disk", "normalize": "weight"},
+                "repeats": {"repeats": 2},
+                "in memory": {"low_memory": False},
+            }.items()
+        }
+    finally:
+        Sweep.run = run  # type: ignore[method-assign]
+    model = parallel(seeded(Perceptron), mesh_of(_everyone()))
+    landscape = perceptron_surface(model, low_memory=True, plan=fastscape.Plan("layers", 9))
+    found["parallel"] = {"fallback": landscape.report["fallback"]}
+    return found
+
+
+def _layered(options: dict[str, Any], counts: list[int]) -> dict[str, Any]:
+    options = {"low_memory": True, **options}
+    model = sharded(seeded(Transformer), mesh_of(_everyone()))
+    before = parts_of(model)
+    counts.clear()
+    landscape = transformer_surface(model, plan=fastscape.Plan("layers", 9, 64), **options)
+    gathers = counts[-1:]
+    with torch.no_grad():
+        own = [model(tokens).shape[0] for tokens, _ in texts()]  # it still gathers itself
+    with Gathers() as plain:
+        loop = transformer_surface(model, plan=fastscape.Plan("loop", 1, 64), **options)
+    return {
+        **came_of(model, landscape, before),
+        "loop": loop.loss.tolist(),
+        "fallback": landscape.report["fallback"],
+        "batching": landscape.report["plan"]["batching"],
+        "gathers": gathers,
+        "plain": plain.count,
+        "own": own,
+    }
+
+
+class Gathers(TorchDispatchMode):
+    """Counts what is gathered in this thread."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += "all_gather_into_tensor" in func.__name__ or "allgather" in func.__name__
+        return func(*args, **(kwargs or {}))
+
+
 def _replicas(folder: Path) -> dict[str, Any]:
     return _fsdp(folder, mesh_of(2, 2))
 
@@ -364,6 +430,7 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "fsdp": _fsdp,
     "in_place": _in_place,
     "in_place_parallel": _in_place_parallel,
+    "in_layers": _in_layers,
     "replicas": _replicas,
     "tensor_parallel": _tensor_parallel,
     "both": _both,

@@ -17,7 +17,7 @@ from fastscape.engine.layers import Absent
 from fastscape.engine.lock_step import LockStep
 from fastscape.engine.shared_state import SharedState
 from fastscape.model import HeldTensor, held_tensors, standing_in, units_of
-from fastscape.weights import BasisRows, Entry, Place, Rows
+from fastscape.weights import BasisRows, Entry, Gathered, Place, Rows
 
 __all__ = ["Blocks", "Sweep"]
 
@@ -82,8 +82,10 @@ class Blocks:
         model: The model.
         still: Its tensors that do not move, by name.
         entries: The tensors that move.
-        dtypes: Of each tensor that moves, by name.
+        dtypes: Of each tensor that is in the model only while a part runs that has it, by name: of those that move,
+            and of those that are gathered.
         place: Where they are made.
+        gathered: What gathers tensors that are shared out among processes. Default: none are.
     """
 
     def __init__(
@@ -93,11 +95,12 @@ class Blocks:
         entries: Sequence[Entry],
         dtypes: Mapping[str, torch.dtype],
         place: Place,
+        gathered: Gathered | None = None,
     ) -> None:
-        self.model, self.still, self.dtypes, self.place = model, still, dtypes, place
+        self.model, self.still, self.dtypes, self.place, self.gathered = model, still, dtypes, place, gathered
         self.entries = {entry.name: entry for entry in entries}
         self.parts = [_Part(unit.module, set()) for unit in units_of(model)]
-        self.places: dict[str, list[HeldTensor]] = {name: [] for name in (*still, *self.entries)}
+        self.places: dict[str, list[HeldTensor]] = {name: [] for name in (*still, *dtypes)}
         held = held_tensors(model, self.places)
         self.usable = held is not None
         unit_of = {
@@ -109,7 +112,7 @@ class Blocks:
         self.held: int | None = None  # bytes that a pass brings to a part at most; None before one was seen
         for at in held or ():
             self.places[at.name].append(at)
-            if at.name in self.entries and id(at.owner) in unit_of:
+            if at.name in dtypes and id(at.owner) in unit_of:
                 self.parts[unit_of[id(at.owner)]].names.add(at.name)
 
 
@@ -178,7 +181,7 @@ class Sweep:
         try:
             for name, tensor in blocks.still.items():
                 self._put(name, tensor)
-            for name in blocks.entries:
+            for name in blocks.dtypes:
                 self._put(name, self._absent(name))
             for number, (module, _, forward) in enumerate(own):
                 vars(module)["forward"] = standing_in(self._waiting(number, forward), module)
@@ -193,6 +196,8 @@ class Sweep:
                 owner[key] = tensor
             self._present.clear()  # who is absent knows this sweep, which so lives until a cycle is collected
             self._rows, self._first = {}, None
+            if blocks.gathered is not None:
+                blocks.gathered.close()
 
     def _waiting(self, number: int, forward: Callable[..., Any]) -> Callable[..., Any]:
         """The forward pass of a part, which waits until its weights are there."""
@@ -236,6 +241,8 @@ class Sweep:
             return
         wanted = self._wanted(place)
         self._rows = {name: rows for name, rows in self._rows.items() if name in wanted}
+        if self.blocks.gathered is not None:
+            self.blocks.gathered.only(wanted)
         stays = wanted if point == self._now[1] else set()
         self._take_out(self._present.keys() - stays)
         for name in sorted(wanted - self._present.keys()):
@@ -268,6 +275,9 @@ class Sweep:
 
     def _made(self, name: str, point: int) -> Tensor:
         """A tensor at a point, in memory of its own: an autograd graph, or a view, may outlive its place."""
+        if name not in self.blocks.entries:  # it does not move
+            assert self.blocks.gathered is not None
+            return self.blocks.gathered.read(name).to(self.blocks.dtypes[name])
         entry, source, c = self.blocks.entries[name], self._source, self._c[point]
         dtype = self.blocks.place.precision.weights
         if name not in self._rows and self._kept(entry):
@@ -292,8 +302,13 @@ class Sweep:
         return held + self._c.shape[2] * entry.numel * wide <= ROWS
 
     def _absent(self, name: str) -> Absent:
-        shape, dtype = self.blocks.entries[name].shape, self.blocks.dtypes[name]
-        return Absent.of(shape, dtype, self.blocks.place.device, functools.partial(self._read, name))
+        blocks, entry = self.blocks, self.blocks.entries.get(name)
+        if entry is None:
+            assert blocks.gathered is not None
+            shape = blocks.gathered.shape(name)
+        else:
+            shape = torch.Size(entry.shape)
+        return Absent.of(shape, blocks.dtypes[name], blocks.place.device, functools.partial(self._read, name))
 
     def _put(self, name: str, tensor: Tensor) -> None:
         for owner, key, _ in self.blocks.places[name]:

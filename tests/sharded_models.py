@@ -194,56 +194,69 @@ def _in_place_parallel(folder: Path) -> dict[str, Any]:
 
 def _in_layers(folder: Path) -> dict[str, Any]:
     """Nine points at once, and how often anything is gathered for them; and the same point by point."""
-    from fastscape.engine.block_weights import Sweep
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
-    counts: list[int] = []
-    run = Sweep.run
-
-    def counted(self: Sweep, passes: Any) -> Any:
-        with Gathers() as gathers:
-            made = run(self, passes)
-        counts.append(gathers.count)
-        return made
-
-    Sweep.run = counted  # type: ignore[method-assign]
-    try:
-        found = {
-            name: _layered(options, counts)
-            for name, options in {
-                "weights": {},
-                "all": {"perturb": "all"},
-                "disk": {"keep": "disk", "normalize": "weight"},
-                "repeats": {"repeats": 2},
-                "in memory": {"low_memory": False},
-            }.items()
-        }
-    finally:
-        Sweep.run = run  # type: ignore[method-assign]
+    found = {name: _layered(options) for name, options in IN_LAYERS.items()}
+    plan = {"low_memory": True, "plan": fastscape.Plan("layers", 9)}
     model = parallel(seeded(Perceptron), mesh_of(_everyone()))
-    landscape = perceptron_surface(model, low_memory=True, plan=fastscape.Plan("layers", 9))
-    found["parallel"] = {"fallback": landscape.report["fallback"]}
+    found["cut"] = perceptron_surface(model, **plan).report["fallback"]
+    model = seeded(Perceptron).float()
+    fully_shard(model, mesh=mesh_of(_everyone()), mp_policy=MixedPrecisionPolicy(param_dtype=torch.bfloat16))
+    found["narrow"] = perceptron_surface(model, **plan).report["fallback"]
     return found
 
 
-def _layered(options: dict[str, Any], counts: list[int]) -> dict[str, Any]:
+IN_LAYERS: dict[str, dict[str, Any]] = {
+    "weights": {},
+    "disk": {"keep": "disk", "normalize": "weight", "perturb": "all"},
+    "repeats": {"repeats": 2},
+    "in memory": {"low_memory": False},
+}
+
+
+def _in_layers_of_four(folder: Path) -> dict[str, Any]:
+    """Some processes have nothing of a small tensor; and two replicas take points of their own."""
+    mesh = mesh_of(2, 2)
+    from torch.distributed.fsdp import fully_shard
+
+    found = {"four": _layered({"perturb": "all"}), "replicas": _layered({}, mesh)}
+    model = parallel(seeded(Perceptron), mesh["parts"])
+    fully_shard(model, mesh=mesh["replicas"])
+    landscape = perceptron_surface(model, low_memory=True, plan=fastscape.Plan("layers", 9))
+    return {**found, "cut twice": landscape.report["fallback"]}
+
+
+def _layered(options: dict[str, Any], mesh: Any = None) -> dict[str, Any]:
+    from fastscape.engine.block_weights import Sweep
+
+    run, gathers = Sweep.run, []
+
+    def counted(self: Sweep, passes: Any) -> Any:
+        with Gathers() as counting:
+            made = run(self, passes)
+        gathers.append([len(passes), counting.count])
+        return made
+
     options = {"low_memory": True, **options}
-    model = sharded(seeded(Transformer), mesh_of(_everyone()))
-    before = parts_of(model)
-    counts.clear()
-    landscape = transformer_surface(model, plan=fastscape.Plan("layers", 9, 64), **options)
-    gathers = counts[-1:]
+    model = sharded(seeded(Transformer), mesh_of(_everyone()) if mesh is None else mesh)
+    tokens, before = texts()[0][0], parts_of(model)
     with torch.no_grad():
-        own = [model(tokens).shape[0] for tokens, _ in texts()]  # it still gathers itself
-    with Gathers() as plain:
-        loop = transformer_surface(model, plan=fastscape.Plan("loop", 1, 64), **options)
+        first = model(tokens)
+    Sweep.run = counted  # type: ignore[method-assign]
+    try:
+        landscape = transformer_surface(model, plan=fastscape.Plan("layers", 9, 64), **options)
+    finally:
+        Sweep.run = run  # type: ignore[method-assign]
+    with torch.no_grad():
+        again = torch.equal(model(tokens), first)  # it gathers itself as before
+    loop = transformer_surface(model, plan=fastscape.Plan("loop", 1, 64), **options)
     return {
         **came_of(model, landscape, before),
         "loop": loop.loss.tolist(),
         "fallback": landscape.report["fallback"],
         "batching": landscape.report["plan"]["batching"],
         "gathers": gathers,
-        "plain": plain.count,
-        "own": own,
+        "again": again,
     }
 
 
@@ -431,6 +444,7 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "in_place": _in_place,
     "in_place_parallel": _in_place_parallel,
     "in_layers": _in_layers,
+    "in_layers_of_four": _in_layers_of_four,
     "replicas": _replicas,
     "tensor_parallel": _tensor_parallel,
     "both": _both,

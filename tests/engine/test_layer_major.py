@@ -352,6 +352,20 @@ def test_what_a_pass_changes_between_two_blocks_is_named(name, lend):
     assert found.report["plan"]["batching"] == "loop"
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("keep", ["cpu", "disk"])
+def test_recurrent_layers_whose_lists_of_weights_a_pass_makes_anew(keep, monkeypatch):
+    monkeypatch.setattr(plan_rules, "free_memory", lambda device: 1 << 30)
+    model, data = EVERY["LSTM"]().model.double(), EVERY["LSTM"]().given
+    before = snapshot(model)
+    options = {"precision": None, "lend": True, "low_memory": True, "keep": keep}
+    found = surface(model, data, "auto", **options)
+    assert_close(found.loss, surface(model, data, Plan("loop", 1), **options).loss, 1e-12)
+    assert "_flat_weights while it runs" in found.report["fallback"]
+    assert (found.report["plan"]["batching"], found.report["warnings"]) == ("loop", [])
+    assert_same(before, snapshot(model))
+
+
 def test_what_a_pass_changes_and_puts_back_within_a_block_disturbs_nobody():
     model = Body("plain")
     layer = model.blocks[1][0]

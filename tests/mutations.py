@@ -254,7 +254,7 @@ MUTATIONS = [
     Mutation("engine/block_weights", "all points have the weights of the first", "point = self._points[number]",
              "point = self._points[0]", "engine/test_layer_major.py::test_ways_through_a_chain"),
     Mutation("engine/block_weights", "what a part reads of others is read again at every point",
-             "self.blocks.names[inside].add(name)", "pass",
+             "self.blocks.parts[inside].names.add(name)", "pass",
              "engine/test_layer_major.py::test_a_tensor_that_is_read_elsewhere_is_read_with_what_reads_it"),
     Mutation("engine/comparison", "points that disturb each other are not seen",
              '== "layers" and engine.plan.chunk > 1:', "== 0:",

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import fastscape
 from fastscape.runs import sharing
@@ -191,6 +192,84 @@ def _in_place_parallel(folder: Path) -> dict[str, Any]:
     )
 
 
+def _in_layers(folder: Path) -> dict[str, Any]:
+    """Nine points at once, and how often anything is gathered for them; and the same point by point."""
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+    found = {name: _layered(options) for name, options in IN_LAYERS.items()}
+    plan = {"low_memory": True, "plan": fastscape.Plan("layers", 9)}
+    model = parallel(seeded(Perceptron), mesh_of(_everyone()))
+    found["cut"] = perceptron_surface(model, **plan).report["fallback"]
+    model = seeded(Perceptron).float()
+    fully_shard(model, mesh=mesh_of(_everyone()), mp_policy=MixedPrecisionPolicy(param_dtype=torch.bfloat16))
+    found["narrow"] = perceptron_surface(model, **plan).report["fallback"]
+    return found
+
+
+IN_LAYERS: dict[str, dict[str, Any]] = {
+    "weights": {},
+    "disk": {"keep": "disk", "normalize": "weight", "perturb": "all"},
+    "repeats": {"repeats": 2},
+    "in memory": {"low_memory": False},
+}
+
+
+def _in_layers_of_four(folder: Path) -> dict[str, Any]:
+    """Some processes have nothing of a small tensor; and two replicas take points of their own."""
+    mesh = mesh_of(2, 2)
+    from torch.distributed.fsdp import fully_shard
+
+    found = {"four": _layered({"perturb": "all"}), "replicas": _layered({}, mesh)}
+    model = parallel(seeded(Perceptron), mesh["parts"])
+    fully_shard(model, mesh=mesh["replicas"])
+    landscape = perceptron_surface(model, low_memory=True, plan=fastscape.Plan("layers", 9))
+    return {**found, "cut twice": landscape.report["fallback"]}
+
+
+def _layered(options: dict[str, Any], mesh: Any = None) -> dict[str, Any]:
+    from fastscape.engine.block_weights import Sweep
+
+    run, gathers = Sweep.run, []
+
+    def counted(self: Sweep, passes: Any) -> Any:
+        with Gathers() as counting:
+            made = run(self, passes)
+        gathers.append([len(passes), counting.count])
+        return made
+
+    options = {"low_memory": True, **options}
+    model = sharded(seeded(Transformer), mesh_of(_everyone()) if mesh is None else mesh)
+    tokens, before = texts()[0][0], parts_of(model)
+    with torch.no_grad():
+        first = model(tokens)
+    Sweep.run = counted  # type: ignore[method-assign]
+    try:
+        landscape = transformer_surface(model, plan=fastscape.Plan("layers", 9, 64), **options)
+    finally:
+        Sweep.run = run  # type: ignore[method-assign]
+    with torch.no_grad():
+        again = torch.equal(model(tokens), first)  # it gathers itself as before
+    loop = transformer_surface(model, plan=fastscape.Plan("loop", 1, 64), **options)
+    return {
+        **came_of(model, landscape, before),
+        "loop": loop.loss.tolist(),
+        "fallback": landscape.report["fallback"],
+        "batching": landscape.report["plan"]["batching"],
+        "gathers": gathers,
+        "again": again,
+    }
+
+
+class Gathers(TorchDispatchMode):
+    """Counts what is gathered in this thread."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += "all_gather_into_tensor" in func.__name__ or "allgather" in func.__name__
+        return func(*args, **(kwargs or {}))
+
+
 def _replicas(folder: Path) -> dict[str, Any]:
     return _fsdp(folder, mesh_of(2, 2))
 
@@ -364,6 +443,8 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "fsdp": _fsdp,
     "in_place": _in_place,
     "in_place_parallel": _in_place_parallel,
+    "in_layers": _in_layers,
+    "in_layers_of_four": _in_layers_of_four,
     "replicas": _replicas,
     "tensor_parallel": _tensor_parallel,
     "both": _both,

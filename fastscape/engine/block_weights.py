@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -15,8 +15,9 @@ from torch.utils._pytree import tree_leaves
 
 from fastscape.engine.layers import Absent
 from fastscape.engine.lock_step import LockStep
+from fastscape.engine.shared_state import SharedState
 from fastscape.model import HeldTensor, held_tensors, standing_in, units_of
-from fastscape.weights import BasisRows, Entry, Place, Rows
+from fastscape.weights import BasisRows, Entry, Gathered, Place, Rows
 
 __all__ = ["Blocks", "Sweep"]
 
@@ -35,6 +36,45 @@ class _Stop(NamedTuple):
     name: str | None = None
 
 
+class _Part(NamedTuple):
+    """A part of the model.
+
+    Args:
+        module: The part.
+        names: Of the tensors that move and that it has, or was seen to read of others.
+    """
+
+    module: nn.Module
+    names: set[str]
+
+
+class _Present(NamedTuple):
+    """A tensor that is in its places.
+
+    Args:
+        tensor: At the point whose pass runs.
+        sign: That it is absent, for when it is taken out again.
+    """
+
+    tensor: Tensor
+    sign: Tensor
+
+
+class _First:
+    """What the first sweep looks at.
+
+    Args:
+        shared: What the passes have in common.
+    """
+
+    def __init__(self, shared: SharedState) -> None:
+        self.shared, self.held = shared, 0
+
+    def brought(self, tensors: Iterable[Tensor]) -> None:
+        """Notes what a pass brings to a part."""
+        self.held = max(self.held, sum(tensor.numel() * tensor.element_size() for tensor in tensors))
+
+
 class Blocks:
     """The parts of a model and the tensors that each of them has.
 
@@ -42,8 +82,10 @@ class Blocks:
         model: The model.
         still: Its tensors that do not move, by name.
         entries: The tensors that move.
-        dtypes: Of each tensor that moves, by name.
+        dtypes: Of each tensor that is in the model only while a part runs that has it, by name: of those that move,
+            and of those that are gathered.
         place: Where they are made.
+        gathered: What gathers tensors that are shared out among processes. Default: none are.
     """
 
     def __init__(
@@ -53,27 +95,25 @@ class Blocks:
         entries: Sequence[Entry],
         dtypes: Mapping[str, torch.dtype],
         place: Place,
+        gathered: Gathered | None = None,
     ) -> None:
-        self.still, self.dtypes, self.place = still, dtypes, place
+        self.model, self.still, self.dtypes, self.place, self.gathered = model, still, dtypes, place, gathered
         self.entries = {entry.name: entry for entry in entries}
-        units = units_of(model)
-        self.modules = [unit.module for unit in units]
-        self.places: dict[str, list[HeldTensor]] = {name: [] for name in (*still, *self.entries)}
+        self.parts = [_Part(unit.module, set()) for unit in units_of(model)]
+        self.places: dict[str, list[HeldTensor]] = {name: [] for name in (*still, *dtypes)}
         held = held_tensors(model, self.places)
         self.usable = held is not None
         unit_of = {
             id(registered): number
-            for number, module in enumerate(self.modules)
-            for part in module.modules()
-            for registered in (part._parameters, part._buffers)
+            for number, part in enumerate(self.parts)
+            for module in part.module.modules()
+            for registered in (module._parameters, module._buffers)
         }
         self.held: int | None = None  # bytes that a pass brings to a part at most; None before one was seen
-        # A part gets what it was seen to read of others too.
-        self.names: list[set[str]] = [set() for _ in units]
         for at in held or ():
             self.places[at.name].append(at)
-            if at.name in self.entries and id(at.owner) in unit_of:
-                self.names[unit_of[id(at.owner)]].add(at.name)
+            if at.name in dtypes and id(at.owner) in unit_of:
+                self.parts[unit_of[id(at.owner)]].names.add(at.name)
 
 
 class Sweep:
@@ -81,7 +121,7 @@ class Sweep:
 
     A tensor that moves is in its places only while a part runs that has it. Everywhere else there is a sign that it is
     absent: who reads it waits there as at a part, until it is there. So nothing is assumed of the model but that its
-    passes have nothing in common that they change.
+    passes have nothing in common that they change. In the first sweep that is looked at wherever a pass waits.
 
     Args:
         blocks: The parts of the model.
@@ -103,9 +143,9 @@ class Sweep:
         self._step = LockStep(self._entered, surrounding)
         self._thread = threading.local()
         self._rows: dict[str, Tensor] = {}  # of the place that all are at
-        self._present: dict[str, Tensor] = {}  # of the point whose pass runs
+        self._present: dict[str, _Present] = {}  # of the point whose pass runs
         self._now: tuple[_Stop | None, int] = (None, -1)
-        self._held = 0
+        self._first: _First | None = None
 
     def run(self, passes: Sequence[Callable[[], Any]]) -> list[Any]:
         """What the passes return.
@@ -117,8 +157,18 @@ class Sweep:
             What they return, in their order.
         """
         with self._installed():
-            made = self._step.run(passes)
-        self.blocks.held = self._held if self.blocks.held is None else self.blocks.held
+            if self.blocks.held is None:
+                self._first = _First(SharedState(self.blocks.model, self.blocks.place.device))
+            try:
+                made = self._step.run(passes)
+                self._compare()
+            except BaseException:
+                if self._first is not None:
+                    self._take_out(self._present)
+                    self._first.shared.put_back()
+                raise
+            if self._first is not None:
+                self.blocks.held = self._first.held
         return made
 
     @contextmanager
@@ -126,11 +176,12 @@ class Sweep:
         """The model without its weights, and with a place to wait at in front of each part."""
         blocks = self.blocks
         before = [(owner, key, owner[key]) for places in blocks.places.values() for owner, key, _ in places]
-        own = [(module, "forward" in vars(module), module.forward) for module in blocks.modules]
+        modules = [part.module for part in blocks.parts]
+        own = [(module, "forward" in vars(module), module.forward) for module in modules]
         try:
             for name, tensor in blocks.still.items():
                 self._put(name, tensor)
-            for name in blocks.entries:
+            for name in blocks.dtypes:
                 self._put(name, self._absent(name))
             for number, (module, _, forward) in enumerate(own):
                 vars(module)["forward"] = standing_in(self._waiting(number, forward), module)
@@ -144,7 +195,9 @@ class Sweep:
             for owner, key, tensor in before:
                 owner[key] = tensor
             self._present.clear()  # who is absent knows this sweep, which so lives until a cycle is collected
-            self._rows = {}
+            self._rows, self._first = {}, None
+            if blocks.gathered is not None:
+                blocks.gathered.close()
 
     def _waiting(self, number: int, forward: Callable[..., Any]) -> Callable[..., Any]:
         """The forward pass of a part, which waits until its weights are there."""
@@ -153,10 +206,10 @@ class Sweep:
         def called(*args: Any, **kwargs: Any) -> Any:
             inside = self._inside
             inside.append(number)
-            if self.blocks.held is None:
-                self._held = max(self._held, sum(t.numel() * t.element_size() for t in _tensors((args, kwargs))))
+            if self._first is not None:
+                self._first.brought(_tensors((args, kwargs)))
             # What is there already, as for every chunk of a head's rows, need not be made again.
-            if not self.blocks.names[number] <= self._present.keys():
+            if not self.blocks.parts[number].names <= self._present.keys():
                 self._step.arrive(_Stop(number))
             try:
                 return forward(*args, **kwargs)
@@ -176,34 +229,55 @@ class Sweep:
         if name not in self._present:
             inside = self._inside[-1] if self._inside else None
             if inside is not None:
-                self.blocks.names[inside].add(name)
+                self.blocks.parts[inside].names.add(name)
             self._step.arrive(_Stop(inside, name))
-        return self._present[name]
+        return self._present[name].tensor
 
     def _entered(self, place: _Stop | None, number: int) -> None:
         """Puts the tensors of a place into the model, those of the point of a pass."""
         point = self._points[number]
+        self._compare()
         if (place, point) == self._now:
             return
         wanted = self._wanted(place)
         self._rows = {name: rows for name, rows in self._rows.items() if name in wanted}
+        if self.blocks.gathered is not None:
+            self.blocks.gathered.only(wanted)
         stays = wanted if point == self._now[1] else set()
-        for name in [name for name in self._present if name not in stays]:
-            self._put(name, self._absent(name))
-            del self._present[name]
+        self._take_out(self._present.keys() - stays)
         for name in sorted(wanted - self._present.keys()):
-            self._present[name] = self._made(name, point)
-            self._put(name, self._present[name])
+            owner, key, _ = self.blocks.places[name][0]
+            self._present[name] = _Present(self._made(name, point), owner[key])
+            self._put(name, self._present[name].tensor)
         self._now = (place, point)
+
+    def _compare(self) -> None:
+        """Looks at what passes have in common, in the first sweep; the weights of a point are out of the way then."""
+        if self._first is None:
+            return
+        present = dict(self._present)
+        self._take_out(present)
+        self._first.shared.check()
+        for name, here in present.items():
+            self._put(name, here.tensor)
+        self._present.update(present)
+
+    def _take_out(self, names: Iterable[str]) -> None:
+        """Tensors that are in their places are absent there again."""
+        for name in list(names):
+            self._put(name, self._present.pop(name).sign)
 
     def _wanted(self, place: _Stop | None) -> set[str]:
         if place is None:
             return set()
-        own = set() if place.unit is None else self.blocks.names[place.unit]
+        own = set() if place.unit is None else self.blocks.parts[place.unit].names
         return own | {place.name} if place.name else set(own)
 
     def _made(self, name: str, point: int) -> Tensor:
         """A tensor at a point, in memory of its own: an autograd graph, or a view, may outlive its place."""
+        if name not in self.blocks.entries:  # it does not move
+            assert self.blocks.gathered is not None
+            return self.blocks.gathered.read(name).to(self.blocks.dtypes[name])
         entry, source, c = self.blocks.entries[name], self._source, self._c[point]
         dtype = self.blocks.place.precision.weights
         if name not in self._rows and self._kept(entry):
@@ -228,8 +302,13 @@ class Sweep:
         return held + self._c.shape[2] * entry.numel * wide <= ROWS
 
     def _absent(self, name: str) -> Absent:
-        shape, dtype = self.blocks.entries[name].shape, self.blocks.dtypes[name]
-        return Absent.of(shape, dtype, self.blocks.place.device, functools.partial(self._read, name))
+        blocks, entry = self.blocks, self.blocks.entries.get(name)
+        if entry is None:
+            assert blocks.gathered is not None
+            shape = blocks.gathered.shape(name)
+        else:
+            shape = torch.Size(entry.shape)
+        return Absent.of(shape, blocks.dtypes[name], blocks.place.device, functools.partial(self._read, name))
 
     def _put(self, name: str, tensor: Tensor) -> None:
         for owner, key, _ in self.blocks.places[name]:

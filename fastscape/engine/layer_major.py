@@ -27,7 +27,18 @@ from fastscape.engine.in_place import EngineInPlace
 from fastscape.engine.lock_step import Entangled
 from fastscape.engine.plan import Plan
 from fastscape.model import Batch, Modes, Problem, modes_here, modes_of
-from fastscape.weights import BasisRows, Rows, Space, Tensorwise, dtype_of, tensors_of
+from fastscape.weights import (
+    BasisRows,
+    Gathered,
+    Rows,
+    Space,
+    Tensorwise,
+    dtype_of,
+    local,
+    never_gathered,
+    tensors_of,
+    ungathered,
+)
 
 __all__ = ["LayerEngine", "LayerEngineInPlace"]
 
@@ -49,7 +60,7 @@ class LayerEngine(Engine):
 
     def __init__(self, problem: Problem, space: Space, plan: Plan) -> None:
         super().__init__(problem, space, plan)
-        self._reason, self._blocks = _shared(problem), None
+        self._reason, self._blocks = _shared(problem, space), None
         if self._reason is None:
             self._blocks = self._found(space)
             if not self._blocks.usable:
@@ -59,13 +70,18 @@ class LayerEngine(Engine):
         """The blocks of the model."""
         problem, (model,), entries = self.problem, self._models, space.layout.entries
         moving = {entry.name for entry in entries}
-        if problem.place.lent:
-            still = {name: t.detach() for name, t in tensors_of(model).items() if name not in moving}
-        else:
-            still = dict(problem.in_own_dtypes(self._fixed))
         own = tensors_of(problem.model)
         dtypes = {name: problem.dtypes.get(name, dtype_of(own[name], problem.dtype)) for name in moving}
-        return Blocks(model, still, entries, dtypes, problem.place)
+        gathered = None
+        if problem.place.sharing is not None:
+            assert problem.place.lent is not None  # what is shared out is lent
+            gathered = Gathered(model, problem.place.lent, problem.device)
+            dtypes |= {name: t.dtype for name, t in own.items() if local(t) is not t and name not in moving}
+        if problem.place.lent:
+            still = {name: t.detach() for name, t in tensors_of(model).items() if name not in dtypes}
+        else:
+            still = dict(problem.in_own_dtypes(self._fixed))
+        return Blocks(model, still, entries, dtypes, problem.place, gathered)
 
     @property
     def fallback(self) -> str | None:
@@ -106,7 +122,7 @@ class LayerEngine(Engine):
             batches = self._batches[first : first + step]
             numbers = [point for point in range(len(c)) for _ in batches]
             passes = [partial(self._pass, model, batch) for _ in c for batch in batches]
-            with _switches_kept():  # passes that run in turns put back what another one has set
+            with self._together_with_others(model, len(passes)), _switches_kept():
                 made = Sweep(blocks, self._rows, c, numbers, surrounding).run(passes)
             for point, found in zip(numbers, made, strict=True):
                 sums[point].append(found)
@@ -116,7 +132,16 @@ class LayerEngine(Engine):
     def _rows(self) -> Rows:
         """The vectors of the basis, tensor by tensor."""
         basis = self._points.space.basis
+        if self._blocks is not None and self._blocks.gathered is not None:
+            assert isinstance(basis.vectors, Tensorwise)  # else nothing is gathered
+            return basis.vectors.gathered(self._blocks.gathered)
         return basis.vectors if isinstance(basis.vectors, Tensorwise) else BasisRows(basis, self.plan.kernels)
+
+    @contextmanager
+    def _together_with_others(self, model: nn.Module, passes: int) -> Iterator[None]:
+        """Surrounds a sweep, which all processes that hold the model together begin together."""
+        with self.problem.place.evaluating(model, f"{passes} passes in layers"), ungathered(model):
+            yield
 
     def _pass(self, model: nn.Module, batch: Batch) -> Tensor:
         """The sums of every measure over one microbatch."""
@@ -139,7 +164,10 @@ def _surrounding(modes: Modes, stream: Any) -> Iterator[None]:
 
 @contextmanager
 def _switches_kept() -> Iterator[None]:
-    """Where a process prints, and which of torch's ways to compute it takes, are the same afterwards."""
+    """Where a process prints, and which of torch's ways to compute it takes, are the same afterwards.
+
+    Passes that run in turns put back what another one has set.
+    """
     printing = sys.stdout, sys.stderr
     fixed = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     onednn, cudnn = bool(torch.backends.mkldnn.enabled), torch.backends.cudnn.enabled
@@ -153,13 +181,16 @@ def _switches_kept() -> Iterator[None]:
         torch.backends.cudnn.enabled = cudnn
 
 
-def _shared(problem: Problem) -> str | None:
+def _shared(problem: Problem, space: Space) -> str | None:
     """Why passes of a problem cannot run side by side; None where they can."""
     seen = problem.footprint
     if seen is None:
         return "no layers: it is not known what an evaluation changes"
     if problem.place.sharing is not None:
-        return "no layers: the model is shared out among processes, which gather its weights themselves"
+        if not isinstance(space.basis.vectors, Tensorwise):
+            return "no layers: a process has its part of the directions in memory; write low_memory=True"
+        if (reason := never_gathered(problem.model)) is not None:
+            return f"no layers: {reason}"
     if problem.batchnorm == "recalibrate":
         return "no layers: statistics are estimated at every point"
     if seen.draws:

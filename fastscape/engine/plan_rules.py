@@ -71,7 +71,8 @@ def plan_begun(given: Plan | str, problem: Problem, space: Space) -> Plan:
 def _moves_weights(problem: Problem, space: Space) -> bool:
     """Whether theta is kept elsewhere, so that it is read from there for every point, or once for several."""
     lent = problem.place.lent
-    return isinstance(space.basis.vectors, Tensorwise) and lent is not None and lent.keep != "device"
+    alone = problem.place.sharing is None  # else each process would make all of a block, and not its part alone
+    return alone and isinstance(space.basis.vectors, Tensorwise) and lent is not None and lent.keep != "device"
 
 
 def _room_for_layers(problem: Problem, space: Space) -> bool:

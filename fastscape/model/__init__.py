@@ -19,7 +19,7 @@ from fastscape.model.drawing import drawn
 from fastscape.model.fingerprints import DataHash, Origin, hash_of_weights, origin_of
 from fastscape.model.footprint import Footprint
 from fastscape.model.function_names import name_of, public_name
-from fastscape.model.global_state import GlobalState
+from fastscape.model.global_state import GlobalState, generators_of, settings_of
 from fastscape.model.held import held
 from fastscape.model.independent import Independent
 from fastscape.model.lending import Lent
@@ -49,7 +49,7 @@ from fastscape.model.second_order import (
     reverse_over_reverse,
 )
 from fastscape.model.shuffling import in_batches
-from fastscape.model.state import named
+from fastscape.model.state import Snapshot, named
 from fastscape.model.thread_modes import Modes, modes_here, modes_of, set_switches, switches_here
 from fastscape.model.weighing import shares_in
 
@@ -82,6 +82,7 @@ __all__ = [
     "Problem",
     "Reading",
     "ReadingAsked",
+    "Snapshot",
     "accuracy",
     "agrees_far_away",
     "at_rest",
@@ -95,6 +96,7 @@ __all__ = [
     "ends_in_error",
     "fixed_samples",
     "forward_over_forward",
+    "generators_of",
     "hash_of_weights",
     "held",
     "held_tensors",
@@ -119,6 +121,7 @@ __all__ = [
     "reading_of",
     "reverse_over_reverse",
     "set_switches",
+    "settings_of",
     "settled",
     "shares_in",
     "standing_in",

@@ -15,7 +15,7 @@ import torch
 from fastscape.model.pauses import at_rest
 from fastscape.model.thread_modes import modes_here, set_autocast, set_modes
 
-__all__ = ["GlobalState", "drawing_alone", "generators_of", "seed_everything"]
+__all__ = ["GlobalState", "drawing_alone", "generators_of", "seed_everything", "settings_of"]
 
 T = TypeVar("T")
 
@@ -247,6 +247,25 @@ def _set_full(device: torch.device) -> None:
     operations = _operations(device)
     cudnn = False if device.type == "cuda" else None
     _set_switches(_Switches("highest", cudnn, ["ieee"] * len(operations), [False] * len(_narrowing(device))), device)
+
+
+def settings_of(device: torch.device) -> dict[str, object]:
+    """What decides for the whole process how torch computes, to be compared.
+
+    Args:
+        device: Where the model is.
+
+    Returns:
+        Values by the names under which users know them.
+    """
+    backends: Any = torch.backends
+    return {
+        "torch.use_deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "torch.set_num_threads": torch.get_num_threads(),
+        "torch.backends.mkldnn.enabled": backends.mkldnn.enabled,
+        "torch.backends.cudnn": [getattr(backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")],
+        "the precision of float32 products": _switches(device),
+    }
 
 
 @contextmanager

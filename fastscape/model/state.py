@@ -178,6 +178,20 @@ class Snapshot:
         """The ways to the parts that hold something else now."""
         return [part.way for part, saved in self._saved if not part.kind.same(part.owner, saved)]
 
+    def differences(self) -> list[Way]:
+        """The ways to what is another one now: to attributes and items where those of a part are, else to the part."""
+        found = []
+        for part, saved in self._saved:
+            if part.kind.same(part.owner, saved):
+                continue
+            keys: list[Any] = []
+            if part.kind in (ATTRIBUTES, DICT):
+                before, now = dict(zip(*saved, strict=True)), dict(part.kind.children(part.owner))
+                every = dict.fromkeys((*before, *now))
+                keys = [key for key in every if before.get(key, before) is not now.get(key, now)]
+            found += [(*part.way, key) for key in keys] or [part.way]
+        return found
+
     def put_back(self) -> list[Way]:
         """Gives every part what it held, those that hold it still aside.
 

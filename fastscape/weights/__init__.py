@@ -32,6 +32,7 @@ from fastscape.weights.directions import (
 )
 from fastscape.weights.entry import Entry
 from fastscape.weights.forward_mode import jvp
+from fastscape.weights.gathered import Gathered
 from fastscape.weights.grid import POINTS, AlongPath, Auto, Axis, AxisSpec, Grid, axis, wanted_axis
 from fastscape.weights.kept import KEEPS, Keep, kept_tensors
 from fastscape.weights.layout import Layout, convolutions, in_channels_last, layout_of
@@ -61,10 +62,12 @@ from fastscape.weights.sharded import (
     indices_here,
     is_sharded,
     local,
+    never_gathered,
     prepared_to_run,
     resharded,
     sharing_groups,
     tensors_here,
+    ungathered,
     whole,
 )
 from fastscape.weights.shared_directions import random_directions
@@ -97,6 +100,7 @@ __all__ = [
     "Directions",
     "Distribution",
     "Entry",
+    "Gathered",
     "Grid",
     "Keep",
     "Layout",
@@ -151,6 +155,7 @@ __all__ = [
     "local",
     "model_given",
     "named_as",
+    "never_gathered",
     "owners",
     "packed_modules",
     "pca",
@@ -174,6 +179,7 @@ __all__ = [
     "tensors_of",
     "through",
     "towards",
+    "ungathered",
     "wanted_axis",
     "warn_of_other_code",
     "whole",

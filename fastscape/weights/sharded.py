@@ -7,8 +7,9 @@ process holds a part of it. Nothing of torch.distributed is imported here: where
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,17 +17,44 @@ from torch import Tensor, nn
 from fastscape.weights.selection import tensors_of
 
 __all__ = [
+    "Cut",
     "class_name",
+    "cut_of",
     "forward_abandoned",
     "indices_here",
     "is_sharded",
     "local",
+    "never_gathered",
     "prepared_to_run",
     "resharded",
     "sharing_groups",
     "tensors_here",
+    "ungathered",
     "whole",
 ]
+
+
+_FSDP = "torch.distributed.fsdp"
+
+
+class Cut(NamedTuple):
+    """How a tensor is cut along one dimension.
+
+    Args:
+        group: Of torch, of the processes that have its parts, in their order.
+        dim: The dimension.
+        parts: How many processes these are.
+    """
+
+    group: Any
+    dim: int
+    parts: int
+
+    def part(self, shape: torch.Size, number: int) -> list[int]:
+        """The shape of a part of a tensor: all are as long as the first, as far as there is something left."""
+        length = -(-shape[self.dim] // self.parts)
+        left = max(shape[self.dim] - number * length, 0)
+        return [*shape[: self.dim], min(length, left), *shape[self.dim + 1 :]]
 
 
 def local(tensor: Tensor) -> Tensor:
@@ -61,6 +89,24 @@ def whole(tensor: Tensor) -> Tensor:
         here: Any = tensor
         full: Tensor = here.full_tensor()
         return full
+
+
+def cut_of(tensor: Tensor) -> Cut | None:
+    """How a tensor is cut among processes, where that is along one dimension; see `never_gathered` for others.
+
+    Args:
+        tensor: Any tensor.
+
+    Returns:
+        The cut; None where each process has all of it.
+    """
+    if not _shared_out(tensor):
+        return None
+    mesh, placements = _placed(tensor)
+    for axis, placement in enumerate(placements):
+        if not placement.is_replicate():
+            return Cut(mesh.get_group(axis), placement.dim, mesh.size(axis))
+    return None
 
 
 def is_sharded(model: nn.Module) -> bool:
@@ -127,6 +173,55 @@ def forward_abandoned(model: nn.Module) -> None:
                 forget()
         else:
             _reset(module._get_fsdp_state())
+
+
+def never_gathered(model: nn.Module) -> str | None:
+    """Why a forward pass of a model is another one with whole tensors in the place of all parts.
+
+    Args:
+        model: The model.
+
+    Returns:
+        The reason; None where FSDP2 gathers all tensors, each before a module is called, and does nothing else.
+    """
+    states = [module._get_fsdp_state() for module in _fsdp_modules(model)]
+    inside = {id(tensor) for module in _fsdp_modules(model) for tensor in module.parameters()}
+    for name, tensor in tensors_of(model).items():
+        if not _shared_out(tensor):
+            continue
+        cut = [placement for placement in _placed(tensor)[1] if not placement.is_replicate()]
+        if id(tensor) not in inside or len(cut) > 1:
+            return f"{name} is cut by tensor parallelism, which never gathers it"
+    policies = [getattr(state, "_mp_policy", None) for state in states]
+    dtypes = [getattr(policy, name, None) for policy in policies for name in ("param_dtype", "output_dtype")]
+    return "fully_shard computes in another precision" if any(dtypes) else None
+
+
+@contextmanager
+def ungathered(model: nn.Module) -> Iterator[None]:
+    """While it is active FSDP2 gathers nothing when a module is called: whole tensors are there already.
+
+    Args:
+        model: The model.
+
+    Yields:
+        Nothing.
+    """
+    before = []
+    for module in model.modules():
+        hooks: Any
+        for hooks in (module._forward_pre_hooks, module._forward_hooks):
+            own = [key for key, hook in hooks.items() if str(getattr(hook, "__module__", "")).startswith(_FSDP)]
+            if own:
+                before.append((hooks, dict(hooks)))
+            for key in own:
+                del hooks[key]
+    try:
+        yield
+    finally:
+        for hooks, every in before:
+            hooks.clear()
+            hooks.update(every)
 
 
 def indices_here(name: str, tensor: Tensor) -> list[Tensor]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -197,6 +197,17 @@ class Tensorwise:
         if c is None:
             return {name: as_kept(self.kept, name, self.device) for name in names}
         return {name: Deferred(_AtPoint(self, entry, c)) for name, entry in names.items()}
+
+    def gathered(self, kept: KeptTensors) -> Tensorwise:
+        """The same vectors in whole tensors, of a model of which a process may hold parts.
+
+        Args:
+            kept: Gives the whole tensors.
+
+        Returns:
+            The vectors.
+        """
+        return replace(self, kept=kept)
 
     def gram(self) -> Tensor:
         """The Gram matrices [S, K, K] of all segments, float64, on the CPU, tensor by tensor."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fastscape.kernels import interpolate
 from fastscape.weights.here import Here
+from fastscape.weights.kept import KeptTensors
 from fastscape.weights.tensorwise import Tensorwise
 
 __all__ = ["TensorwiseHere"]
@@ -46,6 +47,11 @@ class TensorwiseHere(Tensorwise):
         c = c[self.here.segment[touched].to(c.device)] if len(c) > 1 else c
         out = torch.empty(1, rows.shape[1], dtype=dtype or rows.dtype, device=rows.device)
         return interpolate(rows, c[None], segments, out=out, backend=self.backend)[0]
+
+    def gathered(self, kept: KeptTensors) -> Tensorwise:
+        """The same vectors in whole tensors. See `Tensorwise.gathered`."""
+        drawn = self.seed, self.directions, self.dtype, self.device, self.distribution, self.weighted, self.backend
+        return Tensorwise(self.here.whole, kept, *drawn)
 
     def gram(self) -> Tensor:
         """The Gram matrices [S, K, K] of all segments of the whole buffer, the same on all processes."""

@@ -16,6 +16,7 @@ from cases import EVERY, ODD
 from fastscape import Plan
 from fastscape.engine import block_weights, layer_major, lock_step, plan_rules
 from fastscape.engine.block_weights import Sweep
+from fastscape.engine.shared_state import SharedState
 from fastscape.weights import BasisRows
 from tolerance import assert_close
 from untouched import assert_same, snapshot
@@ -268,13 +269,136 @@ class Stashing(nn.Module):
         return out
 
 
+STASH = {"seen": ZERO}
+
+
+class Elsewhere(Stashing):
+    """Keeps it where nobody looks."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        stash = globals()["STASH"]
+        stash["seen"] = self.a(x)
+        out = self.c(torch.tanh(self.b(x))) + stash["seen"]
+        stash["seen"] = self.before
+        return out
+
+
+class Between(nn.Module):
+    """Changes something between two blocks, and puts it back."""
+
+    def __init__(self, change) -> None:
+        super().__init__()
+        self.change, self.cache = change, {"scale": 1.0}
+        self.noise = torch.Generator().manual_seed(0)
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.a(x)
+        before = self.change(self, None)
+        x = torch.tanh(self.b(x))
+        self.change(self, before)
+        return x
+
+
+def cached(model, before):
+    found, model.cache["scale"] = model.cache["scale"], 2.0 if before is None else before
+    return found
+
+
+def drawn(model, before):
+    found = model.noise.get_state()
+    if before is None:
+        torch.randn(3, generator=model.noise)
+    else:
+        model.noise.set_state(before)
+    return found
+
+
+def seeded(_model, before):
+    found = torch.get_rng_state()
+    torch.default_generator.set_state(torch.Generator().manual_seed(3).get_state() if before is None else before)
+    return found
+
+
+def deterministic(_model, before):
+    found = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(not found if before is None else before)
+    return found
+
+
+def rounded(_model, before):
+    found = torch.backends.mkldnn.matmul.fp32_precision
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16" if before is None else before
+    return found
+
+
+CHANGED = {
+    "cache.scale": cached,
+    "noise": drawn,
+    "a random number generator": seeded,
+    "torch.use_deterministic_algorithms": deterministic,
+    "the precision of float32 products": rounded,
+}
+
+
+@pytest.mark.parametrize("lend", [False, True])
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_a_pass_changes_between_two_blocks_is_named(name, lend):
+    found, plain = both(Between(CHANGED[name]).double(), (X, Y), precision=None, lend=lend)
+    assert (found.loss == plain.loss).all()
+    assert found.report["fallback"] == (
+        f"no layers: Entangled: a pass changes {name} while it runs, and others would see it between two blocks"
+    )
+    assert found.report["plan"]["batching"] == "loop"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("keep", ["cpu", "disk"])
+def test_recurrent_layers_whose_lists_of_weights_a_pass_makes_anew(keep, monkeypatch):
+    monkeypatch.setattr(plan_rules, "free_memory", lambda device: 1 << 30)
+    model, data = EVERY["LSTM"]().model.double(), EVERY["LSTM"]().given
+    before = snapshot(model)
+    options = {"precision": None, "lend": True, "low_memory": True, "keep": keep}
+    found = surface(model, data, "auto", **options)
+    assert_close(found.loss, surface(model, data, Plan("loop", 1), **options).loss, 1e-12)
+    assert "_flat_weights while it runs" in found.report["fallback"]
+    assert (found.report["plan"]["batching"], found.report["warnings"]) == ("loop", [])
+    assert_same(before, snapshot(model))
+
+
+def test_what_a_pass_changes_and_puts_back_within_a_block_disturbs_nobody():
+    model = Body("plain")
+    layer = model.blocks[1][0]
+    layer.register_forward_pre_hook(lambda module, args: setattr(module, "came", args[0]))
+    layer.register_forward_hook(lambda module, *_: delattr(module, "came"))
+    found, plain = both(model, (X, Y))
+    assert_close(found.loss, plain.loss, 1e-12)
+    assert found.report["fallback"] is None
+
+
+def test_only_the_first_sweep_looks_at_what_passes_have_in_common(monkeypatch):
+    looks, check = [], SharedState.check
+    monkeypatch.setattr(SharedState, "check", lambda self: looks.append(1) or check(self))
+    surface(Body("plain"), (X, Y), Plan("layers", 9, 64))
+    # Two points: where they begin, at six parts, where the offset is read outside of all; and once afterwards.
+    assert len(looks) == 2 * (1 + 6 + 1) + 1
+
+
 def test_passes_that_disturb_each_other_are_seen_before_the_run():
     with pytest.raises(ValueError, match=r"by this plan the loss at a point is .* leave out plan"):
-        surface(Stashing(ZERO), (X, Y), Plan("layers", 4, 64))  # one batch: only other points disturb it
+        surface(Elsewhere(ZERO), (X, Y), Plan("layers", 4, 64))  # one batch: only other points disturb it
+
+
+@pytest.mark.parametrize("before", [None, ZERO])
+def test_a_model_that_keeps_something_while_it_runs_is_evaluated_in_a_loop(before):
+    found, plain = both(Stashing(before), (X, Y))
+    assert (found.loss == plain.loss).all()
+    assert found.report["fallback"].startswith("no layers: Entangled: a pass changes seen while it runs")
+    assert found.report["plan"]["batching"] == "loop"
 
 
 def test_a_model_that_raises_in_layers_alone_is_evaluated_in_a_loop():
-    found, plain = both(Stashing(None), (X, Y))
+    found, plain = both(Elsewhere(None), (X, Y))
     assert (found.loss == plain.loss).all()
     assert found.report["fallback"].startswith("no layers: TypeError: unsupported operand")
     assert found.report["plan"]["batching"] == "loop"
@@ -450,7 +574,7 @@ def test_layers_are_chosen_where_there_is_room_for_their_threads_and_blocks(monk
 def test_a_model_that_disturbs_itself_in_layers_is_evaluated_in_a_loop_where_they_were_not_asked_for(monkeypatch):
     monkeypatch.setattr(plan_rules, "free_memory", lambda device: 1 << 30)
     options = {"precision": None, "lend": True, "low_memory": True, "keep": "cpu"}
-    model = Stashing(ZERO).double()
+    model = Elsewhere(ZERO).double()
     found = surface(model, (X, Y), "auto", **options)
     assert found.report["plan"]["batching"] == "loop"
     assert "by this plan the loss at a point is" in found.report["fallback"]

@@ -12,8 +12,11 @@ from processes import one_thread, several
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gloo")
 
-TWO = "fsdp in_place in_place_parallel tensor_parallel used_before options refused fails_in_one fails abandoned"
-FOUR = "fsdp replicas both"
+TWO = (
+    "fsdp in_place in_place_parallel tensor_parallel used_before options refused fails_in_one fails abandoned "
+    "in_layers"
+)
+FOUR = "fsdp replicas both in_layers_of_four"
 
 
 def said(folder, doing, processes):
@@ -73,6 +76,41 @@ def test_two_processes_have_the_landscape_of_the_whole_model(two, whole, percept
 @pytest.mark.parametrize("case", ["fsdp", "replicas", "both"])
 def test_four_processes_have_the_landscape_of_the_whole_model(four, whole, perceptron, case):
     assert_the_same([one[case] for one in four], whole if case in ("fsdp", "replicas") else perceptron)
+
+
+def assert_gathered_once(found, whole, passes_at_once=9):
+    assert_the_same(found, whole)
+    for one in found:
+        np.testing.assert_allclose(one["loss"], one["loop"], rtol=1e-12)
+        assert (one["batching"], one["fallback"], one["again"]) == ("layers", None, True)
+    sweeps = [sweep for one in found for sweep in one["gathers"]]  # a replica may have none
+    # The embedding, two blocks, the head with the weights of the embedding, and what is beside it.
+    assert {gathers for _, gathers in sweeps} == {5}
+    assert max(passes for passes, _ in sweeps) == passes_at_once
+
+
+@pytest.mark.parametrize("name", ["weights", "disk", "repeats"])
+def test_in_layers_weights_are_gathered_once_for_all_points(two, name):
+    assert_gathered_once([one["in_layers"][name] for one in two], transformer(**sharded_models.IN_LAYERS[name]))
+
+
+def test_in_layers_with_parts_that_are_empty(four):
+    assert_gathered_once([one["in_layers_of_four"]["four"] for one in four], transformer(perturb="all"))
+
+
+def test_replicas_gather_among_themselves_in_layers(four, whole):
+    assert_gathered_once([one["in_layers_of_four"]["replicas"] for one in four], whole)
+
+
+def test_what_is_never_gathered_goes_to_a_loop_and_says_why(two, four):
+    cut = "no layers: first.weight is cut by tensor parallelism, which never gathers it"
+    for one in two:
+        found = one["in_layers"]
+        memory = "no layers: a process has its part of the directions in memory; write low_memory=True"
+        assert (found["in memory"]["fallback"], found["in memory"]["batching"]) == (memory, "loop")
+        assert found["cut"] == cut
+        assert found["narrow"] == "no layers: fully_shard computes in another precision"
+    assert [one["in_layers_of_four"]["cut twice"] for one in four] == [cut] * 4
 
 
 def test_the_loss_is_that_of_the_model_itself(whole):

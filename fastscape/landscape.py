@@ -12,7 +12,7 @@ from fastscape import results, runs, views
 from fastscape.model import Data
 from fastscape.persistence import TopologyOptions, topology_of
 from fastscape.reports import Topology
-from fastscape.results import How, Values, axis_names, check_values, clipped, documented
+from fastscape.results import How, TopologyValues, Values, axis_names, check_values, clipped, documented
 from fastscape.runs import ReproduceOptions
 from fastscape.views import Walk
 
@@ -310,9 +310,22 @@ class Landscape(Values):
         """Draws the surface in three dimensions. See `fastscape.views.surface3d`, which takes the same options."""
         return views.surface3d(self, **options)
 
-    def to_html(self, path: str | os.PathLike[str], **options: Any) -> Path:
-        """Writes an interactive page for the browser. See `fastscape.to_html`, which takes the same options."""
-        return views.to_html(self, path, **options)
+    def to_html(
+        self, path: str | os.PathLike[str], *, basins: bool | TopologyValues = False, **options: Any
+    ) -> Path:
+        """Writes an interactive page for the browser. See `fastscape.to_html`, which takes the same options.
+
+        Args:
+            path: A file name that ends in .html or .htm. Missing folders are created.
+            basins: Whether the page names and outlines basins, as `topology` finds them; or a topology with other
+                options. Default False.
+            **options: Those of `fastscape.to_html`.
+
+        Returns:
+            The path.
+        """
+        topology = self.topology() if basins is True else basins or None
+        return views.to_html(self, path, topology=topology, **options)
 
     def _repr_html_(self) -> str | None:
         """How a notebook shows the landscape. See `fastscape.views.displayed`."""

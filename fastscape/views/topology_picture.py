@@ -151,6 +151,6 @@ def _bar(of: dict[str, Any], coloured: Any, label: str) -> None:
     if tree is None:
         of["map"].figure.colorbar(coloured, ax=of["map"], label=label)
         return
-    tree.figure.colorbar(coloured, ax=tree, label=label, location="left", pad=0.0, fraction=0.08, aspect=25)
+    tree.figure.colorbar(coloured, cax=tree.inset_axes((-0.055, 0.0, 0.045, 1.0)), label=label, ticklocation="left")
     tree.set(ylabel="")
     tree.tick_params(labelleft=False, left=False)

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from fastscape.results import Values, write_whole
+from fastscape.results import TopologyValues, Values, write_whole
 from fastscape.views.captions import model_said
 from fastscape.views.carried import LeftOut
+from fastscape.views.explorer.basins import packed_basins
 from fastscape.views.explorer.packed import Frame, common_packed, encoded, framed
 from fastscape.views.plane import ordered, plane_of
 from fastscape.views.texts import HOVER, LABEL, cleaned
@@ -31,14 +32,14 @@ _PLANE = Frame(
     "that walks downhill, and follow a training.",
     "plane.html",
     '<p id="call-line">In Python: <code id="call"></code></p>',
-    ("texts.js", "walk.js", "paths.js", "scene.js", "page.js"),
+    ("texts.js", "walk.js", "paths.js", "basins.js", "scene.js", "page.js"),
 )
 _VOLUME = Frame(
     "Drag a picture to turn it, scroll to zoom, point at it to read values. The surface is where the landscape has the "
     "height of the slider.",
     "volume.html",
     "",
-    ("texts.js", "walk.js", "paths.js", "scene.js", "levels.js", "volume.js"),
+    ("texts.js", "walk.js", "paths.js", "basins.js", "scene.js", "levels.js", "volume.js"),
 )
 
 
@@ -48,14 +49,21 @@ def to_html(
     *,
     names: Sequence[str] | None = None,
     title: str | None = None,
+    topology: TopologyValues | Sequence[TopologyValues | None] | None = None,
 ) -> Path:
     """Writes an interactive page with landscapes side by side into one file that works without a network.
 
+    A plane is a surface on which optimizers walk. A landscape of three axes is shown by its level surfaces: a slider
+    moves the level, others move slices.
+
     Args:
-        landscapes: One landscape or several, each at least 2 x 2 points. Several share scale, camera and start.
+        landscapes: One landscape or several, all of two axes or all of three, each of at least 2 points. Several share
+            scale and camera, and start or level.
         path: A file name that ends in .html or .htm. Missing folders are created.
         names: A name for each. Default: the class of its model, as the report says it.
         title: Of the page. Default: made from the names.
+        topology: That of the landscape, or one for each of several or None. The page then names the basin under the
+            pointer, and can outline them. Default: none.
 
     Returns:
         The path.
@@ -76,29 +84,35 @@ def to_html(
     path = Path(path)
     if path.suffix not in (".html", ".htm"):
         raise ValueError(f"a page cannot be saved as {path.name!r}; wanted a name that ends in .html")
-    write_whole(path, page(landscapes, names=names, title=title).encode())
+    write_whole(path, page(landscapes, names=names, title=title, topology=topology).encode())
     return path
 
 
 def page(
-    landscapes: Values | Sequence[Values], *, names: Sequence[str] | None = None, title: str | None = None
+    landscapes: Values | Sequence[Values],
+    *,
+    names: Sequence[str] | None = None,
+    title: str | None = None,
+    topology: TopologyValues | Sequence[TopologyValues | None] | None = None,
 ) -> str:
     """The interactive page as text.
 
     What cannot be drawn, such as a mark whose place is NaN, is left out, and a sentence on the page says so and why.
 
     Args:
-        landscapes: One landscape or several, each at least 2 x 2 points.
+        landscapes: One landscape or several, all of two axes or all of three.
         names: A name for each. Default: the class of its model, as the report says it.
         title: Of the page. Default: made from the names.
+        topology: That of the landscape, or one for each of several or None. Default: none.
 
     Returns:
         HTML that refers to nothing outside itself.
 
     Raises:
-        ValueError: When there is no landscape or more than 12, the names are not as many, a landscape is no plane of
-            at least 2 x 2 different finite points, the planes share no region, or the landscapes have no measure in
-            common that is finite somewhere.
+        ValueError: When there is no landscape or more than 12, names or topologies are not as many, a landscape has
+            other than two or three axes, of at least 2 different finite points each, planes and volumes come together,
+            planes share no region, a topology is of another grid, or the landscapes have no measure in common that is
+            finite somewhere.
 
     Example:
         >>> import numpy as np
@@ -114,7 +128,13 @@ def page(
         raise ValueError(f"{len(names)} names came for {len(several)} landscapes; wanted one for each")
     names = [cleaned(str(name), HOVER) for name in names]
     volumes = _are_volumes(several)
+    alone = isinstance(topology, TopologyValues)
+    found = [None] * len(several) if topology is None else [topology] if alone else list(topology)
+    if len(found) != len(several):
+        raise ValueError(f"{len(found)} topologies came for {len(several)} landscapes; wanted one or None for each")
     shown = [_packed(one, name, volumes) for one, name in zip(several, names, strict=True)]
+    for one, landscape, of in zip(shown, several, found, strict=True):
+        one["basins"] = None if of is None else packed_basins(of, landscape)
     _check_together(several, shown, volumes)
     _name_apart(shown)
     return framed(_VOLUME if volumes else _PLANE, shown, names, title)

@@ -106,7 +106,7 @@ def _passes(rank: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
         The two basins [E, 2], and the point of the pass, which is the higher one of its two [E].
     """
     numbers, count = np.arange(rank.size).reshape(rank.shape), int(labels.max(initial=0)) + 1
-    couples, points, heights = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)], [np.empty(0, np.int64)]
+    couples, points, heights, lows = ([np.empty(0, dtype=np.int64)] for _ in range(4))
     for axis in range(rank.ndim):
         here, there = _pairs(axis)[0]
         crossing = (labels[here] != labels[there]) & (labels[here] >= 0) & (labels[there] >= 0)
@@ -115,8 +115,9 @@ def _passes(rank: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
         couples.append(np.minimum(one, other) * count + np.maximum(one, other))  # a number for each couple
         points.append(np.where(first > second, numbers[here][crossing], numbers[there][crossing]))
         heights.append(np.maximum(first, second))
-    couple, point, height = map(np.concatenate, (couples, points, heights))
-    order = np.argsort(height, kind="stable")
+        lows.append(np.minimum(first, second))
+    couple, point, height, low = map(np.concatenate, (couples, points, heights, lows))
+    order = np.lexsort((low, height))  # over a point that is the pass to several, the steepest way comes first
     couple, point = couple[order], point[order]
     lowest = np.sort(np.unique(couple, return_index=True)[1])
     return np.stack(np.divmod(couple[lowest], count), axis=1), point[lowest]
@@ -133,6 +134,9 @@ def _joined(count: int, couples: np.ndarray, points: np.ndarray) -> tuple[np.nda
             saddles[shallow], parents[shallow] = point, deep
             across[shallow] = other if shallow == first else one
             above[shallow] = deep
+    for basin, parent in enumerate(parents):  # the parents come first
+        if parent >= 0 and saddles[parent] == saddles[basin]:  # several meet at one point
+            parents[basin] = parents[parent]
     return np.array(saddles, dtype=np.int64), np.array(parents, dtype=np.int64), np.array(across, dtype=np.int64)
 
 

@@ -286,7 +286,7 @@ class Landscape(Values):
         """Walks an optimizer down the landscape. See `fastscape.views.descend`, which takes the same options."""
         return views.descend(self, start, optimizer, steps, **options)
 
-    def plot(self, **options: Any) -> Axes | list[Axes]:
+    def plot(self, **options: Any) -> Any:
         """Draws the landscape: a line as a curve, a plane as a contour map, more axes as maps of each pair of them.
 
         Args:
@@ -294,7 +294,7 @@ class Landscape(Values):
                 `fastscape.views.sections` of more axes.
 
         Returns:
-            The axes that were drawn on; of more than two axes those of every panel.
+            The matplotlib axes that were drawn on; of a landscape of more than two axes a list, those of every panel.
 
         Raises:
             ValueError: When there is nothing to draw.
@@ -310,9 +310,7 @@ class Landscape(Values):
         """Draws the surface in three dimensions. See `fastscape.views.surface3d`, which takes the same options."""
         return views.surface3d(self, **options)
 
-    def to_html(
-        self, path: str | os.PathLike[str], *, basins: bool | TopologyValues = False, **options: Any
-    ) -> Path:
+    def to_html(self, path: str | os.PathLike[str], *, basins: bool | TopologyValues = False, **options: Any) -> Path:
         """Writes an interactive page for the browser. See `fastscape.to_html`, which takes the same options.
 
         Args:

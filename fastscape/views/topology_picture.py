@@ -114,7 +114,7 @@ def topologies(several: Mapping[str, TopologyValues], **given: Unpack[TopologyPi
     for column, (name, one) in enumerate(zip(several, shown, strict=True)):
         title = literal(cleaned(name, LABEL))
         grid[0, column].set_title(title)
-        more = _panels(grid[:, column], one, kinds)
+        more = _panels(list(grid[:, column]), one, kinds)
         said += [f"{title}: {sentence}" for sentence in [*one.said(), *more]]
     dimensions = {one.found.heights.ndim for one in shown}
     note_of_all([*said, *([_NO_MAP] if max(dimensions) > 2 and options["kind"] == "all" else [])], figure)

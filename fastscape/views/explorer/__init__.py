@@ -1,9 +1,9 @@
 """One page for the browser that shows landscapes and lets optimizers walk on them. It needs no server and no network.
 
 The page holds everything: plotly.js, the values bit for bit, and its scripts. page.html is the frame; plane.html and
-volume.html have the controls. Of a plane, page.js listens to the controls, scene.js draws, paths.js knows what is drawn
-of a training and at which of its steps, walk.js computes what `heights`, `Smooth` and `descend` compute in Python. Of
-a volume, volume.js listens and levels.js draws.
+volume.html have the controls. Of a plane, page.js listens to the controls, scene.js draws, paths.js knows what is
+drawn of a training and at which of its steps, walk.js computes what `heights`, `Smooth` and `descend` compute in
+Python. Of a volume, volume.js listens and levels.js draws. basins.js knows the basins of both.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -28,15 +28,15 @@ __all__ = ["page", "to_html"]
 MOST = 12  # landscapes in a page: browsers keep 16 scenes or fewer
 
 _PLANE = Frame(
-    "Drag a picture to turn it, scroll to zoom, point at it to read values. The sliders move the start of an optimizer "
-    "that walks downhill, and follow a training.",
+    "Drag a picture to turn it, scroll to zoom, point at it to read values. The sliders move the start of an "
+    "optimizer that walks downhill, and follow a training.",
     "plane.html",
     '<p id="call-line">In Python: <code id="call"></code></p>',
     ("texts.js", "walk.js", "paths.js", "basins.js", "scene.js", "page.js"),
 )
 _VOLUME = Frame(
-    "Drag a picture to turn it, scroll to zoom, point at it to read values. The surface is where the landscape has the "
-    "height of the slider.",
+    "Drag a picture to turn it, scroll to zoom, point at it to read values. The outer surface is where the landscape "
+    "has the height of the slider; those within it are lower.",
     "volume.html",
     "",
     ("texts.js", "walk.js", "paths.js", "basins.js", "scene.js", "levels.js", "volume.js"),
@@ -128,8 +128,8 @@ def page(
         raise ValueError(f"{len(names)} names came for {len(several)} landscapes; wanted one for each")
     names = [cleaned(str(name), HOVER) for name in names]
     volumes = _are_volumes(several)
-    alone = isinstance(topology, TopologyValues)
-    found = [None] * len(several) if topology is None else [topology] if alone else list(topology)
+    alone = topology is None or isinstance(topology, TopologyValues)
+    found: Any = ([topology] * (len(several) if topology is None else 1)) if alone else list(cast(Any, topology))
     if len(found) != len(several):
         raise ValueError(f"{len(found)} topologies came for {len(several)} landscapes; wanted one or None for each")
     shown = [_packed(one, name, volumes) for one, name in zip(several, names, strict=True)]
@@ -151,7 +151,9 @@ def _are_volumes(landscapes: list[Values]) -> bool:
     if 3 in counts and len(counts) > 1:
         raise ValueError("landscapes of three axes and of fewer came together; write a page for each kind")
     if 3 in counts and min(size for one in landscapes for size in one.shape) < 2:
-        raise ValueError("a landscape has an axis of one point; wanted at least 2 x 2 x 2, or write landscape.slice(...)")
+        raise ValueError(
+            "a landscape has an axis of one point; wanted at least 2 x 2 x 2, or write landscape.slice(...)"
+        )
     return 3 in counts
 
 

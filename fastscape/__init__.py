@@ -23,6 +23,7 @@ from fastscape.api import (
     spectrum,
     surface,
     topology,
+    volume,
 )
 from fastscape.engine import Plan
 from fastscape.landscape import Landscape
@@ -69,6 +70,7 @@ __all__ = [
     "through",
     "to_html",
     "topology",
+    "volume",
 ]
 
 __version__ = "0.1.0"

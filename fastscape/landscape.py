@@ -200,9 +200,10 @@ class Landscape(Values):
         return cls.of(values)
 
     def export(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the landscape for other programs: .csv, .h5 or .hdf5 (layout of Li et al.), .vts or .vtp (ParaView).
+        """Writes the landscape for other programs: .csv, .h5 or .hdf5 (layout of Li et al.), or files of ParaView.
 
-        A failed export leaves an older file as it was. HDF5 needs h5py and ParaView's formats need pyvista. What is
+        ParaView reads .vts or .vtp of a plane, and of three axes .vti or, where they are not evenly spread, .vtr. A
+        failed export leaves an older file as it was. HDF5 needs h5py and ParaView's formats need pyvista. What is
         written as .csv or .h5 can be loaded again; a .csv has no report. Paths have files of their own, which
         `landscape.paths[0].export` writes.
 

@@ -77,21 +77,16 @@ def _gram_seeded_kernel(  # type: ignore[no-untyped-def]
     theta = tl.load(theta_P + p, mask=inside, other=0.0).to(accumulator)
     factor = theta if WEIGHTED else inside.to(accumulator)
     out = partial_TKK + tile * K * K
-    d1 = draw_block(key_1, 0, counter, DISTRIBUTION, accumulator) * factor
-    across = tl.sum(theta * d1)
+    b = (theta,)
     tl.store(out, tl.sum(theta * theta))
-    tl.store(out + 1, across)
-    tl.store(out + K, across)
-    tl.store(out + K + 1, tl.sum(d1 * d1))
-    if K == 3:
-        d2 = draw_block(key_1, 1, counter, DISTRIBUTION, accumulator) * factor
-        across = tl.sum(theta * d2)
-        between = tl.sum(d1 * d2)
-        tl.store(out + 2, across)
-        tl.store(out + 6, across)
-        tl.store(out + 5, between)
-        tl.store(out + 7, between)
-        tl.store(out + 8, tl.sum(d2 * d2))
+    for k in tl.static_range(1, K):
+        d = draw_block(key_1, k - 1, counter, DISTRIBUTION, accumulator) * factor
+        for j in tl.static_range(0, k):
+            across = tl.sum(b[j] * d)
+            tl.store(out + j * K + k, across)
+            tl.store(out + k * K + j, across)
+        tl.store(out + k * K + k, tl.sum(d * d))
+        b = b + (d,)  # type: ignore[assignment]  # noqa: RUF005 - Triton unpacks nothing
 
 
 def gram_triton(basis: Tensor | Seeded, segments: Segments) -> Tensor:

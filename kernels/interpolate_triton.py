@@ -94,18 +94,19 @@ def _interpolate_seeded_kernel(  # type: ignore[no-untyped-def]
     counter = first_counter + block * (BLOCK // 4) + tl.arange(0, BLOCK // 4)
     inside = p < P
     theta = tl.load(theta_P + p, mask=inside, other=0.0).to(accumulator)
-    d1 = draw_block(key_1, 0, counter, DISTRIBUTION, accumulator)
-    d2 = draw_block(key_1, 1, counter, DISTRIBUTION, accumulator) if K == 3 else d1
-    if WEIGHTED:
-        d1 *= theta
-        d2 *= theta
+    b = (theta,)
+    for k in tl.static_range(1, K):
+        d = draw_block(key_1, k - 1, counter, DISTRIBUTION, accumulator)
+        if WEIGHTED:
+            d *= theta
+        b = b + (d,)  # type: ignore[assignment]  # noqa: RUF005 - Triton unpacks nothing
     column = _segment_of(p, starts_S1, block_segment_N1, block, BLOCK) * K if SEGMENTED else 0
     for g in range(0, G):
         point = tl.cast(g, tl.int64)
         c = coefficients_GSK + point * S * K + column
-        w = tl.load(c) * theta + tl.load(c + 1) * d1
-        if K == 3:
-            w += tl.load(c + 2) * d2
+        w = tl.load(c) * theta + tl.load(c + 1) * b[1]  # type: ignore[misc]
+        for k in tl.static_range(2, K):
+            w += tl.load(c + k) * b[k]
         tl.store(out_GP + point * stride_out + p, w.to(out_GP.dtype.element_ty), mask=inside)
 
 

@@ -37,19 +37,19 @@ def blocks(size: int) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True, eq=False)
 class Seeded:
-    """A basis (theta, d1) or (theta, d1, d2) with regenerated directions.
+    """A basis (theta, d1, ..., dN) with regenerated directions.
 
     Args:
         theta: The vector in memory [P], contiguous, float64, float32, bfloat16 or float16.
         seed: From 0 to 2^64 - 1.
-        directions: 1 or 2; direction k is stream k - 1 of the seed.
+        directions: N, from 1; direction k is stream k - 1 of the seed.
         distribution: "normal", "uniform" or "rademacher". Default "normal".
         weighted: Whether each entry of the directions is multiplied by theta's. Default False.
         first: The place, in the flat buffer, of theta's first entry; a multiple of 4, the entries of one counter.
             Default 0.
 
     Raises:
-        ValueError: When theta is no contiguous floating-point vector, there are not one or two directions, or the
+        ValueError: When theta is no contiguous floating-point vector, there is not at least one direction, or the
             seed, the distribution or the place is none.
 
     Example:
@@ -78,8 +78,8 @@ class Seeded:
                 f"theta came as {self.theta.dtype} of shape {tuple(self.theta.shape)}; wanted one contiguous "
                 "floating-point vector [P]"
             )
-        if self.directions not in (1, 2):
-            raise ValueError(f"directions={self.directions!r} cannot be used; wanted 1, a line, or 2, a plane")
+        if isinstance(self.directions, bool) or not isinstance(self.directions, int) or self.directions < 1:
+            raise ValueError(f"directions={self.directions!r} cannot be used; wanted 1, a line, 2, a plane, or more")
         check(self.seed, self.distribution)
         if self.first < 0 or self.first % 4:
             raise ValueError(

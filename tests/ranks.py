@@ -97,6 +97,8 @@ def computed(folder: Path, doing: str, rank: int) -> fastscape.Landscape:
         landscape = stored_runs.surface(folder / "run.zarr", **stored_runs.REPEATS)
         np.save(folder / f"repeats-{rank}.npy", landscape.repeats["loss"])
         return landscape
+    if doing == "volume":
+        return stored_runs.volume(folder / "run.zarr")
     if doing == "levels":
         return stored_runs.surface(folder / "run.zarr", **stored_runs.LEVELS)
     if doing == "both":

@@ -62,6 +62,12 @@ def surface(store: Path | None, samples: int = 20, **options: Any) -> fastscape.
     return fastscape.surface(*problem(samples), **wanted)
 
 
+def volume(store: Path | None, **options: Any) -> fastscape.Landscape:
+    """A landscape of four axes."""
+    wanted = {"axes": [(-1, 1, 4), (-1, 1, 3), (0, 1, 3), [-0.5, 0.25]], "plan": PLAN, "progress": False, **options}
+    return fastscape.volume(*problem(), store=store, **wanted)
+
+
 def of_sets(store: Path | None) -> fastscape.Landscape:
     """The landscape of two data sets and their classes that all runs compute."""
     model, (inputs, targets) = problem(30)

@@ -4,6 +4,7 @@ from fastscape.api.around import hessian, line, sharpness, spectrum, surface
 from fastscape.api.basins import basin_radius
 from fastscape.api.between import align, barrier, barriers, connect
 from fastscape.api.topologies import topology
+from fastscape.api.volumes import volume
 
 __all__ = [
     "align",
@@ -17,4 +18,5 @@ __all__ = [
     "spectrum",
     "surface",
     "topology",
+    "volume",
 ]

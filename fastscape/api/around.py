@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from fastscape.api.watching import watched
 from fastscape.curvature import EigenvectorDirections
 from fastscape.landscape import Landscape
 from fastscape.model import Data
@@ -24,7 +25,6 @@ from fastscape.runs import (
     spectrum_of,
     surface_request,
 )
-from fastscape.views import shown_by
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -96,12 +96,7 @@ def surface(model: nn.Module, data: Data, **given: Unpack[SurfaceOptions]) -> La
 
     Source: Li et al. 2018, arXiv 1712.09913.
     """
-    shown = None
-    if "progress" in given:
-        bar, watch = shown_by(given["progress"])
-        given["progress"] = bar
-        shown = None if watch is None else lambda values: watch(Landscape.of(values))
-    request = surface_request(model, data, given, shown)
+    request = surface_request(model, data, given, watched(given))
     return Landscape.of(computed(request))
 
 

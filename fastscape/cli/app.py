@@ -25,6 +25,7 @@ from fastscape.cli.options import MODELS, Device, Root, Seed
 from fastscape.cli.pictures import save_picture
 from fastscape.cli.terminal import run, table
 from fastscape.cli.trajectories import TRAINED, recorded_training, trajectory
+from fastscape.cli.volumes import volume
 from fastscape.landscape import Landscape
 from fastscape.results import mixed_in
 from fastscape.runs import environment
@@ -117,6 +118,7 @@ def train(
 
 app.command()(commands.surface)
 app.command()(commands.line)
+app.command()(volume)
 app.command()(trajectory)
 app.command()(spectrum)
 app.command()(sharpness)
@@ -216,7 +218,7 @@ def info(
 @app.command()
 def export(
     file: Annotated[Path, typer.Argument(help="A landscape.")],
-    out: Annotated[Path, typer.Argument(help="The file to write; its ending says how: .csv, .h5, .vts or .vtp.")],
+    out: Annotated[Path, typer.Argument(help="The file to write; its ending says how: .csv, .h5, .vts, .vtp, .vti.")],
 ) -> None:
     """Write a landscape for other programs: a spreadsheet, the plots of Li et al., ParaView."""
     typer.echo(Landscape.load(file).export(out))

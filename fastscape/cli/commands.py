@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import math
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -27,6 +26,7 @@ from fastscape.cli.options import (
     Split,
     SurfaceOut,
     offering,
+    reaching,
 )
 from fastscape.cli.pictures import save_picture, save_pictures
 from fastscape.cli.several_checkpoints import check_alike, names_of
@@ -131,18 +131,7 @@ def _axes(given: Mapping[str, _Axis], reach: str | None, points: int | None) -> 
             f"--reach and --points are of axes that are not given, but {' and '.join(f'--{n}' for n in given)} came; "
             "leave out one or the other"
         )
-    count = POINTS if points is None else points
-    if reach == "auto" and count < 2:
-        raise ValueError(f"--points {count} came with --reach auto; wanted at least 2, for example --points 51")
-    other: tuple[Any, ...] = ("auto", count)
-    if reach != "auto":
-        try:
-            end = 1.0 if reach is None else float(reach)
-        except ValueError:
-            end = 0.0
-        if not 0 < end < math.inf:
-            raise ValueError(f"--reach {reach} came; wanted auto, or a number above 0, for example --reach 0.5")
-        other = (-end, end, count)
+    other = reaching(reach, POINTS if points is None else points)
     return {name: other if axis is None else axis for name, axis in given.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -28,6 +29,7 @@ __all__ = [
     "Split",
     "SurfaceOut",
     "offering",
+    "reaching",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,6 +75,32 @@ Reach = Annotated[
 Points = Annotated[int | None, typer.Option(help="Grid points of the axes that are not given. Default: 51.")]
 Pictures = Annotated[bool, typer.Option(help="Whether to draw the landscape too.")]
 Live = Annotated[bool, typer.Option("--live", help="Show the surface after every round of --tolerance.")]
+
+
+def reaching(reach: str | None, count: int) -> tuple[Any, ...]:
+    """An axis of so many points that goes as far as `--reach` says.
+
+    Args:
+        reach: What came: a number, "auto" or nothing.
+        count: Grid points.
+
+    Returns:
+        What an option such as `x` takes.
+
+    Raises:
+        ValueError: When it is something else, or one point is to reach as far as the loss says.
+    """
+    if reach == "auto":
+        if count < 2:
+            raise ValueError(f"--points {count} came with --reach auto; wanted at least 2, for example --points 51")
+        return "auto", count
+    try:
+        end = 1.0 if reach is None else float(reach)
+    except ValueError:
+        end = 0.0
+    if not 0 < end < math.inf:
+        raise ValueError(f"--reach {reach} came; wanted auto, or a number above 0, for example --reach 0.5")
+    return -end, end, count
 
 
 def offering(kind: Any) -> Callable[[F], F]:

@@ -27,7 +27,7 @@ from fastscape.model import (
     reverse_over_reverse,
     twice_differentiable,
 )
-from fastscape.results import DERIVATIVES, clipped
+from fastscape.results import axis_names, clipped, derivative_names
 from fastscape.weights import Space, check_differentiable, coefficient_rows
 
 __all__ = ["differentiated"]
@@ -103,13 +103,13 @@ def differentiated(
             "model with other operations"
         ) from backward.error
     same = backward.found is None or (forward.found is not None and _same(forward.found, backward.found, len(axes)))
-    names = DERIVATIVES[len(axes)]
+    names = derivative_names(axis_names(len(axes)))
     if forward.found is not None and same and (forward.right or not backward.right):
-        return Derivatives(names, True), _doubts(forward, names)
+        return Derivatives(names, True), _doubts(forward, names, len(axes))
     reason = (
         "forward mode gives other derivatives" if forward.error is None else f"forward mode: {_first_line(forward)}"
     )
-    return Derivatives(names, False, reason), _doubts(backward, names)
+    return Derivatives(names, False, reason), _doubts(backward, names, len(axes))
 
 
 def _within(axes: Sequence[Tensor], fraction: float) -> Tensor:
@@ -160,7 +160,7 @@ def _tried(way: Way, loss: LossOf, several: list[Tensor], axes: int) -> _Verdict
             if verdict.found is None or not verdict.found.isfinite().all():
                 continue
             verdict.slopes = _other_slopes(loss, rows, verdict.found[:axes])
-            verdict.bends = _bends(way, loss, rows, verdict.found)
+            verdict.bends = _bends(way, loss, rows, verdict.found, axes)
         except Exception as error:  # an operation without such a rule may raise anything
             if out_of_memory(error) or gpu_is_lost(error):
                 raise
@@ -197,9 +197,9 @@ def _other_slopes(loss: LossOf, rows: Tensor, found: Tensor) -> Tensor | None:
     return close if bool(((close - found).abs() > slack).any()) else None
 
 
-def _bends(way: Way, loss: LossOf, rows: Tensor, found: Tensor) -> bool:
+def _bends(way: Way, loss: LossOf, rows: Tensor, found: Tensor, axes: int) -> bool:
     """Whether differences of slopes say the second derivatives. Where a kink lies between, they say nothing."""
-    axes, eps = (1 if len(rows) == 3 else 2), torch.finfo(rows.dtype).eps
+    eps = torch.finfo(rows.dtype).eps
     step = eps ** (1 / 2)
     for k in range(axes):
         slopes = [way(loss, _moved(rows, axes, k, times * step), axes)[:axes] for times in (-2, -1, 1, 2)]
@@ -224,11 +224,11 @@ def _same(forward: Tensor, backward: Tensor, axes: int) -> bool:
     return True
 
 
-def _doubts(verdict: _Verdict, names: Sequence[str]) -> list[str]:
+def _doubts(verdict: _Verdict, names: Sequence[str], axes: int) -> list[str]:
     """Warns of derivatives that are not those of the surface: torch does not differentiate what is detached."""
     if verdict.right or verdict.found is None:
         return []
-    which = names[:1] if len(names) == 2 else names[:2]
+    which = names[:axes]
     if verdict.slopes is not None:
         pairs = zip(which, verdict.found.tolist(), verdict.slopes.tolist(), strict=False)
         name, torchs, differences = max(pairs, key=lambda pair: abs(pair[1] - pair[2]))

@@ -12,8 +12,8 @@ from fastscape.results.barriers import BarriersValues, WhichExcess
 from fastscape.results.basin import BasinValues, RadiusUnit
 from fastscape.results.checks import check_values, clipped, parsed
 from fastscape.results.curvature import (
-    DERIVATIVES,
     EIGENVALUES,
+    derivative_names,
     gaussian_curvature,
     gradient,
     hessian,
@@ -50,7 +50,6 @@ from fastscape.results.values import REPEAT, Values
 from fastscape.results.warning import warn
 
 __all__ = [
-    "DERIVATIVES",
     "EIGENVALUES",
     "EXCESS_ERRORS",
     "MOST_AXES",
@@ -91,6 +90,7 @@ __all__ = [
     "chosen",
     "clipped",
     "colour_ends",
+    "derivative_names",
     "documented",
     "excess_over_chord",
     "exported",

@@ -6,13 +6,17 @@ coordinates of the axes, so they change with the lengths of the directions.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations_with_replacement
+from typing import TypeVar
+
 import numpy as np
 
 from fastscape.results.values import V, Values
 
 __all__ = [
-    "DERIVATIVES",
     "EIGENVALUES",
+    "derivative_names",
     "gaussian_curvature",
     "gradient",
     "hessian",
@@ -21,11 +25,28 @@ __all__ = [
     "with_curvature",
 ]
 
-DERIVATIVES = {1: ("dL_dx", "d2L_dx2"), 2: ("dL_dx", "dL_dy", "d2L_dx2", "d2L_dxdy", "d2L_dy2")}
-"""The names of the derivatives by the number of axes: first the first ones, then the second ones."""
+T = TypeVar("T")
 
 EIGENVALUES = "lambda_min", "lambda_max", "lambda_ratio", "lambda_residual"
 """The names of what is measured of the spectrum of the whole Hessian at every point."""
+
+
+def derivative_names(axes: Sequence[str]) -> tuple[str, ...]:
+    """The names of the derivatives of the loss along axes, as measures of a landscape.
+
+    Args:
+        axes: The names of the axes.
+
+    Returns:
+        First the first derivatives, then the second ones, each pair of axes once.
+
+    Example:
+        >>> from fastscape.results import derivative_names
+        >>> derivative_names(["x", "y"]), derivative_names(["x4"])
+        (('dL_dx', 'dL_dy', 'd2L_dx2', 'd2L_dxdy', 'd2L_dy2'), ('dL_dx4', 'd2L_dx4dx4'))
+    """
+    second = (f"d2L_d{a}2" if a == b and len(a) == 1 else f"d2L_d{a}d{b}" for a, b in _pairs(axes))
+    return *(f"dL_d{name}" for name in axes), *second
 
 
 def gradient(landscape: Values) -> np.ndarray:
@@ -35,7 +56,7 @@ def gradient(landscape: Values) -> np.ndarray:
         landscape: A landscape with derivatives.
 
     Returns:
-        `(dL/dx, dL/dy)` [H, W, 2]; on a line [H, 1].
+        `(dL/dx, dL/dy)` [H, W, 2]; on a line [H, 1], and along N axes [..., N].
 
     Raises:
         ValueError: When it has none.
@@ -58,16 +79,16 @@ def hessian(landscape: Values) -> np.ndarray:
         landscape: A landscape with derivatives.
 
     Returns:
-        `((d2L/dx2, d2L/dxdy), (d2L/dxdy, d2L/dy2))` [H, W, 2, 2]; on a line [H, 1, 1].
+        `((d2L/dx2, d2L/dxdy), (d2L/dxdy, d2L/dy2))` [H, W, 2, 2]; on a line [H, 1, 1], and along N axes [..., N, N].
 
     Raises:
         ValueError: When it has none.
     """
-    second = _derivatives(landscape)[len(landscape.axes) :]
-    if len(second) == 1:
-        return second[0][..., None, None]
-    xx, xy, yy = second
-    return np.stack([np.stack([xx, xy], axis=-1), np.stack([xy, yy], axis=-1)], axis=-2)
+    count = len(landscape.axes)
+    found = np.empty((*landscape.shape, count, count))
+    for (i, j), second in zip(_pairs(range(count)), _derivatives(landscape)[count:], strict=True):
+        found[..., i, j] = found[..., j, i] = second
+    return found
 
 
 def hessian_eigenvalues(landscape: Values) -> np.ndarray:
@@ -77,7 +98,8 @@ def hessian_eigenvalues(landscape: Values) -> np.ndarray:
         landscape: A landscape with derivatives.
 
     Returns:
-        Eigenvalues [H, W, 2], the smaller one first; on a line [H, 1]. NaN where a second derivative is not finite.
+        Eigenvalues [H, W, 2], the smaller one first; on a line [H, 1], and along N axes [..., N]. NaN where a second
+        derivative is not finite.
 
     Raises:
         ValueError: When it has none.
@@ -98,6 +120,7 @@ def mean_curvature(landscape: Values) -> np.ndarray:
         H = ((1 + q^2) r - 2 p q s + (1 + p^2) t) / (2 (1 + p^2 + q^2)^(3/2))
 
     It is positive at the bottom of a bowl. On a line it is the curvature `r / (1 + p^2)^(3/2)` of the curve (x, L(x)).
+    Along N axes, with g the gradient, A the Hessian and `w^2 = 1 + |g|^2`, it is `(w^2 tr A - g . A g) / (N w^3)`.
     The unit is one over that of the picture's three axes, taken as of one length; another scale of the loss or of a
     direction gives another curvature, which the eigenvalues of the Hessian show more plainly.
 
@@ -116,6 +139,10 @@ def mean_curvature(landscape: Values) -> np.ndarray:
         if len(landscape.axes) == 1:
             p, r = _derivatives(landscape)
             return np.asarray(r / (1 + p**2) ** 1.5)
+        if len(landscape.axes) > 2:
+            g, bent, w2 = _graph(landscape)
+            across = np.einsum("...i,...ij,...j->...", g, bent, g)
+            return np.asarray((w2 * np.trace(bent, axis1=-2, axis2=-1) - across) / (g.shape[-1] * w2**1.5))
         p, q, r, s, t = _derivatives(landscape)
         return np.asarray(((1 + q**2) * r - 2 * p * q * s + (1 + p**2) * t) / (2 * (1 + p**2 + q**2) ** 1.5))
 
@@ -127,10 +154,11 @@ def gaussian_curvature(landscape: Values) -> np.ndarray:
 
         K = (r t - s^2) / (1 + p^2 + q^2)^2
 
-    It is positive in bowls and on hilltops, negative at saddles, and 0 in a straight valley.
+    It is positive in bowls and on hilltops, negative at saddles, and 0 in a straight valley. Along N axes, with g the
+    gradient and A the Hessian, it is `det A / (1 + |g|^2)^((N + 2) / 2)`, the curvature of Gauss and Kronecker.
 
     Args:
-        landscape: A plane with derivatives.
+        landscape: A landscape of two or more axes with derivatives.
 
     Returns:
         Gaussian curvature in the shape of the landscape.
@@ -152,6 +180,13 @@ def gaussian_curvature(landscape: Values) -> np.ndarray:
     """
     if len(landscape.axes) == 1:
         raise ValueError("a line has no Gaussian curvature; write mean_curvature, which is that of the curve")
+    if len(landscape.axes) > 2:
+        with np.errstate(all="ignore"):
+            g, bent, w2 = _graph(landscape)
+            finite = np.isfinite(bent).all(axis=(-2, -1))
+            found = np.full(landscape.shape, np.nan)
+            found[finite] = np.linalg.det(bent[finite])
+            return np.asarray(found / w2 ** (g.shape[-1] / 2 + 1))
     p, q, r, s, t = _derivatives(landscape)
     with np.errstate(all="ignore"):
         return np.asarray((r * t - s**2) / (1 + p**2 + q**2) ** 2)
@@ -165,23 +200,35 @@ def with_curvature(landscape: V) -> V:
 
     Returns:
         The landscape with "mean_curvature", and if it is a plane with "gaussian_curvature", and "smaller_eigenvalue"
-        and "larger_eigenvalue" of its Hessian.
+        and "larger_eigenvalue" of its Hessian; of more axes these are "smallest_eigenvalue" and "largest_eigenvalue".
 
     Raises:
         ValueError: When it has no derivatives.
     """
     found = {"mean_curvature": mean_curvature(landscape)}
-    if len(landscape.axes) == 2:
-        smaller, larger = np.moveaxis(hessian_eigenvalues(landscape), -1, 0)
+    if len(landscape.axes) > 1:
+        low, high = ("smaller", "larger") if len(landscape.axes) == 2 else ("smallest", "largest")
+        eigenvalues = hessian_eigenvalues(landscape)
         found |= {"gaussian_curvature": gaussian_curvature(landscape)}
-        found |= {"smaller_eigenvalue": smaller.copy(), "larger_eigenvalue": larger.copy()}
+        found |= {f"{low}_eigenvalue": eigenvalues[..., 0].copy(), f"{high}_eigenvalue": eigenvalues[..., -1].copy()}
     measures = {**landscape.measures, **found}
     return landscape.keeping(landscape.axes, measures, landscape.report, landscape.standard_error, landscape.evaluated)
 
 
+def _graph(landscape: Values) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradient [..., N], Hessian [..., N, N], and the squared length [...] of the normal (-gradient, 1)."""
+    slope = gradient(landscape)
+    return slope, hessian(landscape), 1 + np.square(slope).sum(axis=-1)
+
+
+def _pairs(axes: Iterable[T]) -> Iterator[tuple[T, T]]:
+    """Each pair of axes once, in the order of the second derivatives."""
+    return combinations_with_replacement(axes, 2)
+
+
 def _derivatives(landscape: Values) -> list[np.ndarray]:
     """The derivatives of a landscape in the order of their names."""
-    names = DERIVATIVES[len(landscape.axes)]
+    names = derivative_names(list(landscape.axes))
     missing = [name for name in names if name not in landscape.measures]
     if missing:
         raise ValueError(

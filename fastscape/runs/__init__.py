@@ -9,6 +9,7 @@ from fastscape.runs.basins import basin_of
 from fastscape.runs.connecting import curve_between
 from fastscape.runs.environment import environment, peak_megabytes
 from fastscape.runs.options import (
+    CUBE,
     AlignOptions,
     BarrierOptions,
     BasinOptions,
@@ -19,6 +20,7 @@ from fastscape.runs.options import (
     SharpnessOptions,
     SpectrumOptions,
     SurfaceOptions,
+    VolumeOptions,
 )
 from fastscape.runs.reproduction import reproduced
 from fastscape.runs.request import line_request, surface_request
@@ -26,8 +28,10 @@ from fastscape.runs.run import computed
 from fastscape.runs.sharpness import sharpness_of
 from fastscape.runs.spectra import eigenvectors_of, spectrum_of
 from fastscape.runs.store import read_store
+from fastscape.runs.volumes import volume_request
 
 __all__ = [
+    "CUBE",
     "AlignOptions",
     "BarrierOptions",
     "BasinOptions",
@@ -39,6 +43,7 @@ __all__ = [
     "SharpnessOptions",
     "SpectrumOptions",
     "SurfaceOptions",
+    "VolumeOptions",
     "alignment_of",
     "barrier_of",
     "barriers_of",
@@ -54,4 +59,5 @@ __all__ = [
     "sharpness_of",
     "spectrum_of",
     "surface_request",
+    "volume_request",
 ]

@@ -16,7 +16,7 @@ from fastscape.engine import Plan, differentiated
 from fastscape.model import Eigenvalues, Problem
 from fastscape.results import EIGENVALUES, warn
 from fastscape.runs.request import Request
-from fastscape.weights import LINES, SURFACES, Grid, Layout, Space
+from fastscape.weights import Grid, Layout, Space, schemes_of
 
 __all__ = ["differentiated_by", "doubts", "not_reached", "with_curvature"]
 
@@ -91,7 +91,7 @@ def doubts(
     Raises:
         ValueError: When the loss does not lead back to the weights, or torch cannot differentiate it.
     """
-    plain = replace(space, scheme=(LINES if len(axes) == 1 else SURFACES)["plane"])
+    plain = replace(space, scheme=schemes_of(len(axes))["plane"])
     return differentiated(problem, plain, axes, microbatch, widened)[1]
 
 

@@ -15,7 +15,7 @@ from fastscape.runs.options import RECORDED, ReproduceOptions, SurfaceOptions
 from fastscape.runs.request import Expected, request_of
 from fastscape.runs.run import computed
 from fastscape.runs.space_asked import directions_given
-from fastscape.weights import LINES, SURFACES, NamedPerturb
+from fastscape.weights import NamedPerturb, schemes_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -46,8 +46,8 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
     missing = {"weights_hash", "moving", "plan", "seed", "scheme", "batchnorm"} - report.keys()
     if missing:
         raise ValueError(
-            f"the report does not say {', '.join(sorted(missing))}; only a landscape that fastscape.surface or "
-            "fastscape.line has computed can be reproduced"
+            f"the report does not say {', '.join(sorted(missing))}; only a landscape that fastscape.surface, "
+            "line or volume has computed can be reproduced"
         )
     if report.get(SECTIONS):
         raise ValueError(
@@ -61,8 +61,9 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
     with_defaults(ReproduceOptions, given, "reproduce")  # refuses other options
     to, along = given.pop("to", None), given.pop("along", None)
     if to is not None or along is not None:
-        if len(values.axes) != 1:
-            raise ValueError("to and along are of a line, and this is a surface; give directions=[...]")
+        if (axes := len(values.axes)) != 1:
+            kind = "a surface" if axes == 2 else f"a landscape of {axes} axes"
+            raise ValueError(f"to and along are of a line, and this is {kind}; give directions=[...]")
         given["directions"] = directions_given(model, to, along, given.get("directions"))
     came = getattr(given.get("directions"), "facts", {}).get("curve_hash")
     if came != report.get("curve_hash") and given.get("directions") is not None:
@@ -71,7 +72,7 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
             "was computed with"
         )
     own = getattr(given.get("directions"), "scheme", None) is not None
-    named = SURFACES if len(values.axes) == 2 else LINES
+    named = schemes_of(len(values.axes))
     for name, needed in {
         "directions": report["directions"] != "random",
         "objective": report["objective"],

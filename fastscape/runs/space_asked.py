@@ -25,6 +25,7 @@ from fastscape.weights import (
     is_sharded,
     listed,
     packed_modules,
+    schemes_of,
     source_of,
     towards,
 )
@@ -173,4 +174,10 @@ def _scheme(source: Source, options: SurfaceOptions, axes: int) -> tuple[Scheme,
         return scheme, getattr(scheme.coefficients, "__qualname__", repr(scheme.coefficients))
     if callable(scheme):
         return Scheme(scheme), getattr(scheme, "__qualname__", repr(scheme))
-    return chosen("scheme", scheme, LINES if axes == 1 else SURFACES), scheme
+    if axes > 2 and isinstance(scheme, str) and scheme != "plane" and scheme in {*LINES, *SURFACES}:
+        taken = "one coordinate" if scheme in LINES else "two coordinates"
+        raise ValueError(
+            f"scheme={scheme!r} takes {taken}, and {axes} axes came; write scheme='plane', the sum, or a function of "
+            f"the Gram matrices and {axes} coordinates"
+        )
+    return chosen("scheme", scheme, schemes_of(axes)), scheme

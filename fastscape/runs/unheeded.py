@@ -61,7 +61,7 @@ def _of_options(request: Request) -> Iterator[str]:
         if options["directions"] is not None and options[name] != usual:
             yield f"{name}={options[name]!r} does nothing: it is for random directions, and directions were given"
     for name in request.axes:
-        given = options[name]
+        given = options.get(name)
         if not (isinstance(given, list) and len(given) == 3 and type(given[2]) is int):
             continue
         start, stop, count = given
@@ -97,7 +97,7 @@ def _of_weights(request: Request, space: Space) -> Iterator[str]:
 def _of_marks(request: Request, space: Space) -> Iterator[str]:
     """Models that lie elsewhere than where they would be marked."""
     marks, asked = space.marks, request.space
-    where = "on this line" if len(request.axes) == 1 else "in this plane"
+    where = {1: "on this line", 2: "in this plane"}.get(len(request.axes), "in this volume")
     for name, names in marks.staying.items():
         still = "integers, and tied tensors by themselves, cannot move"
         instead = still if asked.perturb == "states" else "write perturb='states', which moves all"

@@ -52,7 +52,7 @@ from fastscape.weights.precision import PRECISIONS, Place, Precision, dtype_of, 
 from fastscape.weights.recording import FORMAT, INDEX, VERSION, Recording, Row, rows_of
 from fastscape.weights.repeats import seeds_of
 from fastscape.weights.resident import Resident
-from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme
+from fastscape.weights.schemes import LINES, SURFACES, Coefficients, Scheme, schemes_of
 from fastscape.weights.selection import NamedPerturb, Perturb, owners, select, tensors_of
 from fastscape.weights.sharded import (
     class_name,
@@ -160,6 +160,7 @@ __all__ = [
     "readable",
     "resharded",
     "rows_of",
+    "schemes_of",
     "seeds_of",
     "select",
     "sharing_groups",

@@ -7,6 +7,7 @@ from itertools import combinations_with_replacement
 import torch
 from torch import Tensor
 
+from fastscape.results import axis_names
 from fastscape.weights.forward_mode import jvp
 from fastscape.weights.space import Space
 
@@ -75,7 +76,7 @@ def check_differentiable(space: Space, points: Tensor) -> None:
         ValueError: When the derivatives are not what differences of the coefficients say, at most of the points.
     """
     rows = coefficient_rows(space, points)
-    for axis, name in enumerate("xy"[: points.shape[1]]):
+    for axis, name in enumerate(axis_names(points.shape[1])):
         step = torch.zeros_like(points)
         step[:, axis] = STEP * points[:, axis].abs().clamp(min=1.0)
         places = points - step, points, points + step

@@ -10,7 +10,7 @@ relative error below 2e-16 / r^2: to agree with the norm of v itself to 1e-10, r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 import torch
@@ -18,7 +18,18 @@ from torch import Tensor
 
 from fastscape.weights.forward_mode import differentiating
 
-__all__ = ["LINES", "SURFACES", "Coefficients", "Scheme", "barycentric", "bilinear", "line", "linear2x", "plane"]
+__all__ = [
+    "LINES",
+    "SURFACES",
+    "Coefficients",
+    "Scheme",
+    "barycentric",
+    "bilinear",
+    "line",
+    "linear2x",
+    "plane",
+    "schemes_of",
+]
 
 Coefficients: TypeAlias = Callable[..., Tensor]
 
@@ -51,11 +62,11 @@ class Scheme(NamedTuple):
 
 
 def plane(gram: Tensor, *coordinates: Tensor) -> Tensor:
-    """Coefficients of `w = theta + alpha d1 + beta d2`, or of `theta + alpha d` on a line.
+    """Coefficients of `w = theta + alpha d1 + beta d2`, and likewise of one direction, or of more.
 
     Args:
         gram: Gram matrices [S, K, K]; the plane does not need them.
-        *coordinates: alpha [G] and beta [G], along d1 and d2.
+        *coordinates: alpha [G] and beta [G], along d1 and d2; as many as there are directions.
 
     Returns:
         Coefficients [G, 1, K].
@@ -179,6 +190,18 @@ SURFACES = {
 
 LINES = {"line": Scheme(line, normalize="none", over="layer"), "plane": Scheme(plane)}
 """Schemes of one coordinate."""
+
+
+def schemes_of(axes: int) -> Mapping[str, Scheme]:
+    """The schemes that have names.
+
+    Args:
+        axes: How many coordinates they take.
+
+    Returns:
+        Schemes by name: `LINES`, `SURFACES`, or of more than two coordinates the one that is a sum.
+    """
+    return {1: LINES, 2: SURFACES}.get(axes, {"plane": SURFACES["plane"]})
 
 
 def _stack(*parts: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from fastscape.weights.tensorwise import Tensorwise
 
 __all__ = ["Space", "SpaceAsked", "space_of"]
 
-SOMEWHERE = ((1.0, 1.0), (-0.5, 0.25))  # a scheme that leads there takes coordinates for what paths take them for
+SOMEWHERE = 1.0, -0.5  # to the power of 1, 2, ...: a scheme that leads there takes coordinates for what paths do
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,8 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
     basis = basis_of(theta, layout, found.writers, asked.normalize, place, together=found.together)
     moving = {entry.name for entry in layout.entries}
     differ = {name: staying(model, moving, other, unused=asked.unused) for name, other in found.models.items()}
-    leads = own or all(basis.leads_to(asked.scheme, at[: asked.axes]) for at in SOMEWHERE)
+    places = [[base**k for k in range(1, 1 + asked.axes)] for base in SOMEWHERE]
+    leads = own or all(basis.leads_to(asked.scheme, at) for at in places)
     if leads and found.along is not None:
         found = _along(found, basis, asked.normalize)
     space = Space(basis, asked.scheme, found.labels, found.marks, staying=differ, repeats=repeats)

@@ -44,7 +44,7 @@ def judge(result: torch.Tensor, truth: torch.Tensor, dtype: torch.dtype) -> None
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("directions", [1, 2, 4])
 @pytest.mark.parametrize("cut", CUTS)
 def test_gram_is_that_of_the_stored_basis(cut, directions, dtype, backend):
     basis, stored, segments = problem(cut, directions, dtype)
@@ -58,7 +58,7 @@ def test_gram_is_that_of_the_stored_basis(cut, directions, dtype, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("uniform", [True, False], ids=["one coefficient", "per segment"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize(("directions", "points"), [(1, 1), (2, 1), (2, 5), (2, 0)])
+@pytest.mark.parametrize(("directions", "points"), [(1, 1), (2, 1), (2, 5), (2, 0), (4, 3)])
 @pytest.mark.parametrize("cut", CUTS)
 def test_points_are_those_of_the_stored_basis(cut, directions, points, dtype, uniform, backend):
     basis, stored, segments = problem(cut, directions, dtype)
@@ -74,7 +74,7 @@ def test_points_are_those_of_the_stored_basis(cut, directions, points, dtype, un
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("distribution", ["normal", "uniform", "rademacher"])
-@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("directions", [1, 2, 3])
 def test_every_kind_of_direction(directions, distribution, weighted, backend):
     basis, stored, segments = problem("odd", directions, torch.float64, distribution=distribution, weighted=weighted)
     coefficients = torch.rand(3, segments.count, directions + 1, dtype=torch.float64)
@@ -151,8 +151,8 @@ def test_costs_count_one_vector_in_memory():
         (torch.zeros(2, 2), 2, r"one contiguous floating-point vector \[P\]"),
         (torch.zeros(4, dtype=torch.int64), 2, r"one contiguous floating-point vector \[P\]"),
         (torch.zeros(8)[::2], 2, r"one contiguous floating-point vector \[P\]"),
-        (torch.zeros(4), 3, "wanted 1, a line, or 2, a plane"),
-        (torch.zeros(4), 0, "wanted 1, a line, or 2, a plane"),
+        (torch.zeros(4), 2.0, "wanted 1, a line, 2, a plane, or more"),
+        (torch.zeros(4), 0, "wanted 1, a line, 2, a plane, or more"),
     ],
 )
 def test_a_bad_seeded_basis_is_refused(theta, directions, message):

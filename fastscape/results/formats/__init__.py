@@ -31,6 +31,8 @@ FORMATS = {
     ".hdf5": _Format(hdf5.written, hdf5.read),
     ".vts": _Format(paraview.written),
     ".vtp": _Format(paraview.written),
+    ".vti": _Format(paraview.written),
+    ".vtr": _Format(paraview.written),
 }
 """Formats by the ending of a file's name."""
 
@@ -60,7 +62,7 @@ def exported(values: Values, path: Path) -> Path:
 
     Args:
         values: The values.
-        path: A name that ends in .csv, .h5, .hdf5, .vts or .vtp.
+        path: A name that ends in .csv, .h5, .hdf5, .vts, .vtp, .vti or .vtr.
 
     Returns:
         The path.
@@ -68,8 +70,8 @@ def exported(values: Values, path: Path) -> Path:
     Raises:
         ImportError: When the package for the format is not installed.
         OSError: When the file cannot be written.
-        ValueError: When the name has another ending, a metric has the name of something else in the file, a line is
-            to become a surface, or the values could not be read again: see `check_values`.
+        ValueError: When the name has another ending, a metric has the name of something else in the file, it is of
+            another number of axes than the landscape, or the values could not be read again: see `check_values`.
     """
     others = [ending for ending in FORMATS if ending != ".npz"]
     ending = path.suffix.lower()

@@ -14,9 +14,18 @@ from fastscape.runs.options.measured import MeasureFunctions, MeasureOptions
 from fastscape.runs.options.point import HessianOptions, PointOptions, SpectrumOptions
 from fastscape.runs.options.running import MachineOptions, RunOptions
 from fastscape.runs.options.sharp import SharpnessOptions
-from fastscape.runs.options.where import DirectionOptions, OtherModel, SecondAxis, WhereOptions
+from fastscape.runs.options.where import (
+    CUBE,
+    DirectionOptions,
+    OtherModel,
+    RandomOptions,
+    SecondAxis,
+    VolumeAxes,
+    WhereOptions,
+)
 
 __all__ = [
+    "CUBE",
     "RECORDED",
     "USUAL",
     "AlignOptions",
@@ -30,6 +39,7 @@ __all__ = [
     "SharpnessOptions",
     "SpectrumOptions",
     "SurfaceOptions",
+    "VolumeOptions",
 ]
 
 
@@ -41,6 +51,19 @@ class SurfaceOptions(
 
 class LineOptions(MeasureOptions, WhereOptions, OtherModel, ExactnessOptions, RunOptions, total=False):
     """The options of a line."""
+
+
+class VolumeOptions(
+    MeasureOptions,
+    DirectionOptions,
+    VolumeAxes,
+    RandomOptions,
+    ExactnessOptions,
+    ToleranceOptions,
+    RunOptions,
+    total=False,
+):
+    """The options of a landscape of any number of axes."""
 
 
 class ReproduceOptions(MeasureFunctions, DirectionOptions, OtherModel, MachineOptions, total=False):

@@ -112,7 +112,8 @@ class MeasureOptions(MeasureFunctions, ModeOptions, ClassOptions, total=False):
             None,
             'What else is measured of the loss: "plane", its first and second derivatives along the axes, exactly, by '
             'differentiating the model: the measures "dL_dx", "dL_dy", "d2L_dx2", "d2L_dxdy" and "d2L_dy2", on a line '
-            "the first and the third. See `Landscape.gradient`, `Landscape.hessian`, `Landscape.gaussian_curvature`. "
+            "the first and the third, and of other axes likewise, see `fastscape.results.derivative_names`. See "
+            "`Landscape.gradient`, `Landscape.hessian`, `Landscape.gaussian_curvature`. "
             'Or "ratio", the extreme eigenvalues of the Hessian by all weights that move: "lambda_min", "lambda_max", '
             'their "lambda_ratio" `|lambda_min / lambda_max|`, and the "lambda_residual" that was reached. A point '
             "then takes ten times as long and more. Default: nothing else.",

@@ -24,11 +24,12 @@ from fastscape.weights import (
     Source,
 )
 
-__all__ = ["DirectionOptions", "OtherModel", "SecondAxis", "WhereOptions"]
+__all__ = ["CUBE", "DirectionOptions", "OtherModel", "RandomOptions", "SecondAxis", "VolumeAxes", "WhereOptions"]
 
 GROUP = "Where"
 
 Segment = tuple[float, float, int]  # of a command: start, stop, count
+CUBE = (-1.0, 1.0, 21)  # an axis of a volume, where nobody says more than how many there are
 
 
 class DirectionOptions(TypedDict, total=False):
@@ -53,9 +54,10 @@ class DirectionOptions(TypedDict, total=False):
         Option(
             None,
             f"How coordinates combine theta and the directions: on a surface {among(SURFACES)}, on a line "
-            f"{among(LINES)}. See `fastscape.weights.schemes`. In Python also a function `(gram, alpha, beta) -> "
-            'coefficients`, of a line `(gram, alpha)`, or a `fastscape.weights.Scheme`. Default "plane", the sum; '
-            '"line" along a random direction.',
+            f'{among(LINES)}, with more axes "plane". See `fastscape.weights.schemes`. In Python also a function '
+            "`(gram, alpha, beta) -> coefficients`, of a line `(gram, alpha)`, of three axes with one coordinate more "
+            'and so on, or a `fastscape.weights.Scheme`. Default "plane", the sum; "line" along a random direction on '
+            "a `line`.",
             GROUP,
             str,
             again="that of the report, if it has one of these names",
@@ -63,8 +65,8 @@ class DirectionOptions(TypedDict, total=False):
     ]
 
 
-class WhereOptions(DirectionOptions, total=False):
-    """Where lines and planes lie."""
+class FirstAxis(TypedDict, total=False):
+    """The first axis, of a line or a plane."""
 
     x: Annotated[
         "AxisSpec",
@@ -80,6 +82,11 @@ class WhereOptions(DirectionOptions, total=False):
             Segment,
         ),
     ]
+
+
+class RandomOptions(TypedDict, total=False):
+    """What moves, along directions of which lengths, and how random ones are drawn."""
+
     normalize: Annotated[
         Norm | None,
         Option(
@@ -132,6 +139,27 @@ class WhereOptions(DirectionOptions, total=False):
             "other: in memory are weights and directions twice, however many repeats there are. Default 1.",
             GROUP,
             int,
+        ),
+    ]
+
+
+class WhereOptions(DirectionOptions, FirstAxis, RandomOptions, total=False):
+    """Where lines and planes lie."""
+
+
+class VolumeAxes(TypedDict, total=False):
+    """The axes of a volume."""
+
+    axes: Annotated[
+        "int | Sequence[AxisSpec]",
+        Option(
+            3,
+            "How many axes there are, each then of 21 points from -1 to 1, or along the path of directions that are "
+            "made from checkpoints; or a list with one entry for each axis: a tuple of start, stop and count, "
+            'increasing coordinates [n] as a list or array, or "auto", `("auto", count)`, "path", `("path", count)`, '
+            "all as `x` of `surface`. The grid has the product of their counts: every axis multiplies what it costs. "
+            "Default 3.",
+            GROUP,
         ),
     ]
 

@@ -1,0 +1,39 @@
+"""The command that computes landscapes of any number of axes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastscape import api
+from fastscape.cli.checkpoints import loaded, options_of_command, said, samples_wanted
+from fastscape.cli.options import Checkpoint, Out, Reach, Root, Samples, Split, offering, reaching
+from fastscape.results import check_path
+from fastscape.runs import CUBE, VolumeOptions
+
+__all__ = ["volume"]
+
+
+@offering(VolumeOptions)
+def volume(
+    checkpoint: Checkpoint,
+    out: Out = Path("volume.npz"),
+    dimensions: Annotated[int, typer.Option(help="How many axes, each along a direction of its own.")] = 3,
+    samples: Samples = None,
+    split: Split = "train",
+    reach: Reach = None,
+    points: Annotated[int, typer.Option(help="Grid points of every axis; the grid has the product.")] = CUBE[2],
+    root: Root = None,
+    **given: Any,
+) -> None:
+    """Compute the loss of a checkpoint along any number of axes; `fastscape export` writes it for ParaView."""
+    check_path(out)
+    if dimensions < 1:
+        raise ValueError(f"--dimensions {dimensions} came; wanted at least 1, for example --dimensions 3")
+    started, options = time.perf_counter(), options_of_command(given)
+    network, data = loaded(checkpoint, samples_wanted(samples, options), split, root)
+    landscape = api.volume(network, data, axes=[reaching(reach, points)] * dimensions, **options)
+    said([landscape.save(out)], landscape, started)

@@ -1,0 +1,100 @@
+"""What a call of `volume` asks for: any number of axes."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+from torch import nn
+
+from fastscape.model import Data
+from fastscape.results import MOST_AXES, Values, axis_names, warn, with_defaults
+from fastscape.runs.options import CUBE, SurfaceOptions, VolumeOptions
+from fastscape.runs.request import Request, request_of
+from fastscape.runs.space_asked import batchnorm_of
+from fastscape.weights import Axis, AxisSpec, wanted_axis
+
+__all__ = ["volume_request"]
+
+MANY = 10_000_000  # grid points that somebody may not have meant
+MOST = 1_000_000_000  # of which the coordinates alone take tens of gigabytes
+
+
+def volume_request(
+    model: nn.Module, data: Data, given: VolumeOptions, shown: Callable[[Values], Any] | None
+) -> Request:
+    """What a call of `volume` asks for.
+
+    Args:
+        model: The user's model.
+        data: The user's data.
+        given: The options that the user gave.
+        shown: Gets what is known after each round. Default: nothing does.
+
+    Returns:
+        The request.
+
+    Raises:
+        ValueError: When a tolerance comes for another number of axes than two, or the grid has too many points.
+    """
+    options = cast(
+        dict[str, Any], with_defaults(VolumeOptions, given, "volume", formerly=dict.fromkeys("xyz", "axes"))
+    )
+    directions, came = options["directions"], options.pop("axes")
+    specs = _specs(came, path=bool(getattr(directions, "shows_path", False)))
+    axes = {name: wanted_axis(name, spec) for name, spec in zip(axis_names(len(specs)), specs, strict=True)}
+    if options["tolerance"] is not None and len(axes) != 2:
+        raise ValueError(f"tolerance chooses the points of a plane, and {len(axes)} axes came; leave it out")
+    if options["scheme"] is None and getattr(directions, "scheme", None) is None:
+        options["scheme"] = "plane"
+    options["batchnorm"] = batchnorm_of(model, given, directions)
+    whole: Any = with_defaults(SurfaceOptions, cast(SurfaceOptions, options), "volume")
+    whole |= zip(axes, specs, strict=True)  # as they came, for what is said of them
+    request = request_of(model, data, axes, whole, shown=shown)
+    _check_size(axes, request.options["repeats"], chosen=request.refines)
+    return request
+
+
+def _specs(axes: Any, *, path: bool) -> list[AxisSpec]:
+    """What each axis is to be; of a number of axes each the same."""
+    wanted = "wanted how many there are, or a list with an entry for each, for example axes=[(-1.0, 1.0, 21)] * 3"
+    if isinstance(axes, numbers.Integral) and not isinstance(axes, bool):
+        count = int(axes)
+    elif isinstance(axes, list | tuple):
+        if any(isinstance(part, numbers.Number) for part in axes):
+            raise TypeError(f"axes came as {axes!r:.120}, which reads as one axis; {wanted}")
+        count = len(axes)
+    else:
+        raise TypeError(f"axes came as {type(axes).__name__}; {wanted}")
+    if not 1 <= count <= MOST_AXES:
+        raise ValueError(f"{count} axes came; wanted 1 to {MOST_AXES}")
+    if isinstance(axes, list | tuple):
+        return list(axes)
+    return [("path", CUBE[2]) if path else CUBE] * count
+
+
+def _check_size(axes: Mapping[str, Axis], repeats: int, *, chosen: bool) -> None:
+    """Says what a grid costs that somebody may not have meant: counts of axes multiply."""
+    counts = [len(axis) if isinstance(axis, np.ndarray) else axis.count for axis in axes.values()]
+    points = math.prod(counts) * repeats
+    if points <= MANY or (chosen and points <= MOST):
+        return
+    said = f"the grid has {_shape(counts)} points, {points:,} in all"
+    said += f" with {repeats} repeats" if repeats > 1 else ""
+    fewer = f"for example axes=[(-1.0, 1.0, {_fitting(len(counts), repeats)})] * {len(counts)}"
+    if points > MOST:
+        raise ValueError(f"{said}; wanted at most {MOST:,}: write fewer points an axis, {fewer}")
+    warn(f"{said}, each of which takes an evaluation of all samples; if that is not meant, write fewer, {fewer}")
+
+
+def _shape(counts: Sequence[int]) -> str:
+    return f"{counts[0]}^{len(counts)}" if len(set(counts)) == 1 else " x ".join(map(str, counts))
+
+
+def _fitting(axes: int, repeats: int) -> int:
+    """An odd count, with which the model lies in the middle, for a grid that nobody is warned of."""
+    most = int((MANY / repeats) ** (1 / axes) + 1e-9)
+    return max(min(most - 1 + most % 2, CUBE[2]), 1)

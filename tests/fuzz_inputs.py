@@ -85,6 +85,7 @@ def make_good(folder: Path) -> None:
         landscape.save(folder / f"{name}.npz")
         for ending in ("csv", "h5"):
             landscape.export(folder / f"{name}.{ending}")
+    plane().topology(dimensions=(0, 1), threshold=0).save(folder / "plane.npz.npz").rename(folder / "plane.topology")
     for path in OLD.iterdir():
         if path.is_file() and path.suffix != ".json":
             shutil.copy(path, folder / f"old-{path.name}")
@@ -531,9 +532,9 @@ def _header(draw: random.Random, path: Path) -> str:
 
 PARTS: dict[str, Callable[[random.Random, bytes], bytes]] = {
     ".npz": npz_parts, ".csv": csv_parts, ".h5": h5_parts, ".safetensors": checkpoint_parts, ".json": plan_parts,
-    "-ubyte": bytes_spoiled,
+    "-ubyte": bytes_spoiled, ".topology": npz_parts,
 }  # fmt: skip
-CHECKED = {".npz"}  # formats with a checksum of everything
+CHECKED = {".npz", ".topology"}  # formats with a checksum of everything
 
 
 def _parts_spoiled(ending: str, draw: random.Random, content: bytes) -> bytes:

@@ -15,6 +15,7 @@ import collections
 import contextlib
 import faulthandler
 import io
+import json
 import multiprocessing
 import os
 import random
@@ -36,7 +37,7 @@ from unittest import mock
 import torch
 
 import fuzz_inputs
-from fastscape import Landscape, Plan
+from fastscape import Landscape, Plan, Topology
 from fastscape.cli import main
 from fastscape.results import mixed_in
 from fastscape.zoo import datasets
@@ -62,6 +63,7 @@ WEIGHTS = {
     ".csv": 3,
     ".safetensors": 3,
     ".json": 2,
+    ".topology": 2,
     "ubyte": 0.5,
     "other project": 0.1,
 }
@@ -156,8 +158,10 @@ def _error(error: Exception, path: Path) -> Ended:
 
 def _value(found: Any, given: fuzz_inputs.Input) -> Ended:
     """Whether what was read can be used and written again, and where it must be is that of the good file."""
-    if not isinstance(found, Landscape):
+    if not isinstance(found, Landscape | Topology):
         return None
+    if isinstance(found, Topology):
+        return _topology(found, given)
     try:
         with limited(SECONDS):
             _ = repr(found), found.labels, found.marks, found.paths, found.x, found.y
@@ -167,6 +171,21 @@ def _value(found: Any, given: fuzz_inputs.Input) -> Ended:
     if not _same(found, again):
         return "what was read is not what is written", repr(found)
     if given.exact and not _same(found, Landscape.load(given.good)):
+        return "another value, and no word", repr(found)
+    return None
+
+
+def _topology(found: Topology, given: fuzz_inputs.Input) -> Ended:
+    try:
+        with limited(SECONDS):
+            _ = repr(found), str(found), found.volume(), found.width(0.0), found.share(), found.marks
+            again = Topology.load(found.save(given.path.with_name("again.npz")))
+    except Exception as error:
+        return f"what was read cannot be used: {type(error).__name__}", traceback.format_exc(limit=-4)
+    text = json.dumps(found.as_dict())
+    if text != json.dumps(again.as_dict()):
+        return "what was read is not what is written", repr(found)
+    if given.exact and text != json.dumps(Topology.load(given.good).as_dict()):
         return "another value, and no word", repr(found)
     return None
 
@@ -185,6 +204,8 @@ def _bytes_of(found: Any) -> int:
     if isinstance(found, Landscape):
         grids = [*found.axes.values(), *found.measures.values(), found.evaluated, found.standard_error]
         return sum(grid.nbytes for grid in grids if grid is not None)
+    if isinstance(found, Topology):
+        return found.heights.nbytes + found.labels.nbytes + 1000 * (len(found.pairs) + len(found.basins))
     if isinstance(found, tuple):
         return sum(tensor.nbytes for tensor in found[0].state_dict().values())
     return 0
@@ -207,7 +228,7 @@ def _images(path: Path) -> Any:
         raise ValueError(f"{path}: {str(error).replace(str(folder), '')}") from error
 
 
-READERS = {".safetensors": load_checkpoint, ".json": Plan.load, "ubyte": _images}
+READERS = {".safetensors": load_checkpoint, ".json": Plan.load, "ubyte": _images, ".topology": Topology.load}
 
 
 def _other_project(draw: random.Random, folder: Path) -> Ended:
@@ -239,6 +260,7 @@ COMMANDS = [
     "plot",
     "plot",
     "explore",
+    "topology",
     "surface",
     "line",
     "train",

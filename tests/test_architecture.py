@@ -20,7 +20,7 @@ SOURCES = [path for path in FILES if LINK not in path.parents]
 # From the top floor down: a wing, or a file that stands for itself, and whom it may know.
 WINGS = {
     "fastscape": "api landscape reports objectives engine model views training paths weights results",  # the face
-    "cli": "api landscape reports runs training views engine model weights results zoo fastscape",
+    "cli": "api landscape reports runs training views persistence engine model weights results zoo fastscape",
     "api": "landscape reports runs views curvature paths persistence model weights results",
     "landscape": "reports runs views persistence model results",
     "reports": "views persistence results",

@@ -136,7 +136,7 @@ def test_the_table_of_dependencies_is_that_of_the_package():
     text = (ROOT / "docs" / "dependencies.md").read_text()
     rows = re.findall(r"^\| ([\w-]+) \| ([\d.]+) \| ([^|]+) \| [^|]+ \|(?: (yes|no) \|)?$", text, flags=re.MULTILINE)
     assert {name: bound for name, bound, _, _ in rows} == lower_bounds() | lower_bounds(
-        "store", "xarray", "hdf5", "paraview", "training", "curvature"
+        "store", "xarray", "hdf5", "paraview", "training", "curvature", "topology"
     )
     modules = {name: {"scikit-learn": "sklearn"}.get(name, name) for name, _, _, loaded in rows if loaded}
     code = f"import sys, fastscape; print([name for name, module in {modules}.items() if module in sys.modules])"
@@ -147,7 +147,7 @@ def test_the_table_of_dependencies_is_that_of_the_package():
 def test_the_lowest_versions_are_the_lower_bounds():
     lines = (ROOT / "tests" / "lowest.txt").read_text().splitlines()
     lowest = dict(line.split("==") for line in lines if not line.startswith("#"))
-    bounds = lower_bounds() | lower_bounds("store", "xarray", "hdf5")
+    bounds = lower_bounds() | lower_bounds("store", "xarray", "hdf5", "topology")
     assert lowest.keys() == bounds.keys()
     # scipy 1.11.0 was withdrawn
     assert all(f"{lowest[name]}.".startswith(f"{bound}.") for name, bound in bounds.items())

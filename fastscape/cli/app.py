@@ -24,6 +24,7 @@ from fastscape.cli.demo import demo as run_demo
 from fastscape.cli.options import MODELS, Device, Root, Seed
 from fastscape.cli.pictures import save_picture
 from fastscape.cli.terminal import run, table
+from fastscape.cli.topologies import topology
 from fastscape.cli.trajectories import TRAINED, recorded_training, trajectory
 from fastscape.cli.volumes import volume
 from fastscape.landscape import Landscape
@@ -126,6 +127,7 @@ app.command()(basin)
 app.command()(barrier)
 app.command()(connect)
 app.command()(align)
+app.command()(topology)
 
 
 @app.command()

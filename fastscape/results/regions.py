@@ -97,8 +97,10 @@ def extents(
     within = _below(basins)
     found = []
     for number, (at, saddle, _) in enumerate(basins):
-        own, strictly = _own_level(number, basins, level)
-        members = within[number] if math.isfinite(saddle) or level is not None else [number]
+        own, strictly = (saddle, True) if level is None or level >= saddle else (float(level), False)
+        if level is None and math.isinf(saddle):
+            own = _to_the_next(number, basins, heights)
+        members = within[number]
         box = _around([boxes[k] for k in members])
         member = np.zeros(len(basins) + 1, dtype=bool)  # the last one for -1, outside
         member[members] = True
@@ -114,14 +116,10 @@ def extents(
     return found
 
 
-def _own_level(number: int, basins: Sequence[Place], level: float | None) -> tuple[float, bool]:
-    """The level of a basin, and whether its region is strictly below."""
-    _, saddle, _ = basins[number]
-    if level is not None:
-        return (saddle, True) if level >= saddle else (float(level), False)
-    if math.isfinite(saddle):
-        return saddle, True
-    return min((other for _, other, joins in basins if joins == number), default=math.inf), True
+def _to_the_next(number: int, basins: Sequence[Place], heights: np.ndarray) -> float:
+    """The height of the saddle at which the most persistent one joins a basin; infinite where none does."""
+    joining = [(saddle - heights[at], saddle) for at, saddle, joins in basins if joins == number]
+    return float(max(joining, key=lambda pair: pair[0], default=(0.0, math.inf))[1])
 
 
 def _below(basins: Sequence[Place]) -> list[list[int]]:

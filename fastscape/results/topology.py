@@ -81,7 +81,8 @@ class TopologyValues:
         name = f"log10 {self.measure}" if self.scale == "log10" else self.measure
         points = " x ".join(map(str, self.heights.shape))
         certain = sum(basin.certain for basin in self.basins)
-        return f"{type(self).__name__}({name}, {points} points, {len(self.basins)} basins, {certain} of them certain)"
+        basins = "1 basin" if len(self.basins) == 1 else f"{len(self.basins)} basins"
+        return f"{type(self).__name__}({name}, {points} points, {basins}, {certain} of them certain)"
 
     @property
     def error(self) -> float:
@@ -144,8 +145,8 @@ class TopologyValues:
         its cell, from half-way to the point before to half-way to the next one; at the ends of an axis it ends there.
 
         Args:
-            level: In heights. Default: for each basin its saddle; for one that joins no other the lowest saddle at
-                which another one joins it, and without any all that is connected with it.
+            level: In heights. Default: for each basin its saddle; for one that joins no other the saddle of the
+                most persistent one that joins it, and without any all that is connected with it.
 
         Returns:
             The volume of every basin [B], in the product of the units of the axes: the length of an interval, an
@@ -232,7 +233,7 @@ class TopologyValues:
             OSError: When there is no such file, or it cannot be read.
             ValueError: When the file is damaged, or holds something else; it names the file.
         """
-        return cls(**topologies.read(Path(path)))
+        return topologies.read(Path(path), cls)
 
 
 def _frozen(array: Any, dtype: Any) -> np.ndarray:

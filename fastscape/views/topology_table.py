@@ -14,7 +14,7 @@ from fastscape.views.texts import LABEL, cleaned
 __all__ = ["topology_text"]
 
 _SHOWN = 20  # basins
-_HOLES = {1: "loops", 2: "voids"}
+_HOLES = {1: "loop", 2: "void"}
 
 
 def topology_text(found: TopologyValues) -> str:
@@ -73,12 +73,14 @@ def _said(found: TopologyValues) -> list[str]:
         if dimension:
             spans = np.diff(found.diagram(dimension), axis=1)
             clear = int((spans > 2 * found.error).sum())
-            name = _HOLES.get(dimension, f"holes of dimension {dimension}")
-            said.append(f"{len(spans)} {name}, {clear} of them more persistent than twice the error.")
+            of = "" if dimension in _HOLES else f" of dimension {dimension}"
+            count = _counted(len(spans), _HOLES.get(dimension, "hole"))
+            said.append(f"{count}{of}, {clear} of them more persistent than twice the error.")
     sources = " + ".join(f"{error:.2g} ({cleaned(source, LABEL)})" for source, error in found.errors.items())
     if sources:
         said.append(
-            f"Heights are off by {found.error:.2g} at most: {sources}. Certain is a basin deeper than twice that."
+            f"The heights are taken to be right within {found.error:.2g}: {sources}. Certain is a basin deeper than "
+            "twice that."
         )
     else:
         said.append("Nothing is known of the error of the values; every basin is one of these values.")

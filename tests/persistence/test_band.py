@@ -119,7 +119,7 @@ def test_a_surface_of_a_model_knows_its_errors(tmp_path):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model, data = torch.nn.Linear(4, 3), (torch.randn(300, 4), torch.randint(3, (300,)))
-    found = fastscape.surface(model, data, x=(-1, 1, 15), y=(-1, 1, 15), tolerance=0.02, progress=False).topology()
+    found = fastscape.surface(model, data, x=(-1, 1, 31), y=(-1, 1, 31), tolerance=0.02, progress=False).topology()
     assert list(found.errors) == ["samples", "interpolation"]
     assert 0 < found.error < np.inf
     again = fastscape.Topology.load(found.save(tmp_path / "topology.npz"))

@@ -175,8 +175,8 @@ def test_regions_are_what_a_flood_reaches(given_, share, level):
         volumes, widths = found.volume(explicit), found.width(explicit)
         for basin in found.basins:
             if explicit is None:
-                joining = [other.saddle for other in found.basins if other.joins == basin.number]
-                until = basin.saddle if basin.joins is not None else min(joining, default=np.inf)
+                joining = [(other.depth, other.saddle) for other in found.basins if other.joins == basin.number]
+                until = basin.saddle if basin.joins is not None else max(joining, default=(0, np.inf))[1]
                 region = flooded(grid, basin.at, until, strictly=True)
                 assert basin.volume == volumes[basin.number]
                 assert basin.width == tuple(widths[basin.number])
@@ -211,7 +211,7 @@ def test_a_chain_of_shallow_basins_flows_to_the_neighbour_and_not_to_the_deepest
 def test_a_loop_around_points_outside_is_never_filled():
     grid = np.ones((7, 9))
     grid[3, 4] = 2.0
-    (filled,) = [pair for pair in found_of(grid, dimensions=(1,)).pairs]
+    (filled,) = found_of(grid, dimensions=(1,)).pairs
     assert filled[:3] == (1, 1.0, 2.0)
     assert filled.death_at == (3, 4)
     for outside in (np.nan, np.inf, -np.inf):

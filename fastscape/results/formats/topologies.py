@@ -16,9 +16,9 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from fastscape.results.formats.npz import Parts
 from fastscape.results.regions import Extent, at_edge
 
 __all__ = ["read", "saved"]
+
+T = TypeVar("T")
 
 FORMAT, VERSION = "fastscape-topology", 1
 
@@ -71,14 +73,15 @@ def saved(fields: Mapping[str, Any], path: Path) -> Path:
     return path
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path, made: Callable[..., T]) -> T:
     """Reads a file that `saved` made. Sizes that it declares are compared with what it holds.
 
     Args:
         path: The file.
+        made: The class that is made of what `TopologyValues` takes, by name.
 
     Returns:
-        What `TopologyValues` takes, by name.
+        The topology.
 
     Raises:
         OSError: When there is no such file, or it cannot be read.
@@ -87,7 +90,7 @@ def read(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         try:
             with zipfile.ZipFile(file if file.seekable() else io.BytesIO(file.read())) as archive:
-                return _values(Parts(archive))
+                return made(**_values(Parts(archive)))
         except Exception as error:  # a damaged file can make the zip and number readers raise anything
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise
@@ -114,6 +117,8 @@ def _values(parts: Parts) -> dict[str, Any]:
     check_depth(report)
     check_report(report, len(axes))
     (pairs, basins), measures = map(_count, header["counts"]), header["measures"]
+    if basins > math.prod(shape) or pairs > 2 ** len(shape) * math.prod(shape):  # each of which ends with a cell
+        raise ValueError(f"its header says {header['counts']!r} pairs and basins, more than the grid can have")
     heights, labels = parts.array("heights", "f", shape), parts.array("labels", "i", shape)
     if np.isinf(heights).any() or (np.isnan(heights) != (labels < 0)).any():
         raise ValueError("its labels are not those of its heights")

@@ -291,14 +291,10 @@ class Landscape(Values):
         """Draws the landscape: a line as a curve, a plane as a contour map, more axes as maps of each pair of them.
 
         Args:
-            **options: Those of `fastscape.views.plot` on a line, of `fastscape.views.contour` on a plane, of
-                `fastscape.views.sections` of more axes.
+            **options: Those of `fastscape.views.plot`, `fastscape.views.contour` or `fastscape.views.sections`.
 
         Returns:
-            The matplotlib axes that were drawn on; of a landscape of more than two axes a list, those of every panel.
-
-        Raises:
-            ValueError: When there is nothing to draw.
+            The matplotlib axes that were drawn on; of more than two axes a list, those of every panel.
         """
         draw = (views.plot, views.contour, views.sections)[min(len(self.axes), 3) - 1]
         return draw(self, **options)
@@ -312,17 +308,7 @@ class Landscape(Values):
         return views.surface3d(self, **options)
 
     def to_html(self, path: str | os.PathLike[str], *, basins: bool | TopologyValues = False, **options: Any) -> Path:
-        """Writes an interactive page for the browser. See `fastscape.to_html`, which takes the same options.
-
-        Args:
-            path: A file name that ends in .html or .htm. Missing folders are created.
-            basins: Whether the page names and outlines basins, as `topology` finds them; or a topology with other
-                options. Default False.
-            **options: Those of `fastscape.to_html`.
-
-        Returns:
-            The path.
-        """
+        """Writes a page for the browser, with `basins=True` or a topology also basins. See `fastscape.to_html`."""
         topology = self.topology() if basins is True else basins or None
         return views.to_html(self, path, topology=topology, **options)
 

@@ -186,7 +186,7 @@ def test_public_names():
         "Alignment", "Barrier", "Barriers", "BasinRadius", "Curve", "DataSets", "Landscape", "Plan", "Recorder",
         "Sharpness", "Spectrum", "Topology", "accuracy", "align", "animate", "barrier", "barriers", "basin_radius",
         "compare", "connect", "hessian", "line", "objectives", "pca", "projected", "random_directions", "sharpness",
-        "spectrum", "start_to_end", "surface", "through", "to_html", "topology",
+        "spectrum", "start_to_end", "surface", "through", "to_html", "topology", "volume",
     ]  # fmt: skip
     assert dir(fastscape) == sorted([*fastscape.__all__, "__version__"])
     assert set(kernels.__all__) == {

@@ -155,9 +155,7 @@ def plot(
     steps: Annotated[int | None, typer.Option(help="Of the walk. Default: 30.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate of the walk. Default: 0.1.")] = None,
 ) -> None:
-    """Draw landscapes from files: a line, a plane with the walk of an optimizer, several planes side by side, or more
-    axes as maps of each pair of them.
-    """
+    """Draw landscapes: a line, a plane with a walk, planes side by side, or a map for each pair of several axes."""
     landscapes = [Landscape.load(file) for file in files]
     named = metric or ["loss"]
     if len(named) > 1 and (start is not None or len(landscapes) > 1):

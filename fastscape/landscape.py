@@ -12,7 +12,7 @@ from fastscape import results, runs, views
 from fastscape.model import Data
 from fastscape.persistence import TopologyOptions, topology_of
 from fastscape.reports import Topology
-from fastscape.results import How, Values, axis_names, check_values, clipped, documented
+from fastscape.results import How, TopologyValues, Values, axis_names, check_values, clipped, documented
 from fastscape.runs import ReproduceOptions
 from fastscape.views import Walk
 
@@ -289,18 +289,14 @@ class Landscape(Values):
         """Walks an optimizer down the landscape. See `fastscape.views.descend`, which takes the same options."""
         return views.descend(self, start, optimizer, steps, **options)
 
-    def plot(self, **options: Any) -> Axes | list[Axes]:
+    def plot(self, **options: Any) -> Any:
         """Draws the landscape: a line as a curve, a plane as a contour map, more axes as maps of each pair of them.
 
         Args:
-            **options: Those of `fastscape.views.plot` on a line, of `fastscape.views.contour` on a plane, of
-                `fastscape.views.sections` of more axes.
+            **options: Those of `fastscape.views.plot`, `fastscape.views.contour` or `fastscape.views.sections`.
 
         Returns:
-            The axes that were drawn on; of more than two axes those of every panel.
-
-        Raises:
-            ValueError: When there is nothing to draw.
+            The matplotlib axes that were drawn on; of more than two axes a list, those of every panel.
         """
         draw = (views.plot, views.contour, views.sections)[min(len(self.axes), 3) - 1]
         return draw(self, **options)
@@ -313,9 +309,10 @@ class Landscape(Values):
         """Draws the surface in three dimensions. See `fastscape.views.surface3d`, which takes the same options."""
         return views.surface3d(self, **options)
 
-    def to_html(self, path: str | os.PathLike[str], **options: Any) -> Path:
-        """Writes an interactive page for the browser. See `fastscape.to_html`, which takes the same options."""
-        return views.to_html(self, path, **options)
+    def to_html(self, path: str | os.PathLike[str], *, basins: bool | TopologyValues = False, **options: Any) -> Path:
+        """Writes a page for the browser, with `basins=True` or a topology also basins. See `fastscape.to_html`."""
+        topology = self.topology() if basins is True else basins or None
+        return views.to_html(self, path, topology=topology, **options)
 
     def _repr_html_(self) -> str | None:
         """How a notebook shows the landscape. See `fastscape.views.displayed`."""

@@ -26,11 +26,13 @@ COARSE = """Object.defineProperty(window, "Plotly", {
 UNDRAWN = """if (location.search !== "?drawn") for (const kind of [WebGLRenderingContext, WebGL2RenderingContext])
   kind.prototype.drawArrays = kind.prototype.drawElements = () => {};"""
 
-# What all controls hold; and the way back to it, as hands would go it, the metric first because the scale follows it.
+# What all controls hold; and the way back to it, as hands would go it: the metric first because the scale follows it,
+# and switches last, because a slider may turn one on.
 CONTROLS = "Array.from(document.querySelectorAll('input, select'), ({ id, value, checked }) => [id, value, checked])"
-METRIC_FIRST = "wanted.sort(([a], [b]) => (b === 'metric') - (a === 'metric'))"
+RANK = "(id) => (id === 'metric' ? 0 : document.getElementById(id).type === 'checkbox' ? 2 : 1)"
+IN_ORDER = f"wanted.sort(([a], [b]) => ({RANK})(a) - ({RANK})(b))"
 AGAIN = f"""async (wanted) => {{
-  for (const [id, value, checked] of {METRIC_FIRST}) {{
+  for (const [id, value, checked] of {IN_ORDER}) {{
     const control = document.getElementById(id);
     if (control.value === value && control.checked === checked) continue;
     Object.assign(control, {{ value, checked }});

@@ -144,6 +144,10 @@ def plot(
         typer.Option("--log/--linear", help="Default: log for the loss on a plane, where none is below 0."),
     ] = None,
     clip: Annotated[float | None, typer.Option(help="Values above it are drawn at it.")] = None,
+    how: Annotated[
+        str | None,
+        typer.Option(help="Of three axes or more, what is done with those of no panel: slice (default), min or mean."),
+    ] = None,
     start: Annotated[tuple[float, float] | None, typer.Option(help="Walk an optimizer from here: x y.")] = None,
     optimizer: Annotated[
         str | None, typer.Option(help="That walks, for example nadam (default), adam, momentum or sgd.")
@@ -151,7 +155,7 @@ def plot(
     steps: Annotated[int | None, typer.Option(help="Of the walk. Default: 30.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate of the walk. Default: 0.1.")] = None,
 ) -> None:
-    """Draw landscapes from files: a line, a plane with the walk of an optimizer, or several planes side by side."""
+    """Draw landscapes: a line, a plane with a walk, planes side by side, or a map for each pair of several axes."""
     landscapes = [Landscape.load(file) for file in files]
     named = metric or ["loss"]
     if len(named) > 1 and (start is not None or len(landscapes) > 1):
@@ -168,8 +172,14 @@ def plot(
         raise ValueError(f"--{next(iter(walk))} came without --start; write --start X Y to walk from there")
     if kind is not None and len(first.axes) == 1:
         raise ValueError(f"--kind {kind} came for a line, which has one kind of picture; leave it out")
+    if how is not None and len(first.axes) < 3:
+        raise ValueError(
+            f"--how {how} came for a landscape of {len(first.axes)} axes, which are all drawn; leave it out"
+        )
     draw = drawn_by(kind or "contour")
-    if others:
+    if len(first.axes) > 2 and kind is None and start is None and not others and len(named) < 2:
+        save_picture(lambda: first.plot(**options | ({} if how is None else {"how": how}))[0], out)
+    elif others:
         names = [file.stem for file in files]
         save_picture(lambda: compare(landscapes, names=names, kind=cast(Any, kind or "contour"), **options)[0], out)
     elif len(first.axes) == 1 and start is None:
@@ -190,11 +200,13 @@ def plot(
 def explore(
     files: Annotated[list[Path], typer.Argument(help="Landscapes; several are shown side by side on one scale.")],
     out: Annotated[Path, typer.Option(help="The page to write: .html.")] = Path("explorer.html"),
+    basins: Annotated[bool, typer.Option("--basins", help="Name and outline the basins.")] = False,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Write a page for the browser in which landscapes can be turned and optimizers walk on them."""
+    """Write a page for the browser: planes on which optimizers walk, or level surfaces of three axes."""
     landscapes = [Landscape.load(file) for file in files]
-    typer.echo(str(to_html(landscapes, out, names=[file.stem for file in files])))
+    topology = [landscape.topology() for landscape in landscapes] if basins else None
+    typer.echo(str(to_html(landscapes, out, names=[file.stem for file in files], topology=topology)))
     if show and not webbrowser.open(out.resolve().as_uri()):
         raise ValueError(f"no browser could be started here; open {out} in one by hand")
 

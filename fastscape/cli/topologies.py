@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fastscape import api
+from fastscape import api, views
 from fastscape.cli.options import offering
+from fastscape.cli.pictures import save_picture
 from fastscape.landscape import Landscape
 from fastscape.persistence import TopologyOptions
 
@@ -27,6 +29,7 @@ def topology(
     dimensions: Annotated[
         str, typer.Option(help="Of which features: 0 for basins, 0,1 for loops too (with gudhi), and so on.")
     ] = "0",
+    pictures: Annotated[bool, typer.Option(help="Whether to draw a picture too, beside the file.")] = True,
     **given: Any,
 ) -> None:
     """Find the basins of a landscape, how deep they are and how they merge; of two, how far apart they are."""
@@ -43,6 +46,10 @@ def topology(
     found = [api.topology(Landscape.load(file), **options) for file in files]
     for name, one in zip(names, found, strict=True):
         typer.echo(str(one.save(place / f"{name}.npz" if several else place)))
+    if pictures:
+        file = place / "topologies.png" if several else place.with_suffix(".png")
+        draw = partial(views.topologies, dict(zip(names, found, strict=True)))
+        typer.echo(str(save_picture(lambda: (draw() if several else found[0].plot())[0], file)))
     for name, one in zip(names, found, strict=True):
         typer.echo(f"\n{name}: {one}" if several else f"\n{one}")
     if several:

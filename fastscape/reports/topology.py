@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from fastscape import persistence, views
 from fastscape.persistence import DistanceKind
 from fastscape.results import TopologyValues
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Topology"]
 
@@ -32,6 +36,10 @@ class Topology(TopologyValues):
 
     def __str__(self) -> str:
         return views.topology_text(self)
+
+    def plot(self, **options: Any) -> list[Axes]:
+        """Draws basins, merge tree and diagram. See `fastscape.views.topology`, which takes the same options."""
+        return views.topology(self, **options)
 
     @classmethod
     def of(cls, values: TopologyValues) -> Topology:

@@ -83,5 +83,5 @@ def _scale(ax: Any, shown: ShownTopology, count: int) -> None:
     x, top = max(count, 1.6) - 0.2, high - 0.03 * (high - low)
     bottom = top - shown.band
     ax.plot([x, x], [bottom, top], "_-", color="0.35", linewidth=1.2, ms=7, label="_band")
-    ax.annotate("2 × error", (x, max(bottom, low)), (0, -3), textcoords="offset points", fontsize=7, color="0.35",
-                ha="center", va="top")  # fmt: skip
+    ax.annotate("twice the\nerror", (x, max(bottom, low)), (0, -3), textcoords="offset points", fontsize=7,
+                color="0.35", ha="center", va="top")  # fmt: skip

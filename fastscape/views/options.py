@@ -185,8 +185,8 @@ class SectionsOptions(_OneMeasure, _Coloured, _Lines, _Scaled, total=False):
         SectionKind,
         Option(
             "slice",
-            '"slice": the values where the other axes have the coordinates `at`. "min": along the other axes the point '
-            'where the loss is smallest. "mean": the mean along them. Default "slice".',
+            '"slice": the values where the other axes have the coordinates `at`. "min": along the other axes the '
+            'point where the loss is smallest. "mean": the mean along them. Default "slice".',
         ),
     ]
     at: Annotated[
@@ -207,8 +207,8 @@ class TopologyPictureOptions(_Shades, _Lines, _Placed, _Scaled, total=False):
         Option(
             "all",
             '"map": the basins on the contour map of a plane, or on the curve of a line. "tree": the merge tree. '
-            '"diagram": births and deaths. "barcode": a bar from birth to death for each. "all": map, tree and diagram '
-            'side by side. Default "all".',
+            '"diagram": births and deaths. "barcode": a bar from birth to death for each. "all": map, tree and '
+            'diagram side by side. Default "all".',
         ),
     ]
 

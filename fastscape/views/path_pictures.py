@@ -63,9 +63,7 @@ class DrawnPath:
             _place(self.end, [along[last : last + 1] for along in self.coordinates])
 
 
-def draw_paths(
-    ax: Any, paths: Sequence[Placed], *, legend: bool = True, named: bool = True
-) -> list[DrawnPath]:
+def draw_paths(ax: Any, paths: Sequence[Placed], *, legend: bool = True, named: bool = True) -> list[DrawnPath]:
     """Draws paths: walks in white, others in the colours of their steps, or in one where only places are known.
 
     Args:

@@ -41,7 +41,7 @@ def draw_diagram(ax: Any, shown: ShownTopology) -> list[str]:
     ends = np.array([first, last])
     ax.plot(ends, ends, color="0.3", linewidth=1, label="_diagonal")
     if shown.band > 0:
-        ax.fill_between(ends, ends, ends + shown.band, color="0.9", linewidth=0, label="2 × error", zorder=0)
+        ax.fill_between(ends, ends, ends + shown.band, color="0.9", linewidth=0, label="twice the error", zorder=0)
     pairs = shown.found.pairs
     if any(math.isinf(pair.death) for pair in pairs):
         ax.axhline(never, color="0.5", linestyle="--", linewidth=0.8, label="_never")
@@ -52,7 +52,9 @@ def draw_diagram(ax: Any, shown: ShownTopology) -> list[str]:
         _points(ax, shown, own, never)
     numbered = [(basin, pair) for pair in pairs if (basin := shown.basin_of(pair)) is not None]
     for basin, pair in numbered[:_NUMBERED]:
-        text = ax.annotate(str(basin.number), _place(shown, pair, never), (4, 4), textcoords="offset points", fontsize=7)
+        text = ax.annotate(
+            str(basin.number), _place(shown, pair, never), (4, 4), textcoords="offset points", fontsize=7
+        )
         text.set_in_layout(False)
     ax.set(xlim=(first, last), ylim=(first, last), aspect="equal")
     ax.set(xlabel=f"birth, {shown.label}", ylabel=f"death, {shown.label}")

@@ -72,8 +72,8 @@ def sections(landscape: Values, **given: Unpack[SectionsOptions]) -> list[Axes]:
     count = len(landscape.axes)
     if count < 2 or min(landscape.shape) < 2:
         raise ValueError(
-            f"a landscape of {landscape.shape_text} points has no pairs of axes to draw; wanted two axes or more of at "
-            "least 2 points each (a line is drawn by plot)"
+            f"a landscape of {landscape.shape_text} points has no pairs of axes to draw; wanted two axes or more of "
+            "at least 2 points each (a line is drawn by plot)"
         )
     if not options["filled"] and not options["linewidth"] > 0:
         raise ValueError(f"filled=False came with linewidth={options['linewidth']}, which draws nothing")
@@ -101,7 +101,8 @@ def _places(landscape: Values, options: Any) -> dict[str, float]:
         coordinate = asked.get(name, usual)
         if not axis.min() <= coordinate <= axis.max():
             raise ValueError(
-                f"at has {name}={coordinate:g}, beyond the axis from {axis.min():g} to {axis.max():g}; choose one on it"
+                f"at has {name}={coordinate:g}, beyond the axis from {axis.min():g} to {axis.max():g}; choose one "
+                "on it"
             )
         found[name] = float(axis[np.abs(axis - coordinate).argmin()])
     return found
@@ -175,7 +176,9 @@ def _drawn(made: _Sections, panels: Mapping[tuple[int, int], np.ndarray]) -> lis
     scale = options["scale"]
     if not np.isfinite(every).any():
         raise ValueError(f"{options['metric']} is finite at no point of these panels; choose other places with at=")
-    edges = levels_of(every if scale is None else shown.unit.scaled(np.array(scale)), options["levels"], shown.unit, 15)
+    edges = levels_of(
+        every if scale is None else shown.unit.scaled(np.array(scale)), options["levels"], shown.unit, 15
+    )
     colours = colours_of(shown.vertical.metric, edges, options["cmap"])
     side = _SIDE.get(count, max(_LEAST, _SIDE[3]) if count < 3 else _LEAST)
     figure = plt.figure(figsize=(side * count + 0.6, side * count + 0.5), layout="constrained")

@@ -114,7 +114,7 @@ def topologies(several: Mapping[str, TopologyValues], **given: Unpack[TopologyPi
     for column, (name, one) in enumerate(zip(several, shown, strict=True)):
         title = literal(cleaned(name, LABEL))
         grid[0, column].set_title(title)
-        more = _panels(grid[:, column], one, kinds)
+        more = _panels(list(grid[:, column]), one, kinds)
         said += [f"{title}: {sentence}" for sentence in [*one.said(), *more]]
     dimensions = {one.found.heights.ndim for one in shown}
     note_of_all([*said, *([_NO_MAP] if max(dimensions) > 2 and options["kind"] == "all" else [])], figure)
@@ -151,6 +151,6 @@ def _bar(of: dict[str, Any], coloured: Any, label: str) -> None:
     if tree is None:
         of["map"].figure.colorbar(coloured, ax=of["map"], label=label)
         return
-    tree.figure.colorbar(coloured, ax=tree, label=label, location="left", pad=0.0, fraction=0.08, aspect=25)
+    tree.figure.colorbar(coloured, cax=tree.inset_axes((-0.055, 0.0, 0.045, 1.0)), label=label, ticklocation="left")
     tree.set(ylabel="")
     tree.tick_params(labelleft=False, left=False)

@@ -107,8 +107,8 @@ def shown_together(several: Sequence[TopologyValues], options: Any) -> list[Show
     for other in several[1:]:
         if (other.measure, other.scale) != (first.measure, first.scale):
             raise ValueError(
-                f"topologies of {height_name(first)} and of {height_name(other)} have no scale in common; compute both "
-                "with the same measure= and log="
+                f"topologies of {height_name(first)} and of {height_name(other)} have no scale in common; compute "
+                "both with the same measure= and log="
             )
     heights = np.concatenate([found.heights.ravel() for found in several])
     if not np.isfinite(heights).any():

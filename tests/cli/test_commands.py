@@ -14,6 +14,7 @@ from commands import fails, run
 from fastscape import Landscape, Plan
 from fastscape.cli.app import main
 from fastscape.cli.demo import demo
+from fastscape.results import Values
 from fastscape.zoo import datasets, models
 from fastscape.zoo.checkpoints import load_checkpoint, save_checkpoint
 
@@ -282,6 +283,11 @@ def test_the_benchmark_suite_is_found_in_a_checkout():
     assert "--problems" in result.stdout
 
 
+def volume(axis: np.ndarray) -> Landscape:
+    loss = 0.1 + axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2
+    return Landscape.of(Values({"x": axis, "y": axis, "z": axis}, {"loss": loss, "accuracy": 1 / (1 + loss)}))
+
+
 @pytest.fixture
 def bowls(tmp_path):
     axis = np.linspace(-1, 1, 9)
@@ -291,6 +297,7 @@ def bowls(tmp_path):
         "plane": plane.save(tmp_path / "plane.npz"),
         "steep": Landscape(axis, axis, 3 * loss).save(tmp_path / "steep.npz"),
         "line": Landscape(axis, None, loss[4], {"accuracy": 1 / loss[4]}).save(tmp_path / "line.npz"),
+        "volume": volume(axis).save(tmp_path / "volume.npz"),
     }
 
 
@@ -305,6 +312,8 @@ def bowls(tmp_path):
         ("plane", "--linear", "--start", 0.9, -0.5, "--optimizer", "adam", "--steps", 4, "--lr", 0.05),
         ("plane", "steep"),
         ("plane", "steep", "--kind", "surface3d"),
+        ("volume",),
+        ("volume", "--how", "min", "--metric", "accuracy"),
     ],
 )
 def test_plot_draws_landscapes_from_files(arguments, bowls, tmp_path):
@@ -325,6 +334,9 @@ def test_plot_draws_landscapes_from_files(arguments, bowls, tmp_path):
         (("line", "--start", 0, 0), "has no surface to walk on"),
         (("plane", "--steps", 5), "--steps came without --start"),
         (("line", "--kind", "contour"), "--kind contour came for a line"),
+        (("plane", "--how", "min"), "--how min came for a landscape of 2 axes"),
+        (("volume", "--how", "max"), "how='max' is unknown"),
+        (("volume", "--kind", "contour"), "has no surface to draw"),
         (
             ("plane", "steep", "--metric", "loss", "--metric", "accuracy"),
             "--metric came 2 times; only a picture of one",
@@ -346,6 +358,9 @@ def test_explore_writes_a_page_and_opens_it(bowls, monkeypatch, tmp_path):
     run("explore", bowls["plane"], bowls["steep"], "--out", out, "--open")
     assert opened == [out.resolve().as_uri()]
     assert "<title>Loss landscape: plane, steep</title>" in out.read_text()
+    assert '"basins": null' in out.read_text()
+    run("explore", bowls["volume"], "--out", out, "--basins")
+    assert "basin 0 of 1: minimum" in out.read_text()
 
 
 def test_explore_says_where_no_browser_can_be_started(bowls, capsys, monkeypatch, tmp_path):

@@ -25,11 +25,15 @@ def test_one(files, tmp_path):
     assert found.threshold == pytest.approx(0.01 * np.ptp(found.heights))
     assert str(out) in said
     assert str(found) in said
+    assert out.with_suffix(".png").stat().st_size > 5000
+    assert str(out.with_suffix(".png")) in said
 
 
 def test_options_reach_the_call(files, tmp_path):
     out = tmp_path / "a.npz"
-    run("topology", files["one"], "--out", out, "--measure", "accuracy", "--error", 0.25, "--confidence", 0.9)
+    options = "--measure", "accuracy", "--error", 0.25, "--confidence", 0.9, "--no-pictures"
+    run("topology", files["one"], "--out", out, *options)
+    assert not out.with_suffix(".png").exists()
     found = Topology.load(out)
     assert (found.measure, dict(found.errors)) == ("accuracy", {"given": 0.25})
     assert found.report["topology"]["confidence"] == 0.9
@@ -40,6 +44,7 @@ def test_two_are_compared(files, tmp_path):
     said = run("topology", *files.values(), "--out", out, "--no-log", "--error", 0.1)
     one, two = (Topology.load(out / f"{name}.npz") for name in files)
     assert one.distance(two) == pytest.approx(0.3)
+    assert (out / "topologies.png").stat().st_size > 5000
     assert "dimension 0: bottleneck distance 0.3, wasserstein 0.3" in said
     assert "Errors explain a bottleneck distance of up to 0.2." in said
     assert "\none: 2 basins" in said

@@ -1,9 +1,9 @@
 """One page for the browser that shows landscapes and lets optimizers walk on them. It needs no server and no network.
 
 The page holds everything: plotly.js, the values bit for bit, and its scripts. page.html is the frame; plane.html and
-volume.html have the controls. Of a plane, page.js listens to the controls, scene.js draws, paths.js knows what is drawn
-of a training and at which of its steps, walk.js computes what `heights`, `Smooth` and `descend` compute in Python. Of
-a volume, volume.js listens and levels.js draws.
+volume.html have the controls. Of a plane, page.js listens to the controls, scene.js draws, paths.js knows what is
+drawn of a training and at which of its steps, walk.js computes what `heights`, `Smooth` and `descend` compute in
+Python. Of a volume, volume.js listens and levels.js draws. basins.js knows the basins of both.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from fastscape.results import Values, write_whole
+from fastscape.results import TopologyValues, Values, write_whole
 from fastscape.views.captions import model_said
 from fastscape.views.carried import LeftOut
+from fastscape.views.explorer.basins import packed_basins
 from fastscape.views.explorer.packed import Frame, common_packed, encoded, framed
 from fastscape.views.plane import ordered, plane_of
 from fastscape.views.texts import HOVER, LABEL, cleaned
@@ -27,18 +28,18 @@ __all__ = ["page", "to_html"]
 MOST = 12  # landscapes in a page: browsers keep 16 scenes or fewer
 
 _PLANE = Frame(
-    "Drag a picture to turn it, scroll to zoom, point at it to read values. The sliders move the start of an optimizer "
-    "that walks downhill, and follow a training.",
+    "Drag a picture to turn it, scroll to zoom, point at it to read values. The sliders move the start of an "
+    "optimizer that walks downhill, and follow a training.",
     "plane.html",
     '<p id="call-line">In Python: <code id="call"></code></p>',
-    ("texts.js", "walk.js", "paths.js", "scene.js", "page.js"),
+    ("texts.js", "walk.js", "paths.js", "basins.js", "scene.js", "page.js"),
 )
 _VOLUME = Frame(
-    "Drag a picture to turn it, scroll to zoom, point at it to read values. The surface is where the landscape has the "
-    "height of the slider.",
+    "Drag a picture to turn it, scroll to zoom, point at it to read values. The outer surface is where the landscape "
+    "has the height of the slider; those within it are lower.",
     "volume.html",
     "",
-    ("texts.js", "walk.js", "paths.js", "scene.js", "levels.js", "volume.js"),
+    ("texts.js", "walk.js", "paths.js", "basins.js", "scene.js", "levels.js", "volume.js"),
 )
 
 
@@ -48,14 +49,21 @@ def to_html(
     *,
     names: Sequence[str] | None = None,
     title: str | None = None,
+    topology: TopologyValues | Sequence[TopologyValues | None] | None = None,
 ) -> Path:
     """Writes an interactive page with landscapes side by side into one file that works without a network.
 
+    A plane is a surface on which optimizers walk. A landscape of three axes is shown by its level surfaces: a slider
+    moves the level, others move slices.
+
     Args:
-        landscapes: One landscape or several, each at least 2 x 2 points. Several share scale, camera and start.
+        landscapes: One landscape or several, all of two axes or all of three, each of at least 2 points. Several share
+            scale and camera, and start or level.
         path: A file name that ends in .html or .htm. Missing folders are created.
         names: A name for each. Default: the class of its model, as the report says it.
         title: Of the page. Default: made from the names.
+        topology: That of the landscape, or one for each of several or None. The page then names the basin under the
+            pointer, and can outline them. Default: none.
 
     Returns:
         The path.
@@ -76,29 +84,35 @@ def to_html(
     path = Path(path)
     if path.suffix not in (".html", ".htm"):
         raise ValueError(f"a page cannot be saved as {path.name!r}; wanted a name that ends in .html")
-    write_whole(path, page(landscapes, names=names, title=title).encode())
+    write_whole(path, page(landscapes, names=names, title=title, topology=topology).encode())
     return path
 
 
 def page(
-    landscapes: Values | Sequence[Values], *, names: Sequence[str] | None = None, title: str | None = None
+    landscapes: Values | Sequence[Values],
+    *,
+    names: Sequence[str] | None = None,
+    title: str | None = None,
+    topology: TopologyValues | Sequence[TopologyValues | None] | None = None,
 ) -> str:
     """The interactive page as text.
 
     What cannot be drawn, such as a mark whose place is NaN, is left out, and a sentence on the page says so and why.
 
     Args:
-        landscapes: One landscape or several, each at least 2 x 2 points.
+        landscapes: One landscape or several, all of two axes or all of three.
         names: A name for each. Default: the class of its model, as the report says it.
         title: Of the page. Default: made from the names.
+        topology: That of the landscape, or one for each of several or None. Default: none.
 
     Returns:
         HTML that refers to nothing outside itself.
 
     Raises:
-        ValueError: When there is no landscape or more than 12, the names are not as many, a landscape is no plane of
-            at least 2 x 2 different finite points, the planes share no region, or the landscapes have no measure in
-            common that is finite somewhere.
+        ValueError: When there is no landscape or more than 12, names or topologies are not as many, a landscape has
+            other than two or three axes, of at least 2 different finite points each, planes and volumes come together,
+            planes share no region, a topology is of another grid, or the landscapes have no measure in common that is
+            finite somewhere.
 
     Example:
         >>> import numpy as np
@@ -114,7 +128,13 @@ def page(
         raise ValueError(f"{len(names)} names came for {len(several)} landscapes; wanted one for each")
     names = [cleaned(str(name), HOVER) for name in names]
     volumes = _are_volumes(several)
+    alone = topology is None or isinstance(topology, TopologyValues)
+    found: Any = ([topology] * (len(several) if topology is None else 1)) if alone else list(cast(Any, topology))
+    if len(found) != len(several):
+        raise ValueError(f"{len(found)} topologies came for {len(several)} landscapes; wanted one or None for each")
     shown = [_packed(one, name, volumes) for one, name in zip(several, names, strict=True)]
+    for one, landscape, of in zip(shown, several, found, strict=True):
+        one["basins"] = None if of is None else packed_basins(of, landscape)
     _check_together(several, shown, volumes)
     _name_apart(shown)
     return framed(_VOLUME if volumes else _PLANE, shown, names, title)
@@ -131,7 +151,9 @@ def _are_volumes(landscapes: list[Values]) -> bool:
     if 3 in counts and len(counts) > 1:
         raise ValueError("landscapes of three axes and of fewer came together; write a page for each kind")
     if 3 in counts and min(size for one in landscapes for size in one.shape) < 2:
-        raise ValueError("a landscape has an axis of one point; wanted at least 2 x 2 x 2, or write landscape.slice(...)")
+        raise ValueError(
+            "a landscape has an axis of one point; wanted at least 2 x 2 x 2, or write landscape.slice(...)"
+        )
     return 3 in counts
 
 

@@ -126,12 +126,13 @@ const levels = (() => {
     return { x, y, z };
   }
 
-  /** Draws a map; wanted: level, shells, opacity, caps, and of each axis where a slice is and whether it is seen. */
+  /** Draws a map; wanted: level, shells, opacity, caps, whether minima of basins are seen, and of each axis where a slice is and whether it is seen. */
   function draw(div, map, scale, wanted) {
     const span = trainings.moments(map.paths);
     const [marks, annotations] = named(map, map.marks, { symbol: "cross", size: 5, color: INK });
     const traces = [
       surfaces(map, scale, wanted), ...wanted.walls.map(({ number, visible }, d) => wall(map, scale, d, number, visible)), marks,
+      ...(wanted.basins ? [{ ...basins.minima(map.basins), ...placed(map, map.basins.minima) }] : []),
       ...map.paths.flatMap((path) => ofPath(map, path, [span[0], span.at(-1)])),
     ];
     const narrow = div.clientWidth > 0 && div.clientWidth < NARROW;

@@ -24,11 +24,12 @@ const explorer = (() => {
   let scale = null; // of the heights of all maps
 
   /** A landscape with its arrays read and its place on the page made. */
-  function prepared({ name, said, evaluated, axes, x, y, marks, paths, known, spans, labels, values, left_out: leftOut }) {
+  function prepared({ name, said, evaluated, axes, x, y, marks, paths, known, spans, labels, values, basins: found, left_out: leftOut }) {
     const map = { name, names: axes, said: new Map(said), labels, leftOut, spans, driven: 0, x: walking.decoded(x), y: walking.decoded(y) };
     map.marks = marks.map(([called, at]) => ({ name: called, at }));
     map.paths = paths.map(([called, points], k) => trainings.prepared(called, points, known[k]));
     map.units = [map.x, map.y].map(unitOf);
+    map.basins = basins.prepared(found);
     map.evaluated = evaluated === null ? null : walking.decoded(evaluated); // the numbers of these points
     map.values = new Map(values.map(([metric, text]) => [metric, walking.decoded(text)]));
     map.facts = new Map(Array.from(map.values, ([metric, found]) => [metric, walking.facts(found)]));
@@ -68,6 +69,7 @@ const explorer = (() => {
     for (const name of metrics) element("metric").add(Object.assign(new Option(cleaned(name, LETTERS.name), name), { title: cleaned(name, LETTERS.caption) }));
     element("metric").closest("label").hidden = metrics.length < 2;
     element("evaluated").closest("label").hidden = listed.every((map) => map.evaluated === null);
+    element("basins").closest("label").hidden = listed.every((map) => map.basins === null);
     element("training").hidden = moments.length < 2;
     if (moments.length > 1) element("steps").value = 0; // the walk would hide the training
     Object.assign(element("moment"), { min: 0, max: Math.max(moments.length - 1, 1), step: 1, value: moments.length - 1 });
@@ -109,6 +111,7 @@ const explorer = (() => {
       map.heights = walking.heights(map.values.get(metric), map.facts.get(metric), log);
       map.smooth = new walking.Smooth(map.x, map.y, map.heights);
       map.dotted = element("evaluated").checked;
+      map.outlined = element("basins").checked;
     }
     const ends = listed.map((map) => walking.facts(map.heights));
     const [low, high] = [Math.min(...ends.map((end) => end.low)), Math.max(...ends.map((end) => end.high))];
@@ -119,6 +122,7 @@ const explorer = (() => {
       const points = `of ${map.heights.length} points`;
       map.note.textContent = [
         map.said.get(metric) ? `${map.said.get(metric)}.` : "",
+        map.basins?.about ?? "",
         missing ? `${missing} ${points} have no value and are left out.` : "",
         Math.max(map.x.length, map.y.length) > scenes.MOST.surface + 1
           ? "The picture leaves out grid points that no screen could show; the walk uses all of them."
@@ -265,7 +269,7 @@ const explorer = (() => {
   /** Shows the values at a grid point: of the loss and of every metric, as they are. */
   function read(map, i, j, where = "") {
     const at = Array.from(map.values, ([name, values]) => `${cleaned(name, LETTERS.name)} ${shown(values[i * map.y.length + j])}`);
-    map.pointed.textContent = where + [`${map.names[0]} ${shown(map.x[i])}`, `${map.names[1]} ${shown(map.y[j])}`, ...at].join(", ");
+    map.pointed.textContent = where + [`${map.names[0]} ${shown(map.x[i])}`, `${map.names[1]} ${shown(map.y[j])}`, ...at, ...basins.said(map, i * map.y.length + j)].join(", ");
   }
 
   /** Shows the values under the pointer. */
@@ -280,7 +284,7 @@ const explorer = (() => {
     }
     element("moment").addEventListener("input", soon(moveTraining));
     element("rotation").addEventListener("input", soon(turn));
-    for (const id of ["log", "evaluated"]) element(id).addEventListener("input", soon(redraw));
+    for (const id of ["log", "evaluated", "basins"]) element(id).addEventListener("input", soon(redraw));
     element("metric").addEventListener("input", soon(() => {
       offerLog();
       redraw();

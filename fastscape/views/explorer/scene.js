@@ -87,8 +87,9 @@ const scenes = (() => {
     const [inX, inY, inZ] = [...map.units, unit].map((one) => (one ? ` · 1e${one}` : ""));
     const surface = {
       ...common, ...grid(map, scale, MOST.surface), colorscale: SMOOTH_COLOURS,
+      ...basins.hover(map, drawn(map.x, MOST.surface), drawn(map.y, MOST.surface)),
       colorbar: { title: { text: labelled(label, unit), side: "right" }, len: 0.6, thickness: 12, x: 1 },
-      hovertemplate: `${nameX} %{x:.4g}${inX}<br>${nameY} %{y:.4g}${inY}<br>${label} %{z:.4g}${inZ}<extra></extra>`,
+      hovertemplate: `${nameX} %{x:.4g}${inX}<br>${nameY} %{y:.4g}${inY}<br>${label} %{z:.4g}${inZ}${map.basins ? "<br>%{text}" : ""}<extra></extra>`,
     };
     const { x, y, z } = grid(map, scale, MOST.base);
     const base = {
@@ -215,7 +216,7 @@ const scenes = (() => {
         camera: cameraOf(div) ?? turned(degrees, fitting(div, sides(map.spans))),
       },
     };
-    const traces = [...surfaces(map, scale), walk, marks, dots(map, scale), ...carried(map, scale)];
+    const traces = [...surfaces(map, scale), walk, marks, dots(map, scale), ...carried(map, scale), ...basins.traces(map, scale, placed)];
     const tools = { displaylogo: false, modeBarButtons: TOOLS, plotlyServerURL: "" };
     return Plotly.react(div, traces, layout, { responsive: true, ...tools });
   }

@@ -11,9 +11,10 @@ const explorer = (() => {
   let driven = 0; // cameras that are being moved by the page
 
   /** A landscape with its arrays read and its place on the page made. */
-  function prepared({ name, axes, said, t, marks, paths, known, spans, labels, values, left_out: leftOut }) {
+  function prepared({ name, axes, said, t, marks, paths, known, spans, labels, values, basins: found, left_out: leftOut }) {
     const map = { name, names: axes, said: new Map(said), labels, leftOut, spans, t: t.map(walking.decoded) };
     map.units = map.t.map(unitOf);
+    map.basins = basins.prepared(found);
     map.marks = marks.map(([called, at]) => ({ name: called, at }));
     map.paths = paths.map(([called, points], k) => trainings.prepared(called, points, known[k]));
     map.values = new Map(values.map(([metric, text]) => [metric, walking.decoded(text)]));
@@ -33,6 +34,7 @@ const explorer = (() => {
   function prepareControls() {
     for (const name of metrics) element("metric").add(Object.assign(new Option(cleaned(name, LETTERS.name), name), { title: cleaned(name, LETTERS.caption) }));
     element("metric").closest("label").hidden = metrics.length < 2;
+    element("basins").closest("label").hidden = listed.every((map) => map.basins === null);
     for (const d of [0, 1, 2]) {
       const [{ names, t, marks }] = listed;
       element(`wall-${d}`).nextElementSibling.textContent = names[d];
@@ -58,7 +60,7 @@ const explorer = (() => {
     return {
       level: level(), shells: Number(element("shells").value), caps: element("caps").checked,
       opacity: opacity.value !== "" && opacity.checkValidity() ? opacity.valueAsNumber : 0.45,
-      walls: [0, 1, 2].map((d) => ({ number: numberOf(map, d), visible: element(`wall-${d}`).checked })),
+      basins: element("basins").checked && map.basins !== null, walls: [0, 1, 2].map((d) => ({ number: numberOf(map, d), visible: element(`wall-${d}`).checked })),
     };
   }
 
@@ -103,6 +105,7 @@ const explorer = (() => {
       map.t.some(({ length }) => length > levels.MOST + 1)
         ? "The surfaces leave out grid points, so that they follow the slider; the counts and the values under the pointer use all."
         : "",
+      map.basins?.about ?? "",
       notDrawn(map.leftOut),
     ].filter(Boolean).join(" ");
   }
@@ -136,7 +139,7 @@ const explorer = (() => {
     const k = (numbers[0] * map.t[1].length + numbers[1]) * map.t[2].length + numbers[2];
     const at = numbers.map((number, d) => `${map.names[d]} ${shown(map.t[d][number])}`);
     const values = Array.from(map.values, ([name, all]) => `${cleaned(name, LETTERS.name)} ${shown(all[k])}`);
-    map.pointed.textContent = `nearest grid point: ${[...at, ...values].join(", ")}`;
+    map.pointed.textContent = `nearest grid point: ${[...at, ...values, ...basins.said(map, k)].join(", ")}`;
   }
 
   /** Lets the other cameras follow one that was moved by hand. */
@@ -160,7 +163,7 @@ const explorer = (() => {
         moveWall(d);
       }));
     }
-    element("log").addEventListener("input", soon(redraw));
+    for (const id of ["log", "basins"]) element(id).addEventListener("input", soon(redraw));
     element("metric").addEventListener("input", soon(() => {
       offerLog();
       redraw();

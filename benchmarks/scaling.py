@@ -14,6 +14,7 @@ import os
 import statistics
 import subprocess
 import sys
+import textwrap
 import time
 from datetime import date
 from pathlib import Path
@@ -28,6 +29,7 @@ from torch import Tensor, nn
 import fastscape
 from benchmarks.costs import Machine, memory, moved
 from benchmarks.report import put
+from fastscape.engine.block_weights import ROWS
 from fastscape.runs.schedules import block_size
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +51,8 @@ TINY: dict[str, tuple[int, int, int, tuple[int, ...]]] = {
 # One H100 SXM as its data sheet has it; the share of its arithmetic that a forward pass reaches is assumed.
 H100 = Machine(flops=0.4 * 989e12, bandwidth=0.8 * 3.35e12, begin=60.0, request=50e-6, network=1e9)
 H100_BYTES = 80e9
+NORMALS, BUS, DISK = 26e6 / 0.07e-3, 25e9, 3e9  # normals a second, as measured; bytes a second, as assumed
+BLOCK, MATRIX = 202e6, 4096**2  # weights of a block of a model of 7 billion, and of a matrix of its attention
 
 
 def network(width: int) -> nn.Module:
@@ -220,7 +224,26 @@ def calculated() -> list[str]:
     for grid, points in (("51 x 51", 51**2), ("481 x 481", 481**2), ("481 x 481, 2 % of it", 481**2 // 50)):
         times = [H100.run(point, points, block=1, processes=gpus, measures=2) / 3600 for gpus in (1, 8, 1000)]
         lines.append(f"| {grid} | {points} | " + " | ".join(map(_duration, times)) + " |")
-    return lines
+    return [*lines, "", *in_place(weights, width)]
+
+
+def in_place(weights: float, width: int) -> list[str]:
+    """The same model with its points made in itself, and in layers; formulas: docs/language_models.md."""
+    model, drawn = width * weights, 2 * weights / NORMALS
+    bus, disk = (model / rate for rate in (BUS, DISK))
+    kept = ROWS // (3 * 4) // MATRIX * MATRIX  # whose three vectors, in float32, stay for all points of a chunk
+    layers = disk * (1 - kept / BLOCK + kept / BLOCK / 16)
+    text = (
+        f"**In place**, with `lend=True, low_memory=True`, it holds {model / 1e9:.0f} GB, the user's model, and as "
+        'much again for what it is put back from, unless that is in main memory (`keep="cpu"`) or on a disk '
+        '(`keep="disk"`); besides, parts of one tensor, some 16 MB. A point draws two directions, which takes '
+        f"{drawn:.2f} s, and reads what is kept: {bus:.1f} s from main memory at {BUS / 1e9:.0f} GB/s, {disk:.1f} s "
+        f'from a disk at {DISK / 1e9:.0f} GB/s. **In layers**, with `plan=fastscape.Plan("layers")` too, the points '
+        f"of a chunk share what is read and drawn, as far as the vectors of a block fit into {ROWS >> 20} MB: of a "
+        f"block of {BLOCK / 1e6:.0f} M weights {kept / 1e6:.0f} M, so that a point of 16 reads for {layers:.1f} s. "
+        "The formulas are on the page of [language models](language_models.md#layer-by-layer)."
+    )
+    return textwrap.wrap(text, 100, break_on_hyphens=False, break_long_words=False)
 
 
 def _duration(hours: float) -> str:

@@ -24,12 +24,14 @@ from fastscape.runs import (
     SharpnessOptions,
     SpectrumOptions,
     SurfaceOptions,
+    VolumeOptions,
 )
 
 SOURCE = Path(fastscape.__file__).parent
 CALLS = {
     "surface": (fastscape.surface, SurfaceOptions),
     "line": (fastscape.line, LineOptions),
+    "volume": (fastscape.volume, VolumeOptions),
     "reproduce": (fastscape.Landscape.reproduce, ReproduceOptions),
     "hessian": (fastscape.hessian, HessianOptions),
     "spectrum": (fastscape.spectrum, SpectrumOptions),
@@ -42,7 +44,7 @@ CALLS = {
 }
 # Where a name may mean another thing than for a grid:
 ELSEWHERE = "point", "sharp", "basins", "ends", "connecting", "aligned"
-EVERY = {**options_of(SurfaceOptions), **options_of(LineOptions)}
+EVERY = {**options_of(SurfaceOptions), **options_of(LineOptions), **options_of(VolumeOptions)}
 MODEL, DATA = nn.Linear(3, 2), (torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
 
 
@@ -94,6 +96,7 @@ def test_no_text_stands_twice():
         BarrierOptions,
         ConnectOptions,
         AlignOptions,
+        VolumeOptions,
     )
     options = {id(option): option for kind in kinds for _, option in options_of(kind).values()}
     texts = [" ".join(option.text.split()) for option in options.values()]

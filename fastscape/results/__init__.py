@@ -36,7 +36,7 @@ from fastscape.results.optional import package
 from fastscape.results.options import Option, among, chosen, documented, options_of, with_defaults
 from fastscape.results.order_statistics import Interval
 from fastscape.results.other_project import mixed_in
-from fastscape.results.regions import at_edge, extents
+from fastscape.results.regions import Extent, at_edge, cell_sizes, extent_of
 from fastscape.results.repeats import along_each, mean_over_repeats
 from fastscape.results.scale import colour_ends, heights, is_loss, logarithms, signed
 from fastscape.results.shares import SHARES, binomial_error, wilson_interval
@@ -62,6 +62,7 @@ __all__ = [
     "Density",
     "Estimate",
     "Excess",
+    "Extent",
     "Interval",
     "LayerCurvature",
     "MeasureBarrier",
@@ -80,6 +81,7 @@ __all__ = [
     "among",
     "at_edge",
     "binomial_error",
+    "cell_sizes",
     "check_alike",
     "check_path",
     "check_values",
@@ -89,7 +91,7 @@ __all__ = [
     "documented",
     "excess_over_chord",
     "exported",
-    "extents",
+    "extent_of",
     "farthest_points",
     "gaussian_curvature",
     "gradient",

@@ -57,7 +57,8 @@ def sizes_below_saddles(
 
 def _levels(heights: np.ndarray, tree: MergeTree, kept: np.ndarray) -> dict[int, float]:
     """Up to where each basin is measured: its saddle, or that of the most persistent one that joins it."""
-    flat, levels, deepest = heights.ravel(), {}, {}
+    flat, levels = heights.ravel(), {}
+    deepest: dict[int, tuple[float, float]] = {}
     for basin in kept.tolist():
         saddle, parent = int(tree.saddles[basin]), int(tree.parents[basin])
         levels[basin] = float(flat[saddle]) if saddle >= 0 else math.inf

@@ -38,7 +38,7 @@ def cell_sizes(axes: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """
     found = []
     for axis in axes.values():
-        steps = np.abs(np.diff(axis)) / 2
+        steps = np.abs(np.diff(axis / 2))  # no difference is beyond the limits of float64
         found.append(np.concatenate([steps, [0.0]]) + np.concatenate([[0.0], steps]) if len(axis) > 1 else np.ones(1))
     return found
 
@@ -82,7 +82,9 @@ def extent_of(points: int, level: float, region: Sequence[np.ndarray], cells: Se
     """
     along = [size[indices] for size, indices in zip(cells, region, strict=True)]
     width = [_between(size, indices) for size, indices in zip(cells, region, strict=True)]
-    return Extent(points, level, float(np.prod(along, axis=0).sum()), tuple(width))
+    with np.errstate(over="ignore"):
+        volume = float(np.prod(along, axis=0).sum())
+    return Extent(points, level, volume, tuple(width))
 
 
 def regions_below(heights: np.ndarray, level: float, minima: Sequence[tuple[int, ...]]) -> list[list[np.ndarray]]:

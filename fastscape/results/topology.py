@@ -176,7 +176,8 @@ class TopologyValues:
         Returns:
             The volume of every basin by that of all cells, those outside too [B].
         """
-        return self.volume(level) / whole(cell_sizes(self.axes))
+        with np.errstate(invalid="ignore"):  # where both are infinite
+            return self.volume(level) / whole(cell_sizes(self.axes))
 
     def _extents(self, level: float | None) -> list[Extent]:
         if level is None:

@@ -63,11 +63,13 @@ def at_edge(heights: np.ndarray, at: tuple[int, ...]) -> bool:
     return False
 
 
+@np.errstate(over="ignore")  # of axes near the limits of float64
 def whole(sizes: Sequence[np.ndarray]) -> float:
     """The volume of all cells of a grid, those outside too."""
     return math.prod(float(size.sum()) for size in sizes)
 
 
+@np.errstate(over="ignore")
 def extent_of(points: int, level: float, region: Sequence[np.ndarray], cells: Sequence[np.ndarray]) -> Extent:
     """How large a region is.
 
@@ -82,9 +84,7 @@ def extent_of(points: int, level: float, region: Sequence[np.ndarray], cells: Se
     """
     along = [size[indices] for size, indices in zip(cells, region, strict=True)]
     width = [_between(size, indices) for size, indices in zip(cells, region, strict=True)]
-    with np.errstate(over="ignore"):
-        volume = float(np.prod(along, axis=0).sum())
-    return Extent(points, level, volume, tuple(width))
+    return Extent(points, level, float(np.prod(along, axis=0).sum()), tuple(width))
 
 
 def regions_below(heights: np.ndarray, level: float, minima: Sequence[tuple[int, ...]]) -> list[list[np.ndarray]]:

@@ -61,13 +61,12 @@ class Refinement:
     ) -> None:
         self.tolerance, self.size = tolerance, size
         self._relief = Relief(axes, log, trend)
-        self._generator = np.random.default_rng(seed)
         self.known = np.zeros(len(self._at), dtype=bool)
         self.values = np.empty((len(self._at), 0))
         self.trust: Trust | None = None  # after the last round
         self.rounds = 0
         self.pairs = None if threshold is None else Pairs(threshold)
-        self._held_out = HeldOut()
+        self._held_out = HeldOut(np.random.default_rng(seed))
         self._standing: Standing | None = None
 
     @property
@@ -120,8 +119,8 @@ class Refinement:
             return self._held_out.ask(now.unknown[:0], now.unknown)
         where, at = now.looked_at, self._at
         anywhere = round(ANYWHERE * count)
-        best = spread_out(now.worth(), at[where], at[self.known], count - anywhere, self._generator)
-        rest = self._generator.choice(np.delete(where, best), anywhere, replace=False)
+        best = spread_out(now.worth(), at[where], at[self.known], count - anywhere, self._held_out.generator)
+        rest = self._held_out.generator.choice(np.delete(where, best), anywhere, replace=False)
         return self._held_out.ask(where[best], rest)
 
     def take(self, numbers: np.ndarray, values: np.ndarray) -> None:

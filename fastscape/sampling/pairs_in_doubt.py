@@ -264,6 +264,9 @@ def _ways_out(wall: _Level, gap: _Level, found: _Found, basin: int) -> list[int]
     """Unknown points around a basin of one surface, below its saddle, at which another surface lets a way out.
 
     The lowest come first, none near another one: what is learnt of a point is learnt of its neighbours too.
+
+    Returns:
+        Their numbers.
     """
     level = wall.death(basin)
     below = scipy.ndimage.label(wall.surface < level)[0]
@@ -271,7 +274,8 @@ def _ways_out(wall: _Level, gap: _Level, found: _Found, basin: int) -> list[int]
     around = scipy.ndimage.binary_dilation(inside) & ~inside & ~found.known.reshape(inside.shape)
     points = np.flatnonzero(around & (gap.surface < level - found.accuracy))
     points = points[np.argsort(gap.surface.ravel()[points], kind="stable")]
-    places, chosen = np.stack(np.unravel_index(points, inside.shape), 1), []
+    places = np.stack(np.unravel_index(points, inside.shape), 1)
+    chosen: list[int] = []
     while len(points) and len(chosen) < WAYS:
         chosen.append(int(points[0]))
         far = np.abs(places - places[0]).max(1) > APART

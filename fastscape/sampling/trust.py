@@ -83,9 +83,13 @@ class HeldOut:
     """What the points of several rounds have shown that were predicted before they were evaluated.
 
     `points` are those of the round that is being evaluated, the last `anywhere` of them drawn from all alike.
+
+    Args:
+        generator: Of the random points.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, generator: np.random.Generator) -> None:
+        self.generator = generator
         self.points, self.anywhere = np.empty(0, dtype=np.int64), 0
         self.tests: list[Tested] = []
 

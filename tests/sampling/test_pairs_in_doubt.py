@@ -41,8 +41,8 @@ def test_a_basin_that_is_known_may_be_deeper_beside_its_minimum():
 
 
 def test_a_wall_may_be_hidden_between_two_minima():
-    assert doubts([3, 0, 0.2, 0.1, 3], [0, 0, 1.5, 0, 0]) == (1, 2, [2])  # or the first one is deeper there
-    assert doubts([3, 0, 0.2, 0.1, 3], [0, 0, 0.9, 0, 0]) == (1, 0, [])
+    assert doubts([3, 0, 1, 0.5, 3], [0, 0, 0.6, 0, 0]) == (1, 1, [2])
+    assert doubts([3, 0, 1, 0.5, 3], [0, 0, 0.4, 0, 0]) == (1, 0, [])
 
 
 def test_a_wall_may_have_a_gap():
@@ -150,7 +150,7 @@ def test_it_goes_on_where_a_mean_error_is_enough_and_costs_little_more():
         )
         assert (sure | ~loose).all()
         assert (tight | ~sure).all()
-        assert sure.sum() < 1.35 * loose.sum()
+        assert sure.sum() < 1.5 * loose.sum()
 
 
 def test_a_surface_of_one_basin_costs_a_few_points():

@@ -203,6 +203,7 @@ def _in_layers(folder: Path) -> dict[str, Any]:
     model = seeded(Perceptron).float()
     fully_shard(model, mesh=mesh_of(_everyone()), mp_policy=MixedPrecisionPolicy(param_dtype=torch.bfloat16))
     found["narrow"] = perceptron_surface(model, **plan).report["fallback"]
+    found["fails"] = _fails({0, 1}, 20, **plan)  # in the run, behind what is compared before it
     return found
 
 
@@ -335,11 +336,11 @@ def failing(at: int, ranks: set[int]) -> Callable[[Tensor, Tensor], Tensor]:
     return loss
 
 
-def _fails(ranks: set[int], at: int) -> dict[str, Any]:
+def _fails(ranks: set[int], at: int, **options: Any) -> dict[str, Any]:
     model = sharded(seeded(Transformer), mesh_of(_everyone()))
     before = parts_of(model)
     try:
-        fastscape.surface(model, texts(), loss=failing(at, ranks), **GRID)
+        fastscape.surface(model, texts(), loss=failing(at, ranks), **GRID, **options)
         said = ""
     except Exception as error:
         said = f"{type(error).__name__}: {error}"

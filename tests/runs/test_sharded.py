@@ -94,6 +94,11 @@ def test_in_layers_weights_are_gathered_once_for_all_points(two, name):
     assert_gathered_once([one["in_layers"][name] for one in two], transformer(**sharded_models.IN_LAYERS[name]))
 
 
+def test_an_error_in_layers_comes_everywhere_and_leaves_the_model_as_it_was(two):
+    for one in two:
+        assert one["in_layers"]["fails"] == {"said": "OSError: the disk is full", "same": True}
+
+
 def test_in_layers_with_parts_that_are_empty(four):
     assert_gathered_once([one["in_layers_of_four"]["four"] for one in four], transformer(perturb="all"))
 

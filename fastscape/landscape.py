@@ -31,6 +31,8 @@ __all__ = ["Landscape"]
 class Landscape(Values):
     """A loss landscape. Values are float64, exactly as they were computed: NaN and inf stay.
 
+    Of more axes than two `fastscape.volume` makes them, and `Landscape.of` of plain values; `axes` has all by name.
+
     Args:
         x: Coordinates [H] along the first direction.
         y: Coordinates [W] along the second direction; None on a line.

@@ -341,6 +341,14 @@ MUTATIONS = [
     Mutation("runs/alignment", "tied tensors are permuted under their first name alone",
              "tied[id(tensor)] or [name]", "[name]",
              "paths/test_alignment.py"),
+    Mutation("results/sections", "the smallest loss may be one that is not finite", "np.where(finite, flat, np.inf)",
+             "np.where(np.isnan(flat), np.inf, flat)", "results/test_sections.py"),
+    Mutation("results/sections", "a mean counts points and not the range", "(ends[2:] - ends[:-2]) / 2 / np.ptp(axis)",
+             "np.full(len(axis), 1 / len(axis))", "results/test_sections.py"),
+    Mutation("results/sections", "a model that lies elsewhere is marked in a slice", "[axis] == value for axis",
+             "[axis] is not value for axis", "results/test_sections.py"),
+    Mutation("weights/space", "schemes are tried with two coordinates, however many axes there are",
+             "range(1, 1 + asked.axes)", "range(1, 3)", "runs/test_volume.py"),
 ]  # fmt: skip
 
 

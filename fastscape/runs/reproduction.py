@@ -61,8 +61,8 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
     with_defaults(ReproduceOptions, given, "reproduce")  # refuses other options
     to, along = given.pop("to", None), given.pop("along", None)
     if to is not None or along is not None:
-        if (axes := len(values.axes)) != 1:
-            kind = "a surface" if axes == 2 else f"a landscape of {axes} axes"
+        if (count := len(values.axes)) != 1:
+            kind = "a surface" if count == 2 else f"a landscape of {count} axes"
             raise ValueError(f"to and along are of a line, and this is {kind}; give directions=[...]")
         given["directions"] = directions_given(model, to, along, given.get("directions"))
     came = getattr(given.get("directions"), "facts", {}).get("curve_hash")

@@ -216,7 +216,7 @@ def request_of(
     Args:
         model: The user's model.
         data: The user's data.
-        axes: One or two axes by name.
+        axes: The axes by name, in their order.
         options: All options.
         expected: What must be found again. Default: anything.
         shown: Gets what is known after each round. Default: nothing does.

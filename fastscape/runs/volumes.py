@@ -61,7 +61,7 @@ def volume_request(
 def _specs(axes: Any, *, path: bool) -> list[AxisSpec]:
     """What each axis is to be; of a number of axes each the same."""
     wanted = "wanted how many there are, or a list with an entry for each, for example axes=[(-1.0, 1.0, 21)] * 3"
-    if isinstance(axes, numbers.Integral) and not isinstance(axes, bool):
+    if not isinstance(axes, bool) and isinstance(axes, numbers.Integral):
         count = int(axes)
     elif isinstance(axes, list | tuple):
         if any(isinstance(part, numbers.Number) for part in axes):

@@ -59,8 +59,8 @@ def repeats_said(landscape: Values, metric: str = "loss") -> str:
         A sentence without its full stop; nothing where random directions were drawn once, or the measure is neither a
         mean over them nor their spread.
     """
-    pairs = " pairs of" if len(landscape.axes) > 1 else ""
-    over = f"{landscape.repeated}{pairs} random directions"
+    sets = {1: "", 2: " pairs of"}.get(len(landscape.axes), " sets of")
+    over = f"{landscape.repeated}{sets} random directions"
     if metric.removeprefix("spread of ") in landscape.repeats.keys() - {metric}:
         return f"standard deviation over {over}"
     if metric not in landscape.repeats:

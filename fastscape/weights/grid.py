@@ -189,10 +189,10 @@ def points(*axes: np.ndarray) -> Tensor:
     """All grid points in the order of `values.reshape(len(x), len(y))`.
 
     Args:
-        *axes: Coordinates [H], or [H] and [W].
+        *axes: Coordinates [H], [W] and so on.
 
     Returns:
-        Points [H, 1] or [H * W, 2], float64; of two axes, row i * W + j is (x[i], y[j]).
+        Points [H * W * ..., axes], float64, the last axis running fastest; of two, row i * W + j is (x[i], y[j]).
     """
     return torch.cartesian_prod(*map(torch.from_numpy, axes)).reshape(-1, len(axes))
 

@@ -1,10 +1,12 @@
 """Curvatures of graphs that are known, and the files that hold derivatives."""
 
+from itertools import combinations_with_replacement
+
 import numpy as np
 import pytest
 
 from fastscape import Landscape
-from fastscape.results import derivative_names
+from fastscape.results import Values, derivative_names
 
 AXIS = np.linspace(-0.6, 0.6, 7)
 X, Y = np.meshgrid(AXIS, AXIS, indexing="ij")
@@ -19,11 +21,38 @@ def plane(loss: np.ndarray, *derivatives: np.ndarray) -> Landscape:
     )
 
 
+def hemisphere_of_three(radius: float) -> Landscape:
+    """The lower half of a sphere in four dimensions, by hand."""
+    axis = AXIS[::3] / 2
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"))
+    height = -np.sqrt(radius**2 - np.square(points).sum(0))
+    measures = {"loss": height + 9}
+    for name, at in zip("xyz", points, strict=True):
+        measures[f"dL_d{name}"] = -at / height
+    for (a, x), (b, y) in combinations_with_replacement(zip("xyz", points, strict=True), 2):
+        name = f"d2L_d{a}2" if a == b else f"d2L_d{a}d{b}"
+        measures[name] = -(height**2 * (a == b) + x * y) / height**3
+    return Landscape.of(Values(dict.fromkeys("xyz", axis), measures))
+
+
 def hemisphere(radius: float) -> Landscape:
     """The lower half of a sphere: z = -sqrt(r^2 - x^2 - y^2), by hand."""
     z = -np.sqrt(radius**2 - X**2 - Y**2)
     third = -(z**3)
     return plane(z + 9, -X / z, -Y / z, (radius**2 - Y**2) / third, X * Y / third, (radius**2 - X**2) / third)
+
+
+@pytest.mark.parametrize("radius", [1.0, 2.5])
+def test_a_sphere_along_three_axes_is_curved_alike_everywhere(radius):
+    sphere = hemisphere_of_three(radius)
+    np.testing.assert_allclose(sphere.mean_curvature(), 1 / radius, rtol=1e-12)
+    np.testing.assert_allclose(sphere.gaussian_curvature(), 1 / radius**3, rtol=1e-12)
+    assert sphere.hessian().shape == (3, 3, 3, 3, 3)
+    whole = sphere.with_curvature()
+    added = ["mean_curvature", "gaussian_curvature", "smallest_eigenvalue", "largest_eigenvalue"]
+    assert list(whole.metrics) == [*derivative_names("xyz"), *added]
+    at = 1, 1, 1  # the bottom, where the graph is level
+    assert whole.metrics["largest_eigenvalue"][at] == pytest.approx(1 / radius, rel=1e-12)
 
 
 @pytest.mark.parametrize("radius", [1.0, 2.5])

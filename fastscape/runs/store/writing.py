@@ -3,7 +3,7 @@
 A store is a folder in the format of zarr, which xarray reads:
 
     zarr.json       the header: what is computed and how ("settings"), by which plan, and in the end the report
-    x, y            coordinates [H], [W]
+    x, y, ...       coordinates [H], [W], ...
     sums            sums over the samples [points, measures]; one file a block, written whole
     order           the number [points] of each row's point, where blocks are of any points
     sums_0, sums_1  the same where the data come in parts: over those so far, and over one less

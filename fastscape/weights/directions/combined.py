@@ -211,7 +211,8 @@ class PlaneOfModels:
         """Both axes, the path, and where models lie. See `Source.directions`."""
         if axes != 2:
             raise ValueError(
-                f"a curve spans a plane, and {axes} axes came; write fastscape.line(a, data, along=curve)"
+                f"a curve spans a plane, and {axes} axes came; write fastscape."
+                + ("line(a, data, along=curve)" if axes == 1 else "surface")
             )
         stack = self.models.stack(layout, theta)
         gram = gram_of(stack).products

@@ -46,7 +46,8 @@ class PlaneThrough:
     def directions(self, layout: Layout, theta: Mapping[str, Tensor], axes: int) -> Directions:
         """The two axes, and where the models lie. See `Source.directions`."""
         if axes != 2:
-            raise ValueError(f"three models span a plane, and {axes} axes came; write fastscape.line(a, data, to=b)")
+            instead = "line(a, data, to=b)" if axes == 1 else "surface, or volume with directions=[b, c, ...]"
+            raise ValueError(f"three models span a plane, and {axes} axes came; write fastscape.{instead}")
         stack = Stack(self.models, layout, theta, base=0)
         gram = gram_of(stack).products
         b, c = gram[1, 1].sqrt(), gram[2, 2].sqrt()  # distances from model A

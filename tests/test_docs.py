@@ -66,6 +66,13 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
         exec(compile(block, str(page), "exec"), {})
 
 
+def test_the_page_on_topology_shows_what_its_first_block_prints(capsys):
+    page = ROOT / "docs" / "topology.md"
+    block, shown = re.search(r"```python\n(.*?)```\n+```text\n(.*?)```", page.read_text(), re.DOTALL).groups()
+    exec(compile(block, str(page), "exec"), {})
+    assert capsys.readouterr().out == shown
+
+
 def test_an_article_runs_with_the_data_set_of_its_source(tmp_path, monkeypatch):
     """Files of a few images stand for those that are downloaded."""
     folder = tmp_path / "MNIST" / "raw"

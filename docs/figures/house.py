@@ -28,6 +28,7 @@ FLOORS = [
     ("6", "runs", "one run, from request to values"),
     ("5", "sampling", "which points, how far, how many samples"),
     ("5", "views", "pictures, walks, the page"),
+    ("5", "persistence", "basins, merge trees, holes"),
     ("5", "objectives", "scores of language models"),
     ("5", "training", "the recorder, callbacks"),
     ("5", "paths", "curves, alignment"),

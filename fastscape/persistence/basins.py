@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from fastscape.persistence.merge_tree import MergeTree
-from fastscape.results import Basin, Values, at_edge, extents
+from fastscape.persistence.sizes import sizes_below_saddles
+from fastscape.results import Basin, Values, at_edge
 
 __all__ = ["deep_basins", "merged"]
 
@@ -29,7 +30,8 @@ def merged(heights: np.ndarray, tree: MergeTree, threshold: float) -> tuple[np.n
     """
     flat = heights.ravel()
     minima = flat[tree.minima]
-    depths = np.where(tree.saddles < 0, np.inf, flat[tree.saddles] - minima)
+    with np.errstate(over="ignore"):  # of heights near the limits of float64
+        depths = np.where(tree.saddles < 0, np.inf, flat[tree.saddles] - minima)
     kept = depths > threshold
     # Whatever lies in the region of a dropped basin is shallower still. So the pointers make no circle.
     to = np.where(kept, np.arange(len(kept)), tree.across)
@@ -62,7 +64,8 @@ def deep_basins(
         joins = int(counted[parent]) if parent >= 0 else None  # a parent is deeper, so it was not dropped
         height = float(flat[saddle]) if saddle >= 0 else math.inf
         places.append((_index(int(tree.minima[old]), heights), height, joins, saddle))
-    sizes = extents(heights, labels, [place[:3] for place in places], values.axes)
+    points = np.bincount(labels[labels >= 0], minlength=len(left))
+    sizes = sizes_below_saddles(heights, tree, left, points, values.axes)
     basins = []
     for number, ((at, height, joins, saddle), size) in enumerate(zip(places, sizes, strict=True)):
         lowest = float(heights[at])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,7 +44,8 @@ def topology_of(landscape: Values, given: TopologyOptions) -> TopologyValues:
     grid, scale = _heights(values, options["measure"], options["log"])
     tree = merge_tree(grid)
     finite = grid[np.isfinite(grid)]
-    threshold = float(options["threshold"] * (finite.max() - finite.min()))
+    span = min(float(finite.max()) - float(finite.min()), sys.float_info.max)
+    threshold = min(options["threshold"] * span, sys.float_info.max)
     if options["error"] is not None:
         errors = {"given": float(options["error"])}
     else:
@@ -108,7 +110,9 @@ def _pairs(grid: np.ndarray, tree: MergeTree, dimensions: tuple[int, ...]) -> tu
         births = flat[points[:, 0]]
         deaths = np.where(points[:, 1] < 0, np.inf, flat[points[:, 1]])
         lasting = np.flatnonzero(deaths > births)
-        order = lasting[np.lexsort((points[lasting, 0], births[lasting], births[lasting] - deaths[lasting]))]
+        with np.errstate(over="ignore"):
+            most = births[lasting] - deaths[lasting]
+        order = lasting[np.lexsort((points[lasting, 0], births[lasting], most))]
         begun = _places(points[order, 0], grid.shape)
         ended = [
             None if point < 0 else place

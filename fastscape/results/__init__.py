@@ -37,7 +37,7 @@ from fastscape.results.optional import package
 from fastscape.results.options import Option, among, chosen, documented, options_of, with_defaults
 from fastscape.results.order_statistics import Interval
 from fastscape.results.other_project import mixed_in
-from fastscape.results.regions import at_edge, extents
+from fastscape.results.regions import Extent, at_edge, cell_sizes, extent_of
 from fastscape.results.repeats import along_each, mean_over_repeats
 from fastscape.results.scale import colour_ends, heights, is_loss, logarithms, signed
 from fastscape.results.sections import SECTIONS, How, projection_of, slice_of
@@ -64,6 +64,7 @@ __all__ = [
     "Density",
     "Estimate",
     "Excess",
+    "Extent",
     "How",
     "Interval",
     "LayerCurvature",
@@ -84,6 +85,7 @@ __all__ = [
     "at_edge",
     "axis_names",
     "binomial_error",
+    "cell_sizes",
     "check_alike",
     "check_path",
     "check_values",
@@ -94,7 +96,7 @@ __all__ = [
     "documented",
     "excess_over_chord",
     "exported",
-    "extents",
+    "extent_of",
     "farthest_points",
     "gaussian_curvature",
     "gradient",

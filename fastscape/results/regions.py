@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Extent", "Place", "at_edge", "cell_sizes", "extents", "whole"]
-
-Place = tuple[tuple[int, ...], float, "int | None"]
-"""A basin: the grid index of its minimum, the height of its saddle, the number of the basin that it joins."""
+__all__ = ["Extent", "at_edge", "cell_sizes", "extent_of", "regions_below", "whole"]
 
 
 class Extent(NamedTuple):
@@ -41,7 +38,7 @@ def cell_sizes(axes: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """
     found = []
     for axis in axes.values():
-        steps = np.abs(np.diff(axis)) / 2
+        steps = np.abs(np.diff(axis / 2))  # no difference is beyond the limits of float64
         found.append(np.concatenate([steps, [0.0]]) + np.concatenate([[0.0], steps]) if len(axis) > 1 else np.ones(1))
     return found
 
@@ -66,90 +63,55 @@ def at_edge(heights: np.ndarray, at: tuple[int, ...]) -> bool:
     return False
 
 
+@np.errstate(over="ignore")  # of axes near the limits of float64
 def whole(sizes: Sequence[np.ndarray]) -> float:
     """The volume of all cells of a grid, those outside too."""
     return math.prod(float(size.sum()) for size in sizes)
 
 
-def extents(
-    heights: np.ndarray,
-    labels: np.ndarray,
-    basins: Sequence[Place],
-    axes: Mapping[str, np.ndarray],
-    level: float | None = None,
-) -> list[Extent]:
-    """How large basins are below a level. See `TopologyValues.volume`.
+@np.errstate(over="ignore")
+def extent_of(points: int, level: float, region: Sequence[np.ndarray], cells: Sequence[np.ndarray]) -> Extent:
+    """How large a region is.
+
+    Args:
+        points: How many points drain into the basin.
+        level: Below which the region lies.
+        region: The indices of its points along each axis, [n] each.
+        cells: The sizes of all cells along each axis, as `cell_sizes` gives them.
+
+    Returns:
+        The extent; 0 wide where there are no points.
+    """
+    along = [size[indices] for size, indices in zip(cells, region, strict=True)]
+    width = [_between(size, indices) for size, indices in zip(cells, region, strict=True)]
+    return Extent(points, level, float(np.prod(along, axis=0).sum()), tuple(width))
+
+
+def regions_below(heights: np.ndarray, level: float, minima: Sequence[tuple[int, ...]]) -> list[list[np.ndarray]]:
+    """The connected parts of a grid at or below a level.
 
     Args:
         heights: Of the grid, NaN outside.
-        labels: The number of the basin of each point; -1 outside.
-        basins: The basins by number, the deepest first.
-        axes: Coordinates by the name of the axis.
-        level: In heights. Default: for each its own, see `TopologyValues.volume`.
+        level: In heights.
+        minima: The grid index of a point in each of the parts that are wanted.
 
     Returns:
-        The extent of each.
+        For each the indices of its points along each axis; none where the point is above the level.
     """
     from scipy import ndimage  # not before it is needed: `import fastscape` stays lean
 
-    sizes, boxes = cell_sizes(axes), ndimage.find_objects(labels + 1)
-    counts = np.bincount(labels[labels >= 0], minlength=len(basins))
-    within = _below(basins)
-    found = []
-    for number, (at, saddle, _) in enumerate(basins):
-        own, strictly = (saddle, True) if level is None or level >= saddle else (float(level), False)
-        if level is None and math.isinf(saddle):
-            own = _to_the_next(number, basins, heights)
-        members = within[number]
-        box = _around([boxes[k] for k in members])
-        member = np.zeros(len(basins) + 1, dtype=bool)  # the last one for -1, outside
-        member[members] = True
-        part = heights[box]
-        inside = member[labels[box]] & ((part < own) if strictly else (part <= own))
-        there = tuple(k - side.start for k, side in zip(at, box, strict=True))
-        region = np.zeros_like(inside)
-        if inside[there]:
-            parts, _ = ndimage.label(inside)
-            region = parts == parts[there]
-        cells = [size[side] for size, side in zip(sizes, box, strict=True)]
-        found.append(Extent(int(counts[number]), own, _volume(region, cells), _width(region, cells)))
+    parts, _ = ndimage.label(heights <= level)
+    boxes, found = ndimage.find_objects(parts), []
+    for at in minima:
+        region = [np.empty(0, dtype=np.int64)] * heights.ndim
+        if parts[at]:
+            box = boxes[parts[at] - 1]
+            indices = np.nonzero(parts[box] == parts[at])
+            region = [k + side.start for k, side in zip(indices, box, strict=True)]
+        found.append(region)
     return found
 
 
-def _to_the_next(number: int, basins: Sequence[Place], heights: np.ndarray) -> float:
-    """The height of the saddle at which the most persistent one joins a basin; infinite where none does."""
-    joining = [(saddle - heights[at], saddle) for at, saddle, joins in basins if joins == number]
-    return float(max(joining, key=lambda pair: pair[0], default=(0.0, math.inf))[1])
-
-
-def _below(basins: Sequence[Place]) -> list[list[int]]:
-    """For each basin itself and all that join it, directly or not: what its region can reach below its saddle."""
-    found = [[number] for number in range(len(basins))]
-    for number in reversed(range(len(basins))):  # what joins has the higher number
-        joins = basins[number][2]
-        if joins is not None:
-            found[joins] += found[number]
-    return found
-
-
-def _around(boxes: Sequence[Any]) -> tuple[slice, ...]:
-    """The box around several boxes."""
-    return tuple(
-        slice(min(side.start for side in sides), max(side.stop for side in sides))
-        for sides in zip(*boxes, strict=True)
-    )
-
-
-def _volume(region: np.ndarray, cells: Sequence[np.ndarray]) -> float:
-    total = region.astype(np.float64)
-    for size in reversed(cells):
-        total = total @ size
-    return float(total)
-
-
-def _width(region: np.ndarray, cells: Sequence[np.ndarray]) -> tuple[float, ...]:
-    found = []
-    for axis, size in enumerate(cells):
-        reached = np.flatnonzero(region.any(axis=tuple(k for k in range(region.ndim) if k != axis)))
-        found.append(float(size[reached[0] : reached[-1] + 1].sum()) if len(reached) else 0.0)
-    return tuple(found)
+def _between(size: np.ndarray, indices: np.ndarray) -> float:
+    """From the first to the last cell along an axis."""
+    return float(size[indices.min() : indices.max() + 1].sum()) if len(indices) else 0.0

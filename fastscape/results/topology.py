@@ -14,7 +14,7 @@ import numpy as np
 
 from fastscape.results.features import Basin, Pair
 from fastscape.results.formats import topologies
-from fastscape.results.regions import Extent, cell_sizes, extents, whole
+from fastscape.results.regions import Extent, cell_sizes, extent_of, regions_below, whole
 
 __all__ = ["TopologyValues"]
 
@@ -176,14 +176,20 @@ class TopologyValues:
         Returns:
             The volume of every basin by that of all cells, those outside too [B].
         """
-        return self.volume(level) / whole(cell_sizes(self.axes))
+        with np.errstate(invalid="ignore"):  # where both are infinite
+            return self.volume(level) / whole(cell_sizes(self.axes))
 
     def _extents(self, level: float | None) -> list[Extent]:
         if level is None:
             return [basin.extent for basin in self.basins]
         if not isinstance(level, int | float) or math.isnan(level):
             raise ValueError(f"level={level!r:.80} cannot be used; wanted a height, as a number")
-        return extents(self.heights, self.labels, [(b.at, b.saddle, b.joins) for b in self.basins], self.axes, level)
+        own = [basin for basin in self.basins if basin.joins is None or level < basin.saddle]
+        regions = regions_below(self.heights, level, [basin.at for basin in own])
+        cells, found = cell_sizes(self.axes), {basin.number: basin.extent for basin in self.basins}
+        for basin, region in zip(own, regions, strict=True):
+            found[basin.number] = extent_of(basin.points, float(level), region, cells)
+        return list(found.values())
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values: dictionaries, lists, numbers and texts; None for what is infinite or outside."""

@@ -29,7 +29,7 @@ def topology_text(found: TopologyValues) -> str:
     heights = found.heights[np.isfinite(found.heights)]
     height = cleaned(f"log10 {found.measure}" if found.scale == "log10" else found.measure, LABEL)
     points = " x ".join(map(str, found.heights.shape))
-    share = found.threshold / (float(np.ptp(heights)) or 1.0)
+    share = found.threshold / (float(heights.max()) - float(heights.min()) or 1.0)
     title = (
         f"{_counted(len(found.basins), 'basin')} of {height} on {points} points, deeper than {found.threshold:.3g} "
         f"({100 * share:.3g} % of the range, {heights.min():.4g} to {heights.max():.4g})"

@@ -1,8 +1,5 @@
 """The methods of a topology: its table, and distances to others."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,13 +7,6 @@ from fastscape import Landscape, Topology, topology
 from fastscape.results import Values
 
 AXIS = np.linspace(-2, 2, 81)
-PAGE = Path(__file__).parents[2] / "docs" / "topology.md"
-
-
-def test_the_page_shows_what_its_first_block_prints(capsys):
-    block, shown = re.search(r"```python\n(.*?)```\n+```text\n(.*?)```", PAGE.read_text(), re.DOTALL).groups()
-    exec(compile(block, str(PAGE), "exec"), {})
-    assert capsys.readouterr().out == shown
 
 
 def line(loss, **options) -> Topology:

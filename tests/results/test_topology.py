@@ -66,6 +66,17 @@ def test_heights_are_those_of_pictures_but_for_what_is_not_finite():
     assert not found.labels.flags.writeable
 
 
+def test_heights_near_the_limits_of_float64(tmp_path):
+    most = np.finfo(float).max
+    loss = np.array([[most, -most, most], [0.0, most, -most], [most, most, most / 2]])
+    for threshold in (0.0, 0.05, 3.0):
+        found = Landscape(np.array([-most, 0.0, most]), X[:3], loss).topology(threshold=threshold, dimensions=(0, 1))
+        assert found.basins[0].minimum == -most
+        assert np.isfinite(found.threshold)
+        assert "basins of loss" in str(found)
+        assert Topology.load(found.save(tmp_path / "a.npz")).as_dict() == found.as_dict()
+
+
 def test_what_is_saved_is_read_again(tmp_path):
     for found in (found_of(), found_of(error=0.4), found_of(dimensions=()), found_of(measure="accuracy")):
         path = found.save(tmp_path / "new" / "topology.npz")

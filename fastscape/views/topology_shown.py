@@ -85,7 +85,7 @@ class ShownTopology:
         if not found.errors:
             return [f"{said}. The errors of the heights are not known."]
         sources = ", ".join(f"{cleaned(name, LABEL)} {error:.2g}" for name, error in found.errors.items())
-        known = f"the heights are off by {found.error:.2g} at most ({sources})"
+        known = f"the heights are taken to be right within {found.error:.2g} ({sources})"
         return [literal(f"{said}; {known}. Grey and hollow: lasts for twice that or less, and may be noise.")]
 
 

@@ -189,7 +189,7 @@ def test_all_stand_beside_each_other_and_the_colours_are_the_axis_of_the_tree():
     assert bar.get_ylim() == tree.get_ylim()
     assert bar.get_ylabel() == "loss"
     assert "3 basins deeper than" in below(tree)
-    assert "the heights are off by 0.01 at most (given 0.01)" in below(tree)
+    assert "the heights are taken to be right within 0.01 (given 0.01)" in below(tree)
     assert not topology(shown, colorbar=False)[1].child_axes
     tree.figure.canvas.draw()
 

@@ -46,8 +46,6 @@ def volume_request(
     directions, came = options["directions"], options.pop("axes")
     specs = _specs(came, path=bool(getattr(directions, "shows_path", False)))
     axes = {name: wanted_axis(name, spec) for name, spec in zip(axis_names(len(specs)), specs, strict=True)}
-    if options["tolerance"] is not None and len(axes) != 2:
-        raise ValueError(f"tolerance chooses the points of a plane, and {len(axes)} axes came; leave it out")
     if options["scheme"] is None and getattr(directions, "scheme", None) is None:
         options["scheme"] = "plane"
     options["batchnorm"] = batchnorm_of(model, given, directions)

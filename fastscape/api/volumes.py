@@ -28,7 +28,8 @@ def volume(model: nn.Module, data: Data, **given: Unpack[VolumeOptions]) -> Land
     first two. The axes are called x, y and z, and of more than three x1, x2 and so on.
 
     A grid has the product of the counts of its axes: 21 points along each of three are 9,261, along each of four
-    194,481. Above ten million a warning says so, above a thousand million the call is refused. Memory is that of the
+    194,481. With `tolerance=0.01` a smooth one takes some hundred evaluations, and the other points are predicted; see
+    `docs/tolerance.md`. Above ten million a warning says so, above a thousand million the call is refused. Memory is that of the
     coordinates and the measures, 8 bytes each for every point.
 
     Args:
@@ -37,13 +38,13 @@ def volume(model: nn.Module, data: Data, **given: Unpack[VolumeOptions]) -> Land
         **given: As `fastscape.runs.VolumeOptions` says.
 
     Returns:
-        The landscape: `axes` by name, `loss` [H, W, D, ...] and each metric, float64, and the report. For pictures
-        take fewer axes of it, by `Landscape.slice` and `Landscape.project`.
+        The landscape: `axes` by name, `loss` [H, W, D, ...] and each metric, float64, and the report.
+        `Landscape.plot` draws sections of it; `Landscape.slice` and `Landscape.project` take fewer axes.
 
     Raises:
         TypeError: As for `surface`.
-        ValueError: As for `surface`, and when a scheme takes another number of coordinates, a tolerance comes for
-            another number of axes than two, or the grid has more than a thousand million points.
+        ValueError: As for `surface`, and when a scheme takes another number of coordinates, or the grid has more than
+            a thousand million points.
         OSError: As for `surface`.
         ImportError: As for `surface`.
         RuntimeError: As for `surface`.

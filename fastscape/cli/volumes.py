@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,9 @@ import typer
 
 from fastscape import api
 from fastscape.cli.checkpoints import loaded, options_of_command, said, samples_wanted
-from fastscape.cli.options import Checkpoint, Out, Reach, Root, Samples, Split, offering, reaching
+from fastscape.cli.options import Checkpoint, Out, Pictures, Reach, Root, Samples, Split, offering, reaching
+from fastscape.cli.pictures import save_picture
+from fastscape.landscape import Landscape
 from fastscape.results import check_path
 from fastscape.runs import CUBE, VolumeOptions
 
@@ -27,9 +30,10 @@ def volume(
     reach: Reach = None,
     points: Annotated[int, typer.Option(help="Grid points of every axis; the grid has the product.")] = CUBE[2],
     root: Root = None,
+    pictures: Pictures = True,
     **given: Any,
 ) -> None:
-    """Compute the loss of a checkpoint along any number of axes; `fastscape export` writes it for ParaView."""
+    """Compute the loss of a checkpoint along any number of axes, and draw its sections."""
     check_path(out)
     if dimensions < 1:
         raise ValueError(f"--dimensions {dimensions} came; wanted at least 1, for example --dimensions 3")
@@ -37,3 +41,11 @@ def volume(
     network, data = loaded(checkpoint, samples_wanted(samples, options), split, root)
     landscape = api.volume(network, data, axes=[reaching(reach, points)] * dimensions, **options)
     said([landscape.save(out)], landscape, started)
+    if pictures and min(landscape.shape) > 1:
+        typer.echo(str(save_picture(partial(_drawn, landscape), out.with_suffix(".png"))))
+
+
+def _drawn(landscape: Landscape) -> Any:
+    """The axes of its picture; of three or more, which has several, the first."""
+    drawn = landscape.plot()
+    return drawn[0] if len(landscape.axes) > 2 else drawn

@@ -38,7 +38,7 @@ def volume_request(
         The request.
 
     Raises:
-        ValueError: When a tolerance comes for another number of axes than two, or the grid has too many points.
+        ValueError: When the grid has too many points.
     """
     options = cast(
         dict[str, Any], with_defaults(VolumeOptions, given, "volume", formerly=dict.fromkeys("xyz", "axes"))

@@ -29,8 +29,8 @@ def volume(model: nn.Module, data: Data, **given: Unpack[VolumeOptions]) -> Land
 
     A grid has the product of the counts of its axes: 21 points along each of three are 9,261, along each of four
     194,481. With `tolerance=0.01` a smooth one takes some hundred evaluations, and the other points are predicted; see
-    `docs/tolerance.md`. Above ten million a warning says so, above a thousand million the call is refused. Memory is that of the
-    coordinates and the measures, 8 bytes each for every point.
+    `docs/tolerance.md`. Above ten million a warning says so, above a thousand million the call is refused. Memory is
+    that of the coordinates and the measures, 8 bytes each for every point.
 
     Args:
         model: Any trained module. It is not changed.

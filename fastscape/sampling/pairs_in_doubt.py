@@ -264,6 +264,9 @@ def _ways_out(wall: _Level, gap: _Level, found: _Found, basin: int) -> list[int]
     """Unknown points around a basin of one surface, below its saddle, at which another surface lets a way out.
 
     The lowest come first, none near another one: what is learnt of a point is learnt of its neighbours too.
+
+    Returns:
+        Their numbers.
     """
     level = wall.death(basin)
     below = scipy.ndimage.label(wall.surface < level)[0]

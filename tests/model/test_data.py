@@ -160,7 +160,7 @@ def test_batches_of_any_structure_are_cut_and_joined(sizes, microbatch):
 
 def test_what_holds_no_tensor_is_no_batch():
     for data in (["abc"], [3], [{"a": "b"}], [None], [Bag]):
-        with pytest.raises(TypeError, match="where a tensor belongs|a dictionary without tensors, a a str"):
+        with pytest.raises(TypeError, match=r"where a tensor belongs|a dictionary without tensors, a a str"):
             fixed_samples(data, device=CPU, dtype=torch.float32, pairs=False)
 
 

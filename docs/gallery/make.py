@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import copy
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import alignments
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -27,6 +28,7 @@ import trainings
 from fastscape import compare
 from fastscape.cli.demo import EPOCHS, SKIP
 from fastscape.cli.pictures import save_picture
+from fastscape.views import topologies
 from fastscape.zoo import datasets, models, training
 
 HERE = Path(__file__).parent
@@ -44,6 +46,7 @@ def landscape(name: str, compute: Callable[[], fastscape.Landscape]) -> fastscap
     return fastscape.Landscape.load(file)
 
 
+@cache
 def trained(name: str, *schedule: tuple[int, float]) -> tuple[Any, Any]:
     """A network of the zoo after some epochs on the digits, each so many with a learning rate, and the digits."""
     train_set = datasets.load("digits")
@@ -173,6 +176,24 @@ def skip() -> Any:
     """A ResNet-56 with and without its shortcuts, on one scale: Li et al. 2018, figure 1."""
     pair = [plane(name, TEN) for name in SKIP]
     return compare(pair, names=list(SKIP.values()), kind="surface3d", cmap="coolwarm")[0]
+
+
+def basins() -> Any:
+    """The basins of the same pair, with the merge trees beside the maps, on one scale."""
+
+    def compute(name: str) -> fastscape.Landscape:
+        network, data = trained(name, TEN)
+        axis = (-1.0, 1.0, 41)
+        options: dict[str, Any] = {"tolerance": 0.01, "topology": True, "metrics": {"accuracy": fastscape.accuracy}}
+        return fastscape.surface(network, data[:256], x=axis, y=axis, **options)
+
+    found = {}
+    for name, title in SKIP.items():
+        found[title] = landscape(f"{name}-basins", partial(compute, name)).topology()
+        print(f"\n{title}: {found[title]}")
+    first, second = found.values()
+    print(f"\nbottleneck distance {first.distance(second):.3g}, errors {first.error:.2g} and {second.error:.2g}")
+    return np.ravel(topologies(found))[0]
 
 
 def sets() -> Any:
@@ -382,6 +403,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "mlp-curvature": curvature,
     "resnet8-ratio": ratio,
     "resnet56-skip": skip,
+    "resnet56-basins": basins,
     "mlp-sharpness": sharpness,
     "train-and-test": sets,
     "mlp-barriers": matrix,

@@ -145,7 +145,7 @@ class Refinement:
         self.trust = judged(self._now(), self._held_out, self._ranges())
         if self.pairs is not None:
             base = self._relief.base(self.values.shape[1], self._losses)[:, 0]
-            factor, span = float(self._held_out.factors(1)[0]), float(self._ranges()[0])
+            factor, span = float(self._held_out.factors(self.values.shape[1])[0]), float(self._ranges()[0])
             self.trust = self.pairs.judged(self._now(), base, self.trust, factor, span)
 
     def _now(self) -> Standing:

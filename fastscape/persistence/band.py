@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
-from fastscape.results import SHARES, Values, wilson_interval
+from fastscape.results import SECTIONS, SHARES, Values, wilson_interval
 
 __all__ = ["errors_of"]
 
@@ -28,7 +28,8 @@ def errors_of(values: Values, measure: str, heights: np.ndarray, scale: str, con
 
     "interpolation" is of the points that were predicted: of the loss the larger one of what was seen at points that
     were held out and of the bound of the root mean square error, in the range of the heights; of other measures the
-    root mean square error. It is an estimate of the largest error and no bound of it.
+    root mean square error. It is an estimate of the largest error and no bound of it. For a slice or a projection it
+    is that of the whole, in the range of the whole.
 
     Args:
         values: The landscape.
@@ -40,7 +41,8 @@ def errors_of(values: Values, measure: str, heights: np.ndarray, scale: str, con
     Returns:
         Half-widths in heights: "samples", "directions", "interpolation", those that are known.
     """
-    known, drawn = values.evaluated & np.isfinite(heights), {}
+    # What a section has of points that were not evaluated is predicted from others, beside it.
+    known, drawn = (values.evaluated | bool(values.report.get(SECTIONS))) & np.isfinite(heights), {}
     directions = measure in values.repeats
     samples = _knows_samples(values, measure)
     tail = (1 - confidence) / max(int(directions) + int(samples), 1)
@@ -57,9 +59,8 @@ def errors_of(values: Values, measure: str, heights: np.ndarray, scale: str, con
             widths = widths / np.where(at, values.measures[measure], 1.0) / math.log(10)
         if at.any():
             found[source] = float(widths[at].max())
-    if not values.evaluated.all() and isinstance(values.report.get("refinement"), Mapping):
-        predicted = _predicted(values, measure, heights, scale)
-        found |= {} if predicted is None else {"interpolation": predicted}
+    if (predicted := _predicted(values, measure, heights, scale)) is not None:
+        found["interpolation"] = predicted
     return found
 
 
@@ -94,21 +95,43 @@ def _quantile(tail: float, points: int, draws: int | None) -> float:
 
 
 def _predicted(values: Values, measure: str, heights: np.ndarray, scale: str) -> float | None:
-    """The error of predicted points, where the report says it."""
-    report: Any = values.report["refinement"]
+    """The error of predicted points, where there are any and the report says it."""
+    report, spans = _refinement(values)
     finite = heights[np.isfinite(heights)]
-    own = "linear"
+    own: Any = "linear"
+    if report is None:
+        return None
     if measure == "loss":
         shares, own = [report.get("largest"), report.get("at_most")], report.get("scale")
     else:
         rms = report.get("metrics_rms")
         shares = [rms.get(measure) if isinstance(rms, Mapping) else None]
-    shares = [s for s in shares if isinstance(s, int | float) and not isinstance(s, bool) and 0 <= s < math.inf]
-    if not shares or own not in ("log10", "linear"):
+    known = [share for share in shares if _is_from_0(share)]
+    if not known or own not in ("log10", "linear"):
         return None
+    raw = 10**finite if scale == "log10" else finite
+    given = spans.get(measure) if isinstance(spans, Mapping) else None
+    span = given if _is_from_0(given) else float(np.ptp(np.log10(raw[raw > 0]) if own == "log10" else raw))
+    error = max(known) * span
     if own == scale:
-        return float(max(shares) * np.ptp(finite))
-    raw = 10**finite if scale == "log10" else finite[finite > 0]
+        return float(error)
     if scale == "log10":  # errors of the values, as large at the smallest as anywhere
-        return float(max(shares) * np.ptp(raw) / raw.min() / math.log(10))
-    return float(raw.max() * (10 ** (max(shares) * np.ptp(np.log10(raw))) - 1))
+        return float(error / raw.min() / math.log(10))
+    return float(raw.max() * (10**error - 1))
+
+
+def _refinement(values: Values) -> tuple[Mapping[str, Any] | None, Any]:
+    """How good predicted points are, and for a section the ranges that this is in; None where none is predicted."""
+    sections = values.report.get(SECTIONS, [])
+    sections = [said for said in sections if isinstance(said, Mapping)] if isinstance(sections, list) else []
+    # The smallest of several values may be evaluated, and a smaller one predicted too high.
+    if values.evaluated.all() and not any(said.get("how") == "min" for said in sections):
+        return None, None
+    for said in ({"refinement": values.report.get("refinement")}, *reversed(sections)):
+        if isinstance(found := said.get("refinement"), Mapping):
+            return found, said.get("spans")
+    return None, None
+
+
+def _is_from_0(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf

@@ -250,7 +250,8 @@ def _section(
     left_out = [name for name in landscape.marks if name not in marks]
     left_out += [path.name for path in landscape.paths if path.name not in {left.name for left in paths}]
     said |= {"axes": [names[k] for k in kept], "left_out": left_out}
-    said |= {"refinement": report.pop("refinement")} if "refinement" in report else {}  # which is of the whole grid
+    if "refinement" in report:  # which is of the whole grid, and so are the ranges that its errors are fractions of
+        said |= {"refinement": report.pop("refinement"), "spans": _spans(landscape)}
     report[SECTIONS] = [*report.get(SECTIONS, []), said]
     labels = landscape.labels
     report["labels"] = [str(labels[names[k]]) for k in kept]
@@ -264,6 +265,18 @@ def _section(
     if "direction_error" in report and repeats:
         made = made.with_report({**report, "direction_error": direction_error_said(made)})
     return made
+
+
+def _spans(landscape: Values) -> dict[str, float]:
+    """The range of each measure, on the scale that the tolerance is of, as far as there are finite values."""
+    refinement, spans = landscape.report["refinement"], {}
+    for name, grid in landscape.measures.items():
+        finite = grid[np.isfinite(grid)]
+        if name == "loss" and isinstance(refinement, Mapping) and refinement.get("scale") == "log10":
+            finite = np.log10(finite[finite > 0])
+        if finite.size:
+            spans[name] = float(np.ptp(finite))
+    return spans
 
 
 def _facts(

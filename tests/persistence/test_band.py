@@ -6,7 +6,7 @@ from scipy.stats import norm, t
 
 import fastscape
 from fastscape.persistence import topology_of
-from fastscape.results import Values, wilson_interval
+from fastscape.results import Values, projection_of, slice_of, wilson_interval
 
 
 def errors(values: Values, **options) -> dict[str, float]:
@@ -74,9 +74,62 @@ def test_points_that_were_predicted_have_no_error_of_samples_but_one_of_predicti
     assert errors(metric, measure="accuracy") == {"interpolation": pytest.approx(0.1 * 0.5)}
 
 
+def whole_of_few_points(scale: str = "log10") -> Values:
+    """A plane from 1 to 1000 of which the corners alone were evaluated."""
+    axis, decades = np.arange(4.0), np.arange(4.0)[:, None] / 3 * 2 + np.arange(4.0) / 3
+    known = np.zeros((4, 4), dtype=bool)
+    known[::3, ::3] = True
+    refinement = {"at_most": 0.02, "largest": 0.05, "scale": scale, "metrics_rms": {"accuracy": 0.1}}
+    report = {"refinement": refinement, "samples": 30}
+    grids = {"loss": 10**decades, "accuracy": decades / 3}
+    return Values({"x": axis, "y": axis}, grids, report, 0.01 * 10**decades, known)
+
+
+def test_a_section_has_the_error_of_predictions_of_the_whole_in_the_range_of_the_whole():
+    whole = whole_of_few_points()
+    predicted = pytest.approx(0.05 * 3)
+    assert errors(whole)["interpolation"] == predicted
+    sections = [slice_of(whole, {"x": 1.2}), slice_of(whole, {"y": 0}), projection_of(whole, ["x"], "mean")]
+    for part in [*sections, projection_of(whole, ["y"])]:
+        assert errors(part)["interpolation"] == predicted
+        assert errors(part, log=False)["interpolation"] == pytest.approx(part.loss.max() * (10**0.15 - 1))
+        assert errors(part, measure="accuracy") == {"interpolation": pytest.approx(0.1)}
+    linear = whole_of_few_points("linear")
+    assert errors(slice_of(linear, {"x": 1}), log=False)["interpolation"] == pytest.approx(0.05 * 999)
+    smallest = errors(slice_of(linear, {"x": 1}))["interpolation"]
+    assert smallest == pytest.approx(0.05 * 999 / 10 ** (2 / 3) / np.log(10))
+
+
+def test_the_smallest_value_may_have_been_evaluated_and_a_smaller_one_predicted_too_high():
+    whole = whole_of_few_points()
+    known = np.zeros((4, 4), dtype=bool)
+    known[:, 0] = True
+    part = projection_of(Values(whole.axes, whole.measures, whole.report, evaluated=known), ["y"])
+    assert part.evaluated.all()
+    assert errors(part) == {"interpolation": pytest.approx(0.05 * 3)}
+
+
+def test_the_samples_of_a_section_speak_of_what_was_predicted_from_beside_it_too():
+    whole = whole_of_few_points()
+    none_evaluated = slice_of(whole, {"x": 1})
+    assert not none_evaluated.evaluated.any()
+    z = t.ppf(1 - 0.05 / (2 * 4), 29)
+    assert errors(none_evaluated)["samples"] == pytest.approx(0.01 * z / np.log(10))
+
+
+def test_a_slice_that_was_evaluated_whole_has_no_error_of_predictions():
+    whole = whole_of_few_points()
+    known = np.zeros((4, 4), dtype=bool)
+    known[0] = True
+    part = slice_of(Values(whole.axes, whole.measures, whole.report, evaluated=known), {"x": 0})
+    assert errors(part) == {}
+
+
 @pytest.mark.parametrize(
     "report",
-    [{}, {"refinement": 3}, {"refinement": {"scale": "log10"}}, {"refinement": {"largest": "x", "scale": "log10"}},
+    [{}, {"refinement": 3}, {"sections": 3}, {"sections": [3, {"how": "min", "refinement": 3}]},
+     {"sections": [{"refinement": {"largest": 0.1, "scale": "odd"}, "spans": 3}]},
+     {"refinement": {"scale": "log10"}}, {"refinement": {"largest": "x", "scale": "log10"}},
      {"refinement": {"largest": 0.1, "scale": "odd"}}, {"refinement": {"largest": np.nan, "scale": "linear"}}],
 )  # fmt: skip
 def test_a_report_that_no_run_wrote_says_nothing(report):

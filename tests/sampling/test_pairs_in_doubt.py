@@ -240,6 +240,15 @@ def test_both_levels_of_samples_are_certain():
     assert found["topology"]["certain"]
 
 
+@pytest.mark.parametrize("draw_samples", [0, 60])
+def test_other_measures_change_nothing_of_it(draw_samples):
+    options = {**stored_runs.BASINS, "samples": 800, "draw_samples": draw_samples}
+    found = stored_runs.surface(None, **options)
+    more = stored_runs.surface(None, **options, metrics={"accuracy": fastscape.accuracy})
+    assert more.report["refinement"]["topology"] == found.report["refinement"]["topology"]
+    assert more.loss.tobytes() == found.loss.tobytes()
+
+
 @pytest.mark.parametrize("topology", [2, 0, -0.1, 1, float("nan"), "yes", None])
 def test_mistakes(topology):
     with pytest.raises(ValueError, match="wanted True, False or a fraction of the range"):

@@ -145,8 +145,8 @@ class Refinement:
         self.trust = judged(self._now(), self._held_out, self._ranges())
         if self.pairs is not None:
             base = self._relief.base(self.values.shape[1], self._losses)[:, 0]
-            factor, span = float(self._held_out.factors(1)[0]), float(self._ranges()[0])
-            self.trust = self.pairs.judged(self._now(), base, self.trust, factor, span)
+            factors, spans = self._held_out.factors(self.values.shape[1]), self._ranges()
+            self.trust = self.pairs.judged(self._now(), base, self.trust, float(factors[0]), float(spans[0]))
 
     def _now(self) -> Standing:
         """What the known points say."""

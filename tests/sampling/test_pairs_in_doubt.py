@@ -97,17 +97,17 @@ def waves(dimensions, side, seed, count=12):
 
 
 @cache
-def refined(dimensions, side, seed, tolerance=TOLERANCE, threshold=THRESHOLD):
-    """A refinement, its surface and the true one."""
+def refined(dimensions, side, seed, tolerance=TOLERANCE, threshold=THRESHOLD, further=0):
+    """A refinement, its surface and the true one; with further measures beside it."""
     axes, surface = waves(dimensions, side, seed)
-    values = surface.reshape(-1, 1)
+    values = np.stack([surface.ravel(), *np.random.default_rng(seed).normal(size=(further, surface.size))], axis=1)
     refinement = Refinement(axes, tolerance, log=False, size=8, threshold=threshold)
     while len(wanted := refinement.wanted()):
         assert not refinement.known[wanted].any()
         refinement.take(wanted, values[wanted])
         refinement.judge()
     found = refinement.filled(np.where(refinement.known[:, None], values, 7.0))
-    return refinement, found.reshape(surface.shape), surface
+    return refinement, found[:, 0].reshape(surface.shape), surface
 
 
 def as_far_as_that(found, true):
@@ -134,6 +134,13 @@ def test_every_pair_of_the_truth_is_found(dimensions, side, seed):
     assert said["uncertain"] == 0
     assert abs(said["pairs"] - len(flooded(true, THRESHOLD * np.ptp(true)))) <= 1  # one may be at the threshold
     assert refinement.known.mean() < 0.15
+
+
+def test_further_measures_change_nothing_of_it():
+    alone, beside = refined(*CASES[0])[0], refined(*CASES[0], further=2)[0]
+    np.testing.assert_array_equal(beside.known, alone.known)
+    assert beside.topology() == alone.topology()
+    assert len(beside.trust.others) == 2
 
 
 def test_without_it_some_pair_is_not_as_exact_as_the_mean():

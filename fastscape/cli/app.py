@@ -176,6 +176,11 @@ def plot(
         raise ValueError(
             f"--how {how} came for a landscape of {len(first.axes)} axes, which are all drawn; leave it out"
         )
+    if kind is not None and len(first.axes) > 2:
+        raise ValueError(
+            f"--kind {kind} came for a landscape of {len(first.axes)} axes, of which a map for each pair is drawn; "
+            "leave it out"
+        )
     draw = drawn_by(kind or "contour")
     if len(first.axes) > 2 and kind is None and start is None and not others and len(named) < 2:
         save_picture(lambda: first.plot(**options | ({} if how is None else {"how": how}))[0], out)

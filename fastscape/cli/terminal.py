@@ -32,7 +32,8 @@ def table(facts: Mapping[str, Any], indent: str = "") -> None:
                 typer.echo(f"{indent}  {_joined([f'{key} {part}' for key, part in entry.items()], len(entry))}")
         else:
             shown = _joined([str(entry) for entry in value], LISTED) if isinstance(value, list) else value
-            typer.echo(f"{indent}{name:<{NAMES - len(indent)}}{'-' if shown is None or shown in ('', {}) else shown}")
+            shown = "-" if shown is None or shown in ("", {}) else shown
+            typer.echo(f"{indent}{f'{name} ':<{NAMES - len(indent)}}{shown}")
 
 
 def _joined(entries: list[str], most: int) -> str:

@@ -39,7 +39,7 @@ def topology(
     place = out or Path("topologies" if several else "topology.npz")
     if several == (place.suffix == ".npz"):
         wanted = "a folder, for example --out topologies" if several else "a name that ends in .npz"
-        raise ValueError(f"--out {place} came with {len(files)} landscapes; wanted {wanted}")
+        raise ValueError(f"--out {place} came for {'two landscapes' if several else 'a landscape'}; wanted {wanted}")
     options = {name: value for name, value in given.items() if value is not None}
     options["dimensions"] = _dimensions(dimensions)
     names = [file.stem for file in files] if len({file.stem for file in files}) == len(files) else ["first", "second"]

@@ -18,6 +18,12 @@ from fastscape.results import Pair, TopologyValues, Values, heights, with_defaul
 
 __all__ = ["topology_of"]
 
+_NUMBERS = {
+    "threshold": "a fraction of the range, from 0 to 1, for example 0.05",
+    "confidence": "a number between 0 and 1, for example 0.95",
+    "error": "a finite number from 0, in heights",
+}
+
 
 def topology_of(landscape: Values, given: TopologyOptions) -> TopologyValues:
     """The topology of the regions below a rising level. See `fastscape.topology`.
@@ -39,8 +45,8 @@ def topology_of(landscape: Values, given: TopologyOptions) -> TopologyValues:
         raise TypeError(f"{type(landscape).__name__} came as a landscape; wanted one, as fastscape.surface returns it")
     values = _in_order(landscape)
     dimensions = _dimensions(options["dimensions"], len(values.axes))
-    for name, least in (("threshold", "from 0"), ("confidence", "between 0 and 1"), ("error", "from 0")):
-        _check_number(name, options[name], least)  # type: ignore[literal-required]
+    for name in _NUMBERS:
+        _check_number(name, options[name])  # type: ignore[literal-required]
     grid, scale = _heights(values, options["measure"], options["log"])
     tree = merge_tree(grid)
     finite = grid[np.isfinite(grid)]
@@ -87,16 +93,18 @@ def _dimensions(given: Any, axes: int) -> tuple[int, ...]:
     return tuple(sorted({int(d) for d in listed}))
 
 
-def _check_number(name: str, value: Any, least: str) -> None:
+def _check_number(name: str, value: Any) -> None:
     if name == "error" and value is None:
         return
     number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-    if not number or (name == "confidence" and not 0 < value < 1):
-        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a finite number {least}")
+    if not number or (name == "confidence" and not 0 < value < 1) or (name == "threshold" and value > 1):
+        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted {_NUMBERS[name]}")
 
 
 def _heights(values: Values, measure: str, log: bool | None) -> tuple[np.ndarray, str]:
     """The heights as pictures draw them, but NaN where the measure is not finite; and their scale."""
+    if measure not in values.measures:
+        raise ValueError(f"measure={measure!r:.80} is unknown; this landscape has {', '.join(values.measures)}")
     found, name = heights(values, measure, log=log)
     found[~np.isfinite(values.measures[measure])] = np.nan
     return found, "linear" if name == measure else "log10"

@@ -28,8 +28,8 @@ def heights(
         value.
 
     Raises:
-        ValueError: When the metric is unknown, no value is finite, or a log scale is asked for with negative values or
-            a clip at or below 0.
+        ValueError: When the metric is unknown, `log` is neither True nor False nor None, no value is finite, or a log
+            scale is asked for with negative values or a clip at or below 0.
 
     Example:
         >>> import numpy as np
@@ -39,6 +39,8 @@ def heights(
     """
     if metric not in landscape.measures:
         raise ValueError(f"metric={metric!r} is unknown; this landscape has {', '.join(landscape.measures)}")
+    if log is not None and not isinstance(log, bool | np.bool_):
+        raise ValueError(f"log={log!r:.80} cannot be used; wanted True, False or None")
     z = landscape.measures[metric].copy()
     finite = z[np.isfinite(z)]
     if not finite.size:

@@ -138,6 +138,11 @@ def _check_named(landscape: Values, names: Sequence[str], call: str, value: str)
     if not names:
         raise ValueError(f"no axis came; wanted one of {', '.join(landscape.axes)}, for example landscape.{call}")
     for name in names:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"{name!r:.80} came as an axis; wanted the name of one of {', '.join(landscape.axes)}, for example "
+                f"landscape.{call}; several are written one after the other"
+            )
         if name not in landscape.axes:
             raise ValueError(f"there is no axis {name!r:.80}; this landscape has {', '.join(landscape.axes)}")
     if len(set(names)) != len(names):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -134,7 +134,15 @@ class TopologyValues:
 
         Returns:
             Its coordinate along each axis.
+
+        Raises:
+            TypeError: When that is no index with a number for each axis.
         """
+        if not isinstance(at, Sequence | np.ndarray) or len(at) != len(self.axes):
+            raise TypeError(
+                f"at={at!r:.80} came; wanted the grid index of a point, a number for each of "
+                f"{', '.join(self.axes)}, for example that of a minimum, found.basins[0].at"
+            )
         return tuple(float(axis[k]) for axis, k in zip(self.axes.values(), at, strict=True))
 
     def volume(self, level: float | None = None) -> np.ndarray:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from fastscape.results import Values
+from fastscape.results import SECTIONS, Values
 from fastscape.views.texts import LABEL, cleaned
 
-__all__ = ["missing_said", "model_said", "refinement_said", "repeats_said"]
+__all__ = ["missing_said", "model_said", "refinement_said", "repeats_said", "section_said"]
 
 
 def model_said(landscape: Values) -> str:
@@ -89,12 +89,38 @@ def refinement_said(landscape: Values, metric: str = "loss") -> str:
     if found is None and known == points:
         return ""
     said = f"{known} of {points} points were evaluated"
+    if found is None and landscape.report.get(SECTIONS):  # how well is known of the whole grid only
+        return f"{said}, the others predicted"
     if found is None or known == points:
         return said
     try:
         return said + _on_samples(found) + _predicted(found, metric)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):  # a report that no run wrote
         return f"{said}, the others predicted; the report does not say how well"
+
+
+def section_said(landscape: Values) -> str:
+    """Of which larger landscape this one is a part, and where.
+
+    Args:
+        landscape: The landscape.
+
+    Returns:
+        A sentence without its full stop; nothing where the landscape is no slice and no projection.
+    """
+    try:
+        said = "; then ".join(_section(one) for one in landscape.report.get(SECTIONS, ()))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):  # a report that no run wrote
+        return "A slice or a projection; the report does not say which"
+    return said[:1].upper() + said[1:]
+
+
+def _section(one: Any) -> str:
+    if one["kind"] == "slice":
+        where = ", ".join(f"{cleaned(name, LABEL)} = {at:.4g}" for name, at in one["at"].items())
+        return f"slice at {where}"
+    along = " and ".join(cleaned(name, LABEL) for name in one["along"])
+    return f"smallest loss along {along}" if one["how"] == "min" else f"mean along {along}"
 
 
 def _on_samples(found: Any) -> str:

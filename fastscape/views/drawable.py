@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastscape.results import Trajectory, Values, heights, logarithms
-from fastscape.views.captions import missing_said, refinement_said, repeats_said
+from fastscape.views.captions import missing_said, refinement_said, repeats_said, section_said
 from fastscape.views.carried import Carried, LeftOut, Mark, bounds_of, carried, checked_path, not_drawn
 from fastscape.views.plane import ordered
 from fastscape.views.texts import LABEL, cleaned, literal
@@ -64,7 +64,8 @@ class Drawable:
         carried: Labels of the axes, and marks in their units.
         paths: Every path that the landscape carries or that was given, with its points [n, axes] in units of the axes;
             NaN where a point has no place.
-        notes: Sentences without their full stops: on values that are predicted or missing.
+        notes: Sentences without their full stops: of which landscape it is a part, and on values that are predicted or
+            missing.
     """
 
     axes: list[np.ndarray]
@@ -160,8 +161,9 @@ def drawable(landscape: Values, options: Any, metrics: Sequence[str] = ()) -> Dr
     z, _ = heights(landscape, options["metric"], log=options["log"], clip=options["clip"])
     found = carried(landscape)
     named = zip(landscape.axes, found.labels, units, strict=True)
-    predicted = [refinement_said(landscape, metric) for metric in (options["metric"], *metrics)]
-    predicted.append(repeats_said(landscape, options["metric"]))
+    said = [section_said(landscape)]
+    said += [refinement_said(landscape, metric) for metric in (options["metric"], *metrics)]
+    said.append(repeats_said(landscape, options["metric"]))
     places = [_scaled(units, np.array([mark.at]))[0] for mark in found.marks]
     vertical = vertical_of(landscape, options)
     return Drawable(
@@ -177,7 +179,7 @@ def drawable(landscape: Values, options: Any, metrics: Sequence[str] = ()) -> Dr
             left_out=found.left_out,
         ),
         paths=list(_placed(landscape, [*found.paths, *paths_of(options.get("paths", ()))], units, found)),
-        notes=[*filter(None, predicted), *missing_said(landscape, [options["metric"], *metrics])],
+        notes=[*filter(None, said), *missing_said(landscape, [options["metric"], *metrics])],
     )
 
 

@@ -189,6 +189,7 @@ def test_info(checkpoint, tmp_path):
     about = run("info", tmp_path / "a.npz")
     assert "Landscape(2 x 2 points" in about
     assert "normalize           filter" in about
+    assert "eigenvalue_tolerance 0.001" in about
     assert "model               mlp" in run("info", checkpoint)
     assert "torch" in run("info")
 
@@ -336,7 +337,10 @@ def test_plot_draws_landscapes_from_files(arguments, bowls, tmp_path):
         (("line", "--kind", "contour"), "--kind contour came for a line"),
         (("plane", "--how", "min"), "--how min came for a landscape of 2 axes"),
         (("volume", "--how", "max"), "how='max' is unknown"),
-        (("volume", "--kind", "contour"), "has no surface to draw"),
+        (
+            ("volume", "--kind", "contour"),
+            "--kind contour came for a landscape of 3 axes, of which a map for each pair",
+        ),
         (
             ("plane", "steep", "--metric", "loss", "--metric", "accuracy"),
             "--metric came 2 times; only a picture of one",

@@ -56,9 +56,9 @@ def test_what_is_refused(files, tmp_path, capsys, monkeypatch):
 
     one, two = files.values()
     assert "3 landscapes came; wanted one, or two to compare" in said(one, two, one)
-    assert "ends in .npz" in said(one, "--out", "a.json")
+    assert "--out a.json came for a landscape; wanted a name that ends in .npz" in said(one, "--out", "a.json")
     assert "wanted a folder" in said(one, two, "--out", tmp_path / "a.npz")
     assert "--dimensions '0;1' came; wanted whole numbers, for example 0,1" in said(one, "--dimensions", "0;1")
     assert "wanted whole numbers below 2, the number of axes" in said(one, "--dimensions", 2)
-    assert "metric='speed' is unknown" in said(one, "--measure", "speed")
+    assert "measure='speed' is unknown" in said(one, "--measure", "speed")
     assert "missing.npz" in said(tmp_path / "missing.npz")

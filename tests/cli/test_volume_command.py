@@ -52,6 +52,6 @@ def test_what_is_refused(checkpoint, capsys, monkeypatch, tmp_path):
     )
     assert "ends in .npz" in fails(capsys, monkeypatch, "volume", checkpoint, "--out", "a.csv")
     run("volume", checkpoint, *out, "--points", 2, "--samples", 4)
-    assert "has no surface to draw" in fails(
-        capsys, monkeypatch, "plot", tmp_path / "a.npz", "--out", tmp_path / "a.png"
+    assert "--kind contour came for a landscape of 3 axes" in fails(
+        capsys, monkeypatch, "plot", tmp_path / "a.npz", "--kind", "contour", "--out", tmp_path / "a.png"
     ).replace("\n", " ")

@@ -69,7 +69,7 @@ def test_heights_are_those_of_pictures_but_for_what_is_not_finite():
 def test_heights_near_the_limits_of_float64(tmp_path):
     most = np.finfo(float).max
     loss = np.array([[most, -most, most], [0.0, most, -most], [most, most, most / 2]])
-    for threshold in (0.0, 0.05, 3.0):
+    for threshold in (0.0, 0.05, 1.0):
         found = Landscape(np.array([-most, 0.0, most]), X[:3], loss).topology(threshold=threshold, dimensions=(0, 1))
         assert found.basins[0].minimum == -most
         assert np.isfinite(found.threshold)
@@ -128,7 +128,10 @@ def put(at, value):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format": "fastscape-landscape"}, "its header says 'fastscape-landscape'"),
+        (
+            {"format": "fastscape-landscape"},
+            "its header says 'fastscape-landscape', version 1, which Landscape",
+        ),
         ({"version": 2}, "version 2"),
         ({"scale": "log"}, "scale='log' came; wanted 'log10' or 'linear'"),
         ({"axes": ["x"]}, "its parts are not those that were written"),
@@ -208,11 +211,16 @@ def test_every_byte_is_checked(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"measure": "speed"}, "metric='speed' is unknown; this landscape has loss, accuracy"),
-        ({"threshold": -0.1}, "threshold=-0.1 cannot be used; wanted a finite number from 0"),
+        ({"measure": "speed"}, "measure='speed' is unknown; this landscape has loss, accuracy"),
+        ({"threshold": -0.1}, "threshold=-0.1 cannot be used; wanted a fraction of the range, from 0 to 1"),
+        (
+            {"threshold": 5},
+            "threshold=5 cannot be used; wanted a fraction of the range, from 0 to 1, for example",
+        ),
+        ({"log": "no"}, "log='no' cannot be used; wanted True, False or None"),
         ({"threshold": "small"}, "threshold='small' cannot be used"),
         ({"threshold": np.nan}, "threshold=nan cannot be used"),
-        ({"confidence": 1}, "confidence=1 cannot be used; wanted a finite number between 0 and 1"),
+        ({"confidence": 1}, "confidence=1 cannot be used; wanted a number between 0 and 1, for example 0.95"),
         ({"confidence": 0}, "confidence=0 cannot be used"),
         ({"error": -1.0}, "error=-1.0 cannot be used"),
         ({"error": np.inf}, "error=inf cannot be used"),
@@ -225,6 +233,12 @@ def test_every_byte_is_checked(tmp_path):
 def test_options_that_cannot_be_used(options, said):
     with pytest.raises(ValueError, match=said):
         plane().topology(**options)
+
+
+@pytest.mark.parametrize("at", [0, (0,), (0, 0, 0)])
+def test_the_coordinates_of_what_is_no_point_are_refused(at):
+    with pytest.raises(TypeError, match=r"at=.* came; wanted the grid index of a point, a number for each of x, y"):
+        found_of().coordinates(at)
 
 
 def test_what_has_no_topology():

@@ -411,3 +411,12 @@ def test_a_smaller_chunk_of_a_plan_does_not_change_what_is_evaluated():
     ]  # fmt: skip
     assert (known[0] == known[1]).all()
     assert known[0].sum() <= 96
+
+
+def test_basins_are_made_certain_where_metrics_are_measured_too():
+    """Metrics have ranges of their own; which points settle the basins is a matter of the loss."""
+    found = surface(topology=True)
+    pairs = found.report["refinement"]["topology"]
+    assert pairs["certain"]
+    assert pairs["pairs"] == len(found.topology().basins)
+    assert list(found.metrics) == ["accuracy"]

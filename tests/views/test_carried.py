@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from fastscape import Landscape, compare
+from fastscape.results import Values
 from fastscape.views import page, refinement_said
+from fastscape.views.captions import section_said
 from fastscape.views.carried import carried, not_drawn
 
 AXIS = np.linspace(-1, 1, 5)
@@ -235,3 +237,20 @@ def test_without_them_axes_are_numbered_and_no_path_is_drawn(report):
     ax = Landscape(AXIS, AXIS, PLANE.loss, report=report).contour()
     assert ax.get_xlabel() == "x (along direction 1)"
     assert [line.get_label() for line in ax.lines] == (["the model"] if not report else [])
+
+
+def test_of_which_landscape_a_part_is_stands_below_it():
+    t = np.linspace(-1, 1, 5)
+    evaluated = np.zeros((5, 5, 5), dtype=bool)
+    evaluated[::2] = True
+    heights = 1 + t[:, None, None] ** 2 + t[:, None] ** 2 + t**2
+    whole = Landscape.of(Values({"x": t, "y": t, "z": t}, {"loss": heights}, {}, None, evaluated))
+    assert section_said(whole) == ""
+    part = whole.slice(z=0.4)
+    assert section_said(part) == "Slice at z = 0.5"
+    assert section_said(part.project("y", how="mean")) == "Slice at z = 0.5; then mean along y"
+    assert section_said(whole.project("x", "z")) == "Smallest loss along x and z"
+    assert refinement_said(part) == "15 of 25 points were evaluated, the others predicted"
+    assert section_said(part.with_report({"sections": [3]})).startswith("A slice or a projection")
+    assert "Slice at z = 0.5" in part.contour().texts[-1].get_text()
+    assert "Slice at z = 0.5. 15 of 25 points" in page(part)

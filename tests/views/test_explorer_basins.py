@@ -115,7 +115,7 @@ def test_a_landscape_writes_its_basins(tmp_path):
     assert shown["basins"] is None
 
 
-def test_topologies_of_other_grids_are_refused():
+def test_topologies_of_other_grids_are_refused(tmp_path):
     other = Landscape(np.arange(3.0), np.arange(3.0), np.eye(3)).topology()
     with pytest.raises(
         ValueError, match="a topology on 3 x 3 points is of another grid than the landscape with 21 x 11"
@@ -123,5 +123,7 @@ def test_topologies_of_other_grids_are_refused():
         page(wells(), topology=other)
     with pytest.raises(ValueError, match="2 topologies came for 1 landscapes"):
         page(wells(), topology=[None, None])
+    with pytest.raises(TypeError, match="'yes' came as a topology; wanted one"):
+        wells().to_html(tmp_path / "a.html", basins="yes")
     text = page([wells(), wells()], topology=[None, wells().topology()])
     assert [one["basins"] is None for one in held(text)] == [True, False]

@@ -108,7 +108,8 @@ def read(path: Path) -> Values:
 def _values(parts: Parts) -> Values:
     header = parsed(str(parts.array("header", "U", ())))
     if header["format"] != FORMAT or header["version"] != VERSION:
-        raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}")
+        reader = ", which Topology.load reads" if header["format"] == "fastscape-topology" else ""
+        raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}{reader}")
     # A header without names is older than axes of other names.
     names = header.get("axes", [name for name in AXES if name in parts.sizes])
     if unknown := parts.sizes.keys() - {"header", *names, "values", "standard_error", "evaluated", "repeats"}:

@@ -103,7 +103,8 @@ def read(path: Path, made: Callable[..., T]) -> T:
 def _values(parts: Parts) -> dict[str, Any]:
     header = parsed(str(parts.array("header", "U", ())))
     if header["format"] != FORMAT or header["version"] != VERSION:
-        raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}")
+        reader = ", which Landscape.load reads" if header["format"] == "fastscape-landscape" else ""
+        raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}{reader}")
     names = header["axes"]
     wanted = {"header", "heights", "labels", "pairs", "basins", "extents", "measures"}
     if parts.sizes.keys() != wanted | {f"axis_{k}" for k in range(len(names))}:

@@ -109,6 +109,7 @@ def page(
         HTML that refers to nothing outside itself.
 
     Raises:
+        TypeError: When something else came as a topology.
         ValueError: When there is no landscape or more than 12, names or topologies are not as many, a landscape has
             other than two or three axes, of at least 2 different finite points each, planes and volumes come together,
             planes share no region, a topology is of another grid, or the landscapes have no measure in common that is
@@ -129,6 +130,11 @@ def page(
     names = [cleaned(str(name), HOVER) for name in names]
     volumes = _are_volumes(several)
     alone = topology is None or isinstance(topology, TopologyValues)
+    if not alone and (isinstance(topology, str) or not isinstance(topology, Sequence)):
+        raise TypeError(
+            f"{topology!r:.80} came as a topology; wanted one, as landscape.topology() returns it, or a list with one "
+            "or None for each landscape; for one landscape also landscape.to_html(path, basins=True)"
+        )
     found: Any = ([topology] * (len(several) if topology is None else 1)) if alone else list(cast(Any, topology))
     if len(found) != len(several):
         raise ValueError(f"{len(found)} topologies came for {len(several)} landscapes; wanted one or None for each")

@@ -147,7 +147,7 @@ const levels = (() => {
 
   /** The camera that sees all of a picture, which is farther away in a narrow one. */
   function camera({ clientWidth, clientHeight }) {
-    const away = clientWidth > 0 ? Math.max(1, (1.35 * clientHeight) / clientWidth) : 1;
+    const away = clientWidth > 0 ? Math.max(1, (1.6 * clientHeight) / clientWidth) : 1;
     return { eye: { x: 1.35 * away, y: -1.6 * away, z: 0.95 * away }, center: { x: 0, y: 0, z: -0.12 } };
   }
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastscape.results import Trajectory, Values, heights
-from fastscape.views.captions import refinement_said, repeats_said
+from fastscape.views.captions import refinement_said, repeats_said, section_said
 from fastscape.views.carried import Carried, LeftOut, carried
 from fastscape.views.path_looks import counted, look_of, marks_of, moments_of
 from fastscape.views.plane import scale_of
@@ -77,7 +77,8 @@ def common_packed(landscape: Values, name: str, order: tuple[np.ndarray, ...]) -
 
 def _said(landscape: Values, metric: str) -> str:
     """What stands below the heights of a measure, without its full stop."""
-    return ". ".join(filter(None, [refinement_said(landscape, metric), repeats_said(landscape, metric)]))
+    said = section_said(landscape), refinement_said(landscape, metric), repeats_said(landscape, metric)
+    return ". ".join(filter(None, said))
 
 
 def _paths(found: Carried) -> dict[str, Any]:

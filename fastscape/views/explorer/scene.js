@@ -9,7 +9,7 @@ const scenes = (() => {
   const LIFT = 0.01; // of the path above the surface, likewise, so that it is not hidden in it
   // In sizes of the scene; it looks at a point below the middle, so that the floor is seen whole.
   const CAMERA = { eye: { x: 1.85, y: 0, z: 1.05 }, center: { x: 0, y: 0, z: -0.22 } };
-  const ROOM = 1.45; // wanted width of a picture for its height
+  const ROOM = 1.75; // wanted width of a picture for its height
   const MOST = { surface: 256, base: 128 }; // cells along an axis that are drawn
   const WALK = 2; // the number of its trace
   const PATHS = 5; // of the first trace of the paths

@@ -46,7 +46,7 @@ class Basin(NamedTuple):
         saddle: The height there; infinite where it joins none.
         joins: The number of the basin that it joins there, of all that are connected then the deepest; None for none.
         certain: Whether it is deeper than twice the error of the heights, so that the function that they are of has a
-            basin there too.
+            basin there too. Where nothing is known of the error, it says so of the grid alone.
         at_edge: Whether the minimum lies at the border of the grid, or beside a point that is outside. The function
             may fall further there, and have no minimum.
         extent: How large it is, see `Extent`.

@@ -72,15 +72,21 @@ def draw_tree(ax: Any, shown: ShownTopology) -> list[str]:
         numbered(ax, (x, minimum), basin)
     if shown.band > 0:
         _scale(ax, shown, len(kept))
-    ax.set(xlim=(-0.7, max(len(kept), 1.6) - 0.3 + 0.6 * (shown.band > 0)), ylim=(low, high))
+    room = _room(len(kept)) if shown.band > 0 else 0.0
+    ax.set(xlim=(-0.7, max(len(kept), 1.6) - 0.3 + room), ylim=(low, high))
     ax.set(xticks=[], xlabel="basins", ylabel=shown.label)
     return [f"The tree shows the {MOST} deepest of {len(basins)} basins."] if len(basins) > MOST else []
+
+
+def _room(count: int) -> float:
+    """How wide the text beside the tree is, in basins."""
+    return max(0.6, 0.2 * count)
 
 
 def _scale(ax: Any, shown: ShownTopology, count: int) -> None:
     """How much twice the error is, beside the tree."""
     low, high = shown.ends
-    x, top = max(count, 1.6) - 0.2, high - 0.03 * (high - low)
+    x, top = max(count, 1.6) - 0.3 + _room(count) / 2, high - 0.03 * (high - low)
     bottom = top - shown.band
     ax.plot([x, x], [bottom, top], "_-", color="0.35", linewidth=1.2, ms=7, label="_band")
     ax.annotate("twice the\nerror", (x, max(bottom, low)), (0, -3), textcoords="offset points", fontsize=7,

@@ -51,7 +51,7 @@ def _row(found: TopologyValues, basin: Basin, share: float) -> tuple[str, ...]:
         "-" if basin.joins is None else str(basin.joins),
         " x ".join(f"{width:.3g}" for width in basin.width),
         f"{100 * share:.3g} %",
-        "yes" if basin.certain else "no",
+        ("yes" if basin.certain else "no") if found.errors else "-",
     )
 
 
@@ -83,5 +83,5 @@ def _said(found: TopologyValues) -> list[str]:
             "twice that."
         )
     else:
-        said.append("Nothing is known of the error of the values; every basin is one of these values.")
+        said.append("Nothing is known of the error of the values: every basin is one of these values, and none is certain.")
     return said

@@ -20,6 +20,7 @@ OUT = ROOT / "docs" / "images" / "house.png"
 
 # From the roof to the cellar: floor, wing, what lives there.
 FLOORS = [
+    ("8", "__main__", "python -m fastscape"),
     ("8", "cli", "the commands"),
     ("7", "fastscape", "the names that a user sees"),
     ("7", "api", "the public calls"),
@@ -41,7 +42,7 @@ FLOORS = [
     ("apart", "kernels", "arithmetic on weights"),
     ("apart", "reference", "the slow truth"),
 ]
-FILES = {name: f"{name}.py" for name in ("landscape", "reference")} | {"fastscape": "__init__.py"}
+FILES = {name: f"{name}.py" for name in ("__main__", "landscape", "reference")} | {"fastscape": "__init__.py"}
 WIDTH, HEIGHT, STEP = 2.1, 0.66, 0.86  # of a box; from one column to the next
 LEFT = -7.0  # where the floors begin
 BAND, BOX, APART, LINE = "#f1f4f8", "#cfe3f7", "#e9e4da", "#5b6b7d"

@@ -83,5 +83,7 @@ def _said(found: TopologyValues) -> list[str]:
             "twice that."
         )
     else:
-        said.append("Nothing is known of the error of the values: every basin is one of these values, and none is certain.")
+        said.append(
+            "Nothing is known of the error of the values: every basin is one of these values, and none is certain."
+        )
     return said

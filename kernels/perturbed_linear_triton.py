@@ -70,12 +70,14 @@ def _step(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _put(sums, y, bias, o, r, outputs, rows, here, HAS_BIAS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Writes the outputs of one point, transposed back."""
+def _put(sums, y, bias, o, r, outputs, rows, left, HAS_BIAS: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Writes the outputs of one point, transposed back; nothing where no points are left."""
     if HAS_BIAS:
         sums += tl.load(bias + o, mask=o < outputs, other=0.0).to(tl.float32)[:, None]
     places = y + r.to(tl.int64)[None, :] * outputs + o[:, None]
-    tl.store(places, sums.to(y.dtype.element_ty), mask=(o < outputs)[:, None] & (r < rows)[None, :] & here)
+    # No truth of a single number is part of the mask: the interpreter of Triton 3.9 gives that another type.
+    within = (o < outputs)[:, None] & (r < tl.minimum(left, 1) * rows)[None, :]
+    tl.store(places, sums.to(y.dtype.element_ty), mask=within)
 
 
 @triton.jit
@@ -184,12 +186,12 @@ def _fused_kernel(  # type: ignore[no-untyped-def]
             sums2 = _step(sums2, x2 + start, c2, own_o, b0, b1, b2, within, K, PER_FILTER, EVEN, PRECISION, WIDENED)
             sums3 = _step(sums3, x3 + start, c3, own_o, b0, b1, b2, within, K, PER_FILTER, EVEN, PRECISION, WIDENED)
     size = tl.cast(R, tl.int64) * O
-    _put(sums0, y_GRO + g0 * size, bias_GO + tl.cast(g0, tl.int64) * O, o, r, O, R, g0 < G, HAS_BIAS)
+    _put(sums0, y_GRO + g0 * size, bias_GO + tl.cast(g0, tl.int64) * O, o, r, O, R, G - g0, HAS_BIAS)
     if POINTS > 1:
-        _put(sums1, y_GRO + g1 * size, bias_GO + tl.cast(g1, tl.int64) * O, o, r, O, R, g0 + 1 < G, HAS_BIAS)
+        _put(sums1, y_GRO + g1 * size, bias_GO + tl.cast(g1, tl.int64) * O, o, r, O, R, G - g0 - 1, HAS_BIAS)
     if POINTS > 2:
-        _put(sums2, y_GRO + g2 * size, bias_GO + tl.cast(g2, tl.int64) * O, o, r, O, R, g0 + 2 < G, HAS_BIAS)
-        _put(sums3, y_GRO + g3 * size, bias_GO + tl.cast(g3, tl.int64) * O, o, r, O, R, g0 + 3 < G, HAS_BIAS)
+        _put(sums2, y_GRO + g2 * size, bias_GO + tl.cast(g2, tl.int64) * O, o, r, O, R, G - g0 - 2, HAS_BIAS)
+        _put(sums3, y_GRO + g3 * size, bias_GO + tl.cast(g3, tl.int64) * O, o, r, O, R, G - g0 - 3, HAS_BIAS)
 
 
 def fused_triton(

@@ -18,6 +18,7 @@ _LOOKS = {0: ("o", "#0072b2"), 1: ("^", "#d55e00"), 2: ("s", "#009e73")}  # of t
 _OTHER = ("D", "#cc79a7")
 _BARS = 60  # of a barcode that can be read
 _NUMBERED = 25  # basins of a diagram
+_TOGETHER = 4  # of them in one text, where their points lie together
 
 
 def _name(dimension: int) -> str:
@@ -50,17 +51,29 @@ def draw_diagram(ax: Any, shown: ShownTopology) -> list[str]:
     for dimension in sorted({pair.dimension for pair in pairs}):
         own = [pair for pair in pairs if pair.dimension == dimension]
         _points(ax, shown, own, never)
-    numbered = [(basin, pair) for pair in pairs if (basin := shown.basin_of(pair)) is not None]
-    for basin, pair in numbered[:_NUMBERED]:
-        text = ax.annotate(
-            str(basin.number), _place(shown, pair, never), (4, 4), textcoords="offset points", fontsize=7
-        )
-        text.set_in_layout(False)
+    _numbers(ax, shown, never, 0.02 * (last - first))
     ax.set(xlim=(first, last), ylim=(first, last), aspect="equal")
     ax.set(xlabel=f"birth, {shown.label}", ylabel=f"death, {shown.label}")
     if ax.get_legend_handles_labels()[0]:
         ax.legend(fontsize=7, loc="lower right")
     return []
+
+
+def _numbers(ax: Any, shown: ShownTopology, never: float, near: float) -> None:
+    """The numbers of basins beside their points; those of points that lie together stand in one text."""
+    groups: list[tuple[tuple[float, float], list[str]]] = []
+    numbered = [(basin, pair) for pair in shown.found.pairs if (basin := shown.basin_of(pair)) is not None]
+    for basin, pair in numbered[:_NUMBERED]:
+        place = _place(shown, pair, never)
+        beside = next((numbers for at, numbers in groups if math.dist(at, place) < near), None)
+        if beside is None:
+            groups.append((place, [str(basin.number)]))
+        else:
+            beside.append(str(basin.number))
+    for place, numbers in groups:
+        more = "..." if len(numbers) > _TOGETHER else ""
+        said = ", ".join(numbers[:_TOGETHER]) + more
+        ax.annotate(said, place, (4, 4), textcoords="offset points", fontsize=7).set_in_layout(False)
 
 
 def _points(ax: Any, shown: ShownTopology, pairs: Sequence[Pair], never: float) -> None:

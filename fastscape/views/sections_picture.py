@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastscape.results import Values, chosen, documented, projection_of, slice_of, with_defaults
+from fastscape.results import Values, chosen, documented, projection_of, signed, slice_of, with_defaults
 from fastscape.views.drawable import Drawable, drawable
 from fastscape.views.figure_parts import note_of_all, outlined
 from fastscape.views.levels import colours_of, levels_of
@@ -141,7 +141,7 @@ class _Sections:
         values[values == np.inf], values[values == -np.inf] = finite.max(), finite.min()  # as `heights` does
         if clip is not None:
             values = np.where(values > clip, clip, values)
-            if clip > 0 and finite.min() < 0 and metric != "loss":
+            if clip > 0 and signed(metric, finite.min(), finite.max()):
                 values = np.where(values < -clip, -clip, values)
         order = np.ix_(*(one for name, one in zip(names, ordered(self.landscape), strict=True) if name in kept))
         return self.shown.vertical.of(values[order])

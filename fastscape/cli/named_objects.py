@@ -124,11 +124,11 @@ def _from_file(place: str, what: str) -> ModuleType:
     run = spec.loader.exec_module
     try:
         _imported(lambda: run(module), place)
-    except ModuleNotFoundError as error:
-        raise ImportError(f"{clipped(place)}, which came as {what}, needs {error.name}: install it") from error
-    except ValueError:
+    except (ModuleNotFoundError, ValueError) as error:
         del sys.modules[name]
-        raise
+        if isinstance(error, ValueError):
+            raise
+        raise ImportError(f"{clipped(place)}, which came as {what}, needs {error.name}: install it") from error
     return module
 
 

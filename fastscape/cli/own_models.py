@@ -107,14 +107,20 @@ class OwnModel(NamedTuple):
 
         Raises:
             ValueError: When a function ends in an error, or the weights are not those of the model.
-            TypeError: When no model came.
+            TypeError: When no model came, or no data.
         """
         model = self.model if isinstance(self.model, nn.Module) else called(self.model, self.name)
         if not isinstance(model, nn.Module):
             raise TypeError(f"{clipped(self.name)} returned {_kind(model)}; wanted a torch.nn.Module")
         if self.weights is not None:
             _load(model, self.weights)
-        return model, called(self.data, self.data_name) if _is_function(self.data) else self.data
+        data = called(self.data, self.data_name) if _is_function(self.data) else self.data
+        if data is None:
+            raise TypeError(
+                f"{clipped(self.data_name)} returned None; wanted data as fastscape.surface takes them, for example "
+                "return inputs, targets"
+            )
+        return model, data
 
 
 def own_model(checkpoints: list[Path], data: str | None, weights: Path | None) -> OwnModel | None:

@@ -250,8 +250,8 @@ def _load(model: nn.Module, file: Path) -> None:
     for names, fault in ((missing, "lack"), (odd.unexpected_keys, "also have")):
         if names:
             raise ValueError(
-                f"the weights in {clipped(file)} {fault} {listed(names)}; wanted a state dict of the model, with "
-                f"{listed(here)}; weights of another form can be loaded in the function that makes the model"
+                f"the weights in {clipped(file)} {fault} {listed(names)}; they have {listed(found)}, and the model "
+                f"{listed(here)}; give a state dict of it, or load weights of another form in the function that makes it"
             )
 
 

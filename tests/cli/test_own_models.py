@@ -359,13 +359,14 @@ def test_one_model_at_a_time(capsys, monkeypatch):
     [
         (
             lambda s: {n: t for n, t in s.items() if not n.startswith("1.r")},
-            "lack 1.running_mean, 1.running_var; wanted",
+            "lack 1.running_mean, 1.running_var; they",
         ),
         (
             lambda s: s | {f"head.{k}": torch.ones(2) for k in range(6)},
             "also have head.0, head.1, head.2, head.3, ...;",
         ),
         (lambda s: s | {"3.bias": torch.ones(4)}, "are not those of the model: size mismatch for 3.bias"),
+        (lambda s: {f"net.{n}": t for n, t in s.items()}, "; they have net.0.weight, net.0.bias, net.1.weight"),
         (lambda s: {"epoch": 3}, "holds no state dict"),
         (lambda s: nn.Linear(6, 3), "cannot be read as a checkpoint"),
     ],

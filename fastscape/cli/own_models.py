@@ -251,7 +251,7 @@ def _load(model: nn.Module, file: Path) -> None:
         if names:
             raise ValueError(
                 f"the weights in {clipped(file)} {fault} {listed(names)}; they have {listed(found)}, and the model "
-                f"{listed(here)}; give a state dict of it, or load weights of another form in the function that makes it"
+                f"{listed(here)}; give its state dict, or load weights of other forms in the function that makes it"
             )
 
 

@@ -91,8 +91,15 @@ def called(function: Callable[[], Any], text: str) -> Any:
 
 
 def _from_path(place: str, what: str) -> ModuleType:
-    """A module of the path, or of the current folder."""
-    _on_path(Path.cwd())
+    """A module of the current folder, or of the path."""
+    here = Path.cwd().joinpath(*place.split(".")).with_suffix(".py")
+    known = getattr(sys.modules.get(place), "__file__", None)
+    if known is not None and here.is_file() and not here.samefile(known):
+        raise ValueError(
+            f"{clipped(place)} came as {what}, but a module of that name is there from {clipped(known)}; write "
+            f"{clipped(here)}:name"
+        )
+    _first_on_path(Path.cwd())
     try:
         return _imported(lambda: importlib.import_module(place), place)
     except ModuleNotFoundError as error:
@@ -110,7 +117,7 @@ def _from_file(place: str, what: str) -> ModuleType:
     file = Path(place).resolve()
     if not file.is_file():
         raise ValueError(f"there is no file {clipped(place)}, which came as {what}; wanted {FORMS}")
-    _on_path(file.parent)
+    _first_on_path(file.parent)
     known = sys.modules.get(file.stem)
     if known is not None and getattr(known, "__file__", None) == str(file):
         return known
@@ -145,6 +152,7 @@ def _imported(load: Callable[[], Any], place: str) -> Any:
         ) from error
 
 
-def _on_path(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+def _first_on_path(folder: Path) -> None:
+    if str(folder) in sys.path:
+        sys.path.remove(str(folder))
+    sys.path.insert(0, str(folder))

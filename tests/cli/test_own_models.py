@@ -186,14 +186,11 @@ def test_tied_weights_that_a_file_has_once():
     assert centre() == pytest.approx(loss_of(model), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["mine:make_model", "mine:model", "mine.py:make_model", "sub/mine.py:model"])
+@pytest.mark.parametrize("name", ["mine:make_model", "mine:model", "mine.py:make_model", "sub/other.py:model"])
 @pytest.mark.parametrize("data", ["mine:make_data", "mine.py:data_set", "mine:Samples"])
 def test_names_of_models_and_data(name, data, tmp_path):
     (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "mine.py").write_text("from beside import model\n")
-    (tmp_path / "sub" / "beside.py").write_text("import mine\n\nmodel = mine.make_model()\n")
-    if name.startswith("sub"):
-        (tmp_path / "sub" / "mine.py").write_text(MINE)
+    (tmp_path / "sub" / "other.py").write_text(MINE)
     run("line", name, "--data", data, *LINE)
     assert centre() == pytest.approx(loss_of(mine()["make_model"]()), rel=1e-6)
 
@@ -215,6 +212,29 @@ def test_a_file_of_the_name_of_a_module_that_is_there(tmp_path):
     assert (tmp_path / "imports").read_text() == "once\n"
     assert centre() == pytest.approx(loss_of(mine()["make_model"]()), rel=1e-6)
     assert not hasattr(sys.modules["json"], "make_model")
+
+
+def test_a_name_of_two_modules_is_none(capsys, monkeypatch, tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "mine.py").write_text(MINE)
+    (tmp_path / "json.py").write_text(MINE)
+    error = fails(capsys, monkeypatch, "line", "sub/mine.py:model", "--data", "mine:make_data")
+    assert "mine came as --data, but a module of that name is there from " in error
+    assert f"write {tmp_path / 'mine.py'}:name" in error
+    assert "json came as --data, but a module of" in fails(
+        capsys, monkeypatch, "line", "mine.py:model", "--data", "json:make_data"
+    )
+    run("line", "sub/mine.py:model", "--data", "mine.py:make_data", *LINE)
+    assert centre() == pytest.approx(loss_of(mine()["make_model"]()), rel=1e-6)
+
+
+def test_the_current_folder_comes_first(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "net.py").write_text("import torch\n\nmodel = torch.nn.Linear(6, 3)\n")
+    (tmp_path / "sub" / "numbers_of.py").write_text("data = None\n")
+    (tmp_path / "numbers_of.py").write_text("from mine import make_data\n\ndata = make_data()\n")
+    run("line", "sub/net.py:model", "--data", "numbers_of:data", *LINE)
+    assert centre() == pytest.approx(loss_of(sys.modules["net"].model), rel=1e-6)
 
 
 def test_a_surface_as_in_python():

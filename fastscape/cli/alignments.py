@@ -42,7 +42,7 @@ def align(
     network, data = loaded(checkpoint, asked)
     facts = load_checkpoint(checkpoint)[1]
     options = {name: value for name, value in given.items() if value is not None}
-    found = api.align(network, data, to=load_checkpoint(other)[0], **options, samples=asked.count or 1)
+    found = api.align(network, data, to=load_checkpoint(other)[0], **options, samples=asked.samples_wanted or 1)
     names = {"model_name": facts["model"], "dataset_name": facts["dataset"]}
     more = {name: value for name, value in facts.items() if name not in _HEADER and name != "aligned_to"}
     save_checkpoint(found.model, out, **names, **more, aligned_to=other.name)

@@ -44,7 +44,7 @@ class Asked(NamedTuple):
     own: OwnModel | None = None
 
     @property
-    def count(self) -> int | None:
+    def samples_wanted(self) -> int | None:
         """How many samples of a data set there are to be; None for all."""
         return self.few if self.samples is None else self.samples
 
@@ -118,7 +118,7 @@ def loaded(checkpoint: Path, asked: Asked) -> tuple[nn.Module, Any]:
     """
     if asked.own is not None:
         return asked.own.loaded()
-    samples = asked.count
+    samples = asked.samples_wanted
     if samples is not None and samples < 1:
         raise ValueError(f"--samples {samples} came; wanted at least 1, for example --samples 64")
     network, facts = load_checkpoint(checkpoint)

@@ -12,7 +12,7 @@ import typer
 from torch import nn
 
 from fastscape import api
-from fastscape.cli.checkpoints import loaded, options_of_command, samples_wanted
+from fastscape.cli.checkpoints import asking, loaded, options_of_command
 from fastscape.cli.options import Pictures, Root, Samples, Split, offering
 from fastscape.cli.pictures import save_picture
 from fastscape.cli.several_checkpoints import names_of
@@ -38,7 +38,7 @@ def barrier(
         typer.Option(help="The file to write: .json. Default: barrier.json, of more than two barriers.json."),
     ] = None,
     samples: Samples = None,
-    split: Split = "train",
+    split: Split = None,
     root: Root = None,
     pictures: Pictures = True,
     **given: Any,
@@ -50,8 +50,9 @@ def barrier(
     if place.suffix != ".json":
         raise ValueError(f"--out {place} came; wanted a name that ends in .json")
     started = time.perf_counter()
-    names, options = names_of(checkpoints), options_of_command(given)
-    first, data = loaded(checkpoints[0], samples_wanted(samples, options), split, root)
+    names, asked = names_of(checkpoints), asking(checkpoints, given, samples, split, root)
+    options = options_of_command(given, asked)
+    first, data = loaded(checkpoints[0], asked)
     if statistics_of(first):
         options["batchnorm"] = "recalibrate"
     others = _others(checkpoints)

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from fastscape import api, views
-from fastscape.cli.checkpoints import loaded, options_of_command, samples_wanted
-from fastscape.cli.options import Root, Split, offering
+from fastscape.cli.checkpoints import asking, loaded, options_of_command
+from fastscape.cli.options import OWN, Root, Split, offering
+from fastscape.cli.own_models import OwnMeasures
 from fastscape.cli.pictures import save_picture
 from fastscape.cli.several_checkpoints import names_of
 from fastscape.reports import BasinRadius
@@ -19,11 +20,11 @@ from fastscape.runs import BasinOptions
 __all__ = ["basin"]
 
 
-@offering(BasinOptions)
+@offering(OwnMeasures, BasinOptions)
 def basin(
     checkpoints: Annotated[
         list[Path],
-        typer.Argument(help="Checkpoints that `fastscape train` wrote; several are drawn in one picture."),
+        typer.Argument(help=f"Checkpoints that `fastscape train` wrote; several are drawn in one picture. {OWN}"),
     ],
     out: Annotated[
         Path | None, typer.Option(help="The file to write, or the folder of several. Default: basin.json, or basin.")
@@ -31,21 +32,22 @@ def basin(
     samples: Annotated[
         int | None, typer.Option(help="How many samples of the checkpoint's data set, from its first. Default: 64.")
     ] = None,
-    split: Split = "train",
+    split: Split = None,
     root: Root = None,
     pictures: Annotated[bool, typer.Option(help="Whether to draw a picture too, beside the file.")] = True,
     **given: Any,
 ) -> None:
-    """Find how far along random directions the loss of a checkpoint, or its accuracy, stays within a range."""
+    """Find how far along random directions the loss of a model, or its accuracy, stays within a range."""
     several, names = len(checkpoints) > 1, names_of(checkpoints)
     place = out or Path("basin" if several else "basin.json")
     if several == (place.suffix == ".json"):
         wanted = "a folder, for example --out basin" if several else "a name that ends in .json"
         raise ValueError(f"--out {place} came with {len(checkpoints)} checkpoints; wanted {wanted}")
-    started, options = time.perf_counter(), options_of_command(given)
+    started, asked = time.perf_counter(), asking(checkpoints, given, samples, split, root)
+    options = options_of_command(given, asked)
     found: dict[str, BasinRadius] = {}
     for name, checkpoint in zip(names, checkpoints, strict=True):
-        network, data = loaded(checkpoint, samples_wanted(samples, options), split, root)
+        network, data = loaded(checkpoint, asked)
         found[name] = api.basin_radius(network, data, **options)
         typer.echo(str(found[name].save(place / f"{name}.json" if several else place)))
     if pictures:

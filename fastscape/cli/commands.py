@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple, cast
 import typer
 
 from fastscape import api
-from fastscape.cli.checkpoints import loaded, options_of_command, said, samples_wanted
+from fastscape.cli.checkpoints import asking, loaded, options_of_command, said
 from fastscape.cli.options import (
     Checkpoint,
     Checkpoints,
@@ -28,6 +28,7 @@ from fastscape.cli.options import (
     offering,
     reaching,
 )
+from fastscape.cli.own_models import OwnMeasures
 from fastscape.cli.pictures import save_picture, save_pictures
 from fastscape.cli.several_checkpoints import check_alike, names_of
 from fastscape.landscape import Landscape
@@ -56,12 +57,12 @@ class _Task(NamedTuple):
     store: Path | None
 
 
-@offering(SurfaceOptions)
+@offering(OwnMeasures, SurfaceOptions)
 def surface(
     checkpoints: Checkpoints,
     out: SurfaceOut = None,
     samples: Samples = None,
-    split: Split = "train",
+    split: Split = None,
     reach: Reach = None,
     points: Points = None,
     live: Live = False,
@@ -73,19 +74,20 @@ def surface(
     pictures: Pictures = True,
     **given: Any,
 ) -> None:
-    """Compute the loss landscape of a checkpoint, or of several on common directions, and draw it."""
+    """Compute the loss landscape of a model, or of several checkpoints on common directions, and draw it."""
     axes = _axes({name: given.pop(name) for name in ("x", "y")}, reach, points)
-    store, options = given.pop("store"), options_of_command(given)
+    tasks = _tasks(checkpoints, out, given.pop("store"))
+    asked = asking([task.checkpoint for task in tasks], given, samples, split, root)
+    options = options_of_command(given, asked)
     if live and "tolerance" not in options:
         raise ValueError("--live shows the rounds of a tolerance; write --tolerance 0.005 too, or 0 for every point")
-    tasks = _tasks(checkpoints, out, store)
     about: dict[str, Any] = {}
     if len(tasks) > 1 and not own_directions:
         about = _common(tasks, options)
     landscapes = []
     for task in tasks:
         started = time.perf_counter()
-        network, data = loaded(task.checkpoint, samples_wanted(samples, options), split, root)
+        network, data = loaded(task.checkpoint, asked)
         own: dict[str, Any] = {"store": task.store, "progress": "live" if live else True}
         landscape = api.surface(network, data, **axes, **own, **options)
         axes = dict(landscape.axes)  # a range that is chosen is chosen for the first, and that of all
@@ -97,26 +99,27 @@ def surface(
         _draw(tasks, landscapes)
 
 
-@offering(LineOptions)
+@offering(OwnMeasures, LineOptions)
 def line(
     checkpoint: Checkpoint,
     out: Out = Path("line.npz"),
     samples: Samples = None,
-    split: Split = "train",
+    split: Split = None,
     reach: Reach = None,
     points: Points = None,
     root: Root = None,
     pictures: Pictures = True,
     **given: Any,
 ) -> None:
-    """Compute the loss of a checkpoint along a line through its weights, and draw it."""
+    """Compute the loss of a model along a line through its weights, and draw it."""
     check_path(out)
     axes = _axes({"x": given.pop("x")}, reach, points)
     started = time.perf_counter()
-    options = options_of_command(given)
-    network, data = loaded(checkpoint, samples_wanted(samples, options), split, root)
+    asked = asking([checkpoint], given, samples, split, root)
+    options = options_of_command(given, asked)
     if "to" in options:
-        options["to"] = load_checkpoint(options["to"])[0]
+        options["to"] = asked.other(options["to"])
+    network, data = loaded(checkpoint, asked)
     landscape = api.line(network, data, **axes, **options)
     said([landscape.save(out)], landscape, started)
     if pictures and len(landscape.x) > 1:

@@ -12,7 +12,7 @@ import typer
 from matplotlib.axes import Axes
 
 from fastscape import api
-from fastscape.cli.checkpoints import loaded
+from fastscape.cli.checkpoints import Asked, loaded
 from fastscape.cli.options import Root, Split, offering
 from fastscape.cli.pictures import save_picture
 from fastscape.landscape import Landscape
@@ -35,7 +35,7 @@ def connect(
     samples: Annotated[
         int | None, typer.Option(help="Samples of the first checkpoint's data set, from its first. Default: all.")
     ] = None,
-    split: Split = "train",
+    split: Split = None,
     points: Annotated[int, typer.Option(help="Points along the lines, and along each axis of the plane.")] = 25,
     root: Root = None,
     pictures: Annotated[
@@ -49,7 +49,7 @@ def connect(
     if points < 3:
         raise ValueError(f"--points {points} came; wanted at least 3, for example --points 25")
     started = time.perf_counter()
-    network, data = loaded(first, samples, split, root)
+    network, data = loaded(first, Asked(samples, split, root, few=None))
     other, _ = load_checkpoint(last)
     curve = api.connect(network, other, data, **{name: one for name, one in given.items() if one is not None})
     typer.echo(str(curve.save(out)))

@@ -15,6 +15,7 @@ from fastscape.zoo import models
 
 __all__ = [
     "MODELS",
+    "OWN",
     "Checkpoint",
     "Checkpoints",
     "Device",
@@ -40,10 +41,16 @@ Device = Annotated[str | None, typer.Option(help="Where to compute, for example 
 Root = Annotated[
     Path | None, typer.Option(help="Folder of the data sets. Default: FASTSCAPE_DATA or ~/.cache/fastscape.")
 ]
-Checkpoint = Annotated[Path, typer.Argument(help="A checkpoint that `fastscape train` wrote.")]
+OWN = (
+    "Or a model of your own: package.module:name or path/to/file.py:name, a function without arguments that returns "
+    "it; its module is imported, which runs your code."
+)
+Checkpoint = Annotated[Path, typer.Argument(help=f"A checkpoint that `fastscape train` wrote. {OWN}")]
 Checkpoints = Annotated[
     list[Path],
-    typer.Argument(help="Checkpoints that `fastscape train` wrote, or a pattern; several share directions and scale."),
+    typer.Argument(
+        help=f"Checkpoints that `fastscape train` wrote, or a pattern; several share directions and scale. {OWN}"
+    ),
 ]
 SurfaceOut = Annotated[
     Path | None,
@@ -56,13 +63,15 @@ Out = Annotated[Path, typer.Option(help="The landscape to write; pictures go bes
 Samples = Annotated[
     int | None,
     typer.Option(
-        help="Samples of the checkpoint's data set, from its first. Default: 64; all with --target-standard-error."
+        help="Samples of the checkpoint's data set, from its first. Default: 64; all with --target-standard-error. "
+        "With --data leave it out: all are taken."
     ),
 ]
 Split = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="Part of the data set: train or test; or train,test for both on one grid, the first as the loss."
+        help="Part of the data set: train or test; or train,test for both on one grid, the first as the loss. "
+        "Default: train."
     ),
 ]
 Reach = Annotated[
@@ -103,22 +112,26 @@ def reaching(reach: str | None, count: int) -> tuple[Any, ...]:
     return -end, end, count
 
 
-def offering(kind: Any) -> Callable[[F], F]:
+def offering(*kinds: Any) -> Callable[[F], F]:
     """Gives a command that takes `**options` those of the library that a command line can express.
 
     Args:
-        kind: The TypedDict of the options.
+        *kinds: The TypedDicts of the options; of two with one name the first one is offered.
 
     Returns:
         A decorator. The command gets None for what was not written.
     """
+    known: dict[str, Option] = {}
+    for kind in kinds:
+        for name, (_, option) in options_of(kind).items():
+            known.setdefault(name, option)
 
     def change(command: F) -> F:
         signature = inspect.signature(command, eval_str=True)
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         taken = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(option))
-            for name, (_, option) in options_of(kind).items()
+            for name, option in known.items()
             if option.command is not None
         ]
         command.__signature__ = signature.replace(parameters=[*own, *taken])  # type: ignore[attr-defined]

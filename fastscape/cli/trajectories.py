@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from fastscape import api
-from fastscape.cli.checkpoints import loaded, options_of_command, said, samples_wanted
+from fastscape.cli.checkpoints import asking, loaded, options_of_command, said
 from fastscape.cli.options import Pictures, Points, Root, Samples, Split, offering
 from fastscape.cli.pictures import save_pictures
 from fastscape.cli.several_checkpoints import names_of
@@ -78,7 +78,7 @@ def trajectory(
         int, typer.Option(help="Checkpoints of a path that have their own loss evaluated, at most.")
     ] = 100,
     samples: Samples = None,
-    split: Split = "train",
+    split: Split = None,
     points: Points = None,
     root: Root = None,
     pictures: Pictures = True,
@@ -87,8 +87,10 @@ def trajectory(
     """Draw the path of recorded trainings on the loss surface of a plane that holds it, within a tolerance of 0.01."""
     check_path(out)
     started = time.perf_counter()
-    options = options_of_command(given)
-    network, data = loaded(_end_of(folders[0]), samples_wanted(samples, options), split, root)
+    end = _end_of(folders[0])
+    asked = asking([end], given, samples, split, root)
+    options = options_of_command(given, asked)
+    network, data = loaded(end, asked)
     trainings: Any = folders[0] if len(folders) == 1 else dict(zip(names_of(folders), folders, strict=True))
     if plane == "pca":
         source: Any = pca(trainings, center=center or "last", evaluated=evaluated)

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from fastscape import api
-from fastscape.cli.checkpoints import loaded, options_of_command, said, samples_wanted
+from fastscape.cli.checkpoints import asking, loaded, options_of_command, said
 from fastscape.cli.options import Checkpoint, Out, Pictures, Reach, Root, Samples, Split, offering, reaching
+from fastscape.cli.own_models import OwnMeasures
 from fastscape.cli.pictures import save_picture
 from fastscape.landscape import Landscape
 from fastscape.results import check_path
@@ -20,25 +21,26 @@ from fastscape.runs import CUBE, VolumeOptions
 __all__ = ["volume"]
 
 
-@offering(VolumeOptions)
+@offering(OwnMeasures, VolumeOptions)
 def volume(
     checkpoint: Checkpoint,
     out: Out = Path("volume.npz"),
     dimensions: Annotated[int, typer.Option(help="How many axes, each along a direction of its own.")] = 3,
     samples: Samples = None,
-    split: Split = "train",
+    split: Split = None,
     reach: Reach = None,
     points: Annotated[int, typer.Option(help="Grid points of every axis; the grid has the product.")] = CUBE[2],
     root: Root = None,
     pictures: Pictures = True,
     **given: Any,
 ) -> None:
-    """Compute the loss of a checkpoint along any number of axes, and draw its sections."""
+    """Compute the loss of a model along any number of axes, and draw its sections."""
     check_path(out)
     if dimensions < 1:
         raise ValueError(f"--dimensions {dimensions} came; wanted at least 1, for example --dimensions 3")
-    started, options = time.perf_counter(), options_of_command(given)
-    network, data = loaded(checkpoint, samples_wanted(samples, options), split, root)
+    started, asked = time.perf_counter(), asking([checkpoint], given, samples, split, root)
+    options = options_of_command(given, asked)
+    network, data = loaded(checkpoint, asked)
     landscape = api.volume(network, data, axes=[reaching(reach, points)] * dimensions, **options)
     said([landscape.save(out)], landscape, started)
     if pictures and min(landscape.shape) > 1:

@@ -68,7 +68,7 @@ def test_so_does_a_command(command):
     taken = inspect.signature(command).parameters
     assert offered <= set(taken)
     assert {"scheme", "x", "normalize", "perturb", "seed", "precision", "plan", "store"} <= offered
-    assert not {"loss", "metrics", "objective", "directions", "progress"} & set(taken)
+    assert not {"metrics", "directions", "progress"} & set(taken)
 
 
 def test_no_option_stands_in_another_signature_or_docstring():

@@ -1,0 +1,158 @@
+"""Objects that a command line names: `package.module:name`, or `path/to/file.py:name`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from fastscape.results import clipped
+from fastscape.weights import listed
+
+__all__ = ["called", "is_name", "named"]
+
+FORMS = "package.module:name or path/to/file.py:name"
+
+
+def is_name(text: str) -> bool:
+    r"""Whether a text has the form of a name: something, a colon, and a name of Python, which may have dots.
+
+    Args:
+        text: The text.
+
+    Returns:
+        Whether it has; nothing is imported.
+
+    Example:
+        >>> from fastscape.cli.named_objects import is_name
+        >>> [is_name(text) for text in ("pkg.module:make", "cnn.py:make", "a.safetensors", r"C:\a.safetensors")]
+        [True, True, False, False]
+    """
+    place, _, name = text.rpartition(":")
+    return bool(place) and all(part.isidentifier() for part in name.split("."))
+
+
+def named(text: str, what: str) -> Any:
+    """The object of a name. Its module is imported, which runs the code of that module.
+
+    The current folder is on the path from then on, as for `python -m`, and that of a file, as for `python file.py`.
+
+    Args:
+        text: The name.
+        what: What it is given as, for the error, for example "--data".
+
+    Returns:
+        The object.
+
+    Raises:
+        ValueError: When the text is no name, or there is no such module, file or object, or its import fails.
+        ImportError: When it imports a module that is not there.
+    """
+    if not is_name(text):
+        raise ValueError(f"{clipped(text)} came as {what}; wanted {FORMS}")
+    place, _, name = text.rpartition(":")
+    found: Any = _from_file(place, what) if place.endswith(".py") else _from_path(place, what)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            there = [other for other in dir(found) if not other.startswith("_")]
+            near = difflib.get_close_matches(part, there, n=1) or there
+            raise ValueError(
+                f"{clipped(place)} has no {part:.80}, which came as {what}; it has {listed(near) or 'no public names'}"
+            )
+        found = getattr(found, part)
+    return found
+
+
+def called(function: Callable[[], Any], text: str) -> Any:
+    """What a function of the user's returns.
+
+    Args:
+        function: The function.
+        text: Its name, for the error.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        ValueError: When it raises an error.
+    """
+    try:
+        return function()
+    except Exception as error:
+        raise ValueError(
+            f"{clipped(text)} ended in {type(error).__name__}: {clipped(error)}; wanted a function that can be called "
+            "without arguments (fastscape --debug ... shows where it ended)"
+        ) from error
+
+
+def _from_path(place: str, what: str) -> ModuleType:
+    """A module of the current folder, or of the path."""
+    here = Path.cwd().joinpath(*place.split(".")).with_suffix(".py")
+    known = getattr(sys.modules.get(place), "__file__", None)
+    if known is not None and here.is_file() and not here.samefile(known):
+        raise ValueError(
+            f"{clipped(place)} came as {what}, but a module of that name is there from {clipped(known)}; write "
+            f"{clipped(here)}:name"
+        )
+    _first_on_path(Path.cwd())
+    try:
+        return _imported(lambda: importlib.import_module(place), place)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if place != missing and not place.startswith(f"{missing}."):  # of another one, which this one imports
+            raise ImportError(f"{clipped(place)}, which came as {what}, needs {missing}: install it") from error
+        raise ValueError(
+            f"there is no module {clipped(missing)} on the path or in {clipped(Path.cwd())}, and {clipped(place)} "
+            f"came as {what}; go to the folder that holds it, or write path/to/file.py:name"
+        ) from None
+
+
+def _from_file(place: str, what: str) -> ModuleType:
+    """The module of a file, which is imported once."""
+    file = Path(place).resolve()
+    if not file.is_file():
+        raise ValueError(f"there is no file {clipped(place)}, which came as {what}; wanted {FORMS}")
+    _first_on_path(file.parent)
+    known = sys.modules.get(file.stem)
+    if known is not None and getattr(known, "__file__", None) == str(file):
+        return known
+    name = file.stem if known is None else f"{file.stem} of {file.parent}"  # one of Python's own, for example
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None  # its name ends in .py
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # before it runs: its classes look there
+    run = spec.loader.exec_module
+    try:
+        _imported(lambda: run(module), place)
+    except (ModuleNotFoundError, ValueError) as error:
+        del sys.modules[name]
+        if isinstance(error, ValueError):
+            raise
+        raise ImportError(f"{clipped(place)}, which came as {what}, needs {error.name}: install it") from error
+    return module
+
+
+def _imported(load: Callable[[], Any], place: str) -> Any:
+    """What an import gives. Modules that are not there are told apart by who asks; a program that ends is an error."""
+    try:
+        return load()
+    except ModuleNotFoundError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ValueError(
+            f"the import of {clipped(place)} ended in {type(error).__name__}: {clipped(error)}; wanted a module that "
+            'can be imported: what runs as a program belongs under if __name__ == "__main__"'
+        ) from error
+
+
+def _first_on_path(folder: Path) -> None:
+    if str(folder) in sys.path:
+        sys.path.remove(str(folder))
+    sys.path.insert(0, str(folder))

@@ -48,8 +48,22 @@ app = typer.Typer(
 _options = {"debug": False}
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"fastscape {fastscape.__version__} (torch {torch.__version__})")
+        raise typer.Exit
+
+
 @app.callback()
-def common(debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False) -> None:
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Say which versions of fastscape and torch run.", callback=_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
     """The loss landscape of any trained PyTorch model."""
     _options["debug"] = debug
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch.utils.data import TensorDataset
 
+import fastscape
 from commands import fails, run
 from fastscape import Landscape, Plan
 from fastscape.cli.app import main
@@ -198,6 +200,12 @@ def test_the_help_of_a_surface_names_every_curvature():
     said = " ".join(run("surface", "--help").replace("│", " ").split())
     assert "What else is measured of the loss: plane, its first and second derivatives" in said
     assert "or ratio, the extreme eigenvalues of the Hessian" in said
+
+
+def test_the_version_is_said_and_nothing_else_is_done():
+    wanted = f"fastscape {fastscape.__version__} (torch {torch.__version__})\n"
+    assert run("--version") == run("--version", "info", "nowhere.npz") == wanted
+    assert "--version" in run("--help")
 
 
 def test_help_names_every_command():

@@ -11,7 +11,7 @@ from fastscape.views.barrier_picture import barrier
 from fastscape.views.barrier_table import barrier_html, barrier_text, barriers_html, barriers_text
 from fastscape.views.basin_picture import basin
 from fastscape.views.basin_table import basin_text
-from fastscape.views.captions import refinement_said, repeats_said
+from fastscape.views.captions import caption, refinement_said, repeats_said
 from fastscape.views.comparison import common_scale, compare, drawn_by
 from fastscape.views.explorer import page, to_html
 from fastscape.views.line_picture import plot
@@ -48,6 +48,7 @@ __all__ = [
     "barriers_text",
     "basin",
     "basin_text",
+    "caption",
     "common_scale",
     "compare",
     "contour",

@@ -18,6 +18,7 @@ from fastscape.views.line_picture import plot
 from fastscape.views.live import shown_by
 from fastscape.views.map_picture import contour
 from fastscape.views.notebook import displayed
+from fastscape.views.overview import overview
 from fastscape.views.sections_picture import sections
 from fastscape.views.sharpness_picture import sharpness
 from fastscape.views.sharpness_table import (
@@ -55,6 +56,7 @@ __all__ = [
     "descend",
     "displayed",
     "drawn_by",
+    "overview",
     "page",
     "plot",
     "refinement_said",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastscape.results import SECTIONS, Values, heights
+from fastscape.results import SECTIONS, Values, heights, is_loss
 from fastscape.views.facts import (
     directions_said,
     finite_in,
@@ -66,7 +66,7 @@ def _shown(landscape: Values, metric: str, log: bool | None) -> str:
     if metric == "loss":
         what, function = "the loss", text_in(report, "loss") or text_in(report, "objective")
     else:
-        what = f"{'the ' if metric.startswith('loss of ') else ''}{cleaned(metric, LABEL)}"
+        what = f"{'the ' if is_loss(metric) else ''}{cleaned(metric, LABEL)}"
         function = text_in(metrics, metric)
     said = f"shown is {what}{f' ({function})' if function else ''}"
     said += f" of {model}" if (model := text_in(report, "model")) else ""

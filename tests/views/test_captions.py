@@ -145,7 +145,8 @@ def test_of_a_tolerance_it_says_how_many_were_evaluated_and_how_good_the_others_
     made = Landscape(AXIS, AXIS, LOSS, None, {**RUN, "refinement": found}, evaluated=some)
     assert (
         "along x and y; 22 of 25 points were evaluated, the others predicted with an rms error of 0.012 (at most "
-        "0.02) of the range of log10 of the loss, within the tolerance of 0.05; features narrower than 3 grid steps may be "
+        "0.02) of the range of log10 of the loss, within the tolerance of 0.05; features narrower than 3 grid "
+        "steps may be "
         "missed. Computed"
     ) in made.caption()
 

@@ -130,8 +130,8 @@ def loss_at_the_model(landscape: Values, metric: str = "loss") -> float | None:
             place = tuple(int(found[0]) for found in at)
             value = float(landscape.measures[metric][place])
             return value if landscape.evaluated[place] and np.isfinite(value) else None
-    # The loss of the report is that of all samples only where these were not read by and by, or drawn.
-    if metric != "loss" or sections or report.get("stream") is not None or report.get("levels") is not None:
+    # Where samples are read by and by, the loss of the report is that of the first part.
+    if metric != "loss" or sections or report.get("stream") is not None:
         return None
     return finite_in(report.get("centre"), "loss")
 

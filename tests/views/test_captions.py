@@ -83,9 +83,7 @@ def test_the_loss_at_the_model_is_of_the_model_alone():
     assert "at the model it is 2." in plane(marks={"the model": [1.0, 0.0]}).caption()  # where the grid has it
     assert "at the model it is 7." in plane(marks={"the model": [0.1, 0.0]}, centre={"loss": 7.0}).caption()
     assert "at the model" not in plane(marks={"the model": [0.1, 0.0]}).caption("accuracy")
-    # The report's own is then that of other samples.
-    for facts in ({"stream": 64}, {"levels": {}}):
-        assert "at the model" not in plane(marks={}, **facts).caption()
+    assert "at the model" not in plane(marks={}, stream=64).caption()  # that of the first 64 samples alone
     assert "at the model" not in Landscape(AXIS, AXIS, LOSS).caption()  # nobody said where it is
     some = np.ones((5, 5), bool)
     some[2, 2] = False
@@ -185,7 +183,7 @@ ODD = [
     ["random"] * 1000, {}, {"": None}, {"kind": "slice"}, [{"kind": "slice", "at": 3}], {"the model": [10**400, None]},
     {"fastscape": 3, "largest": "much", "loss": [1], "samples": True, "accuracy": {}}, {"a": {"samples": -3}},
 ]  # fmt: skip
-READ = [*RUN, "plane", "refinement", "levels", SECTIONS, "progress", "labels", "paths"]
+READ = [*RUN, "plane", "refinement", SECTIONS, "progress", "labels", "paths"]
 
 
 @pytest.mark.parametrize("name", READ)

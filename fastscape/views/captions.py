@@ -11,11 +11,11 @@ from fastscape.results import SECTIONS, Values, heights, is_loss
 from fastscape.views.facts import (
     directions_said,
     finite_in,
-    loss_at_the_model,
     moving_said,
     range_said,
     samples_said,
     text_in,
+    value_at_the_model,
 )
 from fastscape.views.texts import LABEL, cleaned
 
@@ -72,7 +72,7 @@ def _shown(landscape: Values, metric: str, log: bool | None) -> str:
     said += f" of {model}" if (model := text_in(report, "model")) else ""
     said += f" on {samples}" if (samples := samples_said(landscape, metric)) else ""
     said += f", on a {_scale(landscape, metric, log)} scale"
-    value = loss_at_the_model(landscape, metric)
+    value = value_at_the_model(landscape, metric)
     return said if value is None else f"{said}; at the model it is {value:.4g}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,11 +16,11 @@ __all__ = [
     "count_in",
     "directions_said",
     "finite_in",
-    "loss_at_the_model",
     "moving_said",
     "range_said",
     "samples_said",
     "text_in",
+    "value_at_the_model",
 ]
 
 MOST = 2**64  # larger counts and seeds are none
@@ -108,7 +109,7 @@ def samples_said(landscape: Values, metric: str = "loss") -> str:
     return "" if count is None else f"{count} sample{'' if count == 1 else 's'}{of}"
 
 
-def loss_at_the_model(landscape: Values, metric: str = "loss") -> float | None:
+def value_at_the_model(landscape: Values, metric: str = "loss") -> float | None:
     """A measure at the model itself: where the grid has it, that value, and else the loss that the report has.
 
     Args:
@@ -146,15 +147,15 @@ def directions_said(landscape: Values) -> str:
         A sentence without its full stop; nothing where the report does not say it.
     """
     report = landscape.report
-    kinds = [kind for kind in _listed(report.get("directions")) if isinstance(kind, str) and kind]
+    kinds = [kind for kind in _listed(report.get("directions"))[:MOST_AXES] if isinstance(kind, str) and kind]
     if not kinds:
         return ""
-    whole = not report.get(SECTIONS)
-    one = whole and len(landscape.axes) == 1
-    along = list(dict.fromkeys(_along(landscape, kind, one or (whole and len(kinds) > 1)) for kind in kinds))
-    said = f"The ax{'i' if one else 'e'}s {along[0]}"
-    if len(along) > 1:
-        said = f"Of the axes {' and '.join(f'one {phrase}' for phrase in along)}"
+    counts = Counter(kinds)
+    one = len(landscape.axes) == 1 and not report.get(SECTIONS)  # a slice runs along those of the whole
+    said = f"The ax{'i' if one else 'e'}s {_along(landscape, kinds[0], one)}"
+    if len(counts) > 1:
+        each = (f"{'one' if n == 1 else n} {_along(landscape, kind, n == 1)}" for kind, n in counts.items())
+        said = f"Of the axes {' and '.join(each)}"
     seed = count_in(report, "seed") if "seed" in report else None
     drawn = [text_in(report, "distribution"), "" if seed is None else f"seed {seed}"]
     said += f" ({', '.join(filter(None, drawn))})" if any(drawn) else ""
@@ -206,7 +207,7 @@ def range_said(landscape: Values) -> str:
 
 def _listed(given: Any) -> list[Any]:
     """The entries of what may be one thing or a list."""
-    return list(given)[:MOST_AXES] if isinstance(given, list | tuple) else [given]
+    return list(given) if isinstance(given, list | tuple) else [given]
 
 
 def _along(landscape: Values, kind: str, one: bool) -> str:

@@ -10,11 +10,11 @@ from fastscape.views.captions import refinement_said, section_said
 from fastscape.views.facts import (
     count_in,
     directions_said,
-    loss_at_the_model,
     moving_said,
     range_said,
     samples_said,
     text_in,
+    value_at_the_model,
 )
 from fastscape.views.texts import HOVER, cleaned
 
@@ -36,7 +36,7 @@ def overview(landscape: Values) -> dict[str, str]:
     report = landscape.report
     parameters = count_in(report, "parameters")
     grid = f"{landscape.shape_text} points", range_said(landscape), section_said(landscape), refinement_said(landscape)
-    value = loss_at_the_model(landscape)
+    value = value_at_the_model(landscape)
     at_model = "" if value is None else f"{value:.4g} at the model"
     found = {
         "model": _joined(text_in(report, "model"), "" if parameters is None else f"{parameters} parameters"),

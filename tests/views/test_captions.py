@@ -95,6 +95,12 @@ def test_the_loss_at_the_model_is_of_the_model_alone():
     [
         ({"directions": ["between models", "given"], "distribution": None, "seed": None, "normalize": "none"},
          "Of the axes one runs to another model and one runs along a given direction, not normalised; 112"),
+        ({"directions": ["given", "between models", "given"], "distribution": None, "seed": None, "sections": [{}]},
+         "Of the axes 2 run along given directions and one runs to another model, filter-normalised; 112"),
+        (
+            {"directions": ["between models"] * 2, "distribution": None, "seed": None, "normalize": "none"},
+            "The axes run to other models, not normalised; 112",
+        ),
         ({"directions": "through three models", "seed": None, "distribution": None, "plane": {"orthonormal": True}},
          "The axes lie in the plane through three models, orthonormal; 112"),
         ({"directions": "hessian", "distribution": None, "seed": None, "plane": {"eigenvalues": [2.0, 1.0]}},

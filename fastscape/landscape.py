@@ -78,14 +78,7 @@ class Landscape(Values):
 
     @classmethod
     def of(cls, values: Values) -> Landscape:
-        """The landscape of plain values.
-
-        Args:
-            values: Axes, measures and report.
-
-        Returns:
-            The landscape.
-        """
+        """The landscape of plain values: of axes, measures and report."""
         made = cls.__new__(cls)
         vars(made).update(vars(values))  # arrays are frozen, so shared
         return made
@@ -313,6 +306,10 @@ class Landscape(Values):
         """Writes a page for the browser, with `basins=True` or a topology also basins. See `fastscape.to_html`."""
         topology = self.topology() if basins is True else basins or None
         return views.to_html(self, path, topology=topology, **options)
+
+    def caption(self, metric: str = "loss", *, log: bool | None = None) -> str:
+        """What must be said under a picture, in two to four sentences. See `fastscape.views.caption`."""
+        return views.caption(self, metric, log=log)
 
     def _repr_html_(self) -> str | None:
         """How a notebook shows the landscape. See `fastscape.views.displayed`."""

@@ -21,19 +21,19 @@ from fastscape.cli.curvatures import sharpness, spectrum
 from fastscape.cli.curves import connect
 from fastscape.cli.demo import TOLERANCE
 from fastscape.cli.demo import demo as run_demo
+from fastscape.cli.information import info
 from fastscape.cli.options import MODELS, Device, Root, Seed
 from fastscape.cli.pictures import save_picture
-from fastscape.cli.terminal import run, table
+from fastscape.cli.terminal import run
 from fastscape.cli.topologies import topology
 from fastscape.cli.trajectories import TRAINED, recorded_training, trajectory
 from fastscape.cli.volumes import volume
 from fastscape.landscape import Landscape
 from fastscape.results import mixed_in
-from fastscape.runs import environment
 from fastscape.views import compare, drawn_by, to_html
 from fastscape.weights import Recording, check_seed
 from fastscape.zoo import datasets, models, training
-from fastscape.zoo.checkpoints import load_checkpoint, save_checkpoint
+from fastscape.zoo.checkpoints import save_checkpoint
 
 __all__ = ["app", "main"]
 
@@ -48,8 +48,22 @@ app = typer.Typer(
 _options = {"debug": False}
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"fastscape {fastscape.__version__} (torch {torch.__version__})")
+        raise typer.Exit
+
+
 @app.callback()
-def common(debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False) -> None:
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Say which versions of fastscape and torch run.", callback=_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
     """The loss landscape of any trained PyTorch model."""
     _options["debug"] = debug
 
@@ -216,22 +230,7 @@ def explore(
         raise ValueError(f"no browser could be started here; open {out} in one by hand")
 
 
-@app.command()
-def info(
-    file: Annotated[
-        Path | None, typer.Argument(help="A landscape, store or checkpoint; default: this machine.")
-    ] = None,
-) -> None:
-    """Say what a file holds and how it was made, or what fastscape runs on here."""
-    if file is None:
-        place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        table({"fastscape": fastscape.__version__, **environment(place)})
-    elif file.suffix == ".safetensors":
-        table(load_checkpoint(file)[1])
-    else:
-        landscape = Landscape.load(file)
-        typer.echo(repr(landscape))
-        table(landscape.report)
+app.command()(info)
 
 
 @app.command()

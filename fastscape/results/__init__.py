@@ -33,6 +33,7 @@ from fastscape.results.features import Basin, Pair
 from fastscape.results.formats import exported, loaded, saved
 from fastscape.results.formats.npz import check_path
 from fastscape.results.formats.xarray import to_xarray
+from fastscape.results.json_files import plain_json
 from fastscape.results.optional import package
 from fastscape.results.options import Option, among, chosen, documented, options_of, with_defaults
 from fastscape.results.order_statistics import Interval
@@ -113,6 +114,7 @@ __all__ = [
     "options_of",
     "package",
     "parsed",
+    "plain_json",
     "projection_of",
     "saved",
     "signed",

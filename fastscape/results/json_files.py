@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from fastscape.results.atomic import write_whole
 from fastscape.results.checks import clipped, parsed
 
-__all__ = ["JsonFile", "JsonFormat"]
+__all__ = ["JsonFile", "JsonFormat", "plain_json"]
 
 _MOST_BYTES = 1 << 28
 
@@ -154,3 +155,23 @@ class JsonFile(ABC):
             raise ValueError(
                 f"{path} {refused} ({clipped(error)}); give a file that {saved_by}.save has written"
             ) from error
+
+
+def plain_json(value: Any) -> Any:
+    """What JSON can hold of plain values.
+
+    Args:
+        value: Dictionaries, lists, tuples, numbers, texts, truths and None.
+
+    Returns:
+        The same, with lists for tuples, and None in the place of numbers that are not finite.
+
+    Example:
+        >>> plain_json({"rms": float("nan"), "of": (1, 2.5)})
+        {'rms': None, 'of': [1, 2.5]}
+    """
+    if isinstance(value, Mapping):
+        return {name: plain_json(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -14,6 +14,7 @@ import numpy as np
 
 from fastscape.results.features import Basin, Pair
 from fastscape.results.formats import topologies
+from fastscape.results.json_files import plain_json
 from fastscape.results.regions import Extent, cell_sizes, extent_of, regions_below, whole
 
 __all__ = ["TopologyValues"]
@@ -205,11 +206,11 @@ class TopologyValues:
             "axes": {name: axis.tolist() for name, axis in self.axes.items()},
             "measure": self.measure,
             "scale": self.scale,
-            "heights": _plain(self.heights.tolist()),
+            "heights": plain_json(self.heights.tolist()),
             "labels": self.labels.tolist(),
-            "pairs": [_plain(pair._asdict()) for pair in self.pairs],
+            "pairs": [plain_json(pair._asdict()) for pair in self.pairs],
             "basins": [
-                _plain({**basin._asdict(), "extent": basin.extent._asdict(), "depth": basin.depth})
+                plain_json({**basin._asdict(), "extent": basin.extent._asdict(), "depth": basin.depth})
                 for basin in self.basins
             ],
             "error": self.error,
@@ -254,12 +255,3 @@ def _frozen(array: Any, dtype: Any) -> np.ndarray:
     made = np.array(array, dtype=dtype)
     made.setflags(write=False)
     return made
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold: None in the place of numbers that are not finite."""
-    if isinstance(value, Mapping):
-        return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,13 +11,14 @@ from fastscape.views.barrier_picture import barrier
 from fastscape.views.barrier_table import barrier_html, barrier_text, barriers_html, barriers_text
 from fastscape.views.basin_picture import basin
 from fastscape.views.basin_table import basin_text
-from fastscape.views.captions import refinement_said, repeats_said
+from fastscape.views.captions import caption, refinement_said, repeats_said
 from fastscape.views.comparison import common_scale, compare, drawn_by
 from fastscape.views.explorer import page, to_html
 from fastscape.views.line_picture import plot
 from fastscape.views.live import shown_by
 from fastscape.views.map_picture import contour
 from fastscape.views.notebook import displayed
+from fastscape.views.overview import overview
 from fastscape.views.sections_picture import sections
 from fastscape.views.sharpness_picture import sharpness
 from fastscape.views.sharpness_table import (
@@ -48,12 +49,14 @@ __all__ = [
     "barriers_text",
     "basin",
     "basin_text",
+    "caption",
     "common_scale",
     "compare",
     "contour",
     "descend",
     "displayed",
     "drawn_by",
+    "overview",
     "page",
     "plot",
     "refinement_said",

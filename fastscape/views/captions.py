@@ -7,10 +7,111 @@ from typing import Any
 
 import numpy as np
 
-from fastscape.results import SECTIONS, Values
+from fastscape.results import SECTIONS, Values, heights, is_loss
+from fastscape.views.facts import (
+    directions_said,
+    finite_in,
+    moving_said,
+    range_said,
+    samples_said,
+    text_in,
+    value_at_the_model,
+)
 from fastscape.views.texts import LABEL, cleaned
 
-__all__ = ["missing_said", "model_said", "refinement_said", "repeats_said", "section_said"]
+__all__ = ["caption", "missing_said", "model_said", "refinement_said", "repeats_said", "section_said"]
+
+
+def caption(landscape: Values, metric: str = "loss", *, log: bool | None = None) -> str:
+    """What a reader must know of a picture: what it shows of which model, where, how exactly, and by which means.
+
+    It says the measure with its scale and its value at the model, the samples, the directions, range and grid, how
+    many points were evaluated, standard errors, the precision and the version. What the report does not hold is left
+    out. Whether the samples are of training or of test data nobody but you knows; nor does it say `clip`.
+
+    Args:
+        landscape: The landscape.
+        metric: The measure that is drawn: "loss" or the name of a metric. Default "loss".
+        log: The `log` of the picture. Default: as pictures have it, for a loss that is nowhere negative, and not on a
+            line.
+
+    Returns:
+        Two to four sentences in one line.
+
+    Raises:
+        ValueError: When the metric is unknown, or `log` is none of True, False and None, or asks for a logarithm of
+            values below 0.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastscape import Landscape
+        >>> axis = np.linspace(-1, 1, 3)
+        >>> report = {"model": "Net", "loss": "torch.nn.functional.cross_entropy", "samples": 200}
+        >>> print(Landscape(axis, axis, 1 + axis[:, None] ** 2 + axis**2, report=report).caption())
+        Shown is the loss (torch.nn.functional.cross_entropy) of Net on 200 samples, on a log10 scale. The grid has \
+3 x 3 points, from -1 to 1 along x and y.
+    """
+    if metric not in landscape.measures:
+        raise ValueError(
+            f"metric={metric!r:.80} is unknown; this landscape has {cleaned(', '.join(landscape.measures), 200)}"
+        )
+    where = directions_said(landscape), moving_said(landscape)
+    sentences = _shown(landscape, metric, log), "; ".join(filter(None, where)), _grid(landscape, metric)
+    return " ".join(f"{said[:1].upper()}{said[1:]}." for said in [*sentences, _computed(landscape)] if said)
+
+
+def _shown(landscape: Values, metric: str, log: bool | None) -> str:
+    """The measure, of which model on which samples, its scale, and its value at the model."""
+    report, metrics = landscape.report, landscape.report.get("metrics")
+    if metric == "loss":
+        what, function = "the loss", text_in(report, "loss") or text_in(report, "objective")
+    else:
+        what = f"{'the ' if is_loss(metric) else ''}{cleaned(metric, LABEL)}"
+        function = text_in(metrics, metric)
+    said = f"shown is {what}{f' ({function})' if function else ''}"
+    said += f" of {model}" if (model := text_in(report, "model")) else ""
+    said += f" on {samples}" if (samples := samples_said(landscape, metric)) else ""
+    said += f", on a {_scale(landscape, metric, log)} scale"
+    value = value_at_the_model(landscape, metric)
+    return said if value is None else f"{said}; at the model it is {value:.4g}"
+
+
+def _scale(landscape: Values, metric: str, log: bool | None) -> str:
+    if log is None and (len(landscape.axes) == 1 or not np.isfinite(landscape.measures[metric]).any()):
+        return "linear"
+    return "linear" if heights(landscape, metric, log=log)[1] == metric else "log10"
+
+
+def _grid(landscape: Values, metric: str) -> str:
+    """The grid, which points of it were evaluated or have no value, and how well the values are known."""
+    section, repeats, error = section_said(landscape), repeats_said(landscape, metric), landscape.standard_error
+    where = f" ({section[:1].lower()}{section[1:]})" if section else ""
+    said = [f"the grid has {landscape.shape_text} points{where}, {range_said(landscape)}"]
+    said += [refinement_said(landscape, metric), *missing_said(landscape, [metric])]
+    known = np.empty(0) if error is None or metric != "loss" or repeats else error[np.isfinite(error)]
+    if repeats:
+        said.append(f"each value is the {repeats}")
+    elif known.size:
+        said.append(f"the standard error of the loss over samples is from {known.min():.2g} to {known.max():.2g}")
+    return "; ".join(filter(None, said))
+
+
+def _computed(landscape: Values) -> str:
+    """In which precision and state of the model, and by which version."""
+    report, said = landscape.report, []
+    if precision := text_in(report, "precision"):
+        error = finite_in(report.get("precision_error"), "largest")
+        off = (
+            "" if error is None else f" (off by up to {error:.2g} of the largest loss at the points that were checked)"
+        )
+        said.append(f"in {precision}{off}")
+    if (norm := text_in(report, "batchnorm")) not in ("", "running"):
+        said.append(f'with batchnorm="{norm}"')
+    if report.get("training") is True:
+        said.append("in training mode")
+    if version := text_in(report.get("versions"), "fastscape"):
+        said.append(f"by fastscape {version}")
+    return f"computed {' '.join(said)}" if said else ""
 
 
 def model_said(landscape: Values) -> str:

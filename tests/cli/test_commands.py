@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch.utils.data import TensorDataset
 
+import fastscape
 from commands import fails, run
 from fastscape import Landscape, Plan
 from fastscape.cli.app import main
@@ -146,14 +148,15 @@ def test_a_surface_with_a_store_goes_on_and_info_shows_it(checkpoint, tmp_path):
     run("surface", checkpoint, *grid)
     assert (Landscape.load(out).loss == first.loss).all()
     assert Landscape.load(out).report["points_before"] == 16
-    assert "points_before       16" in run("info", store)
+    assert "points_before       16" in run("info", "--all", store)
     header = store / "zarr.json"
     header.write_text(header.read_text().replace('"report"', '"other"'))
     (store / "sums" / "c" / "1" / "0").unlink()
-    said = run("info", store)
+    said = run("info", "--all", store)
     assert "  points            16" in said
     assert "  of                25" in said
     assert "  running           False" in said
+    assert "progress            16 of 25 points, no process is at it\n" in run("info", store)
 
 
 def test_pictures_can_be_left_out(checkpoint, tmp_path):
@@ -186,7 +189,7 @@ def test_every_scheme_of_a_surface(checkpoint, tmp_path, scheme):
 
 def test_info(checkpoint, tmp_path):
     run("surface", checkpoint, "--out", tmp_path / "a.npz", "--x", 0, 1, 2, "--y", 0, 1, 2, "--no-pictures")
-    about = run("info", tmp_path / "a.npz")
+    about = run("info", "--all", tmp_path / "a.npz")
     assert "Landscape(2 x 2 points" in about
     assert "normalize           filter" in about
     assert "eigenvalue_tolerance 0.001" in about
@@ -198,6 +201,12 @@ def test_the_help_of_a_surface_names_every_curvature():
     said = " ".join(run("surface", "--help").replace("│", " ").split())
     assert "What else is measured of the loss: plane, its first and second derivatives" in said
     assert "or ratio, the extreme eigenvalues of the Hessian" in said
+
+
+def test_the_version_is_said_and_nothing_else_is_done():
+    wanted = f"fastscape {fastscape.__version__} (torch {torch.__version__})\n"
+    assert run("--version") == run("--version", "info", "nowhere.npz") == wanted
+    assert "--version" in run("--help")
 
 
 def test_help_names_every_command():
@@ -404,7 +413,7 @@ def test_export_and_import(tmp_path):
 def test_info_is_readable(tmp_path, checkpoint):
     out = tmp_path / "landscape.npz"
     run("surface", checkpoint, "--samples", 8, "--x", -1, 1, 3, "--y", -1, 1, 2, "--out", out, "--no-pictures")
-    lines = run("info", out).splitlines()
+    lines = run("info", "--all", out).splitlines()
     assert max(map(len, lines)) < 300
     shown = {line.split()[0]: line for line in lines if line.split()}
     for name in (

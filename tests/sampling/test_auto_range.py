@@ -414,7 +414,7 @@ def test_the_command_line(checkpoints, tmp_path):
     found = computed("surface", "--reach", "auto", "--points", 3)
     for name in "xy":
         assert_of_the_grid(found, name, 1e-5)
-    assert "factor" in run("info", tmp_path / "a.npz")
+    assert "factor" in run("info", "--all", tmp_path / "a.npz")
     found = computed("surface", "--reach", "auto", "--points", 4, "--y", 0, 1, 2)
     assert found.y.tolist() == [0, 1]
     assert (len(found.x), list(found.report["reach"])) == (4, ["x"])

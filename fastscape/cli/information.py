@@ -1,0 +1,71 @@
+"""The command that says what a file holds, and what fastscape runs on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+import fastscape
+from fastscape.cli.terminal import table
+from fastscape.landscape import Landscape
+from fastscape.reports import Topology
+from fastscape.results import plain_json
+from fastscape.runs import environment
+from fastscape.views import overview
+from fastscape.zoo.checkpoints import load_checkpoint
+
+__all__ = ["info"]
+
+
+def info(
+    file: Annotated[
+        Path | None, typer.Argument(help="A landscape, store, topology or checkpoint; default: this machine.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show the whole report, not the main facts alone.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON, for a program.")] = False,
+) -> None:
+    """Say what a file holds and how it was made, or what fastscape runs on here."""
+    if everything and as_json:
+        raise ValueError("--all and --json came; leave one out: both show the whole report, as a table or as JSON")
+    if file is None:
+        place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        _show({"fastscape": fastscape.__version__, **environment(place)}, as_json)
+    elif file.suffix == ".safetensors":
+        _show(load_checkpoint(file)[1], as_json)
+    else:
+        found = _read(file)
+        if not as_json:
+            typer.echo(str(found) if isinstance(found, Topology) else repr(found))
+        if as_json or everything:
+            _show(found.report, as_json)
+        elif isinstance(found, Landscape):
+            table(overview(found))
+            if found.report:
+                typer.echo("--all shows the whole report, --json gives it to a program")
+
+
+def _read(file: Path) -> Landscape | Topology:
+    """The landscape of a file, or the topology, whose files have the same ending."""
+    try:
+        return Landscape.load(file)
+    except ValueError:
+        if file.suffix == ".npz":
+            try:
+                return Topology.load(file)
+            except ValueError:  # what is neither is called no landscape
+                pass
+        raise
+
+
+def _show(facts: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(plain_json(facts), indent=1, allow_nan=False))
+    else:
+        table(facts)

@@ -403,8 +403,8 @@ def test_an_objective_may_ask_for_the_original():
         found = fastscape.surface(model, x, objective=distance, x=[0.0, 0.5], y=[0.0], progress=False)
     assert len(w) == len(found.report["warnings"]) == 1
     assert found.report["warnings"] == [str(w[0].message)]
-    assert found.loss[0, 0] == 0
-    assert found.loss[1, 0] > 0
+    assert 0 <= found.loss[0, 0] < 1e-28  # squares of roundings, where both passes go through other products
+    assert found.loss[1, 0] > 1e-3
 
 
 class DropsLayers(nn.Module):

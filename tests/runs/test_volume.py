@@ -327,7 +327,6 @@ def test_a_standard_error_can_be_a_target():
         ({"axes": 3, "scheme": "bilinear"}, ValueError, "scheme='bilinear' takes two coordinates, and 3 axes came"),
         ({"axes": 3, "scheme": "line"}, ValueError, "scheme='line' takes one coordinate, and 3 axes came"),
         ({"axes": 3, "scheme": "other"}, ValueError, "scheme='other' is unknown; wanted one of 'plane'"),
-        ({"axes": 3, "tolerance": 0.01}, ValueError, "tolerance chooses the points of a plane, and 3 axes came"),
         ({"axes": 2, "x": (-1, 1, 3)}, TypeError, "volume has no option 'x'; write axes="),
         ({"axes": 3, "progress": "live"}, ValueError, "progress"),
         ({"axes": 3, "directions": [{}, {}]}, ValueError, "2 directions came; wanted 3"),

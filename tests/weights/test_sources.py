@@ -174,7 +174,8 @@ def test_low_memory_is_for_random_directions():
 
 @pytest.mark.parametrize(("name", "value"), [("seed", 3), ("distribution", "uniform")])
 def test_what_is_for_random_directions_alone_is_said(name, value):
-    for given in ({"directions": [torch.ones(6)]}, {"to": model()}, {"directions": Random(4)}):
+    steps = torch.tensor([1.0, -2.0, 0.5, 3.0, -1.0, 2.0])
+    for given in ({"directions": [steps]}, {"to": model()}, {"directions": Random(4)}):
         with pytest.warns(
             UserWarning, match=f"^{name}={value!r} does nothing: it is for random directions, and directions"
         ):

@@ -18,9 +18,9 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,9 +29,11 @@ from fastscape.results.checks import check_values, clipped, parsed, report_in
 from fastscape.results.formats.columns import by_name
 from fastscape.results.values import Values
 
-__all__ = ["check_path", "read", "written"]
+__all__ = ["check_path", "read", "read_parts", "written"]
 
 FORMAT, VERSION = "fastscape-landscape", 1
+
+T = TypeVar("T")
 
 _TIGHTEST = 1032  # deflate makes nothing smaller than by this
 _OF_NO_SHAPE = 64  # no header and no axis is smaller compressed than by this
@@ -92,16 +94,35 @@ def read(path: Path) -> Values:
         OSError: When there is no such file, or it cannot be read.
         ValueError: When the file is damaged, or is no landscape.
     """
+    return read_parts(path, _values, "landscape", "Landscape.save")
+
+
+def read_parts(path: Path, made: Callable[[Parts], T], what: str, writer: str) -> T:
+    """Reads an archive of arrays, whatever is made of them.
+
+    Args:
+        path: The file.
+        made: Makes what is read of its parts, or raises anything where they are none.
+        what: What the file is to hold, in errors.
+        writer: The method that writes such files, in errors.
+
+    Returns:
+        What was made.
+
+    Raises:
+        OSError: When there is no such file, or it cannot be read.
+        ValueError: When the file is damaged, or holds something else.
+    """
     with path.open("rb") as file:
         try:
             with zipfile.ZipFile(file if file.seekable() else io.BytesIO(file.read())) as archive:
-                return _values(Parts(archive))
+                return made(Parts(archive))
         except Exception as error:  # a damaged file can make the zip and number readers raise anything
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise
             raise ValueError(
-                f"{path} is no landscape that this version can read ({clipped(error)}); give a .npz file that "
-                "Landscape.save wrote"
+                f"{path} is no {what} that this version can read ({clipped(error)}); give a .npz file that "
+                f"{writer} wrote"
             ) from error
 
 

@@ -11,11 +11,9 @@ measures            values at the minima [measures, B]
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import math
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,10 +21,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fastscape.results.atomic import write_whole
-from fastscape.results.checks import check_axis, check_depth, check_report, clipped, parsed, report_in
+from fastscape.results.checks import check_axis, check_depth, check_report, parsed, report_in
 from fastscape.results.features import Basin, Pair
 from fastscape.results.formats.columns import by_name
-from fastscape.results.formats.npz import Parts
+from fastscape.results.formats.npz import Parts, read_parts
 from fastscape.results.regions import Extent, at_edge
 
 __all__ = ["read", "saved"]
@@ -87,17 +85,7 @@ def read(path: Path, made: Callable[..., T]) -> T:
         OSError: When there is no such file, or it cannot be read.
         ValueError: When the file is damaged, or is no topology.
     """
-    with path.open("rb") as file:
-        try:
-            with zipfile.ZipFile(file if file.seekable() else io.BytesIO(file.read())) as archive:
-                return made(**_values(Parts(archive)))
-        except Exception as error:  # a damaged file can make the zip and number readers raise anything
-            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-                raise
-            raise ValueError(
-                f"{path} is no topology that this version can read ({clipped(error)}); give a .npz file that "
-                "Topology.save wrote"
-            ) from error
+    return read_parts(path, lambda parts: made(**_values(parts)), "topology", "Topology.save")
 
 
 def _values(parts: Parts) -> dict[str, Any]:

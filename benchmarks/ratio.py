@@ -190,10 +190,10 @@ def table(results: dict[str, Any]) -> str:
     """The medians, as a table of Markdown."""
     rows = results["points"]
     lines = [
-        f"ResNet-8 on {results['samples']} digits, {len(rows)} points of an {SIDE} x {SIDE} plane, both ends to a "
+        f"ResNet-8 on {results['samples']} digits, {len(rows)} points of an {SIDE} x {SIDE} plane, both ends to a",
         f"residual of {results['tolerance']:g} of the norm, one thread:",
         "",
-        "| way | products a point | seconds a point | times as long, median | from | to |",
+        "| method | products per point | seconds per point | times as long, median | from | to |",
         "|---|---|---|---|---|---|",
     ]
     for name, said in WAYS.items():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import textwrap
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -87,7 +88,7 @@ def table(results: Mapping[str, Any]) -> str:
     ways = " | ".join(f"{n}" for n in GROUPS)
     enough = " | ".join(f"enough for {target:.0%}" for target in TARGETS)
     lines = [
-        f"{results['what']} Measured {results['date']}.",
+        textwrap.fill(f"{results['what']} Measured {results['date']}.", 100),
         "",
         f"| network, radius | mean rise | lowest to highest | variation | on one side | {ways} | {enough} |",
         f"|---|---|---|---|---|{'---|' * (len(GROUPS) + len(TARGETS))}",

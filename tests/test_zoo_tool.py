@@ -12,7 +12,7 @@ from torch import nn
 
 import fastscape
 from benchmarks.zoo import __main__ as tool
-from benchmarks.zoo import law, verdict
+from benchmarks.zoo import aligned, law, verdict
 from benchmarks.zoo.network import SIZES, Network, seeded
 from benchmarks.zoo.page import page, summary
 
@@ -182,3 +182,10 @@ def test_the_command_and_the_page(surface, monkeypatch, tmp_path, capsys):
     assert text.count("| right (1) |") == 2
     assert "\n1. a | b...\n" in text
     assert "\n- broken: why\n" in text
+
+
+@pytest.mark.parametrize(
+    ("results", "at", "made"), [(tool.RESULTS, tool.PAGE, page), (aligned.RESULTS, aligned.PAGE, aligned.page)]
+)
+def test_the_pages_are_those_of_the_results(results, at, made):
+    assert made(json.loads(results.read_text())) == at.read_text()

@@ -25,6 +25,7 @@ import fastscape
 from benchmarks.zoo.__main__ import ROOT, _about, _networks
 from benchmarks.zoo.law import _double
 from benchmarks.zoo.network import Network, seeded
+from benchmarks.zoo.page import wrapped
 
 RESULTS, PAGE = ROOT / "benchmarks" / "results" / "aligned.json", ROOT / "docs" / "aligned.md"
 WANTED = {"timm": 40, "transformers": 15}
@@ -184,14 +185,26 @@ def page(results: dict[str, Any]) -> str:
     lines = [
         "# Networks that were aligned",
         "",
-        "Made by `make aligned` from what it found; nothing on this page is typed by hand.",
+        *wrapped(
+            "Does `fastscape.align` keep what your architecture computes? The command below checks it on networks of "
+            "timm and transformers with random weights, and writes this page."
+        ),
         "",
-        f"Of {len(rows)} networks: {words}. Each has random weights, and is aligned to another one of its kind by "
-        "`fastscape.align`. What it returned is checked by plain code: copies of the network before and after, in "
-        "double precision, are called on the same batches, and all tensors that they return, and the loss, must agree "
-        f"to {TOLERANCE:g} of their scale; `*` where the network computes in float32 itself, there to {NARROW:g}. "
-        "Every tensor must hold the same numbers. *Permutations* are orders of units that can be chosen, *axes* those "
-        "of tensors on which they act; *not understood* are operations whose operands stay as they are.",
+        "```bash",
+        "make aligned",
+        "```",
+        "",
+        *wrapped(f"Of {len(rows)} networks: {words}. Each network is aligned to a second network of the same kind."),
+        "",
+        *wrapped(
+            "- **Proved**: plain code calls copies of the network before and after, in double precision, on the "
+            "same batches. The loss and all tensors that the copies return must agree to the given fraction of their "
+            f"scale, at most {TOLERANCE:g}. Networks with `*` compute in float32 themselves, and must agree to {NARROW:g}. "
+            "Every tensor must hold the same numbers in a different order."
+        ),
+        "- **permutations** are orders of units that can be chosen.",
+        "- **axes** are the axes of tensors on which the permutations act.",
+        "- **not understood** are operations whose operands stay as they are.",
         "",
         f"{versions}; Python {results['python']}; {results['date']}.",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections import Counter
 from typing import Any
 
@@ -43,26 +44,41 @@ def page(results: dict[str, Any]) -> str:
     parts = [
         "# Networks that were compared",
         "",
-        "Made by `make zoo` from what it found; nothing on this page is typed by hand.",
+        *wrapped(
+            "Does fastscape compute the right surface for your architecture? The command below checks it on networks "
+            "of timm and transformers with random weights, and writes this page."
+        ),
         "",
-        summary(results),
+        "```bash",
+        "make zoo",
+        "```",
         "",
-        "A network has random weights. What is expected is computed by plain code that shares no step with "
-        "fastscape: at every point a new model from the constructor, in double precision, gets its weights by hand "
-        "and is called on the batches one after the other, and the loss is averaged over the samples. fastscape gets "
-        'the model as it is, in float32, with `precision="float64"`, and two directions along which every parameter '
-        f"moves. The grid has {len(X)} x {len(Y)} points, the data {' and '.join(map(str, SIZES))} samples a batch. "
-        f"A value is right where it differs by at most {TOLERANCE:.0e} of the range.",
+        *wrapped(summary(results)),
         "",
-        "The model is given in evaluation mode, or in training mode with `train_mode=True`, where the number of the "
-        "batch seeds the random numbers. Its user has never called it, or has called it on another batch and "
-        "differentiated the loss. What was said is numbered below.",
-        "",
-        f"`*` Some networks compute in float32 even where weights and inputs are double. There {ROUNDINGS} roundings "
-        "of float32 are allowed. A batch whose tensors have several lengths counts as one sample, as is documented.",
-        "",
-        "The cost is that of the first surface, in units of as many plain forward passes over the data as there are "
-        "points, in processor seconds. Of so few points nothing is gained by a plan, so it shows what a call costs.",
+        *wrapped(
+            "- **Expected values** come from plain code that shares no step with fastscape. At every point a new "
+            "model from the constructor gets its weights by hand, in double precision, and is called on one batch after "
+            "the other. The loss is averaged over the samples."
+        ),
+        *wrapped(
+            '- **fastscape** gets the model as it is, in float32, with `precision="float64"`, and two directions '
+            f"along which every parameter moves. The grid has {len(X)} x {len(Y)} points. The batches have "
+            f"{' and '.join(map(str, SIZES))} samples; a batch whose tensors have several lengths counts as one."
+        ),
+        *wrapped(
+            f"- **Right** is a value that differs by at most {TOLERANCE:.0e} of the range. Networks with `*` compute "
+            f"in float32 even if weights and inputs are double, so {ROUNDINGS} roundings of float32 are allowed for them."
+        ),
+        *wrapped(
+            "- **eval** is evaluation mode, and **train** is training mode with `train_mode=True`, where the number "
+            "of the batch seeds the random numbers. A **fresh** model was never called. A **called** model was called on "
+            "a different batch before, and its loss was differentiated."
+        ),
+        *wrapped(
+            "- **cost** is the processor time of the first surface, divided by the time of as many plain "
+            "forward passes over the data as the grid has points. A plan saves nothing on so small a grid, so this shows "
+            "what a call costs."
+        ),
         "",
         f"{versions}; Python {results['python']}; {results['date']}.",
     ]
@@ -71,12 +87,17 @@ def page(results: dict[str, Any]) -> str:
         rows = [row for row in results["networks"] if row["kind"] == kind]
         parts += ["", f"## {kind}", "", *_table(rows, notes)]
     if notes:
-        parts += ["", "## What was said", ""]
+        parts += ["", "## Messages", "", "A number in a table refers to this list:", ""]
         parts += [f"{number}. {message}..." for message, number in notes.items()]
     if results["skipped"]:
-        parts += ["", "## Left out", "", "Plain code gives nothing to compare with:", ""]
+        parts += ["", "## Networks left out", "", "Plain code gives nothing to compare these with:", ""]
         parts += [f"- {name}: {why}" for name, why in results["skipped"].items()]
     return "\n".join(parts) + "\n"
+
+
+def wrapped(text: str) -> list[str]:
+    """The lines of a paragraph or of an item of a list."""
+    return textwrap.wrap(text, 100, subsequent_indent="  " * text.startswith("- "), break_long_words=False)
 
 
 def _table(rows: list[dict[str, Any]], notes: dict[str, int]) -> list[str]:

@@ -199,8 +199,8 @@ def page(results: dict[str, Any]) -> str:
         *wrapped(
             "- **Proved**: plain code calls copies of the network before and after, in double precision, on the "
             "same batches. The loss and all tensors that the copies return must agree to the given fraction of their "
-            f"scale, at most {TOLERANCE:g}. Networks with `*` compute in float32 themselves, and must agree to {NARROW:g}. "
-            "Every tensor must hold the same numbers in a different order."
+            f"scale, at most {TOLERANCE:g}. Networks with `*` compute in float32 themselves, and must agree to "
+            f"{NARROW:g}. Every tensor must hold the same numbers in a different order."
         ),
         "- **permutations** are orders of units that can be chosen.",
         "- **axes** are the axes of tensors on which the permutations act.",

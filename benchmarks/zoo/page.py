@@ -57,8 +57,8 @@ def page(results: dict[str, Any]) -> str:
         "",
         *wrapped(
             "- **Expected values** come from plain code that shares no step with fastscape. At every point a new "
-            "model from the constructor gets its weights by hand, in double precision, and is called on one batch after "
-            "the other. The loss is averaged over the samples."
+            "model from the constructor gets its weights by hand, in double precision, and is called on one batch "
+            "after the other. The loss is averaged over the samples."
         ),
         *wrapped(
             '- **fastscape** gets the model as it is, in float32, with `precision="float64"`, and two directions '
@@ -67,17 +67,18 @@ def page(results: dict[str, Any]) -> str:
         ),
         *wrapped(
             f"- **Right** is a value that differs by at most {TOLERANCE:.0e} of the range. Networks with `*` compute "
-            f"in float32 even if weights and inputs are double, so {ROUNDINGS} roundings of float32 are allowed for them."
+            f"in float32 even if weights and inputs are double, so {ROUNDINGS} roundings of float32 are allowed for "
+            "them."
         ),
         *wrapped(
             "- **eval** is evaluation mode, and **train** is training mode with `train_mode=True`, where the number "
-            "of the batch seeds the random numbers. A **fresh** model was never called. A **called** model was called on "
-            "a different batch before, and its loss was differentiated."
+            "of the batch seeds the random numbers. A **fresh** model was never called. A **called** model was called "
+            "on a different batch before, and its loss was differentiated."
         ),
         *wrapped(
             "- **cost** is the processor time of the first surface, divided by the time of as many plain "
-            "forward passes over the data as the grid has points. A plan saves nothing on so small a grid, so this shows "
-            "what a call costs."
+            "forward passes over the data as the grid has points. A plan saves nothing on so small a grid, so this "
+            "shows what a call costs."
         ),
         "",
         f"{versions}; Python {results['python']}; {results['date']}.",

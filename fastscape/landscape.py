@@ -72,7 +72,7 @@ class Landscape(Values):
         if "loss" in metrics:
             raise ValueError("a metric is named 'loss', which is the name of the loss itself; give it another name")
         if x is None:
-            raise ValueError("x came as None; wanted the coordinates [H] along the first direction")
+            raise ValueError("x must be the coordinates [H] along the first direction, got None")
         axes = {name: axis for name, axis in zip(axis_names(2), (x, y), strict=True) if axis is not None}
         super().__init__(axes, {"loss": loss, **metrics}, report or {}, standard_error, evaluated, repeats or {})
 

@@ -84,12 +84,12 @@ def draw(
     """
     if out.dim() != 1 or out.dtype not in _DTYPES or not out.is_contiguous():
         raise ValueError(
-            f"out came as {out.dtype} of shape {tuple(out.shape)}; wanted one contiguous floating-point vector [N]"
+            f"out must be one contiguous floating-point vector [N], got {out.dtype} of shape {tuple(out.shape)}"
         )
     check(seed, distribution)
     for name, value, end in (("stream", stream, STREAMS), ("start", start, 1 << 63)):
         if not 0 <= value < end:
-            raise ValueError(f"{name}={value} is out of range; wanted an integer from 0 to {end - 1}")
+            raise ValueError(f"{name} must be an integer from 0 to {end - 1}, got {value}")
     if choose(out.device, backend) == "triton":
         from .philox_triton import draw_triton as run
     else:
@@ -165,7 +165,7 @@ def interpolate(
     vectors, size = basis.shape
     if coefficients.dim() != 3 or coefficients.shape[1] not in (1, segments.count) or coefficients.shape[2] != vectors:
         raise ValueError(
-            f"coefficients came with shape {tuple(coefficients.shape)}; wanted [G, {segments.count} or 1, {vectors}]"
+            f"coefficients must have shape [G, {segments.count} or 1, {vectors}], got {tuple(coefficients.shape)}"
         )
     points = coefficients.shape[0]
     if out is None:
@@ -177,8 +177,8 @@ def interpolate(
         or out.dtype.itemsize > basis.dtype.itemsize
     ):
         raise ValueError(
-            f"out came as {out.dtype} {tuple(out.shape)} on {out.device}; wanted {basis.dtype} {(points, size)} "
-            f"on {basis.device}"
+            f"out must be {basis.dtype} {(points, size)} on {basis.device}, got {out.dtype} {tuple(out.shape)} on "
+            f"{out.device}"
         )
     elif size > 1 and out.stride(1) != 1:
         raise ValueError("out must hold each point contiguously; give torch.empty(G, P) or rows of one")
@@ -203,7 +203,7 @@ def _overlaps(out: Tensor, basis: Tensor | Seeded) -> bool:
 def _check_basis(basis: Tensor | Seeded, segments: Segments) -> None:
     if len(basis.shape) != 2 or basis.dtype not in _DTYPES:
         raise ValueError(
-            f"basis came as {basis.dtype} of shape {tuple(basis.shape)}; wanted a floating-point [K, P]: stack the "
+            f"basis must be a floating-point [K, P], got {basis.dtype} of shape {tuple(basis.shape)}: stack the "
             "flattened vectors with torch.stack"
         )
     if isinstance(basis, Tensor) and basis.shape[1] > 1 and basis.stride(1) != 1:

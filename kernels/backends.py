@@ -34,7 +34,7 @@ def choose(device: torch.device, backend: Backend = "auto") -> Literal["torch", 
         'torch'
     """
     if backend not in ("auto", "torch", "triton"):
-        raise ValueError(f"backend={backend!r} is unknown; wanted 'auto', 'torch' or 'triton'")
+        raise ValueError(f"backend must be 'auto', 'torch' or 'triton', got {backend!r}")
     on_gpu = device.type == "cuda"
     if backend == "auto":
         return "triton" if on_gpu and _triton.available() and _triton.launches(device) else "torch"

@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print a list of objects instead of a table")
     arguments = parser.parse_args()
     if not available() or interpreting():
-        sys.exit("compile_check: wanted Triton's compiler; install triton, and leave TRITON_INTERPRET unset")
+        sys.exit("compile_check needs Triton's compiler; install triton, and leave TRITON_INTERPRET unset")
     from ._variants import variants  # with the kernels, which need Triton
 
     jobs = [(name, n) for name, target in TARGETS.items() for n, _ in enumerate(variants(target[2], SHARED[name]))]

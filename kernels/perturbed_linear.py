@@ -175,7 +175,7 @@ def perturbed_linear(
     """
     outputs = _checked(x, basis, coefficients, bias)
     if method not in ("auto", "shared", "fused", "materialised"):
-        raise ValueError(f"method={method!r} is unknown; wanted 'auto', 'shared', 'fused' or 'materialised'")
+        raise ValueError(f"method must be 'auto', 'shared', 'fused' or 'materialised', got {method!r}")
     chosen = choose(x.device, backend)
     refusal = _refusal(x, basis, chosen)
     if method == "fused" and refusal:
@@ -268,7 +268,7 @@ def _refusal(x: Tensor, basis: Tensor | Seeded, backend: Literal["torch", "trito
 def _checked(x: Tensor, basis: Tensor | Seeded, coefficients: Tensor, bias: Tensor | None) -> int:
     """Refuses what does not fit; returns O."""
     if x.dim() != 3 or x.dtype not in _DTYPES:
-        raise ValueError(f"x came as {x.dtype} of shape {tuple(x.shape)}; wanted floating-point inputs [G, R, I]")
+        raise ValueError(f"x must be floating-point inputs [G, R, I], got {x.dtype} of shape {tuple(x.shape)}")
     points, _, inputs = x.shape
     if isinstance(basis, Seeded):
         fits = inputs > 0 and basis.shape[1] % inputs == 0
@@ -277,11 +277,11 @@ def _checked(x: Tensor, basis: Tensor | Seeded, coefficients: Tensor, bias: Tens
         fits = basis.dim() == 3 and len(basis) > 0 and basis.shape[2] == inputs
         wanted = f"[K, O, {inputs}] with K > 0"
     if not fits:
-        raise ValueError(f"basis came with shape {tuple(basis.shape)}; wanted {wanted}")
+        raise ValueError(f"basis must have shape {wanted}, got {tuple(basis.shape)}")
     narrower = basis.dtype.itemsize <= x.dtype.itemsize
     if basis.dtype not in _DTYPES or (basis.dtype != x.dtype and narrower) or basis.device != x.device:
         raise ValueError(
-            f"basis came as {basis.dtype} on {basis.device}; wanted {x.dtype}, as x, or a wider one, on {x.device}"
+            f"basis must be {x.dtype}, as x, or a wider one, on {x.device}, got {basis.dtype} on {basis.device}"
         )
     outputs = _outputs(x, basis)
     if isinstance(basis, Tensor) and basis.numel() and not basis[0].is_contiguous():
@@ -289,10 +289,10 @@ def _checked(x: Tensor, basis: Tensor | Seeded, coefficients: Tensor, bias: Tens
     vectors = basis.shape[0]
     if coefficients.dim() != 3 or coefficients.shape not in ((points, 1, vectors), (points, outputs, vectors)):
         raise ValueError(
-            f"coefficients came with shape {tuple(coefficients.shape)}; wanted [{points}, {outputs} or 1, {vectors}]"
+            f"coefficients must have shape [{points}, {outputs} or 1, {vectors}], got {tuple(coefficients.shape)}"
         )
     if bias is not None and (bias.shape != (points, outputs) or bias.device != x.device):
         raise ValueError(
-            f"bias came with shape {tuple(bias.shape)} on {bias.device}; wanted {(points, outputs)} on {x.device}"
+            f"bias must have shape {(points, outputs)} on {x.device}, got {tuple(bias.shape)} on {bias.device}"
         )
     return outputs

@@ -55,10 +55,10 @@ _COUNTERS = 1 << 20
 def check(seed: int, distribution: str) -> None:
     """Refuses what is no seed or no distribution, with a ValueError."""
     if not 0 <= seed < 1 << 64:
-        raise ValueError(f"seed={seed} is out of range; wanted an integer from 0 to 2^64 - 1")
+        raise ValueError(f"seed must be an integer from 0 to 2^64 - 1, got {seed}")
     if distribution not in get_args(Distribution):
         raise ValueError(
-            f"distribution={distribution!r} is unknown; wanted one of {', '.join(map(repr, get_args(Distribution)))}"
+            f"distribution must be one of {', '.join(map(repr, get_args(Distribution)))}, got {distribution!r}"
         )
 
 

@@ -75,15 +75,15 @@ class Seeded:
     def __post_init__(self) -> None:
         if self.theta.dim() != 1 or not self.theta.is_floating_point() or not self.theta.is_contiguous():
             raise ValueError(
-                f"theta came as {self.theta.dtype} of shape {tuple(self.theta.shape)}; wanted one contiguous "
-                "floating-point vector [P]"
+                f"theta must be one contiguous floating-point vector [P], got {self.theta.dtype} of shape "
+                f"{tuple(self.theta.shape)}"
             )
         if isinstance(self.directions, bool) or not isinstance(self.directions, int) or self.directions < 1:
-            raise ValueError(f"directions={self.directions!r} cannot be used; wanted 1, a line, 2, a plane, or more")
+            raise ValueError(f"directions must be 1 (a line), 2 (a plane), or more, got {self.directions!r}")
         check(self.seed, self.distribution)
         if self.first < 0 or self.first % 4:
             raise ValueError(
-                f"first={self.first} cannot be used; wanted the place of its first entry, a multiple of 4 from 0 on"
+                f"first must be the place of its first entry, a multiple of 4 of at least 0, got {self.first}"
             )
 
     @property

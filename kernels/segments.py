@@ -49,8 +49,8 @@ class Segments:
         starts = self.starts
         if starts.dtype != torch.int64 or starts.dim() != 1 or len(starts) < 1:
             raise ValueError(
-                f"segment starts came as {starts.dtype} of shape {tuple(starts.shape)}; wanted int64 [S + 1]: "
-                "give torch.tensor([0, ..., P])"
+                f"segment starts must be int64 [S + 1], got {starts.dtype} of shape {tuple(starts.shape)}: give "
+                "torch.tensor([0, ..., P])"
             )
         if int(starts[0]) != 0 or bool((starts.diff() < 0).any()):
             raise ValueError("segment starts must begin at 0 and never decrease; sort them and prepend 0")

@@ -387,10 +387,10 @@ def test_an_imaginary_direction_of_a_real_tensor_is_refused():
     model, data = case(m.Spectral)
     ways = given(model, ["lift.weight", "modes", "out.weight"])
     ways[0]["lift.weight"] = ways[0]["lift.weight"] + 1j
-    with pytest.raises(ValueError, match=r"lift.weight came as torch.complex128; wanted real numbers"):
+    with pytest.raises(ValueError, match=r"lift\.weight must be real, as in the model, got torch\.complex128"):
         fastscape.surface(model, data, directions=ways, **WIDE)
     real, other, data = nn.Linear(3, 2), nn.Linear(3, 2, dtype=torch.cfloat), (torch.rand(4, 3), torch.arange(4) % 2)
-    with pytest.raises(ValueError, match=r"weight came as torch.complex64; wanted real numbers"):
+    with pytest.raises(ValueError, match=r"weight must be real, as in the model, got torch\.complex64"):
         fastscape.line(real, data, to=other)
 
 
@@ -399,5 +399,8 @@ def test_a_vector_of_another_length_is_refused(length):
     model, data = case(m.Spectral)
     make = partial(torch.zeros, dtype=torch.complex64)
     for vector in (torch.zeros(length), make(length + 1)):
-        with pytest.raises(ValueError, match=r"wanted \(60,\) complex numbers, or \(108,\) real ones"):
+        with pytest.raises(
+            ValueError,
+            match=r"a direction must have shape \(60,\) complex numbers, or \(108,\) real ones with two for each",
+        ):
             fastscape.surface(model, data, directions=[vector, vector], **WIDE)

@@ -55,24 +55,48 @@ class OfText(nn.Module):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: words(TEXT, causal_lm), r"objective came as causal_lm, .* what it makes: causal_lm\(\)$"),
-        (lambda: words(CHOICES, choice_accuracy), r"objective came as choice_accuracy, .*: choice_accuracy\(\)$"),
-        (lambda: words(QUESTIONS, exact_match), r"objective came as exact_match, .*: exact_match\(\)$"),
-        (lambda: words(TEXT, combined), r"combined came as an objective itself; write objective=combined\("),
-        (lambda: words(TEXT, nn.Linear), r"objective came as the class Linear; .*f\(call, batch\): write Linear\(\)"),
-        (lambda: words(TEXT, "causal_lm"), r"objective came as 'causal_lm'; wanted a function f\(call, batch\)"),
+        (
+            lambda: words(TEXT, causal_lm),
+            r"objective must be a function f\(call, batch\), got causal_lm, which cannot be called so; if it",
+        ),
+        (
+            lambda: words(CHOICES, choice_accuracy),
+            r"objective must be a function f\(call, batch\), got choice_accuracy, which cannot be called so;",
+        ),
+        (
+            lambda: words(QUESTIONS, exact_match),
+            r"objective must be a function f\(call, batch\), got exact_match, which cannot be called so; if it",
+        ),
+        (lambda: words(TEXT, combined), "objective must be what combined returns, got combined itself; write"),
+        (
+            lambda: words(TEXT, nn.Linear),
+            r"objective must be a function f\(call, batch\), got the class Linear; write Linear\(\)",
+        ),
+        (lambda: words(TEXT, "causal_lm"), r"objective must be a function f\(call, batch\).*, got 'causal_lm'"),
         (
             lambda: small(loss=nn.CrossEntropyLoss),
-            r"loss came as the class CrossEntropyLoss; .* write CrossEntropyLoss",
+            r"loss must be a function f\(outputs, targets\), got the class CrossEntropyLoss; write",
         ),
-        (lambda: small(metrics={"own": nn.MSELoss}), r"own came as the class MSELoss; .* write MSELoss\(\)"),
-        (lambda: small(loss=lambda outputs: 0), r"loss came as .*lambda.*, which cannot be called as f\(outputs, tar"),
+        (
+            lambda: small(metrics={"own": nn.MSELoss}),
+            r"own must be a function f\(outputs, targets\), got the class MSELoss; write MSELoss\(\)",
+        ),
+        (
+            lambda: small(loss=lambda outputs: 0),
+            r"loss must be a function f\(outputs, targets\), got <lambda>\.<locals>\.<lambda>, which cannot be",
+        ),
         (
             lambda: small(loss=causal_lm()),
-            r"loss came as an objective, CausalLM\(...\); write objective= in the place",
+            r"loss must be a function, got an objective, CausalLM\(\.\.\.\); pass it as objective= instead of",
         ),
-        (lambda: combined(causal_lm, choice_accuracy()), r"came as the function that makes it; write causal_lm\(\)"),
-        (lambda: combined([choice_accuracy()]), r"objectives came as a list; .* one by one: combined\(\*objectives\)"),
+        (
+            lambda: combined(causal_lm, choice_accuracy()),
+            r"an objective must be made first, got the function that makes it; write causal_lm\(\)",
+        ),
+        (
+            lambda: combined([choice_accuracy()]),
+            r"combined takes objectives one by one, got a list; write combined\(\*objectives\)",
+        ),
         (
             lambda: words(TEXT, combined(choice_accuracy())),
             r"came as a tensor \[4, 6\], which none of choice_accuracy",
@@ -83,30 +107,57 @@ class OfText(nn.Module):
         ),
         (
             lambda: multiple_choice(["a", "b"], [["c"], ["d"]], [0, 0]),
-            r"context of question 0 came as text, 'a'; wanted",
+            r"context of question 0 must be .*, got text, 'a'",
         ),
-        (lambda: multiple_choice([[1]], ["ab"], [0]), r"ending 0 of question 0 came as text, 'a'; wanted its tokens"),
+        (
+            lambda: multiple_choice([[1]], ["ab"], [0]),
+            r"ending 0 of question 0 must be tokens, got text, 'a': write tokenizer\.encode\(text\), with",
+        ),
         (
             lambda: multiple_choice([[1]], [["ab"]], [0]),
-            r"ending 0 of question 0 came as text, 'ab'; .*encode\(text\)",
+            r"ending 0 of question 0 must be tokens, got text, 'ab': write tokenizer\.encode\(text\), with",
         ),
-        (lambda: multiple_choice([[1]], [[4]], [0]), "ending 0 of question 0 came as 4; wanted a list of tokens"),
+        (
+            lambda: multiple_choice([[1]], [[4]], [0]),
+            "ending 0 of question 0 came as 4; wanted a list of tokens, whole numbers",
+        ),
         (
             lambda: multiple_choice([[1.5]], [[[4]]], [0]),
             "the context of question 0 holds 1.5; wanted a list of tokens",
         ),
-        (lambda: multiple_choice([[1]], [[[4]]], ["A"]), "answer of question 0 came as 'A'; wanted the right"),
-        (lambda: questions(["2+2?"], ["4"]), r"prompt 0 came as text, '2\+2\?'; wanted its tokens"),
-        (lambda: questions([[1]], ["4"]), "answer 0 came as text, '4'; wanted its tokens"),
-        (lambda: questions([1], [2]), "prompt 0 came as 1; wanted a list of tokens"),
+        (
+            lambda: multiple_choice([[1]], [[[4]]], ["A"]),
+            "the answer of question 0 must be the number of the right ending, counted from 0, got 'A'",
+        ),
+        (
+            lambda: questions(["2+2?"], ["4"]),
+            r"prompt 0 must be tokens, got text, '2\+2\?': write tokenizer\.encode\(text\), with",
+        ),
+        (
+            lambda: questions([[1]], ["4"]),
+            r"answer 0 must be tokens, got text, '4': write tokenizer\.encode\(text\), with",
+        ),
+        (lambda: questions([1], [2]), "prompt 0 came as 1; wanted a list of tokens, whole numbers"),
         (lambda: questions([[None]], [[2]]), "prompt 0 holds None; wanted a list of tokens"),
-        (lambda: exact_match(stop="\n"), r"stop came as '\\n'; wanted a token or several, whole numbers: tokenizer"),
-        (lambda: exact_match(stop=["</s>"]), r"stop came as \['</s>'\]; wanted a token or several"),
-        (lambda: exact_match(stop=None), r"stop came as None; .*; \(\) for none"),
-        (lambda: exact_match(stop=True), "stop came as True; wanted a token"),
-        (lambda: causal_lm(head=nn.Linear(2, 3)), "head came as Linear .*; wanted the name of the layer in the model"),
-        (lambda: choice_accuracy(head=1), "head came as int 1; wanted the name"),
-        (lambda: exact_match(head=1), "head came as int 1; wanted the name"),
+        (
+            lambda: exact_match(stop="\n"),
+            r"stop must be one token or several, as whole numbers, got '\\n': give tokenizer\.eos_token_id, or",
+        ),
+        (
+            lambda: exact_match(stop=["</s>"]),
+            r"stop must be one token or several, as whole numbers, got \['</s>'\]: give",
+        ),
+        (
+            lambda: exact_match(stop=None),
+            r"stop must be one token or several, as whole numbers, got None: give tokenizer\.eos_token_id, or",
+        ),
+        (
+            lambda: exact_match(stop=True),
+            r"stop must be one token or several, as whole numbers, got True: give tokenizer\.eos_token_id, or",
+        ),
+        (lambda: causal_lm(head=nn.Linear(2, 3)), "head must be the name of the layer in the model.*, got Linear .*"),
+        (lambda: choice_accuracy(head=1), "head must be the name.*, got int 1"),
+        (lambda: exact_match(head=1), "head must be the name.*, got int 1"),
         (
             lambda: words([{"input_ids": TEXT.tolist()}], causal_lm()),
             r"a batch holds a dictionary without tensors, input_ids a list; write torch.tensor\(...\) of each, or",
@@ -121,7 +172,7 @@ class OfText(nn.Module):
         ),
         (
             lambda: basin(measure=fastscape.accuracy),
-            "measure came as <function accuracy .*; wanted the name of a score",
+            "measure must be the name of a score.*, got <function accuracy .*",
         ),
     ],
 )
@@ -133,13 +184,13 @@ def test_what_is_of_another_kind(call, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: causal_lm(accuracy="yes"), "accuracy='yes' cannot be used; wanted True or False"),
-        (lambda: causal_lm(shift=1), "shift=1 cannot be used"),
-        (lambda: causal_lm(chunk=True), "chunk=True cannot be used"),
-        (lambda: exact_match(max_new_tokens=True), "max_new_tokens=True cannot be used"),
+        (lambda: causal_lm(accuracy="yes"), "accuracy must be True or False.*, got 'yes'"),
+        (lambda: causal_lm(shift=1), "shift must be .*, got 1"),
+        (lambda: causal_lm(chunk=True), "chunk must be .*, got True"),
+        (lambda: exact_match(max_new_tokens=True), "max_new_tokens must be .*, got True"),
         (
             lambda: words({"input_ids": TEXT, "labels": TEXT.tolist()}, causal_lm(head="head")),
-            r"tokens or labels came as list; wanted int64 .*: write torch.tensor\(...\), or return_tensors='pt'",
+            r"tokens and labels must be int64 \[n, L\], one row per text: write torch\.tensor\(\.\.\.\), or",
         ),
         (
             lambda: words(TEXT, causal_lm(head="head", accuracy=True)).binomial_error(),
@@ -232,7 +283,7 @@ def test_what_a_hook_leaves_out_of_a_batch_is_no_matter():
 
 
 def test_a_folder_by_its_name_is_told_from_a_misspelt_choice():
-    with pytest.raises(ValueError, match=r"keep='disc' is unknown; wanted one of 'device', 'cpu', 'disk'"):
+    with pytest.raises(ValueError, match=r"keep must be one of 'device', 'cpu', 'disk'.*, got 'disc'"):
         small(lend=True, keep="disc")
     here = str(Path(__file__).parent)
     with pytest.raises(ValueError, match=r"is a string; write a folder as a path, keep=pathlib.Path\("):

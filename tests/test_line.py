@@ -189,13 +189,21 @@ DATA = torch.rand(4, 3), torch.tensor([0, 1, 0, 1])
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"to": nn.Linear(3, 2), "directions": [nn.Linear(3, 2)]}, ValueError, "both to and directions came"),
-        ({"to": nn.Linear(2, 2)}, ValueError, r"weight came with shape \(2, 2\); wanted \(2, 3\)"),
-        ({"to": nn.Linear(3, 2, bias=False)}, ValueError, "has no bias; wanted one of the same architecture"),
-        ({"directions": nn.Linear(3, 2)}, TypeError, "directions came as Linear; wanted a list or tuple of 1"),
-        ({"directions": []}, ValueError, "0 directions came; wanted 1"),
-        ({"scheme": "bilinear"}, ValueError, "scheme='bilinear' is unknown; wanted one of 'line', 'plane'"),
-        ({"distribution": "cauchy"}, ValueError, "wanted one of 'normal', 'uniform', 'rademacher'"),
+        (
+            {"to": nn.Linear(3, 2), "directions": [nn.Linear(3, 2)]},
+            ValueError,
+            "to and directions cannot both be given; give a different model as to, a curve as along, or a",
+        ),
+        ({"to": nn.Linear(2, 2)}, ValueError, r"weight must have shape \(2, 3\).*, got \(2, 2\)"),
+        (
+            {"to": nn.Linear(3, 2, bias=False)},
+            ValueError,
+            "the other model, a Linear, must be a model of the same architecture, but has no bias",
+        ),
+        ({"directions": nn.Linear(3, 2)}, TypeError, "directions must be a list or tuple of 1.*, got Linear"),
+        ({"directions": []}, ValueError, "directions must be 1, one per axis, got 0"),
+        ({"scheme": "bilinear"}, ValueError, "scheme must be one of 'line', 'plane'.*, got 'bilinear'"),
+        ({"distribution": "cauchy"}, ValueError, "must be one of 'normal', 'uniform', 'rademacher'"),
     ],
 )
 def test_bad_arguments_are_refused(options, error, message):

@@ -25,7 +25,7 @@ def surface(model=MODEL, data=(INPUTS, TARGETS), **options):
     ("model", "error", "message"),
     [
         (nn.ReLU(), ValueError, "ReLU has no parameters"),
-        (lambda x: x, TypeError, r"wanted a torch.nn.Module"),
+        (lambda x: x, TypeError, r"must be a torch.nn.Module"),
         (nn.LayerNorm(3), ValueError, r"selects nothing of LayerNorm.*write perturb='all'"),
     ],
 )
@@ -49,11 +49,27 @@ def test_a_lazy_model():
         ([], ValueError, "no samples"),
         (iter(()), ValueError, "no samples"),
         ((INPUTS, TARGETS[:3]), ValueError, "4 inputs but 3 targets"),
-        ({"x": INPUTS}, TypeError, r"a batch came as dict; wanted.*write objective=lambda call, batch"),
-        ("abc", TypeError, "the data came as str; wanted"),
-        (None, TypeError, "the data came as NoneType; wanted"),
-        ([INPUTS.tolist(), TARGETS.tolist(), []], TypeError, "a batch came as list of 4; wanted"),
-        ([(INPUTS, TARGETS, TARGETS)], TypeError, "a batch came as tuple of 3; wanted"),
+        (
+            {"x": INPUTS},
+            TypeError,
+            r"a batch cannot be read, got dict; give \(inputs, targets\) tensors, a Dataset, a DataLoader, or",
+        ),
+        (
+            "abc",
+            TypeError,
+            r"the data cannot be read, got str; give \(inputs, targets\) tensors, a Dataset, a DataLoader, or",
+        ),
+        (None, TypeError, r"the data cannot be read, got NoneType; give \(inputs, targets\) tensors, a Dataset, a"),
+        (
+            [INPUTS.tolist(), TARGETS.tolist(), []],
+            TypeError,
+            r"a batch cannot be read, got list of 4; give \(inputs, targets\) tensors, a Dataset, a",
+        ),
+        (
+            [(INPUTS, TARGETS, TARGETS)],
+            TypeError,
+            r"a batch cannot be read, got tuple of 3; give \(inputs, targets\) tensors, a Dataset, a",
+        ),
         ((INPUTS, np.array(["a", "b", "c", "d"])), TypeError, "an array that torch cannot take"),
         ([(INPUTS, "label")], TypeError, "holds a str where a tensor belongs"),
         ([(INPUTS, torch.tensor(1))], TypeError, "without a sample dimension"),
@@ -67,33 +83,41 @@ def test_data(data, error, message):
 @pytest.mark.parametrize(
     ("axis", "error", "message"),
     [
-        ((-1.0, 1.0, 0), ValueError, "count 0; wanted at least 1"),
-        ((-1.0, 1.0, -3), ValueError, "count -3; wanted at least 1"),
-        ([], ValueError, "count 0; wanted at least 1"),
-        ((-1.0, 1.0, 5.0), TypeError, r"count 5.0; wanted \(start, stop, count\).*, the count an integer; for coord"),
+        ((-1.0, 1.0, 0), ValueError, "must have at least 1 grid point, got count 0"),
+        ((-1.0, 1.0, -3), ValueError, "must have at least 1 grid point, got count -3"),
+        ([], ValueError, "must have at least 1 grid point, got count 0"),
+        ((-1.0, 1.0, 5.0), TypeError, r"an integer as count, got 5.0; write \(start, stop, count\), .*; for coord"),
         (
             (-1, 0, 1),
             ValueError,
             r"is one point between -1 and 0; for one point write \(-1, -1, 1\); for coordinates a",
         ),
         ((0.5, 0.25, 1), ValueError, r"is one point between 0.5 and 0.25; for one point write \(0.5, 0.5, 1\)$"),
-        ((-0.5, 0, 0.5), TypeError, r"count 0.5; wanted .*; for coordinates a list, .=\[-0.5, 0, 0.5\]$"),
-        ((-1.0, 0, 0.5, 1), TypeError, r"a tuple of 4; wanted .*; for coordinates a list, .=\[-1.0, 0, 0.5, 1\]$"),
-        ((-1.0, 1.0, np.float64(51)), TypeError, r"count np.float64\(51.0\); wanted"),
-        ((-1.0, 1.0, np.True_), TypeError, "count np.True_; wanted"),
-        ((-1, 1, 0), ValueError, "count 0; wanted at least 1 grid point$"),
-        ((-1.0, 1.0, True), TypeError, "count True"),
-        ((-1.0, 1.0), TypeError, "a tuple of 2; wanted"),
-        (("a", 1.0, 3), TypeError, "ends 'a' and 1.0"),
-        (5, TypeError, "5, which is no axis"),
-        ("wide", TypeError, "'wide', which is no axis"),
-        (np.zeros((2, 2)), ValueError, r"shape \(2, 2\); wanted a 1-D sequence"),
+        (
+            (-0.5, 0, 0.5),
+            TypeError,
+            r"an integer as count, got 0.5; write .*; for coordinates a list, .=\[-0.5, 0, 0.5\]$",
+        ),
+        (
+            (-1.0, 0, 0.5, 1),
+            TypeError,
+            r"must be a tuple of 3 numbers, got a tuple of 4; write .*; for coordinates a list, .=\[-1.0, 0, 0.5, 1\]$",
+        ),
+        ((-1.0, 1.0, np.float64(51)), TypeError, r"an integer as count, got np.float64\(51.0\); write"),
+        ((-1.0, 1.0, np.True_), TypeError, "an integer as count, got np.True_; write"),
+        ((-1, 1, 0), ValueError, "must have at least 1 grid point, got count 0$"),
+        ((-1.0, 1.0, True), TypeError, "an integer as count, got True"),
+        ((-1.0, 1.0), TypeError, "must be a tuple of 3 numbers, got a tuple of 2"),
+        (("a", 1.0, 3), TypeError, "two numbers as ends, got 'a' and 1.0"),
+        (5, TypeError, r"must be \(start, stop, count\) or a sequence of numbers, got 5"),
+        ("wide", TypeError, "'auto' or 'path', got 'wide'"),
+        (np.zeros((2, 2)), ValueError, r"must be a 1-D sequence of coordinates, got shape \(2, 2\)"),
         ((1.0, -1.0, 3), ValueError, "does not increase"),
         ((1.0, 1.0, 3), ValueError, "does not increase"),
         ([0.0, 2.0, 1.0], ValueError, "does not increase"),
         ([0.0, 0.0], ValueError, "does not increase"),
-        ((-1.0, float("inf"), 3), ValueError, "not finite"),
-        ([0.0, float("nan")], ValueError, "not finite"),
+        ((-1.0, float("inf"), 3), ValueError, "must have finite coordinates"),
+        ([0.0, float("nan")], ValueError, "must have finite coordinates"),
     ],
 )
 @pytest.mark.parametrize("name", ["x", "y"])
@@ -105,31 +129,35 @@ def test_axes(axis, error, message, name):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"scheme": "spiral"}, ValueError, "scheme='spiral' is unknown; wanted one of 'plane'"),
+        ({"scheme": "spiral"}, ValueError, "scheme must be one of 'plane'.*, got 'spiral'"),
         (
             {"normalize": "neuron"},
             ValueError,
-            "normalize='neuron' is unknown; wanted one of 'filter', 'layer'",
+            "normalize must be one of 'filter', 'layer'.*, got 'neuron'",
         ),
-        ({"perturb": ""}, ValueError, "perturb='' is unknown"),
-        ({"perturb": "heads"}, ValueError, "perturb='heads' is unknown; wanted 'weights', 'weights\\+bias'"),
+        ({"perturb": ""}, ValueError, "perturb must be .*, got ''"),
+        ({"perturb": "heads"}, ValueError, "perturb must be 'weights', 'weights\\+bias'.*, got 'heads'"),
         (
             {"perturb": lambda name, p: False},
             ValueError,
             "nothing of Linear, whose parameters are weight, bias",
         ),
-        ({"precision": "float8"}, ValueError, "precision='float8' is unknown; wanted one of 'float64', 'float32'"),
-        ({"normalize": ""}, ValueError, "normalize='' is unknown"),
-        ({"device": "banana"}, ValueError, "device='banana' is unknown; write for example 'cpu' or 'cuda'"),
+        ({"precision": "float8"}, ValueError, "precision must be one of 'float64', 'float32'.*, got 'float8'"),
+        ({"normalize": ""}, ValueError, "normalize must be .*, got ''"),
+        (
+            {"device": "banana"},
+            ValueError,
+            "device must be a device that torch knows, got 'banana'; for example 'cpu' or 'cuda'",
+        ),
         ({"device": "meta"}, ValueError, "device='meta' has no kernels"),
-        ({"seed": -1}, ValueError, "seed=-1 cannot be used; wanted an integer from 0"),
-        ({"seed": 1.5}, ValueError, "seed=1.5 cannot be used"),
-        ({"seed": True}, ValueError, "seed=True cannot be used"),
-        ({"plan": "fast"}, TypeError, "plan='fast' cannot be used; wanted a fastscape.Plan or 'auto'"),
-        ({"loss": "mse"}, TypeError, "loss came as 'mse'; wanted a function"),
-        ({"metrics": {"acc": 1}}, TypeError, "acc came as 1; wanted a function"),
-        ({"metrics": []}, TypeError, "wanted a dict of name"),
-        ({"metrics": [F.cross_entropy]}, TypeError, "wanted a dict of name"),
+        ({"seed": -1}, ValueError, r"seed must be an integer from 0 to 2\^64 - 1, got -1; for example seed=0"),
+        ({"seed": 1.5}, ValueError, "seed must be .*, got 1.5"),
+        ({"seed": True}, ValueError, "seed must be .*, got True"),
+        ({"plan": "fast"}, TypeError, "plan must be a fastscape.Plan or 'auto'.*, got 'fast'"),
+        ({"loss": "mse"}, TypeError, "loss must be a function.*, got 'mse'"),
+        ({"metrics": {"acc": 1}}, TypeError, "acc must be a function.*, got 1"),
+        ({"metrics": []}, TypeError, "must be a dict of name"),
+        ({"metrics": [F.cross_entropy]}, TypeError, "must be a dict of name"),
         ({"metrics": {"loss": F.cross_entropy}}, ValueError, "a metric is named 'loss'"),
     ],
 )
@@ -142,10 +170,18 @@ def test_options(options, error, message):
 @pytest.mark.parametrize(
     ("loss", "error", "message"),
     [
-        (lambda o, t: o, ValueError, r"loss returned shape \(4, 2\) for a batch of 4 samples; wanted a scalar"),
-        (lambda o, t: o[:3, 0], ValueError, r"loss returned shape \(3,\)"),
-        (lambda o, t: 1.0, TypeError, "loss returned float; wanted a real tensor"),
-        (lambda o, t: o.sum() * 1j, TypeError, "loss returned a torch.complex64 tensor"),
+        (
+            lambda o, t: o,
+            ValueError,
+            r"loss must return a scalar, the batch mean, or shape \(4,\), .*; got shape \(4,",
+        ),
+        (
+            lambda o, t: o[:3, 0],
+            ValueError,
+            r"loss must return a scalar, the batch mean, or shape \(4,\), .*; got shape \(3,\)",
+        ),
+        (lambda o, t: 1.0, TypeError, r"loss must return a real tensor .*, got float"),
+        (lambda o, t: o.sum() * 1j, TypeError, r"loss must return a real tensor .*, got a"),
     ],
 )
 def test_what_the_loss_returns(loss, error, message, batching):
@@ -171,7 +207,7 @@ def test_arguments_are_checked_before_the_data_are_read():
         yield
 
     for bad in ({"normalize": "neuron"}, {"seed": -1}, {"precision": "half"}, {"x": (1, 0, 3)}):
-        with pytest.raises(ValueError, match=r"unknown|cannot be used|does not increase"):
+        with pytest.raises(ValueError, match=r"must be|must have|does not increase"):
             surface(data=data(), **bad)
 
 

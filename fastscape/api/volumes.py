@@ -70,5 +70,5 @@ def volume(model: nn.Module, data: Data, **given: Unpack[VolumeOptions]) -> Land
     live = given.get("progress") == "live"
     request = volume_request(model, data, given, watched(given))
     if live and len(request.axes) != 2:
-        raise ValueError(f"progress='live' draws a plane, and {len(request.axes)} axes came; write True or False")
+        raise ValueError(f"progress='live' draws a plane, got {len(request.axes)} axes; write True or False")
     return Landscape.of(computed(request))

@@ -83,7 +83,7 @@ class EigenvectorDirections:
             )
         if axes > len(self.eigenvalues):
             raise ValueError(
-                f"{len(self.eigenvalues)} eigenvector came; wanted {axes}, one for each axis: write "
+                f"the Hessian must have {axes} eigenvectors, one per axis, got {len(self.eigenvalues)}: write "
                 f"fastscape.hessian(..., k={axes}), or fastscape.line for one axis"
             )
         shown = self.eigenvalues[:axes]

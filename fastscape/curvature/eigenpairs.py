@@ -67,11 +67,11 @@ def check_count(count: object, size: int, which: str) -> None:
         ValueError: When it is none.
     """
     if which not in WHICH:
-        raise ValueError(f"which={which!r:.80} is unknown; wanted one of {', '.join(map(repr, WHICH))}")
+        raise ValueError(f"which must be one of {', '.join(map(repr, WHICH))}, got {which!r:.80}")
     most = size // 2 if which == "both" else size
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= most:
         ends = " at each end" if which == "both" else ""
-        raise ValueError(f"k={count!r:.80} cannot be used; wanted a number of eigenvalues{ends} from 1 to {most}")
+        raise ValueError(f"k must be a number of eigenvalues{ends} from 1 to {most}, got {count!r:.80}")
 
 
 def eigenpairs(

@@ -179,7 +179,7 @@ def check_matrix(kind: str, problem: Problem) -> None:
     """
     objective = problem.objective
     if kind not in MATRICES:
-        raise ValueError(f"matrix={kind!r:.80} is unknown; wanted one of {', '.join(map(repr, MATRICES))}")
+        raise ValueError(f"matrix must be one of {', '.join(map(repr, MATRICES))}, got {kind!r:.80}")
     if kind in ("ggn", "fisher") and objective.custom is not None:
         raise ValueError(
             f"matrix={kind!r} needs the outputs of the model apart from the loss, which an objective hides; give "
@@ -187,8 +187,8 @@ def check_matrix(kind: str, problem: Problem) -> None:
         )
     if kind == "fisher" and not is_likelihood(objective.loss):
         raise ValueError(
-            f"matrix='fisher' needs a loss that is a likelihood (cross_entropy, binary_cross_entropy_with_logits, "
-            f"mse_loss of torch), and it came as {name_of(objective.loss):.80}; write matrix='ggn'"
+            "matrix='fisher' needs a loss that is a likelihood (cross_entropy, binary_cross_entropy_with_logits, "
+            f"mse_loss of torch), got {name_of(objective.loss):.80}; write matrix='ggn'"
         )
     if kind == "empirical-fisher" and not objective.squares:
         raise ValueError(

@@ -93,16 +93,16 @@ class Plan(_Layers):
         for name, known in choices.items():
             if getattr(self, name) not in get_args(known):
                 raise ValueError(
-                    f"{name}={getattr(self, name)!r} is unknown; wanted {' or '.join(map(repr, get_args(known)))}"
+                    f"{name} must be {' or '.join(map(repr, get_args(known)))}, got {getattr(self, name)!r}"
                 )
         for name in ("chunk", "microbatch", "workers"):
             value = getattr(self, name)
             least = 0 if name == "chunk" else 1
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name}={value!r} cannot be used; wanted an integer from {least}")
+                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
         for name in ("compile", "hoist", "graphs", "overlap"):
             if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name}={getattr(self, name)!r} cannot be used; wanted True or False")
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if self.batching == "layers" and (self.compile or self.hoist or self.graphs or self.overlap):
             raise ValueError(
                 "layers stop a forward pass in front of every block; with batching='layers' write compile=False, "
@@ -190,7 +190,7 @@ class Plan(_Layers):
                 raise ValueError(f"it has more than {_MOST_BYTES} bytes")
             options = parsed(content)
             if not isinstance(options, dict) or not options.keys() <= known:
-                raise ValueError(f"wanted a JSON object with {', '.join(sorted(known))}")
+                raise ValueError(f"it must be a JSON object with {', '.join(sorted(known))}")
             return cls(**options)
         except ValueError as error:
             raise ValueError(

@@ -226,9 +226,7 @@ def _class_numbers(batch: Batch) -> Tensor:
     if isinstance(targets, Tensor) and targets.dim() == 1 and targets.dtype in _INTEGERS:
         return targets
     came = f"{targets.dtype} {list(targets.shape)}" if isinstance(targets, Tensor) else type(targets).__name__
-    raise ValueError(
-        f"per_class needs targets that are class numbers [n], int64, and they came as {came}; leave it out"
-    )
+    raise ValueError(f"per_class needs targets that are class numbers [n], int64, got {came}; leave per_class out")
 
 
 def _members(samples: Sequence[Batch], number: int) -> Tensor:

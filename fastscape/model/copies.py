@@ -72,8 +72,8 @@ def private_copy(model: nn.Module, *, device: torch.device, dtype: torch.dtype |
     """
     if isinstance(model, torch.jit.ScriptModule):
         raise TypeError(
-            "the model came as TorchScript, into which no other weights can be swapped; give the Python module, or "
-            "write lend=True: then weights are written into this one, and put back"
+            "the model must be a Python module, got TorchScript, whose weights cannot be swapped; give the Python "
+            "module, or write lend=True: fastscape then writes weights into this model and puts them back"
         )
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         raise TypeError(

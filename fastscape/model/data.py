@@ -27,9 +27,8 @@ Samples: TypeAlias = "list[Batch]"
 READ = 64  # samples of a Dataset that are read at a time
 
 _WANTED = (
-    "wanted (inputs, targets) tensors, a Dataset, a DataLoader, or an iterable of (inputs, targets) batches; for "
-    "other batches write objective=lambda call, batch: ..., for several data sets fastscape.DataSets(train=..., "
-    "test=...)"
+    "give (inputs, targets) tensors, a Dataset, a DataLoader, or an iterable of (inputs, targets) batches; for other "
+    "batches write objective=lambda call, batch: ..., for several data sets fastscape.DataSets(train=..., test=...)"
 )
 
 
@@ -210,7 +209,7 @@ def _batches(data: Any, *, pairs: bool) -> Iterator[Any]:
     if isinstance(data, Dataset):
         data = DataLoader(data, batch_size=READ)
     elif isinstance(data, str | bytes) or not isinstance(data, Iterable):
-        raise TypeError(f"the data came as {type(data).__name__}; {_WANTED}")
+        raise TypeError(f"the data cannot be read, got {type(data).__name__}; {_WANTED}")
     # `yield from` would close a generator of the user's that is not read to its end.
     for batch in data:
         at_rest()
@@ -230,8 +229,8 @@ def _is_batch(data: Any, *, pairs: bool) -> bool:
         return False
     if pairs:
         raise TypeError(
-            f"the data came as a tuple of {len(data)} tensors; write a list for several batches, or "
-            "objective=lambda call, batch: ... for one batch of several tensors"
+            f"the data must be (inputs, targets), got a tuple of {len(data)} tensors; write a list for several "
+            "batches, or objective=lambda call, batch: ... for one batch of several tensors"
         )
     return True
 
@@ -244,7 +243,7 @@ def _pair(batch: Any) -> tuple[Any, Any]:
         batch = batch[0], batch[0]
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
-        raise TypeError(f"a batch came as {type(batch).__name__}{size}; {_WANTED}")
+        raise TypeError(f"a batch cannot be read, got {type(batch).__name__}{size}; {_WANTED}")
     inputs, targets = (_held(part) for part in batch)
     for part in (*tensors(inputs), *tensors(targets)):
         if part.dim() == 0:

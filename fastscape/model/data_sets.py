@@ -43,10 +43,10 @@ class DataSets(Mapping[str, Any]):
 
     def __init__(self, **sets: Any) -> None:
         if not sets:
-            raise ValueError(f"no data set came; write for example {_SPELT}")
+            raise ValueError(f"fastscape.DataSets needs at least one data set; write for example {_SPELT}")
         for name, data in sets.items():
             if not name.strip() or "/" in name:
-                raise ValueError(f"a data set is named {name[:80]!r}; wanted a name without a slash, such as 'test'")
+                raise ValueError(f"the name of a data set must have no slash, got {name[:80]!r}; for example 'test'")
             if isinstance(data, DataSets):
                 raise TypeError(f"the data set {name!r} holds data sets itself; give all of them in one {_SPELT}")
         self._sets = sets
@@ -99,8 +99,8 @@ def data_sets_in(data: Any, *, pairs: bool) -> Any:
     if loaders or (pairs and any(sets.values())):
         others = [name for name in data if not (sets[name] and isinstance(name, str))] or list(data)
         raise TypeError(
-            f"the data came as a dictionary in which {str(others[0])[:80]!r} may be a data set or a part of a batch; "
-            f"for several data sets write {_SPELT}"
+            f"the data are a dictionary in which {str(others[0])[:80]!r} may be a data set or a part of a batch; for "
+            f"several data sets write {_SPELT}"
         )
     return data
 

@@ -22,12 +22,13 @@ def check_function(name: str, function: Any, form: str) -> None:
     """
     called = str(getattr(function, "__qualname__", type(function).__name__))[:80]
     if isinstance(function, type):
-        raise TypeError(f"{name} came as the class {called}; wanted a function {form}: write {called}()")
+        raise TypeError(f"{name} must be a function {form}, got the class {called}; write {called}()")
     if not callable(function):
-        raise TypeError(f"{name} came as {function!r:.200}; wanted a function {form}")
+        raise TypeError(f"{name} must be a function {form}, got {function!r:.200}")
     if name != "objective" and hasattr(function, "differentiates_inputs"):
         raise TypeError(
-            f"{name} came as an objective, {called}(...); write objective= in the place of loss or metrics"
+            f"{name} must be a function, got an objective, {called}(...); pass it as objective= instead of loss or "
+            "metrics"
         )
     try:
         signature = inspect.signature(function, follow_wrapped=False)  # who wraps it may give it more
@@ -37,6 +38,6 @@ def check_function(name: str, function: Any, form: str) -> None:
         signature.bind(None, None)
     except TypeError:
         raise TypeError(
-            f"{name} came as {called}, which cannot be called as {form}; wanted a function that can, or, where it "
-            f"makes one, what it makes: {called}()"
+            f"{name} must be a function {form}, got {called}, which cannot be called so; if it makes such a function, "
+            f"write {called}()"
         ) from None

@@ -116,7 +116,7 @@ class Objective:
                     "{'loss': ..., 'accuracy': ...}"
                 )
         if not isinstance(self.metrics, Mapping) or not all(isinstance(name, str) for name in self.metrics):
-            raise TypeError(f"metrics came as {self.metrics!r}; wanted a dict of name -> f(outputs, targets)")
+            raise TypeError(f"metrics must be a dict of name -> f(outputs, targets), got {self.metrics!r}")
         if "loss" in self.metrics:
             raise ValueError("a metric is named 'loss', which is the name of the loss itself; give it another name")
         for name, measure in {"loss": self.loss, **self.metrics}.items():
@@ -303,8 +303,8 @@ def _by_name(found: Any, source: str) -> dict[str, Tensor]:
         return {"loss": checked(source if source != "the loss" else "loss", found)}
     if "loss" not in found or not all(isinstance(name, str) for name in found):
         raise ValueError(
-            f"{source} returned a dictionary of {', '.join(map(repr, found))[:200]}; wanted one with 'loss', and "
-            "further measures by name"
+            f"{source} must return a dictionary with 'loss', and further measures by name, got "
+            f"{', '.join(map(repr, found))[:200]}"
         )
     values = {"loss": found["loss"], **{name: value for name, value in found.items() if name != "loss"}}
     return {name: checked(name, value) for name, value in values.items()}

@@ -87,7 +87,7 @@ def checked(name: str, value: Any) -> Tensor:
     """
     if not isinstance(value, Tensor) or value.is_complex():
         came = f"a {value.dtype} tensor" if isinstance(value, Tensor) else type(value).__name__
-        raise TypeError(f"{name} returned {came}; wanted a real tensor: the batch mean, or one value a sample")
+        raise TypeError(f"{name} must return a real tensor (the batch mean, or one value per sample), got {came}")
     return value
 
 
@@ -112,6 +112,7 @@ def sum_of(name: str, value: Any, samples: int) -> Tensor:
     if value.shape == (samples,):
         return value.double().sum()
     raise ValueError(
-        f"{name} returned shape {tuple(value.shape)} for a batch of {samples} samples; wanted a scalar, the batch "
-        f"mean, or shape ({samples},), one value a sample: reduce the other dimensions, for example with .mean(dim=1)"
+        f"{name} must return a scalar, the batch mean, or shape ({samples},), one value per sample; got shape "
+        f"{tuple(value.shape)} for a batch of {samples} samples: reduce the other dimensions, for example with "
+        ".mean(dim=1)"
     )

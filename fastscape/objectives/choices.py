@@ -20,7 +20,7 @@ __all__ = ["ChoiceAccuracy", "Normalise", "choice_accuracy", "multiple_choice"]
 Normalise = Literal["none", "tokens", "lengths"]
 
 _KEYS = frozenset(("input_ids", "ending_mask", "attention_mask", "lengths", "answer"))
-_WANTED = "wanted a dictionary as fastscape.objectives.multiple_choice(contexts, endings, answers) makes it"
+_WANTED = "give a dictionary as fastscape.objectives.multiple_choice(contexts, endings, answers) makes it"
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ class ChoiceAccuracy:
         """For each question [n] minus the log-likelihood of the right ending, and whether it is the likeliest."""
         if not self.takes(batch):
             came = ", ".join(map(str, batch))[:200] if isinstance(batch, Mapping) else type(batch).__name__
-            raise TypeError(f"a batch came as {came}; {_WANTED}")
+            raise TypeError(f"a batch cannot be read, got {came}; {_WANTED}")
         tokens, ending = batch["input_ids"], batch["ending_mask"].bool()
         if tokens.dim() != 3 or ending.shape != tokens.shape:
             raise ValueError(
-                f"input_ids came as {list(tokens.shape)} and ending_mask as {list(ending.shape)}; wanted both "
-                f"[questions, endings, tokens]: {_WANTED}"
+                f"input_ids and ending_mask must both be [questions, endings, tokens], got {list(tokens.shape)} and "
+                f"{list(ending.shape)}: {_WANTED}"
             )
         questions, endings, _ = tokens.shape
         labels = next_tokens(tokens.long().masked_fill(~ending, IGNORED).flatten(0, 1))
@@ -154,7 +154,7 @@ def choice_accuracy(
     Source: Brown et al. 2020, arXiv 2005.14165, section 2.4.
     """
     if normalise not in get_args(Normalise):
-        raise ValueError(f"normalise={normalise!r:.80} is unknown; wanted {', '.join(get_args(Normalise))}")
+        raise ValueError(f"normalise must be one of {', '.join(get_args(Normalise))}, got {normalise!r:.80}")
     check_head(head)
     return ChoiceAccuracy(normalise, head, Reader(chunk, kernel))
 
@@ -192,8 +192,8 @@ def multiple_choice(
     """
     if not len(contexts) == len(endings) == len(answers) or not len(contexts):
         raise ValueError(
-            f"{len(contexts)} contexts came with endings for {len(endings)} and {len(answers)} answers; wanted one "
-            "answer and some endings for each"
+            f"each context needs one answer and some endings, got {len(contexts)} contexts, endings for "
+            f"{len(endings)} and {len(answers)} answers"
         )
     for number, (context, some, answer) in enumerate(zip(contexts, endings, answers, strict=True)):
         check_tokens(f"the context of question {number}", context)
@@ -203,7 +203,8 @@ def multiple_choice(
             raise ValueError(f"question {number} has a context or an ending without tokens; give at least one to each")
         if not is_whole(answer):
             raise TypeError(
-                f"the answer of question {number} came as {answer!r:.80}; wanted the right ending's number, from 0"
+                f"the answer of question {number} must be the number of the right ending, counted from 0, got "
+                f"{answer!r:.80}"
             )
         if not 0 <= answer < len(some):
             raise ValueError(f"answer {answer} of question {number} is none of its {len(some)} endings, from 0 on")
@@ -223,7 +224,9 @@ def multiple_choice(
     }
     if lengths is not None:
         if [len(row) for row in lengths] != [len(some) for some in endings]:
-            raise ValueError("lengths came for other endings than there are; give one number for each ending")
+            raise ValueError(
+                "lengths must have one number for each ending, got others than the endings; count them again"
+            )
         rows = [[*map(float, row), *[1.0] * (most - len(row))] for row in lengths]
         found["lengths"] = torch.tensor(rows, dtype=torch.float64, device="cpu")
     return found

@@ -102,7 +102,10 @@ def combined(*objectives: _Part) -> Combined:
         if not isinstance(one, CausalLM | ChoiceAccuracy | ExactMatch):
             raise TypeError(_instead(one))
     if not objectives:
-        raise ValueError("no objective came; write for example combined(choice_accuracy(), causal_lm(accuracy=True))")
+        raise ValueError(
+            "combined needs at least one objective; write for example combined(choice_accuracy(), "
+            "causal_lm(accuracy=True))"
+        )
     if len({one.measures for one in objectives}) > 1:
         raise ValueError("causal_lm has no accuracy beside objectives that have one; write causal_lm(accuracy=True)")
     # Texts are whatever nobody else takes.
@@ -112,12 +115,15 @@ def combined(*objectives: _Part) -> Combined:
 def _instead(one: Any) -> str:
     """What is wrong with an objective, and what to write."""
     if isinstance(one, nn.Module):  # as which an objective gets it
-        return "combined came as an objective itself; write objective=combined(choice_accuracy(), exact_match())"
+        return (
+            "objective must be what combined returns, got combined itself; write "
+            "objective=combined(choice_accuracy(), exact_match())"
+        )
     if isinstance(one, list | tuple):
-        return f"the objectives came as a {type(one).__name__}; write them one by one: combined(*objectives)"
+        return f"combined takes objectives one by one, got a {type(one).__name__}; write combined(*objectives)"
     if getattr(one, "__name__", None) in _MADE_BY.values():
-        return f"an objective came as the function that makes it; write {one.__name__}() in the place of it"
-    return f"an objective came as {one!r:.80}; wanted what causal_lm, choice_accuracy or exact_match makes"
+        return f"an objective must be made first, got the function that makes it; write {one.__name__}()"
+    return f"an objective must be made by causal_lm, choice_accuracy or exact_match, got {one!r:.80}"
 
 
 def _kind(value: Any) -> str:

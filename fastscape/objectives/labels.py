@@ -14,7 +14,7 @@ from fastscape.objectives.token_losses import IGNORED
 __all__ = ["Labelled", "doubts", "labelled", "next_tokens"]
 
 _WANTED = (
-    "wanted a dictionary with 'input_ids' [n, L] and perhaps 'labels' and 'attention_mask', a pair (tokens, labels), "
+    "give a dictionary with 'input_ids' [n, L] and perhaps 'labels' and 'attention_mask', a pair (tokens, labels), "
     "or tokens [n, L]"
 )
 
@@ -67,7 +67,7 @@ def labelled(batch: Any, *, shift: bool | None, ignored: int) -> Labelled:
         args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else ((inputs,), {})
         moved = bool(shift)
     else:
-        raise TypeError(f"a batch came as {type(batch).__name__}; {_WANTED}")
+        raise TypeError(f"a batch cannot be read, got {type(batch).__name__}; {_WANTED}")
     _check(labels)
     labels = labels.long() if labels.dtype.itemsize < 8 else labels
     if ignored != IGNORED:
@@ -91,7 +91,7 @@ def _own(batch: Mapping[str, Any]) -> Tensor:
     """The next tokens of a text itself: none where it or its next one is padding, or another document begins."""
     tokens: Any = batch.get("input_ids")
     if not isinstance(tokens, Tensor):
-        raise TypeError(f"a batch came with {', '.join(map(str, batch))[:200]}; {_WANTED}")
+        raise TypeError(f"a batch cannot be read, got the keys {', '.join(map(str, batch))[:200]}; {_WANTED}")
     _check(tokens)
     labels = next_tokens(tokens.long())
     mask, places = _mask(batch), batch.get("position_ids")
@@ -110,7 +110,7 @@ def _mask(batch: Mapping[str, Any]) -> Tensor | None:
         return None
     if mask.shape != tokens.shape:
         raise ValueError(
-            f"attention_mask came as {list(mask.shape)} for input_ids {list(tokens.shape)}; wanted the same shape"
+            f"attention_mask must have the shape of input_ids, {list(tokens.shape)}, got {list(mask.shape)}"
         )
     return mask
 
@@ -147,8 +147,8 @@ def doubts(batch: Any, *, shift: bool | None, ignored: int) -> list[str]:
 def _check_pair(inputs: Any, labels: Any) -> None:
     if isinstance(inputs, Tensor) and isinstance(labels, Tensor) and inputs.shape[:2] != labels.shape[:2]:
         raise ValueError(
-            f"a pair came with tokens {list(inputs.shape)} and labels {list(labels.shape)}; wanted a label for each "
-            "token. Two batches of tokens are [{'input_ids': ...}, {'input_ids': ...}]"
+            f"a pair must have one label per token, got tokens {list(inputs.shape)} and labels {list(labels.shape)}. "
+            "Two batches of tokens are [{'input_ids': ...}, {'input_ids': ...}]"
         )
 
 
@@ -156,4 +156,4 @@ def _check(labels: Any) -> None:
     if not isinstance(labels, Tensor) or labels.dim() != 2 or labels.is_floating_point():
         came = f"{labels.dtype} {list(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
         how = "" if isinstance(labels, Tensor) else ": write torch.tensor(...), or return_tensors='pt' for a tokenizer"
-        raise ValueError(f"tokens or labels came as {came}; wanted int64 [n, L], one row for each text{how}")
+        raise ValueError(f"tokens and labels must be int64 [n, L], one row per text{how}, got {came}")

@@ -70,8 +70,8 @@ class CausalLM:
         logits = logits_of(call, texts.args, texts.kwargs, self.head)
         if logits.values.shape[:-1] != texts.labels.shape:
             raise ValueError(
-                f"the model returned logits {list(logits.values.shape)} for labels {list(texts.labels.shape)}; wanted "
-                "one row of logits for each label"
+                f"the model must return one row of logits per label, got logits {list(logits.values.shape)} for "
+                f"labels {list(texts.labels.shape)}"
             )
         read = self.reader.read(logits.values, texts.labels, logits.head, right=self.accuracy)
         counted = texts.labels != IGNORED
@@ -203,13 +203,13 @@ def causal_lm(
     Source: chunks of tokens as in Hsu et al. 2024, arXiv 2410.10989.
     """
     if per not in get_args(Per):
-        raise ValueError(f"per={per!r:.80} is unknown; wanted 'token' or 'sequence'")
+        raise ValueError(f"per must be 'token' or 'sequence', got {per!r:.80}")
     if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
-        raise ValueError(f"ignore_index={ignore_index!r:.80} cannot be used; wanted an integer, for example -100")
+        raise ValueError(f"ignore_index must be an integer, got {ignore_index!r:.80}; for example -100")
     if not any(shift is each for each in (None, True, False)):
-        raise ValueError(f"shift={shift!r:.80} cannot be used; wanted True, False or None")
+        raise ValueError(f"shift must be True, False or None, got {shift!r:.80}")
     if not isinstance(accuracy, bool):
-        raise ValueError(f"accuracy={accuracy!r:.80} cannot be used; wanted True or False")
+        raise ValueError(f"accuracy must be True or False, got {accuracy!r:.80}")
     check_head(head)
     if accuracy and kernel in ("liger", "cce"):
         raise ValueError(f"kernel={kernel!r} does not say which logit is the largest; leave out accuracy or kernel")

@@ -20,7 +20,7 @@ __all__ = ["ExactMatch", "Match", "exact_match", "questions"]
 Match: TypeAlias = Callable[[list[int], list[int]], bool]
 
 _KEYS = frozenset(("input_ids", "attention_mask", "answer"))
-_WANTED = "wanted a dictionary as fastscape.objectives.questions(prompts, answers) makes it"
+_WANTED = "give a dictionary as fastscape.objectives.questions(prompts, answers) makes it"
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ExactMatch:
         """For each prompt [n] minus the log-likelihood of its answer, and whether the generated text is right."""
         if not self.takes(batch):
             came = ", ".join(map(str, batch))[:200] if isinstance(batch, Mapping) else type(batch).__name__
-            raise TypeError(f"a batch came as {came}; {_WANTED}")
+            raise TypeError(f"a batch cannot be read, got {came}; {_WANTED}")
         answer = batch["answer"].long()
         ended = _among(answer, self.stops).cumsum(1) > 0  # an answer ends in front of what stops a text
         answer = answer.masked_fill(ended, IGNORED)
@@ -223,9 +223,9 @@ def exact_match(
     check_head(head)
     whole = isinstance(max_new_tokens, int) and not isinstance(max_new_tokens, bool)
     if max_new_tokens is not None and not (whole and max_new_tokens >= 1):
-        raise ValueError(f"max_new_tokens={max_new_tokens!r:.80} cannot be used; wanted a number, for example 32")
+        raise ValueError(f"max_new_tokens must be a number, got {max_new_tokens!r:.80}; for example 32")
     if match is not None and not callable(match):
-        raise TypeError(f"match came as {match!r:.80}; wanted a function f(text, answer) of two lists of tokens")
+        raise TypeError(f"match must be a function f(text, answer) of two lists of tokens, got {match!r:.80}")
     if match is not None and max_new_tokens is None:
         raise ValueError("match sees texts, whose length nobody says; write max_new_tokens=32, for example")
     return ExactMatch(max_new_tokens, stops, match, head, Reader(chunk, "torch"))
@@ -237,8 +237,8 @@ def _stops(stop: Any) -> tuple[int, ...]:
     found = tuple(stop) if several else (stop,)
     if not all(map(is_whole, found)):
         raise TypeError(
-            f"stop came as {stop!r:.80}; wanted a token or several, whole numbers: tokenizer.eos_token_id, or what "
-            "tokenizer.encode(text, add_special_tokens=False) gives for a text; () for none"
+            f"stop must be one token or several, as whole numbers, got {stop!r:.80}: give tokenizer.eos_token_id, or "
+            "what tokenizer.encode(text, add_special_tokens=False) gives for a text; () for none"
         )
     return tuple(map(int, found))
 
@@ -267,7 +267,7 @@ def questions(
         [[4, -100], [5, 6]]
     """
     if len(prompts) != len(answers) or not len(prompts):
-        raise ValueError(f"{len(prompts)} prompts came with {len(answers)} answers; wanted one for each")
+        raise ValueError(f"each prompt needs one answer, got {len(prompts)} prompts and {len(answers)} answers")
     for k, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
         check_tokens(f"prompt {k}", prompt)
         check_tokens(f"answer {k}", answer)

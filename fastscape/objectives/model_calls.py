@@ -96,7 +96,7 @@ def check_head(head: object) -> None:
     """
     if head is not None and not isinstance(head, str):
         raise TypeError(
-            f"head came as {type(head).__name__} {head!r:.80}; wanted the name of the layer in the model, for example "
+            f"head must be the name of the layer in the model, got {type(head).__name__} {head!r:.80}; for example "
             "head='lm_head', as model.named_modules() gives it"
         )
 
@@ -139,7 +139,7 @@ def _logits_in(outputs: Any) -> Product | Tensor:
     if isinstance(found, Product) or (isinstance(found, Tensor) and found.dim() == 3):
         return found
     came = f"a tensor {list(found.shape)}" if isinstance(found, Tensor) else f"a {type(outputs).__name__} without any"
-    raise TypeError(f"the model returned {came}; wanted logits [n, L, V], alone, in a tuple, or as .logits")
+    raise TypeError(f"the model must return logits [n, L, V], alone, in a tuple, or as .logits, got {came}")
 
 
 def _by_token(found: Product, head: nn.Module) -> bool:

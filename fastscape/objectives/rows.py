@@ -24,8 +24,8 @@ def check_tokens(name: str, tokens: object) -> None:
     """
     if isinstance(tokens, str):
         raise TypeError(
-            f"{name} came as text, {tokens!r:.80}; wanted its tokens: tokenizer.encode(text), with "
-            "add_special_tokens=False for what goes on with another one"
+            f"{name} must be tokens, got text, {tokens!r:.80}: write tokenizer.encode(text), with "
+            "add_special_tokens=False for a text that continues a prompt"
         )
     each = list(tokens) if isinstance(tokens, Iterable) and not is_whole(tokens) else None
     odd = [tokens] if each is None else [token for token in each if not is_whole(token)]

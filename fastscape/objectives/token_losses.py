@@ -69,10 +69,10 @@ class Reader:
 
     def __post_init__(self) -> None:
         if self.kernel not in get_args(Kernel):
-            raise ValueError(f"kernel={self.kernel!r:.80} is unknown; wanted {', '.join(get_args(Kernel))}")
+            raise ValueError(f"kernel must be one of {', '.join(get_args(Kernel))}, got {self.kernel!r:.80}")
         whole = isinstance(self.chunk, int) and not isinstance(self.chunk, bool)
         if self.chunk is not None and not (whole and self.chunk > 0):
-            raise ValueError(f"chunk={self.chunk!r:.80} cannot be used; wanted a number of tokens, for example 64")
+            raise ValueError(f"chunk must be a number of tokens, got {self.chunk!r:.80}; for example 64")
         if self.kernel in _PACKAGES and not _there(self.kernel):
             name = _INSTALLED[self.kernel]
             raise ImportError(f"kernel={self.kernel!r} needs {name}; write pip install {name}, or kernel='auto'")

@@ -60,7 +60,7 @@ def written_curve(path: Path, content: CurveContent) -> Path:
     from safetensors.torch import save
 
     if path.suffix != ".safetensors":
-        raise ValueError(f"a curve cannot be saved as {path.name!r:.200}; wanted a name that ends in .safetensors")
+        raise ValueError(f"the name of a curve's file must end in .safetensors, got {path.name!r:.200}")
     tensors = {MOVING + name: tensor for name, tensor in content.points.items()}
     tensors |= {STILL + name: tensor for name, tensor in content.still.items()}
     pairs = [name for name, tensor in tensors.items() if tensor.is_complex()]

@@ -174,7 +174,7 @@ class Curve:
     def _moved(self, t: float) -> dict[str, Tensor]:
         """The tensors that move at t, in float64 or complex128."""
         if not 0 <= t <= 1:
-            raise ValueError(f"t={t!r:.40} lies beyond the curve; wanted a number from 0 to 1")
+            raise ValueError(f"t must be a number from 0 to 1, got {t!r:.40}")
         return self._models.at(float(t))
 
     def model_at(self, t: float, model: nn.Module | None = None) -> nn.Module:
@@ -266,7 +266,7 @@ class Curve:
         Source: Garipov et al. 2018, arXiv 1802.10026, section 3 and its figure 1.
         """
         if isinstance(points, bool) or not isinstance(points, int) or points < 2:
-            raise ValueError(f"points={points!r:.40} cannot be used; wanted a whole number from 2 on")
+            raise ValueError(f"points must be a whole number of at least 2, got {points!r:.40}")
         return PlaneOfModels(self._models, points, self._facts)
 
     def save(self, path: str | os.PathLike[str], *, still: bool = True) -> Path:

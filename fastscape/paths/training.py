@@ -114,7 +114,7 @@ def started(task: Task, optimizer: MakesOptimizer, scheduler: MakesScheduler) ->
     made: Any = optimizer([bends])
     if not isinstance(made, Optimizer):
         raise TypeError(
-            f"optimizer= returned {type(made).__name__}; wanted a torch.optim.Optimizer, for example optimizer=lambda "
+            f"optimizer= must return a torch.optim.Optimizer, got {type(made).__name__}; for example optimizer=lambda "
             "params: torch.optim.Adam(params, lr=1e-3)"
         )
     moved = [parameter for group in made.param_groups for parameter in group["params"]]
@@ -130,7 +130,7 @@ def started(task: Task, optimizer: MakesOptimizer, scheduler: MakesScheduler) ->
     changes: Any = scheduler(made, task.steps)
     if not isinstance(changes, LRScheduler) or isinstance(changes, torch.optim.lr_scheduler.ReduceLROnPlateau):
         raise TypeError(
-            f"scheduler= returned {type(changes).__name__}; wanted one that needs no losses, for example "
+            f"scheduler= must return a scheduler that needs no losses, got {type(changes).__name__}; for example "
             "scheduler=lambda optimizer, steps: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)"
         )
     return Moving(bends, made, changes, [])

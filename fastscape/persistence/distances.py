@@ -46,12 +46,12 @@ def distance(
             value.
     """
     if not isinstance(other, TopologyValues):
-        raise TypeError(f"{type(other).__name__} came; wanted a topology, as fastscape.topology returns it")
+        raise TypeError(f"other must be a topology, as fastscape.topology returns it, got {type(other).__name__}")
     if kind not in get_args(DistanceKind):
-        raise ValueError(f"kind={kind!r:.80} is unknown; wanted one of 'bottleneck', 'wasserstein'")
+        raise ValueError(f"kind must be one of 'bottleneck', 'wasserstein', got {kind!r:.80}")
     for name, value in (("order", order), ("internal_p", internal_p)):
         if not isinstance(value, int | float) or not value >= 1 or (name == "order" and value == math.inf):
-            raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a number from 1")
+            raise ValueError(f"{name} must be a number of at least 1, got {value!r:.80}")
     if one.scale != other.scale:
         raise ValueError(
             f"the heights of one are {one.scale} and those of the other {other.scale}, which no distance compares; "

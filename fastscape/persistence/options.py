@@ -40,8 +40,8 @@ class TopologyOptions(TypedDict, total=False):
         Sequence[int],
         Option(
             (0,),
-            "Of which features pairs of birth and death are wanted: 0 for basins, 1 for loops, 2 for voids, and so "
-            "on, each below the number of axes. Those from 1 on need gudhi. Default (0,).",
+            "Features whose pairs of birth and death are computed: 0 for basins, 1 for loops, 2 for voids, and so "
+            "on, each below the number of axes. Features from 1 on need gudhi. Default (0,).",
             WHAT,
         ),
     ]

@@ -42,7 +42,9 @@ def topology_of(landscape: Values, given: TopologyOptions) -> TopologyValues:
     """
     options = with_defaults(TopologyOptions, given, "topology")
     if not isinstance(landscape, Values):
-        raise TypeError(f"{type(landscape).__name__} came as a landscape; wanted one, as fastscape.surface returns it")
+        raise TypeError(
+            f"landscape must be a landscape, as fastscape.surface returns it, got {type(landscape).__name__}"
+        )
     values = _in_order(landscape)
     dimensions = _dimensions(options["dimensions"], len(values.axes))
     for name in _NUMBERS:
@@ -87,7 +89,7 @@ def _dimensions(given: Any, axes: int) -> tuple[int, ...]:
     listed: list[Any] = list(given) if several else [None]
     if not all(isinstance(d, int | np.integer) and not isinstance(d, bool) and 0 <= d < axes for d in listed):
         raise ValueError(
-            f"dimensions={given!r:.80} came; wanted whole numbers below {axes}, the number of axes, for example "
+            f"dimensions must be whole numbers below {axes}, the number of axes, got {given!r:.80}; for example "
             f"{tuple(range(min(axes, 2)))}"
         )
     return tuple(sorted({int(d) for d in listed}))
@@ -98,7 +100,7 @@ def _check_number(name: str, value: Any) -> None:
         return
     number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
     if not number or (name == "confidence" and not 0 < value < 1) or (name == "threshold" and value > 1):
-        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted {_NUMBERS[name]}")
+        raise ValueError(f"{name} must be {_NUMBERS[name]}, got {value!r:.80}")
 
 
 def _heights(values: Values, measure: str, log: bool | None) -> tuple[np.ndarray, str]:

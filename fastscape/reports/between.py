@@ -76,7 +76,7 @@ class Barrier(BarrierValues):
         called = [chr(ord("A") + k) for k in range(len(reports))] if names is None else [str(name) for name in names]
         if len(called) != len(reports) or len(set(called)) < len(called):
             raise ValueError(
-                f"{len(reports)} barriers came with the names {called!r:.200}; wanted as many, all different"
+                f"names must be one per barrier, all different, got {called!r:.200} for {len(reports)} barriers"
             )
         return BarriersBeside(dict(zip(called, reports, strict=True)))
 
@@ -100,7 +100,7 @@ class BarriersBeside:
 
     def __post_init__(self) -> None:
         if len(self.reports) < 2:
-            raise ValueError(f"{len(self.reports)} barrier came; wanted at least two to put side by side")
+            raise ValueError(f"a comparison needs at least two barriers, got {len(self.reports)}")
         if not set.intersection(*(set(found) for found in self.reports.values())):
             raise ValueError(
                 f"{', '.join(self.reports):.200} have no measure in common; compute the same measures of each"

@@ -153,7 +153,7 @@ class Sharpness(SharpnessValues):
         called = [chr(ord("A") + k) for k in range(len(reports))] if names is None else [str(name) for name in names]
         if len(called) != len(reports) or len(set(called)) < len(called):
             raise ValueError(
-                f"{len(reports)} reports came with the names {called!r:.200}; wanted as many, all different"
+                f"names must be one per report, all different, got {called!r:.200} for {len(reports)} reports"
             )
         return SideBySide(dict(zip(called, reports, strict=True)))
 

@@ -40,8 +40,8 @@ class BarrierValues(Mapping[str, MeasureBarrier], JsonFile):
         axes = list(self.line.axes.values())
         if len(axes) != 1 or len(axes[0]) < 3 or axes[0][0] != 0 or axes[0][-1] != 1 or (np.diff(axes[0]) <= 0).any():
             raise ValueError(
-                f"a landscape of {self.line.shape_text} points came; wanted a line from exactly 0 to exactly 1 of at "
-                "least 3 points"
+                "the line of a barrier must go from exactly 0 to exactly 1 in at least 3 points, got "
+                f"{self.line.shape_text} points"
             )
         found = {name: measure_barrier(self.line, name) for name in self.line.measures}
         object.__setattr__(self, "_found", MappingProxyType(found))
@@ -140,4 +140,4 @@ def _check_errors(errors: Any) -> None:
     for name, pair in errors.items():
         numbers = isinstance(pair, list) and all(value is None or isinstance(value, int | float) for value in pair)
         if not numbers or len(pair) != 2:
-            raise ValueError(f"the standard errors of {name!r:.40} are {pair!r:.80}; wanted two numbers")
+            raise ValueError(f"the standard errors of {name!r:.40} must be two numbers, got {pair!r:.80}")

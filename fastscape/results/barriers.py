@@ -46,10 +46,10 @@ class BarriersValues(JsonFile):
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "pairs", MappingProxyType(dict(self.pairs)))
         if len(self.names) < 2 or len(set(self.names)) < len(self.names):
-            raise ValueError(f"the models {clipped(list(self.names))} came; wanted at least two different names")
+            raise ValueError(f"models must have at least two names, all different, got {clipped(list(self.names))}")
         wanted = set(combinations(self.names, 2))
         if odd := wanted ^ self.pairs.keys():
-            raise ValueError(f"the pair {clipped(min(odd))} is missing or too many; wanted each pair of models once")
+            raise ValueError(f"each pair of models must occur once; check {clipped(min(odd))}")
         if len({tuple(found) for found in self.pairs.values()}) > 1:
             raise ValueError("the pairs have different measures; compute all of them with the same options")
 

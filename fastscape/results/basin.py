@@ -71,9 +71,9 @@ class BasinValues(JsonFile):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         shapes = {name: getattr(self, name).shape for name in _ARRAYS} | {"seeds": (len(self.seeds),)}
         if len(set(shapes.values())) > 1 or not self.seeds:
-            raise ValueError(f"the arrays have the shapes {shapes}; wanted one number each for every direction")
+            raise ValueError(f"each array must have one number per direction, got the shapes {shapes}")
         if not ((self.inside >= 0) & np.isfinite(self.inside) & (self.outside > self.inside)).all():
-            raise ValueError("a radius lies outside of its interval; wanted 0 <= inside < outside")
+            raise ValueError("each radius must satisfy 0 <= inside < outside")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.measure}, {self.count} directions, median radius {self.median})"
@@ -202,7 +202,7 @@ class BasinValues(JsonFile):
 
     def _in(self, unit: str, radii: np.ndarray) -> np.ndarray:
         if unit not in ("coordinate", "length", "relative"):
-            raise ValueError(f"unit={unit!r:.80} is unknown; wanted one of 'coordinate', 'length', 'relative'")
+            raise ValueError(f"unit must be one of 'coordinate', 'length', 'relative', got {unit!r:.80}")
         if unit == "coordinate":
             return radii
         return np.asarray(radii * self.lengths / (self.norm if unit == "relative" else 1.0))
@@ -210,7 +210,7 @@ class BasinValues(JsonFile):
     def _checked(self, confidence: float | None) -> float:
         wanted = self.confidence if confidence is None else confidence
         if not _is_number(wanted) or not 0 < wanted < 1:
-            raise ValueError(f"confidence={wanted!r:.80} cannot be used; wanted a fraction, for example 0.95")
+            raise ValueError(f"confidence must be a fraction, got {wanted!r:.80}; for example 0.95")
         return wanted
 
 

@@ -65,7 +65,7 @@ def report_in(given: Any) -> dict[str, Any]:
         ValueError: When that is something else.
     """
     if not isinstance(given, dict):
-        raise ValueError(f"its report is {given!r}; wanted facts by name")
+        raise ValueError(f"its report must be facts by name, got {given!r}")
     return given
 
 
@@ -82,12 +82,12 @@ def check_values(values: Values, *, named: bool = False) -> None:
     """
     if not values.axes or (named and not known_axes(list(values.axes))):
         came = clipped(", ".join(map(str, values.axes))) or "no axes"
-        raise ValueError(f"it has {came}; wanted x, or x and y, or some of x, y, z, or of x1, x2, x3 and so on")
+        raise ValueError(f"its axes must be x, or x and y, or some of x, y, z, or x1, x2, x3 and so on, got {came}")
     if "loss" not in values.measures:
         raise ValueError(f"it has no loss, only {', '.join(map(str, values.measures)) or 'nothing'}")
     for name in (*values.axes, *values.measures):
         if not isinstance(name, str):
-            raise ValueError(f"{name!r} came as a name; wanted text")
+            raise ValueError(f"a name must be text, got {name!r}")
     for name, axis in values.axes.items():
         check_axis(name, axis)
     check_depth(values.report)
@@ -105,11 +105,11 @@ def check_axis(name: str, axis: np.ndarray) -> None:
         ValueError: When it is another one.
     """
     if axis.ndim != 1 or not axis.size:
-        raise ValueError(f"the axis {name} has the shape {axis.shape}; wanted coordinates along a line")
+        raise ValueError(f"the axis {name} must be coordinates along a line, got the shape {axis.shape}")
     if not np.isfinite(axis).all():
         raise ValueError(f"the axis {name} has coordinates that are not finite")
     if np.unique(axis).size != axis.size:
-        raise ValueError(f"the axis {name} has a coordinate twice; wanted each of them once")
+        raise ValueError(f"the axis {name} must have each coordinate once")
 
 
 def check_report(report: Mapping[str, Any], axes: int) -> None:
@@ -124,13 +124,13 @@ def check_report(report: Mapping[str, Any], axes: int) -> None:
     """
     labels, marks, paths = report.get("labels", []), report.get("marks", {}), report.get("paths", [])
     if not _texts(labels) or ("labels" in report and len(labels) < axes):
-        raise ValueError(f"its report has the labels {labels!r}; wanted a text for each of {axes} axes")
+        raise ValueError(f"the labels of its report must be a text for each of {axes} axes, got {labels!r}")
     if not isinstance(marks, Mapping) or not all(_coordinates(at, axes) for at in marks.values()):
-        raise ValueError(f"its report has the marks {marks!r}; wanted {axes} numbers by name")
+        raise ValueError(f"the marks of its report must be {axes} numbers by name, got {marks!r}")
     if not isinstance(paths, list | tuple) or not all(_path(path, axes) for path in paths):
         raise ValueError(
-            f"its report has the paths {paths!r}; wanted each with a name, points of {axes} numbers, and columns that "
-            "are as long"
+            f"each path of its report must have a name, points of {axes} numbers, and columns of the same length, got "
+            f"{paths!r}"
         )
 
 

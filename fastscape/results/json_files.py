@@ -52,7 +52,7 @@ class JsonFormat(NamedTuple):
             ValueError: When the name has another ending.
         """
         if path.suffix != ".json":
-            raise ValueError(f"{self.what} cannot be saved as {path.name!r:.200}; wanted a name that ends in .json")
+            raise ValueError(f"the name of the file of {self.what} must end in .json, got {path.name!r:.200}")
         content = {"format": self.name, "version": self.version, **plain}
         write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
         return path

@@ -109,7 +109,7 @@ def chosen(name: str, value: Any, choices: Mapping[str, Any]) -> Any:
         ValueError: When there is none of that name.
     """
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}={value!r} is unknown; wanted one of {', '.join(map(repr, choices))}")
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
     return choices[value]
 
 
@@ -160,7 +160,7 @@ def with_defaults(kind: type[T], given: Any, call: str, *, formerly: Mapping[str
 def _instead(name: str, known: Mapping[str, tuple[Any, Option]]) -> str:
     renamed = [now for now, (_, option) in known.items() if option.formerly == name]
     near = renamed or difflib.get_close_matches(name, known, n=1)
-    return f"write {near[0]}=" if near else f"wanted one of {', '.join(known)}"
+    return f"write {near[0]}=" if near else f"give one of {', '.join(known)}"
 
 
 def documented(kind: Any, *, again: bool = False) -> Callable[[F], F]:

@@ -57,7 +57,7 @@ def quantile_of(values: np.ndarray, censored: np.ndarray, q: float, confidence: 
         ValueError: When q is not between 0 and 1.
     """
     if not 0 < q < 1:
-        raise ValueError(f"q={q!r:.80} came; wanted a number between 0 and 1, for example 0.5 for the median")
+        raise ValueError(f"q must be a number between 0 and 1, got {q!r:.80}; for example 0.5 for the median")
     count = len(values)
     at_least, at_most = np.sort(values), np.sort(np.where(censored, np.inf, values))
     below = np.cumsum(_binomial(count, q))  # P(B <= k)

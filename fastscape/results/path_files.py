@@ -59,7 +59,7 @@ def exported_path(found: Mapping[str, np.ndarray], name: str, path: Path) -> Pat
     """
     ending = path.suffix.lower()
     if ending not in _ENDINGS:
-        raise ValueError(f"a path cannot be exported as {path.name!r}; wanted an ending of {', '.join(_ENDINGS)}")
+        raise ValueError(f"the name of a path's file must end in {', '.join(_ENDINGS)}, got {path.name!r}")
     write_whole(path, _csv(found) if ending == ".csv" else _hdf5(found, name))
     return path
 

@@ -40,7 +40,7 @@ def heights(
     if metric not in landscape.measures:
         raise ValueError(f"metric={metric!r} is unknown; this landscape has {', '.join(landscape.measures)}")
     if log is not None and not isinstance(log, bool | np.bool_):
-        raise ValueError(f"log={log!r:.80} cannot be used; wanted True, False or None")
+        raise ValueError(f"log must be True, False or None, got {log!r:.80}")
     z = landscape.measures[metric].copy()
     finite = z[np.isfinite(z)]
     if not finite.size:
@@ -53,7 +53,7 @@ def heights(
     if log is None:
         log = is_loss(metric) and finite.min() >= 0 and positive.size > 0
     if clip is not None and not clip > (0 if log else -np.inf):
-        raise ValueError(f"clip={clip} came; on a log scale it must be above 0: choose a larger one, or log=False")
+        raise ValueError(f"clip must be above 0 on a log scale, got {clip}: choose a larger value, or log=False")
     if clip is not None:
         z = np.where(z > clip, clip, z)  # unlike np.minimum, it leaves NaN as it is without a warning
         if clip > 0 and signed(metric, finite.min(), finite.max()):

@@ -107,7 +107,7 @@ def projection_of(landscape: V, along: Sequence[str], how: How = "min") -> V:
     """
     _check_named(landscape, along, 'project("z")', "landscape.loss.min()")
     if how not in ("min", "mean"):
-        raise ValueError(f"how={how!r:.80} is unknown; wanted 'min' or 'mean'")
+        raise ValueError(f"how must be 'min' or 'mean', got {how!r:.80}")
     ranges = {name: [float(landscape.axes[name].min()), float(landscape.axes[name].max())] for name in along}
     said: dict[str, Any] = {"kind": "projection", "along": list(along), "how": how, "range": ranges}
     gone = tuple(list(landscape.axes).index(name) - len(landscape.axes) for name in along)
@@ -136,12 +136,14 @@ def projection_of(landscape: V, along: Sequence[str], how: How = "min") -> V:
 
 def _check_named(landscape: Values, names: Sequence[str], call: str, value: str) -> None:
     if not names:
-        raise ValueError(f"no axis came; wanted one of {', '.join(landscape.axes)}, for example landscape.{call}")
+        raise ValueError(
+            f"one axis is needed, got none; write one of {', '.join(landscape.axes)}, for example landscape.{call}"
+        )
     for name in names:
         if not isinstance(name, str):
             raise TypeError(
-                f"{name!r:.80} came as an axis; wanted the name of one of {', '.join(landscape.axes)}, for example "
-                f"landscape.{call}; several are written one after the other"
+                f"an axis must be one of {', '.join(landscape.axes)}, got {name!r:.80}; for example landscape.{call}; "
+                "write several one after the other"
             )
         if name not in landscape.axes:
             raise ValueError(f"there is no axis {name!r:.80}; this landscape has {', '.join(landscape.axes)}")
@@ -154,7 +156,7 @@ def _check_named(landscape: Values, names: Sequence[str], call: str, value: str)
 def _nearest(name: str, axis: np.ndarray, coordinate: Any) -> int:
     """The number of the coordinate of an axis that is nearest to one within it."""
     if isinstance(coordinate, bool) or not isinstance(coordinate, numbers.Real):
-        raise TypeError(f"{name}={coordinate!r:.80} cannot be used; wanted a coordinate, for example {name}=0.0")
+        raise TypeError(f"{name} must be a coordinate, got {coordinate!r:.80}; for example {name}=0.0")
     if not axis.min() <= float(coordinate) <= axis.max():  # NaN is nowhere
         raise ValueError(
             f"{name}={float(coordinate):g} lies beyond the axis {name}, which goes from {axis.min():g} to "

@@ -76,7 +76,7 @@ def wilson_interval(
     Source: Wilson 1927, Journal of the American Statistical Association 22, 209-212.
     """
     if not 0 < confidence < 1:
-        raise ValueError(f"confidence={confidence!r:.80} cannot be used; wanted a number between 0 and 1, as 0.95")
+        raise ValueError(f"confidence must be a number between 0 and 1, got {confidence!r:.80}; for example 0.95")
     share, n = _share(values, metric)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     middle = share + z**2 / (2 * n)

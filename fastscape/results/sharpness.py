@@ -123,7 +123,7 @@ def check_alike(reports: Mapping[str, SharpnessValues]) -> None:
             other settings.
     """
     if len(reports) < 2:
-        raise ValueError(f"{len(reports)} report came; wanted at least two to put side by side")
+        raise ValueError(f"a comparison needs at least two reports, got {len(reports)}")
     (first, mine), *others = reports.items()
     for name, other in others:
         for measure in mine.keys() & other.keys():

@@ -169,6 +169,6 @@ def _freeze(made: Any, names: tuple[str, ...]) -> None:
         first = getattr(made, names[0])
         if array.ndim != 1 or len(array) != len(first):
             raise ValueError(
-                f"{name} came with shape {array.shape}; wanted ({len(first) if first.ndim else 'n'},), one for each "
-                f"of {names[0]}"
+                f"{name} must have shape ({len(first) if first.ndim else 'n'},), one number for each of {names[0]}, "
+                f"got {array.shape}"
             )

@@ -69,14 +69,14 @@ class TopologyValues:
         shape = tuple(map(len, axes.values()))
         if not self.heights.shape == self.labels.shape == shape:
             raise ValueError(
-                f"heights and labels came with the shapes {self.heights.shape} and {self.labels.shape}; wanted "
-                f"{shape}, the lengths of the axes"
+                f"heights and labels must have shape {shape}, the lengths of the axes, got {self.heights.shape} and "
+                f"{self.labels.shape}"
             )
         if self.scale not in ("log10", "linear"):
-            raise ValueError(f"scale={self.scale!r:.80} came; wanted 'log10' or 'linear'")
+            raise ValueError(f"scale must be 'log10' or 'linear', got {self.scale!r:.80}")
         numbers = [*self.errors.values(), self.threshold]
         if not all(isinstance(number, int | float) and 0 <= number < math.inf for number in numbers):
-            raise ValueError(f"errors and threshold came as {numbers!r:.200}; wanted finite numbers from 0")
+            raise ValueError(f"errors and threshold must be finite numbers of at least 0, got {numbers!r:.200}")
 
     def __repr__(self) -> str:
         name = f"log10 {self.measure}" if self.scale == "log10" else self.measure
@@ -141,8 +141,8 @@ class TopologyValues:
         """
         if not isinstance(at, Sequence | np.ndarray) or len(at) != len(self.axes):
             raise TypeError(
-                f"at={at!r:.80} came; wanted the grid index of a point, a number for each of "
-                f"{', '.join(self.axes)}, for example that of a minimum, found.basins[0].at"
+                f"at must be the grid index of a point, a number for each of {', '.join(self.axes)}, got {at!r:.80}; "
+                "for example found.basins[0].at, a minimum"
             )
         return tuple(float(axis[k]) for axis, k in zip(self.axes.values(), at, strict=True))
 
@@ -192,7 +192,7 @@ class TopologyValues:
         if level is None:
             return [basin.extent for basin in self.basins]
         if not isinstance(level, int | float) or math.isnan(level):
-            raise ValueError(f"level={level!r:.80} cannot be used; wanted a height, as a number")
+            raise ValueError(f"level must be a height, got {level!r:.80}; for example level=0.5")
         own = [basin for basin in self.basins if basin.joins is None or level < basin.saddle]
         regions = regions_below(self.heights, level, [basin.at for basin in own])
         cells, found = cell_sizes(self.axes), {basin.number: basin.extent for basin in self.basins}

@@ -64,8 +64,8 @@ class Trajectory:
         for name, column in self.columns.items():
             if column.shape != (len(self.points),):
                 raise ValueError(
-                    f"{name} of the path {self.name!r:.80} came with shape {column.shape}; wanted "
-                    f"({len(self.points)},), one for each point"
+                    f"{name} of the path {self.name!r:.80} must have shape ({len(self.points)},), one number per "
+                    f"point, got {column.shape}"
                 )
 
     def __repr__(self) -> str:

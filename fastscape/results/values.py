@@ -70,13 +70,13 @@ class Values:
         grids = {**self.measures, "evaluated": mask, "standard_error": self.standard_error}
         for name, grid in grids.items():
             if grid is not None and grid.shape != self.shape:
-                raise ValueError(f"{name} came with shape {grid.shape}; wanted {self.shape}, the lengths of the axes")
+                raise ValueError(f"{name} must have shape {self.shape}, the lengths of the axes, got {grid.shape}")
         for name, stack in self.repeats.items():
             if name not in self.measures or len(stack) < 2 or stack.shape != (self.repeated, *self.shape):
                 wanted = ", ".join(map(str, ("R", *self.shape)))
                 raise ValueError(
-                    f"the repeats of {name!r:.80} came with shape {stack.shape}; wanted those of a measure, in the "
-                    f"shape ({wanted}), with the same R of at least 2 for all"
+                    f"the repeats of {name!r:.80} must have shape ({wanted}), with the same R of at least 2 for all "
+                    f"measures, got {stack.shape}"
                 )
 
     def _set(self, name: str, value: Any) -> None:

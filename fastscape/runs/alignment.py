@@ -165,8 +165,8 @@ def _pair(request: Request, options: AlignOptions) -> _Pair:
         if name not in there or there[name].shape != tensor.shape:
             came = f"has shape {tuple(there[name].shape)}" if name in there else "is missing"
             raise ValueError(
-                f"{name:.100} of the model that to gives {came}; wanted {tuple(tensor.shape)}: give a model of the "
-                "same architecture"
+                f"{name:.100} of the model must have shape {tuple(tensor.shape)}, got {came} from to: give a model of "
+                "the same architecture"
             )
         theirs[name] = there[name].detach().to(problem.still[name])
     names = [name for name in given if _may_move(request.model, name, problem.still[name])]

@@ -81,7 +81,7 @@ def _around_paths(space: Space, place: int) -> tuple[float, float]:
     places = [path.points for path in space.paths] + [np.array(list(space.marks.at.values()))]
     if not space.paths and len(space.marks.at) < 2:
         raise ValueError(
-            "an axis came as 'path', and the directions bring no path; give some that do, for example "
+            "an axis is 'path', but the directions have no path; give some that do, for example "
             "fastscape.pca(checkpoints), or (start, stop, count)"
         )
     found = np.concatenate([points.reshape(-1, space.axes) for points in places])

@@ -26,7 +26,7 @@ __all__ = ["ModelGiven", "barrier_of", "barriers_of"]
 
 ModelGiven: TypeAlias = "Other | str | os.PathLike[str]"
 
-_WANTED = "wanted a torch.nn.Module, a state dict, or the path of a file with one"
+_WANTED = "it must be a torch.nn.Module, a state dict, or the path of a file with one"
 
 
 def barrier_of(a: nn.Module, b: ModelGiven, data: Data, given: BarrierOptions) -> BarrierValues:
@@ -46,7 +46,7 @@ def barrier_of(a: nn.Module, b: ModelGiven, data: Data, given: BarrierOptions) -
     """
     options = _checked(given, "barrier")
     if not isinstance(a, nn.Module):
-        raise TypeError(f"a came as {type(a).__name__}; wanted a torch.nn.Module, of whose architecture b is too")
+        raise TypeError(f"a must be a torch.nn.Module of the same architecture as b, got {type(a).__name__}")
     said = _said_of_statistics(a, given)
     line = _line(a, _tensors(b, "b"), data, options)
     return BarrierValues(_with_warnings(line, said))
@@ -73,8 +73,8 @@ def barriers_of(
     first = next((model for model in named.values() if isinstance(model, nn.Module)), None)
     if first is None:
         raise TypeError(
-            f"{len(named)} models came, none of them a torch.nn.Module; wanted at least one, which says how the "
-            "others are evaluated"
+            f"at least one model must be a torch.nn.Module, which says how the others are evaluated; got {len(named)} "
+            "models without one"
         )
     said = _said_of_statistics(first, given)
     kept, store = _held(data, options), options["store"]
@@ -97,7 +97,7 @@ def _checked(given: BarrierOptions, call: str) -> dict[str, Any]:
     options = cast(dict[str, Any], with_defaults(BarrierOptions, given, call))
     check_whole("points", options["points"], 3)
     if not isinstance(options["progress"], bool):
-        raise TypeError(f"progress={options['progress']!r:.80} cannot be used; wanted True or False")
+        raise TypeError(f"progress must be True or False, got {options['progress']!r:.80}")
     return options
 
 
@@ -135,7 +135,7 @@ def _tensors(given: object, name: str) -> Other:
     if isinstance(given, str | os.PathLike):
         return readable(given, name).tensors()
     if not isinstance(given, nn.Module | Mapping):
-        raise TypeError(f"{name:.80} came as {type(given).__name__}; {_WANTED}")
+        raise TypeError(f"{name:.80} cannot be read, got {type(given).__name__}; {_WANTED}")
     return given
 
 
@@ -162,8 +162,8 @@ def _module(given: object, first: nn.Module, name: str) -> nn.Module:
 def _put(tensor: Tensor, value: Tensor, what: str) -> None:
     if tensor.shape != value.shape:
         raise ValueError(
-            f"{what} has the shape {list(value.shape)}; wanted {list(tensor.shape)}, as in a model of the same "
-            "architecture"
+            f"{what} must have shape {list(tensor.shape)}, as in a model of the same architecture, got "
+            f"{list(value.shape)}"
         )
     tensor.copy_(value)
 
@@ -172,10 +172,10 @@ def _named(models: Any) -> dict[str, ModelGiven]:
     """The models by name."""
     if isinstance(models, nn.Module | str | bytes | os.PathLike) or not isinstance(models, Mapping | Sequence):
         raise TypeError(
-            f"the models came as {type(models).__name__}; wanted a list of models, or a dict of models by name"
+            f"the models must be a list of models, or a dict of models by name, got {type(models).__name__}"
         )
     if isinstance(models, Mapping) and any(isinstance(value, Tensor) for value in models.values()):
-        raise TypeError("the models came as a single state dict; wanted a list of models, or a dict of them by name")
+        raise TypeError("the models must be a list of models, or a dict of models by name, got a single state dict")
     named = (
         {str(name): model for name, model in models.items()}
         if isinstance(models, Mapping)
@@ -183,10 +183,10 @@ def _named(models: Any) -> dict[str, ModelGiven]:
     )
     if len(named) < max(2, len(models)):
         came = f"{len(models)} of which some have one name" if len(named) < len(models) else f"{len(models)}"
-        raise ValueError(f"models came: {came}; wanted at least two, all with names of their own")
+        raise ValueError(f"models must be at least two with different names, got {came}")
     for name, model in named.items():
         if not isinstance(model, nn.Module | Mapping | str | os.PathLike):
-            raise TypeError(f"{name:.80} came as {type(model).__name__}; {_WANTED}")
+            raise TypeError(f"{name:.80} cannot be read, got {type(model).__name__}; {_WANTED}")
     return named
 
 
@@ -201,7 +201,7 @@ def _held(data: Data, options: Mapping[str, Any]) -> Any:
         return held(data, pairs=options["objective"] is None)
     if isinstance(data, Iterator):
         raise ValueError(
-            "the data came as an iterator, which can be read once, and are read in parts for every pair of models; "
+            "the data are an iterator, which can be read only once, but every pair of models reads them in parts; "
             "give a DataLoader or a list, or leave out stream_samples and target_standard_error"
         )
     return data

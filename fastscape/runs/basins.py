@@ -71,10 +71,10 @@ def _check(options: BasinOptions) -> None:
     check_fraction("tolerance", options["tolerance"], "0.01")
     check_fraction("confidence", options["confidence"], "0.95")
     if options["worse"] not in (None, "higher", "lower"):
-        raise ValueError(f"worse={options['worse']!r:.80} is unknown; wanted 'higher' or 'lower'")
+        raise ValueError(f"worse must be 'higher' or 'lower', got {options['worse']!r:.80}")
     level = options["level"]
     if level is not None and not _is_finite(level):
-        raise ValueError(f"level={level!r:.80} cannot be used; wanted a value of the score, for example level=0.9")
+        raise ValueError(f"level must be a value of the score, got {level!r:.80}; for example level=0.9")
 
 
 def _is_finite(value: object) -> bool:
@@ -129,8 +129,8 @@ def _column(options: BasinOptions, names: tuple[str, ...]) -> int:
     measure = options["measure"]
     if not isinstance(measure, str):
         raise TypeError(
-            f"measure came as {clipped(repr(measure))}; wanted the name of a score, for example measure='accuracy' "
-            "with metrics={'accuracy': fastscape.accuracy}"
+            f"measure must be the name of a score, got {clipped(repr(measure))}; for example measure='accuracy' with "
+            "metrics={'accuracy': fastscape.accuracy}"
         )
     if measure not in names:
         more = (
@@ -243,8 +243,8 @@ def _range(options: BasinOptions, score: float) -> _Range:
         )
     if level is None and sign < 0 < score and drop >= 1:
         raise ValueError(
-            f"drop={drop!r} takes {100 * drop:g} % off {measure:.80}, which then ends at 0 or below; wanted a share "
-            "below 1, for example drop=0.05 for 5 %"
+            f"drop must be a share below 1, got {drop!r}: {100 * drop:g} % off {measure:.80} ends at 0 or below; for "
+            "example drop=0.05 for 5 %"
         )
     made = _Range(score, score + sign * drop * abs(score) if level is None else float(level), sign)
     if made.at_model > 0:

@@ -47,31 +47,31 @@ def _check_choices(options: SurfaceOptions) -> None:
         chosen("precision", options["precision"], PRECISIONS)
     chosen("batchnorm", options["batchnorm"], dict.fromkeys(BATCHNORM))
     if options["plan"] != "auto" and not isinstance(options["plan"], Plan):
-        raise TypeError(f"plan={options['plan']!r} cannot be used; wanted a fastscape.Plan or 'auto'")
+        raise TypeError(f"plan must be a fastscape.Plan or 'auto', got {options['plan']!r}")
     for name in ("progress", "train_mode", "distributed", "low_memory", "lend"):
         value = cast(Any, options)[name]
         if not isinstance(value, bool):
-            raise TypeError(f"{name}={value!r} cannot be used; wanted True or False")
+            raise TypeError(f"{name} must be True or False, got {value!r}")
     store = options["store"]
     if store is not None and not isinstance(store, str | os.PathLike):
-        raise TypeError(f"store={store!r} cannot be used; wanted the name of a folder, for example 'run.zarr'")
+        raise TypeError(f"store must be the name of a folder, got {store!r}; for example 'run.zarr'")
 
 
 def _check_timeout(options: SurfaceOptions) -> None:
     timeout = options["timeout"]
     if not _is_number(timeout):
-        raise TypeError(f"timeout={timeout!r} cannot be used; wanted seconds, for example 300")
+        raise TypeError(f"timeout must be a number of seconds, got {timeout!r}; for example 300")
     if not timeout > 0:
-        raise ValueError(f"timeout={timeout!r} cannot be used; wanted seconds above 0, for example 300")
+        raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}; for example 300")
 
 
 def _check_repeats(options: SurfaceOptions) -> None:
     """Refuses what is no number of repeats, and what cannot be repeated."""
     repeats = options["repeats"]
     if type(repeats) is not int:
-        raise TypeError(f"repeats={repeats!r:.80} cannot be used; wanted an integer from 1, for example 32")
+        raise TypeError(f"repeats must be an integer of at least 1, got {repeats!r:.80}; for example 32")
     if repeats < 1:
-        raise ValueError(f"repeats={repeats} cannot be used; wanted an integer from 1, for example 32")
+        raise ValueError(f"repeats must be an integer of at least 1, got {repeats}; for example 32")
     if repeats == 1:
         return
     if options["directions"] is not None:
@@ -118,7 +118,7 @@ def _check_kept(options: SurfaceOptions) -> None:
         )
     if not isinstance(keep, os.PathLike) and (not isinstance(keep, str) or keep not in KEEPS):
         raise ValueError(
-            f"keep={keep!r:.80} is unknown; wanted one of {', '.join(map(repr, KEEPS))}, or a folder as pathlib.Path"
+            f"keep must be one of {', '.join(map(repr, KEEPS))}, or a folder as pathlib.Path, got {keep!r:.80}"
         )
     if isinstance(keep, os.PathLike) and not Path(keep).is_dir():
         raise ValueError(f"keep={str(keep)[-200:]!r} is no folder; make it first, or write keep='disk'")
@@ -157,7 +157,7 @@ def _check_curvature(options: SurfaceOptions) -> None:
 def _check_samples(options: SurfaceOptions) -> None:
     part, target = options["stream_samples"], options["target_standard_error"]
     if part is not None and (type(part) is not int or part < 1):
-        raise ValueError(f"stream_samples={part!r} cannot be used; wanted a number of samples from 1, or None")
+        raise ValueError(f"stream_samples must be a number of samples of at least 1, or None, got {part!r}")
     if part is not None and options["batchnorm"] == "recalibrate":
         raise ValueError(
             "batchnorm='recalibrate' reads all data at every point, which stream_samples cannot; leave out one of them"
@@ -165,11 +165,11 @@ def _check_samples(options: SurfaceOptions) -> None:
     if target is None:
         return
     if not _is_number(target):
-        raise TypeError(f"target_standard_error={target!r} cannot be used; wanted a number, for example 0.01")
+        raise TypeError(f"target_standard_error must be a number, got {target!r}; for example 0.01")
     if not 0 < target < 1:
         raise ValueError(
-            f"target_standard_error={target!r} cannot be used; wanted a fraction of the range, above 0 and below 1, "
-            "for example 0.01"
+            f"target_standard_error must be a fraction of the range, above 0 and below 1, got {target!r}; for example "
+            "0.01"
         )
     if options["batchnorm"] == "recalibrate":
         raise ValueError(
@@ -182,11 +182,10 @@ def _check_tolerance(options: SurfaceOptions, shown: object) -> None:
     tolerance, scale, topology = options["tolerance"], options["tolerance_scale"], options["topology"]
     if not isinstance(topology, bool) and not (_is_number(topology) and 0 < topology < 1):
         raise ValueError(
-            f"topology={topology!r:.80} cannot be used; wanted True, False or a fraction of the range, for "
-            "example 0.05"
+            f"topology must be True, False or a fraction of the range, got {topology!r:.80}; for example 0.05"
         )
     if scale not in ("log10", "linear"):
-        raise ValueError(f"tolerance_scale={scale!r} is unknown; wanted one of 'log10', 'linear'")
+        raise ValueError(f"tolerance_scale must be one of 'log10', 'linear', got {scale!r}")
     if tolerance is None:
         if shown is not None:
             raise ValueError(
@@ -202,9 +201,9 @@ def _check_tolerance(options: SurfaceOptions, shown: object) -> None:
             )
         return
     if not _is_number(tolerance):
-        raise TypeError(f"tolerance={tolerance!r} cannot be used; wanted a number, for example 0.005")
+        raise TypeError(f"tolerance must be a number, got {tolerance!r}; for example 0.005")
     if not 0 <= tolerance < 1:
-        raise ValueError(f"tolerance={tolerance!r} cannot be used; wanted a fraction of the range, for example 0.005")
+        raise ValueError(f"tolerance must be a fraction of the range, got {tolerance!r}; for example 0.005")
     if options["stream_samples"] is not None:
         raise ValueError(
             "tolerance chooses points by their values over all samples, which stream_samples reads in parts; leave "
@@ -218,7 +217,7 @@ def _check_draw(options: SurfaceOptions) -> None:
     if draw == "auto" or (type(draw) is int and draw == 0):
         return
     if type(draw) is not int or draw < 0:
-        raise ValueError(f"draw_samples={draw!r} cannot be used; wanted a number of samples, 0 for none, or 'auto'")
+        raise ValueError(f"draw_samples must be a number of samples, 0 for none, or 'auto', got {draw!r}")
     if not options["tolerance"]:
         raise ValueError(
             f"draw_samples={draw} evaluates few samples at most points and predicts the rest, which takes a tolerance "
@@ -243,7 +242,7 @@ def check_whole(name: str, value: object, least: int) -> None:
         ValueError: When it is none, or smaller.
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a whole number from {least} on")
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r:.80}")
 
 
 def check_residual(name: str, value: object) -> None:
@@ -264,7 +263,7 @@ def check_fraction(name: str, value: object, example: str) -> None:
     """
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not number or not 0 < value < 1:  # type: ignore[operator]
-        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a fraction, for example {example}")
+        raise ValueError(f"{name} must be a fraction, got {value!r:.80}; for example {example}")
 
 
 def check_positive(name: str, value: object) -> None:
@@ -278,7 +277,7 @@ def check_positive(name: str, value: object) -> None:
         ValueError: When it is none, or infinite.
     """
     if not is_positive(value):
-        raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a number above 0")
+        raise ValueError(f"{name} must be a number above 0, got {value!r:.80}")
 
 
 def is_positive(value: object) -> bool:

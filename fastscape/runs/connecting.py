@@ -72,7 +72,7 @@ def curve_between(a: nn.Module, b: Other, data: Data, given: ConnectOptions) -> 
     options: dict[str, Any] = dict(with_defaults(ConnectOptions, given, "connect"))
     check_model(a)
     if not isinstance(b, nn.Module | Mapping):
-        raise TypeError(f"b came as {type(b).__name__}; wanted a torch.nn.Module like the first, or its state dict")
+        raise TypeError(f"b must be a torch.nn.Module like the first, or its state dict, got {type(b).__name__}")
     _check(options)
     band = options["curve"] == "band"
     bends = options["bends"] if options["bends"] is not None else IMAGES if band else 1
@@ -95,22 +95,23 @@ def _check(options: Mapping[str, Any]) -> None:
         value = options[name]
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not 0 < value < math.inf:
-            raise ValueError(f"{name}={value!r:.80} cannot be used; wanted a number above 0, for example {name}=0.01")
+            raise ValueError(f"{name} must be a number above 0, got {value!r:.80}; for example {name}=0.01")
     if options["optimizer"] is not None and options["lr"] != options_of(ConnectOptions)["lr"][1].default:
         raise ValueError(f"lr={options['lr']} came besides an optimizer, which has a rate of its own; leave out lr")
     if options["curve"] != "band" and options["spring"] != options_of(ConnectOptions)["spring"][1].default:
         raise ValueError(f"spring={options['spring']} is for curve='band', and curve={options['curve']!r} came")
     if options["epochs"] is not None and options["steps"] is not None:
-        raise ValueError("both epochs and steps came; leave out one of them")
+        raise ValueError("epochs and steps cannot both be given; leave out one of them")
     for name in ("optimizer", "scheduler"):
         if options[name] is not None and not callable(options[name]):
             raise TypeError(
-                f"{name} came as {type(options[name]).__name__}; wanted a function that makes one, for example "
-                "optimizer=lambda params: torch.optim.Adam(params, lr=1e-3)"
+                f"{name} must be a function that makes an optimizer or a scheduler, got "
+                f"{type(options[name]).__name__}; for example optimizer=lambda params: torch.optim.Adam(params, "
+                "lr=1e-3)"
             )
     store = options["store"]
     if store is not None and (not isinstance(store, str | Path) and not hasattr(store, "__fspath__")):
-        raise TypeError(f"store={store!r:.80} cannot be used; wanted the name of a folder, for example 'curve'")
+        raise TypeError(f"store must be the name of a folder, got {store!r:.80}; for example 'curve'")
 
 
 def _in_batches(data: Data, options: Mapping[str, Any]) -> tuple[Data, bool]:
@@ -124,8 +125,8 @@ def _in_batches(data: Data, options: Mapping[str, Any]) -> tuple[Data, bool]:
         return cut, False
     if options["batch_size"] is not None:
         raise ValueError(
-            f"batch_size={options['batch_size']} came with data that have batches of their own ("
-            f"{type(data).__name__}); leave it out, or give tensors or a Dataset"
+            f"batch_size={options['batch_size']} needs data without batches of their own, got {type(data).__name__}; "
+            "leave it out, or give tensors or a Dataset"
         )
     return data, True
 

@@ -51,8 +51,9 @@ def with_curvature(
         return problem, []
     if problem.narrowest.itemsize < 4:
         raise ValueError(
-            f"curvature={wanted!r} came with weights in {str(problem.narrowest).removeprefix('torch.')}, of which "
-            "second derivatives would be all rounding; write precision='float32'"
+            f"curvature={wanted!r} needs weights in float32 or float64, got "
+            f"{str(problem.narrowest).removeprefix('torch.')}, whose second derivatives would be mostly rounding; "
+            "write precision='float32'"
         )
     axes = [torch.from_numpy(axis.copy()) for axis in grid.axes.values()]
     if wanted == "ratio":

@@ -39,7 +39,7 @@ def _classes(given: Any) -> bool | list[int] | None:
         return given or None
     numbers = list(given) if isinstance(given, Sequence) and not isinstance(given, str | bytes) else []
     if not numbers or not all(type(number) is int for number in numbers):
-        raise TypeError(f"per_class={str(given)[:80]} cannot be used; wanted True, or class numbers such as [0, 3, 7]")
+        raise TypeError(f"per_class must be True, or class numbers such as [0, 3, 7], got {str(given)[:80]}")
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"per_class={str(given)[:80]} has a class twice; name each of them once")
     return cast("list[int]", numbers)
@@ -50,8 +50,8 @@ def _check(options: SurfaceOptions, sets: Sequence[str]) -> None:
     asked, target = options["per_class"], options["target_standard_error"]
     if len(sets) > 1 and target is not None:
         raise ValueError(
-            "target_standard_error reads one data set until its mean is known well enough, and several came; leave it "
-            "out, or give the first one alone"
+            "target_standard_error needs a single data set, got several; leave it out, or give the first data set "
+            "alone"
         )
     if asked is not None and options["objective"] is not None:
         raise ValueError(

@@ -111,8 +111,8 @@ def draw_for(request: Request, work: Work) -> Problem | None:
     found = drawn(work.problem, int(wanted), SEED)
     if found.size >= samples:
         raise ValueError(
-            f"draw_samples={wanted} came for {samples} samples in {len(work.problem.samples)} batches, of which that "
-            "draws all; ask for fewer, give smaller batches where these are one thing, or leave it out"
+            f"draw_samples={wanted} would draw all {samples} samples, which are in {len(work.problem.samples)} "
+            "batches; ask for fewer, give smaller batches if a batch is one thing, or leave it out"
         )
     if not _has_all(found):
         raise ValueError(f"draw_samples={wanted} draws no sample of some class; ask for more, or leave it out")

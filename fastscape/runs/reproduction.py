@@ -68,8 +68,7 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
     came = getattr(given.get("directions"), "facts", {}).get("curve_hash")
     if came != report.get("curve_hash") and given.get("directions") is not None:
         raise ValueError(
-            "the landscape is along, or in the plane of, another curve than the one that came; give the curve that it "
-            "was computed with"
+            "the landscape belongs to a different curve than the curve given; give the curve that it was computed with"
         )
     own = getattr(given.get("directions"), "scheme", None) is not None
     named = schemes_of(len(values.axes))

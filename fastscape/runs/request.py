@@ -74,8 +74,8 @@ class Expected:
                 "data_hash": "the data are others, or in another order,",
             }
             raise ValueError(
-                f"{what[name]} than those of the landscape: {name} is {value[:12]}..., wanted "
-                f"{self.hashes[name][:12]}...; give those that the landscape was computed from"
+                f"{what[name]} than the landscape's: {name} must be {self.hashes[name][:12]}..., got {value[:12]}...; "
+                "give the ones that the landscape was computed from"
             )
         return value
 
@@ -223,7 +223,8 @@ def _check_on_curve(x: Axis) -> None:
     if beyond:
         came = f"{x.min():g} to {x.max():g}" if isinstance(x, np.ndarray) else "'auto'"
         raise ValueError(
-            f"x came as {came} along a curve, which begins at 0 and ends at 1; write x=(0, 1, 51), or leave it out"
+            f"x must stay on the curve, which begins at 0 and ends at 1, got {came}; write x=(0, 1, 51), or leave it "
+            "out"
         )
 
 
@@ -272,7 +273,9 @@ def _place(model: nn.Module, options: SurfaceOptions) -> Place:
         try:
             device = torch.device(wanted)
         except (RuntimeError, TypeError) as error:
-            raise ValueError(f"device={wanted!r} is unknown; write for example 'cpu' or 'cuda'") from error
+            raise ValueError(
+                f"device must be a device that torch knows, got {wanted!r}; for example 'cpu' or 'cuda'"
+            ) from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device={str(device)!r} was asked for, but torch finds no GPU here; write device='cpu'")
     if device.type not in ("cpu", "cuda"):

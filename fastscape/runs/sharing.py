@@ -183,8 +183,8 @@ def shared_out(request: Request, backing: Backing) -> Request:
         counted |= {name} if firsts[own[name]] == ranks.rank else set()
         if (found := sum(size for _, size in firsts)) != tensor.numel():
             raise ValueError(
-                f"processes {', '.join(map(str, ranks.team))} hold {found} of the {tensor.numel()} entries of {name}; "
-                "wanted processes that hold all of the model together"
+                f"processes {', '.join(map(str, ranks.team))} must hold all of the model together, got {found} of the "
+                f"{tensor.numel()} entries of {name}"
             )
     sharing = Team(ranks, counted, *_group(tensors, ranks))
     return replace(request, place=replace(request.place, sharing=sharing))
@@ -195,8 +195,8 @@ def _check_alone(tensors: Mapping[str, Tensor]) -> None:
     others = {rank for tensor in tensors.values() for group in sharing_groups(tensor) for rank in group}
     if len(others) > 1:
         raise ValueError(
-            f"the model is shared out among {len(others)} processes, which evaluate it together, and "
-            "distributed=False came; leave it out, and make the call in all of them"
+            f"distributed=False cannot be used for a model that {len(others)} processes share and evaluate together; "
+            "leave it out, and make the call in all of them"
         )
 
 

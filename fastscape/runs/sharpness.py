@@ -69,17 +69,15 @@ def _checked(options: Mapping[str, Any]) -> list[str]:
     check_residual("tolerance", options["tolerance"])
     radii = options["radii"]
     if not isinstance(radii, Sequence | np.ndarray) or not len(radii) or not all(map(is_positive, radii)):
-        raise ValueError(f"radii={radii!r:.80} cannot be used; wanted numbers above 0, for example radii=[0.1, 0.3]")
+        raise ValueError(f"radii must be numbers above 0, got {radii!r:.80}; for example radii=[0.1, 0.3]")
     wanted = options["measures"]
     if wanted is None:
         return list(MEASURES)
     if isinstance(wanted, str) or not isinstance(wanted, Sequence) or not wanted:
-        raise ValueError(f"measures={wanted!r:.80} cannot be used; wanted a list of {', '.join(MEASURES)}")
+        raise ValueError(f"measures must be a list of {', '.join(MEASURES)}, got {wanted!r:.80}")
     for name in wanted:
         if name not in MEASURES:
-            raise ValueError(
-                f"measures has {clipped(repr(name))}, which is none; wanted some of {', '.join(MEASURES)}"
-            )
+            raise ValueError(f"measures must be some of {', '.join(MEASURES)}, got {clipped(repr(name))}")
     return [name for name in MEASURES if name in wanted]
 
 

@@ -45,7 +45,7 @@ def check_model(model: object, *, lent: bool = False) -> None:
         ValueError: When weights are not there, or are packed, or are in parts in several processes.
     """
     if not isinstance(model, nn.Module):
-        raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
+        raise TypeError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
     if not lent and is_sharded(model):
         raise ValueError(
             f"the weights of {class_name(model)} are shared out among processes (FSDP2 or tensor parallel), and no "
@@ -80,14 +80,14 @@ def directions_given(model: nn.Module, to: Other | None, along: Curve | None, di
     given = [name for name, one in (("to", to), ("along", along), ("directions", directions)) if one is not None]
     if len(given) > 1:
         raise ValueError(
-            f"both {given[0]} and {given[1]} came; give the other model as to, a curve as along, or the direction in "
-            "directions"
+            f"{given[0]} and {given[1]} cannot both be given; give a different model as to, a curve as along, or a "
+            "direction in directions"
         )
     if along is not None:
         if not isinstance(along, Curve):
             raise TypeError(
-                f"along came as {type(along).__name__}; wanted a curve, as fastscape.connect returns it, or "
-                "fastscape.Curve.load(file)"
+                "along must be a curve, as fastscape.connect or fastscape.Curve.load(file) returns it, got "
+                f"{type(along).__name__}"
             )
         return along.as_line()
     if to is None:
@@ -147,8 +147,8 @@ def _check_shared_out(source: Source, options: SurfaceOptions) -> None:
     """Refuses what cannot be done with parts of a model."""
     if not isinstance(source, Random):
         raise ValueError(
-            "directions came for a model that is shared out among processes, in which random directions are drawn "
-            "part by part; leave out directions, to and along"
+            "directions cannot be given for a model that is shared among processes, because each process draws its "
+            "part of random directions; leave out directions, to and along"
         )
     if options["batchnorm"] != "running":
         raise ValueError(
@@ -164,8 +164,8 @@ def _scheme(source: Source, options: SurfaceOptions, axes: int) -> tuple[Scheme,
         for name, usual in {"scheme": (None,), "normalize": (None, "none")}.items():
             if (came := options[name]) not in usual:  # type: ignore[literal-required]
                 raise ValueError(
-                    f"{name}={came!r:.80} came with directions that have a scheme of their own, as a curve has; "
-                    f"leave it out"
+                    f"{name}={came!r:.80} cannot be combined with directions that have a scheme of their own, such as "
+                    "a curve; leave it out"
                 )
         scheme = own
     elif scheme is None:
@@ -177,7 +177,7 @@ def _scheme(source: Source, options: SurfaceOptions, axes: int) -> tuple[Scheme,
     if axes > 2 and isinstance(scheme, str) and scheme != "plane" and scheme in {*LINES, *SURFACES}:
         taken = "one coordinate" if scheme in LINES else "two coordinates"
         raise ValueError(
-            f"scheme={scheme!r} takes {taken}, and {axes} axes came; write scheme='plane', the sum, or a function of "
-            f"the Gram matrices and {axes} coordinates"
+            f"scheme={scheme!r} takes {taken}, got {axes} axes; write scheme='plane', the sum, or a function of the "
+            f"Gram matrices and {axes} coordinates"
         )
     return chosen("scheme", scheme, schemes_of(axes)), scheme

@@ -67,8 +67,8 @@ def _of_options(request: Request) -> Iterator[str]:
         start, stop, count = given
         if count > 10 * max(abs(start), abs(stop), 0.5):
             yield (
-                f"{name} came as a list, so these are three coordinates, {start}, {stop} and {count}; for {count} "
-                f"points write a tuple, {name}=({start}, {stop}, {count})"
+                f"{name} is a list, which means three coordinates, {start}, {stop} and {count}; for {count} points "
+                f"write a tuple, {name}=({start}, {stop}, {count})"
             )
 
 

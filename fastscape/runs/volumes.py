@@ -58,17 +58,17 @@ def volume_request(
 
 def _specs(axes: Any, *, path: bool) -> list[AxisSpec]:
     """What each axis is to be; of a number of axes each the same."""
-    wanted = "wanted how many there are, or a list with an entry for each, for example axes=[(-1.0, 1.0, 21)] * 3"
+    wanted = "give the number of axes, or a list with one entry per axis, for example axes=[(-1.0, 1.0, 21)] * 3"
     if not isinstance(axes, bool) and isinstance(axes, numbers.Integral):
         count = int(axes)
     elif isinstance(axes, list | tuple):
         if any(isinstance(part, numbers.Number) for part in axes):
-            raise TypeError(f"axes came as {axes!r:.120}, which reads as one axis; {wanted}")
+            raise TypeError(f"axes cannot be read, got {axes!r:.120}, which looks like a single axis; {wanted}")
         count = len(axes)
     else:
-        raise TypeError(f"axes came as {type(axes).__name__}; {wanted}")
+        raise TypeError(f"axes cannot be read, got {type(axes).__name__}; {wanted}")
     if not 1 <= count <= MOST_AXES:
-        raise ValueError(f"{count} axes came; wanted 1 to {MOST_AXES}")
+        raise ValueError(f"the number of axes must be 1 to {MOST_AXES}, got {count}")
     if isinstance(axes, list | tuple):
         return list(axes)
     return [("path", CUBE[2]) if path else CUBE] * count
@@ -84,7 +84,7 @@ def _check_size(axes: Mapping[str, Axis], repeats: int, *, chosen: bool) -> None
     said += f" with {repeats} repeats" if repeats > 1 else ""
     fewer = f"for example axes=[(-1.0, 1.0, {_fitting(len(counts), repeats)})] * {len(counts)}"
     if points > MOST:
-        raise ValueError(f"{said}; wanted at most {MOST:,}: write fewer points an axis, {fewer}")
+        raise ValueError(f"a grid must have at most {MOST:,} points: {said}; write fewer points per axis, {fewer}")
     warn(f"{said}, each of which takes an evaluation of all samples; if that is not meant, write fewer, {fewer}")
 
 

@@ -38,7 +38,7 @@ def count_given(name: str, given: Any, least: int) -> int:
     except TypeError:
         number = least - 1
     if number < least or isinstance(given, bool):
-        raise ValueError(f"{name}={clipped(repr(given))}; wanted a whole number from {least}")
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {clipped(repr(given))}")
     return number
 
 
@@ -59,5 +59,5 @@ def numbers_of(measures: Measures) -> dict[str, float]:
         try:
             numbers[name] = float(value.detach() if isinstance(value, Tensor) else value)
         except (TypeError, ValueError, RuntimeError):
-            raise TypeError(f"the measure {name} came as {clipped(repr(value))}; wanted a number") from None
+            raise TypeError(f"the measure {name} must be a number, got {clipped(repr(value))}") from None
     return {name: number for name, number in numbers.items() if not math.isnan(number)}

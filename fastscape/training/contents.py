@@ -36,7 +36,7 @@ def tensors_in(model: Other, known: Collection[str] = ()) -> dict[str, Tensor]:
         found, frozen = _unshared(model), _never
     else:
         raise TypeError(
-            f"model came as {type(model).__name__}; wanted a torch.nn.Module, or its state dict: tensors by name"
+            f"model must be a torch.nn.Module, or its state dict (tensors by name), got {type(model).__name__}"
         )
     names = bare_names([name for name, tensor in found.items() if _continuous(tensor)])
     if len(set(names.values())) < len(names):
@@ -124,8 +124,8 @@ def _unshared(state: Mapping[str, Any]) -> dict[str, Tensor]:
     inside = [key for key, value in state.items() if isinstance(value, Mapping | nn.Module)]
     if inside and not any(isinstance(value, Tensor) for value in state.values()):
         raise TypeError(
-            f"model came as a dict that holds {listed(map(repr, inside))}; wanted a state dict, tensors by name: "
-            f"write record(checkpoint[{inside[0]!r:.40}])"
+            f"model must be a state dict, tensors by name, got a dict that holds {listed(map(repr, inside))}: write "
+            f"record(checkpoint[{inside[0]!r:.40}])"
         )
     first: dict[Any, str] = {}
     found = {}

@@ -84,9 +84,9 @@ class Recorder:
         background: bool = False,
     ) -> None:
         if dtype not in DTYPES:
-            raise ValueError(f"dtype={clipped(repr(dtype))} is unknown; wanted 'float32', 'bfloat16', or None")
+            raise ValueError(f"dtype must be 'float32', 'bfloat16', or None, got {clipped(repr(dtype))}")
         if distance is not None and not (math.isfinite(distance) and distance > 0):
-            raise ValueError(f"distance={clipped(repr(distance))}; wanted a number above 0, or None")
+            raise ValueError(f"distance must be a number above 0, or None, got {clipped(repr(distance))}")
         every, most = count_given("every", every, 1), None if most is None else count_given("most", most, 2)
         self._writer = Writer(Path(folder), background)
         self._dtype, self._distance = DTYPES[dtype], distance
@@ -233,7 +233,7 @@ class Recorder:
         step = count_given("step", step, 0)
         if last is not None and (step < last or (step == last and not forced)):
             raise ValueError(
-                f"step={step} came after step {last}; wanted a larger one. Where the training has gone back to an "
+                f"step must be larger than the last step, {last}, got {step}. If the training has returned to an "
                 f"earlier step, close() this Recorder and make a new one of {self._writer.path}"
             )
         if last is None and rows and step <= rows[-1].step:

@@ -108,8 +108,8 @@ class Basis:
         if not isinstance(c, Tensor) or c.dim() != 3 or c.shape not in (wanted, (wanted[0], 1, wanted[2])):
             came = tuple(c.shape) if isinstance(c, Tensor) else type(c).__name__
             raise ValueError(
-                f"the scheme returned coefficients of shape {came}; wanted {wanted} or ({wanted[0]}, 1, {wanted[2]}): "
-                "points, segments or 1, basis vectors"
+                f"the scheme must return coefficients of shape {wanted} or ({wanted[0]}, 1, {wanted[2]}) (points, "
+                f"segments or 1, basis vectors), got {came}"
             )
         if layered and c.shape[1] > 1:
             c = c[:, self.layout.layer_of_segment]

@@ -125,11 +125,11 @@ def trainings_of(given: TrainingsGiven) -> tuple[Training, ...]:
         return (_training("training", given),)
     if any(isinstance(value, Tensor) for value in given.values()):
         raise TypeError(
-            "checkpoints came as a single state dict; wanted a list of checkpoints, the folder of a recording, or a "
-            "dict from names to such trainings"
+            "checkpoints must be a list of checkpoints, the folder of a recording, or a dict from names to such "
+            "trainings, got a single state dict"
         )
     if not given:
-        raise ValueError("checkpoints came as an empty dict; wanted a training for each name")
+        raise ValueError("checkpoints must have a training for each name, got an empty dict")
     return tuple(_training(str(name), one) for name, one in given.items())
 
 
@@ -141,11 +141,11 @@ def _training(name: str, given: object) -> Training:
         return Training(name, files, given.steps, given.measures, given)
     if not isinstance(given, Sequence):
         raise TypeError(
-            f"checkpoints came as {type(given).__name__}; wanted the folder of a recording, a list of modules, state "
-            "dicts or files, or a dict from names to such trainings"
+            "checkpoints must be the folder of a recording, a list of modules, state dicts or files, or a dict from "
+            f"names to such trainings, got {type(given).__name__}"
         )
     if not given:
-        raise ValueError(f"{name!r:.80} has no checkpoints; wanted one or more")
+        raise ValueError(f"{name!r:.80} must have at least one checkpoint, got none")
     found = Training(name, [readable(one, f"checkpoint {k} of {name!r:.80}") for k, one in enumerate(given)])
     _check_apart(found)
     return found
@@ -174,7 +174,7 @@ def readable(given: object, whose: str) -> Readable:
         tensors = weights_in(given)
     if tensors is None:
         raise TypeError(
-            f"{whose} came as {type(given).__name__}; wanted a module, a state dict, or the path of a file with one"
+            f"{whose} must be a module, a state dict, or the path of a file with one, got {type(given).__name__}"
         )
     check_present(tensors, whose)
     return InMemory(tensors)

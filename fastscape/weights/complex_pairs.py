@@ -56,5 +56,5 @@ def real_of(tensor: Tensor, name: str) -> Tensor:
     if not tensor.is_complex():
         return tensor
     if bool(tensor.imag.any()):
-        raise ValueError(f"{name} came as {tensor.dtype}; wanted real numbers, because that of the model is real")
+        raise ValueError(f"{name} must be real, as in the model, got {tensor.dtype}")
     return tensor.real

@@ -63,7 +63,7 @@ class Entry:
             ValueError: When it has another shape, or imaginary parts where the model has none.
         """
         if tuple(tensor.shape) != self.shape:
-            raise ValueError(f"{self.name} came with shape {tuple(tensor.shape)}; wanted {self.shape}")
+            raise ValueError(f"{self.name} must have shape {self.shape}, got {tuple(tensor.shape)}")
         values = pairs_of(tensor.detach()) if self.complex else real_of(tensor.detach(), self.name)
         return values.reshape(self.split).permute(self.order)
 

@@ -76,8 +76,7 @@ def wanted_axis(name: str, spec: AxisSpec) -> Axis:
     if isinstance(given, str):
         if given not in _CHOSEN:
             raise TypeError(
-                f"{name} came as {given!r:.120}, which is no axis; wanted (start, stop, count), a sequence of "
-                "numbers, 'auto' or 'path'"
+                f"{name} must be (start, stop, count), a sequence of numbers, 'auto' or 'path', got {given!r:.120}"
             )
         return _CHOSEN[given]()
     said = (
@@ -89,9 +88,9 @@ def wanted_axis(name: str, spec: AxisSpec) -> Axis:
         return axis(name, given)
     count = given[1] if len(given) == 2 and given[0] == said else None
     if isinstance(count, bool) or not isinstance(count, numbers.Integral):
-        raise TypeError(f"{name} came as {given!r:.120}; wanted ({said!r}, count), for example ({said!r}, 51)")
+        raise TypeError(f"{name} must be ({said!r}, count), got {given!r:.120}; for example ({said!r}, 51)")
     if int(count) < 2:
-        raise ValueError(f"{name} came with count {count}; wanted at least 2 grid points, for example ({said!r}, 51)")
+        raise ValueError(f"{name} must have at least 2 grid points, got count {count}; for example ({said!r}, 51)")
     return _CHOSEN[said](int(count))
 
 
@@ -127,26 +126,28 @@ def axis(name: str, spec: _Numbers) -> np.ndarray:
 
 
 def _from_range(name: str, spec: tuple[Any, ...]) -> np.ndarray:
-    wanted = "wanted (start, stop, count), for example (-1.0, 1.0, 51)"
+    wanted = "write (start, stop, count), for example (-1.0, 1.0, 51)"
     if len(spec) != 3:
-        raise TypeError(f"{name} came as a tuple of {len(spec)}; {wanted}{_as_list(name, spec)}")
+        raise TypeError(
+            f"{name} must be a tuple of 3 numbers, got a tuple of {len(spec)}; {wanted}{_as_list(name, spec)}"
+        )
     start, stop, count = spec
     if not (isinstance(start, numbers.Real) and isinstance(stop, numbers.Real)):
-        raise TypeError(f"{name} came with ends {start!r:.80} and {stop!r:.80}; {wanted}")
+        raise TypeError(f"{name} must have two numbers as ends, got {start!r:.80} and {stop!r:.80}; {wanted}")
     try:
         points = None if isinstance(count, bool) else operator.index(count)  # also integers of numpy and torch
     except TypeError:
         points = None
     if points is None:
-        raise TypeError(f"{name} came with count {count!r:.80}; {wanted}, the count an integer{_as_list(name, spec)}")
+        raise TypeError(f"{name} must have an integer as count, got {count!r:.80}; {wanted}{_as_list(name, spec)}")
     if points < 1:
-        raise ValueError(f"{name} came with count {points}; wanted at least 1 grid point{_as_list(name, spec)}")
+        raise ValueError(f"{name} must have at least 1 grid point, got count {points}{_as_list(name, spec)}")
     _check_finite(name, np.array([start, stop], dtype=np.float64))
     if points == 1:
         if start != stop:
             raise ValueError(
-                f"{name} came as ({start}, {stop}, {count}), which is one point between {start} and {stop}; for one "
-                f"point write ({start}, {start}, 1){_as_list(name, spec)}"
+                f"{name} is ({start}, {stop}, {count}), which is one point between {start} and {stop}; for one point "
+                f"write ({start}, {start}, 1){_as_list(name, spec)}"
             )
         return np.array([float(start)])
     last = points - 1
@@ -169,20 +170,18 @@ def _explicit(name: str, spec: Any) -> np.ndarray:
     except (TypeError, ValueError):
         coordinates = np.array(np.nan)
     if coordinates.ndim == 0:
-        raise TypeError(
-            f"{name} came as {spec!r:.120}, which is no axis; wanted (start, stop, count) or a sequence of numbers"
-        )
+        raise TypeError(f"{name} must be (start, stop, count) or a sequence of numbers, got {spec!r:.120}")
     if coordinates.ndim != 1:
-        raise ValueError(f"{name} came with shape {coordinates.shape}; wanted a 1-D sequence of coordinates")
+        raise ValueError(f"{name} must be a 1-D sequence of coordinates, got shape {coordinates.shape}")
     if coordinates.size < 1:
-        raise ValueError(f"{name} came with count 0; wanted at least 1 grid point")
+        raise ValueError(f"{name} must have at least 1 grid point, got count 0")
     _check_finite(name, coordinates)
     return coordinates
 
 
 def _check_finite(name: str, coordinates: np.ndarray) -> None:
     if not np.isfinite(coordinates).all():
-        raise ValueError(f"{name} has coordinates that are not finite ({coordinates}); wanted finite numbers")
+        raise ValueError(f"{name} must have finite coordinates, got {coordinates}")
 
 
 def points(*axes: np.ndarray) -> Tensor:

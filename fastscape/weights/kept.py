@@ -161,8 +161,8 @@ def _new_folder(parent: str) -> str:
     except OSError as error:
         raise OSError(
             error.errno,
-            f"nothing can be written to {parent[-200:]!r} ({error.strerror}), where a copy of the model is wanted; "
-            "name another folder, keep=pathlib.Path(...), or write keep='cpu'",
+            f"the copy of the model cannot be written to {parent[-200:]!r} ({error.strerror}); name a different "
+            "folder, keep=pathlib.Path(...), or write keep='cpu'",
         ) from error
 
 

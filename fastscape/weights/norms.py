@@ -37,7 +37,7 @@ def check_norm(normalize: str) -> None:
         ValueError: When it is something else.
     """
     if normalize not in NORMS:
-        raise ValueError(f"normalize={normalize!r} is unknown; wanted one of {', '.join(map(repr, NORMS))}")
+        raise ValueError(f"normalize must be one of {', '.join(map(repr, NORMS))}, got {normalize!r}")
 
 
 def directions_first(gram: Tensor, layer_of_segment: Tensor, normalize: str) -> Tensor:

@@ -125,27 +125,27 @@ def model_given(model: nn.Module, other: object) -> Other:
         return other
     if not isinstance(other, Mapping):
         raise TypeError(
-            f"to came as {type(other).__name__}; wanted a torch.nn.Module of the same architecture, or its state "
-            "dict; a direction is given as directions=[...]"
+            f"to must be a torch.nn.Module of the same architecture, or its state dict, got {type(other).__name__}; a "
+            "direction is given as directions=[...]"
         )
     inside = [key for key, value in other.items() if isinstance(value, Mapping | nn.Module)]
     if inside:
         raise TypeError(
-            f"to came as a dict that holds {listed(map(repr, other), 6)}; wanted a state dict, tensors by name: write "
+            f"to must be a state dict, tensors by name, got a dict that holds {listed(map(repr, other), 6)}: write "
             f"to=checkpoint[{inside[0]!r:.40}]"
         )
     here, needed = every_tensor(model), _in_state_dicts(model)
     found = named_as(list(here), {str(name): tensor for name, tensor in other.items()})
     for name, tensor in found.items():
         if name in here and not isinstance(tensor, Tensor):
-            raise TypeError(f"{name} of the state dict came as {type(tensor).__name__}; wanted a torch.Tensor")
+            raise TypeError(f"{name} of the state dict must be a torch.Tensor, got {type(tensor).__name__}")
     missing = [name for name in needed if name not in found and not name.endswith(_COUNTERS)]
     more = [name for name, tensor in found.items() if name not in here and _is_weight(tensor)]
     for odd, fault in ((missing, "has no"), (more, "also has")):
         if odd:
             raise ValueError(
-                f"the state dict {fault} {listed(odd)}; wanted that of a model of the same architecture, with "
-                f"{listed(needed)}"
+                f"the state dict must come from a model of the same architecture, with {listed(needed)}, but it "
+                f"{fault} {listed(odd)}"
             )
     return {name: found.get(name, tensor) for name, tensor in here.items()}
 
@@ -217,8 +217,8 @@ def staying(model: nn.Module, moving: Set[str], other: Other, *, unused: Set[str
     for odd, fault in ((lacks, "has no"), (more, "also has")):
         if odd:
             raise ValueError(
-                f"the other model, a {type(other).__name__}, {fault} {listed(odd)}; wanted one of the same "
-                "architecture"
+                f"the other model must have the same architecture, but the {type(other).__name__} {fault} "
+                f"{listed(odd)}"
             )
     check_present(there, "the other model")
     beside = [name for name, tensor in there.items() if name not in here and _is_weight(tensor)]  # of buffers

@@ -75,7 +75,7 @@ def rows_of(folder: str | os.PathLike[str]) -> list[Row]:
         raise ValueError(f"{_short(folder)} is no recording: its {INDEX} does not begin with the format {FORMAT!r}")
     if head.get("version") != VERSION:
         raise ValueError(
-            f"{_short(folder)} has version {head.get('version')!r:.40}; wanted {VERSION}: update fastscape"
+            f"{_short(folder)} must have version {VERSION}, got {head.get('version')!r:.40}: update fastscape"
         )
     rows: list[Row] = []
     for number, line in enumerate(lines[1:], start=2):
@@ -143,7 +143,7 @@ class Recording:
         self.folder = Path(folder)
         self.rows = tuple(rows_of(folder))
         if not self.rows:
-            raise ValueError(f"the recording {_short(folder)} has no record yet; wanted one or more")
+            raise ValueError(f"the recording {_short(folder)} must have at least one record, got none")
 
     def __len__(self) -> int:
         return len(self.rows)

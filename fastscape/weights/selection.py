@@ -53,8 +53,8 @@ def select(model: nn.Module, perturb: Perturb = "weights") -> dict[str, Tensor]:
         chosen = {name: p for name, p in chosen.items() if p.dim() >= 2 or name in biases}
     elif perturb not in ("all", "states"):
         raise ValueError(
-            f"perturb={perturb!r} is unknown; wanted 'weights', 'weights+bias', 'all', 'states', or a function of "
-            "name and parameter that returns True for what moves"
+            "perturb must be 'weights', 'weights+bias', 'all', 'states', or a function of name and parameter that "
+            f"returns True for what moves, got {perturb!r}"
         )
     selected: dict[str, Tensor] = dict(chosen)
     if perturb == "states":

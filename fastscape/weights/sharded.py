@@ -250,8 +250,8 @@ def indices_here(name: str, tensor: Tensor) -> list[Tensor]:
             continue
         if placement.is_partial():
             raise ValueError(
-                f"{name} came as {placement} on a mesh, of which the values are sums over processes; redistribute it "
-                "to Replicate() or Shard(0) before this call"
+                f"{name} is {placement} on a mesh, so its values are sums over processes; redistribute it to "
+                "Replicate() or Shard(0) before this call"
             )
         factor = int(getattr(placement, "split_factor", 1))
         index = lists[placement.dim]
@@ -259,7 +259,7 @@ def indices_here(name: str, tensor: Tensor) -> list[Tensor]:
         lists[placement.dim] = torch.cat(pieces)
     came, wanted = tuple(local(tensor).shape), tuple(map(len, lists))
     if came != wanted and tensor.numel() and (0 not in came or 0 not in wanted):
-        raise ValueError(f"{name} holds {came} here, where its placements {placements} say {wanted}")
+        raise ValueError(f"{name} must hold {wanted} here by its placements {placements}, got {came}")
     return lists
 
 

@@ -205,7 +205,7 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
     for what, given in {"directions": found.writers, "labels": found.labels}.items():
         if given is not None and len(given) != asked.axes and not (own and what == "directions"):
             raise ValueError(
-                f"the source of the directions gave {len(given)} {what}; wanted {asked.axes}, one for each axis"
+                f"the source of the directions must give {asked.axes} {what}, one per axis, got {len(given)}"
             )
     _check_drawn(found, asked.axes)
     basis = basis_of(theta, layout, found.writers, asked.normalize, place, together=found.together)
@@ -263,6 +263,6 @@ def _check_drawn(found: Directions, axes: int) -> None:
     for name, points in places.items():
         if len(points) and np.shape(points)[1:] != (axes,):
             raise ValueError(
-                f"the source of the directions gave {name!r:.80} points of shape {np.shape(points)[1:]}; wanted "
-                f"({axes},), a coordinate for each axis"
+                f"the source of the directions must give {name!r:.80} points of shape ({axes},), one coordinate per "
+                f"axis, got {np.shape(points)[1:]}"
             )

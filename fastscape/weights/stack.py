@@ -100,15 +100,15 @@ class Stack:
         wanted = [entry.name for entry in layout.entries]
         if not having[most]:
             raise ValueError(
-                f"{self.said(most)} has {listed(self._names[most].values()) or 'no tensors'}; wanted a checkpoint of "
-                f"this model, with {listed(wanted)}"
+                f"{self.said(most)} must be a checkpoint of this model, with {listed(wanted)}, got "
+                f"{listed(self._names[most].values()) or 'no tensors'}"
             )
         for i in range(len(having)):
             for a, b in ((i, most), (most, i)):
                 if odd := [name for name in wanted if name in having[a] and name not in having[b]]:
                     raise ValueError(
-                        f"{self.said(b)} has no {listed(odd)}, and {self.said(a)} has; wanted the same tensors in "
-                        "every checkpoint"
+                        f"every checkpoint must have the same tensors: {self.said(b)} has no {listed(odd)}, and "
+                        f"{self.said(a)} has"
                     )
         return [entry for entry in layout.entries if entry.name in having[most] and entry.numel]
 
@@ -121,14 +121,14 @@ class Stack:
                 if kept.shape != entry.shape or kept.dtype is None:
                     came = kept.shape if kept.dtype is not None else "no floating-point numbers"
                     raise ValueError(
-                        f"{entry.name} of {self.said(i)} came with shape {came}; wanted {entry.shape}, as in the model"
+                        f"{entry.name} of {self.said(i)} must have shape {entry.shape}, as in the model, got {came}"
                     )
             more = {name: own for name, own in names.items() if name not in self.theta and name not in tied}
             more = {name: own for name, own in more.items() if one.kept[own].dtype is not None}
             known = [own for name, own in names.items() if name in self.theta]
             tied |= {name for name, own in more.items() if any(_equal(one, own, other) for other in known)}
             if odd := [name for name in more if name not in tied]:
-                raise ValueError(f"{self.said(i)} also has {listed(odd)}; wanted a checkpoint of this model")
+                raise ValueError(f"{self.said(i)} must be a checkpoint of this model, but also has {listed(odd)}")
 
     def _numbers(self, i: int, entry: Entry, start: int, stop: int) -> Tensor:
         """Real numbers of a tensor of row i, as the layout counts them."""
@@ -139,7 +139,7 @@ class Stack:
         if there:
             pairs = one.numbers(own, 2 * start, 2 * stop).view(-1, 2)
             if bool(pairs[:, 1].any()):
-                raise ValueError(f"{entry.name} of {self.said(i)} is complex; wanted real numbers, as in the model")
+                raise ValueError(f"{entry.name} of {self.said(i)} must be real, as in the model, got complex numbers")
             return pairs[:, 0]
         real = one.numbers(own, start // 2, -(-stop // 2))
         return torch.stack([real, torch.zeros_like(real)], 1).view(-1)[start % 2 :][: stop - start]

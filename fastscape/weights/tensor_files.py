@@ -178,14 +178,14 @@ def mapped(path: Path) -> Mapping[str, Tensor]:
         found = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
         raise ValueError(
-            f"{str(path)[-200:]!r} cannot be read as a checkpoint: {str(error).partition(chr(10))[0]:.120}; wanted "
-            "a state dict that torch.save or safetensors has written"
+            f"{str(path)[-200:]!r} must be a state dict that torch.save or safetensors has written: "
+            f"{str(error).partition(chr(10))[0]:.120}"
         ) from None
     tensors = weights_in(found)
     if tensors is None:
         raise ValueError(
-            f"{str(path)[-200:]!r} holds no state dict; wanted tensors by name, as model.state_dict() gives them, "
-            f"also under one of the names {', '.join(map(repr, _INSIDE))}"
+            f"{str(path)[-200:]!r} must hold a state dict, tensors by name, as model.state_dict() gives them, also "
+            f"under one of the names {', '.join(map(repr, _INSIDE))}"
         )
     return tensors
 

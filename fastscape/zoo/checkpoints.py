@@ -55,8 +55,8 @@ def save_checkpoint(
     sizes: dict[str, int] = {key: getattr(model, key) for key in _SIZES if hasattr(model, key)}
     if len(sizes) < len(_SIZES) or repr(_empty(model_name, sizes)) != repr(model):
         raise ValueError(
-            f"model_name={model_name!r} came with a {type(model).__name__}, which models.build({model_name!r}) would "
-            "not rebuild; give a network from models.build and the same name that it took"
+            f"model_name must rebuild the network, but models.build({model_name!r}) does not rebuild this "
+            f"{type(model).__name__}; give a network from models.build and the same name that it took"
         )
     facts = {"format": _FORMAT, "version": _VERSION, "model": model_name, "dataset": dataset_name, **sizes, **extra}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -94,7 +94,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, 
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"there is no file {path}; a checkpoint is wanted, which zoo.checkpoints.save_checkpoint writes"
+            f"no such file: {path}; a checkpoint is a file that zoo.checkpoints.save_checkpoint writes"
         )
     try:
         with safe_open(path, framework="pt") as file:
@@ -103,8 +103,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, 
             return _rebuilt(path, metadata, file), metadata
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is no whole safetensors file ({clipped(error)}); a checkpoint of save_checkpoint is wanted: "
-            "was it truncated, or is it another format?"
+            f"{path} must be a whole safetensors file of save_checkpoint ({clipped(error)}): was it truncated, or is "
+            "it a different format?"
         ) from error
 
 
@@ -112,8 +112,8 @@ def _check_facts(path: Path, metadata: dict[str, str]) -> None:
     missing = [key for key in _KEYS if key not in metadata]
     if missing or metadata["format"] != _FORMAT:
         raise ValueError(
-            f"{path} is a safetensors file, but not a checkpoint of save_checkpoint: its header has "
-            f"{clipped(sorted(metadata) or 'no facts')}, and {', '.join(_KEYS)} with format={_FORMAT!r} are wanted"
+            f"{path} must be a checkpoint of save_checkpoint, with {', '.join(_KEYS)} and format={_FORMAT!r} in its "
+            f"header, got {clipped(sorted(metadata) or 'no facts')}"
         )
     if metadata["version"] != _VERSION:
         raise ValueError(

@@ -90,11 +90,11 @@ def describe(dataset: TensorDataset) -> DataShape:
     shapes = [tuple(tensor.shape) for tensor in dataset.tensors]
     if len(shapes) != 2 or len(shapes[0]) != 4 or len(shapes[1]) != 1 or shapes[0][2] != shapes[0][3]:
         raise ValueError(
-            f"tensors of the shapes {shapes} came; a data set for images wants [N, C, H, H] and [N]: write "
+            f"a data set for images must be tensors [N, C, H, H] and [N], got the shapes {shapes}: write "
             "TensorDataset(images, labels)"
         )
     if len(dataset) == 0:
-        raise ValueError("the data set is empty; at least one sample is wanted to count the classes")
+        raise ValueError("the data set must have at least one sample to count the classes, got none")
     images, labels = dataset.tensors
     return DataShape(images.shape[1], images.shape[2], int(labels.max()) + 1)
 
@@ -168,8 +168,8 @@ def _from_files(source: _Source, split: str, root: Path) -> TensorDataset:
     images, labels = torch.as_tensor(raw.data), torch.as_tensor(raw.targets, dtype=torch.int64)
     if len(images) != len(labels):
         raise ValueError(
-            f"{len(images)} images and {len(labels)} labels came from {folder}, as many of both are wanted; "
-            "delete the files, so that they are downloaded again"
+            f"{folder} must have as many images as labels, got {len(images)} images and {len(labels)} labels; delete "
+            "the files, and fastscape downloads them again"
         )
     images = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
     return TensorDataset(images.to(torch.float32, memory_format=torch.contiguous_format).div_(255), labels)

@@ -252,7 +252,7 @@ class ResNet(nn.Module):
         _check_sizes("ResNet", in_channels, self.image_size, classes, smallest=1)
         if depth < 8 or (depth - 2) % 6:
             raise ValueError(
-                f"depth={depth} came; a ResNet for small images wants depth 6n+2 with n >= 1, for example depth=20"
+                f"depth must be 6n+2 with n >= 1 in a ResNet for small images, got {depth}; for example depth=20"
             )
         self.in_channels, self.classes = in_channels, classes
         self.depth, self.shortcuts = depth, shortcuts
@@ -303,13 +303,13 @@ def _check_sizes(network: str, in_channels: int, image_size: int, classes: int, 
     """Refuse sizes that leave a layer without inputs or outputs."""
     if in_channels < 1 or classes < 1:
         raise ValueError(
-            f"in_channels={in_channels} and classes={classes} came; {network} wants both at least 1, "
-            "for example in_channels=1, classes=10"
+            f"in_channels and classes must be at least 1 in {network}, got {in_channels} and {classes}; for example "
+            "in_channels=1, classes=10"
         )
     if image_size < smallest:
         raise ValueError(
-            f"image_size={image_size} came; {network} wants at least {smallest}, because its layers leave "
-            "nothing of a smaller image. Enlarge the images, or take 'mlp' or 'resnet20', which take any"
+            f"image_size must be at least {smallest} in {network}, whose layers leave nothing of a smaller image, got "
+            f"{image_size}. Enlarge the images, or take 'mlp' or 'resnet20', which take any size"
         )
 
 

@@ -91,11 +91,15 @@ def train(
         True
     """
     if epochs < 1 or batch_size < 1:
-        raise ValueError(f"epochs={epochs}, batch_size={batch_size} came; both must be at least 1: try 10 and 64")
+        raise ValueError(
+            f"epochs and batch_size must be at least 1, got {epochs} and {batch_size}; for example 10 and 64"
+        )
     if not (lr > 0 and math.isfinite(lr)):
-        raise ValueError(f"lr={lr} came; a positive learning rate is wanted, for example lr=1e-3")
+        raise ValueError(f"lr must be above 0, got {lr}; for example lr=1e-3")
     if len(dataset) == 0 or (test is not None and len(test) == 0):
-        raise ValueError("an empty data set came; at least one sample is wanted for training and for testing")
+        raise ValueError(
+            "the data sets for training and for testing must have at least one sample, got an empty data set"
+        )
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=(0.9, 0.999))
     shuffler = torch.Generator().manual_seed(seed)
     history = []
@@ -130,9 +134,9 @@ def accuracy(model: nn.Module, dataset: TensorDataset, *, batch_size: int = 256)
         True
     """
     if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size} came; at least 1 is wanted, for example batch_size=256")
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}; for example batch_size=256")
     if len(dataset) == 0:
-        raise ValueError("an empty data set came; at least one sample is wanted for an accuracy")
+        raise ValueError("an accuracy needs at least one sample, got an empty data set")
     images, labels = dataset.tensors
     device = _device(model)
     right = 0

@@ -257,11 +257,11 @@ def test_what_has_no_second_derivative_is_refused_by_name():
 def test_what_is_refused():
     model, data = perceptron(), samples()
     for options, said in (
-        ({"matrix": "kfac"}, "matrix='kfac' is unknown"),
-        ({"k": 0}, "k=0 cannot be used"),
+        ({"matrix": "kfac"}, "matrix must be .*, got 'kfac'"),
+        ({"k": 0}, "k must be .*, got 0"),
         ({"k": 10**6}, "from 1 to 43"),
-        ({"which": "middle"}, "which='middle' is unknown"),
-        ({"tolerance": 0}, "tolerance=0 cannot be used"),
+        ({"which": "middle"}, "which must be .*, got 'middle'"),
+        ({"tolerance": 0}, "tolerance must be .*, got 0"),
         ({"batchnorm": "recalibrate"}, "statistics follow the weights"),
         ({"matrix": "fisher", "loss": F.multi_margin_loss}, "needs a loss that is a likelihood"),
         ({"matrix": "fisher", "loss": nn.CrossEntropyLoss(weight=torch.ones(3))}, "needs a loss that is a likelihood"),

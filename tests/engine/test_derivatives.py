@@ -406,8 +406,11 @@ def test_what_cannot_be_is_refused():
     for options, message in {
         ("lend", True): "lend=True writes into your own",
         ("batchnorm", "recalibrate"): "statistics follow them unseen",
-        ("precision", "bfloat16"): "weights in bfloat16, of which second derivatives would be all rounding",
-        ("curvature", "ratio2"): "curvature='ratio2' is unknown; wanted one of 'plane'",
+        (
+            "precision",
+            "bfloat16",
+        ): "curvature='plane' needs weights in float32 or float64, got bfloat16, whose second derivatives",
+        ("curvature", "ratio2"): "curvature must be one of 'plane'.*, got 'ratio2'",
         ("metrics", (("dL_dx", lambda o, t: o.flatten()),)): "a metric is named 'dL_dx'",
     }.items():
         name, value = options

@@ -230,21 +230,24 @@ C = torch.zeros(2, 4, 3)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((X[0], BASIS, C), r"wanted floating-point inputs \[G, R, I\]"),
-        ((X.long(), BASIS, C), r"wanted floating-point inputs \[G, R, I\]"),
-        ((X, BASIS[0], C), r"basis came with shape \(4, 8\); wanted \[K, O, 8\]"),
-        ((X, BASIS[:0], C), r"wanted \[K, O, 8\] with K > 0"),
-        ((X, BASIS[:, :, :7], C), r"wanted \[K, O, 8\]"),
+        ((X[0], BASIS, C), r"must be floating-point inputs \[G, R, I\]"),
+        ((X.long(), BASIS, C), r"must be floating-point inputs \[G, R, I\]"),
+        ((X, BASIS[0], C), r"basis must have shape \[K, O, 8\].*, got \(4, 8\)"),
+        ((X, BASIS[:0], C), r"basis must have shape \[K, O, 8\] with K > 0, got \(0, 4, 8\)"),
+        ((X, BASIS[:, :, :7], C), r"basis must have shape \[K, O, 8\] with K > 0, got \(3, 4, 7\)"),
         ((X, Seeded(torch.zeros(12), 0, 2), C), r"the entries of \[O, 8\], row by row"),
         ((X[:, :, :0], Seeded(torch.zeros(12), 0, 2), C), "and I > 0"),
-        ((X, BASIS.half(), C), "wanted torch.float32, as x, or a wider one"),
-        ((X.half(), BASIS.bfloat16(), C), "wanted torch.float16, as x, or a wider one"),
-        ((X, BASIS.to("meta"), C), "on meta; wanted"),
+        ((X, BASIS.half(), C), "must be torch.float32, as x, or a wider one"),
+        ((X.half(), BASIS.bfloat16(), C), "must be torch.float16, as x, or a wider one"),
+        (
+            (X, BASIS.to("meta"), C),
+            r"basis must be torch\.float32, as x, or a wider one, on cpu, got torch\.float32 on meta",
+        ),
         ((X, torch.zeros(3, 8, 4).mT, C), "each matrix of the basis must be contiguous"),
-        ((X, BASIS, C[:, :, :2]), r"coefficients came with shape \(2, 4, 2\); wanted \[2, 4 or 1, 3\]"),
-        ((X, BASIS, C[:1]), r"wanted \[2, 4 or 1, 3\]"),
-        ((X, BASIS, C[:, :2]), r"wanted \[2, 4 or 1, 3\]"),
-        ((X, BASIS, C, torch.zeros(4)), r"bias came with shape \(4,\) on cpu; wanted \(2, 4\)"),
+        ((X, BASIS, C[:, :, :2]), r"coefficients must have shape \[2, 4 or 1, 3\].*, got \(2, 4, 2\)"),
+        ((X, BASIS, C[:1]), r"coefficients must have shape \[2, 4 or 1, 3\], got"),
+        ((X, BASIS, C[:, :2]), r"coefficients must have shape \[2, 4 or 1, 3\], got"),
+        ((X, BASIS, C, torch.zeros(4)), r"bias must have shape \(2, 4\).*, got \(4,\) on cpu"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments, message):
@@ -253,7 +256,7 @@ def test_what_does_not_fit_is_refused(arguments, message):
 
 
 def test_what_no_method_or_kernel_takes_is_refused():
-    with pytest.raises(ValueError, match="method='b' is unknown; wanted 'auto', 'shared', 'fused' or 'materialised'"):
+    with pytest.raises(ValueError, match=r"method must be 'auto', 'shared', 'fused' or 'materialised'.*, got 'b'"):
         perturbed_linear(X, BASIS, C, method="b")
     four = torch.zeros(4, 4, 8), torch.zeros(2, 4, 4)
     with pytest.raises(ValueError, match="takes at most 3 matrices, and 4 came; write method='auto'"):

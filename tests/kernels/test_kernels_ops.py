@@ -232,8 +232,8 @@ BASIS = torch.zeros(2, 4)
 @pytest.mark.parametrize(
     ("basis", "message"),
     [
-        (torch.zeros(4), r"wanted a floating-point \[K, P\]"),
-        (torch.zeros(2, 4, dtype=torch.int64), r"wanted a floating-point \[K, P\]"),
+        (torch.zeros(4), r"must be a floating-point \[K, P\]"),
+        (torch.zeros(2, 4, dtype=torch.int64), r"must be a floating-point \[K, P\]"),
         (torch.zeros(4, 2).T, "must be contiguous"),
         (torch.zeros(2, 5), "the segments cover 4"),
     ],
@@ -259,11 +259,11 @@ def test_a_shifted_overlap_is_refused():
 @pytest.mark.parametrize(
     ("coefficients", "out", "message"),
     [
-        (torch.zeros(1, 2), None, r"wanted \[G, 2 or 1, 2\]"),
-        (torch.zeros(1, 3, 2), None, r"wanted \[G, 2 or 1, 2\]"),
-        (torch.zeros(1, 1, 3), None, r"wanted \[G, 2 or 1, 2\]"),
-        (torch.zeros(1, 1, 2), torch.zeros(2, 4), r"wanted torch.float32 \(1, 4\)"),
-        (torch.zeros(1, 1, 2), torch.zeros(1, 4, dtype=torch.float64), "wanted torch.float32"),
+        (torch.zeros(1, 2), None, r"coefficients must have shape \[G, 2 or 1, 2\], got"),
+        (torch.zeros(1, 3, 2), None, r"coefficients must have shape \[G, 2 or 1, 2\], got"),
+        (torch.zeros(1, 1, 3), None, r"coefficients must have shape \[G, 2 or 1, 2\], got"),
+        (torch.zeros(1, 1, 2), torch.zeros(2, 4), r"must be torch.float32 \(1, 4\)"),
+        (torch.zeros(1, 1, 2), torch.zeros(1, 4, dtype=torch.float64), "must be torch.float32"),
         (torch.zeros(2, 1, 2), torch.zeros(4, 2).T, "each point contiguously"),
         (torch.zeros(2, 1, 2), BASIS, "shares memory"),
     ],

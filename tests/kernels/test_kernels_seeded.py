@@ -103,7 +103,7 @@ def test_a_part_of_a_buffer_has_the_entries_of_the_whole(first, backend):
 
 @pytest.mark.parametrize("first", [-4, 2, 5])
 def test_a_part_that_begins_inside_of_a_counter_is_refused(first):
-    with pytest.raises(ValueError, match=f"first={first} cannot be used; wanted the place .* a multiple of 4"):
+    with pytest.raises(ValueError, match=f"first must be the place .* a multiple of 4.*, got {first}"):
         Seeded(torch.zeros(8), 0, 2, first=first)
 
 
@@ -151,8 +151,8 @@ def test_costs_count_one_vector_in_memory():
         (torch.zeros(2, 2), 2, r"one contiguous floating-point vector \[P\]"),
         (torch.zeros(4, dtype=torch.int64), 2, r"one contiguous floating-point vector \[P\]"),
         (torch.zeros(8)[::2], 2, r"one contiguous floating-point vector \[P\]"),
-        (torch.zeros(4), 2.0, "wanted 1, a line, 2, a plane, or more"),
-        (torch.zeros(4), 0, "wanted 1, a line, 2, a plane, or more"),
+        (torch.zeros(4), 2.0, r"directions must be 1 \(a line\), 2 \(a plane\), or more, got"),
+        (torch.zeros(4), 0, r"directions must be 1 \(a line\), 2 \(a plane\), or more, got"),
     ],
 )
 def test_a_bad_seeded_basis_is_refused(theta, directions, message):
@@ -162,8 +162,8 @@ def test_a_bad_seeded_basis_is_refused(theta, directions, message):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"seed": -1}, "seed=-1 is out of range"), ({"seed": 2**64}, "seed=18446744073709551616 is out of range"),
-     ({"seed": 0, "distribution": "cauchy"}, "distribution='cauchy' is unknown")],
+    [({"seed": -1}, "seed must be .*, got -1"), ({"seed": 2**64}, "seed must be .*, got 18446744073709551616"),
+     ({"seed": 0, "distribution": "cauchy"}, "distribution must be .*, got 'cauchy'")],
 )  # fmt: skip
 def test_what_is_no_stream_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
@@ -175,7 +175,7 @@ def test_arguments_that_do_not_fit_a_seeded_basis_are_refused():
     basis = Seeded(torch.zeros(4), 0, 2)
     with pytest.raises(ValueError, match="the segments cover 5"):
         gram(basis, Segments.single(5))
-    with pytest.raises(ValueError, match=r"wanted \[G, 2 or 1, 3\]"):
+    with pytest.raises(ValueError, match=r"coefficients must have shape \[G, 2 or 1, 3\], got \(1, 1, 2\)"):
         interpolate(basis, torch.zeros(1, 1, 2), segments)
     with pytest.raises(ValueError, match="shares memory"):
         interpolate(basis, torch.zeros(1, 1, 3), segments, out=basis.theta[None])

@@ -66,9 +66,9 @@ def test_the_segments_of_a_block_are_its_part_of_the_cut(cut, block):
 @pytest.mark.parametrize(
     ("starts", "message"),
     [
-        (torch.tensor([0.0, 1.0]), "wanted int64"),
-        (torch.tensor([[0, 1]]), "wanted int64"),
-        (torch.tensor([], dtype=torch.int64), "wanted int64"),
+        (torch.tensor([0.0, 1.0]), "must be int64"),
+        (torch.tensor([[0, 1]]), "must be int64"),
+        (torch.tensor([], dtype=torch.int64), "must be int64"),
         (torch.tensor([1, 2]), "begin at 0"),
         (torch.tensor([0, 3, 2]), "never decrease"),
     ],

@@ -359,11 +359,11 @@ def test_a_kernel_that_cannot_be_used_says_why(monkeypatch):
 
 def test_options_and_batches_that_cannot_be_used():
     for options, message in (
-        ({"per": "word"}, "per='word' is unknown"),
-        ({"kernel": "fast"}, "kernel='fast' is unknown"),
-        ({"chunk": 0}, "chunk=0 cannot be used"),
-        ({"ignore_index": 1.5}, "ignore_index=1.5 cannot be used"),
-        ({"shift": "yes"}, "shift='yes' cannot be used"),
+        ({"per": "word"}, "per must be .*, got 'word'"),
+        ({"kernel": "fast"}, "kernel must be .*, got 'fast'"),
+        ({"chunk": 0}, "chunk must be .*, got 0"),
+        ({"ignore_index": 1.5}, "ignore_index must be .*, got 1.5"),
+        ({"shift": "yes"}, "shift must be .*, got 'yes'"),
         ({"kernel": "cce", "accuracy": True}, "does not say which logit is the largest"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -371,18 +371,33 @@ def test_options_and_batches_that_cannot_be_used():
     model, tokens = Tiny(), torch.randint(VOCABULARY, (2, 4))
     objective = objectives.causal_lm(head="head")
     for batch, error, message in (
-        ("text", TypeError, "a batch came as str"),
-        ({"tokens": tokens}, TypeError, "a batch came with tokens"),
-        (tokens[0], ValueError, r"came as torch.int64 \[4\]"),
-        ([tokens, tokens[:1]], ValueError, r"a pair came with tokens \[2, 4\] and labels \[1, 4\]"),
-        ((tokens, tokens.double()), ValueError, r"came as torch.float64 \[2, 4\]"),
+        (
+            "text",
+            TypeError,
+            r"a batch cannot be read, got str; give a dictionary with 'input_ids' \[n, L\] and perhaps",
+        ),
+        ({"tokens": tokens}, TypeError, r"a batch cannot be read, got the keys tokens; give a dictionary with"),
+        (tokens[0], ValueError, r"tokens and labels must be int64 \[n, L\], one row per text, got torch\.int64 \[4\]"),
+        (
+            [tokens, tokens[:1]],
+            ValueError,
+            r"a pair must have one label per token, got tokens \[2, 4\] and labels \[1, 4\]\. Two batches of",
+        ),
+        (
+            (tokens, tokens.double()),
+            ValueError,
+            r"tokens and labels must be int64 \[n, L\], one row per text, got torch\.float64 \[2, 4\]",
+        ),
         ({"input_ids": tokens, "labels": tokens[:, :3]}, ValueError, r"logits \[2, 4, 23\] for labels \[2, 3\]"),
     ):
         with pytest.raises(error, match=message):
             objective(model, batch)
     with pytest.raises(ValueError, match=r"head='lm_head' is no part of Tiny; its last linear layers are inner, head"):
         objectives.causal_lm(head="lm_head")(model, tokens)
-    with pytest.raises(TypeError, match=r"returned a tensor \[2, 23\]"):
+    with pytest.raises(
+        TypeError,
+        match=r"the model must return logits \[n, L, V\], alone, in a tuple, or as \.logits, got a tensor \[2, 23\]",
+    ):
         objective(Tiny(lambda z: z[:, 0]), tokens)
     with pytest.raises(TypeError, match="returned a SimpleNamespace without any"):
         objective(Tiny(lambda z: types.SimpleNamespace(scores=z)), tokens)
@@ -500,7 +515,7 @@ def test_labels_that_may_be_meant_otherwise_are_warned_of():
     with pytest.warns(UserWarning, match="labels count at 6 positions of a batch where attention_mask is 0"):
         fastscape.line(Masked(), doubted, objective=objective, x=[0.0, 0.5])
     wrong = [{"input_ids": tokens, "attention_mask": padded[:, :5]}]
-    with pytest.raises(ValueError, match=r"attention_mask came as \[4, 5\] for input_ids \[4, 9\]; wanted the same"):
+    with pytest.raises(ValueError, match=r"attention_mask must have the shape of input_ids, \[4, 9\], got \[4, 5\]"):
         fastscape.line(Masked(), wrong, objective=objective, x=[0.0, 0.5])
 
 

@@ -330,18 +330,27 @@ def test_objectives_have_names_and_can_be_sent(objective, name):
 def test_what_cannot_be_used_is_refused():
     choice, exact = objectives.multiple_choice, objectives.questions
     for made, message in (
-        (lambda: choice([], [], []), "0 contexts came with endings for 0 and 0 answers"),
-        (lambda: choice([[1]], [[[1]]], [0, 1]), "1 contexts came with endings for 1 and 2 answers"),
+        (
+            lambda: choice([], [], []),
+            "each context needs one answer and some endings, got 0 contexts, endings for 0 and 0 answers",
+        ),
+        (lambda: choice([[1]], [[[1]]], [0, 1]), "each context needs one answer and some endings, got 1 contexts,"),
         (lambda: choice([[1], []], [[[1]], [[2]]], [0, 0]), "question 1 has a context or an ending without tokens"),
         (lambda: choice([[1]], [[[1], []]], [0]), "question 0 has a context or an ending without tokens"),
         (lambda: choice([[1]], [[[1], [2]]], [2]), "answer 2 of question 0 is none of its 2 endings"),
-        (lambda: choice([[1]], [[[1], [2]]], [0], lengths=[[1]]), "lengths came for other endings"),
-        (lambda: exact([[1]], []), "1 prompts came with 0 answers"),
+        (
+            lambda: choice([[1]], [[[1], [2]]], [0], lengths=[[1]]),
+            "lengths must have one number for each ending, got others than the endings; count them again",
+        ),
+        (lambda: exact([[1]], []), "each prompt needs one answer, got 1 prompts and 0 answers"),
         (lambda: exact([[1]], [[]]), "a prompt or an answer has no tokens"),
-        (lambda: objectives.choice_accuracy(normalise="words"), "normalise='words' is unknown"),
-        (lambda: objectives.exact_match(max_new_tokens=0), "max_new_tokens=0 cannot be used"),
+        (lambda: objectives.choice_accuracy(normalise="words"), "normalise must be .*, got 'words'"),
+        (lambda: objectives.exact_match(max_new_tokens=0), "max_new_tokens must be .*, got 0"),
         (lambda: objectives.exact_match(match=max), "match sees texts, whose length nobody says"),
-        (lambda: objectives.combined(), "no objective came"),
+        (
+            lambda: objectives.combined(),
+            r"combined needs at least one objective; write for example combined\(choice_accuracy\(\),",
+        ),
         (
             lambda: objectives.combined(objectives.causal_lm(), objectives.exact_match()),
             r"write causal_lm\(accuracy=True\)",
@@ -349,14 +358,14 @@ def test_what_cannot_be_used_is_refused():
     ):
         with pytest.raises(ValueError, match=message):
             made()
-    with pytest.raises(TypeError, match="match came as 3"):
+    with pytest.raises(TypeError, match=r"match must be a function f\(text, answer\) of two lists of tokens, got 3"):
         objectives.exact_match(max_new_tokens=3, match=3)
     with pytest.raises(TypeError, match="an objective came as <built-in function max>"):
         objectives.combined(max)
     model = Tiny()
-    with pytest.raises(TypeError, match=r"a batch came as input_ids; wanted .*multiple_choice"):
+    with pytest.raises(TypeError, match=r"a batch must be .*multiple_choice.*, got input_ids"):
         objectives.choice_accuracy()(model, {"input_ids": torch.zeros(1, 2, 3)})
-    with pytest.raises(TypeError, match=r"a batch came as list; wanted .*questions"):
+    with pytest.raises(TypeError, match=r"a batch must be .*questions.*, got list"):
         objectives.exact_match()(model, [1])
     batch = choice([[1]], [[[1], [2]]], [0])
     with pytest.raises(ValueError, match="the batch says none; give lengths"):

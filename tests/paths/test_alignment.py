@@ -199,13 +199,21 @@ def test_nothing_to_permute(data):
     ("options", "error", "said"),
     [
         ({}, TypeError, "align needs the model to come near to"),
-        ({"to": 3}, TypeError, "to came as int"),
-        ({"to": mlp(width=8)}, ValueError, r"0\.weight of the model that to gives has shape \(8, 5\)"),
+        (
+            {"to": 3},
+            TypeError,
+            r"to must be a torch\.nn\.Module of the same architecture, or its state dict, got int; a direction",
+        ),
+        (
+            {"to": mlp(width=8)},
+            ValueError,
+            r"0\.weight of the model must have shape \(12, 5\), got has shape \(8, 5\) from to: give a model of",
+        ),
         ({"to": {"weight": torch.zeros(3)}}, ValueError, "the state dict"),
-        ({"to": mlp(1), "method": "magic"}, ValueError, "method='magic' is unknown"),
-        ({"to": mlp(1), "restarts": 0}, ValueError, "restarts=0 cannot be used"),
-        ({"to": mlp(1), "samples": 1.5}, ValueError, "samples=1.5 cannot be used"),
-        ({"to": mlp(1), "seed": -1}, ValueError, "seed=-1 cannot be used"),
+        ({"to": mlp(1), "method": "magic"}, ValueError, "method must be .*, got 'magic'"),
+        ({"to": mlp(1), "restarts": 0}, ValueError, "restarts must be .*, got 0"),
+        ({"to": mlp(1), "samples": 1.5}, ValueError, "samples must be .*, got 1.5"),
+        ({"to": mlp(1), "seed": -1}, ValueError, "seed must be .*, got -1"),
         ({"too": mlp(1)}, TypeError, "align has no option 'too'; write to="),
     ],
 )

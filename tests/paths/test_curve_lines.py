@@ -310,30 +310,47 @@ def test_what_does_not_belong_to_a_curve_is_refused():
     curve, models = curve_of("bezier", 1, model)
     data = torch.randn(20, 5), torch.randint(3, (20,))
     for options, error, said in (
-        ({"to": models[1]}, ValueError, "both to and along came"),
-        ({"directions": [models[1]]}, ValueError, "both along and directions came"),
-        ({"scheme": "line"}, ValueError, "scheme='line' came with directions that have a scheme of their own"),
-        ({"normalize": "filter"}, ValueError, "normalize='filter' came with directions that have a scheme of"),
+        (
+            {"to": models[1]},
+            ValueError,
+            "to and along cannot both be given; give a different model as to, a curve as along, or a",
+        ),
+        ({"directions": [models[1]]}, ValueError, "along and directions cannot both be given; give a different model"),
+        (
+            {"scheme": "line"},
+            ValueError,
+            "scheme='line' cannot be combined with directions that have a scheme of their own, such as a",
+        ),
+        (
+            {"normalize": "filter"},
+            ValueError,
+            "normalize='filter' cannot be combined with directions that have a scheme of",
+        ),
         ({"perturb": "weights"}, ValueError, r"the curve moves 0\.bias, 2\.bias, and perturb= leaves them"),
         ({"low_memory": True}, ValueError, "low_memory=True computes random directions anew"),
-        ({"x": (-1, 2, 4)}, ValueError, "x came as -1 to 2 along a curve, which begins at 0 and ends at 1; write x="),
-        ({"x": [0.0, 1.5]}, ValueError, "x came as 0 to 1.5 along a curve"),
-        ({"x": "auto"}, ValueError, "x came as 'auto' along a curve"),
+        ({"x": (-1, 2, 4)}, ValueError, "x must stay on the curve, which begins at 0 and ends at 1, got"),
+        ({"x": [0.0, 1.5]}, ValueError, "x must stay on the curve, which begins at 0 and ends at 1, got"),
+        ({"x": "auto"}, ValueError, "x must stay on the curve, which begins at 0 and ends at 1, got"),
     ):
         with pytest.raises(error, match=said):
             fastscape.line(model, data, along=curve, **options, **QUICK)
     assert fastscape.line(model, data, along=curve, x=[0.0, 0.1 + 0.2, 1 + 1e-15], **QUICK).loss.shape == (3,)
-    with pytest.raises(TypeError, match=r"along came as str; wanted a curve, as fastscape\.connect returns it"):
+    with pytest.raises(
+        TypeError,
+        match=r"along must be a curve, as fastscape\.connect or fastscape\.Curve\.load\(file\) returns it, got str",
+    ):
         fastscape.line(model, data, along="curve", **QUICK)
     with pytest.raises(ValueError, match=r"the model lies \d.* off the first end of the curve"):
         fastscape.line(models[2], data, along=curve, **QUICK)
-    with pytest.raises(ValueError, match="a curve has one coordinate, and 2 axes came"):
+    with pytest.raises(
+        ValueError, match=r"a curve has one coordinate, got 2 axes; write fastscape\.line\(a, data, along=curve\), or"
+    ):
         fastscape.surface(model, data, directions=curve.as_line(), **QUICK)
     with pytest.raises(ValueError, match=r"a curve spans a plane, and 1 axes came; write fastscape.line\(a, data"):
         fastscape.line(model, data, directions=curve.plane(), **QUICK)
     with pytest.raises(ValueError, match=r"the model lies \d.* off the plane of the curve"):
         fastscape.surface(copied(model), data, directions=curve.plane(), **QUICK)
-    with pytest.raises(ValueError, match="points=1 cannot be used; wanted a whole number from 2 on"):
+    with pytest.raises(ValueError, match=r"points must be a whole number of at least 2.*, got 1"):
         curve.plane(points=1)
     straight = {name: torch.stack([p[0], (p[0] + p[2]) / 2, p[2]]) for name, p in curve.points.items()}
     flat_curve = Curve.of(model, "polygon", {n: p.double() for n, p in straight.items()}, [], {})

@@ -344,38 +344,46 @@ def test_a_loss_that_is_not_finite_ends_the_training_with_its_step_and_rate():
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
-        ({"curve": "circle"}, ValueError, "curve='circle' is unknown; wanted one of 'bezier', 'polygon', 'band'"),
-        ({"bends": 0}, ValueError, "bends=0 cannot be used; wanted a whole number from 1 on"),
-        ({"bends": True}, ValueError, "bends=True cannot be used"),
-        ({"epochs": 0}, ValueError, "epochs=0 cannot be used"),
-        ({"epochs": 1, "steps": 1}, ValueError, "both epochs and steps came; leave out one of them"),
-        ({"batch_size": 0}, ValueError, "batch_size=0 cannot be used"),
-        ({"lr": 0}, ValueError, "lr=0 cannot be used; wanted a number above 0, for example lr=0.01"),
-        ({"lr": math.inf}, ValueError, "lr=inf cannot be used"),
-        ({"spring": -1.0}, ValueError, "spring=-1.0 cannot be used"),
+        ({"curve": "circle"}, ValueError, "curve must be one of 'bezier', 'polygon', 'band'.*, got 'circle'"),
+        ({"bends": 0}, ValueError, "bends must be a whole number of at least 1.*, got 0"),
+        ({"bends": True}, ValueError, "bends must be .*, got True"),
+        ({"epochs": 0}, ValueError, "epochs must be .*, got 0"),
+        ({"epochs": 1, "steps": 1}, ValueError, "epochs and steps cannot both be given; leave out one of them"),
+        ({"batch_size": 0}, ValueError, "batch_size must be .*, got 0"),
+        ({"lr": 0}, ValueError, "lr must be a number above 0.*, got 0"),
+        ({"lr": math.inf}, ValueError, "lr must be .*, got inf"),
+        ({"spring": -1.0}, ValueError, "spring must be .*, got -1.0"),
         ({"spring": 0.5}, ValueError, r"spring=0.5 is for curve='band', and curve='bezier' came"),
         (
             {"lr": 0.1, "optimizer": lambda p: torch.optim.SGD(p, lr=0.2)},
             ValueError,
             "lr=0.1 came besides an optimizer, which has a rate of its own; leave out lr",
         ),
-        ({"seed": -1}, ValueError, "seed=-1 cannot be used"),
+        ({"seed": -1}, ValueError, "seed must be .*, got -1"),
         (
             {"optimizer": torch.optim.SGD([nn.Parameter(torch.zeros(1))])},
             TypeError,
-            "optimizer came as SGD; wanted a f",
+            "optimizer must be a f.*, got SGD",
         ),
-        ({"optimizer": lambda p: 1}, TypeError, r"optimizer= returned int; wanted a torch\.optim\.Optimizer"),
+        (
+            {"optimizer": lambda p: 1},
+            TypeError,
+            r"optimizer= must return a torch\.optim\.Optimizer, got int; for example optimizer=lambda params:",
+        ),
         (
             {"optimizer": lambda p: torch.optim.SGD([nn.Parameter(torch.zeros(1))])},
             ValueError,
             "optimizer= returned one of 1 parameters that are not the bends",
         ),
         ({"optimizer": torch.optim.LBFGS}, ValueError, "LBFGS evaluates a batch several times in a step"),
-        ({"scheduler": lambda o, steps: steps}, TypeError, "scheduler= returned int; wanted one that needs no losses"),
-        ({"store": 3}, TypeError, "store=3 cannot be used; wanted the name of a folder"),
+        (
+            {"scheduler": lambda o, steps: steps},
+            TypeError,
+            "scheduler= must return a scheduler that needs no losses, got int; for example scheduler=lambda",
+        ),
+        ({"store": 3}, TypeError, "store must be the name of a folder.*, got 3"),
         ({"bend": 2}, TypeError, "connect has no option 'bend'; write bends="),
-        ({"perturb": "none"}, ValueError, "perturb='none' is unknown"),
+        ({"perturb": "none"}, ValueError, "perturb must be .*, got 'none'"),
     ],
 )
 def test_what_is_refused(options, error, said):
@@ -388,19 +396,22 @@ def test_models_that_cannot_be_connected_are_refused():
     a, b, data = pair()
     with pytest.raises(ValueError, match="both models have the same weights"):
         fastscape.connect(a, a, data, **QUICK)
-    with pytest.raises(ValueError, match=r"the other model, a Sequential, has no 4\.weight, 4\.bias"):
+    with pytest.raises(
+        ValueError,
+        match=r"the other model must have the same architecture, but the Sequential has no 4\.weight, 4\.bias",
+    ):
         fastscape.connect(a, b[:4], data, **QUICK)
     wide = network()
     wide[4] = nn.Linear(8, 4)
-    with pytest.raises(ValueError, match=r"4\.weight came with shape \(4, 8\); wanted \(3, 8\)"):
+    with pytest.raises(ValueError, match=r"4\.weight must have shape \(3, 8\).*, got \(4, 8\)"):
         fastscape.connect(a, wide, data, **QUICK)
     with torch.no_grad():
         b[0].weight[0, 0] = math.nan
     with pytest.raises(ValueError, match="the last model has weights that are NaN or infinite"):
         fastscape.connect(a, b, data, **QUICK)
-    with pytest.raises(TypeError, match=r"the model came as OrderedDict; wanted a torch\.nn\.Module"):
+    with pytest.raises(TypeError, match=r"the model must be a torch\.nn\.Module.*, got OrderedDict"):
         fastscape.connect(a.state_dict(), b, data, **QUICK)
-    with pytest.raises(TypeError, match=r"b came as int; wanted a torch\.nn\.Module"):
+    with pytest.raises(TypeError, match=r"b must be a torch\.nn\.Module.*, got int"):
         fastscape.connect(a, 3, data, **QUICK)
     with pytest.raises(ValueError, match="the loss has no gradient by the weights"):
         fastscape.connect(a, pair()[1], data, loss=lambda o, t: (o.argmax(1) != t).float(), **QUICK)

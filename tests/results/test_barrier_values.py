@@ -86,7 +86,10 @@ def test_what_is_not_finite_is_not_passed_over():
 )
 def test_other_landscapes_are_refused(axes):
     shape = tuple(map(len, axes.values()))
-    with pytest.raises(ValueError, match="wanted a line from exactly 0 to exactly 1 of at least 3 points"):
+    with pytest.raises(
+        ValueError,
+        match="the line of a barrier must go from exactly 0 to exactly 1 in at least 3 points,",
+    ):
         BarrierValues(Values(axes, {"loss": np.zeros(shape)}))
 
 
@@ -123,13 +126,13 @@ def test_wrong_questions_and_pairs():
     found = several()
     with pytest.raises(ValueError, match="'size' is no measure here; there are loss, accuracy"):
         found.matrix("size")
-    with pytest.raises(ValueError, match="which='mean' is unknown; wanted one of 'highest', 'lowest', 'farthest'"):
+    with pytest.raises(ValueError, match=r"which must be one of 'highest', 'lowest', 'farthest'.*, got 'mean'"):
         found.matrix("loss", "mean")
     with pytest.raises(ValueError, match=r"\('a', 'd'\) is no pair of two models; there are a, b, c"):
         found.between("a", "d")
-    with pytest.raises(ValueError, match="wanted at least two different names"):
+    with pytest.raises(ValueError, match=r"models must have at least two names, all different, got \['a', 'a'\]"):
         BarriersValues(("a", "a"), {})
-    with pytest.raises(ValueError, match=r"the pair \('a', 'c'\) is missing or too many"):
+    with pytest.raises(ValueError, match=r"each pair of models must occur once; check \('a', 'c'\)"):
         BarriersValues(("a", "b", "c"), {("a", "b"): BarrierValues(line()), ("b", "c"): BarrierValues(line())})
     other = BarrierValues(Values({"x": T}, {"loss": np.zeros(4)}))
     with pytest.raises(ValueError, match="the pairs have different measures"):
@@ -155,13 +158,22 @@ def test_files_that_are_no_barrier(tmp_path):
     broken = {
         "does not name itself": {**plain, "format": "fastscape-barriers"},
         "it has version 9": {**plain, "version": 9},
-        "wanted a line from exactly 0": {**plain, "t": [0, 0.25, 0.5, 2]},
-        "came with shape": {**plain, "t": [0, 1]},
-        "coordinate twice": {**plain, "t": [0, 0.5, 0.5, 1]},
+        r"is no barrier \(the line of a barrier must go from exactly 0 to exactly 1 in at least 3 points,": {
+            **plain,
+            "t": [0, 0.25, 0.5, 2],
+        },
+        r"is no barrier \(loss must have shape \(2,\), the lengths of the axes, got \(4,\)\);": {**plain, "t": [0, 1]},
+        r"is no barrier \(the axis x must have each coordinate once\); give a file that Barrier\.save has": {
+            **plain,
+            "t": [0, 0.5, 0.5, 1],
+        },
         "it has no loss": {**plain, "measures": {"accuracy": plain["measures"]["accuracy"]}},
-        "its report is": {**plain, "report": 3},
-        "wanted two numbers": {**plain, "report": {EXCESS_ERRORS: {"loss": [1]}}},
-        "of 'loss' are": {**plain, "report": {EXCESS_ERRORS: {"loss": ["a", 1]}}},
+        r"is no barrier \(its report must be facts by name, got 3\)": {**plain, "report": 3},
+        "must be two numbers": {**plain, "report": {EXCESS_ERRORS: {"loss": [1]}}},
+        r"is no barrier \(the standard errors of 'loss' must be two numbers, got \['a', 1\]\); give a file": {
+            **plain,
+            "report": {EXCESS_ERRORS: {"loss": ["a", 1]}},
+        },
         "no barrier": {"format": plain["format"], "version": 1},
         "is no barrier": {**plain, "measures": {"loss": "much"}},
         "is no barrier ": {**plain, "report": {EXCESS_ERRORS: [1]}},

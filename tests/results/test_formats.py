@@ -133,12 +133,20 @@ def test_paraview(ending, tmp_path):
         ("a.csv", b"x,y,loss\n1,2,3,4\n", "a.csv is no landscape"),
         ("a.csv", b"x,y,loss\n0,0,1\n0,1,1\n1,0,1\n", "no whole grid"),
         ("a.csv", b"x,y,loss\n0,0,1\n0,0,1\n", "no whole grid"),
-        ("a.csv", b"a,b,c\n0,0,1\n", "its columns are a, b, c"),
+        (
+            "a.csv",
+            b"a,b,c\n0,0,1\n",
+            r"is no landscape \(its columns must be x, y, loss, \.\.\., got a, b, c\); give a file that",
+        ),
         ("a.csv", b"x,y,loss\n0,0,high\n", "could not convert"),
         ("a.csv", b"x,loss,loss\n0,1,2\n", "it holds two measures named 'loss', rename one of them"),
         ("a.csv", bytes(range(256)), "a.csv is no landscape"),
         ("a.h5", b"no HDF5", "a.h5 is no landscape in the layout of Li et al."),
-        ("a.h5", b"", "wanted xcoordinates, ycoordinates and train_loss"),
+        (
+            "a.h5",
+            b"",
+            r"is no landscape in the layout of Li et al\. \(OSError: Unable to synchronously open file \(file",
+        ),
     ],
 )
 def test_other_files_are_refused(name, content, message, tmp_path):

@@ -62,7 +62,7 @@ def test_defaults_fill_what_is_not_given():
 
 @pytest.mark.parametrize(
     ("name", "instead"),
-    [("acute", "write sharp="), ("widht", "write width="), ("zzz", "wanted one of size, width, colour, sharp")],
+    [("acute", "write sharp="), ("widht", "write width="), ("zzz", "give one of size, width, colour, sharp")],
 )
 def test_other_names_are_refused(name, instead):
     with pytest.raises(TypeError, match=f"draw has no option '{name}'; {instead}"):

@@ -77,7 +77,7 @@ def test_censored_draws_with_bounds_of_their_own_are_taken_at_their_worst():
 
 @pytest.mark.parametrize("q", [0, 1, -0.5, math.nan])
 def test_what_is_no_quantile(q):
-    with pytest.raises(ValueError, match="wanted a number between 0 and 1"):
+    with pytest.raises(ValueError, match="must be a number between 0 and 1"):
         of([1, 2], q)
 
 

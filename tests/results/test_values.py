@@ -80,9 +80,12 @@ def test_labels_marks_and_paths_are_those_of_the_report():
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"measures": {"loss": LOSS[0]}}, r"loss came with shape \(2, 4\); wanted \(3, 2, 4\)"),
-        ({"evaluated": np.ones(3)}, r"evaluated came with shape \(3,\)"),
-        ({"standard_error": np.ones((3, 2))}, r"standard_error came with shape \(3, 2\)"),
+        ({"measures": {"loss": LOSS[0]}}, r"loss must have shape \(3, 2, 4\).*, got \(2, 4\)"),
+        ({"evaluated": np.ones(3)}, r"evaluated must have shape \(3, 2, 4\), the lengths of the axes, got \(3,\)"),
+        (
+            {"standard_error": np.ones((3, 2))},
+            r"standard_error must have shape \(3, 2, 4\), the lengths of the axes, got \(3, 2\)",
+        ),
     ],
 )
 def test_other_shapes_are_refused(parts, message):

@@ -134,9 +134,11 @@ def test_an_axis_along_which_nothing_goes_is_no_line():
 
 def test_path_needs_a_path():
     model, data, _ = trained()
-    with pytest.raises(ValueError, match=r"bring no path; give some that do"):
+    with pytest.raises(
+        ValueError, match="an axis is 'path', but the directions have no path; give some that do, for example"
+    ):
         fastscape.surface(model, data, x="path", progress=False)
-    with pytest.raises(TypeError, match=r"wanted \('path', count\)"):
+    with pytest.raises(TypeError, match=r"must be \('path', count\)"):
         fastscape.surface(model, data, x=("path", 5, 1), progress=False)
     with pytest.raises(ValueError, match="at least 2 grid points"):
         fastscape.surface(model, data, x=("path", 1), progress=False)

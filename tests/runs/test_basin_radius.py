@@ -337,8 +337,11 @@ def test_files_that_are_no_basin_radius(tmp_path):
     plain = json.loads(path.read_text())
     broken = {
         "does not name itself": {**plain, "format": "other"},
-        "wanted one number each": {**plain, "lengths": [1.0]},
-        "wanted 0 <= inside < outside": {**plain, "inside": [1e9, 0.0]},
+        r"is no basin radius \(each array must have one number per direction, got the shapes \{'inside':": {
+            **plain,
+            "lengths": [1.0],
+        },
+        r"is no basin radius \(each radius must satisfy 0 <= inside < outside\);": {**plain, "inside": [1e9, 0.0]},
         "a seed is no whole": {**plain, "seeds": [0.5, 1]},
         "lacks one of measure": {**plain, "level": "high"},
         "is no basin radius": {"format": plain["format"], "version": 1},
@@ -363,20 +366,23 @@ def test_it_prints_within_a_hundred_columns():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"directions": 0}, "directions=0 cannot"),
-        ({"steps": 1}, "steps=1 cannot"),
-        ({"drop": 0}, "drop=0 cannot"),
-        ({"limit": math.inf}, "limit=inf cannot"),
-        ({"tolerance": 1}, "tolerance=1 cannot"),
-        ({"confidence": 95}, "confidence=95 cannot be used; wanted a fraction, for example 0.95"),
-        ({"worse": "up"}, "worse='up' is unknown"),
-        ({"level": math.nan}, "level=nan cannot"),
+        ({"directions": 0}, "directions must be a whole number of at least 1, got 0"),
+        ({"steps": 1}, "steps must be a whole number of at least 2, got 1"),
+        ({"drop": 0}, "drop must be a number above 0, got 0"),
+        ({"limit": math.inf}, "limit must be a number above 0, got inf"),
+        ({"tolerance": 1}, r"tolerance must be a fraction, got 1; for example 0\.01"),
+        ({"confidence": 95}, "confidence must be a fraction.*, got 95"),
+        ({"worse": "up"}, "worse must be .*, got 'up'"),
+        ({"level": math.nan}, r"level must be a value of the score, got nan; for example level=0\.9"),
         ({"level": 0.0}, "already beyond level=0.0, higher ones being worse"),
         ({"measure": "accuracy"}, "measure='accuracy' is none here; there are loss: give"),
-        ({"normalize": "big"}, "normalize='big'"),
-        ({"seed": -1}, "seed=-1 cannot"),
+        (
+            {"normalize": "big"},
+            "normalize must be one of 'filter', 'layer', 'weight', 'dfilter', 'dlayer', 'none', got 'big'",
+        ),
+        ({"seed": -1}, r"seed must be an integer from 0 to 2\^64 - 1, got -1; for example seed=0"),
         ({"keep": "disk"}, "write lend=True too, or leave out keep"),
-        ({"keep": "disc", "lend": True}, "keep='disc' is unknown"),
+        ({"keep": "disc", "lend": True}, "keep must be .*, got 'disc'"),
         ({"loss": lambda outputs, targets: outputs.sum() * math.nan}, "loss is nan at the model itself"),
         ({"loss": lambda outputs, targets: outputs.sum() * 0}, "loss is 0 at the model, of which no share"),
     ],
@@ -405,10 +411,10 @@ def test_a_direction_that_is_nothing_is_refused():
 
 @pytest.mark.parametrize("confidence", [0, 1.5, "high", True])
 def test_a_confidence_that_is_none(confidence):
-    with pytest.raises(ValueError, match=r"confidence=.* cannot be used"):
+    with pytest.raises(ValueError, match=r"confidence must be .*, got .*"):
         found_of(directions=2).quantile(0.5, confidence=confidence)
 
 
 def test_a_unit_that_is_none():
-    with pytest.raises(ValueError, match="unit='weights' is unknown"):
+    with pytest.raises(ValueError, match=r"unit must be .*, got 'weights'"):
         found_of(directions=2).of_unit("weights")

@@ -434,8 +434,18 @@ def test_a_measure_has_one_form_for_all_batches():
         ({"train": TRAIN, 3: TEST}, {}, TypeError, "'3' may be a data set or a part of a batch"),
         ({"x": TRAIN[0], "y": TRAIN[1]}, {}, TypeError, r"several data sets fastscape.DataSets\(train"),
         ({"train": TRAIN, "test": []}, {}, ValueError, "the data set 'test': the data have no samples"),
-        ({"train": TRAIN, "test": [3]}, {}, TypeError, "the data set 'test': a batch came as int"),
-        ({"train": TRAIN, "a/b": TEST}, {}, ValueError, "named 'a/b'; wanted a name without a slash"),
+        (
+            {"train": TRAIN, "test": [3]},
+            {},
+            TypeError,
+            r"the data set 'test': a batch cannot be read, got int; give \(inputs, targets\) tensors, a",
+        ),
+        (
+            {"train": TRAIN, "a/b": TEST},
+            {},
+            ValueError,
+            "the name of a data set must have no slash, got 'a/b'; for example 'test'",
+        ),
         (
             {"train": TensorDataset(*TRAIN), "test": TEST},
             {"objective": lambda call, batch: call(batch[0]).sum(1)},
@@ -448,8 +458,13 @@ def test_a_measure_has_one_form_for_all_batches():
             ValueError,
             "two measures would be named 'loss of test'",
         ),
-        ({"train": TRAIN, "test": TEST}, {"target_standard_error": 0.1}, ValueError, "reads one data set until"),
-        (TRAIN, {"per_class": "all"}, TypeError, "per_class=all cannot be used; wanted True, or class numbers"),
+        (
+            {"train": TRAIN, "test": TEST},
+            {"target_standard_error": 0.1},
+            ValueError,
+            "target_standard_error needs a single data set, got several; leave it out, or give the first",
+        ),
+        (TRAIN, {"per_class": "all"}, TypeError, "per_class must be True, or class numbers.*, got all"),
         (TRAIN, {"per_class": [0, 0]}, ValueError, "has a class twice"),
         (TRAIN, {"per_class": [0, 7]}, ValueError, "the data have no sample of class 7; leave it out"),
         (
@@ -475,7 +490,7 @@ def test_a_measure_has_one_form_for_all_batches():
             (TRAIN[0], TRAIN[0]),
             {"per_class": True, "loss": F.mse_loss},
             ValueError,
-            "class numbers .n., int64, and they",
+            r"per_class needs targets that are class numbers \[n\], int64, got torch\.float32 \[23, 4\]; leave",
         ),
         (
             (torch.rand(150, 4), torch.arange(150)),

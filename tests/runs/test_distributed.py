@@ -223,7 +223,7 @@ def test_one_process_may_call_alone(monkeypatch):
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     assert stored_runs.surface(None, distributed=False).report["processes"] == 1
-    with pytest.raises(TypeError, match="distributed='no' cannot be used; wanted True or False"):
+    with pytest.raises(TypeError, match=r"distributed must be True or False.*, got 'no'"):
         stored_runs.surface(None, distributed="no")
 
 

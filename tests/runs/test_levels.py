@@ -229,10 +229,13 @@ def test_the_samples_that_were_read_are_those_that_are_evaluated():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"draw_samples": -1}, "wanted a number of samples, 0 for none, or 'auto'"),
-        ({"draw_samples": "some"}, "wanted a number of samples"),
-        ({"draw_samples": True}, "wanted a number of samples"),
-        ({"draw_samples": SAMPLES}, "draws all"),
+        ({"draw_samples": -1}, "must be a number of samples, 0 for none, or 'auto'"),
+        ({"draw_samples": "some"}, "must be a number of samples"),
+        ({"draw_samples": True}, "must be a number of samples"),
+        (
+            {"draw_samples": SAMPLES},
+            "draw_samples=600 would draw all 600 samples, which are in 1 batches; ask for fewer, give",
+        ),
         ({"batchnorm": "recalibrate"}, "statistics over all samples"),
         ({"tolerance": None}, "takes a tolerance above 0"),
         ({"tolerance": 0}, "takes a tolerance above 0"),

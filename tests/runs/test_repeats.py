@@ -209,11 +209,11 @@ def test_a_repeat_that_is_not_finite_is_counted_and_said(value):
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
-        ({"repeats": 0}, ValueError, "repeats=0 cannot be used; wanted an integer from 1"),
-        ({"repeats": -3}, ValueError, "repeats=-3 cannot"),
-        ({"repeats": True}, TypeError, "repeats=True cannot"),
-        ({"repeats": 4.0}, TypeError, "repeats=4.0 cannot"),
-        ({"repeats": "4"}, TypeError, "repeats='4' cannot"),
+        ({"repeats": 0}, ValueError, "repeats must be an integer of at least 1.*, got 0"),
+        ({"repeats": -3}, ValueError, "repeats must be an integer of at least 1, got -3; for example 32"),
+        ({"repeats": True}, TypeError, "repeats must be an integer of at least 1, got True; for example 32"),
+        ({"repeats": 4.0}, TypeError, r"repeats must be an integer of at least 1, got 4\.0; for example 32"),
+        ({"repeats": "4"}, TypeError, "repeats must be an integer of at least 1, got '4'; for example 32"),
         ({"repeats": 2, "tolerance": 0.01}, ValueError, "repeats=2 are several; leave out one"),
         ({"repeats": 2, "directions": [MODEL, MODEL]}, ValueError, "directions were given; leave out one"),
     ],

@@ -210,7 +210,7 @@ def test_a_group_without_a_store_is_refused(monkeypatch):
     ],
 )
 def test_mistakes_are_said(timeout, error):
-    with pytest.raises(error, match=rf"timeout={timeout!r} cannot be used; wanted seconds"):
+    with pytest.raises(error, match=rf"timeout must be a number of seconds( above 0|), got {timeout!r}"):
         stored_runs.surface(None, timeout=timeout)
 
 

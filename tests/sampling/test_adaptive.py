@@ -227,12 +227,12 @@ def test_a_run_that_was_ended_asks_for_no_stored_point_again(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"tolerance": -0.1}, ValueError, "wanted a fraction of the range"),
-        ({"tolerance": 1.5}, ValueError, "wanted a fraction of the range"),
-        ({"tolerance": float("nan")}, ValueError, "wanted a fraction of the range"),
-        ({"tolerance": "fine"}, TypeError, "wanted a number"),
+        ({"tolerance": -0.1}, ValueError, "must be a fraction of the range"),
+        ({"tolerance": 1.5}, ValueError, "must be a fraction of the range"),
+        ({"tolerance": float("nan")}, ValueError, "must be a fraction of the range"),
+        ({"tolerance": "fine"}, TypeError, "must be a number"),
         ({"tolerance": None, "tolerance_scale": "linear"}, ValueError, "write tolerance= too"),
-        ({"tolerance_scale": "yes"}, ValueError, "wanted one of .log10., .linear."),
+        ({"tolerance_scale": "yes"}, ValueError, "must be one of .log10., .linear."),
         ({"stream_samples": 5}, ValueError, "leave out one"),
     ],
 )

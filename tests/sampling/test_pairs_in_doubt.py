@@ -251,7 +251,7 @@ def test_other_measures_change_nothing_of_it(draw_samples):
 
 @pytest.mark.parametrize("topology", [2, 0, -0.1, 1, float("nan"), "yes", None])
 def test_mistakes(topology):
-    with pytest.raises(ValueError, match="wanted True, False or a fraction of the range"):
+    with pytest.raises(ValueError, match="must be True, False or a fraction of the range"):
         stored_runs.surface(None, tolerance=0.01, topology=topology)
 
 

@@ -380,7 +380,9 @@ def test_a_step_that_is_not_above_the_last_one_is_refused(tmp_path, step):
     with Recorder(tmp_path / "run", every=2) as recorder:
         recorder.record(filled(0), 0)
         recorder.record(filled(2), 2)
-        with pytest.raises(ValueError, match=rf"step={step} came after step 2; wanted a larger .*make a new one"):
+        with pytest.raises(
+            ValueError, match=rf"step must be larger than the last step, 2, got {step}. .*make a new one of"
+        ):
             recorder.record(filled(step), step)
     assert steps(tmp_path / "run") == [0, 2]
 
@@ -462,10 +464,10 @@ def test_other_folders_are_refused(tmp_path):
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["thesis.tex"]
     (tmp_path / "newer").mkdir()
     (tmp_path / "newer" / INDEX).write_text(f'{{"format": "{FORMAT}", "version": {VERSION + 1}}}\n')
-    with pytest.raises(ValueError, match=rf"version {VERSION + 1}; wanted {VERSION}"):
+    with pytest.raises(ValueError, match=rf"must have version {VERSION}, got {VERSION + 1}: update"):
         Recorder(tmp_path / "newer").record(filled(0))
     (tmp_path / "newer" / INDEX).write_text('{"format": "something else"}\n')
-    with pytest.raises(ValueError, match=r"wanted the format|does not begin with the format"):
+    with pytest.raises(ValueError, match=r"must be the format|does not begin with the format"):
         Recorder(tmp_path / "newer").record(filled(0))
 
 
@@ -529,13 +531,13 @@ def test_a_recorder_that_nobody_closes_leaves_its_folder_to_others(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"every": 0}, "every=0; wanted a whole number from 1"),
-        ({"every": 1.5}, r"every=1\.5; wanted"),
-        ({"every": True}, "every=True; wanted"),
-        ({"most": 1}, "most=1; wanted a whole number from 2"),
-        ({"distance": 0.0}, r"distance=0\.0; wanted a number above 0"),
-        ({"distance": float("nan")}, "distance=nan; wanted"),
-        ({"dtype": "float16"}, "dtype='float16' is unknown; wanted 'float32', 'bfloat16', or None"),
+        ({"every": 0}, "every must be a whole number of at least 1.*, got 0"),
+        ({"every": 1.5}, r"every must be .*, got 1\.5"),
+        ({"every": True}, "every must be .*, got True"),
+        ({"most": 1}, "most must be a whole number of at least 2.*, got 1"),
+        ({"distance": 0.0}, r"distance must be a number above 0.*, got 0\.0"),
+        ({"distance": float("nan")}, "distance must be .*, got nan"),
+        ({"dtype": "float16"}, "dtype must be 'float32', 'bfloat16', or None.*, got 'float16'"),
     ],
 )
 def test_options_are_checked(tmp_path, options, said):
@@ -546,9 +548,12 @@ def test_options_are_checked(tmp_path, options, said):
 
 def test_what_cannot_be_recorded_is_refused(tmp_path):
     recorder = Recorder(tmp_path / "run")
-    with pytest.raises(TypeError, match=r"model came as list; wanted a torch\.nn\.Module, or its state dict"):
+    with pytest.raises(TypeError, match=r"model must be a torch\.nn\.Module, or its state dict.*, got list"):
         recorder.record([torch.ones(2)])
-    with pytest.raises(TypeError, match=r"holds 'model', 'optimizer'; .* write record\(checkpoint\['model'\]\)"):
+    with pytest.raises(
+        TypeError,
+        match="model must be a state dict, tensors by name, got a dict that holds 'model', 'optimizer': write",
+    ):
         recorder.record({"model": filled(0), "optimizer": {}, "epoch": 3})
     with pytest.raises(ValueError, match=r"nothing of Linear moves: .*record\(model\.state_dict\(\)\)"):
         recorder.record(nn.Linear(2, 2).requires_grad_(False))
@@ -562,11 +567,11 @@ def test_what_cannot_be_recorded_is_refused(tmp_path):
         recorder.record({"weight": torch.ones(2).to(torch.float8_e4m3fnuz)})
     with pytest.raises(ValueError, match=r"several tensors have one name"):
         recorder.record({"a.weight": torch.ones(2), "a._orig_mod.weight": torch.ones(2)})
-    with pytest.raises(ValueError, match=r"step=-1; wanted a whole number from 0"):
+    with pytest.raises(ValueError, match=r"step must be a whole number of at least 0.*, got -1"):
         recorder.record(filled(0), -1)
-    with pytest.raises(TypeError, match=r"the measure loss came as 'low'; wanted a number"):
+    with pytest.raises(TypeError, match=r"the measure loss must be a number.*, got 'low'"):
         recorder.record(filled(0), 100, loss="low")
-    with pytest.raises(TypeError, match=r"the measure loss came as tensor.*; wanted a number"):
+    with pytest.raises(TypeError, match=r"the measure loss must be a number.*, got tensor.*"):
         recorder.record(filled(0), 101, loss=torch.ones(3))
     assert steps(tmp_path / "run") == []
 

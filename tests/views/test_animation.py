@@ -68,7 +68,7 @@ def test_landscapes_follow_each_other_on_one_scale(kind, tmp_path):
         ((EPOCHS,), {"interval": 0}, "interval=0 came"),
         ((EPOCHS[0], PATH), {"names": ["a"]}, "names came with a walk"),
         ((EPOCHS,), {"names": ["a"]}, "1 names came for 3 landscapes"),
-        ((EPOCHS,), {"kind": "globe"}, "kind='globe' is unknown"),
+        ((EPOCHS,), {"kind": "globe"}, "kind must be one of 'contour', 'surface3d', got 'globe'"),
     ],
 )
 def test_what_cannot_be_animated_is_refused(arguments, options, message):

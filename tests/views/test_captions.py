@@ -68,7 +68,7 @@ def test_another_measure_has_its_own_function_value_and_no_standard_error_of_the
     assert "standard error" not in said
     with pytest.raises(ValueError, match="metric='f1' is unknown; this landscape has loss, accuracy"):
         plane().caption("f1")
-    with pytest.raises(ValueError, match="log='yes' cannot be used"):
+    with pytest.raises(ValueError, match="log must be True, False or None, got 'yes'"):
         plane().caption(log="yes")
 
 

@@ -77,7 +77,7 @@ def test_logarithms_only_where_all_have_them():
     [
         ([], {}, "no landscape came; wanted at least one"),
         ([BOWL], {"names": ["a", "b"]}, "2 names came for 1 landscapes"),
-        ([BOWL], {"kind": "globe"}, "kind='globe' is unknown; wanted one of 'contour', 'surface3d'"),
+        ([BOWL], {"kind": "globe"}, "kind must be one of 'contour', 'surface3d', got 'globe'"),
         ([BOWL, Landscape(X, None, X)], {"log": False}, "has no surface to draw"),
         ([BOWL], {"metric": "f1"}, "metric='f1' is unknown"),
     ],

@@ -173,7 +173,7 @@ def test_holes_infinite_values_and_slices_without_a_value(maps):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"how": "max"}, "how='max' is unknown"),
+        ({"how": "max"}, "how must be one of 'slice', 'min', 'mean', got 'max'"),
         ({"at": {"q": 0.0}}, r"at has 'q', which is no axis here; there are x1, x2, x3"),
         ({"at": {"x1": 99.0}}, r"at has x1=99, beyond the axis from"),
         ({"at": {"x1": 0.0}, "how": "min"}, "only slices are at a place"),

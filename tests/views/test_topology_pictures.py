@@ -259,7 +259,10 @@ def test_huge_heights_have_a_unit():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: topology(found(), kind="trees"), "kind='trees' is unknown"),
+        (
+            lambda: topology(found(), kind="trees"),
+            "kind must be one of 'all', 'map', 'tree', 'diagram', 'barcode', got 'trees'",
+        ),
         (lambda: topologies({}), "no topology came"),
         (
             lambda: topologies({"a": found(), "b": topology_of(wells())}),

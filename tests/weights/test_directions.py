@@ -78,5 +78,5 @@ def test_running_variances_do_not_move():
 
 @pytest.mark.parametrize("seed", [-1, 0.5, None, True, 2**64])
 def test_a_bad_seed_is_refused(seed):
-    with pytest.raises(ValueError, match="wanted an integer from 0"):
+    with pytest.raises(ValueError, match="must be an integer from 0"):
         direction_random(LAYOUT, seed, 0)

@@ -106,16 +106,36 @@ def test_a_tied_model_and_a_state_dict_that_names_the_weight_twice():
 @pytest.mark.parametrize(
     ("to", "error", "message"),
     [
-        ([B], TypeError, r"^to came as list; wanted a torch.nn.Module of the same architecture, or its state dict; a"),
-        (torch.ones(3), TypeError, "to came as Tensor; wanted a torch.nn.Module"),
-        ({"epoch": 3, "model": state(B)}, TypeError, r"a dict that holds 'epoch', 'model'; .* to=checkpoint\['model'"),
+        ([B], TypeError, r"to must be a torch\.nn\.Module of the same architecture, or its state dict, got list; a"),
+        (torch.ones(3), TypeError, "to must be a torch.nn.Module.*, got Tensor"),
+        (
+            {"epoch": 3, "model": state(B)},
+            TypeError,
+            "to must be a state dict, tensors by name, got a dict that holds 'epoch', 'model': write",
+        ),
         ({"model": B}, TypeError, r"write to=checkpoint\['model'\]"),
-        ({**state(B), "0.bias": np.zeros(5)}, TypeError, r"0\.bias of the state dict came as ndarray; wanted a torch"),
-        ({"0.weight": B[0].weight}, ValueError, r"the state dict has no 0\.bias, 1\.weight, .*; wanted that of a mo"),
-        ({**state(B), "4.weight": torch.ones(2)}, ValueError, r"the state dict also has 4\.weight; wanted"),
-        ({**state(B), "0.bias": torch.zeros(6)}, ValueError, r"0\.bias came with shape \(6,\); wanted \(5,\)"),
-        (nn.Sequential(B[0]), ValueError, r"a Sequential, has no 1\.weight, .*; wanted one of the same architecture"),
-        (nn.Sequential(*B, nn.Linear(3, 3)), ValueError, r"a Sequential, also has 4\.weight, 4\.bias; wanted one of"),
+        ({**state(B), "0.bias": np.zeros(5)}, TypeError, r"0\.bias of the state dict must be a torch.*, got ndarray"),
+        (
+            {"0.weight": B[0].weight},
+            ValueError,
+            r"the state dict must come from a model of the same architecture, with 0\.weight, 0\.bias,",
+        ),
+        (
+            {**state(B), "4.weight": torch.ones(2)},
+            ValueError,
+            r"the state dict must come from a model of the same architecture, with 0\.weight, 0\.bias,",
+        ),
+        ({**state(B), "0.bias": torch.zeros(6)}, ValueError, r"0\.bias must have shape \(5,\).*, got \(6,\)"),
+        (
+            nn.Sequential(B[0]),
+            ValueError,
+            r"the other model, a Sequential, must be a model of the same architecture, but has no 1\.weight,",
+        ),
+        (
+            nn.Sequential(*B, nn.Linear(3, 3)),
+            ValueError,
+            r"the other model must have the same architecture, but the Sequential also has 4\.weight, 4\.bias",
+        ),
         (
             copy.deepcopy(B).to("meta"),
             ValueError,
@@ -177,9 +197,12 @@ def test_reproduce_takes_the_other_model_as_the_line_did():
         assert np.array_equal(made.reproduce(A, DATA, **again).loss, made.loss)
     with pytest.raises(ValueError, match=r"give them again: directions=\[\.\.\.\], to=\.\.\. or along=\.\.\.$"):
         made.reproduce(A, DATA)
-    with pytest.raises(ValueError, match="both to and directions came"):
+    with pytest.raises(
+        ValueError,
+        match="to and directions cannot both be given; give a different model as to, a curve as along, or a",
+    ):
         made.reproduce(A, DATA, to=B, directions=[B])
-    with pytest.raises(TypeError, match=r"the model came as str; wanted a torch\.nn\.Module"):
+    with pytest.raises(TypeError, match=r"the model must be a torch\.nn\.Module.*, got str"):
         made.reproduce("a", DATA, to=B)
     surface = fastscape.surface(A, DATA, x=(0, 1, 2), y=(0, 1, 2), progress=False)
     with pytest.raises(ValueError, match="to and along are of a line, and this is a surface; give directions="):

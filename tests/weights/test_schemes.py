@@ -287,7 +287,7 @@ class TestUsersOwn:
 
 
 def test_an_unknown_norm_is_refused():
-    with pytest.raises(ValueError, match="wanted one of 'filter', 'layer', 'weight', 'dfilter', 'dlayer', 'none'"):
+    with pytest.raises(ValueError, match="must be one of 'filter', 'layer', 'weight', 'dfilter', 'dlayer', 'none'"):
         norms.directions_first(torch.zeros(1, 2, 2), torch.zeros(1, dtype=torch.int64), "neuron")
 
 

@@ -100,14 +100,22 @@ def test_the_family():
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ("x", TypeError, "directions came as str; wanted a list or tuple of 2"),
-        (torch.ones(6), ValueError, r"directions came as one Tensor of shape \(6,\); wanted \(2, P\), a row for each"),
-        (np.ones((3, 6)), ValueError, "3 directions came; wanted 2, one for each axis"),
-        (np.ones((2, 5)), ValueError, r"a direction came with shape \(5,\); wanted \(6,\)"),
-        ([[torch.ones(3, 2)], torch.ones(6)], ValueError, r"a list of 1 tensors of shapes \[\(3, 2\)\]; wanted 1"),
-        ([[torch.ones(2, 3), 1.0], torch.ones(6)], TypeError, "a direction came as list; wanted a module, a dict of"),
-        ([torch.ones(6)], ValueError, "1 directions came; wanted 2, one for each axis"),
-        ([torch.ones(6), 3], TypeError, "a direction came as int; wanted a module, a dict of tensors by name"),
+        ("x", TypeError, "directions must be a list or tuple of 2.*, got str"),
+        (
+            torch.ones(6),
+            ValueError,
+            r"directions must be of shape \(2, P\), one row per axis, got one Tensor of shape \(6,\)",
+        ),
+        (np.ones((3, 6)), ValueError, "directions must be 2, one per axis, got 3"),
+        (np.ones((2, 5)), ValueError, r"a direction must have shape \(6,\).*, got \(5,\)"),
+        (
+            [[torch.ones(3, 2)], torch.ones(6)],
+            ValueError,
+            r"a direction must be 1 tensors of shapes \[\(2, 3\)\], as weight, got a list of 1 of shapes \[\(3, 2\)\]",
+        ),
+        ([[torch.ones(2, 3), 1.0], torch.ones(6)], TypeError, "a direction must be a module, a dict of.*, got list"),
+        ([torch.ones(6)], ValueError, "directions must be 2, one per axis, got 1"),
+        ([torch.ones(6), 3], TypeError, "a direction must be a module, a dict of tensors by name.*, got int"),
     ],
 )
 def test_what_is_no_source(given, error, message):

@@ -274,11 +274,14 @@ class TestThrough:
         ):
             found_by(fastscape.through(a, b, c), moved(a))
         for same in ((a, b, a), (a, a, b), (b, a, a)):
-            with pytest.raises(ValueError, match="the three models lie on one line, or two are equal"):
+            with pytest.raises(
+                ValueError,
+                match="the three models must span a plane, but they are on one line, or two are equal; give a",
+            ):
                 found_by(fastscape.through(*same), a)
-        with pytest.raises(ValueError, match=r"span a plane, and 1 axes came; write fastscape.line\(a, data, to=b\)"):
+        with pytest.raises(ValueError, match=r"three models span a plane, got 1 axes; write fastscape\.line\(a,"):
             found_by(fastscape.through(a, b, c), a, 1)
-        with pytest.raises(TypeError, match="model B came as int; wanted a module, a state dict, or the path"):
+        with pytest.raises(TypeError, match=r"model B must be a module, a state dict, or the path.*, got int"):
             fastscape.through(a, 3, c)
 
     def test_on_a_surface_all_three_are_marked(self):
@@ -344,7 +347,7 @@ class TestProjected:
             ValueError, match="the plane has a path 'training' of its own; give the checkpoints another"
         ):
             fastscape.surface(model, data, directions=fastscape.projected(b, fastscape.pca(a)), **GRID)
-        with pytest.raises(TypeError, match="directions came as None; wanted a source or a list of directions"):
+        with pytest.raises(TypeError, match=r"directions must be a source or a list of directions.*, got None"):
             fastscape.projected(a, None)
 
     def test_a_direction_of_zeros_has_no_coordinate(self):
@@ -460,11 +463,14 @@ def test_evaluated_checkpoints_are_spread_from_the_first_to_the_last(count, most
 @pytest.mark.parametrize("wrong", [True, -1, 1.5, "ten"])
 def test_what_is_no_number_of_checkpoints(wrong):
     for source in (fastscape.pca, fastscape.start_to_end):
-        with pytest.raises(ValueError, match="wanted how many checkpoints have their own loss evaluated"):
+        with pytest.raises(
+            ValueError,
+            match="evaluated must be the number of checkpoints whose own loss is evaluated, got",
+        ):
             source(training(2), evaluated=wrong)
-    with pytest.raises(ValueError, match="wanted how many checkpoints"):
+    with pytest.raises(ValueError, match="evaluated must be the number of checkpoints whose own loss is evaluated,"):
         fastscape.projected(training(2), Random(), evaluated=wrong)
-    with pytest.raises(ValueError, match="center='first' is unknown; wanted 'last' or 'mean'"):
+    with pytest.raises(ValueError, match=r"center must be 'last' or 'mean'.*, got 'first'"):
         fastscape.pca(training(2), center="first")
 
 

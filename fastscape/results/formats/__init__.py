@@ -76,7 +76,7 @@ def exported(values: Values, path: Path) -> Path:
     others = [ending for ending in FORMATS if ending != ".npz"]
     ending = path.suffix.lower()
     if ending not in others:
-        raise ValueError(f"a landscape cannot be exported as {path.name!r}; wanted an ending of {', '.join(others)}")
+        raise ValueError(f"the name of a landscape's file must end in {', '.join(others)}, got {path.name!r}")
     check_values(values)
     write_whole(path, FORMATS[ending].written(values, ending))
     return path

@@ -70,7 +70,7 @@ def _values(file: IO[str], name: str) -> Values:
     names = next(filter(None, csv.reader(_lines(file))))
     count = names.index("loss") if "loss" in names else 0
     if not known_axes(names[:count]) or count > MOST_AXES:
-        raise ValueError(f"its columns are {', '.join(names)}; wanted x, y, loss, ...")
+        raise ValueError(f"its columns must be x, y, loss, ..., got {', '.join(names)}")
     table = _table(file, len(names))
     axes = {name: _different(table[:, k]) for k, name in enumerate(names[:count])}
     shape = tuple(map(len, axes.values()))

@@ -89,8 +89,8 @@ def read(path: Path) -> Values:
         check_values(values)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path} is no landscape in the layout of Li et al. ({clipped(error)}); wanted xcoordinates, ycoordinates "
-            "and train_loss"
+            f"{path} is no landscape in the layout of Li et al. ({clipped(error)}); it must have xcoordinates, "
+            "ycoordinates and train_loss"
         ) from error
     return values
 

@@ -54,7 +54,7 @@ def check_path(path: str | os.PathLike[str]) -> Path:
     """
     path = Path(path)
     if path.suffix != ".npz":
-        raise ValueError(f"a landscape cannot be saved as {path.name!r}; wanted a name that ends in .npz")
+        raise ValueError(f"the name of a landscape's file must end in .npz, got {path.name!r}")
     return path
 
 
@@ -206,7 +206,7 @@ class Parts:
             found, _, dtype = np.lib.format.read_array_header_1_0(member)
             if dtype.kind not in kinds or (len(found) != 1 if shape is None else found != tuple(shape)):
                 wanted = "a line" if shape is None else f"the shape {tuple(shape)}"
-                raise ValueError(f"{name} has the shape {found} and entries of kind {dtype}; wanted {wanted}")
+                raise ValueError(f"{name} must be {wanted}, got the shape {found} and entries of kind {dtype}")
             if min(found, default=0) < 0 or member.tell() + math.prod(found) * dtype.itemsize != info.file_size:
                 raise ValueError(
                     f"{name} declares the shape {found}, which is not what its {info.file_size} bytes hold"

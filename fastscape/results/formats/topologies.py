@@ -49,7 +49,7 @@ def saved(fields: Mapping[str, Any], path: Path) -> Path:
         ValueError: When the name has another ending.
     """
     if path.suffix != ".npz":
-        raise ValueError(f"a topology cannot be saved as {path.name!r:.200}; wanted a name that ends in .npz")
+        raise ValueError(f"the name of a topology's file must end in .npz, got {path.name!r:.200}")
     axes, pairs, basins, shape = fields["axes"], fields["pairs"], fields["basins"], fields["heights"].shape
     names = list(basins[0].measures) if basins else []
     arrays: dict[str, Any] = {f"axis_{k}": axis for k, axis in enumerate(axes.values())}
@@ -188,17 +188,17 @@ def _flat(at: tuple[int, ...] | None, shape: tuple[int, ...]) -> int:
 
 def _text(given: Any) -> str:
     if not isinstance(given, str):
-        raise ValueError(f"{given!r:.80} came as a name; wanted text")
+        raise ValueError(f"a name must be text, got {given!r:.80}")
     return given
 
 
 def _count(given: Any) -> int:
     if type(given) is not int or given < 0:
-        raise ValueError(f"{given!r:.80} came as a count; wanted a whole number")
+        raise ValueError(f"a count must be a whole number, got {given!r:.80}")
     return given
 
 
 def _number(given: Any) -> float:
     if not isinstance(given, int | float) or isinstance(given, bool):
-        raise ValueError(f"{given!r:.80} came as a number")
+        raise ValueError(f"a height must be a number, got {given!r:.80}")
     return given

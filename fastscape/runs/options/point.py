@@ -132,7 +132,7 @@ class SpectrumOptions(MatrixOptions, PointOptions, total=False):
         bool,
         Option(
             False,
-            "Whether the trace and the largest eigenvalue of each tensor's own block are wanted too. Default False.",
+            "If True, also compute the trace and the largest eigenvalue of each tensor's own block. Default False.",
             "Which matrix",
             bool,
         ),

@@ -35,7 +35,7 @@ def check_declared(
     points = math.prod(shape)
     for name, array in _opened(path, group, grids, points).items():
         if array.shape != shape:
-            raise ValueError(f"{path / name} declares the shape {array.shape}; wanted {shape}")
+            raise ValueError(f"{path / name} must declare the shape {shape}, got {array.shape}")
     for name, array in _opened(path, group, _SUMS, points * (measures + 1)).items():
         known = {points, rows_of(points, array.chunks[0], ordered=False)}
         if array.shape[0] not in known or array.shape[1:] not in {(), (measures,), (measures + 1,)}:
@@ -75,7 +75,7 @@ def _opened(path: Path, group: Any, names: Sequence[str], entries: int) -> dict[
     for name, array in found.items():
         chunk = math.prod(array.chunks) * array.dtype.itemsize
         if array.dtype.kind not in "biuf":
-            raise ValueError(f"{path / name} has entries of kind {array.dtype}; wanted numbers")
+            raise ValueError(f"{path / name} must have entries that are numbers, got {array.dtype}")
         if chunk > 4 * (entries or array.size) * array.dtype.itemsize + _SMALL:
             raise ValueError(f"{path / name} declares files of {chunk} bytes, which is more than there can be in them")
     return found

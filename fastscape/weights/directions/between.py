@@ -69,7 +69,7 @@ def _difference(layout: Layout, theta: Mapping[str, Tensor], other: Other) -> Te
     what = f"the other model, a {type(other).__name__}," if isinstance(other, nn.Module) else "the state dict"
     missing = [entry.name for entry in layout.entries if entry.name not in end]
     if missing:
-        raise ValueError(f"{what} has no {listed(missing)}; wanted one of the same architecture")
+        raise ValueError(f"{what} must be a model of the same architecture, but has no {listed(missing)}")
     check_present({entry.name: end[entry.name] for entry in layout.entries}, "the other model")
     start, stop = (layout.flatten(tensors, dtype=torch.float64, device="cpu") for tensors in (theta, end))
     found = torch.where(start == stop, 0.0, stop - start)  # a mask may hold infinities, the same ones

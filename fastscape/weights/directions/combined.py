@@ -142,7 +142,7 @@ class AlongModels:
         """The ways from the first model to each of the others. See `Source.directions`."""
         if axes != 1:
             raise ValueError(
-                f"a curve has one coordinate, and {axes} axes came; write fastscape.line(a, data, along=curve), or "
+                f"a curve has one coordinate, got {axes} axes; write fastscape.line(a, data, along=curve), or "
                 "directions=curve.plane() for its plane"
             )
         stack = self.models.stack(layout, theta)
@@ -211,7 +211,7 @@ class PlaneOfModels:
         """Both axes, the path, and where models lie. See `Source.directions`."""
         if axes != 2:
             raise ValueError(
-                f"a curve spans a plane, and {axes} axes came; write fastscape."
+                f"a curve spans a plane, got {axes} axes; write fastscape."
                 + ("line(a, data, along=curve)" if axes == 1 else "surface")
             )
         stack = self.models.stack(layout, theta)

@@ -37,8 +37,8 @@ class Given:
         buffers = [e.name for e in layout.entries if not isinstance(theta[e.name], nn.Parameter)]
         if not isinstance(self.entries, Mapping) and buffers:  # after all parameters, or each in its module?
             raise ValueError(
-                f"a direction came without names, and buffers move too ({listed(buffers)}), whose place in it is not "
-                "clear; give a dict of tensors by name"
+                f"a direction without names cannot be used while buffers move too ({listed(buffers)}), because their "
+                "place in it is not clear; give a dict of tensors by name"
             )
         out.copy_(direction_given(layout, self.entries))
 
@@ -79,15 +79,15 @@ def direction_given(
         direction = _in_order(layout, direction)
     if not isinstance(direction, Mapping):
         raise TypeError(
-            f"a direction came as {type(direction).__name__}; wanted a module, a dict of tensors by name, a list of "
-            "tensors, or a vector"
+            "a direction must be a module, a dict of tensors by name, a list of tensors, or a vector, got "
+            f"{type(direction).__name__}"
         )
     for odd, fault in ((set(direction) - set(names), "does not move"), (set(names) - set(direction), "is missing")):
         if odd:
             first = listed(sorted(map(str, odd)), 1).removesuffix(", ...")
             raise ValueError(
-                f"in a direction, {first} {fault}; wanted tensors for {listed(names)}: choose with perturb=; to end "
-                "at another model, give the module"
+                f"a direction must have tensors for {listed(names)}; {first} {fault}: choose with perturb=; to end at "
+                "a different model, give the module"
             )
     check_present(direction, "a direction")
     return layout.flatten(direction, dtype=torch.float64, device="cpu")
@@ -99,8 +99,8 @@ def _in_order(layout: Layout, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
     wanted = [entry.shape for entry in layout.entries]
     if shapes != wanted:
         raise ValueError(
-            f"a direction came as a list of {len(shapes)} tensors of shapes {str(shapes)[:80]}; wanted "
-            f"{len(wanted)} of shapes {str(wanted)[:80]}, those of {listed([e.name for e in layout.entries])}"
+            f"a direction must be {len(wanted)} tensors of shapes {str(wanted)[:80]}, as "
+            f"{listed([e.name for e in layout.entries])}, got a list of {len(shapes)} of shapes {str(shapes)[:80]}"
         )
     return {entry.name: tensor for entry, tensor in zip(layout.entries, tensors, strict=True)}
 
@@ -116,8 +116,7 @@ def _by_name(layout: Layout, vector: Tensor) -> dict[str, Tensor]:
             count = sum(math.prod(entry.shape) for entry in entries)
             wanted = f"({count},) complex numbers, or {wanted} real ones with two for each complex one"
         raise ValueError(
-            f"a direction came with shape {tuple(vector.shape)}; wanted {wanted}, the entries of {of} one behind the "
-            "other"
+            f"a direction must have shape {wanted}, the entries of {of} one after the other, got {tuple(vector.shape)}"
         )
     parts = dict(zip(entries, vector.split(sizes), strict=True))
     return {

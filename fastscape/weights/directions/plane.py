@@ -286,7 +286,7 @@ def check_dimensions(found: int, wanted: int, count: int) -> None:
         )
     if found < wanted:
         raise ValueError(
-            f"the {count} checkpoints span {found} dimension{'s' * (found != 1)}; wanted {wanted}, one for each axis: "
+            f"the checkpoints must span {wanted} dimensions, one per axis, but the {count} of them span {found}: "
             "record more of them, or write fastscape.line for one axis"
         )
 
@@ -302,8 +302,8 @@ def check_evaluated(evaluated: int) -> None:
     """
     if isinstance(evaluated, bool) or not isinstance(evaluated, int | np.integer) or evaluated < 0:
         raise ValueError(
-            f"evaluated={evaluated!r:.80} cannot be used; wanted how many checkpoints have their own loss evaluated, "
-            "for example 100"
+            f"evaluated must be the number of checkpoints whose own loss is evaluated, got {evaluated!r:.80}; for "
+            "example 100"
         )
 
 

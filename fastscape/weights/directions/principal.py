@@ -110,7 +110,7 @@ def pca(checkpoints: TrainingsGiven, *, center: Center = "last", evaluated: int 
     Source: Li et al. 2018, arXiv 1712.09913, section 7.2.
     """
     if center not in get_args(Center):
-        raise ValueError(f"center={center!r:.80} is unknown; wanted 'last' or 'mean'")
+        raise ValueError(f"center must be 'last' or 'mean', got {center!r:.80}")
     check_evaluated(evaluated)
     return PrincipalComponents(trainings_of(checkpoints), center, int(evaluated))
 

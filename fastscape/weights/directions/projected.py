@@ -109,7 +109,7 @@ def projected(checkpoints: TrainingsGiven, directions: Any, *, evaluated: int = 
     """
     check_evaluated(evaluated)
     if directions is None:
-        raise TypeError("directions came as None; wanted a source or a list of directions, for example Random(seed=0)")
+        raise TypeError("directions must be a source or a list of directions, got None; for example Random(seed=0)")
     count = len(directions) if isinstance(directions, list | tuple) else 2
     source = source_of(directions, Random(), count)
     return Projection(trainings_of(checkpoints), source, int(evaluated))

@@ -62,7 +62,7 @@ def check_seed(seed: int) -> None:
         ValueError: When it is something else.
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 64:
-        raise ValueError(f"seed={seed!r} cannot be used; wanted an integer from 0 to 2^64 - 1, for example seed=0")
+        raise ValueError(f"seed must be an integer from 0 to 2^64 - 1, got {seed!r}; for example seed=0")
 
 
 def check_distribution(distribution: str) -> None:
@@ -76,7 +76,7 @@ def check_distribution(distribution: str) -> None:
     """
     if distribution not in get_args(Distribution):
         raise ValueError(
-            f"distribution={distribution!r} is unknown; wanted one of {', '.join(map(repr, get_args(Distribution)))}"
+            f"distribution must be one of {', '.join(map(repr, get_args(Distribution)))}, got {distribution!r}"
         )
 
 

@@ -81,19 +81,19 @@ def source_of(given: Any, random: Random, axes: int) -> Source:
             given = [given]
         elif given.ndim != 2:
             raise ValueError(
-                f"directions came as one {type(given).__name__} of shape {tuple(given.shape)}; wanted ({axes}, P), a "
-                "row for each axis"
+                f"directions must be of shape ({axes}, P), one row per axis, got one {type(given).__name__} of shape "
+                f"{tuple(given.shape)}"
             )
         given = list(given)
     if not isinstance(given, list | tuple):
-        raise TypeError(f"directions came as {type(given).__name__}; wanted a list or tuple of {axes}")
+        raise TypeError(f"directions must be a list or tuple of {axes}, got {type(given).__name__}")
     if len(given) != axes:
-        raise ValueError(f"{len(given)} directions came; wanted {axes}, one for each axis")
+        raise ValueError(f"directions must be {axes}, one per axis, got {len(given)}")
     for one in given:
         if isinstance(one, Mapping) and hasattr(one, "_metadata"):  # torch's, of the modules that the tensors are of
             raise TypeError(
-                "a direction came as the state dict of a module, whose tensors are another model and no direction; "
-                "give the module, or to= of a line; a direction is a plain dict, as dict(direction) makes it"
+                "a direction must be a plain dict, as dict(direction) makes it, got the state dict of a module, "
+                "which is a model and not a direction; give the module, or to= of a line"
             )
     return OneEach(tuple(Between(one) if isinstance(one, nn.Module) else Given(one) for one in given))
 

@@ -44,8 +44,8 @@ class StraightWay:
         length = own[0, 0].sqrt()  # from the base, the end of the first training
         if not length:
             raise ValueError(
-                f"{stack.said(0)} and {stack.said(stack.base)} have the same weights; wanted a training that ends "
-                "elsewhere than it starts, or fastscape.pca"
+                f"a training must end elsewhere than it starts, but {stack.said(0)} and {stack.said(stack.base)} have "
+                "the same weights; give a different training, or write fastscape.pca"
             )
         along = own[0] / length
         # What is left of a straight line is rounding, of which components are none.

@@ -47,12 +47,15 @@ class PlaneThrough:
         """The two axes, and where the models lie. See `Source.directions`."""
         if axes != 2:
             instead = "line(a, data, to=b)" if axes == 1 else "surface, or volume with directions=[b, c, ...]"
-            raise ValueError(f"three models span a plane, and {axes} axes came; write fastscape.{instead}")
+            raise ValueError(f"three models span a plane, got {axes} axes; write fastscape.{instead}")
         stack = Stack(self.models, layout, theta, base=0)
         gram = gram_of(stack).products
         b, c = gram[1, 1].sqrt(), gram[2, 2].sqrt()  # distances from model A
         if not b or not c or not (gram[2, 2] - (gram[1, 2] / b).square() > 1e-12 * gram[2, 2].clamp(min=gram[1, 1])):
-            raise ValueError("the three models lie on one line, or two are equal; wanted three that span a plane")
+            raise ValueError(
+                "the three models must span a plane, but they are on one line, or two are equal; give a different "
+                "model"
+            )
         parts = torch.zeros(2, 4, dtype=torch.float64, device="cpu")
         parts[0, 1] = parts[1, 2] = 1.0
         if self.orthonormal:

@@ -191,7 +191,8 @@ def tables(results: dict[str, Any]) -> str:
         "",
         *_prose(
             "The rows of several processes are not fitted. The model calculates them from the run of one process, "
-            f"with as many devices as processes; for the network with at most the {results['cores']} cores of the machine."
+            "with as many devices as processes; for the network with at most the "
+            f"{results['cores']} cores of the machine."
         ),
         "",
         "| problem | processes | seconds, median | spread | model | measured / model |",
@@ -245,9 +246,10 @@ def in_place(weights: float, width: int) -> list[str]:
         'as much again for the weights that it puts back, unless they are in main memory (`keep="cpu"`) or on a disk '
         '(`keep="disk"`). Parts of one tensor add some 16 MB. A point draws two directions, which takes '
         f"{drawn:.2f} s. It reads the kept weights: {bus:.1f} s from main memory at {BUS / 1e9:.0f} GB/s, "
-        f'{disk:.1f} s from a disk at {DISK / 1e9:.0f} GB/s. **In layers**, with `plan=fastscape.Plan("layers")` too, the points '
-        f"of a chunk share what is read and drawn, as far as the vectors of a block fit into {ROWS >> 20} MB. Of a "
-        f"block of {BLOCK / 1e6:.0f} M weights {kept / 1e6:.0f} M fit, so each of 16 points reads {layers:.1f} s. "
+        f'{disk:.1f} s from a disk at {DISK / 1e9:.0f} GB/s. **In layers**, with `plan=fastscape.Plan("layers")` too, '
+        "the points of a chunk share what is read and drawn, as far as the vectors of a block fit into "
+        f"{ROWS >> 20} MB. Of a block of {BLOCK / 1e6:.0f} M weights {kept / 1e6:.0f} M fit. With 16 points per chunk "
+        f"a point reads for {layers:.1f} s. "
         "The formulas are on the page of [language models](language_models.md#layer-by-layer)."
     )
     return _prose(text)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import textwrap
 import time
 from collections.abc import Mapping
 from datetime import date
@@ -112,10 +113,10 @@ def compared(name: str, seed: int, folder: Path) -> dict[str, Any]:
 def table(results: Mapping[str, Any]) -> str:
     """The runs, a row each, and the medians of each network of which there are several."""
     lines = [
-        f"{results['what']} Measured {results['date']}.",
+        *textwrap.wrap(f"{results['what']} Measured {results['date']}.", 100),
         "",
-        "| network, seed | points on the draw | on all samples | true rms | cheaper than all samples at all chosen "
-        "points | than `draw_samples=0`, in samples | in processor time |",
+        "| network, seed | points on the draw | points on all samples | true rms | cheaper than all samples at all "
+        "chosen points | cheaper than `draw_samples=0`, in samples | the same in processor time |",
         "|---|---|---|---|---|---|---|",
     ]
     lines += [_row(f"{run['network']}, {run['seed']}", [run]) for run in results["runs"]]

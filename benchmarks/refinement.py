@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import textwrap
 import time
 from datetime import date
 from functools import cache
@@ -165,10 +166,10 @@ def tables(results: dict[str, Any]) -> str:
     """The runs of every network and tolerance in a row, and all together."""
     runs = results["runs"]
     lines = [
-        f"{results['networks']} Measured {results['date']}.",
+        *textwrap.wrap(f"{results['networks']} Measured {results['date']}.", 100),
         "",
         "| network, grid | tolerance | runs | within it | true rms, median | largest | points, median | range | "
-        "with hindsight | points over those | from 24 points |",
+        "with hindsight | points / with hindsight | from 24 points |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, side in dict.fromkeys((run["network"], run["side"]) for run in runs):
@@ -182,9 +183,12 @@ def tables(results: dict[str, Any]) -> str:
     wrong = sum(run["rms"] > run["tolerance"] for run in runs)
     lines += [
         "",
-        f"Of {len(runs)} runs {wrong} ended with an error above their tolerance ({wrong / len(runs):.1%}). The points "
-        f"over those that hindsight would need: median {statistics.median(ratios):.2f}, mean "
-        f"{statistics.mean(ratios):.2f}, 95 of 100 runs at most {float(np.quantile(ratios, 0.95)):.2f}.",
+        *textwrap.wrap(
+            f"Of {len(runs)} runs {wrong} ended with an error above their tolerance ({wrong / len(runs):.1%}). The "
+            f"points divided by the points with hindsight: median {statistics.median(ratios):.2f}, mean "
+            f"{statistics.mean(ratios):.2f}, 95 of 100 runs at most {float(np.quantile(ratios, 0.95)):.2f}.",
+            100,
+        ),
     ]
     return "\n".join(lines)
 

@@ -172,12 +172,14 @@ def tables(results: dict[str, Any]) -> str:
     """What was measured here beside what the model says, and what it says of another machine."""
     machine = Machine(**{**results["machine"], "network": float("inf")})
     lines = [
-        f"Measured {results['date']} with torch {results['torch']} on {results['cores']} cores, one thread a process; "
-        f"`F` = {machine.flops / 1e9:.0f} GFLOP/s, `B` = {machine.bandwidth / 1e9:.1f} GB/s, `call` = "
-        f"{1e3 * machine.call:.2g} ms are fitted to these rows, and a request was measured as "
-        f"{1e6 * machine.request:.0f} us:",
+        *_prose(
+            f"Measured {results['date']} with torch {results['torch']} on {results['cores']} cores, one thread per "
+            f"process. `F` = {machine.flops / 1e9:.0f} GFLOP/s, `B` = {machine.bandwidth / 1e9:.1f} GB/s and `call` = "
+            f"{1e3 * machine.call:.2g} ms are fitted to these rows. A request was measured as "
+            f"{1e6 * machine.request:.0f} us."
+        ),
         "",
-        "| weights | samples | ms a point | model |",
+        "| weights | samples | ms per point | model |",
         "|---|---|---|---|",
     ]
     for cell in results["cells"]:
@@ -187,8 +189,11 @@ def tables(results: dict[str, Any]) -> str:
         )
     lines += [
         "",
-        "The rows of several processes are not fitted: the model has them from the run of one, and of as many devices "
-        f"as processes, for the network at most the {results['cores']} cores that there are.",
+        *_prose(
+            "The rows of several processes are not fitted. The model calculates them from the run of one process, "
+            "with as many devices as processes; for the network with at most the "
+            f"{results['cores']} cores of the machine."
+        ),
         "",
         "| problem | processes | seconds, median | spread | model | measured / model |",
         "|---|---|---|---|---|---|",
@@ -212,11 +217,14 @@ def calculated() -> list[str]:
     reads = moved(weights, width=width) / H100.bandwidth
     held, low = (memory(weights, width=width, low_memory=low) / 1e9 for low in (False, True))
     lines = [
-        "**Calculated, not measured**: 7 billion weights in bfloat16, 1000 sequences of 2048 tokens, NVIDIA H100 SXM "
-        f"as in its data sheet (989 TFLOP/s, of which 40 % are assumed to be reached; 3.35 TB/s, 80 %), "
-        f"{H100.begin:.0f} s until the first point. A point takes {flops:.2g} operations and {point:.0f} s, of which "
-        f"{1e3 * reads:.0f} ms for the weights. A process would hold {held:.0f} GB of weights, the user's model "
-        f"among them, and the GPU has {H100_BYTES / 1e9:.0f} GB: with `low_memory=True` it holds {low:.0f} GB.",
+        *_prose(
+            "**Calculated, not measured**: 7 billion weights in bfloat16, 1000 sequences of 2048 tokens, NVIDIA H100 "
+            "SXM as in its data sheet (989 TFLOP/s, of which 40 % are assumed to be reached; 3.35 TB/s, 80 %), "
+            f"{H100.begin:.0f} s until the first point. A point takes {flops:.2g} operations and {point:.0f} s, of "
+            f"which {1e3 * reads:.0f} ms are for the weights. A process would hold {held:.0f} GB of weights, with "
+            f"the user's model, and the GPU has {H100_BYTES / 1e9:.0f} GB. With `low_memory=True` it holds "
+            f"{low:.0f} GB."
+        ),
         "",
         "| grid | points that are evaluated | 1 GPU | 8 GPUs | 1000 GPUs |",
         "|---|---|---|---|---|",
@@ -234,15 +242,20 @@ def in_place(weights: float, width: int) -> list[str]:
     kept = ROWS // (3 * 4) // MATRIX * MATRIX  # whose three vectors, in float32, stay for all points of a chunk
     layers = disk * (1 - kept / BLOCK + kept / BLOCK / 16)
     text = (
-        f"**In place**, with `lend=True, low_memory=True`, it holds {model / 1e9:.0f} GB, the user's model, and as "
-        'much again for what it is put back from, unless that is in main memory (`keep="cpu"`) or on a disk '
-        '(`keep="disk"`); besides, parts of one tensor, some 16 MB. A point draws two directions, which takes '
-        f"{drawn:.2f} s, and reads what is kept: {bus:.1f} s from main memory at {BUS / 1e9:.0f} GB/s, {disk:.1f} s "
-        f'from a disk at {DISK / 1e9:.0f} GB/s. **In layers**, with `plan=fastscape.Plan("layers")` too, the points '
-        f"of a chunk share what is read and drawn, as far as the vectors of a block fit into {ROWS >> 20} MB: of a "
-        f"block of {BLOCK / 1e6:.0f} M weights {kept / 1e6:.0f} M, so that a point of 16 reads for {layers:.1f} s. "
+        f"**In place**, with `lend=True, low_memory=True`, it holds {model / 1e9:.0f} GB, the user's model. It holds "
+        'as much again for the weights that it puts back, unless they are in main memory (`keep="cpu"`) or on a disk '
+        '(`keep="disk"`). Parts of one tensor add some 16 MB. A point draws two directions, which takes '
+        f"{drawn:.2f} s. It reads the kept weights: {bus:.1f} s from main memory at {BUS / 1e9:.0f} GB/s, "
+        f'{disk:.1f} s from a disk at {DISK / 1e9:.0f} GB/s. **In layers**, with `plan=fastscape.Plan("layers")` too, '
+        "the points of a chunk share what is read and drawn, as far as the vectors of a block fit into "
+        f"{ROWS >> 20} MB. Of a block of {BLOCK / 1e6:.0f} M weights {kept / 1e6:.0f} M fit. With 16 points per chunk "
+        f"a point reads for {layers:.1f} s. "
         "The formulas are on the page of [language models](language_models.md#layer-by-layer)."
     )
+    return _prose(text)
+
+
+def _prose(text: str) -> list[str]:
     return textwrap.wrap(text, 100, break_on_hyphens=False, break_long_words=False)
 
 

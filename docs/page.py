@@ -17,6 +17,23 @@ def blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
 
 
+def write_named(block: str, folder: Path) -> Path | None:
+    """Writes a block whose first line names a file, such as `# mine.py`, to that file.
+
+    Args:
+        block: The code.
+        folder: Where the file belongs.
+
+    Returns:
+        The file; None for other blocks.
+    """
+    name = re.match(r"# (\w+\.py)\n", block)
+    if name is None:
+        return None
+    (folder / name[1]).write_text(block)
+    return folder / name[1]
+
+
 def run(page: Path, **values: Any) -> dict[str, Any]:
     """Runs all blocks of a page, one after the other.
 

@@ -16,6 +16,8 @@ from matplotlib.animation import FuncAnimation
 from test_architecture import MODULES
 from torch.utils.data import TensorDataset
 
+import fastscape
+from commands import run
 from fastscape.training.optional import ROOMS
 from fastscape.zoo import datasets
 from idx import write_idx
@@ -62,8 +64,38 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if page.stem in ARTICLES:
         PAGE.run(page, side=3)
-    for block in PAGE.blocks(page) if page.stem not in ARTICLES else ():  # elsewhere every block stands for itself
+    for block in PAGE.blocks(page) if page.stem not in (*ARTICLES, "tutorial") else ():  # each stands for itself
         exec(compile(block, str(page), "exec"), {})
+
+
+def _words(text: str) -> list[str]:
+    """Text without its numbers and markers: these differ between processors and versions."""
+    return re.sub(r"[\d.e+-]+", "0", text.replace("\n> ", "\n")).split()
+
+
+def test_the_tutorial_prints_what_it_shows_and_ends_on_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "mine", None)
+    del sys.modules["mine"]  # it is undone in the end
+    page = ROOT / "docs" / "tutorial.md"
+    parts = re.findall(r"```python\n(.*?)```\n+(?:```text\n(.*?)```\n+)?(?:> (.*?)\n\n)?", page.read_text(), re.DOTALL)
+    assert sum(bool(shown) for _, shown, _ in parts) == 5
+    for block, shown, quoted in parts:
+        PAGE.write_named(block, tmp_path)
+        exec(compile(block, str(page), "exec"), {})
+        assert _words(capsys.readouterr().out) == _words(f"{shown}\n> {quoted}")
+    (command,) = re.findall(r"^fastscape (surface mine:.*)$", page.read_text(), re.MULTILINE)
+    run(*command.replace("--points 41", "--points 3 --metric fastscape:accuracy --out command.npz").split())
+    computed, loaded = (fastscape.Landscape.load(f"{name}.npz") for name in ("command", "landscape"))
+    assert computed.loss == pytest.approx(loaded.loss[::20, ::20])
+    assert computed.metrics["accuracy"] == pytest.approx(loaded.metrics["accuracy"][::20, ::20])
+
+
+def test_only_a_block_that_names_a_file_is_written(tmp_path):
+    assert PAGE.write_named("# mine.py\nside = 3\n", tmp_path).read_text() == "# mine.py\nside = 3\n"
+    assert PAGE.write_named("import torch\n", tmp_path) is None
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.py"]
 
 
 def test_the_page_on_topology_shows_what_its_first_block_prints(capsys):

@@ -227,9 +227,12 @@ def test_a_folder_that_takes_no_copy(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(tempfile, "mkdtemp", refusing)
-    with pytest.raises(PermissionError, match=r"nothing can be written to .* keep=pathlib\.Path") as caught:
+    with pytest.raises(
+        PermissionError,
+        match=r"\(Permission denied\); name a different folder, keep=pathlib\.Path\(\.\.\.\), or write",
+    ) as caught:
         fastscape.surface(model, DATA, lend=True, keep=tmp_path, **GRID)
-    assert "(Permission denied), where a copy of the model is wanted" in str(caught.value)
+    assert "the copy of the model cannot be written to" in str(caught.value)
     assert torch.equal(model.weight, before)
 
 

@@ -53,7 +53,8 @@ def heights(
     if log is None:
         log = is_loss(metric) and finite.min() >= 0 and positive.size > 0
     if clip is not None and not clip > (0 if log else -np.inf):
-        raise ValueError(f"clip must be above 0 on a log scale, got {clip}: choose a larger value, or log=False")
+        least = "above 0 on a log scale: choose a larger value, or log=False" if log else "a number"
+        raise ValueError(f"clip must be {least}; got {clip}")
     if clip is not None:
         z = np.where(z > clip, clip, z)  # unlike np.minimum, it leaves NaN as it is without a warning
         if clip > 0 and signed(metric, finite.min(), finite.max()):

@@ -399,7 +399,9 @@ def test_options_and_batches_that_cannot_be_used():
         match=r"the model must return logits \[n, L, V\], alone, in a tuple, or as \.logits, got a tensor \[2, 23\]",
     ):
         objective(Tiny(lambda z: z[:, 0]), tokens)
-    with pytest.raises(TypeError, match="returned a SimpleNamespace without any"):
+    with pytest.raises(
+        TypeError, match=r"the model must return logits \[n, L, V\], alone, in a tuple, or as \.logits, got a"
+    ):
         objective(Tiny(lambda z: types.SimpleNamespace(scores=z)), tokens)
     with pytest.raises(ValueError, match="no token of the data has a label that counts"):
         fastscape.line(model, tokens[:, :1], objective=objective, x=(0, 1, 2))

@@ -234,7 +234,7 @@ def test_broken_files_are_no_curves(tmp_path):
     save_file({"weight": torch.ones(2)}, path, {"format": "fastscape-curve", "version": "2"})
     with pytest.raises(ValueError, match="it has version '2', and this package reads version 1"):
         fastscape.Curve.load(path)
-    with pytest.raises(ValueError, match=r"a curve cannot be saved as 'curve\.pt'; wanted a name that ends in"):
+    with pytest.raises(ValueError, match=r"the name of a curve's file must end in \.safetensors, got 'curve\.pt'"):
         fastscape.connect(a, b, data, steps=1, **QUICK).save(tmp_path / "curve.pt")
     with pytest.raises(OSError, match="none"):
         fastscape.Curve.load(tmp_path / "none.safetensors")

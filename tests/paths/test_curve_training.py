@@ -231,7 +231,9 @@ def test_batches_are_those_of_a_loader_or_drawn_anew_in_every_epoch():
         assert [len(batch) for batch in steps] == [4, 4, 3] * 2
         assert steps[:3] != steps[3:]
         assert found.report["steps_in_an_epoch"] == 3
-    with pytest.raises(ValueError, match=r"batch_size=4 came with data that have batches of their own \(DataLoader\)"):
+    with pytest.raises(
+        ValueError, match="batch_size=4 needs data without batches of their own, got DataLoader; leave it out, or"
+    ):
         fastscape.connect(a, b, loader, loss=loss, batch_size=4, **QUICK)
 
 

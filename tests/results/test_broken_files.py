@@ -44,10 +44,19 @@ def npz(path: Path, header: object = None, save=np.savez, **arrays: np.ndarray) 
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"values": np.zeros((1, 10**7))}, r"values has the shape \(1, 10000000\).*wanted the shape \(1, 3\)"),
+        (
+            {"values": np.zeros((1, 10**7))},
+            r"is no landscape that this version can read \(values must have shape \(1, 3\), got shape",
+        ),
         ({"x": np.zeros(10**7)}, "x declares 80000128 bytes, packed into"),
-        ({"standard_error": np.zeros(10**7)}, "standard_error has the shape"),
-        ({"evaluated": np.zeros(10**8, bool)}, "evaluated has the shape"),
+        (
+            {"standard_error": np.zeros(10**7)},
+            r"is no landscape that this version can read \(standard_error must have shape \(3,\), got",
+        ),
+        (
+            {"evaluated": np.zeros(10**8, bool)},
+            r"is no landscape that this version can read \(evaluated must have shape \(3,\), got shape",
+        ),
         ({"more": np.zeros(10**7)}, "it holds 'more', which no landscape has"),
     ],
 )
@@ -207,7 +216,7 @@ def test_scattered_points_make_no_mesh(tmp_path):
         ("0,nan,1\n0,0,2\n1,nan,3\n1,0,4\n", "the axis y has coordinates that are not finite"),
         ("0,0,1\n0,inf,2\n", "the axis y has coordinates that are not finite"),
         ("0,0,1,2\n", "its rows have 4 cells for 3 columns"),
-        ("", "the axis x has the shape"),
+        ("", r"is no landscape \(the axis x must be coordinates along a line, got the shape \(0,\)\); give"),
     ],
 )
 def test_rows_that_are_no_grid(rows, message, tmp_path):
@@ -227,18 +236,36 @@ def test_files_of_spreadsheets_are_read(tmp_path):
 
 DEEP = json.loads("[" * 200 + "]" * 200)
 REPORTS = [
-    (3, "its report is 3; wanted facts by name"),
-    (["a"], r"its report is \['a'\]; wanted facts by name"),
-    ({"marks": {"a": [10**400]}}, "its report has the marks"),
-    ({"marks": 3}, "its report has the marks 3"),
-    ({"marks": {"a": [1, 2]}}, r"its report has the marks .*; wanted 1 numbers by name"),
-    ({"marks": {"a": ["1"]}}, "its report has the marks"),
-    ({"labels": "ab"}, "its report has the labels 'ab'"),
-    ({"labels": [None]}, "its report has the labels"),
-    ({"paths": [{"name": 3, "points": []}]}, "its report has the paths"),
-    ({"paths": [{"name": "a", "points": [[0, 0]]}]}, "its report has the paths"),
+    (3, r"its report must be facts by name, got 3\);"),
+    (["a"], r"its report must be facts by name, got"),
+    (
+        {"marks": {"a": [10**400]}},
+        r"the marks of its report must be 1 numbers",
+    ),
+    ({"marks": 3}, r"the marks of its report must be 1 numbers"),
+    (
+        {"marks": {"a": [1, 2]}},
+        r"the marks of its report must be 1 numbers",
+    ),
+    (
+        {"marks": {"a": ["1"]}},
+        r"the marks of its report must be 1 numbers",
+    ),
+    ({"labels": "ab"}, r"the labels of its report must be a text for"),
+    ({"labels": [None]}, r"the labels of its report must be a text for"),
+    (
+        {"paths": [{"name": 3, "points": []}]},
+        r"each path of its report must have a name,",
+    ),
+    (
+        {"paths": [{"name": "a", "points": [[0, 0]]}]},
+        r"each path of its report must have a name,",
+    ),
     ({"a": DEEP}, "it is nested more than 100 levels deep"),
-    ({"a": {"b": "c" * 10_000}, "marks": "d" * 10_000}, "its report has the marks 'd{100}"),
+    (
+        {"a": {"b": "c" * 10_000}, "marks": "d" * 10_000},
+        r"the marks of its report must be 1 numbers",
+    ),
 ]
 
 
@@ -267,11 +294,11 @@ def test_reports_of_other_kinds(report, message, tmp_path):
             r"is no landscape that this version can read \(a name must be text, got None\); give a \.npz file",
         ),
         ({"measures": ["accuracy"]}, {}, "it has no loss, only accuracy"),
-        ({"measures": "loss"}, {}, r"must be the shape \(4, 3\)"),
+        ({"measures": "loss"}, {}, r"must have shape \(4, 3\)"),
         (
             {},
             {"x": np.ones((3, 2))},
-            r"is no landscape that this version can read \(x must be a line, got the shape \(3, 2\) and entries",
+            r"is no landscape that this version can read \(x must be a line, got shape \(3, 2\) and entries",
         ),
         ({}, {"x": np.array([0, np.nan, -1.0])}, "the axis x has coordinates that are not finite"),
         ({}, {"x": np.array([0, np.inf, -1.0])}, "the axis x has coordinates that are not finite"),
@@ -283,7 +310,7 @@ def test_reports_of_other_kinds(report, message, tmp_path):
         (
             {},
             {"x": np.array(["a", "b", "c"])},
-            r"is no landscape that this version can read \(x must be a line, got the shape \(3,\) and entries",
+            r"is no landscape that this version can read \(x must be a line, got shape \(3,\) and entries",
         ),
         ({}, {"values": np.ones((1, 3), complex)}, "entries of kind complex128"),
         ({"axes": []}, {"values": np.ones(1)}, "it holds 'x', which no landscape has"),
@@ -304,16 +331,16 @@ def test_truth_is_0_or_1(tmp_path):
 def test_what_would_not_be_read_again_is_not_written(axis, tmp_path):
     made = Landscape(np.array(axis), None, np.ones(len(axis)))
     for name in ("a.csv", "a.h5"):
-        with pytest.raises(ValueError, match="the axis x has"):
+        with pytest.raises(ValueError, match="the axis x (must|has)"):
             made.export(tmp_path / name)
-    with pytest.raises(ValueError, match="the axis x has"):
+    with pytest.raises(ValueError, match="the axis x (must|has)"):
         made.save(tmp_path / "a.npz")
     assert not list(tmp_path.iterdir())
 
 
 def test_axes_of_other_names_are_no_landscape(tmp_path):
     path = saved(Values({"lr": np.arange(2.0)}, {"loss": np.ones(2)}), tmp_path / "a.npz")
-    refused(path, r"holds no landscape \(it has lr; wanted x, or x and y, or some of x, y, z")
+    refused(path, r"holds no landscape \(its axes must be x, or x and y, or some of x, y, z, or x1, x2, x3")
 
 
 # ---------------------------------------------------------------------------------------- HDF5 in a process of its own

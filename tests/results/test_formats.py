@@ -167,7 +167,10 @@ def test_an_hdf5_file_of_something_else(tmp_path):
 
 
 def test_other_endings_and_missing_packages(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r"cannot be exported as 'a.xlsx'; wanted an ending of .csv, .h5"):
+    with pytest.raises(
+        ValueError,
+        match=r"the name of a landscape's file must end in \.csv, \.h5, \.hdf5, \.vts, \.vtp, \.vti, \.vtr,",
+    ):
         surface().export(tmp_path / "a.xlsx")
     monkeypatch.setattr(
         "importlib.import_module", lambda name: (_ for _ in ()).throw(ImportError(f"No module named {name!r}"))

@@ -81,7 +81,7 @@ def test_they_survive_pickling_and_a_new_report():
     ],
 )
 def test_they_must_fit(repeats):
-    with pytest.raises(ValueError, match=r"the repeats of '(loss|other|accuracy)' came with shape"):
+    with pytest.raises(ValueError, match="the repeats of"):
         Landscape(np.arange(4.0), None, np.zeros(4), {"accuracy": np.zeros(4)}, repeats=repeats)
 
 

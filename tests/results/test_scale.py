@@ -58,8 +58,12 @@ def test_clipping():
         (np.full_like(BOWL, np.nan), {}, "finite at no point"),
         (-BOWL, {"log": True}, "write log=False"),
         (0 * BOWL, {"log": True}, "write log=False"),
-        (BOWL, {"clip": 0.0}, "clip=0.0 came; on a log scale it must be above 0"),
-        (BOWL, {"clip": float("nan"), "log": False}, "clip=nan came"),
+        (BOWL, {"clip": 0.0}, r"clip must be above 0 on a log scale: choose a larger value, or log=False; got 0\.0"),
+        (
+            BOWL,
+            {"clip": float("nan"), "log": False},
+            "clip must be a number; got nan",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(loss, options, message):

@@ -264,7 +264,9 @@ def test_files_of_volumes(tmp_path, ending):
 
 def test_an_older_file_of_one_axis_named_otherwise_is_refused(tmp_path):
     odd = Landscape.of(Values({"z": Z, "x": X}, {"loss": np.ones((4, 3))}))
-    with pytest.raises(ValueError, match=r"it has z, x; wanted x, or x and y, or some of x, y, z, or of x1, x2"):
+    with pytest.raises(
+        ValueError, match=r"holds no landscape \(its axes must be x, or x and y, or some of x, y, z, or x1, x2, x3"
+    ):
         Landscape.load(odd.save(tmp_path / "odd.npz"))
 
 

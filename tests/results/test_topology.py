@@ -219,7 +219,7 @@ def test_other_files_are_refused(tmp_path):
         Topology.load(tmp_path / "text.npz")
     with pytest.raises(FileNotFoundError):
         Topology.load(tmp_path / "missing.npz")
-    with pytest.raises(ValueError, match=r"a topology cannot be saved as 'a.json'"):
+    with pytest.raises(ValueError, match=r"the name of a topology's file must end in \.npz, got 'a\.json'"):
         found_of().save(tmp_path / "a.json")
 
 
@@ -298,9 +298,14 @@ def test_what_has_no_topology():
 
 def test_values_that_do_not_fit_are_refused():
     fields = vars(found_of())
-    with pytest.raises(ValueError, match=r"heights and labels came with the shapes \(4, 5\) and \(5, 4\); wanted"):
+    with pytest.raises(
+        ValueError,
+        match=r"heights and labels must have shape \(4, 5\), the lengths of the axes, got \(4, 5\) and \(5,",
+    ):
         Topology(**{**fields, "labels": fields["labels"].T})
-    with pytest.raises(ValueError, match=r"errors and threshold came as \[nan, 0.0\]"):
+    with pytest.raises(
+        ValueError, match=r"errors and threshold must be finite numbers of at least 0, got \[nan, 0\.0\]"
+    ):
         Topology(**{**fields, "errors": {"given": np.nan}})
 
 

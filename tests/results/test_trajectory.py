@@ -99,7 +99,7 @@ def test_measures_of_other_names(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.npz", "a", "a.txt"])
 def test_other_endings_are_refused(name, tmp_path):
-    with pytest.raises(ValueError, match=f"a path cannot be exported as '{name}'; wanted an ending of .csv, .h5"):
+    with pytest.raises(ValueError, match=rf"must end in \.csv, \.h5, \.hdf5, got '{name}'"):
         PATH.export(tmp_path / name)
 
 

@@ -192,7 +192,9 @@ def test_of_several_processes_the_first_evaluates_and_says_it_to_the_others():
 def test_columns_of_a_path_are_as_long_as_it():
     path = Trajectory("a", [[0, 1], [2, 3]], steps=[0, 5], measures={"loss": [1, 2]})
     assert Trajectory.of_plain(path.as_plain(), 2).as_plain() == path.as_plain()
-    with pytest.raises(ValueError, match=r"off_plane of the path 'a' came with shape \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"off_plane of the path 'a' must have shape \(2,\), one number per point, got \(3,\)"
+    ):
         replace(path, off_plane=[1, 2, 3])
 
 

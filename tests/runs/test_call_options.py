@@ -134,9 +134,13 @@ def test_a_former_or_misspelt_name_is_explained(given, now):
 def test_each_call_refuses_the_options_of_the_other():
     with pytest.raises(TypeError, match="line has no option 'tolerance'"):
         fastscape.line(MODEL, DATA, tolerance=0.1)
-    with pytest.raises(TypeError, match="surface has no option 'to'; wanted one of loss"):
+    with pytest.raises(
+        TypeError, match="surface has no option 'to'; give one of loss, metrics, objective, batchnorm,"
+    ):
         fastscape.surface(MODEL, DATA, to=MODEL)
-    with pytest.raises(TypeError, match="reproduce has no option 'plan'; wanted one of loss, metrics, objective"):
+    with pytest.raises(
+        TypeError, match="reproduce has no option 'plan'; give one of loss, metrics, objective, directions,"
+    ):
         fastscape.surface(MODEL, DATA, x=(0, 1, 2), y=(0, 1, 2), progress=False).reproduce(MODEL, DATA, plan=1)
 
 

@@ -369,7 +369,9 @@ def test_terms_of_a_loss_are_measures():
     assert made.standard_error is not None
     with pytest.raises(ValueError, match="a metric both give 'kl'"):
         fastscape.surface(Coder(), TRAIN[0], loss=loss, metrics={"kl": lambda o, x: o[1].sum(1)}, **GRID)
-    with pytest.raises(ValueError, match="the loss returned a dictionary of 'a'; wanted one with 'loss'"):
+    with pytest.raises(
+        ValueError, match="the loss must return a dictionary with 'loss', and further measures by name, got 'a'"
+    ):
         fastscape.surface(Coder(), TRAIN[0], loss=lambda o, x: {"a": o[1].sum(1)}, **GRID)
     with pytest.raises(ValueError, match="the loss returned loss after loss, few"):
         fastscape.surface(
@@ -512,11 +514,11 @@ def test_what_is_refused(data, options, error, message):
 
 
 def test_sets_that_are_none():
-    with pytest.raises(ValueError, match="no data set came"):
+    with pytest.raises(ValueError, match=r"fastscape\.DataSets needs at least one data set; write for example"):
         DataSets()
     with pytest.raises(TypeError, match="holds data sets itself"):
         DataSets(a=DataSets(b=TRAIN))
-    with pytest.raises(ValueError, match="a data set is named ' '"):
+    with pytest.raises(ValueError, match="the name of a data set must have no slash, got ' '; for example 'test'"):
         DataSets(**{" ": TRAIN})
     assert repr(DataSets(train=TRAIN)) == "DataSets(train=tuple)"
     assert list(DataSets(train=TRAIN, test=TEST)) == ["train", "test"]

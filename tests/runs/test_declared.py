@@ -51,7 +51,7 @@ def test_an_axis_in_a_file_of_a_size_that_nothing_needs(store):
 
 def test_an_axis_of_text(store):
     declare(store, "x", [4], data_type="complex128", fill_value=[0, 0])
-    refused(store, "has entries of kind complex128; wanted numbers")
+    refused(store, r"is damaged \(ValueError:")
 
 
 @pytest.mark.parametrize("shape", [[10**12, 2], [30_000, 10**6]])
@@ -64,7 +64,7 @@ def test_sums(store, shape):
 def test_a_grid(tmp_path, name):
     shutil.copytree(OLD / "finished.zarr", tmp_path / "run.zarr")
     declare(tmp_path / "run.zarr", name, [30_000, 20_000], [100, 100])
-    refused(tmp_path / "run.zarr", rf"{name} declares the shape \(30000, 20000\); wanted")
+    refused(tmp_path / "run.zarr", rf"{name} must declare the shape .*, got \(30000, 20000\)")
 
 
 def test_marks_of_other_kinds(tmp_path):
@@ -72,4 +72,4 @@ def test_marks_of_other_kinds(tmp_path):
     header = json.loads((store / "zarr.json").read_text())
     header["attributes"]["report"]["marks"] = {"the model": [[[]]]}
     (store / "zarr.json").write_text(json.dumps(header))
-    refused(store, r"holds no landscape \(its report has the marks")
+    refused(store, r"holds no landscape \(the marks of its report must be 2 numbers by name, got \{'the")

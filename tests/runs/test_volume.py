@@ -351,7 +351,7 @@ def test_a_large_grid_is_warned_of_before_anything_is_evaluated(monkeypatch):
 
 
 def test_a_list_that_reads_as_a_range_is_warned_of_on_every_axis():
-    with pytest.warns(UserWarning, match=r"z came as a list, so these are three coordinates, -1, 1 and 21"):
+    with pytest.warns(UserWarning, match=r"z is a list, which means three coordinates, -1, 1 and 21"):
         fastscape.volume(network(), DATA, axes=[[0.0], [0.0], [-1, 1, 21]], progress=False)
 
 

@@ -63,7 +63,7 @@ def test_points_are_in_the_order_of_the_values():
 def test_a_list_that_reads_as_start_stop_and_count_is_asked_about(name):
     model, data = nn.Linear(3, 2), (torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
     axes = {"x": (-1, 1, 2), "y": (-1, 1, 2), name: [-1, 1, 51]}
-    message = rf"^{name} came as a list, .*, -1, 1 and 51; for 51 points write a tuple, {name}=\(-1, 1, 51\)$"
+    message = rf"^{name} is a list, .*, -1, 1 and 51; for 51 points write a tuple, {name}=\(-1, 1, 51\)$"
     with pytest.warns(UserWarning, match=message):
         found = fastscape.surface(model, data, progress=False, **axes)
     assert len(found.axes[name]) == 3

@@ -80,8 +80,8 @@ class TestRows:
             ([], r"is no recording: its index\.jsonl does not begin with the format 'fastscape-recording'"),
             (["nothing"], "does not begin with the format"),
             ([{"format": "other", "version": 1}], "does not begin with the format"),
-            ([{"format": FORMAT, "version": 2}], "has version 2; wanted 1: update fastscape"),
-            ([{"format": FORMAT}], "has version None; wanted 1"),
+            ([{"format": FORMAT, "version": 2}], "must have version 1, got 2: update fastscape"),
+            ([{"format": FORMAT}], "must have version 1, got None: update fastscape"),
         ],
     )
     def test_what_is_no_recording(self, tmp_path, lines, message):
@@ -126,7 +126,7 @@ class TestRecording:
         assert file.kept["z"].complex
 
     def test_what_is_missing_or_another_file_is_named(self, tmp_path):
-        with pytest.raises(ValueError, match="has no record yet"):
+        with pytest.raises(ValueError, match="must have at least one record, got none"):
             Recording(index(tmp_path, HEAD))
         record(tmp_path, [{"w": torch.ones(3)}, {"w": torch.zeros(3)}])
         found = Recording(tmp_path)

@@ -282,7 +282,10 @@ class TestUsersOwn:
         "returned", [torch.zeros(1, 3), torch.zeros(2, 1, 3), torch.zeros(1, 2, 3), torch.zeros(1, 1, 2), None]
     )
     def test_a_wrong_shape_is_refused(self, returned):
-        with pytest.raises(ValueError, match="the scheme returned coefficients of shape"):
+        with pytest.raises(
+            ValueError,
+            match=r"the scheme must return coefficients of shape \(1, 5, 3\) or \(1, 1, 3\) \(points, segments",
+        ):
             self.basis().coefficients(Scheme(lambda *_: returned), torch.zeros(1, 2))
 
 
@@ -302,11 +305,19 @@ class TestGivenDirections:
     @pytest.mark.parametrize(
         ("change", "error", "message"),
         [
-            (lambda d: torch.zeros(5), ValueError, r"came with shape \(5,\); wanted \(14,\)"),
-            (lambda d: [1.0], TypeError, "came as list; wanted a module"),
+            (
+                lambda d: torch.zeros(5),
+                ValueError,
+                r"a direction must have shape \(14,\), the entries of 0\.weight, 0\.bias, 1\.weight, 1\.bias",
+            ),
+            (
+                lambda d: [1.0],
+                TypeError,
+                "a direction must be a module, a dict of tensors by name, a list of tensors, or a",
+            ),
             (lambda d: {**d, "2.weight": torch.zeros(1)}, ValueError, "2.weight does not move"),
             (lambda d: {"0.weight": d["0.weight"]}, ValueError, "0.bias is missing"),
-            (lambda d: {**d, "0.bias": torch.zeros(3)}, ValueError, r"0.bias came with shape \(3,\)"),
+            (lambda d: {**d, "0.bias": torch.zeros(3)}, ValueError, r"0\.bias must have shape \(2,\), got \(3,\)"),
         ],
     )
     def test_bad_directions_are_refused(self, change, error, message):

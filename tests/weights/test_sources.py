@@ -151,7 +151,7 @@ def test_a_source_with_another_number_of_directions_is_refused():
         def directions(self, layout, theta, axes):
             return super().directions(layout, theta, 1)
 
-    with pytest.raises(ValueError, match="the source of the directions gave 1 directions; wanted 2, one for each"):
+    with pytest.raises(ValueError, match="the source of the directions must give 2 directions, one per axis, got 1"):
         fastscape.surface(model(), DATA, directions=One(torch.ones(6), torch.ones(6)), **GRID)
 
 
@@ -160,7 +160,7 @@ def test_a_source_with_another_number_of_labels_is_refused():
         def directions(self, layout, theta, axes):
             return replace(super().directions(layout, theta, axes), labels=["one"])
 
-    with pytest.raises(ValueError, match="the source of the directions gave 1 labels; wanted 2, one for each axis"):
+    with pytest.raises(ValueError, match="the source of the directions must give 2 labels, one per axis, got 1"):
         fastscape.surface(model(), DATA, directions=Labelled(torch.ones(6), torch.ones(6)), **GRID)
 
 
@@ -222,7 +222,7 @@ def test_what_lies_in_another_space_is_refused_before_the_run(drawn):
         def directions(self, layout, theta, axes):
             return replace(super().directions(layout, theta, axes), **drawn)
 
-    with pytest.raises(ValueError, match=r"the source of the directions gave '(the end|sgd)' points of shape"):
+    with pytest.raises(ValueError, match="the source of the directions must give"):
         fastscape.surface(model(), DATA, directions=Other(STEPS.first, STEPS.second), **GRID)
 
 

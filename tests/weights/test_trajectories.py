@@ -161,14 +161,20 @@ def test_a_training_without_a_way_or_without_a_side():
     a, b = training(2)
     with pytest.raises(ValueError, match="checkpoint 0 of 'training' and checkpoint 2 of 'training' have the same"):
         found_by(fastscape.start_to_end([a, b, copy.deepcopy(a)]), a)
-    with pytest.raises(ValueError, match="the 2 checkpoints span 1 dimension; wanted 2"):
+    with pytest.raises(
+        ValueError, match="the checkpoints must span 2 dimensions, one per axis, but the 2 of them span 1: record"
+    ):
         found_by(fastscape.start_to_end([a, b]), a)
     _, rows, _ = found_by(fastscape.start_to_end([a, b]), a, 1)
     assert rows.norm() == pytest.approx(1)
     line = [{"weight": torch.full((1, 9), 0.1 * k), "bias": torch.tensor([k / 3])} for k in range(5)]
-    with pytest.raises(ValueError, match="the 5 checkpoints span 1 dimension; wanted 2"):
+    with pytest.raises(
+        ValueError, match="the checkpoints must span 2 dimensions, one per axis, but the 5 of them span 1: record"
+    ):
         found_by(fastscape.start_to_end(line), nn.Linear(9, 1))
-    with pytest.raises(ValueError, match="the 5 checkpoints span 1 dimension; wanted 2"):
+    with pytest.raises(
+        ValueError, match="the checkpoints must span 2 dimensions, one per axis, but the 5 of them span 1: record"
+    ):
         found_by(fastscape.pca(line), nn.Linear(9, 1))
 
 

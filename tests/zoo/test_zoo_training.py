@@ -230,14 +230,20 @@ def test_the_bar_is_shown_on_a_terminal_only(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epochs": 0}, r"epochs=0, batch_size=64 came; both must be at least 1"),
-        ({"batch_size": 0}, r"epochs=1, batch_size=0 came; both must be at least 1"),
-        ({"lr": 0.0}, r"lr=0.0 came; a positive learning rate is wanted, for example lr=1e-3"),
-        ({"lr": -1.0}, r"lr=-1.0 came"),
-        ({"lr": float("nan")}, r"lr=nan came"),
-        ({"lr": float("inf")}, r"lr=inf came"),
-        ({"dataset": points(0)}, r"an empty data set came"),
-        ({"test": points(0)}, r"an empty data set came"),
+        ({"epochs": 0}, "epochs and batch_size must be at least 1, got 0 and 64; for example 10 and 64"),
+        ({"batch_size": 0}, "epochs and batch_size must be at least 1, got 1 and 0; for example 10 and 64"),
+        ({"lr": 0.0}, r"lr must be above 0, got 0\.0; for example lr=1e-3"),
+        ({"lr": -1.0}, r"lr must be above 0, got -1\.0; for example lr=1e-3"),
+        ({"lr": float("nan")}, "lr must be above 0, got nan; for example lr=1e-3"),
+        ({"lr": float("inf")}, "lr must be above 0, got inf; for example lr=1e-3"),
+        (
+            {"dataset": points(0)},
+            "the data sets for training and for testing must have at least one sample, got an empty",
+        ),
+        (
+            {"test": points(0)},
+            "the data sets for training and for testing must have at least one sample, got an empty",
+        ),
     ],
 )
 def test_senseless_arguments_are_refused(arguments: dict[str, object], message: str) -> None:
@@ -249,7 +255,7 @@ def test_senseless_arguments_are_refused(arguments: dict[str, object], message: 
 
 
 def test_accuracy_refuses_senseless_arguments() -> None:
-    with pytest.raises(ValueError, match=r"batch_size=0 came; at least 1 is wanted"):
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0; for example batch_size=256"):
         accuracy(network(), points(4), batch_size=0)
-    with pytest.raises(ValueError, match="an empty data set came"):
+    with pytest.raises(ValueError, match="an accuracy needs at least one sample, got an empty data set"):
         accuracy(network(), points(0))

@@ -205,8 +205,8 @@ class Parts:
                 raise ValueError(f"{name} has a header of another version")
             found, _, dtype = np.lib.format.read_array_header_1_0(member)
             if dtype.kind not in kinds or (len(found) != 1 if shape is None else found != tuple(shape)):
-                wanted = "a line" if shape is None else f"the shape {tuple(shape)}"
-                raise ValueError(f"{name} must be {wanted}, got the shape {found} and entries of kind {dtype}")
+                wanted = "be a line" if shape is None else f"have shape {tuple(shape)}"
+                raise ValueError(f"{name} must {wanted}, got shape {found} and entries of kind {dtype}")
             if min(found, default=0) < 0 or member.tell() + math.prod(found) * dtype.itemsize != info.file_size:
                 raise ValueError(
                     f"{name} declares the shape {found}, which is not what its {info.file_size} bytes hold"

@@ -15,6 +15,24 @@ PEERS = tuple(name for name in RIVALS if name != "naive loop")
 # What the project aims at on two cores without a GPU: times as fast as the fastest other package, and the naive loop.
 AIMS = {"mlp": (4.0, 5.0), "cnn": (5.0, 6.0), "resnet20": (1.7, 1.8), "resnet56": (1.3, 1.3), "vgg13": (1.35, 1.8)}
 AIMS_OF_BFLOAT16 = {"vgg13": 2.5}  # against the fastest other package
+METHOD = """## How it is measured
+
+**The answer.** The surface that is timed must agree with the naive loop, to rounding.
+
+**The time.** fastscape and its rivals take turns, so that all see the same machine. Each runs in
+a process of its own, after it has run once. A rival that needs more than some seconds is stopped
+until its next turn, and only the time of its turns counts. The table has the median of the
+rounds. The spread is the distance from the fastest to the slowest round, as a fraction of the
+median.
+
+**The grid.** fastscape always computes the whole grid, with planning and compilation, without a
+cache of compiled code. A rival that would need more than a minute for it walks 15 x 15 points,
+marked by `*`. Its time per point is taken as measured.
+
+**The limits.** The ceilings of the machine are measured with every problem. So are two limits
+that no loop over the points with layers of torch can pass. The bare forward pass is the model
+alone, with its own weights, compiled. The bare convolutions are the convolutions of that pass and
+nothing else."""
 OWN = {"float32": "fastscape", "bfloat16": "fastscape bfloat16"}
 
 
@@ -50,28 +68,28 @@ def fastest_peer(found: dict[str, Any]) -> tuple[str, float] | None:
 
 
 def summary(results: dict[str, Any]) -> str:
-    """One row a problem: time per point, and ratios to the naive loop and to the fastest other package."""
+    """One row per problem, in float32: time per point, and speed against the loop and the fastest package."""
     lines = [
-        "| problem | fastscape, ms a point | naive loop | fastest other package | bfloat16 against that package |",
-        "|---|---|---|---|---|",
+        "| problem | fastscape, ms per point | times the speed of the naive loop | and of the fastest other package |",
+        "|---|---|---|---|",
     ]
     for name, found in results["problems"].items():
         own = _seconds(found, "fastscape")
         if own is None:
             continue
-        loop, peer, half = _seconds(found, "naive loop"), fastest_peer(found), _seconds(found, OWN["bfloat16"])
+        loop, peer = _seconds(found, "naive loop"), fastest_peer(found)
         lines.append(
             f"| {name}, {found['samples']} samples | {1e3 * own:.3g} | {_ratio(loop, own)} | "
-            + (f"{_ratio(peer[1], own)} ({peer[0]})" if peer else "-")
-            + f" | {_ratio(peer[1] if peer else None, half)} |"
+            + (f"{_ratio(peer[1], own)} ({peer[0]}) |" if peer else "- |")
         )
     sides = {name: found["side"] for name, found in results["problems"].items()}
     side = max(sides.values(), default=0)
     others = "".join(f" ({name}: {own} x {own})" for name, own in sides.items() if own != side)
     lines += [
         "",
-        f"{_processors(results)}, {results['threads']} threads, torch {results['versions']['torch']}; whole surfaces "
-        f"of {side} x {side} points{others}, planning and compilation included, float32 unless said.",
+        f"Measured on {_processors(results)}, {results['threads']} threads, torch {results['versions']['torch']}, in",
+        f"float32. Each time is a whole surface of {side} x {side} points{others}, with planning and",
+        "compilation. A number below 1 means that fastscape is slower.",
     ]
     return "\n".join(lines)
 
@@ -82,29 +100,20 @@ def page(results: dict[str, Any]) -> str:
     parts = [
         "# Benchmarks",
         "",
-        "Made by `python -m benchmarks.run` from what it measured; nothing on this page is typed by hand.",
+        "`python -m benchmarks.run` measures everything on this page and writes the page. Nothing is typed by hand.",
         "",
         summary(results),
         "",
         "![Time per grid point](images/benchmarks.png)",
         "",
-        "## How it is measured",
+        METHOD,
         "",
-        "The answer: the surface that is timed must agree with the naive loop, to rounding. The time: all take turns, "
-        "each in a process of its own and after it has run once; whoever needs more than some seconds is stopped "
-        "until its next turn, so that all see the same machine, and only the time of its turns counts. The median of "
-        "the rounds counts, and the spread is the distance from the fastest to the slowest round as a fraction of "
-        "it. Ours is always the whole grid, with "
-        "planning and compilation, without a cache of compiled code. A rival that would need more than a minute for "
-        "it walks 15 x 15 points, marked by *, and its time a point is taken as it is. The ceilings of the machine "
-        "are measured with every problem. So are limits that no loop over the points passes with the layers of "
-        "torch: the bare forward pass is the model alone, with its own weights, compiled; the bare convolutions are "
-        "those of that pass and nothing else.",
-        "",
-        f"Measured with {results['threads']} threads; {versions}. The processor stands with each problem.",
+        f"Measured with {results['threads']} threads; {versions}. Each problem names its processor.",
     ]
     for name, found in results["problems"].items():
-        parts += ["", f"## {name}", "", _details(found), *_aims(name, found)]
+        parts += ["", f"## {name}", "", _details(found)]
+    aims = [said for name, found in results["problems"].items() for said in _aims(name, found)]
+    parts += ["", "## For developers: which aims are reached", "", *aims] if aims else []
     parts += ["", table.START, "", table.section(), "", table.STOP]
     return "\n".join(parts) + "\n"
 
@@ -115,7 +124,7 @@ def _details(found: dict[str, Any]) -> str:
         f"{found['parameters']:,} parameters, {found['samples']} samples, {found['side']} x {found['side']} points; "
         f"{found['processor']}; commit {found['commit']}, {found['date']}.",
         "",
-        "| | ms a point | spread | fastscape is faster by |",
+        "| | ms per point | spread | speed of fastscape in float32, as a multiple |",
         "|---|---|---|---|",
     ]
     for name, row in found["rows"].items():
@@ -124,7 +133,7 @@ def _details(found: dict[str, Any]) -> str:
             lines.append(f"| {shown} | could not run: {row['error'].replace('|', '/')} | | |")
             continue
         coarse = "*" if row["side"] != found["side"] else ""
-        against = "" if name == "fastscape" else _ratio(row["seconds_a_point"], own)
+        against = "" if name in OWN.values() else _ratio(row["seconds_a_point"], own)
         spread = f"{row['spread']:.0%}" if len(row["seconds"]) > 1 else "one round"
         lines.append(f"| {shown}{coarse} | {1e3 * row['seconds_a_point']:.3g} | {spread} | {against} |")
     plan = found["rows"]["fastscape"].get("plan")
@@ -132,14 +141,18 @@ def _details(found: dict[str, Any]) -> str:
     answer = found["answer"]["fastscape, as timed"]
     lines += ["", f"Plan: {_plan(plan)}. Largest difference from the naive loop: {answer:.1e} of the range."]
     if memory:
-        lines[-1] += f" Peak memory beyond the problem, 3 x 3 points in a fresh process: {memory}."
+        lines[-1] += f" Peak memory beyond the problem, for 3 x 3 points in a fresh process: {memory}."
     lines += ["", _ceilings(found, own)]
     if found.get("operations"):
         shares = ", ".join(f"{name} {share:.0%}" for name, share in found["operations"].items())
-        lines[-1] += f" Of the time of torch's operations take: {shares}."
+        lines[-1] += f" Shares of the time in torch's operations: {shares}."
     half = found["rows"][OWN["bfloat16"]].get("precision_error")
     if half:
-        lines[-1] += f" bfloat16 differs from float32 by {half['rms']:.1e} rms, {half['largest']:.1e} at most."
+        faster = _ratio(own, _seconds(found, OWN["bfloat16"]))
+        lines[-1] += (
+            f" bfloat16 has {faster} times the speed of float32. Its values differ by {half['rms']:.1e} rms, "
+            f"{half['largest']:.1e} at most."
+        )
     limits = _limits(found)
     return "\n".join([*lines, "", *limits] if limits else lines)
 
@@ -161,15 +174,15 @@ def _limits(found: dict[str, Any]) -> list[str]:
     for precision, limits in found["limits"].items():
         own = _seconds(found, OWN[precision])
         for name, seconds in limits.items() if own else ():
-            said = f"- {precision}, bare {name}: {1e3 * seconds:.3g} ms, {seconds / own:.0%} of a point"
+            said = f"- {precision}, bare {name}: {1e3 * seconds:.3g} ms, {seconds / own:.0%} of the time of a point"
             if peer and seconds < own:
-                said += f"; at most {peer[1] / seconds:.2f}x as fast as {peer[0]}"
+                said += f"; its speed is {peer[1] / seconds:.2f} times the speed of {peer[0]}"
             lines.append(f"{said}.")
     return lines
 
 
 def _aims(name: str, found: dict[str, Any]) -> list[str]:
-    """Which aims a problem reaches, and by what was measured why not: a paragraph of Markdown."""
+    """Which aims a problem reaches, and by what was measured why not: items of a list of Markdown."""
     own, half, peer = _seconds(found, "fastscape"), _seconds(found, OWN["bfloat16"]), fastest_peer(found)
     naive = _seconds(found, "naive loop")
     if name not in AIMS or own is None or peer is None or naive is None:
@@ -183,16 +196,20 @@ def _aims(name: str, found: dict[str, Any]) -> list[str]:
     said = []
     for precision, rival, theirs, ours, aim in aims:
         reached = theirs / ours
-        text = f"{precision} {aim:g}x as fast as {rival}: {'reached' if reached >= aim else 'missed'}, {reached:.3g}x"
+        text = (
+            f"- {name}, {precision}, {aim:g} times the speed of {rival}: "
+            f"{'reached' if reached >= aim else 'missed'}, {reached:.3g} times."
+        )
         forward = found["limits"].get(precision, {}).get("forward")
         if reached < aim and forward:
             text += (
-                f" (the bare forward pass alone takes {1e3 * forward:.3g} ms of the {1e3 * theirs:.3g} ms that "
-                f"{rival} needs for a point, which leaves {theirs / forward:.3g}x to any loop over points that calls "
-                f"torch's layers; a point here takes {ours / forward:.3g} times the pass)"
+                f" {rival} needs {1e3 * theirs:.3g} ms per point, of which the bare forward pass takes "
+                f"{1e3 * forward:.3g} ms.".replace("the naive loop needs", "The naive loop needs")
+                + f" So a loop over points that calls torch's layers can reach {theirs / forward:.3g} times at most."
+                f" A point in fastscape takes {ours / forward:.3g} times the pass."
             )
         said.append(text)
-    return ["", f"Aims: {'; '.join(said)}."]
+    return said
 
 
 def _plan(plan: dict[str, Any] | None) -> str:
@@ -204,7 +221,7 @@ def _seconds(found: dict[str, Any], name: str) -> float | None:
 
 
 def _ratio(slow: float | None, fast: float | None) -> str:
-    return "-" if slow is None or fast is None else f"{slow / fast:.3g}x"
+    return "-" if slow is None or fast is None else f"{slow / fast:.2f}"
 
 
 def chart(results: dict[str, Any], path: Path) -> None:

@@ -186,7 +186,7 @@ def test_the_table_of_dependencies_is_that_of_the_package():
 def test_the_lowest_versions_are_the_lower_bounds():
     lines = (ROOT / "tests" / "lowest.txt").read_text().splitlines()
     lowest = dict(line.split("==") for line in lines if not line.startswith("#"))
-    bounds = lower_bounds() | lower_bounds("store", "xarray", "hdf5", "topology")
+    bounds = lower_bounds() | lower_bounds("store", "xarray", "hdf5", "topology", "curvature")
     assert lowest.keys() == bounds.keys()
     # scipy 1.11.0 was withdrawn
     assert all(f"{lowest[name]}.".startswith(f"{bound}.") for name, bound in bounds.items())

@@ -130,8 +130,8 @@ def test_without_time_all_is_left_out_and_said(bare_day, tmp_path):
     records = Records(tmp_path)
     assert all(records.left_out(name) and not records.stage(name)["entries"] for name in STAGES)
     left = sum(len(records.left_out(name)) for name in STAGES)
-    assert f"0 failed or wrong, {left} left out for want of time." in done.stdout
-    assert (tmp_path / "table.md").read_text().count("Left out for want of time") == len(STAGES)
+    assert f"0 failed or wrong, {left} left out because time ran out." in done.stdout
+    assert (tmp_path / "table.md").read_text().count("Left out because time ran out") == len(STAGES)
 
 
 def test_a_plain_surface_needs_no_optional_package(tmp_path):
@@ -175,7 +175,7 @@ def test_entries_are_done_by_their_worth_as_long_as_there_is_time(records, tmp_p
     assert worker.work(SETTING, records, time.time() + 60, stages) == 0
     assert log.read_text().split() == ["first", "second", "later"]
     assert records.left_out("card") == ["too long"]
-    assert "left out for want of time: 1" in capsys.readouterr().out
+    assert "left out because time ran out: 1" in capsys.readouterr().out
     assert worker.work(SETTING, records, time.time() + 2000, stages) == 0
     assert log.read_text().split("\n")[3:-1] == ["too long"]
 
@@ -287,7 +287,7 @@ def test_an_entry_that_runs_when_the_time_is_over_is_left_out(records, tmp_path,
     assert day.watched(partial(started, records, log, "waits"), records, Patient()) == 0
     assert records.left_out("card") == ["waits"]
     assert not records.running
-    assert "ended for want of time: card: waits" in capsys.readouterr().out
+    assert "ended because time ran out: card: waits" in capsys.readouterr().out
     records.cut("card", "waits", 400)  # seconds, of which it had not enough
     stages = {"card": lambda _: [entry(log, "waits", 500)]}
     worker.work(SETTING, records, time.time() + 550, stages)

@@ -63,7 +63,7 @@ def measured(options: argparse.Namespace) -> int:
     if ended:
         print(f"the process that measures ended with {ended}, outside of any entry", file=sys.stderr)
     left, failed = (sum(len(records.left_out(name)) for name in table.STAGES), day.failures(records))
-    print(f"\n{failed} failed or wrong, {left} left out for want of time. {options.out / 'table.md'}")
+    print(f"\n{failed} failed or wrong, {left} left out because time ran out. {options.out / 'table.md'}")
     return int(bool(ended or failed))
 
 

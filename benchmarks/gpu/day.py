@@ -40,7 +40,7 @@ def watched(start: Callable[[], subprocess.Popen[bytes]], records: Records, unti
         if ended == "late":
             if running:
                 records.cut(running["stage"], running["entry"], time.time() - running["since"])
-                print(f"ended for want of time: {running['stage']}: {running['entry']}", flush=True)
+                print(f"ended because time ran out: {running['stage']}: {running['entry']}", flush=True)
             return 0
         if running:
             took = time.time() - running["since"]

@@ -106,7 +106,7 @@ def table(found: Day, *, level: int = 1) -> str:
         said += _failed(stage["entries"])
         said += _left_out(stage["left_out"])
         parts += said if len(said) > 1 else [*said, "Nothing is known."]
-    return "\n\n".join(parts)
+    return "\n\n".join(parts).replace(" rows a point", " rows per point")  # older results have names of before
 
 
 def _commits(found: Day) -> str:
@@ -137,7 +137,7 @@ def _left_out(titles: list[str]) -> list[str]:
     if not titles:
         return []
     more = f"; and {len(titles) - LISTED} more" if len(titles) > LISTED else ""
-    return [f"Left out for want of time, {len(titles)}: {'; '.join(titles[:LISTED])}{more}."]
+    return [f"Left out because time ran out, {len(titles)}: {'; '.join(titles[:LISTED])}{more}."]
 
 
 def _rows(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -224,7 +224,7 @@ def _points(done: Entries) -> str:
             f"{times[k]:.4g}{' (fell back)' if row[k].get('fallback') else ''}" if k in times else None for k in labels
         ]
         lines.append((problem, *shown, *gains))
-    return _rows(("ms a point", *labels, *(f"best plan against the {label}" for label in plain)), lines)
+    return _rows(("ms per point", *labels, *(f"best plan against the {label}" for label in plain)), lines)
 
 
 def _surfaces(done: Entries) -> str:
@@ -240,7 +240,7 @@ def _surfaces(done: Entries) -> str:
         )
         for title, f in whole.items()
     ]
-    heads = "", "seconds", "ms a point of the grid", "points evaluated", "plan", "fallback"
+    heads = "", "seconds", "ms per point of the grid", "points evaluated", "plan", "fallback"
     parts = [_rows(heads, rows)] if rows else []
     equal = {title: found for title, found in done.items() if title not in whole}
     for title, found in equal.items():

@@ -112,7 +112,7 @@ def work(setting: Setting, records: Records, until: float, stages: dict[str, Lis
         if not _freed(setting):
             return AGAIN
     left = sum(len(records.left_out(name)) for name in stages)
-    print(f"left out for want of time: {left}" if left else "everything is done", flush=True)
+    print(f"left out because time ran out: {left}" if left else "everything is done", flush=True)
     return 0
 
 

@@ -331,9 +331,9 @@ def test_truth_is_0_or_1(tmp_path):
 def test_what_would_not_be_read_again_is_not_written(axis, tmp_path):
     made = Landscape(np.array(axis), None, np.ones(len(axis)))
     for name in ("a.csv", "a.h5"):
-        with pytest.raises(ValueError, match="the axis x (must|has)"):
+        with pytest.raises(ValueError, match=r"the axis x (must|has)"):
             made.export(tmp_path / name)
-    with pytest.raises(ValueError, match="the axis x (must|has)"):
+    with pytest.raises(ValueError, match=r"the axis x (must|has)"):
         made.save(tmp_path / "a.npz")
     assert not list(tmp_path.iterdir())
 

@@ -294,8 +294,8 @@ class Landscape(Values):
         return (views.plot, views.contour, views.sections)[min(len(self.axes), 3) - 1](self, **options)
 
     def contour(self, **options: Any) -> Axes:
-        """Draws the contour map. See `fastscape.views.contour`, which takes the same options."""
-        return views.contour(self, **options)
+        """Draws the contour map, of a line its curve. See `fastscape.views.contour`, which takes the same options."""
+        return views.plot(self, **options) if len(self.axes) == 1 else views.contour(self, **options)
 
     def surface3d(self, **options: Any) -> Axes3D:
         """Draws the surface in three dimensions. See `fastscape.views.surface3d`, which takes the same options."""

@@ -127,7 +127,7 @@ def test_axes(axis, error, message, name):
         ({"seed": True}, ValueError, "seed=True cannot be used"),
         ({"plan": "fast"}, TypeError, "plan='fast' cannot be used; wanted a fastscape.Plan or 'auto'"),
         ({"loss": "mse"}, TypeError, "loss came as 'mse'; wanted a function"),
-        ({"metrics": {"acc": 1}}, TypeError, "acc came as 1; wanted a function"),
+        ({"metrics": {"acc": 1}}, TypeError, "the metric 'acc' came as 1; wanted a function"),
         ({"metrics": []}, TypeError, "wanted a dict of name"),
         ({"metrics": [F.cross_entropy]}, TypeError, "wanted a dict of name"),
         ({"metrics": {"loss": F.cross_entropy}}, ValueError, "a metric is named 'loss'"),

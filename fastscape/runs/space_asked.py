@@ -45,7 +45,13 @@ def check_model(model: object, *, lent: bool = False) -> None:
         ValueError: When weights are not there, or are packed, or are in parts in several processes.
     """
     if not isinstance(model, nn.Module):
-        raise TypeError(f"the model came as {type(model).__name__}; wanted a torch.nn.Module")
+        came, instead = type(model).__name__, ""
+        if isinstance(model, type):
+            name = f"{model.__name__:.80}"
+            came, instead = f"the class {name}", f": make one, {name}(...), and load its weights"
+        elif isinstance(model, Mapping):
+            instead = ": build it, and load these into it with model.load_state_dict(...)"
+        raise TypeError(f"the model came as {came}; wanted a torch.nn.Module{instead}")
     if not lent and is_sharded(model):
         raise ValueError(
             f"the weights of {class_name(model)} are shared out among processes (FSDP2 or tensor parallel), and no "

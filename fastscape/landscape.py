@@ -291,12 +291,11 @@ class Landscape(Values):
         Returns:
             The matplotlib axes that were drawn on; of more than two axes a list, those of every panel.
         """
-        draw = (views.plot, views.contour, views.sections)[min(len(self.axes), 3) - 1]
-        return draw(self, **options)
+        return (views.plot, views.contour, views.sections)[min(len(self.axes), 3) - 1](self, **options)
 
     def contour(self, **options: Any) -> Axes:
-        """Draws the contour map. See `fastscape.views.contour`, which takes the same options."""
-        return views.contour(self, **options)
+        """Draws the contour map, of a line its curve. See `fastscape.views.contour`, which takes the same options."""
+        return views.plot(self, **options) if len(self.axes) == 1 else views.contour(self, **options)
 
     def surface3d(self, **options: Any) -> Axes3D:
         """Draws the surface in three dimensions. See `fastscape.views.surface3d`, which takes the same options."""
@@ -306,6 +305,11 @@ class Landscape(Values):
         """Writes a page for the browser, with `basins=True` or a topology also basins. See `fastscape.to_html`."""
         topology = self.topology() if basins is True else basins or None
         return views.to_html(self, path, topology=topology, **options)
+
+    def explore(self, *, basins: bool | TopologyValues = False, **options: Any) -> views.PageInNotebook:
+        """The page of `to_html` inside a notebook, in a frame of `height` pixels. See `fastscape.to_html`."""
+        topology = self.topology() if basins is True else basins or None
+        return views.PageInNotebook.of(self, topology=topology, **options)
 
     def caption(self, metric: str = "loss", *, log: bool | None = None) -> str:
         """What must be said under a picture, in two to four sentences. See `fastscape.views.caption`."""

@@ -119,11 +119,11 @@ class OfText(nn.Module):
         ),
         (
             lambda: multiple_choice([[1]], [[4]], [0]),
-            "ending 0 of question 0 came as 4; wanted a list of tokens, whole numbers",
+            "ending 0 of question 0 must be a list of tokens, whole numbers, got 4",
         ),
         (
             lambda: multiple_choice([[1.5]], [[[4]]], [0]),
-            "the context of question 0 holds 1.5; wanted a list of tokens",
+            "the context of question 0 must be a list of tokens, whole numbers, but holds 1.5",
         ),
         (
             lambda: multiple_choice([[1]], [[[4]]], ["A"]),
@@ -137,8 +137,8 @@ class OfText(nn.Module):
             lambda: questions([[1]], ["4"]),
             r"answer 0 must be tokens, got text, '4': write tokenizer\.encode\(text\), with",
         ),
-        (lambda: questions([1], [2]), "prompt 0 came as 1; wanted a list of tokens, whole numbers"),
-        (lambda: questions([[None]], [[2]]), "prompt 0 holds None; wanted a list of tokens"),
+        (lambda: questions([1], [2]), "prompt 0 must be a list of tokens, whole numbers, got 1"),
+        (lambda: questions([[None]], [[2]]), "prompt 0 must be a list of tokens, whole numbers, but holds None"),
         (
             lambda: exact_match(stop="\n"),
             r"stop must be one token or several, as whole numbers, got '\\n': give tokenizer\.eos_token_id, or",

@@ -1,6 +1,7 @@
 """line(), lines and planes through other models, and directions of the user's own."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -178,9 +179,14 @@ class TestPlot:
         assert plane.plot(levels=5).get_ylabel() == "y (along direction 2)"
 
     def test_a_line_has_no_surface(self):
-        for draw in (self.LINE.contour, self.LINE.surface3d):
+        for draw in (partial(views.contour, self.LINE), self.LINE.surface3d):
             with pytest.raises(ValueError, match="5 points has no surface to draw"):
                 draw()
+
+    def test_the_contour_of_a_line_is_its_curve(self):
+        ax = self.LINE.contour()
+        np.testing.assert_array_equal(ax.lines[0].get_ydata(), self.LINE.plot().lines[0].get_ydata())
+        assert ax.get_ylabel() == "loss"
 
 
 DATA = torch.rand(4, 3), torch.tensor([0, 1, 0, 1])

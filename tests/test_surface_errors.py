@@ -155,7 +155,7 @@ def test_axes(axis, error, message, name):
         ({"seed": True}, ValueError, "seed must be .*, got True"),
         ({"plan": "fast"}, TypeError, "plan must be a fastscape.Plan or 'auto'.*, got 'fast'"),
         ({"loss": "mse"}, TypeError, "loss must be a function.*, got 'mse'"),
-        ({"metrics": {"acc": 1}}, TypeError, "acc must be a function.*, got 1"),
+        ({"metrics": {"acc": 1}}, TypeError, "the metric .acc. must be a function.*, got 1"),
         ({"metrics": []}, TypeError, "must be a dict of name"),
         ({"metrics": [F.cross_entropy]}, TypeError, "must be a dict of name"),
         ({"metrics": {"loss": F.cross_entropy}}, ValueError, "a metric is named 'loss'"),

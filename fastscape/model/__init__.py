@@ -17,6 +17,7 @@ from fastscape.model.data_sets import DataSets, data_sets_in, holds_dataset
 from fastscape.model.differentiable import loss_sum, of_first_set, twice_differentiable
 from fastscape.model.drawing import drawn
 from fastscape.model.fingerprints import DataHash, Origin, hash_of_weights, origin_of
+from fastscape.model.first_batch import telling_of_the_first_batch
 from fastscape.model.footprint import Footprint
 from fastscape.model.function_names import name_of, public_name
 from fastscape.model.global_state import GlobalState, generators_of, settings_of
@@ -48,7 +49,7 @@ from fastscape.model.second_order import (
     once_differentiable,
     reverse_over_reverse,
 )
-from fastscape.model.shuffling import in_batches
+from fastscape.model.shuffling import in_batches, size_of
 from fastscape.model.state import Snapshot, named
 from fastscape.model.thread_modes import Modes, modes_here, modes_of, set_switches, switches_here
 from fastscape.model.weighing import shares_in
@@ -124,9 +125,11 @@ __all__ = [
     "settings_of",
     "settled",
     "shares_in",
+    "size_of",
     "standing_in",
     "statistics_of",
     "switches_here",
+    "telling_of_the_first_batch",
     "tensors_of_batch",
     "twice_differentiable",
     "twin",

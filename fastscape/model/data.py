@@ -69,8 +69,14 @@ def fixed_samples(
     fixed = partial(_fixed, pairs=pairs, device=device, dtype=dtype)
     found = _grouped(map(fixed, _batches(data, pairs=pairs)), pairs=pairs, join=join, device=device)
     if not found:
-        raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
+        raise ValueError(_empty(data))
     return found
+
+
+def _empty(data: Data) -> str:
+    """What is said of data without samples."""
+    said = f"the data have no samples ({type(data).__name__}); give at least one"
+    return f"{said}. An iterator is read once: make a new one for every call" if isinstance(data, Iterator) else said
 
 
 def parts_of(
@@ -114,7 +120,7 @@ def parts_of(
     if waiting:
         yield _grouped(waiting, pairs=pairs, join=join, device=device)
     elif not found:
-        raise ValueError(f"the data have no samples ({type(data).__name__}); give at least one")
+        raise ValueError(_empty(data))
 
 
 def as_batch(data: Data, *, pairs: bool = True) -> Any:

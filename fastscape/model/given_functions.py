@@ -7,6 +7,11 @@ from typing import Any
 
 __all__ = ["check_function"]
 
+_EXAMPLES = {
+    "loss": "loss=torch.nn.functional.mse_loss",
+    "objective": "objective=lambda call, batch: call(batch).mean()",
+}
+
 
 def check_function(name: str, function: Any, form: str) -> None:
     """Refuses what cannot be a loss, a metric or an objective.
@@ -24,7 +29,9 @@ def check_function(name: str, function: Any, form: str) -> None:
     if isinstance(function, type):
         raise TypeError(f"{name} must be a function {form}, got the class {called}; write {called}()")
     if not callable(function):
-        raise TypeError(f"{name} must be a function {form}, got {function!r:.200}")
+        example = _EXAMPLES.get(name, "metrics={'accuracy': fastscape.accuracy}")
+        what = name if name in _EXAMPLES else f"the metric {name!r:.80}"
+        raise TypeError(f"{what} must be a function {form}, got {function!r:.200}; for example {example}")
     if name != "objective" and hasattr(function, "differentiates_inputs"):
         raise TypeError(
             f"{name} must be a function, got an objective, {called}(...); pass it as objective= instead of loss or "

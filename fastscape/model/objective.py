@@ -116,7 +116,10 @@ class Objective:
                     "{'loss': ..., 'accuracy': ...}"
                 )
         if not isinstance(self.metrics, Mapping) or not all(isinstance(name, str) for name in self.metrics):
-            raise TypeError(f"metrics must be a dict of name -> f(outputs, targets), got {self.metrics!r}")
+            raise TypeError(
+                f"metrics must be a dict of name -> f(outputs, targets), got {self.metrics!r:.200}; for example "
+                "metrics={'accuracy': fastscape.accuracy}"
+            )
         if "loss" in self.metrics:
             raise ValueError("a metric is named 'loss', which is the name of the loss itself; give it another name")
         for name, measure in {"loss": self.loss, **self.metrics}.items():

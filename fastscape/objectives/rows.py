@@ -30,8 +30,8 @@ def check_tokens(name: str, tokens: object) -> None:
     each = list(tokens) if isinstance(tokens, Iterable) and not is_whole(tokens) else None
     odd = [tokens] if each is None else [token for token in each if not is_whole(token)]
     if odd:
-        holds = "came as" if each is None else "holds"
-        raise TypeError(f"{name} {holds} {odd[0]!r:.80}; wanted a list of tokens, whole numbers")
+        holds = "got" if each is None else "but holds"
+        raise TypeError(f"{name} must be a list of tokens, whole numbers, {holds} {odd[0]!r:.80}")
 
 
 def is_whole(token: object) -> bool:

@@ -51,6 +51,9 @@ class BasinRadius(BasinValues):
         """A table of quantiles and the mean in every unit, with their intervals, and what to know of them."""
         return views.basin_text(self)
 
+    def _repr_html_(self) -> str:
+        return views.displayed_report(self, self.summary())
+
     def plot(self, **options: Any) -> Axes:
         """Draws the share of directions still within the range. See `fastscape.views.basin`."""
         return views.basin(self, **options)
@@ -68,6 +71,9 @@ class Spectrum(SpectrumValues):
         >>> bool((again.eigenvalues == found.eigenvalues).all())
         True
     """
+
+    def _repr_html_(self) -> str:
+        return views.displayed_report(self, repr(self))
 
     @classmethod
     def of(cls, values: SpectrumValues) -> Spectrum:

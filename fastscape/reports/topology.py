@@ -37,6 +37,9 @@ class Topology(TopologyValues):
     def __str__(self) -> str:
         return views.topology_text(self)
 
+    def _repr_html_(self) -> str:
+        return views.displayed_report(self, str(self))
+
     def plot(self, **options: Any) -> list[Axes]:
         """Draws basins, merge tree and diagram. See `fastscape.views.topology`, which takes the same options."""
         return views.topology(self, **options)

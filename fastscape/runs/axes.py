@@ -13,6 +13,7 @@ from fastscape.engine import Plan, one_by_one
 from fastscape.model import Problem
 from fastscape.results import warn
 from fastscape.runs.backing import Backing
+from fastscape.runs.progress import Say, quiet
 from fastscape.runs.store import known_reach
 from fastscape.sampling import not_found, reach_of
 from fastscape.weights import AlongPath, Auto, Axis, Grid, Space, axis
@@ -24,7 +25,7 @@ LEAST = 0.4  # of the longest extent, that of every axis
 
 
 def chosen_axes(
-    wanted: Mapping[str, Axis], problem: Problem, space: Space, plan: Plan, backing: Backing
+    wanted: Mapping[str, Axis], problem: Problem, space: Space, plan: Plan, backing: Backing, say: Say = quiet
 ) -> tuple[Grid, dict[str, Any] | None, list[str]]:
     """Chooses the ranges that were left open.
 
@@ -37,6 +38,7 @@ def chosen_axes(
         space: Where the points lie.
         plan: How to evaluate; here it is point by point.
         backing: Store and processes.
+        say: Is told what is done now. Default: nobody is.
 
     Returns:
         The grid; a `Reach` as plain values by the name of each axis that was left open, or None where there is none;
@@ -53,7 +55,10 @@ def chosen_axes(
         if missing := [name for name in names if name not in kept]:
             loss_at, places = _losses(problem, space, plan), list(wanted)
             along = {name: partial(_along, loss_at, places.index(name), len(wanted)) for name in missing}
-            reaches |= {name: reach_of(along[name], name)._asdict() for name in missing}
+            for name in missing:
+                say(f"measuring the range of {name}")
+                reaches[name] = reach_of(along[name], name)._asdict()
+            say("")  # warnings are written where that was
     if ranks is not None:
         reaches = ranks.shared("reach", reaches)
         if reaches.keys() != set(names):

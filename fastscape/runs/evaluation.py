@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from fastscape.engine import Evaluator, Plan
 from fastscape.model import Problem, shares_in
+from fastscape.runs.progress import Bar
 from fastscape.runs.schedules import Block, Schedule
 from fastscape.runs.signals import Stops, in_charge
 from fastscape.weights import Space
@@ -57,6 +57,7 @@ def evaluate(
     schedule: Schedule,
     *,
     search: bool,
+    title: str,
     progress: bool,
 ) -> Evaluated:
     """The means over all samples of every measure, at every point of a grid.
@@ -67,29 +68,32 @@ def evaluate(
         evaluator: Evaluates points. It is closed in the end.
         schedule: Which points are to be evaluated, and what is known of the others.
         search: Whether a better plan may be looked for.
+        title: What is computed, for a progress bar.
         progress: Whether to show a progress bar on a terminal.
 
     Returns:
         The values, and how they came about.
     """
     evaluator.timings, evaluator.reason = schedule.followed.timings, schedule.followed.reason
-    total: dict[str, Any] = {"total": schedule.total, "initial": schedule.before}
-    # disable=None keeps the bar away from log files and pipes.
     stops = _stops(schedule)
-    with tqdm(**total, desc=schedule.title, unit="pt", disable=None if progress else True) as bar:
+    with Bar(schedule, title, shown=progress) as bar:
         samples, counts = 0, torch.zeros((), dtype=torch.float64, device="cpu")
         shares: dict[str, None] = {}
         try:
-            for number, problem in enumerate(parts):
+            for number, problem in enumerate(bar.reading(parts)):
                 samples += problem.size
                 objective = problem.objective
                 counts = counts + objective.counts_of_grids(problem.samples)
                 shares |= dict.fromkeys(shares_in(objective.custom, objective.columns, problem.samples))
                 evaluator.exchange(problem)
                 if number >= schedule.parts:
-                    planned = _planned(points, evaluator, schedule, bar.update) if search else torch.empty(0)
-                    search = False
-                    _over(points, evaluator, schedule, planned, advance=bar.update, stops=stops)
+                    schedule.part_begun()
+                    planned = torch.empty(0)
+                    if search:
+                        bar.now("choosing the fastest plan")
+                        planned, search = _planned(points, evaluator, schedule, bar.advance), False
+                    bar.now("")
+                    _over(points, evaluator, schedule, planned, advance=bar.advance, stops=stops)
                     schedule.part_done(samples, counts)
                     stops.act(schedule.say_stopped)
                 if number + 1 == schedule.parts and schedule.enough(samples):

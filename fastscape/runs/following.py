@@ -12,7 +12,7 @@ from fastscape.model import Problem
 from fastscape.runs.evaluation import Evaluated, evaluate
 from fastscape.runs.preparation import Work
 from fastscape.runs.request import Request
-from fastscape.runs.schedules import Schedule
+from fastscape.runs.schedules import Schedule, Streaming
 
 __all__ = ["followed", "taken_up"]
 
@@ -54,6 +54,8 @@ def followed(
     Returns:
         What came of it.
     """
+    if isinstance(schedule, Streaming):
+        schedule.of = request.parts
     comparison = work.comparison if work.report["deterministic"] else None
     evaluator = Evaluator(work.space, work.plan, auto=request.free_batching, recut=work.recut, comparison=comparison)
     return evaluate(
@@ -62,6 +64,7 @@ def followed(
         evaluator,
         schedule,
         search=search and _may_search(request, schedule),
+        title=request.title,
         progress=request.options["progress"] is True and schedule.backing.leads,
     )
 

@@ -48,7 +48,7 @@ def gathered(
     schedule = Streaming(
         len(points), work.measures, size=1, digest=digest.hexdigest, aim=request.enough, backing=Backing(ranks=ranks)
     )
-    schedule.title = "samples"
+    schedule.title = "choosing the samples"
     read: list[Batch] = []
 
     def kept(parts: Iterator[Problem]) -> Iterator[Problem]:

@@ -146,7 +146,7 @@ def level_of(request: Request, work: Work, problem: Problem, backing: Backing) -
     within = Backing(None if backing.store is None else backing.store.level(), ranks)
     size = agreed_size(request, mine, within)
     schedule = rounds_of(request, mine, size, within, tolerance)
-    schedule.title = f"{problem.size} of {work.problem.size} samples"
+    schedule.title = f"{problem.size:,} of {work.problem.size:,} samples"
     if request.shown is not None:
         schedule.shown = partial(show_round, request.shown, mine, schedule.refinement, drawn=True)
     mine = taken_up(request, mine, schedule)

@@ -37,12 +37,14 @@ from fastscape.model import (
     origin_of,
     problem_of,
     settled,
+    telling_of_the_first_batch,
     with_classes,
 )
 from fastscape.results import warn
 from fastscape.runs.axes import chosen_axes
 from fastscape.runs.backing import Backing
 from fastscape.runs.curvature import differentiated_by, with_curvature
+from fastscape.runs.progress import Say, quiet
 from fastscape.runs.reporting import about
 from fastscape.runs.request import Request
 from fastscape.runs.store import Store
@@ -87,7 +89,9 @@ class Work:
         return not self.problem.whole and not depends_on_batches(self.dependence, self.problem.dtype)
 
 
-def prepared(request: Request, space: Space, reading: Reading, digest: DataHash, backing: Backing) -> Work:
+def prepared(
+    request: Request, space: Space, reading: Reading, digest: DataHash, backing: Backing, say: Say = quiet
+) -> Work:
     """Prepares a run: reads the first samples, checks the model on them, chooses axes and a plan.
 
     Args:
@@ -96,6 +100,7 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
         reading: The data, of which the first part is read.
         digest: Is told of the samples.
         backing: Store and processes.
+        say: Is told what is done now. Default: nobody is.
 
     Returns:
         The work.
@@ -106,19 +111,21 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     """
     origin = origin_of(request.model, space.moving)  # before a lent model holds other weights
     samples = next(reading.parts)
+    say("checking the model on the first samples")
     digest.update(samples)
     classes = request.options["per_class"]
     columns = with_classes(request.objective.columns, classes, samples, some=request.in_parts)
     objective = replace(request.objective, columns=columns)
     problem = problem_of(request.model, space.moving, objective, samples, request.place, request.mode)
     theta, points = space.theta(problem.dtype), _expected(request)
-    begun = plan_begun(request.options["plan"], problem, space)
-    begun = plan_begun_on_gpu(begun, problem, theta) if request.auto else begun
-    plan = _sized(request, problem, begun, theta, points, backing)
-    seen = plan.microbatch
     far = partial(_far, request, space)  # one more point in memory, for as long as it is needed
     wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
-    found = settled(problem, theta, far, seen, widened=wide, cut=request.in_parts)
+    with telling_of_the_first_batch(problem, theta):
+        begun = plan_begun(request.options["plan"], problem, space)
+        begun = plan_begun_on_gpu(begun, problem, theta) if request.auto else begun
+        plan = _sized(request, problem, begun, theta, points, backing)
+        seen = plan.microbatch
+        found = settled(problem, theta, far, seen, widened=wide, cut=request.in_parts)
     problem = found.problem
     # Batches that are whole are those of the user, but for a dataset, which has none.
     dependence = 0.0 if problem.whole and not holds_dataset(request.data) else found.dependence
@@ -138,9 +145,10 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     facts, warnings = at_the_model(found, theta, seen, plain=None if alone is None else alone.loss)
     if alone is not None and facts["deterministic"] and _comparable(request):
         agrees_far_away(found, far(), alone, seen, widened=wide)
+    say("")  # warnings are written where that was
     for message in warnings:  # not beside the error, which says more
         warn(message)
-    grid, reach, said = chosen_axes(request.axes, problem, space, plan, backing)
+    grid, reach, said = chosen_axes(request.axes, problem, space, plan, backing, say)
     said += unheeded(request, space, problem, theta, seen, facts["centre"])
     problem, doubts = with_curvature(request, problem, space, grid, plan, wide)
     said += doubts

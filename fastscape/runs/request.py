@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fastscape.engine import Plan
-from fastscape.model import Data, Mode, Objective, ReadingAsked
+from fastscape.model import Data, DataSets, Mode, Objective, ReadingAsked, size_of
 from fastscape.results import Values, axis_names, with_defaults
 from fastscape.runs.checks import check_options
 from fastscape.runs.data_sets import measured_on
@@ -120,6 +120,20 @@ class Request:
         # In parts, batches are cut and joined where they do not belong to the result; else they stay as they came.
         join = part is not None and self.options["batchnorm"] == "running"
         return ReadingAsked(self.objective.custom is None, join, part, some=self.enough is not None)
+
+    @property
+    def title(self) -> str:
+        """What is computed, for a progress bar."""
+        return {1: "line", 2: "surface"}.get(len(self.axes), "volume")
+
+    @property
+    def parts(self) -> int | None:
+        """How many parts of the data are read, where they say it and all of them are."""
+        asked = self.reading
+        if asked.part is None or asked.some or not asked.join or isinstance(self.data, DataSets):
+            return None
+        samples = size_of(self.data, pairs=asked.pairs)
+        return None if samples is None else -(-samples // asked.part)
 
     @property
     def enough(self) -> Enough | None:

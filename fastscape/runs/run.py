@@ -19,6 +19,7 @@ from fastscape.runs.gathering import gathered
 from fastscape.runs.guarded import guarded
 from fastscape.runs.levels import draw_for, level_of
 from fastscape.runs.preparation import Work, prepared, problem_parts
+from fastscape.runs.progress import said_before
 from fastscape.runs.reporting import changed_late
 from fastscape.runs.request import Request
 from fastscape.runs.same_problem import recheck_of
@@ -64,12 +65,13 @@ def _backed(request: Request, finish: Finish | None) -> Values:
 
 def _computed(request: Request, backing: Backing, finish: Finish | None) -> Values:
     """The walk of a call: request, space, problem, plan, schedule, values."""
-    space = space_of(request.model, request.space, request.place)
-    reading, digest = (
-        reading_of(request.data, request.reading, request.place),
-        DataHash(request.objective.columns.sets),
-    )
-    work = prepared(request, space, reading, digest, backing)
+    digest = DataHash(request.objective.columns.sets)
+    with said_before(request.title, request.options["progress"] is True and backing.leads) as say:
+        say("making the directions")
+        space = space_of(request.model, request.space, request.place)
+        say("reading data")
+        reading = reading_of(request.data, request.reading, request.place)
+        work = prepared(request, space, reading, digest, backing, say)
     if request.refines and request.enough is not None:
         work, reading = gathered(request, work, reading, digest, backing)
     draw = draw_for(request, work)

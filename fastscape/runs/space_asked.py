@@ -45,7 +45,13 @@ def check_model(model: object, *, lent: bool = False) -> None:
         ValueError: When weights are not there, or are packed, or are in parts in several processes.
     """
     if not isinstance(model, nn.Module):
-        raise TypeError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
+        came, instead = type(model).__name__, ""
+        if isinstance(model, type):
+            name = f"{model.__name__:.80}"
+            came, instead = f"the class {name}", f": make a model, {name}(...), and load its weights"
+        elif isinstance(model, Mapping):
+            instead = ": build the model, and load these into it with model.load_state_dict(...)"
+        raise TypeError(f"the model must be a torch.nn.Module, got {came}{instead}")
     if not lent and is_sharded(model):
         raise ValueError(
             f"the weights of {class_name(model)} are shared out among processes (FSDP2 or tensor parallel), and no "

@@ -17,7 +17,7 @@ from fastscape.views.explorer import page, to_html
 from fastscape.views.line_picture import plot
 from fastscape.views.live import shown_by
 from fastscape.views.map_picture import contour
-from fastscape.views.notebook import displayed
+from fastscape.views.notebook import PageInNotebook, displayed, displayed_report
 from fastscape.views.overview import overview
 from fastscape.views.sections_picture import sections
 from fastscape.views.sharpness_picture import sharpness
@@ -36,6 +36,7 @@ from fastscape.views.walks import OPTIMIZERS, Walk, descend
 
 __all__ = [
     "OPTIMIZERS",
+    "PageInNotebook",
     "Smooth",
     "Walk",
     "alignment_html",
@@ -55,6 +56,7 @@ __all__ = [
     "contour",
     "descend",
     "displayed",
+    "displayed_report",
     "drawn_by",
     "overview",
     "page",

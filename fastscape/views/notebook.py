@@ -1,21 +1,40 @@
-"""How a landscape shows itself in a notebook."""
+"""How landscapes and reports show themselves in a notebook: a small picture, a few lines, and the page on demand."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from fastscape.results import Values
-from fastscape.views import explorer, line_picture
+import numpy as np
 
-__all__ = ["displayed"]
+from fastscape.results import BasinValues, SpectrumValues, TopologyValues, Values
+from fastscape.views import (
+    basin_picture,
+    explorer,
+    line_picture,
+    map_picture,
+    sections_picture,
+    spectrum_picture,
+    topology_picture,
+)
+from fastscape.views.facts import range_said, samples_said, value_at_the_model
+from fastscape.views.overview import overview
+from fastscape.views.texts import LABEL, cleaned
+
+__all__ = ["PageInNotebook", "displayed", "displayed_report", "summary"]
 
 HEIGHT = 900  # pixels of the page
+MOST = 42_000  # bytes of a picture; base64 makes a third more of them
+RESOLUTIONS = 100, 80, 60, 45, 30  # dots per inch: the first whose picture is small enough
+WIDTH = 6.5  # inches of a picture
+METRICS = 3
 
 
 def displayed(landscape: Values) -> str | None:
-    """A landscape as HTML: a plane as the interactive page, a line as a picture.
+    """A landscape as HTML: a picture and a summary of about six lines, of less than 60 kB together.
 
     Args:
         landscape: The landscape.
@@ -28,25 +47,165 @@ def displayed(landscape: Values) -> str | None:
         >>> import numpy as np
         >>> from fastscape import Landscape
         >>> from fastscape.views import displayed
-        >>> displayed(Landscape(np.linspace(-1, 1, 5), None, np.linspace(-1, 1, 5) ** 2))[:31]
-        '<img alt="Landscape(5 points, l'
+        >>> axis = np.linspace(-1, 1, 5)
+        >>> shown = displayed(Landscape(axis, axis, axis[:, None] ** 2 + axis**2))
+        >>> shown[:37], len(shown) < 60_000
+        ('<div><img alt="Landscape(5 x 5 points', True)
     """
-    text = html.escape(repr(landscape))
     try:
-        if len(landscape.axes) == 1:
-            return f'<img alt="{text}" src="data:image/png;base64,{_picture(landscape)}">'
-        page = html.escape(explorer.page(landscape))
+        picture = _image(repr(landscape), _figure_of(landscape))
     except ValueError:  # it says what cannot be drawn, and nobody asked for a picture
         return None
-    # In a frame of its own, its styles and scripts touch nothing else in the notebook.
-    return f'<iframe title="{text}" srcdoc="{page}" width="100%" height="{HEIGHT}" style="border: 0"></iframe>'
+    rows = "".join(
+        f'<tr><th style="text-align:left">{name}</th><td style="text-align:left">{html.escape(said)}</td></tr>'
+        for name, said in summary(landscape).items()
+    )
+    hint = (
+        "<p>Interactive: <code>.explore()</code> shows the page here, "
+        '<code>.to_html("page.html")</code> writes it to a file.</p>'
+    )
+    return f"<div>{picture}<table><tbody>{rows}</tbody></table>{hint if len(landscape.axes) in (2, 3) else ''}</div>"
 
 
-def _picture(landscape: Values) -> str:
-    from matplotlib.figure import Figure  # of no window, and in no list of pyplot's, which belongs to one thread
+def summary(landscape: Values) -> dict[str, str]:
+    """What a reader asks of a landscape first, in about six lines.
 
-    content = io.BytesIO()
-    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
-    line_picture.plot(landscape, ax=figure.subplots())
-    figure.savefig(content, format="png", dpi=100)
-    return base64.b64encode(content.getvalue()).decode()
+    Args:
+        landscape: The landscape.
+
+    Returns:
+        Some of "model", "grid", "loss", one entry for each of the first three metrics, "samples" and "warnings", each
+        with one line of text. What the report does not hold is left out.
+    """
+    known = overview(landscape)
+    found = {"model": known.get("model", ""), "grid": known.get("grid", range_said(landscape))}
+    for metric in ["loss", *list(landscape.metrics)[:METRICS]]:
+        values, value = landscape.measures[metric], value_at_the_model(landscape, metric)
+        finite = values[np.isfinite(values)]
+        at_model = "" if value is None else f"{value:.4g} at the model, "
+        span = f"{finite.min():.4g} to {finite.max():.4g} on the grid" if finite.size else "nowhere finite"
+        found[html.escape(cleaned(metric, LABEL))] = at_model + span
+    samples, error = samples_said(landscape), landscape.standard_error
+    errors = np.empty(0) if error is None else error[np.isfinite(error)]
+    if samples and errors.size:
+        samples += f", standard error of the loss {errors.min():.2g} to {errors.max():.2g}"
+    found |= {"samples": samples, "warnings": known.get("warnings", "")}
+    return {name: said for name, said in found.items() if said}
+
+
+def displayed_report(report: BasinValues | SpectrumValues | TopologyValues, text: str) -> str:
+    """A report as HTML: its picture, and below it the text that `print` shows.
+
+    Args:
+        report: The report.
+        text: Its text.
+
+    Returns:
+        HTML that refers to nothing outside itself; without a picture when there is nothing to draw.
+    """
+    try:
+        picture = _image(repr(report), _figure_of_report(report))
+    except ValueError:
+        picture = ""
+    return f"<div>{picture}<pre>{html.escape(text)}</pre></div>"
+
+
+@dataclass(frozen=True, repr=False)
+class PageInNotebook:
+    """The interactive page, which a notebook shows in a frame: what `landscape.explore()` returns.
+
+    Args:
+        page: The page, as `fastscape.views.page` makes it.
+        title: What it is of.
+        height: Pixels of the frame. Default 900.
+    """
+
+    page: str
+    title: str
+    height: int = HEIGHT
+
+    def __repr__(self) -> str:
+        return f'the interactive page of {self.title}; a notebook shows it, landscape.to_html("page.html") writes it'
+
+    def _repr_html_(self) -> str:
+        # In a frame of its own, its styles and scripts touch nothing else in the notebook.
+        return (
+            f'<iframe title="{html.escape(self.title)}" srcdoc="{html.escape(self.page)}" width="100%" '
+            f'height="{self.height:d}" style="border: 0"></iframe>'
+        )
+
+    @classmethod
+    def of(cls, landscape: Values, height: int | None = None, **options: Any) -> PageInNotebook:
+        """The page of a landscape.
+
+        Args:
+            landscape: The landscape, of two or three axes.
+            height: Pixels of the frame. Default 900.
+            **options: Those of `fastscape.to_html`.
+
+        Returns:
+            The page.
+
+        Raises:
+            ValueError: When `fastscape.to_html` would refuse the landscape, or the height is no count.
+        """
+        if height is not None and (isinstance(height, bool) or not isinstance(height, int) or height < 1):
+            raise ValueError(f"height must be a number of pixels, got {height!r:.80}; write height={HEIGHT}")
+        return cls(explorer.page(landscape, **options), repr(landscape), HEIGHT if height is None else height)
+
+
+def _figure_of(landscape: Values) -> Any:
+    """A figure of a landscape, as `landscape.plot` draws it."""
+    if len(landscape.axes) > 2:
+        import matplotlib.pyplot as plt
+
+        figure: Any = sections_picture.sections(landscape)[0].figure
+        plt.close(figure)  # a notebook would show it a second time
+        return figure
+    line = len(landscape.axes) == 1
+    figure, ax = _new("constrained" if line else "compressed", 4.5 if line else 4.8)
+    (line_picture.plot if line else map_picture.contour)(landscape, ax=ax)
+    return figure
+
+
+def _figure_of_report(report: BasinValues | SpectrumValues | TopologyValues) -> Any:
+    figure, ax = _new("constrained", 4.5)
+    if isinstance(report, TopologyValues):
+        topology_picture.topology(report, kind="map" if len(report.axes) < 3 else "tree", ax=ax)
+    elif isinstance(report, BasinValues):
+        basin_picture.basin(report, ax=ax)
+    else:
+        spectrum_picture.spectrum(report, ax=ax)
+    return figure
+
+
+def _new(layout: Literal["compressed", "constrained"], height: float) -> tuple[Any, Any]:
+    """A figure of no window, and in no list of pyplot's, which belongs to one thread."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), layout=layout)
+    return figure, figure.subplots()
+
+
+def _image(said: str, figure: Any) -> str:
+    """A figure as an image in the largest resolution that is small enough."""
+    from matplotlib import rcParams
+
+    # Some settings of notebooks make figures transparent, and black letters are not seen on a dark page.
+    figure.set_facecolor(rcParams["axes.facecolor"])
+    small = next((made for dpi in RESOLUTIONS if len(made := _png(figure, dpi)) <= MOST), None)
+    if small is None:
+        raise ValueError(f"the picture takes more than {MOST} bytes in every resolution of {RESOLUTIONS}")
+    encoded = base64.b64encode(small).decode()
+    return f'<img alt="{html.escape(said)}" src="data:image/png;base64,{encoded}">'
+
+
+def _png(figure: Any, dpi: int) -> bytes:
+    """A figure as PNG of 256 colours, which takes a third of the bytes."""
+    from PIL import Image
+
+    drawn, content = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi, facecolor=figure.get_facecolor())
+    colours = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    colours.save(content, format="png", optimize=True)
+    return content.getvalue()

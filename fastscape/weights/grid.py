@@ -121,6 +121,9 @@ def axis(name: str, spec: _Numbers) -> np.ndarray:
     """
     coordinates = _from_range(name, spec) if isinstance(spec, tuple) else _explicit(name, spec)
     if (np.diff(coordinates) <= 0).any():
+        if isinstance(spec, tuple) and spec[0] > spec[1]:
+            start, stop, count = spec
+            raise ValueError(f"{name} does not increase ({spec!r:.120}); write {name}=({stop}, {start}, {count})")
         raise ValueError(f"{name} does not increase ({spec!r:.120}); sort the coordinates and write each of them once")
     return coordinates
 

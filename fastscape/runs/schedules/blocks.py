@@ -22,7 +22,6 @@ class Blocks(Schedule):
 
     def __init__(self, points: int, measures: int, *, size: int | None = None, backing: Backing | None = None) -> None:
         super().__init__(points, measures, backing)
-        self.total = points
         blocks = blocks_of(points, max(points, 1) if size is None else size)
         kept = self.store.taken() if self.store else {}
         if self.ranks is not None:  # the others may be at work already

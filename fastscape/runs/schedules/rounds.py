@@ -64,11 +64,21 @@ class Rounds(Schedule):
         self.wanted = torch.from_numpy(wanted)
         self.missing, self._own = [], []
         left = self.wanted[~self._stored[self.wanted]]
+        self.total = self.known + len(left)
         for points in left.split(self.refinement.size) if len(left) else ():
             while self._next in self._kept:
                 self._next += 1
             self.missing.append(Block(self._next, self._next * self.refinement.size, points))
             self._next += 1
+
+    @property
+    def said(self) -> str:
+        """The round, and how large the error is. See `Schedule.said`."""
+        found, tolerance = self.refinement.trust, self.refinement.tolerance
+        number = self._round + (len(self.wanted) > 0)
+        if found is None or not tolerance:
+            return f"round {number}"
+        return f"round {number}, error {found.at_most:.2g} of {tolerance:g}"
 
     def stored(self) -> Tensor:
         """The numbers of the points whose sums the store has. See `Schedule.stored`."""

@@ -56,9 +56,10 @@ class Followed(NamedTuple):
 class Schedule:
     """The sums of a grid, and the blocks of points that are still to be evaluated.
 
-    `parts` is how many parts of the data are done already, `total` how many points there are to be shown, None where
-    nobody knows, and `title` what is shown beside them; `keeps_blocks` whether a block is safe once it is kept;
-    `known` how many points are, of which `before` were when the run began.
+    `parts` is how many parts of the data are done already; `total` how many points are shown as the end of a bar, of
+    which `counted` were done when the run began; `title` and `said` what is shown beside them, the first one for good;
+    `keeps_blocks` whether a block is safe once it is kept; `known` how many points are known, of which `before` were
+    when the run began.
 
     Args:
         points: Number of points G.
@@ -67,14 +68,14 @@ class Schedule:
     """
 
     keeps_blocks = True
-    title = "landscape"
+    title = ""
 
     def __init__(self, points: int, measures: int, backing: Backing | None = None) -> None:
         self.backing = backing or Backing()
         self.sums = torch.full((points, measures), torch.nan, dtype=torch.float64, device="cpu")
         self.missing: list[Block] = []
         self.parts = 0
-        self.total: int | None = None
+        self.total = points
         self.before = self.known = 0
         self._own: list[Block] = []
 
@@ -94,6 +95,16 @@ class Schedule:
         facts = self.store.facts if self.store else {}
         plan = self.store.plan if self.store else None
         return Followed(plan, facts.get("plans_measured", []), facts.get("fallback"))
+
+    @property
+    def counted(self) -> int:
+        """How many points of `total` were done when the run began."""
+        return self.before
+
+    @property
+    def said(self) -> str:
+        """How far the run is, in words; nothing where the points say it."""
+        return ""
 
     def indices(self) -> Tensor:
         """The numbers [missing points] of the points that are not known yet, in their order."""
@@ -139,6 +150,9 @@ class Schedule:
         if self.ranks is not None:
             self.known = self.before + self.ranks.finished(len(block))
         return self.known - before
+
+    def part_begun(self) -> None:
+        """Is told that a part of the data that is not done was read; by default there is one part."""
 
     def part_done(self, samples: int, counts: Tensor) -> None:
         """Is told that all blocks were evaluated on one part of the data; by default there is one part.

@@ -20,6 +20,8 @@ __all__ = ["Streaming"]
 class Streaming(Schedule):
     """A schedule whose sums grow with every part of the data, and are kept after each.
 
+    `of`, where it is set, is how many parts there are.
+
     Several processes share the blocks evenly: each reads all data, for its own points. With a store they wait for each
     other after every part.
 
@@ -54,6 +56,29 @@ class Streaming(Schedule):
             self.sums[:], self.parts = self.store.accumulated(), self.store.parts
         self.before = self.known = points * self.parts
         self._agreed = False
+        self._points = sum(map(len, self.missing))
+        self._reached = ""  # how large the standard error is, in words
+        self.of: int | None = None
+        self._part = self.parts
+        self.total = self._points * max(self.parts, 1)
+
+    @property
+    def counted(self) -> int:
+        """The points of the parts that were done before. See `Schedule.counted`."""
+        return self._points * self.parts
+
+    @property
+    def said(self) -> str:
+        """The part, and how large the standard error is. See `Schedule.said`."""
+        if not self._part:
+            return ""
+        of = "" if self.of is None else f" of {max(self.of, self._part)}"
+        return f"part {self._part}{of}{self._reached}"
+
+    def part_begun(self) -> None:
+        """Counts the points of one more part. See `Schedule.part_begun`."""
+        self._part = self.parts + 1
+        self.total = self._points * max(self.of or 0, self._part)
 
     def stored(self) -> Tensor:
         """The numbers of the points whose sums the store has. See `Schedule.stored`."""
@@ -99,6 +124,9 @@ class Streaming(Schedule):
         if self.ranks is not None:  # each knows the sums of its own points
             every = self.ranks.collected(f"spread {self.parts}", found if self.backing.keeps else None)
             found = joint(None if one is None else Spread(*one) for one in every)
+        if found is not None and found.highest > found.lowest:
+            share = found.error / (found.highest - found.lowest)
+            self._reached = f", error {100 * share:.2g} % of {100 * self.aim.target:.2g} %, {samples:,} samples"
         return self.aim.reached(found)
 
     @property

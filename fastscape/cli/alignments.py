@@ -1,4 +1,4 @@
-"""The command that brings one checkpoint near to another by the order of its units."""
+"""The command that brings one model near to another by the order of its units."""
 
 from __future__ import annotations
 
@@ -6,46 +6,64 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from safetensors.torch import save
+from torch import nn
 
 from fastscape import api
-from fastscape.cli.checkpoints import Asked, loaded
-from fastscape.cli.options import Root, Split, offering
+from fastscape.cli.checkpoints import Asked, asking
+from fastscape.cli.option_texts import OUTPUT
+from fastscape.cli.options import Checkpoint, FewSamples, Root, Split, offering
+from fastscape.cli.own_models import OwnObjective, with_functions
+from fastscape.cli.rehearsal import rehearsed
+from fastscape.cli.values import ending_in
+from fastscape.results import write_whole
 from fastscape.runs import AlignOptions
-from fastscape.zoo.checkpoints import load_checkpoint, save_checkpoint
+from fastscape.zoo.checkpoints import save_checkpoint
 
 __all__ = ["align"]
 
 _HEADER = "format", "version", "model", "dataset", "in_channels", "image_size", "classes"
 
 
-@offering(AlignOptions)
+@offering(OwnObjective, AlignOptions)
 def align(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint that `fastscape train` wrote.")],
+    checkpoint: Checkpoint,
     out: Annotated[
-        Path, typer.Option(help="The checkpoint to write; the permutations go beside it, as .json.")
+        Path,
+        typer.Option(
+            help="Aligned weights to write; the permutations go beside them, as .json.",
+            rich_help_panel=OUTPUT,
+            callback=ending_in("--out", ".safetensors"),
+        ),
     ] = Path("aligned.safetensors"),
-    samples: Annotated[
-        int | None,
-        typer.Option(help="Samples of the checkpoint's data set on which it is proved, from its first. Default: 64."),
-    ] = None,
+    samples: FewSamples = None,
     split: Split = None,
     root: Root = None,
     **given: Any,
 ) -> None:
-    """Permute the units of a checkpoint so that it lies nearest to another one, and prove that it is the same."""
-    other: Path | None = given.pop("to")
-    if other is None:
-        raise ValueError("--to is missing; give the checkpoint to come near to, for example --to a.safetensors")
-    if out.suffix != ".safetensors":
-        raise ValueError(f"--out {out} came; wanted a name that ends in .safetensors")
-    asked = Asked(samples, split, root)
-    network, data = loaded(checkpoint, asked)
-    facts = load_checkpoint(checkpoint)[1]
-    options = {name: value for name, value in given.items() if value is not None}
-    found = api.align(network, data, to=load_checkpoint(other)[0], **options, samples=asked.samples_wanted or 1)
-    names = {"model_name": facts["model"], "dataset_name": facts["dataset"]}
-    more = {name: value for name, value in facts.items() if name not in _HEADER and name != "aligned_to"}
-    save_checkpoint(found.model, out, **names, **more, aligned_to=other.name)
+    """Permute the units of a model so that it comes nearest to another one, and prove that it computes the same."""
+    to: Path | None = given["to"]
+    if to is None:
+        raise ValueError("--to must be the model to come near to, got nothing; write for example --to a.safetensors")
+    asked = asking([checkpoint], given, samples, split, root, most=1)
+    options = with_functions({name: value for name, value in given.items() if name != "to"})
+    rehearsed(api.align, others=("to",), **options)
+    other = asked.other(to)
+    network, data = asked.loaded()
+    found = api.align(network, data, to=other, **options, samples=asked.samples or 1)
+    _save(found.model, asked, out, to)
     for file in (out, found.save(out.with_suffix(".json"))):
         typer.echo(str(file))
     typer.echo(str(found))
+
+
+def _save(model: nn.Module, asked: Asked, out: Path, to: Path) -> None:
+    """Writes a checkpoint of the zoo with its facts, or the state dict of a model of one's own."""
+    if asked.own is not None:
+        state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+        write_whole(out, save(state))
+        return
+    facts = asked.facts()
+    names = {"model_name": facts["model"], "dataset_name": facts["dataset"]}
+    more = {name: value for name, value in facts.items() if name not in _HEADER and name != "aligned_to"}
+    save_checkpoint(model, out, **names, **more, aligned_to=to.name)

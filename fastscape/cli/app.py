@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-import webbrowser
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -21,16 +20,17 @@ from fastscape.cli.curvatures import sharpness, spectrum
 from fastscape.cli.curves import connect
 from fastscape.cli.demo import TOLERANCE
 from fastscape.cli.demo import demo as run_demo
+from fastscape.cli.help_panels import HelpCommand, HelpGroup
 from fastscape.cli.information import info
-from fastscape.cli.options import MODELS, Device, Root, Seed
-from fastscape.cli.pictures import save_picture
+from fastscape.cli.option_texts import GRID, INPUT, OUTPUT, RUNNING, TRAINING
+from fastscape.cli.options import MODELS, Root, Seed
+from fastscape.cli.showing import explore, export, plot
 from fastscape.cli.terminal import run
 from fastscape.cli.topologies import topology
 from fastscape.cli.trajectories import TRAINED, recorded_training, trajectory
+from fastscape.cli.values import above_zero, at_least, checked_device, ending_in, one_of
 from fastscape.cli.volumes import volume
-from fastscape.landscape import Landscape
 from fastscape.results import mixed_in
-from fastscape.views import compare, drawn_by, to_html
 from fastscape.weights import Recording, check_seed
 from fastscape.zoo import datasets, models, training
 from fastscape.zoo.checkpoints import save_checkpoint
@@ -38,6 +38,7 @@ from fastscape.zoo.checkpoints import save_checkpoint
 __all__ = ["app", "main"]
 
 app = typer.Typer(
+    cls=HelpGroup,
     help="The loss landscape of any trained PyTorch model.",
     no_args_is_help=True,
     add_completion=False,
@@ -46,6 +47,11 @@ app = typer.Typer(
 )
 
 _options = {"debug": False}
+
+_START, _COMPUTE, _AROUND = "Start", "Landscapes", "One model"
+_BETWEEN, _SHOW = "Between models", "Files"
+
+_CHECKOUT = Path(fastscape.__file__).resolve().parent.parent
 
 
 def _version(asked: bool) -> None:
@@ -56,32 +62,41 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def common(
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", help="Say which versions of fastscape and torch run.", callback=_version, is_eager=True
-        ),
+        typer.Option("--version", help="Show the versions of fastscape and torch.", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
     """The loss landscape of any trained PyTorch model."""
     _options["debug"] = debug
 
 
-@app.command()
+@app.command(cls=HelpCommand, rich_help_panel=_START)
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
-    model: Annotated[str, typer.Option(help=MODELS)] = "resnet20",
-    grid: Annotated[int, typer.Option(help="Grid points along each axis.")] = 51,
+    out: Annotated[Path, typer.Option(help="Folder for the results.", rich_help_panel=OUTPUT)] = Path("demo"),
+    model: Annotated[str, typer.Option(help=MODELS, rich_help_panel=INPUT)] = "resnet20",
+    grid: Annotated[
+        int,
+        typer.Option(help="Grid points along each axis.", rich_help_panel=GRID, callback=at_least("--grid", 2)),
+    ] = 51,
     seed: Seed = 0,
     compare_skip: Annotated[
-        bool, typer.Option("--compare-skip", help="Compare a ResNet-56 with and without shortcuts too.")
+        bool,
+        typer.Option(
+            "--compare-skip", help="Also compare a ResNet-56 with and without shortcuts.", rich_help_panel=INPUT
+        ),
     ] = False,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Evaluate every grid point, not as many as a tolerance of 0.005 needs.")
+        bool,
+        typer.Option(
+            "--exact", help="Evaluate every grid point instead of a tolerance of 0.005.", rich_help_panel=GRID
+        ),
     ] = False,
 ) -> None:
     """Train a network on the digits and draw its loss landscape: eight epochs, then a plane on 64 samples."""
+    check_seed(seed)
+    models.tensors_of(model)
     typer.echo(f"Training {model} on scikit-learn's digits, then {grid} x {grid} points of its loss landscape,")
     typer.echo("every one of them." if exact else f"within {TOLERANCE} of the range (--exact evaluates every point).")
     steps = run_demo(out, model=model, grid=grid, seed=seed, compare_skip=compare_skip, exact=exact)
@@ -92,24 +107,60 @@ def demo(
     typer.echo(f"{sum(step.seconds for step in steps):8.1f} s  in all")
 
 
-@app.command()
+@app.command(cls=HelpCommand, rich_help_panel=_START)
 def train(
-    model: Annotated[str, typer.Argument(help=MODELS)],
-    dataset: Annotated[str, typer.Argument(help=f"Data set: {', '.join(datasets.DATASETS)}.")],
-    out: Annotated[Path, typer.Option(help="The checkpoint to write.")] = Path("model.safetensors"),
-    epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = 10,
-    batch_size: Annotated[int, typer.Option(help="Samples in one step.")] = 64,
-    lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 1e-3,
+    model: Annotated[str, typer.Argument(metavar="NETWORK", help=MODELS, rich_help_panel=INPUT)],
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET",
+            help=f"Data set: {', '.join(datasets.DATASETS)}.",
+            rich_help_panel=INPUT,
+            callback=one_of("the data set", datasets.DATASETS),
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(help="Checkpoint to write.", rich_help_panel=OUTPUT, callback=ending_in("--out", ".safetensors")),
+    ] = Path("model.safetensors"),
+    epochs: Annotated[
+        int,
+        typer.Option(help="Passes over the training set.", rich_help_panel=TRAINING, callback=at_least("--epochs", 1)),
+    ] = 10,
+    batch_size: Annotated[
+        int,
+        typer.Option(help="Samples per step.", rich_help_panel=TRAINING, callback=at_least("--batch-size", 1)),
+    ] = 64,
+    lr: Annotated[
+        float,
+        typer.Option(help="Learning rate of Adam.", rich_help_panel=TRAINING, callback=above_zero("--lr")),
+    ] = 1e-3,
     seed: Seed = 0,
-    device: Device = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Device, for example cuda. Default: cpu.",
+            rich_help_panel=RUNNING,
+            callback=checked_device("--device", trains=True),
+        ),
+    ] = None,
     root: Root = None,
     record: Annotated[
-        Path | None, typer.Option(help="Folder for the weights at several steps, for `fastscape trajectory`.")
+        Path | None,
+        typer.Option(
+            help="Folder for the weights at several steps, for `fastscape trajectory`.", rich_help_panel=OUTPUT
+        ),
     ] = None,
-    record_every: Annotated[int, typer.Option(help="Steps of the optimizer from one record to the next.")] = 10,
+    record_every: Annotated[
+        int,
+        typer.Option(
+            help="Optimizer steps between records.", rich_help_panel=OUTPUT, callback=at_least("--record-every", 1)
+        ),
+    ] = 10,
 ) -> None:
     """Train a network of the zoo and write a checkpoint, and with --record the path of the training."""
     check_seed(seed)
+    models.tensors_of(model)
     train_set, test_set = (datasets.load(dataset, split, root=root) for split in ("train", "test"))
     network = models.build(model, seed=seed, **datasets.describe(train_set)._asdict())
     options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "test": test_set, "seed": seed}
@@ -131,129 +182,46 @@ def train(
     )
 
 
-app.command()(commands.surface)
-app.command()(commands.line)
-app.command()(volume)
-app.command()(trajectory)
-app.command()(spectrum)
-app.command()(sharpness)
-app.command(epilog="Example: fastscape basin model.safetensors --measure accuracy --drop 0.1 --limit 2")(basin)
-app.command()(barrier)
-app.command()(connect)
-app.command()(align)
-app.command()(topology)
+_EXAMPLE = "Example: fastscape basin model.safetensors --measure accuracy --drop 0.1 --limit 2. "
+
+_COMMANDS: list[tuple[Callable[..., None], str, str | None]] = [  # its panel, and what says more in Python
+    (commands.surface, _COMPUTE, "surface"),
+    (commands.line, _COMPUTE, "line"),
+    (volume, _COMPUTE, "volume"),
+    (trajectory, _COMPUTE, "surface"),
+    (spectrum, _AROUND, "spectrum"),
+    (sharpness, _AROUND, "sharpness"),
+    (basin, _AROUND, "basin_radius"),
+    (barrier, _BETWEEN, "barrier"),
+    (connect, _BETWEEN, "connect"),
+    (align, _BETWEEN, "align"),
+    (topology, _SHOW, "topology"),
+    (plot, _SHOW, None),
+    (explore, _SHOW, None),
+    (info, _SHOW, None),
+    (export, _SHOW, None),
+]
+for _command, _panel, _name in _COMMANDS:
+    _more = None if _name is None else f"More on each option: python -c 'import fastscape; help(fastscape.{_name})'"
+    _epilog = f"{_EXAMPLE}{_more}" if _command is basin else _more
+    app.command(cls=HelpCommand, rich_help_panel=_panel, epilog=_epilog)(_command)
 
 
-@app.command()
-def plot(
-    files: Annotated[list[Path], typer.Argument(help="Landscapes; several are drawn side by side on one scale.")],
-    out: Annotated[Path, typer.Option(help="The picture to write: .png, .pdf or .svg.")] = Path("landscape.png"),
-    kind: Annotated[str | None, typer.Option(help="Of a plane: contour (default) or surface3d.")] = None,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(help="loss (the default) or a metric in the file; of one file several, of planes side by side."),
-    ] = None,
-    log: Annotated[
-        bool | None,
-        typer.Option("--log/--linear", help="Default: log for the loss on a plane, where none is below 0."),
-    ] = None,
-    clip: Annotated[float | None, typer.Option(help="Values above it are drawn at it.")] = None,
-    how: Annotated[
-        str | None,
-        typer.Option(help="Of three axes or more, what is done with those of no panel: slice (default), min or mean."),
-    ] = None,
-    start: Annotated[tuple[float, float] | None, typer.Option(help="Walk an optimizer from here: x y.")] = None,
-    optimizer: Annotated[
-        str | None, typer.Option(help="That walks, for example nadam (default), adam, momentum or sgd.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Of the walk. Default: 30.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate of the walk. Default: 0.1.")] = None,
-) -> None:
-    """Draw landscapes: a line, a plane with a walk, planes side by side, or a map for each pair of several axes."""
-    landscapes = [Landscape.load(file) for file in files]
-    named = metric or ["loss"]
-    if len(named) > 1 and (start is not None or len(landscapes) > 1):
-        raise ValueError(
-            f"--metric came {len(named)} times; only a picture of one landscape, with no walk, shows several"
-        )
-    options: dict[str, Any] = {"metric": named[0], "clip": clip} | ({} if log is None else {"log": log})
-    given = {"optimizer": optimizer, "steps": steps, "lr": lr}
-    walk: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    (first, *others) = landscapes
-    if start is not None and others:
-        raise ValueError(f"--start came with {len(landscapes)} landscapes; give one to walk on")
-    if walk and start is None:
-        raise ValueError(f"--{next(iter(walk))} came without --start; write --start X Y to walk from there")
-    if kind is not None and len(first.axes) == 1:
-        raise ValueError(f"--kind {kind} came for a line, which has one kind of picture; leave it out")
-    if how is not None and len(first.axes) < 3:
-        raise ValueError(
-            f"--how {how} came for a landscape of {len(first.axes)} axes, which are all drawn; leave it out"
-        )
-    if kind is not None and len(first.axes) > 2:
-        raise ValueError(
-            f"--kind {kind} came for a landscape of {len(first.axes)} axes, of which a map for each pair is drawn; "
-            "leave it out"
-        )
-    draw = drawn_by(kind or "contour")
-    if len(first.axes) > 2 and kind is None and start is None and not others and len(named) < 2:
-        save_picture(lambda: first.plot(**options | ({} if how is None else {"how": how}))[0], out)
-    elif others:
-        names = [file.stem for file in files]
-        save_picture(lambda: compare(landscapes, names=names, kind=cast(Any, kind or "contour"), **options)[0], out)
-    elif len(first.axes) == 1 and start is None:
-        save_picture(partial(first.plot, **options | {"metric": named}), out)
-    elif len(named) > 1:
-        beside = options | {"metric": named}
-        save_picture(lambda: compare(first, kind=cast(Any, kind or "contour"), **beside)[0], out)
-    else:
-        if start is not None:
-            path = first.descend(start, metric=named[0], log=log, **walk)
-            options["paths"] = [path]
-            typer.echo(repr(path))
-        save_picture(partial(draw, first, **options), out)
-    typer.echo(str(out))
-
-
-@app.command()
-def explore(
-    files: Annotated[list[Path], typer.Argument(help="Landscapes; several are shown side by side on one scale.")],
-    out: Annotated[Path, typer.Option(help="The page to write: .html.")] = Path("explorer.html"),
-    basins: Annotated[bool, typer.Option("--basins", help="Name and outline the basins.")] = False,
-    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-) -> None:
-    """Write a page for the browser: planes on which optimizers walk, or level surfaces of three axes."""
-    landscapes = [Landscape.load(file) for file in files]
-    topology = [landscape.topology() for landscape in landscapes] if basins else None
-    typer.echo(str(to_html(landscapes, out, names=[file.stem for file in files], topology=topology)))
-    if show and not webbrowser.open(out.resolve().as_uri()):
-        raise ValueError(f"no browser could be started here; open {out} in one by hand")
-
-
-app.command()(info)
-
-
-@app.command()
-def export(
-    file: Annotated[Path, typer.Argument(help="A landscape.")],
-    out: Annotated[Path, typer.Argument(help="The file to write; its ending says how: .csv, .h5, .vts, .vtp, .vti.")],
-) -> None:
-    """Write a landscape for other programs: a spreadsheet, the plots of Li et al., ParaView."""
-    typer.echo(Landscape.load(file).export(out))
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+@app.command(
+    hidden=not (_CHECKOUT / "benchmarks" / "run.py").exists(),
+    rich_help_panel=_START,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
 def bench(context: typer.Context) -> None:
-    """Compare with the naive loop and other packages; options as for `python -m benchmarks.run`, in a checkout."""
-    checkout = Path(fastscape.__file__).resolve().parent.parent
-    if (checkout / "benchmarks" / "run.py").exists():
-        sys.path.insert(0, str(checkout))
+    """Compare with the naive loop and other packages. Options as for `python -m benchmarks.run`."""
+    if (_CHECKOUT / "benchmarks" / "run.py").exists():
+        sys.path.insert(0, str(_CHECKOUT))
     try:
         suite = importlib.import_module("benchmarks.run")
     except ImportError as error:
         raise ValueError(
-            f"the benchmark suite is not here ({error}); run this in a checkout of fastscape, after "
-            "pip install -e '.[bench]'"
+            f"bench must run in a checkout of fastscape with its packages, got {error}; write "
+            "pip install -e '.[bench]' there"
         ) from error
     suite.main(context.args)
 

@@ -1,9 +1,8 @@
-"""The command for what lies between checkpoints: the barrier of two, or the matrix of several."""
+"""The command for what is between models: the barrier of two, or the matrix of several."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,30 +11,39 @@ import typer
 from torch import nn
 
 from fastscape import api
-from fastscape.cli.checkpoints import asking, loaded, options_of_command
-from fastscape.cli.options import Pictures, Root, Samples, Split, offering
+from fastscape.cli.checkpoints import Asked, asking, options_of_command
+from fastscape.cli.option_texts import INPUT, OUTPUT
+from fastscape.cli.options import OWN, Pictures, Root, Samples, Split, offering
+from fastscape.cli.own_models import OwnMeasures
 from fastscape.cli.pictures import save_picture
+from fastscape.cli.rehearsal import rehearsed
 from fastscape.cli.several_checkpoints import names_of
+from fastscape.cli.values import ending_in
 from fastscape.model import statistics_of
 from fastscape.reports import Barrier
 from fastscape.runs import BarrierOptions
-from fastscape.zoo.checkpoints import load_checkpoint
 
 __all__ = ["barrier"]
 
 
-@offering(BarrierOptions)
+@offering(OwnMeasures, BarrierOptions)
 def barrier(
     checkpoints: Annotated[
         list[Path],
         typer.Argument(
-            help="Two checkpoints that `fastscape train` wrote; or more, of which every pair is taken. Statistics of "
-            "batch normalisation are estimated anew at every point."
+            metavar="MODEL",
+            help="Two or more checkpoints from `fastscape train`; every pair is computed. Batch-norm statistics are "
+            f"estimated at every point. {OWN}",
+            rich_help_panel=INPUT,
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="The file to write: .json. Default: barrier.json, of more than two barriers.json."),
+        typer.Option(
+            help="File to write. Default: barrier.json, or barriers.json for more than two models.",
+            rich_help_panel=OUTPUT,
+            callback=ending_in("--out", ".json"),
+        ),
     ] = None,
     samples: Samples = None,
     split: Split = None,
@@ -43,19 +51,19 @@ def barrier(
     pictures: Pictures = True,
     **given: Any,
 ) -> None:
-    """Compute the barrier on the straight line between two checkpoints, or between all pairs of more, and draw it."""
-    if len(checkpoints) < 2:
-        raise ValueError(f"{len(checkpoints)} checkpoint came; wanted two to go from one to the other, or more")
-    place = out or Path("barrier.json" if len(checkpoints) == 2 else "barriers.json")
-    if place.suffix != ".json":
-        raise ValueError(f"--out {place} came; wanted a name that ends in .json")
+    """Compute the barrier on the straight line between two models, or between every pair of several, and draw it."""
+    asked = asking(checkpoints, given, samples, split, root)
+    if len(asked.files) < 2:
+        more = "--weights a.pt --weights b.pt" if asked.own else "fastscape barrier a.safetensors b.safetensors"
+        raise ValueError(f"a barrier must have two models or more, got {len(asked.files)}; write for example {more}")
+    place = out or Path("barrier.json" if len(asked.files) == 2 else "barriers.json")
     started = time.perf_counter()
-    names, asked = names_of(checkpoints), asking(checkpoints, given, samples, split, root)
-    options = options_of_command(given, asked)
-    first, data = loaded(checkpoints[0], asked)
+    names, options = names_of(asked.files), options_of_command(given, asked)
+    rehearsed(api.barrier, others=("b",), **options)
+    others = _others(asked)
+    first, data = asked.loaded()
     if statistics_of(first):
         options["batchnorm"] = "recalibrate"
-    others = _others(checkpoints)
     found: Any
     if len(others) == 1:
         found = api.barrier(first, others[0], data, **options)
@@ -69,18 +77,20 @@ def barrier(
     typer.echo(f"{time.perf_counter() - started:.1f} s")
 
 
-def _others(checkpoints: Sequence[Path]) -> list[nn.Module]:
+def _others(asked: Asked) -> list[nn.Module]:
     """The other networks, which must be trained on the data set of the first."""
-    wanted = load_checkpoint(checkpoints[0])[1]["dataset"]
+    if asked.own is not None:
+        return [asked.network(k) for k in range(1, len(asked.files))]
+    first, *files = asked.files
+    wanted = asked.facts()["dataset"]
     made = []
-    for file in checkpoints[1:]:
-        network, facts = load_checkpoint(file)
-        if facts["dataset"] != wanted:
+    for k, file in enumerate(files, 1):
+        found = asked.facts(k)["dataset"]
+        if found != wanted:
             raise ValueError(
-                f"the network in {file} is of the data set {facts['dataset']!r:.40}, and that in {checkpoints[0]} of "
-                f"{wanted!r:.40}; give checkpoints of one data set"
+                f"the models must be of one data set, got {wanted!r:.40} for {first} and {found!r:.40} for {file}"
             )
-        made.append(network)
+        made.append(asked.network(k))
     return made
 
 

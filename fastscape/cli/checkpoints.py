@@ -1,18 +1,21 @@
-"""What commands on trained networks have in common: the network and its samples, the options, and what they say."""
+"""What commands on trained networks have in common: the networks and their samples, the options, and what they say."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import typer
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from fastscape.cli.own_models import OwnModel, own_model, tensors_in, with_functions
+from fastscape.cli.own_models import OwnModel, own_model, with_functions
+from fastscape.cli.own_weights import check_there, tensors_in
 from fastscape.engine import Plan
 from fastscape.landscape import Landscape
 from fastscape.model import accuracy
@@ -21,49 +24,104 @@ from fastscape.views import refinement_said, repeats_said
 from fastscape.zoo import datasets
 from fastscape.zoo.checkpoints import load_checkpoint
 
-__all__ = ["Asked", "asking", "loaded", "options_of_command", "said"]
+__all__ = ["Asked", "asking", "options_of_command", "said"]
 
 _FEW = 64  # samples
 
 
-class Asked(NamedTuple):
-    """Of which network and which samples a command is, before anything of them is read.
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Of which networks and which samples a command is, before anything of them is read.
 
     Args:
-        samples: How many samples were asked for, if any.
+        files: What each network is read from: checkpoints, or the weights of a model of one's own, or its name.
+        samples: How many samples of a data set there are to be; None for all.
         split: Part of the data set, or several with commas between them. Default: train.
         root: Folder of the data sets. Default: where they are kept.
-        few: How many samples there are where nobody says it; None for all. Default 64.
         own: The model of one's own, if it is one.
     """
 
-    samples: int | None
-    split: str | None
-    root: Path | None
-    few: int | None = _FEW
+    files: tuple[Path, ...]
+    samples: int | None = _FEW
+    split: str | None = None
+    root: Path | None = None
     own: OwnModel | None = None
 
-    @property
-    def samples_wanted(self) -> int | None:
-        """How many samples of a data set there are to be; None for all."""
-        return self.few if self.samples is None else self.samples
+    def network(self, number: int = 0) -> nn.Module:
+        """One of the networks.
+
+        Args:
+            number: Which. Default: the first.
+
+        Returns:
+            The network.
+        """
+        return _checkpoint(self.files[number])[0] if self.own is None else self.own.network(number)
+
+    def facts(self, number: int = 0) -> dict[str, str]:
+        """What the file of a checkpoint says: its network, its data set and so on.
+
+        Args:
+            number: Of the checkpoint. Default: the first.
+
+        Returns:
+            The facts.
+        """
+        return _checkpoint(self.files[number])[1]
+
+    def loaded(self, number: int = 0) -> tuple[nn.Module, Any]:
+        """One of the networks, and its samples.
+
+        Args:
+            number: Which. Default: the first.
+
+        Returns:
+            The network, and inputs and targets, of several parts by the name of the part; or a model of one's own and
+            its data.
+
+        Raises:
+            ValueError: When the network does not fit the data set.
+        """
+        if self.own is not None:
+            return self.own.network(number), self._own_data
+        file = self.files[number]
+        network, facts = _checkpoint(file)
+        names = [name.strip() for name in ("train" if self.split is None else self.split).split(",")]
+        sets = {name: datasets.load(facts["dataset"], name, root=self.root) for name in names}
+        _check_fits(file, network, sets[names[0]], facts["dataset"])
+        found = {name: data[: self.samples] for name, data in sets.items()}
+        return network, found if len(found) > 1 else found[names[0]]
 
     def other(self, file: Path) -> Any:
         """The model that `--to` names: of a model of one's own a state dict, else a checkpoint."""
-        return load_checkpoint(file)[0] if self.own is None else tensors_in(file, "--to")
+        return _checkpoint(file)[0] if self.own is None else tensors_in(file, "--to")
+
+    @cached_property
+    def _own_data(self) -> Any:
+        assert self.own is not None
+        return self.own.data_read()
 
 
 def asking(
-    checkpoints: Sequence[Path], given: dict[str, Any], samples: int | None, split: str | None, root: Path | None
+    models: Sequence[Path],
+    given: dict[str, Any],
+    samples: int | None,
+    split: str | None,
+    root: Path | None,
+    *,
+    few: int | None = _FEW,
+    most: int | None = None,
 ) -> Asked:
     """What a command is asked about. Names are looked up here; no function is called and nothing is read.
 
     Args:
-        checkpoints: What came in the place of checkpoints.
+        models: What came in the place of checkpoints.
         given: The options of the command by name, of which those of a model of one's own are taken out.
         samples: How many samples, if that was written.
         split: Part of the data set, if that was written.
         root: Folder of the data sets, if that was written.
+        few: How many samples of a data set there are if nobody says it; None for all. Default 64.
+        most: How many networks the command takes. Default: any number.
 
     Returns:
         What it is; all samples where it is found out how many are needed.
@@ -72,17 +130,21 @@ def asking(
         ValueError: When a model of one's own came, and a name is wrong or an option is one of data sets of the zoo.
         TypeError: When a name is that of something else.
     """
-    few = _FEW if given.get("target_standard_error") is None else None
-    if "data" not in given:  # a command of checkpoints alone
-        return Asked(samples, split, root, few)
-    own = own_model(list(checkpoints), given.pop("data"), given.pop("weights"))
+    own = own_model(models, given.pop("data"), given.pop("weights"))
     for option, value in {"--samples": samples, "--split": split, "--root": root}.items():
         if own is not None and value is not None:
             raise ValueError(
-                f"{option} {clipped(value)} came with --data {clipped(own.data_name)}, of which all samples are "
+                f"{option} is for data sets of the zoo, got --data {clipped(own.data_name)}, of which all samples are "
                 f"taken; leave {option} out, and have --data name those that are wanted"
             )
-    return Asked(samples, split, root, few, own)
+    if given.get("to") is not None:
+        check_there(given["to"], "--to")
+    files = tuple(models) if own is None else own.weights or (Path(own.name),)
+    if most is not None and len(files) > most:
+        raise ValueError(f"--weights must come at most {most} times here, got {len(files)}")
+    if given.get("target_standard_error") is not None:
+        few = None
+    return Asked(files, few if samples is None else samples, split, root, own)
 
 
 def options_of_command(given: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
@@ -95,7 +157,7 @@ def options_of_command(given: Mapping[str, Any], asked: Asked) -> dict[str, Any]
     Returns:
         The options of `surface` or `line`.
     """
-    options = with_functions({name: value for name, value in given.items() if value is not None})
+    options = with_functions(given)
     if asked.own is None and "objective" not in options:
         options["metrics"] = {"accuracy": accuracy} | options.get("metrics", {})
     if "plan" in options:
@@ -103,30 +165,14 @@ def options_of_command(given: Mapping[str, Any], asked: Asked) -> dict[str, Any]
     return options
 
 
-def loaded(checkpoint: Path, asked: Asked) -> tuple[nn.Module, Any]:
-    """A trained network, and the first samples of its data set, or all; or a model of one's own and its data.
-
-    Args:
-        checkpoint: The file, as `fastscape train` wrote it.
-        asked: Which samples, and whether it is a model of one's own.
-
-    Returns:
-        The network, and inputs and targets; of several parts by the name of the part.
-
-    Raises:
-        ValueError: When there are to be no samples, or the network does not fit the data set.
-    """
-    if asked.own is not None:
-        return asked.own.loaded()
-    samples = asked.samples_wanted
-    if samples is not None and samples < 1:
-        raise ValueError(f"--samples {samples} came; wanted at least 1, for example --samples 64")
-    network, facts = load_checkpoint(checkpoint)
-    names = [name.strip() for name in ("train" if asked.split is None else asked.split).split(",")]
-    sets = {name: datasets.load(facts["dataset"], name, root=asked.root) for name in names}
-    _check_fits(checkpoint, network, sets[names[0]], facts["dataset"])
-    found = {name: data[:samples] for name, data in sets.items()}
-    return network, found if len(found) > 1 else found[names[0]]
+def _checkpoint(file: Path) -> tuple[nn.Module, dict[str, str]]:
+    """A network of the zoo, and what its file says."""
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"the model must be a checkpoint from `fastscape train` or the name of your own, got {clipped(file)}, "
+            "which does not exist; write for example model.safetensors, or package.module:make_model with --data"
+        )
+    return load_checkpoint(file)
 
 
 def _check_fits(checkpoint: Path, network: nn.Module, data: TensorDataset, name: str) -> None:
@@ -137,13 +183,13 @@ def _check_fits(checkpoint: Path, network: nn.Module, data: TensorDataset, name:
             logits = network(data[:1][0])
         except RuntimeError as error:
             raise ValueError(
-                f"the network in {checkpoint} cannot take the images of {name} ({clipped(error)}); give a checkpoint "
-                "that `fastscape train` wrote"
+                f"the network in {checkpoint} must take the images of {name}, got {clipped(error)}; give a checkpoint "
+                "from `fastscape train`"
             ) from error
     if logits.shape[1] < classes:
         raise ValueError(
-            f"the network in {checkpoint} tells {logits.shape[1]} classes apart, and {name} has {classes}; give a "
-            "checkpoint that `fastscape train` wrote"
+            f"the network in {checkpoint} must have the {classes} classes of {name}, got {logits.shape[1]}; give a "
+            "checkpoint from `fastscape train`"
         )
 
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any, NamedTuple, cast
 import typer
 
 from fastscape import api
-from fastscape.cli.checkpoints import asking, loaded, options_of_command, said
+from fastscape.cli.checkpoints import Asked, asking, options_of_command, said
+from fastscape.cli.option_texts import DIRECTIONS
 from fastscape.cli.options import (
     Checkpoint,
     Checkpoints,
@@ -30,13 +31,13 @@ from fastscape.cli.options import (
 )
 from fastscape.cli.own_models import OwnMeasures
 from fastscape.cli.pictures import save_picture, save_pictures
-from fastscape.cli.several_checkpoints import check_alike, names_of
+from fastscape.cli.rehearsal import rehearsed
+from fastscape.cli.several_checkpoints import check_alike, names_of, place_of
 from fastscape.landscape import Landscape
-from fastscape.results import check_path, chosen, with_defaults
+from fastscape.results import chosen, with_defaults
 from fastscape.runs import LineOptions, SurfaceOptions
 from fastscape.views import common_scale
 from fastscape.weights import POINTS, PRECISIONS, SURFACES, Random, precision_of, random_directions
-from fastscape.zoo.checkpoints import load_checkpoint
 
 __all__ = ["line", "surface"]
 
@@ -47,12 +48,10 @@ class _Task(NamedTuple):
     """One of the landscapes that are asked for.
 
     Args:
-        checkpoint: Of which model.
         out: The file to write.
         store: Where points are kept.
     """
 
-    checkpoint: Path
     out: Path
     store: Path | None
 
@@ -68,26 +67,33 @@ def surface(
     live: Live = False,
     own_directions: Annotated[
         bool,
-        typer.Option("--own-directions", help="Scale the directions to each checkpoint, not to the first of several."),
+        typer.Option(
+            "--own-directions",
+            help="Scale the directions to each model, not to the first of several.",
+            rich_help_panel=DIRECTIONS,
+        ),
     ] = False,
     root: Root = None,
     pictures: Pictures = True,
     **given: Any,
 ) -> None:
-    """Compute the loss landscape of a model, or of several checkpoints on common directions, and draw it."""
+    """Compute the loss landscape of a model, or of several on common directions, and draw it."""
     axes = _axes({name: given.pop(name) for name in ("x", "y")}, reach, points)
-    tasks = _tasks(checkpoints, out, given.pop("store"))
-    asked = asking([task.checkpoint for task in tasks], given, samples, split, root)
+    files, store = [file for one in checkpoints for file in _expanded(one)], given.pop("store")
+    asked = asking(files, given, samples, split, root)
+    tasks = _tasks(asked.files, out, store)
     options = options_of_command(given, asked)
     if live and "tolerance" not in options:
-        raise ValueError("--live shows the rounds of a tolerance; write --tolerance 0.005 too, or 0 for every point")
-    about: dict[str, Any] = {}
-    if len(tasks) > 1 and not own_directions:
-        about = _common(tasks, options)
+        raise ValueError("--live needs --tolerance, whose rounds it shows; write --tolerance 0.005 too, or 0")
+    common = len(tasks) > 1 and not own_directions
+    if common:
+        _check_common(options)
+    rehearsed(api.surface, **axes, **options)
+    about = _common(asked, options) if common else {}
     landscapes = []
-    for task in tasks:
+    for k, task in enumerate(tasks):
         started = time.perf_counter()
-        network, data = loaded(task.checkpoint, asked)
+        network, data = asked.loaded(k)
         own: dict[str, Any] = {"store": task.store, "progress": "live" if live else True}
         landscape = api.surface(network, data, **axes, **own, **options)
         axes = dict(landscape.axes)  # a range that is chosen is chosen for the first, and that of all
@@ -112,14 +118,15 @@ def line(
     **given: Any,
 ) -> None:
     """Compute the loss of a model along a line through its weights, and draw it."""
-    check_path(out)
     axes = _axes({"x": given.pop("x")}, reach, points)
     started = time.perf_counter()
-    asked = asking([checkpoint], given, samples, split, root)
+    asked = asking([checkpoint], given, samples, split, root, most=1)
     options = options_of_command(given, asked)
-    if "to" in options:
-        options["to"] = asked.other(options["to"])
-    network, data = loaded(checkpoint, asked)
+    to = options.pop("to", None)
+    rehearsed(api.line, others=() if to is None else ("to",), **axes, **options)
+    if to is not None:
+        options["to"] = asked.other(to)
+    network, data = asked.loaded()
     landscape = api.line(network, data, **axes, **options)
     said([landscape.save(out)], landscape, started)
     if pictures and len(landscape.x) > 1:
@@ -131,25 +138,19 @@ def _axes(given: Mapping[str, _Axis], reach: str | None, points: int | None) -> 
     """The axes: those that are given, and the others by their reach."""
     if None not in given.values() and (reach is not None or points is not None):
         raise ValueError(
-            f"--reach and --points are of axes that are not given, but {' and '.join(f'--{n}' for n in given)} came; "
+            f"--reach and --points are for axes not given, got {' and '.join(f'--{name}' for name in given)} too; "
             "leave out one or the other"
         )
     other = reaching(reach, POINTS if points is None else points)
     return {name: other if axis is None else axis for name, axis in given.items()}
 
 
-def _tasks(checkpoints: Sequence[Path], out: Path | None, store: Path | None) -> list[_Task]:
-    """One file, and one store if asked for, for each checkpoint; several get theirs in a folder."""
-    files = [file for given in checkpoints for file in _expanded(given)]
+def _tasks(files: Sequence[Path], out: Path | None, store: Path | None) -> list[_Task]:
+    """One file, and one store if asked for, for each model; several get theirs in a folder."""
+    place = place_of(out, len(files), "landscapes" if len(files) > 1 else "landscape", ".npz")
     if len(files) == 1:
-        return [_Task(files[0], check_path(out or "landscape.npz"), store)]
-    folder = out or Path("landscapes")
-    if folder.suffix == ".npz":
-        raise ValueError(f"--out {folder} came with {len(files)} checkpoints; give a folder, for example --out maps")
-    return [
-        _Task(file, folder / f"{name}.npz", store / f"{name}.zarr" if store else None)
-        for file, name in zip(files, names_of(files), strict=True)
-    ]
+        return [_Task(place, store)]
+    return [_Task(place / f"{name}.npz", store / f"{name}.zarr" if store else None) for name in names_of(files)]
 
 
 def _expanded(given: Path) -> list[Path]:
@@ -158,34 +159,37 @@ def _expanded(given: Path) -> list[Path]:
         return [given]
     found = sorted(Path(given.anchor).glob(str(given.relative_to(given.anchor))))
     if not found:
-        raise ValueError(f"no file matches {given}; give checkpoints that `fastscape train` wrote")
+        raise ValueError(f"the pattern must match checkpoints from `fastscape train`, got no file for {given}")
     return found
 
 
-def _common(tasks: Sequence[_Task], options: dict[str, Any]) -> dict[str, Any]:
-    """Puts the directions of the first checkpoint, for all, into the options; each is looked at before the first run.
+def _check_common(options: Mapping[str, Any]) -> None:
+    """Refuses what common directions cannot be."""
+    for name, usual in (("low_memory", False), ("repeats", 1)):
+        if options.get(name, usual) != usual:
+            raise ValueError(
+                f"--{name.replace('_', '-')} draws directions again, which common directions cannot; write "
+                "--own-directions too"
+            )
+
+
+def _common(asked: Asked, options: dict[str, Any]) -> dict[str, Any]:
+    """Puts the directions of the first model, for all, into the options; each is looked at before the first run.
 
     Returns:
         What the reports say of them.
 
     Raises:
-        ValueError: When they cannot be common: low memory, repeats, no such scheme, another architecture.
+        ValueError: When they cannot be common: another architecture.
     """
-    if options.get("low_memory"):
-        raise ValueError(
-            "--low-memory computes the directions anew, which common ones cannot; write --own-directions too"
-        )
-    if options.get("repeats", 1) != 1:
-        raise ValueError("--repeats draws directions again, which common ones cannot; write --own-directions too")
     every = with_defaults(SurfaceOptions, cast(SurfaceOptions, options), "surface")
     moving = every["perturb"] or Random.perturb
     scheme = chosen("scheme", options.get("scheme", "plane"), SURFACES)
     named = every["precision"]
     precision = None if named is None else chosen("precision", named, PRECISIONS)
-    first, _ = load_checkpoint(tasks[0].checkpoint)
-    for task in tasks[1:]:
-        names = [str(tasks[0].checkpoint), str(task.checkpoint)]
-        check_alike([first, load_checkpoint(task.checkpoint)[0]], names, moving)
+    first = asked.network()
+    for k, file in enumerate(asked.files[1:], 1):
+        check_alike([first, asked.network(k)], [str(asked.files[0]), str(file)], moving)
     drawn: dict[str, Any] = {
         "normalize": options.pop("normalize", scheme.normalize),
         "distribution": every["distribution"],
@@ -196,7 +200,7 @@ def _common(tasks: Sequence[_Task], options: dict[str, Any]) -> dict[str, Any]:
     options["directions"] = random_directions(
         first, perturb=moving, dtype=(precision or PRECISIONS[precision_of(first)[0]]).basis, **drawn
     )
-    return {"reference": str(tasks[0].checkpoint), **drawn}
+    return {"reference": str(asked.files[0]), **drawn}
 
 
 def _draw(tasks: Sequence[_Task], landscapes: Sequence[Landscape]) -> None:

@@ -1,4 +1,4 @@
-"""The command that connects two checkpoints by a curve of low loss, and its pictures."""
+"""The command that connects two models by a curve of low loss, and its pictures."""
 
 from __future__ import annotations
 
@@ -12,56 +12,79 @@ import typer
 from matplotlib.axes import Axes
 
 from fastscape import api
-from fastscape.cli.checkpoints import Asked, loaded
-from fastscape.cli.options import Root, Split, offering
+from fastscape.cli.checkpoints import asking
+from fastscape.cli.option_texts import GRID, INPUT, OUTPUT
+from fastscape.cli.options import OWN, AllSamples, Pictures, Root, Split, offering
+from fastscape.cli.own_models import OwnOptions, with_functions
 from fastscape.cli.pictures import save_picture
+from fastscape.cli.rehearsal import rehearsed
+from fastscape.cli.several_checkpoints import names_of
+from fastscape.cli.values import at_least, ending_in
 from fastscape.landscape import Landscape
 from fastscape.runs import ConnectOptions
-from fastscape.zoo.checkpoints import load_checkpoint
 
 __all__ = ["connect", "straight_and_curved"]
 
 TOLERANCE = 0.01
 """Of the plane, as a fraction of its range."""
 
+_MEASURED = "loss", "objective", "device", "precision"
 
-@offering(ConnectOptions)
+
+@offering(OwnOptions, ConnectOptions)
 def connect(
-    first: Annotated[Path, typer.Argument(help="The checkpoint at t = 0, as `fastscape train` wrote it.")],
-    last: Annotated[Path, typer.Argument(help="The checkpoint at t = 1, of the same network.")],
+    checkpoints: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MODEL",
+            help=f"Two checkpoints of one network from `fastscape train`, at t = 0 and t = 1. {OWN}",
+            rich_help_panel=INPUT,
+        ),
+    ],
     out: Annotated[
-        Path, typer.Option(help="The curve to write: .safetensors; landscapes and pictures go beside it.")
+        Path,
+        typer.Option(
+            help="Curve to write; landscapes and pictures go beside it.",
+            rich_help_panel=OUTPUT,
+            callback=ending_in("--out", ".safetensors"),
+        ),
     ] = Path("curve.safetensors"),
-    samples: Annotated[
-        int | None, typer.Option(help="Samples of the first checkpoint's data set, from its first. Default: all.")
-    ] = None,
+    samples: AllSamples = None,
     split: Split = None,
-    points: Annotated[int, typer.Option(help="Points along the lines, and along each axis of the plane.")] = 25,
+    points: Annotated[
+        int,
+        typer.Option(
+            help="Points along the lines, and along each axis of the plane.",
+            rich_help_panel=GRID,
+            callback=at_least("--points", 3),
+        ),
+    ] = 25,
     root: Root = None,
-    pictures: Annotated[
-        bool, typer.Option(help="Whether to draw the losses along both ways, and the plane of the curve.")
-    ] = True,
+    pictures: Pictures = True,
     **given: Any,
 ) -> None:
-    """Train a curve of low loss between two checkpoints, and compare it with the straight line between them."""
-    if out.suffix != ".safetensors":
-        raise ValueError(f"--out {out} came; wanted a name that ends in .safetensors")
-    if points < 3:
-        raise ValueError(f"--points {points} came; wanted at least 3, for example --points 25")
+    """Train a curve of low loss between two models, and compare it with the straight line between them."""
     started = time.perf_counter()
-    network, data = loaded(first, Asked(samples, split, root, few=None))
-    other, _ = load_checkpoint(last)
-    curve = api.connect(network, other, data, **{name: one for name, one in given.items() if one is not None})
+    asked = asking(checkpoints, given, samples, split, root, few=None)
+    if len(names_of(asked.files)) != 2:
+        more = "--weights a.pt --weights b.pt" if asked.own else "fastscape connect a.safetensors b.safetensors"
+        raise ValueError(f"a curve must have two models, got {len(asked.files)}; write for example {more}")
+    options = with_functions(given)
+    rehearsed(api.connect, others=("b",), **options)
+    other = asked.network(1)
+    network, data = asked.loaded()
+    curve = api.connect(network, other, data, **options)
     typer.echo(str(curve.save(out)))
-    line = api.line(network, data, along=curve, x=(0, 1, points))
-    straight = api.line(network, data, to=other, x=(0, 1, points), batchnorm=line.report["batchnorm"])
+    measured = {name: options[name] for name in _MEASURED if name in options}
+    line = api.line(network, data, along=curve, x=(0, 1, points), **measured)
+    straight = api.line(network, data, to=other, x=(0, 1, points), batchnorm=line.report["batchnorm"], **measured)
     ways = {"straight": straight, "line": line}
     for name, way in ways.items():
         typer.echo(str(way.save(out.with_name(f"{out.stem}-{name}.npz"))))
     if pictures:
         typer.echo(str(_saved(partial(straight_and_curved, *ways.values()), out, "line")))
         axes: Any = dict.fromkeys(("x", "y"), ("path", points))
-        plane = api.surface(network, data, directions=curve.plane(), tolerance=TOLERANCE, **axes)
+        plane = api.surface(network, data, directions=curve.plane(), tolerance=TOLERANCE, **axes, **measured)
         typer.echo(str(plane.save(out.with_name(f"{out.stem}-plane.npz"))))
         typer.echo(str(_saved(plane.contour, out, "plane")))
     typer.echo(repr(curve))

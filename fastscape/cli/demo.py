@@ -66,8 +66,9 @@ def demo(
             negative.
     """
     if grid < 2:
-        raise ValueError(f"grid={grid} came; wanted at least 2 points along an axis, for example 51")
+        raise ValueError(f"grid must be at least 2 points along an axis, got {grid}; write for example 51")
     check_seed(seed)
+    models.tensors_of(model)  # refuses a network that is none, before data are read
     options: dict[str, Any] = {"grid": grid, "seed": seed, "exact": exact, "progress": progress}
     landscape, steps = _landscape_of(model, out / "model.safetensors", out / "landscape.npz", **options)
     started = time.perf_counter()

@@ -11,10 +11,11 @@ import torch
 import typer
 
 import fastscape
+from fastscape.cli.option_texts import INPUT, OUTPUT
 from fastscape.cli.terminal import table
 from fastscape.landscape import Landscape
 from fastscape.reports import Topology
-from fastscape.results import plain_json
+from fastscape.results import clipped, plain_json
 from fastscape.runs import environment
 from fastscape.views import overview
 from fastscape.zoo.checkpoints import load_checkpoint
@@ -24,20 +25,25 @@ __all__ = ["info"]
 
 def info(
     file: Annotated[
-        Path | None, typer.Argument(help="A landscape, store, topology or checkpoint; default: this machine.")
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="Landscape, store, topology or checkpoint. Default: this machine.",
+            rich_help_panel=INPUT,
+        ),
     ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Show the whole report, not the main facts alone.")
+    everything: Annotated[bool, typer.Option("--all", help="Show the whole report.", rich_help_panel=OUTPUT)] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the whole report as JSON.", rich_help_panel=OUTPUT)
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON, for a program.")] = False,
 ) -> None:
     """Say what a file holds and how it was made, or what fastscape runs on here."""
     if everything and as_json:
-        raise ValueError("--all and --json came; leave one out: both show the whole report, as a table or as JSON")
+        raise ValueError("--all must come without --json, got both; they show the same report, as a table or as JSON")
     if file is None:
         place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         _show({"fastscape": fastscape.__version__, **environment(place)}, as_json)
-    elif file.suffix == ".safetensors":
+    elif file.suffix == ".safetensors" and file.exists():
         _show(load_checkpoint(file)[1], as_json)
     else:
         found = _read(file)
@@ -53,6 +59,10 @@ def info(
 
 def _read(file: Path) -> Landscape | Topology:
     """The landscape of a file, or the topology, whose files have the same ending."""
+    if not file.exists():
+        raise FileNotFoundError(
+            f"the file must be a landscape, store, topology or checkpoint, got {clipped(file)}, which does not exist"
+        )
     try:
         return Landscape.load(file)
     except ValueError:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_origin
 
 import typer
 
+from fastscape.cli.option_texts import GRID, INPUT, OUTPUT, RUNNING, Shown, shown
+from fastscape.cli.values import a_folder, a_reach, at_least, checked_device, ending_in, one_of, parts_of_data
 from fastscape.results import Option, options_of
 from fastscape.zoo import models
 
 __all__ = [
     "MODELS",
     "OWN",
+    "AllSamples",
     "Checkpoint",
     "Checkpoints",
     "Device",
+    "FewSamples",
     "Live",
+    "Models",
     "Out",
     "Pictures",
     "Points",
@@ -27,6 +31,7 @@ __all__ = [
     "Root",
     "Samples",
     "Seed",
+    "SeveralOut",
     "Split",
     "SurfaceOut",
     "offering",
@@ -36,54 +41,114 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 MODELS = f"Network: {', '.join(models.MODELS)}, or a ResNet of another depth 6n+2."
-Seed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
-Device = Annotated[str | None, typer.Option(help="Where to compute, for example cuda.")]
-Root = Annotated[
-    Path | None, typer.Option(help="Folder of the data sets. Default: FASTSCAPE_DATA or ~/.cache/fastscape.")
+OWN = "Or your own model, package.module:name or path/to/file.py:name, with --data: importing it runs your code."
+
+Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", rich_help_panel=RUNNING)]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="Device, for example cuda. Default: cpu.", rich_help_panel=RUNNING, callback=checked_device("--device")
+    ),
 ]
-OWN = (
-    "Or a model of your own: package.module:name or path/to/file.py:name, a function without arguments that returns "
-    "it; its module is imported, which runs your code."
-)
-Checkpoint = Annotated[Path, typer.Argument(help=f"A checkpoint that `fastscape train` wrote. {OWN}")]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the data sets. Default: FASTSCAPE_DATA or ~/.cache/fastscape.",
+        rich_help_panel=INPUT,
+        callback=a_folder("--root"),
+    ),
+]
+Checkpoint = Annotated[
+    Path, typer.Argument(metavar="MODEL", help=f"Checkpoint from `fastscape train`. {OWN}", rich_help_panel=INPUT)
+]
 Checkpoints = Annotated[
     list[Path],
     typer.Argument(
-        help=f"Checkpoints that `fastscape train` wrote, or a pattern; several share directions and scale. {OWN}"
+        metavar="MODEL",
+        help=f"Checkpoints from `fastscape train`, or a pattern. Several share directions and scale. {OWN}",
+        rich_help_panel=INPUT,
+    ),
+]
+Models = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="MODEL",
+        help=f"Checkpoints from `fastscape train`; several are compared. {OWN}",
+        rich_help_panel=INPUT,
+    ),
+]
+SeveralOut = Annotated[
+    Path | None,
+    typer.Option(
+        help="File to write (.json), or folder for several. Default: the name of the command.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 SurfaceOut = Annotated[
     Path | None,
     typer.Option(
-        help="The landscape to write, or the folder of several, as --store is then. Default: landscape.npz, or "
-        "landscapes."
+        help="Landscape to write, or folder for several. Default: landscape.npz, or landscapes.",
+        rich_help_panel=OUTPUT,
     ),
 ]
-Out = Annotated[Path, typer.Option(help="The landscape to write; pictures go beside it.")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        help="Landscape to write; pictures go beside it.", rich_help_panel=OUTPUT, callback=ending_in("--out", ".npz")
+    ),
+]
 Samples = Annotated[
     int | None,
     typer.Option(
-        help="Samples of the checkpoint's data set, from its first. Default: 64; all with --target-standard-error. "
-        "With --data leave it out: all are taken."
+        help="First samples of the data set. Default: 64, or all with --target-standard-error.",
+        rich_help_panel=INPUT,
+        callback=at_least("--samples", 1),
+    ),
+]
+FewSamples = Annotated[
+    int | None,
+    typer.Option(
+        help="First samples of the data set. Default: 64.",
+        rich_help_panel=INPUT,
+        callback=at_least("--samples", 1),
+    ),
+]
+AllSamples = Annotated[
+    int | None,
+    typer.Option(
+        help="First samples of the data set. Default: all.",
+        rich_help_panel=INPUT,
+        callback=at_least("--samples", 1),
     ),
 ]
 Split = Annotated[
     str | None,
     typer.Option(
-        help="Part of the data set: train or test; or train,test for both on one grid, the first as the loss. "
-        "Default: train."
+        help="Part of the data set: train (default) or test; train,test for both, the first as the loss.",
+        rich_help_panel=INPUT,
+        callback=parts_of_data("--split"),
     ),
 ]
 Reach = Annotated[
     str | None,
     typer.Option(
-        help="Range of the axes that are not given: a number r, from -r to r; or auto, up to where the loss is ten "
-        "times that at the centre. Default: 1."
+        help="Range of axes not given: r for -r to r, or auto for up to ten times the loss at the centre. Default: 1.",
+        rich_help_panel=GRID,
+        metavar="R",
+        callback=a_reach("--reach"),
     ),
 ]
-Points = Annotated[int | None, typer.Option(help="Grid points of the axes that are not given. Default: 51.")]
-Pictures = Annotated[bool, typer.Option(help="Whether to draw the landscape too.")]
-Live = Annotated[bool, typer.Option("--live", help="Show the surface after every round of --tolerance.")]
+Points = Annotated[
+    int | None,
+    typer.Option(
+        help="Grid points of axes not given. Default: 51.", rich_help_panel=GRID, callback=at_least("--points", 1)
+    ),
+]
+Pictures = Annotated[bool, typer.Option(help="Skip the pictures.", rich_help_panel=OUTPUT)]
+Live = Annotated[
+    bool,
+    typer.Option("--live", help="Show the surface after every round of --tolerance.", rich_help_panel=OUTPUT),
+]
 
 
 def reaching(reach: str | None, count: int) -> tuple[Any, ...]:
@@ -97,18 +162,15 @@ def reaching(reach: str | None, count: int) -> tuple[Any, ...]:
         What an option such as `x` takes.
 
     Raises:
-        ValueError: When it is something else, or one point is to reach as far as the loss says.
+        ValueError: When one point is to reach as far as the loss says.
     """
     if reach == "auto":
         if count < 2:
-            raise ValueError(f"--points {count} came with --reach auto; wanted at least 2, for example --points 51")
+            raise ValueError(
+                f"--points must be at least 2 with --reach auto, got {count}; write for example --points 51"
+            )
         return "auto", count
-    try:
-        end = 1.0 if reach is None else float(reach)
-    except ValueError:
-        end = 0.0
-    if not 0 < end < math.inf:
-        raise ValueError(f"--reach {reach} came; wanted auto, or a number above 0, for example --reach 0.5")
+    end = 1.0 if reach is None else float(reach)
     return -end, end, count
 
 
@@ -119,19 +181,24 @@ def offering(*kinds: Any) -> Callable[[F], F]:
         *kinds: The TypedDicts of the options; of two with one name the first one is offered.
 
     Returns:
-        A decorator. The command gets None for what was not written.
+        A decorator. The command gets None for what was not written; True for a switch that is on.
     """
-    known: dict[str, Option] = {}
+    known: dict[str, tuple[Any, Option]] = {}
     for kind in kinds:
         for name, (_, option) in options_of(kind).items():
-            known.setdefault(name, option)
+            known.setdefault(name, (kind, option))
 
     def change(command: F) -> F:
         signature = inspect.signature(command, eval_str=True)
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         taken = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(option))
-            for name, option in known.items()
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=True if option.command is bool and option.default is True else None,
+                annotation=_annotation(kind, name),
+            )
+            for name, (kind, option) in known.items()
             if option.command is not None
         ]
         command.__signature__ = signature.replace(parameters=[*own, *taken])  # type: ignore[attr-defined]
@@ -141,7 +208,22 @@ def offering(*kinds: Any) -> Callable[[F], F]:
     return change
 
 
-def _annotation(option: Option) -> Any:
-    """The type of an option on the command line, with its help."""
-    said = option.brief.replace('"', "")
-    return Annotated[option.command | None, typer.Option(help=said, rich_help_panel=option.group)]
+def _annotation(kind: Any, name: str) -> Any:
+    """The type of an option on the command line, with its help, and what checks its value."""
+    option = options_of(kind)[name][1]
+    how = shown(kind, name) or Shown(option.group or RUNNING, option.brief.replace('"', ""))
+    written = f"--{name.replace('_', '-')}"
+    names = []
+    if option.command is bool:
+        names = [written if option.default is False else f"{written}/--no-{written[2:]}"]
+    made: dict[str, Any] = {"help": how.text, "rich_help_panel": how.panel}
+    several = get_origin(option.command) is list
+    if how.choices:
+        made |= {"metavar": f"[{'|'.join(how.choices)}]", "callback": one_of(written, how.choices, several=several)}
+    elif get_origin(option.command) is tuple:
+        made["metavar"] = "START STOP COUNT"
+    elif option.command is Path and name == "store":
+        made["callback"] = a_folder(written)
+    elif option.command is str and name == "device":
+        made["callback"] = checked_device(written)
+    return Annotated[option.command | None, typer.Option(*names, **made)]

@@ -3,68 +3,78 @@
 Without `from __future__ import annotations`, as the options are read from the annotations.
 """
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypedDict
 
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import Dataset
 
 from fastscape.cli.named_objects import called, is_name, named
+from fastscape.cli.option_texts import INPUT, MEASURES
+from fastscape.cli.own_weights import check_there, put_into, saved_by_torch
 from fastscape.results import Option, clipped
-from fastscape.weights import listed, named_as, readable
 
-__all__ = ["OwnMeasures", "OwnModel", "OwnOptions", "own_model", "tensors_in", "with_functions"]
-
-GROUP = "A model of your own"
+__all__ = ["OwnData", "OwnMeasures", "OwnModel", "OwnObjective", "OwnOptions", "own_model", "with_functions"]
 
 _CALL = "package.module:make_model --data package.module:make_data --weights last.pt"
 
 
-class OwnOptions(TypedDict, total=False):
-    """What says of which data and weights a model of one's own is, and its loss."""
+Objective = Annotated[
+    str | None,
+    Option(
+        None,
+        "Function f(model, batch) for batches that are not (inputs, targets); it replaces the loss.",
+        MEASURES,
+        str,
+    ),
+]
+
+
+class OwnData(TypedDict, total=False):
+    """What says of which data and weights a model of one's own is."""
 
     data: Annotated[
         str | None,
         Option(
             None,
-            "The data of a model of your own, as `package.module:name` or `path/to/file.py:name`: what `fastscape."
-            "surface` takes as data in Python, or a function without arguments that returns it. Its module is "
-            "imported, which runs your code. Default: the data set of the checkpoint.",
-            GROUP,
+            "Data for your own model, or a function that returns them: package.module:name or path/to/file.py:name.",
+            INPUT,
             str,
-            sentences=2,
         ),
     ]
     weights: Annotated[
-        Path | None,
+        Sequence[Path] | None,
         Option(
             None,
-            "The weights of a model of your own: a state dict that torch.save or safetensors has written. Default: "
-            "the model as its function returns it.",
-            GROUP,
-            Path,
+            "State dict for your own model (torch.save, safetensors), or a Recorder's folder; repeat it for several "
+            "models.",
+            INPUT,
+            list[Path],
         ),
     ]
+
+
+class OwnObjective(OwnData, total=False):
+    """And how a model is evaluated whose batches are no pairs."""
+
+    objective: Objective
+
+
+class OwnOptions(OwnData, total=False):
+    """And its loss."""
+
     loss: Annotated[
         str | None,
         Option(
             None,
-            "The loss `f(outputs, targets)`, for example torch.nn.functional:mse_loss. Default: cross-entropy.",
-            GROUP,
+            "Loss f(outputs, targets), for example torch.nn.functional:mse_loss. Default: cross-entropy.",
+            MEASURES,
             str,
         ),
     ]
-    objective: Annotated[
-        str | None,
-        Option(
-            None,
-            "In the place of loss and metrics `f(model, batch)`, for batches that are no pairs of inputs and targets. "
-            "Default: none.",
-            GROUP,
-            str,
-        ),
-    ]
+    objective: Objective
 
 
 class OwnMeasures(OwnOptions, total=False):
@@ -74,10 +84,11 @@ class OwnMeasures(OwnOptions, total=False):
         list[str] | None,
         Option(
             None,
-            "A metric `f(outputs, targets)`, for example fastscape:accuracy; may be written several times. Default: "
-            "of a checkpoint the accuracy, of a model of your own none.",
-            GROUP,
+            "Metric f(outputs, targets), for example fastscape:accuracy; repeatable. Default: the accuracy of a "
+            "checkpoint.",
+            MEASURES,
             list[str],
+            beside="loss",
         ),
     ]
 
@@ -90,44 +101,61 @@ class OwnModel(NamedTuple):
         model: What has that name.
         data_name: The data, as they were written.
         data: What has that name.
-        weights: The file of its weights, if there is one.
+        weights: The files of its weights; none where it is as its function returns it.
     """
 
     name: str
     model: Any
     data_name: str
     data: Any
-    weights: Path | None
+    weights: tuple[Path, ...]
 
-    def loaded(self) -> tuple[nn.Module, Any]:
-        """The model with its weights, and then the data.
+    def network(self, number: int = 0) -> nn.Module:
+        """The model with weights of one of the files.
+
+        Args:
+            number: Of the file. Default: the first one.
+
+        Returns:
+            The model, a new one if there are several.
+
+        Raises:
+            ValueError: When a function ends in an error, or the weights are not those of the model.
+            TypeError: When no model came.
+        """
+        model = self.model if isinstance(self.model, nn.Module) else called(self.model, self.name)
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"{clipped(self.name)} must return a torch.nn.Module, got {_kind(model)}")
+        if len(self.weights) > 1:
+            model = copy.deepcopy(model)  # a function may return the same one every time
+        if self.weights:
+            put_into(model, self.weights[number])
+        return model
+
+    def data_read(self) -> Any:
+        """The data.
 
         Returns:
             What the library takes.
 
         Raises:
-            ValueError: When a function ends in an error, or the weights are not those of the model.
-            TypeError: When no model came, or no data.
+            ValueError: When their function ends in an error.
+            TypeError: When there are none.
         """
-        model = self.model if isinstance(self.model, nn.Module) else called(self.model, self.name)
-        if not isinstance(model, nn.Module):
-            raise TypeError(f"{clipped(self.name)} returned {_kind(model)}; wanted a torch.nn.Module")
-        if self.weights is not None:
-            _load(model, self.weights)
         data = called(self.data, self.data_name) if _is_function(self.data) else self.data
         if data is None:
             raise TypeError(
-                f"{clipped(self.data_name)} returned None; wanted data as fastscape.surface takes them, for example "
-                "return inputs, targets"
+                f"{clipped(self.data_name)} must return data as fastscape.surface takes them, got None; write for "
+                "example return inputs, targets"
             )
-        return model, data
+        return data
 
 
-def own_model(checkpoints: list[Path], data: str | None, weights: Path | None) -> OwnModel | None:
+def own_model(models: Sequence[Path], data: str | None, weights: Sequence[Path] | None) -> OwnModel | None:
     """The model of one's own that a command line names.
 
     Args:
-        checkpoints: What came in the place of checkpoints.
+        models: What came in the place of checkpoints.
         data: What came as `--data`.
         weights: What came as `--weights`.
 
@@ -138,38 +166,40 @@ def own_model(checkpoints: list[Path], data: str | None, weights: Path | None) -
         ValueError: When a part of it is missing or is not there, or options of both kinds came.
         TypeError: When the name is neither that of a model nor of a function.
     """
-    first = str(checkpoints[0])
-    options = {"--data": data, "--weights": weights}
+    first = str(models[0])
+    options = {"--data": data, "--weights": weights or None}
     written = next((option for option, value in options.items() if value is not None), None)
-    files = [file for file in checkpoints if file.exists()]
-    if written is None and (files or not any(is_name(str(one)) for one in checkpoints)):
-        _check_no_state_dict(checkpoints)
+    files = [file for file in models if file.exists()]
+    if written is None and (files or not any(is_name(str(one)) for one in models)):
+        _check_no_state_dict(models)
         return None
     if files:
         raise ValueError(
-            f"{written} came with the file {clipped(files[0])}; leave {written} out for a checkpoint that `fastscape "
-            f"train` wrote, or name a model of your own: {_CALL}"
+            f"{written} is for a model of your own, got the file {clipped(files[0])}; leave {written} out for a "
+            f"checkpoint that `fastscape train` wrote, or write {_CALL}"
         )
-    if len(checkpoints) > 1:
-        raise ValueError(f"{len(checkpoints)} models of your own came; wanted one: {_CALL}")
+    if len(models) > 1:
+        raise ValueError(
+            f"a model of your own must be named once, got {len(models)} names; write --weights for each: {_CALL}"
+        )
     if data is None:
-        raise ValueError(f"{clipped(first)} came without --data; write for example {_CALL}")
+        raise ValueError(f"{clipped(first)} needs --data; write for example {_CALL}")
     model = named(first, "the model")
     if not isinstance(model, nn.Module) and not callable(model):
         raise TypeError(
-            f"{clipped(first)} is {_kind(model)}; wanted a torch.nn.Module, or a function that returns one"
+            f"{clipped(first)} must be a torch.nn.Module or a function that returns one, got {_kind(model)}"
         )
     found = named(data, "--data")
-    if weights is not None:
-        _check_file(weights, "--weights")
-    return OwnModel(first, model, data, found, weights)
+    for file in weights or ():
+        check_there(file, "--weights")
+    return OwnModel(first, model, data, found, tuple(weights or ()))
 
 
 def with_functions(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a command with the functions that they name.
+    """The options of a command that were written, with the functions that they name.
 
     Args:
-        options: What was written, by name.
+        options: What was written, by name; None or an empty list where nothing was.
 
     Returns:
         The options as the library takes them.
@@ -178,12 +208,12 @@ def with_functions(options: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: When there is no such function, or two metrics have one name.
         TypeError: When it is no function.
     """
-    found = dict(options)
+    found = {name: value for name, value in options.items() if value is not None and value != []}
     metrics: dict[str, Any] = {}
     for text in found.pop("metric", None) or []:
         name = text.rpartition(":")[2]
         if name in metrics:
-            raise ValueError(f"--metric came twice with the name {name:.80}; wanted a name for each metric")
+            raise ValueError(f"metrics must have different names, got --metric twice with the name {name:.80}")
         metrics[name] = _function(text, "--metric")
     for option in ("loss", "objective"):
         if option in found:
@@ -191,74 +221,20 @@ def with_functions(options: Mapping[str, Any]) -> dict[str, Any]:
     return found | ({"metrics": metrics} if metrics else {})
 
 
-def tensors_in(file: Path, option: str) -> dict[str, Tensor]:
-    """The tensors of a state dict in a file.
-
-    Args:
-        file: The file.
-        option: What it came as, for the error.
-
-    Returns:
-        The tensors by name.
-
-    Raises:
-        ValueError: When there is no such file, or it holds no state dict.
-    """
-    _check_file(file, option)
-    return readable(file, option).tensors()
-
-
-def _check_file(file: Path, option: str) -> None:
-    if not file.is_file():
-        raise ValueError(
-            f"there is no file {clipped(file)}, which came as {option}; wanted a state dict that torch.save or "
-            "safetensors has written"
-        )
-
-
-def _check_no_state_dict(checkpoints: list[Path]) -> None:
+def _check_no_state_dict(models: Sequence[Path]) -> None:
     """Says what belongs around weights, which alone are no model."""
-    for file in checkpoints:
-        if file.suffix == ".py" or (file.is_file() and _saved_by_torch(file)):
+    for file in models:
+        if file.suffix == ".py" or (file.is_file() and saved_by_torch(file)):
             raise ValueError(
-                f"{clipped(file)} came; wanted a checkpoint that `fastscape train` wrote, or a model of your own by "
-                f"its name: {_CALL}"
-            )
-
-
-def _saved_by_torch(file: Path) -> bool:
-    """Whether it is a file of `torch.save`, which is a zip archive."""
-    with file.open("rb") as opened:
-        return opened.read(4) == b"PK\x03\x04"
-
-
-def _load(model: nn.Module, file: Path) -> None:
-    """Puts the weights of a file into a model, whatever wrappers have put before their names."""
-    here = model.state_dict(keep_vars=True)
-    found = dict(named_as(list(here), tensors_in(file, "--weights")))
-    if "n_averaged" not in here:
-        found.pop("n_averaged", None)  # of torch's AveragedModel
-    try:
-        odd = model.load_state_dict(found, strict=False)
-    except RuntimeError as error:
-        said = str(error).partition("\n")[2].strip() or str(error)  # the first line names the class
-        raise ValueError(
-            f"the weights in {clipped(file)} are not those of the model: {clipped(said)}; wanted a state dict of it"
-        ) from error
-    there = {id(here[name]) for name in found if name in here}
-    missing = [name for name in odd.missing_keys if id(here.get(name)) not in there]  # files leave out tied names
-    for names, fault in ((missing, "lack"), (odd.unexpected_keys, "also have")):
-        if names:
-            raise ValueError(
-                f"the weights in {clipped(file)} {fault} {listed(names)}; they have {listed(found)}, and the model "
-                f"{listed(here)}; give its state dict, or load weights of other forms in the function that makes it"
+                f"the model must be a checkpoint from `fastscape train` or the name of your own, got {clipped(file)}; "
+                f"write for example {_CALL}"
             )
 
 
 def _function(text: str, option: str) -> Callable[..., Any]:
     found = named(text, option)
     if not callable(found):
-        raise TypeError(f"{clipped(text)} came as {option} and is {_kind(found)}; wanted a function")
+        raise TypeError(f"{option} must name a function, got {_kind(found)}: {clipped(text)}")
     function: Callable[..., Any] = found
     return function
 

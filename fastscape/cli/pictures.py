@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib import pyplot as plt
-from matplotlib.backend_bases import FigureCanvasBase
 
+from fastscape.cli.values import either
 from fastscape.landscape import Landscape
-from fastscape.results import write_whole
+from fastscape.results import clipped, write_whole
 
-__all__ = ["save_picture", "save_pictures"]
+__all__ = ["ENDINGS", "save_picture", "save_pictures"]
+
+ENDINGS = ".png", ".pdf", ".svg", ".eps", ".jpg"
+"""Of the files of pictures, as the help names them."""
 
 
 def save_pictures(landscape: Landscape, contour: Path, surface3d: Path, **options: Any) -> tuple[Path, Path]:
@@ -49,15 +52,12 @@ def save_picture(draw: Callable[[], Any], path: Path) -> Path:
         OSError: When the file cannot be written; an older one is as it was.
         ValueError: When the name has the ending of no picture.
     """
-    kind, known = path.suffix[1:].lower(), FigureCanvasBase.get_supported_filetypes()
-    if kind not in known:
-        raise ValueError(
-            f"a picture cannot be saved as {path.name!r}; wanted an ending of .{', .'.join(sorted(known))}"
-        )
+    if path.suffix.lower() not in ENDINGS:
+        raise ValueError(f"a picture must end in {either(ENDINGS)}, got {clipped(path.name)}")
     content = io.BytesIO()
     figure = draw().figure
     try:
-        figure.savefig(content, dpi=150, format=kind)
+        figure.savefig(content, dpi=150, format=path.suffix[1:].lower())
     finally:
         plt.close(figure)
     write_whole(path, content.getvalue())

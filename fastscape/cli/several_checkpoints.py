@@ -10,7 +10,7 @@ from torch import nn
 
 from fastscape.weights import Perturb, layout_of
 
-__all__ = ["check_alike", "names_of"]
+__all__ = ["check_alike", "names_of", "place_of"]
 
 
 def check_alike(models: Sequence[nn.Module], names: Sequence[str], perturb: Perturb) -> None:
@@ -30,9 +30,33 @@ def check_alike(models: Sequence[nn.Module], names: Sequence[str], perturb: Pert
         if tensors != moving[0]:
             odd = sorted(n for n in {**moving[0], **tensors} if moving[0].get(n) != tensors.get(n))
             raise ValueError(
-                f"{name} has another {odd[0]} than {names[0]}, so they have no directions in common; give models of "
-                "one architecture, or each its own directions (--own-directions)"
+                f"the models must have one architecture for common directions, got a different {odd[0]} in {name} "
+                f"than in {names[0]}; give models of one architecture, or write --own-directions"
             )
+
+
+def place_of(out: Path | None, count: int, usual: str, ending: str) -> Path:
+    """The file that a command writes, or the folder if there are several.
+
+    Args:
+        out: What came as `--out`, if anything.
+        count: How many files there are.
+        usual: The name without an ending if nothing came.
+        ending: Of a file.
+
+    Returns:
+        The file or folder.
+
+    Raises:
+        ValueError: When a folder is needed and a file came, or the other way round.
+    """
+    if count > 1:
+        if out is not None and out.suffix == ending:
+            raise ValueError(f"--out must be a folder for {count} results, got {out}; write for example --out {usual}")
+        return out or Path(usual)
+    if out is not None and out.suffix != ending:
+        raise ValueError(f"--out must end in {ending}, got {out}; write for example --out {usual}{ending}")
+    return out or Path(f"{usual}{ending}")
 
 
 def names_of(files: Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -56,7 +80,8 @@ def names_of(files: Sequence[str | os.PathLike[str]]) -> list[str]:
     """
     paths = [Path(file).resolve() for file in files]
     if len(set(paths)) < len(paths):
-        raise ValueError(f"{next(str(p) for p in paths if paths.count(p) > 1)} came twice; give each file once")
+        twice = next(str(p) for p in paths if paths.count(p) > 1)
+        raise ValueError(f"the models must be different files, got {twice} twice")
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
         common = Path(os.path.commonpath(paths))

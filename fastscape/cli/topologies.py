@@ -9,9 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from fastscape import api, views
-from fastscape.cli.options import offering
+from fastscape.cli.landscape_files import check_landscape_file, landscape_in
+from fastscape.cli.option_texts import INPUT, MEASURES, OUTPUT
+from fastscape.cli.options import Pictures, offering
 from fastscape.cli.pictures import save_picture
-from fastscape.landscape import Landscape
+from fastscape.cli.rehearsal import bowl
+from fastscape.cli.several_checkpoints import place_of
 from fastscape.persistence import TopologyOptions
 
 __all__ = ["topology"]
@@ -20,30 +23,42 @@ __all__ = ["topology"]
 @offering(TopologyOptions)
 def topology(
     files: Annotated[
-        list[Path], typer.Argument(help="A landscape; or two, of which the distances are computed too (with gudhi).")
+        list[Path],
+        typer.Argument(
+            metavar="FILE",
+            help="One landscape, or two to compute their distances too (needs gudhi).",
+            rich_help_panel=INPUT,
+        ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="The file to write, or the folder of two. Default: topology.npz, or topologies."),
+        typer.Option(
+            help="File to write, or folder for two. Default: topology.npz, or topologies.", rich_help_panel=OUTPUT
+        ),
     ] = None,
     dimensions: Annotated[
-        str, typer.Option(help="Of which features: 0 for basins, 0,1 for loops too (with gudhi), and so on.")
+        str,
+        typer.Option(
+            help="Features: 0 for basins; 0,1 for loops too, and so on (needs gudhi).",
+            rich_help_panel=MEASURES,
+            metavar="N,N",
+        ),
     ] = "0",
-    pictures: Annotated[bool, typer.Option(help="Whether to draw a picture too, beside the file.")] = True,
+    pictures: Pictures = True,
     **given: Any,
 ) -> None:
     """Find the basins of a landscape, how deep they are and how they merge; of two, how far apart they are."""
     if len(files) > 2:
-        raise ValueError(f"{len(files)} landscapes came; wanted one, or two to compare")
+        raise ValueError(f"topology must have one landscape or two, got {len(files)}")
     several = len(files) > 1
-    place = out or Path("topologies" if several else "topology.npz")
-    if several == (place.suffix == ".npz"):
-        wanted = "a folder, for example --out topologies" if several else "a name that ends in .npz"
-        raise ValueError(f"--out {place} came for {'two landscapes' if several else 'a landscape'}; wanted {wanted}")
+    place = place_of(out, len(files), "topologies" if several else "topology", ".npz")
     options = {name: value for name, value in given.items() if value is not None}
     options["dimensions"] = _dimensions(dimensions)
+    api.topology(bowl(), **{**options, "measure": "loss", "dimensions": (0,)})  # refuses numbers before files are read
+    for file in files:
+        check_landscape_file(file)
     names = [file.stem for file in files] if len({file.stem for file in files}) == len(files) else ["first", "second"]
-    found = [api.topology(Landscape.load(file), **options) for file in files]
+    found = [api.topology(landscape_in(file), **options) for file in files]
     for name, one in zip(names, found, strict=True):
         typer.echo(str(one.save(place / f"{name}.npz" if several else place)))
     if pictures:
@@ -65,6 +80,9 @@ def topology(
 
 def _dimensions(text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(part) for part in text.split(","))
+        found = tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"--dimensions {text!r:.80} came; wanted whole numbers, for example 0,1") from None
+        found = (-1,)
+    if min(found) < 0:
+        raise ValueError(f"--dimensions must be whole numbers, for example 0,1, got {text:.80}")
+    return found

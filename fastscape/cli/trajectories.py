@@ -5,19 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, cast
 
 import typer
 from torch import nn
 from torch.utils.data import TensorDataset
 
 from fastscape import api
-from fastscape.cli.checkpoints import asking, loaded, options_of_command, said
-from fastscape.cli.options import Pictures, Points, Root, Samples, Split, offering
+from fastscape.cli.checkpoints import Asked, asking, options_of_command, said
+from fastscape.cli.option_texts import GRID, INPUT
+from fastscape.cli.options import Out, Pictures, Points, Root, Samples, Split, offering, reaching
+from fastscape.cli.own_models import OwnMeasures
 from fastscape.cli.pictures import save_pictures
+from fastscape.cli.rehearsal import rehearsed
 from fastscape.cli.several_checkpoints import names_of
+from fastscape.cli.values import at_least, one_of
 from fastscape.landscape import Landscape
-from fastscape.results import check_path
 from fastscape.runs import SurfaceOptions
 from fastscape.training import Recorder
 from fastscape.views import to_html
@@ -31,7 +34,7 @@ TRAINED = "model.safetensors"
 
 TOLERANCE = 0.01
 
-Planes = Literal["pca", "start-to-end"]
+_PLANES, _CENTERS = ("pca", "start-to-end"), ("last", "mean")
 
 
 def recorded_training(
@@ -60,22 +63,44 @@ def recorded_training(
     return history
 
 
-@offering(SurfaceOptions)
+@offering(OwnMeasures, SurfaceOptions)
 def trajectory(
     folders: Annotated[
-        list[Path], typer.Argument(help="Folders that `fastscape train --record` wrote; several share one plane.")
+        list[Path],
+        typer.Argument(
+            metavar="MODEL",
+            help="Folders from `fastscape train --record`; several share one plane. Or your own model, "
+            "package.module:name with --data, and --weights for the checkpoints of a training in their order, or for "
+            "the folders of a Recorder; importing it runs your code.",
+            rich_help_panel=INPUT,
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="The landscape to write; pictures and page go beside it.")] = Path(
-        "trajectory.npz"
-    ),
+    out: Out = Path("trajectory.npz"),
     plane: Annotated[
-        Planes, typer.Option(help="The plane: pca, or start-to-end and the strongest direction orthogonal to it.")
+        str,
+        typer.Option(
+            help="Plane of the paths.",
+            rich_help_panel=GRID,
+            metavar=f"[{'|'.join(_PLANES)}]",
+            callback=one_of("--plane", _PLANES),
+        ),
     ] = "pca",
     center: Annotated[
-        Literal["last", "mean"] | None, typer.Option(help="Of pca: about the last checkpoint (default) or the mean.")
+        str | None,
+        typer.Option(
+            help="Centre of pca. Default: last.",
+            rich_help_panel=GRID,
+            metavar=f"[{'|'.join(_CENTERS)}]",
+            callback=one_of("--center", _CENTERS),
+        ),
     ] = None,
     evaluated: Annotated[
-        int, typer.Option(help="Checkpoints of a path that have their own loss evaluated, at most.")
+        int,
+        typer.Option(
+            help="Checkpoints of a path evaluated at their own weights, at most.",
+            rich_help_panel=GRID,
+            callback=at_least("--evaluated", 1),
+        ),
     ] = 100,
     samples: Samples = None,
     split: Split = None,
@@ -84,27 +109,49 @@ def trajectory(
     pictures: Pictures = True,
     **given: Any,
 ) -> None:
-    """Draw the path of recorded trainings on the loss surface of a plane that holds it, within a tolerance of 0.01."""
-    check_path(out)
+    """Draw the path of trainings on the loss surface of a plane that holds it, within a tolerance of 0.01."""
+    if plane != "pca" and center is not None:
+        raise ValueError(f"--center is for --plane pca, got --plane {plane}; leave it out")
     started = time.perf_counter()
-    end = _end_of(folders[0])
-    asked = asking([end], given, samples, split, root)
-    options = options_of_command(given, asked)
-    network, data = loaded(end, asked)
-    trainings: Any = folders[0] if len(folders) == 1 else dict(zip(names_of(folders), folders, strict=True))
+    ends = folders if given["data"] is not None or given["weights"] else [_end_of(folders[0])]
+    asked = asking(ends, given, samples, split, root)
+    options = {"tolerance": TOLERANCE, **options_of_command(given, asked)}
+    count = POINTS if points is None else points
+    axes = {name: options.pop(name, None) for name in ("x", "y")}
+    tried = {name: axis or reaching(None, count) for name, axis in axes.items()}
+    rehearsed(api.surface, with_directions=True, **tried, **options)
+    trainings = _trainings(folders, asked)
+    network, data = asked.loaded(_last(asked))
     if plane == "pca":
-        source: Any = pca(trainings, center=center or "last", evaluated=evaluated)
-    elif center is not None:
-        raise ValueError(f"--center {center} came with --plane start-to-end, which has no centre; leave it out")
+        source: Any = pca(trainings, center=cast(Any, center or "last"), evaluated=evaluated)
     else:
         source = start_to_end(trainings, evaluated=evaluated)
-    count = POINTS if points is None else points
-    axes = {name: ("path", count) if options.get(name) is None else options[name] for name in ("x", "y")}
-    landscape = api.surface(network, data, **{"tolerance": TOLERANCE, **options, **axes, "directions": source})
+    placed: Any = {name: axis or ("path", count) for name, axis in axes.items()}
+    landscape = api.surface(network, data, **options, **placed, directions=source)
     said([landscape.save(out)], landscape, started)
     if pictures:
         for file in _drawn(landscape, out):
             typer.echo(str(file))
+
+
+def _trainings(folders: Sequence[Path], asked: Asked) -> Any:
+    """The trainings: recordings, or one that has the files as its checkpoints."""
+    if asked.own is not None:
+        folders = asked.own.weights
+        there = [file.is_dir() for file in folders]
+        if not folders or (any(there) and not all(there)):
+            raise ValueError(
+                "--weights must be the checkpoints of a training, or folders of a Recorder, got "
+                f"{'both' if folders else 'none'}; write for example --weights epoch1.pt --weights epoch2.pt"
+            )
+        if not any(there):
+            return list(folders)
+    return folders[0] if len(folders) == 1 else dict(zip(names_of(folders), folders, strict=True))
+
+
+def _last(asked: Asked) -> int:
+    """The number of the model at the end of the first training."""
+    return len(asked.files) - 1 if asked.own is not None and not asked.files[0].is_dir() else 0
 
 
 def _end_of(folder: Path) -> Path:
@@ -112,9 +159,9 @@ def _end_of(folder: Path) -> Path:
     file = folder / TRAINED
     if not file.exists():
         raise ValueError(
-            f"{folder} has no {TRAINED}, which says of which network and data set it is; give a folder that fastscape "
-            "train --record wrote, or draw other recordings in Python: fastscape.surface(..., "
-            "directions=fastscape.pca(folder))"
+            f"a training must be a folder from fastscape train --record, got {folder} without {TRAINED}; of your own "
+            "model write fastscape trajectory package.module:make_model --data package.module:make_data --weights "
+            f"{folder}"
         )
     return file
 

@@ -31,7 +31,6 @@ from fastscape.results.excess import (
 )
 from fastscape.results.features import Basin, Pair
 from fastscape.results.formats import exported, loaded, saved
-from fastscape.results.formats.npz import check_path
 from fastscape.results.formats.xarray import to_xarray
 from fastscape.results.json_files import plain_json
 from fastscape.results.optional import package
@@ -88,7 +87,6 @@ __all__ = [
     "binomial_error",
     "cell_sizes",
     "check_alike",
-    "check_path",
     "check_values",
     "chosen",
     "clipped",

@@ -56,8 +56,9 @@ def spectrum_of(model: nn.Module, data: Data, given: SpectrumOptions) -> Spectru
         The spectrum.
     """
     options = with_defaults(SpectrumOptions, given, "spectrum")
-    for name, least in (("probes", 2), ("steps", 10), ("trace_probes", 4)):
+    for name, least in (("k", 1), ("probes", 2), ("steps", 10), ("trace_probes", 4), ("seed", 0)):
         check_whole(name, options[name], least)  # type: ignore[literal-required]
+    check_residual("tolerance", options["tolerance"])
     return at_model(model, data, options, partial(_spectrum, options), call="spectrum")
 
 

@@ -156,6 +156,9 @@ def _kept(entry: Mapping[str, Any], data: int, pairs: bool) -> Kept:
     return Kept(shape[:-1] if pairs else shape, dtype, pairs, data + start, data + stop)
 
 
+_OLD = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""With which files of `torch.save` began before torch 1.6, which are no zip archives."""
+
 _INSIDE = "state_dict", "model_state_dict", "model"
 """Under which of these names training loops put the weights into a file with other things."""
 
@@ -174,6 +177,11 @@ def mapped(path: Path) -> Mapping[str, Tensor]:
     Raises:
         ValueError: When it holds no state dict, or holds other things than tensors and plain values.
     """
+    if path.is_file() and _of_old(path):
+        raise ValueError(
+            f"a checkpoint must be a file of safetensors or of torch.save since torch 1.6, got {str(path)[-120:]!r} "
+            "in the older form; load and save it again: torch.save(torch.load(file, weights_only=True), file)"
+        )
     try:
         found = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
@@ -188,6 +196,12 @@ def mapped(path: Path) -> Mapping[str, Tensor]:
             f"under one of the names {', '.join(map(repr, _INSIDE))}"
         )
     return tensors
+
+
+def _of_old(path: Path) -> bool:
+    """Whether `torch.save` wrote a file before torch 1.6: it begins with a magic number, and is no zip archive."""
+    with path.open("rb") as file:
+        return file.read(len(_OLD)) == _OLD
 
 
 def weights_in(found: object) -> dict[str, Tensor] | None:

@@ -155,11 +155,12 @@ def _from_files(source: _Source, split: str, root: Path) -> TensorDataset:
     except (RuntimeError, OSError, HTTPException, AssertionError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         missing = [file for file in source.files if not (folder / file).is_file()]
+        said = reason if len(reason) <= 160 else f"{reason[:60]} ... {reason[-90:]}"
         if missing:
             raise FileNotFoundError(
-                f"{source.name} is not in {folder} and could not be downloaded ({reason}). Put the files "
-                f"{', '.join(missing)} there, or {source.archive}, or name another folder than {root} with root= "
-                "or the environment variable FASTSCAPE_DATA"
+                f"{source.name} is not in {folder} and could not be downloaded ({said}). Put the files "
+                f"{', '.join(missing)} there, or {source.archive}, or name another folder with root= (--root) or "
+                "FASTSCAPE_DATA"
             ) from error
         raise ValueError(
             f"the files of {source.name} in {folder} cannot be read ({reason}); "

@@ -49,13 +49,14 @@ def test_more_are_a_matrix(trained, tmp_path):
 
 def test_what_is_refused(trained, tmp_path, capsys, monkeypatch):
     first, second = (trained / f"{name}.safetensors" for name in ("first", "second"))
-    assert "1 checkpoint came; wanted two" in fails(capsys, monkeypatch, "barrier", first)
+    assert "a barrier must have two models or more, got 1" in fails(capsys, monkeypatch, "barrier", first)
     wrong = fails(capsys, monkeypatch, "barrier", first, second, "--out", tmp_path / "one.npz")
-    assert "wanted a name that ends in .json" in wrong
-    assert "came twice" in fails(capsys, monkeypatch, "barrier", first, first)
+    assert "--out must end in .json, got" in wrong
+    assert "the models must be different files" in fails(capsys, monkeypatch, "barrier", first, first)
     assert "points=1 cannot be used" in fails(capsys, monkeypatch, "barrier", first, second, "--points", 1)
     network, facts = load_checkpoint(second)
     save_checkpoint(network, tmp_path / "other.safetensors", model_name="mlp", dataset_name="mnist")
     other = fails(capsys, monkeypatch, "barrier", first, tmp_path / "other.safetensors")
-    assert "is of the data set 'mnist'" in other
+    assert "the models must be of one data set, got 'digits' for" in other
+    assert "and 'mnist' for" in other
     assert facts["dataset"] == "digits"

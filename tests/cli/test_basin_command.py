@@ -43,7 +43,7 @@ def test_two_in_one_picture(trained, tmp_path):
 
 def test_the_help_names_scores_of_commands_and_shows_a_line_that_works(trained, tmp_path, monkeypatch):
     said = " ".join(run("basin", "--help").replace("│", " ").split())
-    assert "Which score, by its name: loss, or a metric, for example accuracy;" in said
+    assert "Score that must hold: loss, or the name of a metric. Default: loss." in said
     (line,) = re.findall(r"Example: fastscape (basin [\w. -]+ --limit 2)", said)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.safetensors").write_bytes((trained / "first.safetensors").read_bytes())
@@ -54,8 +54,8 @@ def test_the_help_names_scores_of_commands_and_shows_a_line_that_works(trained, 
 
 def test_what_is_refused(trained, capsys, monkeypatch):
     files = [trained / f"{name}.safetensors" for name in ("first", "second")]
-    assert "ends in .json" in fails(capsys, monkeypatch, "basin", files[0], "--out", "one.txt")
-    assert "give a folder" in fails(capsys, monkeypatch, "basin", *files, "--out", "two.json").replace(
+    assert "--out must end in .json, got one.txt" in fails(capsys, monkeypatch, "basin", files[0], "--out", "one.txt")
+    assert "--out must be a folder" in fails(capsys, monkeypatch, "basin", *files, "--out", "two.json").replace(
         "wanted", "give"
     )
     wrong = fails(capsys, monkeypatch, "basin", files[0], "--samples", 5, "--measure", "precision")

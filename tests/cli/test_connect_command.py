@@ -56,10 +56,14 @@ def test_without_pictures(trained, tmp_path):
 
 def test_what_cannot_be_connected(trained, tmp_path, capsys, monkeypatch):
     wrong = fails(capsys, monkeypatch, "connect", *trained, "--out", tmp_path / "curve.pt")
-    assert "wanted a name that ends in .safetensors" in wrong
+    assert "--out must end in .safetensors, got" in wrong
     wrong = fails(capsys, monkeypatch, "connect", *trained, "--points", 2)
-    assert "--points 2 came; wanted at least 3" in wrong
+    assert "--points must be at least 3, got 2" in wrong
     wrong = fails(capsys, monkeypatch, "connect", trained[0], trained[0], "--samples", 20)
+    assert "the models must be different files" in wrong
+    (tmp_path / "same.safetensors").write_bytes(trained[0].read_bytes())
+    wrong = fails(capsys, monkeypatch, "connect", trained[0], tmp_path / "same.safetensors", "--samples", 20)
     assert "both models have the same weights" in wrong
+    assert "a curve must have two models, got 1" in fails(capsys, monkeypatch, "connect", trained[0])
     wrong = fails(capsys, monkeypatch, "connect", *trained, "--bends", 0, "--samples", 20)
     assert "bends=0 cannot be used" in wrong

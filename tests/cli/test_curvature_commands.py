@@ -58,9 +58,9 @@ def test_the_spectrum(trained, tmp_path):
 def test_what_cannot_be_written(trained, tmp_path, capsys, monkeypatch):
     files = [trained / f"{name}.safetensors" for name in ("first", "second")]
     wrong = fails(capsys, monkeypatch, "sharpness", files[0], "--out", tmp_path / "one.txt")
-    assert "ends in .json" in wrong
-    assert "ends in .json" in fails(capsys, monkeypatch, "spectrum", files[0], "--out", tmp_path / "one.txt")
-    assert "give a folder" in fails(capsys, monkeypatch, "sharpness", *files, "--out", tmp_path / "two.json")
-    assert "--samples 0 came" in fails(capsys, monkeypatch, "sharpness", files[0], "--samples", 0)
+    assert "--out must end in .json, got" in wrong
+    assert "--out must end in .json" in fails(capsys, monkeypatch, "spectrum", files[0], "--out", tmp_path / "one.txt")
+    assert "--out must be a folder" in fails(capsys, monkeypatch, "sharpness", *files, "--out", tmp_path / "two.json")
+    assert "--samples must be at least 1, got 0" in fails(capsys, monkeypatch, "sharpness", files[0], "--samples", 0)
     unknown = fails(capsys, monkeypatch, "sharpness", files[0], "--samples", 5, "--measures", "sharp")
-    assert "measures has 'sharp', which is none" in unknown
+    assert "--measures must be worst_case, " in unknown

@@ -106,6 +106,6 @@ def test_checkpoints_and_this_machine_as_json(tmp_path):
 
 def test_what_is_refused(computed, tmp_path, capsys, monkeypatch):
     _, file = computed
-    assert "--all and --json came; leave one out" in fails(capsys, monkeypatch, "info", file, "--all", "--json")
+    assert "--all must come without --json, got both" in fails(capsys, monkeypatch, "info", file, "--all", "--json")
     np.savez(tmp_path / "other.npz", weights=AXIS)
     assert "is no landscape that this version can read" in fails(capsys, monkeypatch, "info", tmp_path / "other.npz")

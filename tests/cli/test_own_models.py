@@ -321,11 +321,13 @@ def test_the_spectrum():
     assert found.eigenvalues[0] == pytest.approx(torch.linalg.eigvalsh(hessian)[-1].item(), rel=1e-3)
 
 
+COMMANDS = "surface", "line", "volume", "basin", "sharpness", "spectrum"
+
 MISTAKES = {
     ("mine", "--data", "mine:make_data"): "mine came as the model; wanted package.module:name or path/to/file.py:name",
     ("mine:make-model", "--data", "mine:make_data"): "mine:make-model came as the model; wanted package.module:name",
-    ("mine:make_model",): "mine:make_model came without --data; write for example package.module:make_model --data",
-    ("mine:make_model", "--weights", "a.pt"): "mine:make_model came without --data",
+    ("mine:make_model",): "mine:make_model needs --data; write for example package.module:make_model --data",
+    ("mine:make_model", "--weights", "a.pt"): "mine:make_model needs --data",
     (
         "mine:make_modl",
         "--data",
@@ -336,21 +338,37 @@ MISTAKES = {
     ("nowhere.net:make", "--data", "mine:make_data"): "there is no module nowhere on the path or in ",
     ("mine.net:make", "--data", "mine:make_data"): "there is no module mine.net on the path or in ",
     ("nowhere.py:make", "--data", "mine:make_data"): "there is no file nowhere.py, which came as the model",
-    ("mine:settings", "--data", "mine:make_data"): "mine:settings is a dict; wanted a torch.nn.Module, or a function",
-    ("mine:make_dict", "--data", "mine:make_data"): "mine:make_dict returned a dict; wanted a torch.nn.Module",
+    (
+        "mine:settings",
+        "--data",
+        "mine:make_data",
+    ): "mine:settings must be a torch.nn.Module or a function that",
+    ("mine:make_dict", "--data", "mine:make_data"): "mine:make_dict must return a torch.nn.Module, got a dict",
     ("mine:needs_width", "--data", "mine:make_data"): "mine:needs_width ended in TypeError: needs_width() missing 1 ",
     ("mine:make_model", "--data", "mine:make_dta"): "mine has no make_dta, which came as --data; it has make_data",
-    ("mine:make_model", "--data", "mine:make_nothing"): "mine:make_nothing returned None; wanted data as ",
+    (
+        "mine:make_model",
+        "--data",
+        "mine:make_nothing",
+    ): "mine:make_nothing must return data as ",
     ("mine:make_model", "--data", "mine"): "mine came as --data; wanted package.module:name",
-    (*OWN, "--loss", "mine:settings"): "mine:settings came as --loss and is a dict; wanted a function",
+    (*OWN, "--loss", "mine:settings"): "--loss must name a function, got a dict: mine:settings",
     (*OWN, "--loss", "mse"): "mse came as --loss; wanted package.module:name",
     (*OWN, "--objective", "mine:nothing"): "mine has no nothing, which came as --objective",
-    (*OWN, "--weights", "a.pt"): "there is no file a.pt, which came as --weights; wanted a state dict",
-    (*OWN, "--samples", 10): "--samples 10 came with --data mine:make_data, of which all samples are taken; leave",
-    (*OWN, "--split", "test"): "--split test came with --data mine:make_data",
-    (*OWN, "--root", "sets"): "--root sets came with --data mine:make_data",
-    ("mine.py",): "mine.py came; wanted a checkpoint that `fastscape train` wrote, or a model of your own by its name",
-    ("mine.py", "--data", "mine:make_data"): "--data came with the file mine.py; leave --data out for a checkpoint",
+    (
+        *OWN,
+        "--weights",
+        "a.pt",
+    ): "--weights must be a state dict from torch.save or safetensors, got a.pt",
+    (*OWN, "--samples", 10): "--samples is for data sets of the zoo, got --data mine:make_data",
+    (*OWN, "--split", "test"): "--split is for data sets of the zoo, got --data mine:make_data",
+    (*OWN, "--root", "sets"): "--root is for data sets of the zoo, got --data mine:make_data",
+    ("mine.py",): "must be a checkpoint from `fastscape train` or the name of your own, got mine.py",
+    (
+        "mine.py",
+        "--data",
+        "mine:make_data",
+    ): "--data is for a model of your own, got the file mine.py; leave --data out",
 }
 
 
@@ -363,15 +381,15 @@ def test_mistakes_are_found_before_data_are_read(arguments, message, capsys, mon
 
 def test_mistakes_in_metrics_and_in_what_lies_at_the_other_end(capsys, monkeypatch, tmp_path):
     twice = "--metric", "fastscape:accuracy", "--metric", "fastscape:accuracy"
-    assert "--metric came twice with the name accuracy" in fails(capsys, monkeypatch, "line", *OWN, *twice)
-    assert "there is no file b.pt, which came as --to" in fails(capsys, monkeypatch, "line", *OWN, "--to", "b.pt")
+    assert "got --metric twice with the name accuracy" in fails(capsys, monkeypatch, "line", *OWN, *twice)
+    assert "--to must be a state dict" in fails(capsys, monkeypatch, "line", *OWN, "--to", "b.pt")
     assert not (tmp_path / "read").exists()
 
 
 def test_one_model_at_a_time(capsys, monkeypatch):
     for command in ("surface", "basin", "sharpness"):
         message = fails(capsys, monkeypatch, command, *OWN, "mine:model", "--out", "folder")
-        assert "2 models of your own came; wanted one" in message
+        assert "a model of your own must be named once, got 2 names; write --weights for each" in message
 
 
 @pytest.mark.parametrize(
@@ -385,7 +403,10 @@ def test_one_model_at_a_time(capsys, monkeypatch):
             lambda s: s | {f"head.{k}": torch.ones(2) for k in range(6)},
             "also have head.0, head.1, head.2, head.3, ...;",
         ),
-        (lambda s: s | {"3.bias": torch.ones(4)}, "are not those of the model: size mismatch for 3.bias"),
+        (
+            lambda s: s | {"3.bias": torch.ones(4)},
+            "--weights must fit the model, got others in last.pt: size mis",
+        ),
         (lambda s: {f"net.{n}": t for n, t in s.items()}, "; they have net.0.weight, net.0.bias, net.1.weight"),
         (lambda s: {"epoch": 3}, "holds no state dict"),
         (lambda s: nn.Linear(6, 3), "cannot be read as a checkpoint"),
@@ -420,7 +441,9 @@ def test_a_checkpoint_has_data_and_may_have_another_loss(capsys, monkeypatch):
     save_checkpoint(models.build("mlp", seed=0, **size), "mlp.safetensors", model_name="mlp", dataset_name="digits")
     for option in (("--data", "mine:make_data"), ("--weights", "a.pt")):
         message = fails(capsys, monkeypatch, "line", "mlp.safetensors", *option)
-        assert f"{option[0]} came with the file mlp.safetensors; leave {option[0]} out for a checkpoint" in message
+        assert (
+            f"{option[0]} is for a model of your own, got the file mlp.safetensors; leave {option[0]} out" in message
+        )
     few = "--samples", 16, "--x", -1, 1, 3, "--no-pictures"
     run("line", "mlp.safetensors", *few)
     whole = Landscape.load("line.npz").loss
@@ -429,14 +452,14 @@ def test_a_checkpoint_has_data_and_may_have_another_loss(capsys, monkeypatch):
     np.testing.assert_allclose(2 * found.loss, whole, rtol=1e-6)
     assert list(found.values) == ["loss", "accuracy", "in_halves"]
     torch.save(trained().state_dict(), "last.pt")
-    assert "last.pt came; wanted a checkpoint that `fastscape train` wrote" in fails(
+    assert "the model must be a checkpoint from `fastscape train` or the name of your own, got last.pt" in fails(
         capsys, monkeypatch, "surface", "last.pt"
     )
 
 
 def test_the_help_says_that_code_runs():
-    for command in ("surface", "line", "volume", "basin", "sharpness", "spectrum"):
+    for command in (*COMMANDS, "barrier", "connect", "trajectory", "align"):
         said = " ".join(run(command, "--help").replace("│", " ").split())
-        assert "its module is imported, which runs your code" in said
-        for option in ("--data", "--weights", "--loss", "--objective"):
+        assert "importing it runs your code" in said
+        for option in ("--data", "--weights", "--objective", *(["--loss"] if command != "align" else [])):
             assert option in said

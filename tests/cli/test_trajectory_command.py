@@ -78,9 +78,11 @@ def test_two_trainings_on_one_plane_and_another_plane(recorded, tmp_path):
 
 
 def test_what_cannot_be_drawn(recorded, tmp_path, capsys, monkeypatch):
-    assert "has no model.safetensors" in fails(capsys, monkeypatch, "trajectory", tmp_path)
+    assert "without model.safetensors" in fails(capsys, monkeypatch, "trajectory", tmp_path)
     said = fails(capsys, monkeypatch, "trajectory", recorded / "first", "--plane", "start-to-end", "--center", "mean")
-    assert "--center mean came with --plane start-to-end" in said
+    assert "--center is for --plane pca, got --plane start-to-end" in said
     (tmp_path / "model.safetensors").write_bytes((recorded / "first" / "model.safetensors").read_bytes())
     assert "is no recording" in fails(capsys, monkeypatch, "trajectory", tmp_path)
-    assert "came twice" in fails(capsys, monkeypatch, "trajectory", recorded / "first", recorded / "first")
+    assert "the models must be different files" in fails(
+        capsys, monkeypatch, "trajectory", recorded / "first", recorded / "first"
+    )

@@ -46,12 +46,14 @@ def first(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_what_is_refused(checkpoint, capsys, monkeypatch, tmp_path):
     out = "--out", tmp_path / "a.npz"
-    assert "wanted at least 1" in fails(capsys, monkeypatch, "volume", checkpoint, *out, "--dimensions", 0)
-    assert "wanted auto, or a number above 0" in fails(
+    assert "--dimensions must be at least 1" in fails(
+        capsys, monkeypatch, "volume", checkpoint, *out, "--dimensions", 0
+    )
+    assert "--reach must be auto or a number above 0, got" in fails(
         capsys, monkeypatch, "volume", checkpoint, *out, "--reach", "far"
     )
-    assert "ends in .npz" in fails(capsys, monkeypatch, "volume", checkpoint, "--out", "a.csv")
+    assert "--out must end in .npz, got a.csv" in fails(capsys, monkeypatch, "volume", checkpoint, "--out", "a.csv")
     run("volume", checkpoint, *out, "--points", 2, "--samples", 4)
-    assert "--kind contour came for a landscape of 3 axes" in fails(
+    assert "--kind is for a landscape of 2 axes, got 3" in fails(
         capsys, monkeypatch, "plot", tmp_path / "a.npz", "--kind", "contour", "--out", tmp_path / "a.png"
     ).replace("\n", " ")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fastscape.results.atomic import write_whole
-from fastscape.results.checks import check_values
+from fastscape.results.checks import check_values, clipped
 from fastscape.results.formats import csv, hdf5, npz, paraview
 from fastscape.results.values import Values
 
@@ -93,9 +93,12 @@ def loaded(path: Path) -> Values:
 
     Raises:
         ImportError: When the package for the format is not installed.
-        OSError: When there is no such file, or it cannot be read.
+        FileNotFoundError: When there is no such file.
+        OSError: When it cannot be read.
         ValueError: When the file is damaged, or holds no landscape.
     """
+    if not path.exists():
+        raise FileNotFoundError(f"No such file: {clipped(path)}; give a landscape that save wrote, or a store")
     known = FORMATS.get(path.suffix.lower())
     read = known.read if known and known.read else npz.read
     return read(path)

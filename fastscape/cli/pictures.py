@@ -16,6 +16,10 @@ from fastscape.results import write_whole
 
 __all__ = ["save_picture", "save_pictures"]
 
+FONTS: Any = {"pdf.fonttype": 42, "ps.fonttype": 42}  # TrueType, whole: publishers refuse Type 3
+PIXELS = "png", "jpg", "jpeg", "webp", "tif", "tiff", "raw", "rgba", "gif"
+PRINTED = 300  # pixels per inch of what is pixels in a vector file
+
 
 def save_pictures(landscape: Landscape, contour: Path, surface3d: Path, **options: Any) -> tuple[Path, Path]:
     """Draws a landscape as a contour map and as a surface into two image files.
@@ -57,7 +61,8 @@ def save_picture(draw: Callable[[], Any], path: Path) -> Path:
     content = io.BytesIO()
     figure = draw().figure
     try:
-        figure.savefig(content, dpi=150, format=kind)
+        with plt.rc_context(FONTS):
+            figure.savefig(content, dpi=150 if kind in PIXELS else PRINTED, format=kind)
     finally:
         plt.close(figure)
     write_whole(path, content.getvalue())

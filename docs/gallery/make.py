@@ -175,7 +175,7 @@ def eigenvectors() -> Any:
 def skip() -> Any:
     """A ResNet-56 with and without its shortcuts, on one scale: Li et al. 2018, figure 1."""
     pair = [plane(name, TEN) for name in SKIP]
-    return compare(pair, names=list(SKIP.values()), kind="surface3d", cmap="coolwarm")[0]
+    return compare(pair, names=list(SKIP.values()), kind="surface3d")[0]
 
 
 def basins() -> Any:

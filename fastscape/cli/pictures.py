@@ -19,6 +19,10 @@ __all__ = ["ENDINGS", "save_picture", "save_pictures"]
 ENDINGS = ".png", ".pdf", ".svg", ".eps", ".jpg"
 """Of the files of pictures, as the help names them."""
 
+FONTS: Any = {"pdf.fonttype": 42, "ps.fonttype": 42}  # TrueType, whole: publishers refuse Type 3
+PIXELS = "png", "jpg"
+PRINTED = 300  # pixels per inch of the parts of a vector file that are pixels
+
 
 def save_pictures(landscape: Landscape, contour: Path, surface3d: Path, **options: Any) -> tuple[Path, Path]:
     """Draws a landscape as a contour map and as a surface into two image files.
@@ -54,10 +58,11 @@ def save_picture(draw: Callable[[], Any], path: Path) -> Path:
     """
     if path.suffix.lower() not in ENDINGS:
         raise ValueError(f"a picture must end in {either(ENDINGS)}, got {clipped(path.name)}")
-    content = io.BytesIO()
+    kind, content = path.suffix[1:].lower(), io.BytesIO()
     figure = draw().figure
     try:
-        figure.savefig(content, dpi=150, format=path.suffix[1:].lower())
+        with plt.rc_context(FONTS):
+            figure.savefig(content, dpi=150 if kind in PIXELS else PRINTED, format=kind)
     finally:
         plt.close(figure)
     write_whole(path, content.getvalue())

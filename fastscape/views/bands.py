@@ -16,6 +16,7 @@ from fastscape.views.drawable import Drawable, Vertical, vertical_of
 from fastscape.views.figure_parts import new_axes
 from fastscape.views.path_looks import counted, moments_of
 from fastscape.views.path_pictures import DrawnPath, step_key
+from fastscape.views.sizes import em, letters, settled
 from fastscape.views.units import Unit
 
 __all__ = ["band_or_key", "places"]
@@ -23,14 +24,14 @@ __all__ = ["band_or_key", "places"]
 OFF = "#555555"  # the colour of what belongs to the axis on the right
 MARKERS = 60  # points of a curve: more markers would be a thick line
 
-HEADROOM = 0.25  # above the curves of a band, as a fraction of its height
+HEADROOM = 11.0  # above the curves of a band, in letters for the inches of the figure
 
 
 def places(options: Any, shown: Drawable, layout: Any, ratio: float | None = None, **subplot: Any) -> tuple[Any, Any]:
     """The axes of a picture and those of its band; both new where none are given.
 
     Args:
-        options: "ax" and "band".
+        options: "ax", "band" and "size".
         shown: The picture.
         layout: As matplotlib lays a new figure out.
         ratio: The height of the picture for its width, where both axes have one scale; else None.
@@ -46,7 +47,7 @@ def places(options: Any, shown: Drawable, layout: Any, ratio: float | None = Non
     given = options["band"] if wanted and not isinstance(options["band"], bool | None) else None
     if ax is not None:
         return ax, given
-    ax, band = new_axes(layout, ratio, band=wanted and given is None, **subplot)
+    ax, band = new_axes(layout, ratio, size=options["size"], band=wanted and given is None, **subplot)
     return ax, given or band
 
 
@@ -102,7 +103,7 @@ def _draw(ax: Any, landscape: Values, shown: Drawable, found: Sequence[DrawnPath
     for one in drawn:
         if _some(off := cast(Trajectory, one.path).off_plane):
             if beside is None:
-                beside = ax.twinx() if losses else ax
+                beside = settled(ax.twinx()) if losses else ax
                 beside.set_in_layout(beside is ax)  # its labels have room below the colour bar
             distances += _curve(beside, one, unit.scaled(_finite(off)), ":", "off the plane")
     ax.set_xlabel(counted(_paths(drawn)))
@@ -116,8 +117,8 @@ def _draw(ax: Any, landscape: Values, shown: Drawable, found: Sequence[DrawnPath
     ax.grid(alpha=0.25)
     ax.margins(x=0.01)
     for one in filter(None, {ax, beside}):  # the legend has room above all curves
-        low, high = one.get_ylim()
-        one.set_ylim(low, high + HEADROOM * (high - low))
+        (low, high), room = one.get_ylim(), HEADROOM * em() / ax.figure.get_figheight()
+        one.set_ylim(low, high + room * (high - low))
     _legend(ax if beside is None else beside, losses + distances)
     _key(ax, drawn, found)
 
@@ -139,7 +140,7 @@ def _legend(ax: Any, lines: Sequence[Any]) -> None:
 
     styles = {line.get_linestyle(): line.get_label().rpartition(": ")[2] for line in lines}
     handles = [Line2D([], [], color=OFF, linestyle=style, label=name) for style, name in styles.items()]
-    ax.legend(handles=handles, loc="upper center", ncols=3, fontsize=6.5, framealpha=0.8, handlelength=2.6)
+    ax.legend(handles=handles, loc="upper center", ncols=3, fontsize=letters(0.65), framealpha=0.8, handlelength=2.6)
 
 
 def _key(ax: Any, drawn: Sequence[DrawnPath], found: Sequence[DrawnPath]) -> None:

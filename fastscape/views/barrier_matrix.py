@@ -63,6 +63,7 @@ def barriers(
     values, errors, own = found.matrix(measure, which), found.standard_errors(measure, which), found.own(measure)
     count = len(found.names)
     named = which or ("highest" if is_loss(measure) else "farthest")
+    alone = ax is None
     if ax is None:
         import matplotlib.pyplot as plt
 
@@ -82,7 +83,7 @@ def barriers(
     ax.tick_params(length=0)
     ax.set_title(f"{literal(cleaned(measure, LABEL))}: {_WHICH[named]} on the line between two models", fontsize=10)
     ax.figure.colorbar(image, ax=ax, shrink=0.8)
-    note(_below(found, values), ax)
+    note(_below(found, values), ax, own=alone)
     return ax
 
 

@@ -81,7 +81,7 @@ def barrier(
     panels = [ax] if ax is not None else _panels(len(names))
     for panel, name in zip(panels, names, strict=True):
         _draw(panel, shown, name)
-    note(_below(shown), panels[0])
+    note(_below(shown), panels[0], own=ax is None)
     return panels
 
 

@@ -13,25 +13,57 @@ from fastscape.views.figure_parts import outlined
 from fastscape.views.map_picture import areas
 from fastscape.views.path_pictures import draw_paths
 from fastscape.views.plane import scale_of
+from fastscape.views.sizes import letters, weight
 from fastscape.views.topology_shown import ShownTopology
 
-__all__ = ["draw_basins", "numbered"]
+__all__ = ["draw_basins", "numbered", "offsets_of"]
 
 _WIDTH = 40  # letters of an axis label
 
 
-def numbered(ax: Any, at: tuple[float, float], basin: Basin) -> None:
+def numbered(ax: Any, at: tuple[float, float], basin: Basin, offset: tuple[float, float] = (0, 0)) -> None:
     """A dot with the number of a basin; hollow and grey where the basin may be noise.
 
     Args:
         ax: Where.
         at: The place.
         basin: The basin.
+        offset: Where the number stands instead, in points from the place, with a line to it. Default: there.
     """
     face, ink = ("black", "white") if basin.certain else ("white", "0.35")
     shape = {"boxstyle": "circle,pad=0.22", "facecolor": face, "edgecolor": "white" if basin.certain else ink}
-    text = ax.annotate(str(basin.number), at, color=ink, fontsize=7, ha="center", va="center", bbox=shape, zorder=12)
+    style: dict[str, Any] = {"color": ink, "fontsize": letters(), "ha": "center", "va": "center", "zorder": 12}
+    if offset != (0, 0):
+        style["arrowprops"] = {"arrowstyle": "-", "color": "white", "linewidth": 1, "shrinkB": 0, "shrinkA": 0}
+        style["arrowprops"]["path_effects"] = outlined(2.5, "black")
+    text = ax.annotate(str(basin.number), at, offset, textcoords="offset points", bbox=shape, **style)
     text.set_in_layout(False)
+
+
+def offsets_of(places: np.ndarray, apart: float) -> list[tuple[float, float]]:
+    """Where the numbers of places stand, so that none hides another.
+
+    Args:
+        places: The places [n, 2], in points.
+        apart: How far numbers must be from each other, in points.
+
+    Returns:
+        Offsets from the places, in points: none where a number has room, else the nearest one that has, of a few.
+    """
+    turns = np.linspace(0, 2 * np.pi, 8, endpoint=False) + np.pi / 4
+    around = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    tries = np.concatenate([np.zeros((1, 2)), *(1.15 * apart * far * around for far in (1, 2, 3))])
+    taken, found = np.empty((0, 2)), []
+    for k, place in enumerate(places):
+        beside = np.concatenate([taken, places[k + 1 :]])  # where other places are, their numbers may be
+        room = [np.inf if not len(beside) else np.linalg.norm(place + one - beside, axis=1).min() for one in tries]
+        if len(taken) and np.linalg.norm(place - taken, axis=1).min() < apart:
+            best = next((j for j, free in enumerate(room) if j and free >= apart), int(np.argmax(room)))
+        else:
+            best = 0
+        found.append((float(tries[best][0]), float(tries[best][1])))
+        taken = np.concatenate([taken, [place + tries[best]]])
+    return found
 
 
 def draw_basins(ax: Any, shown: ShownTopology) -> Any:
@@ -56,11 +88,24 @@ def draw_basins(ax: Any, shown: ShownTopology) -> Any:
         coloured = _map(ax, shown, grid, heights, labels)
     else:
         _line(ax, shown, grid, heights, labels)
+    minima = [_place(shown, grid, basin.at, basin.minimum) for basin in shown.found.basins]
     for basin in shown.found.basins:
         if basin.saddle_at is not None:
             _cross(ax, _place(shown, grid, basin.saddle_at, basin.saddle))
-        numbered(ax, _place(shown, grid, basin.at, basin.minimum), basin)
+    for basin, place, offset in zip(shown.found.basins, minima, _offsets(ax, minima), strict=True):
+        numbered(ax, place, basin, offset)
     return coloured
+
+
+def _offsets(ax: Any, minima: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Where numbers stand beside their minima, on axes whose limits are settled and whose place is not."""
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    box = ax.get_position()
+    size = np.array([box.width, box.height]) * ax.figure.get_size_inches() * 72
+    if ax.get_aspect() != "auto":  # the shorter side is all that both have
+        size[:] = size.min()
+    places = (np.array(minima).reshape(-1, 2) - [left, bottom]) / [right - left, top - bottom] * size
+    return offsets_of(places, 2.0 * letters())
 
 
 def _place(shown: ShownTopology, grid: Drawable, at: tuple[int, ...], height: float) -> tuple[float, float]:
@@ -84,7 +129,9 @@ def _map(ax: Any, shown: ShownTopology, grid: Drawable, heights: np.ndarray, lab
         lines = ax.contour(x, y, own.T, levels=[0.5], colors="white", linewidths=1.4, zorder=5)
         lines.set_path_effects(outlined(2.8, "black"))
     for mark in grid.carried.marks:
-        (cross,) = ax.plot(*np.transpose([mark.at]), "+", color="white", ms=11, markeredgewidth=2, label=mark.name)
+        (cross,) = ax.plot(
+            *np.transpose([mark.at]), "+", color="white", ms=11 * weight(), markeredgewidth=2, label=mark.name
+        )
         cross.set_path_effects(outlined(3, "black"))
     draw_paths(ax, [(path, (*points.T,)) for path, points in grid.paths], legend=False)
     ax.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))

@@ -51,6 +51,7 @@ def basin(reports: BasinValues | Mapping[str, BasinValues], *, ax: Axes | None =
     shown = {"": reports} if isinstance(reports, BasinValues) else dict(reports)
     if not shown:
         raise ValueError("no reports came; wanted one, or several by the names of their models")
+    own = ax is None
     ax = new_axes("constrained")[0] if ax is None else ax
     colours = [style.get("color", f"C{k}") for k in range(len(shown))]
     ends = [
@@ -69,7 +70,7 @@ def basin(reports: BasinValues | Mapping[str, BasinValues], *, ax: Axes | None =
     # A single curve leaves the lower left free; several may come by anywhere, and the medians are above them.
     place: dict[str, Any] = {"bbox_to_anchor": (0.0, 1.0), "ncols": 2} if len(shown) > 1 else {}
     ax.legend(fontsize=8, loc="lower left", **place)
-    note(_below(shown), ax)
+    note(_below(shown), ax, own=own)
     return ax
 
 

@@ -19,7 +19,15 @@ from fastscape.views.facts import (
 )
 from fastscape.views.texts import LABEL, cleaned
 
-__all__ = ["caption", "missing_said", "model_said", "refinement_said", "repeats_said", "section_said"]
+__all__ = [
+    "caption",
+    "missing_said",
+    "model_said",
+    "refinement_said",
+    "refinement_short",
+    "repeats_said",
+    "section_said",
+]
 
 
 def caption(landscape: Values, metric: str = "loss", *, log: bool | None = None) -> str:
@@ -198,6 +206,38 @@ def refinement_said(landscape: Values, metric: str = "loss") -> str:
         return said + _on_samples(found) + _predicted(found, metric)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):  # a report that no run wrote
         return f"{said}, the others predicted; the report does not say how well"
+
+
+def refinement_short(landscape: Values, metric: str = "loss") -> str:
+    """How many points of a landscape were evaluated, and how good the others are, for one line below a picture.
+
+    Args:
+        landscape: The landscape.
+        metric: "loss", which the tolerance is of, or the name of a metric. Default "loss".
+
+    Returns:
+        The numbers of `refinement_said` that a reader of the picture wants; nothing if that says nothing.
+    """
+    known, points = int(landscape.evaluated.sum()), landscape.evaluated.size
+    found: Any = landscape.report.get("refinement")
+    said = refinement_said(landscape, metric)
+    if not said or known == points:
+        return said
+    short = f"{known} of {points} points computed, the rest "
+    try:
+        error = float(found["rms"] if metric == "loss" else found["metrics_rms"][metric])
+        missed = (
+            "" if metric != "loss" or found["met"] else f", above the tolerance of {100 * found['tolerance']:.2g} %"
+        )
+        return f"{short}to {100 * error:.2g} % of the range (rms){missed}"
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+    ):  # of a part, or a report that no run wrote
+        return f"{short}predicted"
 
 
 def section_said(landscape: Values) -> str:

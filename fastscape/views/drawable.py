@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastscape.results import Trajectory, Values, heights, logarithms
-from fastscape.views.captions import missing_said, refinement_said, repeats_said, section_said
+from fastscape.views.captions import missing_said, refinement_short, repeats_said, section_said
 from fastscape.views.carried import Carried, LeftOut, Mark, bounds_of, carried, checked_path, not_drawn
 from fastscape.views.plane import ordered
 from fastscape.views.texts import LABEL, cleaned, literal
@@ -64,6 +64,7 @@ class Drawable:
         carried: Labels of the axes, and marks in their units.
         paths: Every path that the landscape carries or that was given, with its points [n, axes] in units of the axes;
             NaN where a point has no place.
+        extremes: The smallest and the largest value, before they were clipped; infinite ones count.
         notes: Sentences without their full stops: of which landscape it is a part, and on values that are predicted or
             missing.
     """
@@ -76,6 +77,7 @@ class Drawable:
     evaluated: np.ndarray
     carried: Carried
     paths: list[tuple[Walk | Trajectory, np.ndarray]]
+    extremes: tuple[float, float]
     notes: list[str]
 
     @property
@@ -102,7 +104,7 @@ class Drawable:
         Returns:
             Sentences without their full stops.
         """
-        return [*self.notes, *filter(None, [not_drawn([*self.carried.left_out, *more])])]
+        return [*filter(None, [not_drawn([*self.carried.left_out, *more])]), *self.notes]
 
 
 def paths_of(given: Any) -> list[Walk | Trajectory]:
@@ -161,8 +163,9 @@ def drawable(landscape: Values, options: Any, metrics: Sequence[str] = ()) -> Dr
     z, _ = heights(landscape, options["metric"], log=options["log"], clip=options["clip"])
     found = carried(landscape)
     named = zip(landscape.axes, found.labels, units, strict=True)
+    values = landscape.measures[options["metric"]]
     said = [section_said(landscape)]
-    said += [refinement_said(landscape, metric) for metric in (options["metric"], *metrics)]
+    said += [refinement_short(landscape, metric) for metric in (options["metric"], *metrics)]
     said.append(repeats_said(landscape, options["metric"]))
     places = [_scaled(units, np.array([mark.at]))[0] for mark in found.marks]
     vertical = vertical_of(landscape, options)
@@ -179,6 +182,7 @@ def drawable(landscape: Values, options: Any, metrics: Sequence[str] = ()) -> Dr
             left_out=found.left_out,
         ),
         paths=list(_placed(landscape, [*found.paths, *paths_of(options.get("paths", ()))], units, found)),
+        extremes=(float(np.nanmin(values)), float(np.nanmax(values))),
         notes=[*filter(None, said), *missing_said(landscape, [options["metric"], *metrics])],
     )
 

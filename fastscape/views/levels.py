@@ -7,9 +7,15 @@ from typing import Any
 import numpy as np
 
 from fastscape.results import colour_ends, signed
+from fastscape.views.drawable import Drawable
 from fastscape.views.units import Unit, height_of
 
-__all__ = ["colours_of", "levels_of", "round_levels"]
+__all__ = ["DIVERGING", "SEQUENTIAL", "beyond_clip", "colours_of", "crowded_said", "levels_of", "round_levels"]
+
+FEW, CROWDED = 0.02, 0.4  # a share of points, and of colours: if the rest has fewer, it looks flat
+FEWEST = 100  # points of which this can be said
+SEQUENTIAL = "viridis"  # of two that are even in lightness, the one whose levels are farther apart for every eye
+DIVERGING = "coolwarm"  # of what has a middle: a measure of both signs
 
 
 def levels_of(z: np.ndarray, levels: Any, unit: Unit, usual: int) -> np.ndarray:
@@ -55,9 +61,48 @@ def colours_of(metric: str, ends: np.ndarray | tuple[float, float], cmap: str | 
     """
     low, high = float(np.min(ends)), float(np.max(ends))
     if not signed(metric, low, high):
-        return {"cmap": cmap or "viridis", "vmin": None, "vmax": None}
+        return {"cmap": cmap or SEQUENTIAL, "vmin": None, "vmax": None}
     first, last = colour_ends(metric, low, high)
-    return {"cmap": cmap or "coolwarm", "vmin": first, "vmax": last}
+    return {"cmap": cmap or DIVERGING, "vmin": first, "vmax": last}
+
+
+def beyond_clip(shown: Drawable, options: Any) -> str:
+    """Where heights lie that `clip` has moved, so that the colour bar has arrows there.
+
+    Args:
+        shown: The picture.
+        options: "clip".
+
+    Returns:
+        "max", "both" or "neither", as matplotlib wants it.
+    """
+    clip, (least, most) = options["clip"], shown.extremes
+    if clip is None or most <= clip:
+        return "neither" if clip is None or least >= -clip or not signed(shown.vertical.metric, least, most) else "min"
+    return "both" if least < -clip and signed(shown.vertical.metric, least, most) else "max"
+
+
+def crowded_said(shown: Drawable, options: Any) -> list[str]:
+    """What to write where few points, such as a corner, take most of the colours.
+
+    Args:
+        shown: The picture.
+        options: "clip" and "scale".
+
+    Returns:
+        One sentence without its full stop; none where the colours are spread, or chosen.
+    """
+    z = shown.heights[np.isfinite(shown.heights)]
+    if options["clip"] is not None or options["scale"] is not None or z.size < FEWEST:
+        return []
+    low, most, high = float(z.min()), float(np.quantile(z, 1 - FEW)), float(z.max())
+    if not low < most or most - low > CROWDED * (high - low) or signed(shown.vertical.metric, low, high):
+        return []
+    height = float(Unit(-shown.unit.exponent).scaled(np.array(most)))
+    with np.errstate(over="ignore"):
+        clip = 10.0**height if shown.vertical.log else height
+    share = 100 * (high - most) / (high - low)
+    return [f"{100 * FEW:g} % of the points take {share:.0f} % of the colours; try clip={clip:.2g}"]
 
 
 def round_levels(z: np.ndarray, count: int) -> np.ndarray:

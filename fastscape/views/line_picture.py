@@ -13,8 +13,9 @@ from fastscape.results import Trajectory, Values, heights
 from fastscape.views.carried import LeftOut
 from fastscape.views.direction_bands import direction_band, mean_label
 from fastscape.views.drawable import Drawable, drawable
-from fastscape.views.figure_parts import new_axes, note
+from fastscape.views.figure_parts import new_axes, note, outlined
 from fastscape.views.path_pictures import DrawnPath, Placed, add_stems, draw_along, step_key
+from fastscape.views.sizes import Size, at_size, letters, settled
 from fastscape.views.texts import LABEL, cleaned, literal
 from fastscape.views.units import FAR, Unit
 
@@ -27,6 +28,7 @@ WIDTH = 44  # letters of the label of the axis
 MOST = 8  # of the dots of paths, in the legend
 
 
+@at_size
 def plot(
     landscape: Values,
     *,
@@ -34,6 +36,7 @@ def plot(
     metric: str | Sequence[str] = "loss",
     log: bool = False,
     clip: float | None = None,
+    size: Size | None = None,
     **style: Any,
 ) -> Axes:
     """Draws the values along a line, with a dotted line at every model that lies on it.
@@ -51,6 +54,8 @@ def plot(
             others, dashed, to one on the right. Default "loss".
         log: Whether to draw log10 of the first one's values. Default False.
         clip: Values of the first one above it are drawn at it. Default: none are.
+        size: Size of the new figure: "column" of a paper (3.4 inches wide, letters of 8 points), "slide" (10 x 5.6
+            inches, letters of 18 points), or (width, height) in inches. Default: 7 x 5.5 inches.
         **style: Options of matplotlib's `Axes.plot`, for the first one.
 
     Returns:
@@ -77,7 +82,7 @@ def plot(
     (x,), z = shown.axes, shown.heights
     right = {name: heights(landscape, name, log=False)[0] for name in others}
     own = ax is None
-    ax = new_axes("constrained")[0] if ax is None else ax
+    ax = new_axes("constrained", size=size)[0] if ax is None else ax
     lines = ax.plot(x, z, **{"label": mean_label(landscape, shown), **style})
     lines += direction_band(ax, landscape, shown, clip, lines[0].get_color())
     several = len(lines) > 1
@@ -94,9 +99,11 @@ def plot(
         ax.axvline(at, color="grey", linestyle=":", label=mark.name)
         transform = ax.get_xaxis_transform()  # x in data, y as a fraction of the axes
         side = "right" if at > x[0] + 0.8 * np.ptp(x) else "left"  # a name would leave the picture
-        ax.text(at, 0.98, f" {mark.name} ", transform=transform, color="grey", va="top", ha=side)
+        style = {"color": "0.35", "fontsize": letters(0.9), "va": "top", "ha": side}
+        text = ax.text(at, 0.98, f" {mark.name} ", transform=transform, **style)
+        text.set_path_effects(outlined(2, "white"))
     ax.set(xlabel=fill(shown.carried.labels[0], WIDTH), ylabel=shown.label)
-    note(shown.said(*unknown), ax)
+    note(shown.said(*unknown), ax, own=own)
     if own:
         step_key(ax, drawn)
     return ax
@@ -123,7 +130,7 @@ def _paths(ax: Any, shown: Drawable) -> tuple[list[DrawnPath], list[LeftOut]]:
 
 def _beside(ax: Any, shown: Drawable, measures: dict[str, np.ndarray]) -> list[Any]:
     """Draws further measures of a line, dashed, on an axis on the right."""
-    beside = ax.twinx()
+    beside = settled(ax.twinx())
     unit = Unit.of(*measures.values())
     lines = []
     for k, (name, values) in enumerate(measures.items(), start=1):

@@ -14,11 +14,12 @@ from fastscape.results import Values, documented, with_defaults
 from fastscape.views.arrows import draw_descent
 from fastscape.views.bands import band_or_key, places
 from fastscape.views.drawable import Drawable, drawable
-from fastscape.views.figure_parts import note, outlined
-from fastscape.views.levels import colours_of, levels_of
+from fastscape.views.figure_parts import colour_bar, note, outlined
+from fastscape.views.levels import beyond_clip, colours_of, crowded_said, levels_of
 from fastscape.views.options import ContourOptions
 from fastscape.views.path_pictures import DrawnPath, draw_paths
 from fastscape.views.plane import plane_of, scale_of
+from fastscape.views.sizes import at_size, em, letters, weight
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,6 +65,7 @@ def contour(landscape: Values, **given: Unpack[ContourOptions]) -> Axes:
     return map_of(landscape, **given)[0]
 
 
+@at_size
 def map_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     """Draws a contour map.
 
@@ -89,39 +91,55 @@ def map_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     edges = levels_of(z if scale is None else shown.unit.scaled(np.array(scale)), options["levels"], shown.unit, 25)
     spans = scale_of(landscape) if len(set(shown.units)) == 1 else None
     similar = 0.5 <= np.ptp(x) / np.ptp(y) <= 2 or spans is not None
-    ratio = float(np.ptp(y) / np.ptp(x)) if similar and shown.trajectories else None
+    ratio = float(np.ptp(y) / np.ptp(x)) if similar else None
     ax, band = places(options, shown, "compressed", ratio)
-    coloured = areas(ax, (x, y, z), edges, options, colours_of(shown.vertical.metric, edges, options["cmap"]))
+    colours = {**colours_of(shown.vertical.metric, edges, options["cmap"]), "extend": beyond_clip(shown, options)}
+    coloured = areas(ax, (x, y, z), edges, options, colours)
     if options["colorbar"]:
-        ax.figure.colorbar(coloured, ax=ax, label=shown.label)
+        colour_bar(coloured, ax, shown.label)
     if options["points"] and not shown.evaluated.all():
         rows, columns = shown.evaluated.nonzero()
         ax.plot(x[rows], y[columns], ".", color="black", markersize=1.5, alpha=0.7, label="evaluated")
     if options["arrows"]:
         draw_descent(ax, landscape, shown, options["arrows"])
     limits = {"xlim": ax.get_xlim(), "ylim": ax.get_ylim()}
-    drawn = draw_paths(ax, [(path, (*points.T,)) for path, points in shown.paths])
+    taken = _names_of_marks(ax, shown)
+    drawn = draw_paths(ax, [(path, (*points.T,)) for path, points in shown.paths], taken=taken)
     if shown.trajectories:  # unlike a walk, it may leave the grid
         ax.set(**limits)
     _crosses(ax, shown)
     xlabel, ylabel = (fill(text, WIDTH) for text in shown.carried.labels)
     ax.set(xlabel=xlabel, ylabel=ylabel, aspect="equal" if similar else "auto")
-    note(shown.said(), ax)
+    note([*shown.said(), *crowded_said(shown, options)], ax, own=options["ax"] is None)
     band_or_key(landscape, shown, drawn, (ax, band), options)
     return ax, drawn
 
 
+def _names_of_marks(ax: Any, shown: Drawable) -> list[np.ndarray]:
+    """Where the names of models will stand, as fractions of the map: at their beginning, middle and end."""
+    limits = [np.sort(limit) for limit in (ax.get_xlim(), ax.get_ylim())]
+    width = 0.7 * ax.figure.get_figwidth()
+    found = []
+    for mark in shown.carried.marks:
+        at = np.array([(one - low) / (high - low) for one, (low, high) in zip(mark.at, limits, strict=True)])
+        side = -1 if mark.at[0] > np.mean(shown.axes[0][[0, -1]]) else 1
+        length = 0.5 * len(mark.name) * em() / width
+        found += [at + np.array((side * share * length, em() / width)) for share in (0, 0.5, 1)]
+    return found
+
+
 def _crosses(ax: Any, shown: Drawable) -> None:
     """Shows on a map where models lie."""
-    x, marks = shown.axes[0], shown.carried.marks
-    for mark in marks:
-        (cross,) = ax.plot(*np.transpose([mark.at]), "+", color="white", ms=12, markeredgewidth=2, label=mark.name)
-        cross.set_path_effects(outlined(3, "black"))  # seen in a hole, too, which is white
-        if len(marks) > 1:
-            # To the side where there is more room; a long name must not take the room of the map.
-            side, offset = ("right", -6) if mark.at[0] > np.mean(x[[0, -1]]) else ("left", 6)
-            text = ax.annotate(mark.name, mark.at, (offset, 6), textcoords="offset points", color="white", ha=side)
-            text.set(path_effects=outlined(2, "black"), in_layout=False)
+    x = shown.axes[0]
+    for mark in shown.carried.marks:
+        style = {"ms": 12 * weight(), "markeredgewidth": 2 * weight(), "label": mark.name}
+        (cross,) = ax.plot(*np.transpose([mark.at]), "+", color="white", **style)
+        cross.set_path_effects(outlined(3 * weight(), "black"))  # seen in a hole, too, which is white
+        # To the side where there is more room; a long name must not take the room of the map.
+        side, offset = ("right", -6) if mark.at[0] > np.mean(x[[0, -1]]) else ("left", 6)
+        at = {"xytext": (offset * weight(), 6 * weight()), "textcoords": "offset points", "ha": side}
+        text = ax.annotate(mark.name, mark.at, color="white", fontsize=letters(0.9), zorder=13, **at)
+        text.set(path_effects=outlined(2 * weight(), "black"), in_layout=False)
 
 
 def areas(
@@ -138,7 +156,7 @@ def areas(
         grid: Coordinates [H] and [W], and heights [H, W].
         edges: The heights of the lines.
         options: "filled", "linewidth", "labels", "scale" and "levels".
-        colours: As `colours_of` returns them.
+        colours: As `colours_of` returns them, and "extend" where values lie beyond the levels.
 
     Returns:
         What has the colours, for a colour bar.
@@ -146,7 +164,8 @@ def areas(
     x, y, z = grid
     filled, linewidth = options["filled"], options["linewidth"]
     beyond = options["scale"] is not None or np.ndim(cast(Any, options["levels"])) > 0  # else all is within
-    extend = "both" if beyond else "neither"
+    extend = "both" if beyond else colours.get("extend", "neither")
+    colours = {name: value for name, value in colours.items() if name != "extend"}
     coloured = ax.contourf(x, y, z.T, levels=edges, **colours, extend=extend) if filled else None
     if linewidth > 0:
         style: dict[str, Any] = {"linewidths": linewidth, "linestyles": "solid"}
@@ -154,6 +173,6 @@ def areas(
         lines = ax.contour(x, y, z.T, levels=edges, **style)
         coloured = coloured or lines
         if options["labels"]:
-            for text in ax.clabel(lines, fontsize=7, colors="black"):
+            for text in ax.clabel(lines, fontsize=letters(), colors="black"):
                 text.set(alpha=1, path_effects=outlined(2, "white"))
     return coloured

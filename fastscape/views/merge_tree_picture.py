@@ -7,10 +7,12 @@ from typing import Any
 
 from fastscape.results import Basin
 from fastscape.views.basin_map import numbered
+from fastscape.views.sizes import letters
 from fastscape.views.topology_shown import GREY, ShownTopology
 
-__all__ = ["MOST", "draw_tree", "tree_places"]
+__all__ = ["MARGIN", "MOST", "draw_tree", "tree_places"]
 
+MARGIN = 0.04  # below the lowest leaf, whose number has a circle, as a fraction of the heights
 MOST = 40  # basins of a tree that can be read
 
 
@@ -73,7 +75,7 @@ def draw_tree(ax: Any, shown: ShownTopology) -> list[str]:
     if shown.band > 0:
         _scale(ax, shown, len(kept))
     room = _room(len(kept)) if shown.band > 0 else 0.0
-    ax.set(xlim=(-0.7, max(len(kept), 1.6) - 0.3 + room), ylim=(low, high))
+    ax.set(xlim=(-0.7, max(len(kept), 1.6) - 0.3 + room), ylim=(low - MARGIN * (high - low), high))
     ax.set(xticks=[], xlabel="basins", ylabel=shown.label)
     return [f"The tree shows the {MOST} deepest of {len(basins)} basins."] if len(basins) > MOST else []
 
@@ -89,5 +91,5 @@ def _scale(ax: Any, shown: ShownTopology, count: int) -> None:
     x, top = max(count, 1.6) - 0.3 + _room(count) / 2, high - 0.03 * (high - low)
     bottom = top - shown.band
     ax.plot([x, x], [bottom, top], "_-", color="0.35", linewidth=1.2, ms=7, label="_band")
-    ax.annotate("twice the\nerror", (x, max(bottom, low)), (0, -3), textcoords="offset points", fontsize=7,
+    ax.annotate("twice the\nerror", (x, max(bottom, low)), (0, -3), textcoords="offset points", fontsize=letters(),
                 color="0.35", ha="center", va="top")  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from fastscape.results import Option, Trajectory
+from fastscape.views.sizes import Size
 from fastscape.views.walks import Walk
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class _Shades(TypedDict, total=False):
         str | None,
         Option(
             None,
-            "Name of a matplotlib colour map. Of a metric of both signs 0 has the colour in the middle. Default: "
-            '"viridis" for a map, "coolwarm" for a surface alone and for a metric of both signs.',
+            'Name of a matplotlib colour map. Default: "viridis"; for a metric of both signs "coolwarm", whose middle '
+            "is 0.",
         ),
     ]
     levels: Annotated[
@@ -160,7 +161,21 @@ class _Scaled(TypedDict, total=False):
     ]
 
 
-class _Alone(_Placed, _Scaled, total=False):
+class _Sized(TypedDict, total=False):
+    """What a picture takes that makes its own figure."""
+
+    size: Annotated[
+        Size | None,
+        Option(
+            None,
+            'Size of the new figure: "column" of a paper (3.4 inches wide, letters of 8 points), "slide" (10 x 5.6 '
+            "inches, letters of 18 points), or (width, height) in inches, with the letters that matplotlib is set to. "
+            "Default: 7 x 5.5 inches at most.",
+        ),
+    ]
+
+
+class _Alone(_Placed, _Scaled, _Sized, total=False):
     """What a picture takes that stands alone."""
 
     band: Annotated[

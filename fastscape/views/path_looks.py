@@ -13,13 +13,13 @@ __all__ = ["Look", "counted", "kept", "look_of", "marks_of", "moments_of", "span
 
 MARKS = 10  # names along a path: more of them would hide it
 
-# Colours at the first and at the last step. They are none of viridis, and none but white of coolwarm.
+# Colours at the first and at the last step. The last ones differ from each other for every kind of colour vision.
 _FAMILIES = [
-    ("#ffd6ec", "#b8005c"),
-    ("#ffefb0", "#b34700"),
+    ("#e8d0ff", "#8a14ff"),
+    ("#ffd0d0", "#ff1414"),
     ("#ffffff", "#222222"),
-    ("#cdeeff", "#005f9e"),
-    ("#e2f7cd", "#1b6b1b"),
+    ("#e0e8f7", "#648bd8"),
+    ("#f7e0e4", "#d86477"),
 ]
 _MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from fastscape.results import Trajectory
 from fastscape.views.figure_parts import outlined
 from fastscape.views.path_looks import Look, counted, kept, look_of, marks_of, moments_of, span_of
+from fastscape.views.sizes import em, letters, weight
 from fastscape.views.walks import Walk
 
 __all__ = ["DrawnPath", "Placed", "add_stems", "draw_along", "draw_paths", "step_key"]
@@ -20,7 +21,7 @@ Placed = tuple[Walk | Trajectory, tuple[np.ndarray, ...]]
 
 INK = "#111111"
 DOTS = 150  # points of a path: more dots than that would be a thick line
-APART = (0.1, 0.05)  # of two names along paths, as fractions of the picture along x and y
+APART = (3.5, 1.5)  # of two names along paths, in sizes of letters along x and y
 NAMES = 8  # in the legend
 SIZE = 7  # points of the markers at the ends
 
@@ -63,7 +64,9 @@ class DrawnPath:
             _place(self.end, [along[last : last + 1] for along in self.coordinates])
 
 
-def draw_paths(ax: Any, paths: Sequence[Placed], *, legend: bool = True, named: bool = True) -> list[DrawnPath]:
+def draw_paths(
+    ax: Any, paths: Sequence[Placed], *, legend: bool = True, named: bool = True, taken: Sequence[np.ndarray] = ()
+) -> list[DrawnPath]:
     """Draws paths: walks in white, others in the colours of their steps, or in one where only places are known.
 
     Args:
@@ -71,25 +74,28 @@ def draw_paths(ax: Any, paths: Sequence[Placed], *, legend: bool = True, named: 
         paths: The paths.
         legend: Whether there is one where a path is no walk. Default True.
         named: Whether moments along a path have names. Default True.
+        taken: Where other names stand, as fractions of the picture. Default: nowhere.
 
     Returns:
         What was drawn, one for each path.
     """
     trajectories = [path for path, _ in paths if isinstance(path, Trajectory)]
-    span, taken = span_of(trajectories), list[np.ndarray]()
+    span, names = span_of(trajectories), [*taken]
     limits = [np.sort(limit) for limit in (ax.get_xlim(), ax.get_ylim())]  # before a path widens them
     looks = iter(map(look_of, range(len(trajectories))))
     found = []
     for path, coordinates in paths:
         drawn = DrawnPath(path, coordinates)
         if isinstance(path, Walk):
-            line = _line(drawn, ax, ".-", color="white", linewidth=1.5, markersize=5, zorder=11, label=path.name)
-            line.set_path_effects(outlined(3.5, "black"))
+            # The dark line below has wider dots; an outline of each dot would hide the dot before it.
+            for colour, wide, dot, name in (("black", 3.5, 8, "_dark"), ("white", 1.5, 4, path.name)):
+                form = {"color": colour, "linewidth": wide * weight(), "markersize": dot * weight()}
+                _line(drawn, ax, ".-", zorder=11, label=name, **cast(Any, form))
         else:
             drawn.look = next(looks)
             _draw(drawn, path, ax, span)
             if named:
-                _name(drawn, path, ax, limits, taken)
+                _name(drawn, path, ax, limits, names)
         found.append(drawn)
     if trajectories and legend:
         _legend(ax, found)
@@ -138,7 +144,7 @@ def add_stems(drawn: DrawnPath, ax: Any, feet: np.ndarray, tops: np.ndarray) -> 
     _add(drawn, ax, there[known], np.flatnonzero(known), colors=INK, linewidths=0.8, zorder=10)
     at = tuple(np.where(known, along, np.nan) for along in (*place, tops))
     style = {"markerfacecolor": drawn.look.last, "markeredgecolor": "white", "markeredgewidth": 0.5}
-    _line(drawn, ax, "D", at=at, markersize=4, zorder=11, label=f"own loss of {drawn.path.name}", **style)
+    _line(drawn, ax, "D", at=at, markersize=4 * weight(), zorder=11, label=f"own loss of {drawn.path.name}", **style)
 
 
 def step_key(ax: Any, found: Sequence[DrawnPath], place: Any = None) -> None:
@@ -161,8 +167,8 @@ def step_key(ax: Any, found: Sequence[DrawnPath], place: Any = None) -> None:
         flat = not hasattr(ax, "get_zlim")
         where = {"location": "bottom" if flat else "top", "aspect": 40.0, "shrink": 0.8 if flat else 0.5, "pad": 0.02}
         bar = ax.figure.colorbar(ScalarMappable(Normalize(low, high)), ax=ax, **where)
-        bar.set_label(counted(paths), fontsize=8)
-        bar.ax.tick_params(labelsize=7)
+        bar.set_label(counted(paths), fontsize=letters(0.8))
+        bar.ax.tick_params(labelsize=letters())
         place = bar.ax
         for drawn in [*place.collections, *place.images]:
             drawn.set_visible(False)
@@ -182,16 +188,21 @@ def _draw(drawn: DrawnPath, path: Trajectory, ax: Any, span: tuple[float, float]
         line.set_path_effects(outlined(3.5, "white"))
     else:
         # The colours lie on a dark line, so that they are seen on any other colour; its dots are wider than they are.
-        style: dict[str, Any] = {"linewidth": 3.6, "markersize": 5, "markeredgewidth": 0, "solid_capstyle": "round"}
+        style: dict[str, Any] = {
+            "linewidth": 3.6 * weight(),
+            "markersize": 5 * weight(),
+            "markeredgewidth": 0,
+            "solid_capstyle": "round",
+        }
         _line(drawn, ax, "o-" if dots else "-", color=INK, zorder=11, label=path.name, **style)
         points = np.stack(drawn.coordinates, axis=1)
         pieces = np.stack([points[:-1], points[1:]], axis=1)
         known = np.isfinite(pieces).all(axis=(1, 2))
         if known.any():
             colours = _colours(path, look, span)[1:][known]
-            style = {"colors": colours, "linewidths": 2.2, "capstyle": "round", "zorder": 11.5}
+            style = {"colors": colours, "linewidths": 2.2 * weight(), "capstyle": "round", "zorder": 11.5}
             _add(drawn, ax, pieces[known], 1 + np.flatnonzero(known), **style)
-    ends = {"markersize": SIZE, "marker": look.marker, "linestyle": "none", "zorder": 12}
+    ends = {"markersize": SIZE * weight(), "marker": look.marker, "linestyle": "none", "zorder": 12}
     there = np.flatnonzero(np.isfinite(np.stack(drawn.coordinates)).all(axis=0))
     if not len(there):
         return
@@ -209,12 +220,14 @@ def _name(drawn: DrawnPath, path: Trajectory, ax: Any, limits: list[np.ndarray],
     share = np.stack([(along - low) / (high - low) for along, (low, high) in spread], axis=1)
     share = np.where(((share >= 0) & (share <= 1)).all(axis=1, keepdims=True), share, np.nan)
     taken += [place for place in share[[0, -1]] if np.isfinite(place).all()]  # of the markers at the ends
-    for k in kept(share[[number for number, _ in marks]].reshape(-1, 2), taken, APART):
+    width, height = 0.7 * ax.figure.get_figwidth(), 0.7 * ax.figure.get_figheight()
+    apart = (APART[0] * em() / width, APART[1] * em() / height)
+    for k in kept(share[[number for number, _ in marks]].reshape(-1, 2), taken, apart):
         number, name = marks[k]
         at = [along[number] for along in drawn.coordinates]
         if not np.isfinite(at).all():
             continue
-        style = {"fontsize": 7.5, "color": INK, "zorder": 13}
+        style = {"fontsize": letters(0.75), "color": INK, "zorder": 13}
         if len(at) == 3:
             text = ax.text(*at, f"  {name}", **style)
         else:
@@ -242,7 +255,7 @@ def _legend(ax: Any, found: Sequence[DrawnPath]) -> None:
         style = {"markerfacecolor": face, "markeredgecolor": edge, "linestyle": "none", "marker": "o"}
         handles.append(Line2D([], [], label=name, **style))
     place = "best" if not hasattr(ax, "get_zlim") else "upper left"
-    ax.legend(handles=handles, loc=place, fontsize=7, framealpha=0.8).set_zorder(14)
+    ax.legend(handles=handles, loc=place, fontsize=letters(), framealpha=0.8).set_zorder(14)
 
 
 def _line(drawn: DrawnPath, ax: Any, form: str, at: tuple[np.ndarray, ...] | None = None, **style: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastscape.results import Pair
+from fastscape.views.sizes import letters
 from fastscape.views.topology_shown import GREY, ShownTopology
 
 __all__ = ["draw_barcode", "draw_diagram"]
@@ -46,8 +47,9 @@ def draw_diagram(ax: Any, shown: ShownTopology) -> list[str]:
     pairs = shown.found.pairs
     if any(math.isinf(pair.death) for pair in pairs):
         ax.axhline(never, color="0.5", linestyle="--", linewidth=0.8, label="_never")
-        ax.annotate("never", (first + 0.5 * (last - first), never), (0, 2), textcoords="offset points", fontsize=7,
-                    color="0.35", ha="center")  # fmt: skip
+        middle = (first + 0.5 * (last - first), never)
+        style = {"textcoords": "offset points", "fontsize": letters(), "color": "0.35", "ha": "center"}
+        ax.annotate("never", middle, (0, 2), **style)
     for dimension in sorted({pair.dimension for pair in pairs}):
         own = [pair for pair in pairs if pair.dimension == dimension]
         _points(ax, shown, own, never)
@@ -55,7 +57,7 @@ def draw_diagram(ax: Any, shown: ShownTopology) -> list[str]:
     ax.set(xlim=(first, last), ylim=(first, last), aspect="equal")
     ax.set(xlabel=f"birth, {shown.label}", ylabel=f"death, {shown.label}")
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(fontsize=7, loc="lower right")
+        ax.legend(fontsize=letters(), loc="lower right")
     return []
 
 
@@ -73,7 +75,7 @@ def _numbers(ax: Any, shown: ShownTopology, never: float, near: float) -> None:
     for place, numbers in groups:
         more = "..." if len(numbers) > _TOGETHER else ""
         said = ", ".join(numbers[:_TOGETHER]) + more
-        ax.annotate(said, place, (4, 4), textcoords="offset points", fontsize=7).set_in_layout(False)
+        ax.annotate(said, place, (4, 4), textcoords="offset points", fontsize=letters()).set_in_layout(False)
 
 
 def _points(ax: Any, shown: ShownTopology, pairs: Sequence[Pair], never: float) -> None:
@@ -83,7 +85,7 @@ def _points(ax: Any, shown: ShownTopology, pairs: Sequence[Pair], never: float) 
     noise = [pair for pair in pairs if not shown.lasting(pair)]
     name = _name(pairs[0].dimension)
     for some, face, edge, label in (
-        (noise, "none", GREY, f"_noise of {name}"),
+        (noise, "none", GREY, f"_noise of {name}" if lasting else f"{name}, may be noise"),
         (lasting, colour, "white", name),
     ):
         if some:
@@ -111,11 +113,15 @@ def draw_barcode(ax: Any, shown: ShownTopology) -> list[str]:
     pairs = sorted(shown.found.pairs, key=lambda pair: -pair.persistence)[:_BARS]
     pairs.sort(key=lambda pair: (pair.dimension, -pair.persistence))
     named: set[int] = set()
+    sure = {pair.dimension for pair in pairs if shown.lasting(pair)}
     for row, pair in enumerate(pairs):
         lasting = shown.lasting(pair)
         colour = _LOOKS.get(pair.dimension, _OTHER)[1]
-        label = _name(pair.dimension) if lasting and pair.dimension not in named else f"_bar {row}"
-        named |= {pair.dimension} if lasting else set()
+        # Of a dimension with nothing but noise, that has the name.
+        first = pair.dimension not in named and (lasting or pair.dimension not in sure)
+        name = _name(pair.dimension) if lasting else f"{_name(pair.dimension)}, may be noise"
+        label = name if first else f"_bar {row}"
+        named |= {pair.dimension} if first else set()
         end = high + margin if math.isinf(pair.death) else shown.scaled(pair.death)
         ax.plot([shown.scaled(pair.birth), end], [row, row], "-" if lasting else "|-", ms=4,
                 color=colour if lasting else GREY, linewidth=3 if lasting else 1, solid_capstyle="butt",
@@ -125,9 +131,9 @@ def draw_barcode(ax: Any, shown: ShownTopology) -> list[str]:
         basin = shown.basin_of(pair)
         if basin is not None:
             ax.annotate(str(basin.number), (shown.scaled(pair.birth), row), (-4, 0), textcoords="offset points",
-                        fontsize=7, ha="right", va="center")  # fmt: skip
+                        fontsize=letters(), ha="right", va="center")  # fmt: skip
     ax.set(xlim=(low - margin, high + margin), ylim=(max(len(pairs), 1) - 0.3, -0.7), yticks=[], xlabel=shown.label)
     if named:
-        ax.legend(fontsize=7, loc="lower right")
+        ax.legend(fontsize=letters(), loc="lower right")
     lost = len(shown.found.pairs) - len(pairs)
     return [f"The barcode shows the {_BARS} features that last longest of {len(shown.found.pairs)}."] if lost else []

@@ -44,6 +44,7 @@ def sharpness(reports: SharpnessValues | Mapping[str, SharpnessValues], *, ax: A
         check_alike(shown)
     (_, first), *_ = shown.items()
     measures = common(shown)
+    own = ax is None
     if ax is None:
         import matplotlib.pyplot as plt
 
@@ -78,7 +79,7 @@ def sharpness(reports: SharpnessValues | Mapping[str, SharpnessValues], *, ax: A
     ax.axvline(1.0, color="0.6", linewidth=0.8, zorder=0)
     if several:
         ax.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(len(shown), 4), frameon=False)
-    note(_below(shown), ax)
+    note(_below(shown), ax, own=own)
     return ax
 
 

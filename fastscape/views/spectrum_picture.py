@@ -45,6 +45,7 @@ def spectrum(found: SpectrumValues, *, ax: Axes | None = None, log: bool = True,
         'eigenvalue of the Hessian'
     """
     density = found.density
+    own = ax is None
     ax = new_axes("constrained")[0] if ax is None else ax
     single = 1 / (found.size * density.width * np.sqrt(2 * np.pi))
     floor = _LOWEST * single if log else 0.0
@@ -67,7 +68,7 @@ def spectrum(found: SpectrumValues, *, ax: Axes | None = None, log: bool = True,
     ax.set(xlabel=f"eigenvalue of the {_NAMES.get(found.matrix, found.matrix)}", ylabel="density")
     ax.margins(x=0.02)
     ax.legend(fontsize=8, loc="upper right")
-    note(_said(found), ax)
+    note(_said(found), ax, own=own)
     return ax
 
 

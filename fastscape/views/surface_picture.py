@@ -11,11 +11,12 @@ from fastscape.results import Trajectory, Values, colour_ends, documented, with_
 from fastscape.views.bands import band_or_key, places
 from fastscape.views.carried import LeftOut, Mark
 from fastscape.views.drawable import Drawable, drawable
-from fastscape.views.figure_parts import note
-from fastscape.views.levels import levels_of
+from fastscape.views.figure_parts import colour_bar, note, outlined
+from fastscape.views.levels import beyond_clip, colours_of, crowded_said, levels_of
 from fastscape.views.options import Surface3dOptions
 from fastscape.views.path_pictures import DrawnPath, Placed, add_stems, draw_paths
 from fastscape.views.plane import plane_of, scale_of
+from fastscape.views.sizes import at_size, em, letters, weight
 from fastscape.views.smooth import Smooth
 from fastscape.views.units import height_of
 
@@ -27,6 +28,8 @@ __all__ = ["box_of", "surface3d", "surface_of"]
 
 FLOOR = 0.4  # the distance of the contours below a surface, as a fraction of its height
 HIGHEST = 1.35  # the height of a picture, where checkpoints have losses above the surface, in units of its height
+LABELS = 14.5  # by how much a picture is smaller, the larger its letters are for its height
+RASTERISED = 2000  # points of a surface, of which more are pixels in a vector file
 LABEL_WIDTH = 28  # letters of an axis label in three dimensions, where the layout leaves no room
 
 
@@ -60,6 +63,7 @@ def surface3d(landscape: Values, **given: Unpack[Surface3dOptions]) -> Axes3D:
     return cast("Axes3D", surface_of(landscape, **given)[0])
 
 
+@at_size
 def surface_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     """Draws the surface in three dimensions.
 
@@ -83,21 +87,20 @@ def surface_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     ax, band = places(options, shown, "constrained", projection="3d")
     if options["ax"] is None:
         box = box_of(landscape)
-        # The layout knows nothing of labels in three dimensions; beside a flat box they need more room.
-        zoom = 0.8 if band is not None and options["band"] is not band else 0.95 if box is None else 0.8
+        # The layout knows nothing of labels in three dimensions; beside a flat box, or large, they need more room.
+        free = 1.366 - LABELS * em() / (ax.figure.get_figheight() / (1 if band is None else 1.4))
+        zoom = free * (0.85 if box is not None or (band is not None and options["band"] is not band) else 1.0)
         ax.set_box_aspect(box, zoom=zoom)
     _surface(ax, shown, (low, high), levels, options)
     top = low + height_of(low, high)
     drawn, unknown = _on_top(ax, shown, (low, top), scale is None)
-    unknown += [_pin(ax, shown, mark, top) for mark in shown.carried.marks] if "marks" in landscape.report else []
-    if "marks" not in landscape.report:  # nobody asked for the mark of one without
-        for mark in shown.carried.marks:
-            _pin(ax, shown, mark, top)
+    floor = ax.get_zlim()[0] if options["floor"] else None
+    lost = [_pin(ax, shown, mark, (floor, top)) for mark in shown.carried.marks]
+    unknown += lost if "marks" in landscape.report else []  # nobody asked for the mark of one without
     ax.computed_zorder = False  # otherwise the surface is drawn over the pins and the paths
-    _dress(ax, shown, options)
+    _dress(ax, shown, low, options)
     band_or_key(landscape, shown, drawn, (ax, band), options)
-    # In three dimensions the layout leaves no room for a note above a band.
-    note(shown.said(*filter(None, unknown)), ax if band is None or options["band"] is band else band)
+    note([*shown.said(*filter(None, unknown)), *crowded_said(shown, options)], ax, own=options["ax"] is None)
     return ax, drawn
 
 
@@ -107,17 +110,18 @@ def _surface(
     """Draws the surface, its colour bar and its contours."""
     (x, y), z, (low, high) = shown.axes, shown.heights, ends
     first, last = colour_ends(shown.vertical.metric, low, high)
-    colours: dict[str, Any] = {"cmap": options["cmap"] or "coolwarm", "vmin": first, "vmax": last}
+    colours: dict[str, Any] = {**colours_of(shown.vertical.metric, ends, options["cmap"]), "vmin": first, "vmax": last}
     x_HW, y_HW = np.meshgrid(x, y, indexing="ij")
     # Every cell is drawn: matplotlib would thin the grid to 50 lines and cut off the minimum.
     every = {"rcount": z.shape[0], "ccount": z.shape[1]}
-    surface = ax.plot_surface(x_HW, y_HW, z, **colours, linewidth=0, **every)
+    # In a file of lines, such as PDF, many cells are drawn as pixels: a megabyte of polygons shows no more.
+    surface = ax.plot_surface(x_HW, y_HW, z, **colours, linewidth=0, rasterized=z.size > RASTERISED, **every)
     if options["colorbar"]:
-        ax.figure.colorbar(surface, ax=ax, label=shown.label, shrink=0.6, pad=0.12)
+        colour_bar(surface, ax, shown.label, shrink=0.6, pad=0.04, extend=beyond_clip(shown, options))
     height = height_of(low, high)
     ax.set_zlim(low - FLOOR * height if options["floor"] else low, low + height)
     if options["floor"]:
-        below: dict[str, Any] = {"offset": ax.get_zlim()[0], "linewidths": 1, "zorder": 0}
+        below: dict[str, Any] = {"offset": ax.get_zlim()[0], "linewidths": 0.9 * weight(), "zorder": 0}
         ax.contour(x, y, z.T, levels=levels, **colours, **below)
 
 
@@ -146,16 +150,20 @@ def _on_top(
     return drawn, unknown
 
 
-def _dress(ax: Any, shown: Drawable, options: Surface3dOptions) -> None:
-    """Labels the axes, and turns them."""
+def _dress(ax: Any, shown: Drawable, low: float, options: Surface3dOptions) -> None:
+    """Labels the axes, with no height below the lowest of the surface, and turns them."""
     from matplotlib.ticker import MaxNLocator
 
     # The colour bar says what the heights are; on the left side of the scene, a label would be cut off.
     xlabel, ylabel = (fill(text, LABEL_WIDTH) for text in shown.carried.labels)
     ax.set(xlabel=xlabel, ylabel=ylabel, zlabel="" if options["colorbar"] else shown.label)
+    ticks = 5 if weight() < 1.5 else 3
     for one in (ax.xaxis, ax.yaxis, ax.zaxis):
-        one.set_major_locator(MaxNLocator(5))
-        one.labelpad = 8 + 7 * one.get_label_text().count("\n")
+        one.set_major_locator(MaxNLocator(ticks))
+        one.labelpad = 8 * weight() ** 1.6 + 7 * weight() * one.get_label_text().count("\n")
+    floor, top = ax.get_zlim()
+    ax.set_zticks([at for at in MaxNLocator(ticks).tick_values(low, top) if low <= at <= top])
+    ax.set_zlim(floor, top)
     ax.view_init(options["elevation"], options["azimuth"])
 
 
@@ -186,16 +194,28 @@ def _on_surface(points: np.ndarray, surface: Smooth) -> np.ndarray:
     return np.where(within, [surface.at(*at)[0] for at in points.tolist()], np.nan)
 
 
-def _pin(ax: Any, shown: Drawable, mark: Mark, top: float) -> LeftOut | None:
+def _pin(ax: Any, shown: Drawable, mark: Mark, ends: tuple[float | None, float]) -> LeftOut | None:
     """Shows where a model stands, also where the front of the surface hides its foot; or says why it cannot."""
     (x, y), (at_x, at_y), said = shown.axes, mark.at, f'the mark "{mark.name}"'
+    floor, top = ends
     if at_x not in x or at_y not in y:
         return LeftOut(said, "between grid points")  # where the height of the model is not known
     foot = shown.heights[x.tolist().index(at_x), y.tolist().index(at_y)]
     if np.isnan(foot):
         return LeftOut(said, "no value there")
-    ax.plot([at_x, at_x], [at_y, at_y], [foot, top], "-", color="black", linewidth=1, zorder=10)
-    ax.plot([at_x], [at_y], [foot], "o", color="black", markersize=4, zorder=10, label=mark.name)
-    if len(shown.carried.marks) > 1:
-        ax.text(at_x, at_y, top, mark.name, fontsize=7, zorder=12, ha="center", va="bottom")
+    ax.plot([at_x, at_x], [at_y, at_y], [foot, top], "-", color="black", linewidth=weight(), zorder=10)
+    ax.plot([at_x], [at_y], [foot], "o", color="black", markersize=4 * weight(), zorder=10, label=mark.name)
+    if floor is not None:  # seen also where the pin hides the dip that it marks
+        ax.plot([at_x], [at_y], [floor], "+", color="black", ms=7 * weight(), zorder=0.5, label="_below")
+    ax.text(
+        at_x,
+        at_y,
+        top,
+        mark.name,
+        fontsize=letters(),
+        zorder=12,
+        ha="center",
+        va="bottom",
+        path_effects=outlined(2, "white"),
+    )
     return None

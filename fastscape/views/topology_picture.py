@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fastscape.results import TopologyValues, chosen, documented, with_defaults
 from fastscape.views.basin_map import draw_basins
-from fastscape.views.figure_parts import new_axes, note, note_of_all
-from fastscape.views.merge_tree_picture import draw_tree
+from fastscape.views.figure_parts import colour_bar, new_axes, note, note_of_all
+from fastscape.views.merge_tree_picture import MARGIN, draw_tree
 from fastscape.views.options import TopologyPictureOptions
 from fastscape.views.persistence_picture import draw_barcode, draw_diagram
 from fastscape.views.texts import LABEL, cleaned, literal
@@ -64,9 +64,10 @@ def topology(found: TopologyValues, **given: Unpack[TopologyPictureOptions]) -> 
         raise ValueError("ax came for several panels; name one of them, for example kind='tree'")
     if len(kinds) == 1:
         layout: Literal["compressed", "constrained"] = "compressed" if kinds[0] == "map" else "constrained"
-        ax = options["ax"] if options["ax"] is not None else new_axes(layout)[0]
+        own = options["ax"] is None
+        ax: Any = new_axes(layout)[0] if own else options["ax"]
         said = _panels([ax], shown, kinds)
-        note([*_said(shown, options), *said], ax)
+        note([*_said(shown, options), *said], ax, own=own)
         return [ax]
     import matplotlib.pyplot as plt
 
@@ -149,8 +150,11 @@ def _bar(of: dict[str, Any], coloured: Any, label: str) -> None:
     """The colour bar of the map; where there is a tree, it is the vertical axis of that."""
     tree = of.get("tree")
     if tree is None:
-        of["map"].figure.colorbar(coloured, ax=of["map"], label=label)
+        colour_bar(coloured, of["map"], label)
         return
-    tree.figure.colorbar(coloured, cax=tree.inset_axes((-0.055, 0.0, 0.045, 1.0)), label=label, ticklocation="left")
+    bottom = MARGIN / (1 + MARGIN)  # where the heights begin
+    tree.figure.colorbar(
+        coloured, cax=tree.inset_axes((-0.055, bottom, 0.045, 1.0 - bottom)), label=label, ticklocation="left"
+    )
     tree.set(ylabel="")
     tree.tick_params(labelleft=False, left=False)

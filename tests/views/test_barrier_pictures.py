@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from noted import noted
 
 from fastscape import Barrier, Barriers, views
 from fastscape.results import EXCESS_ERRORS, Values
@@ -35,7 +36,7 @@ def barrier(height=1.0, start=0.2, end=0.4, *, sets=False, odd=None, error=0.05)
 
 
 def texts(ax) -> str:
-    return "\n".join(text.get_text() for text in ax.texts)
+    return "\n".join([*(text.get_text() for text in ax.texts), noted(ax)])
 
 
 def arrows(ax) -> list[tuple[float, float, float]]:
@@ -157,10 +158,11 @@ def test_0_is_in_the_middle_of_the_colours_where_signs_differ():
 
 def test_many_models_nothing_finite_and_odd_names():
     many = several(26).plot()
-    assert len(many.texts) == 1  # the note: cells are too small for numbers
+    assert not many.texts  # cells are too small for numbers
+    assert noted(many)
     nowhere = several(3, odd=np.nan).plot()
     nowhere.figure.canvas.draw()
-    assert "3 of 3 pairs have no finite value" in texts(nowhere)
+    assert "3 of 3 pairs have no finite value" in noted(nowhere)
     odd = {name: barrier() for name in combinations(("$\\frac", "a\nb", "c" * 50), 2)}
     Barriers(("$\\frac", "a\nb", "c" * 50), odd).plot().figure.canvas.draw()
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from noted import noted
 
 from fastscape.results import BasinValues
 from fastscape.views import basin
@@ -23,7 +24,7 @@ def test_the_curve_falls_at_every_radius():
     np.testing.assert_allclose(curve.get_xdata()[1:-1], radii)
     np.testing.assert_allclose(curve.get_ydata(), [1, *(1 - np.arange(1, 9) / 8), 0])
     assert curve.get_drawstyle() == "steps-post"
-    said = ax.texts[-1].get_text().replace("\n", " ")
+    said = noted(ax)
     assert "8 random directions; the median is 22.5 % of the norm" in said
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
         "median radius 0.45",
@@ -39,7 +40,7 @@ def test_it_ends_where_nothing_is_known():
     assert curve.get_xdata()[-1] == 0.33
     assert curve.get_ydata()[-1] == 1 - 3 / 8
     assert ax.get_legend().get_texts()[0].get_text() == "median radius above 0.33"
-    assert "along 5 of which it never left" in ax.texts[-1].get_text().replace("\n", " ")
+    assert "along 5 of which it never left" in noted(ax)
     nothing = basin(values([1.0, 2.0], limit=0.5))
     assert nothing.lines[0].get_ydata().tolist() == [1.0, 1.0]
 

@@ -2,10 +2,10 @@
 
 import json
 import re
-from textwrap import fill
 
 import numpy as np
 import pytest
+from noted import noted
 
 from fastscape import Landscape, compare
 from fastscape.results import Values
@@ -105,8 +105,7 @@ DRAW = {
 def test_what_cannot_be_drawn_is_said(draw, report):
     ax = draw(PLANE.with_report(report))
     ax.figure.canvas.draw()
-    (note,) = [text.get_text() for text in ax.texts if "Not drawn" in text.get_text()]
-    assert note == fill(not_drawn(carried(PLANE.with_report(report)).left_out), 84 if ax.name != "3d" else 110)
+    assert noted(ax) == not_drawn(carried(PLANE.with_report(report)).left_out)
 
 
 @pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
@@ -206,7 +205,7 @@ def test_pins_stand_at_every_mark_whose_height_is_known():
     marks = {"a": [0.0, 0.5], "b": [0.1, 0.0], "c": [-1.0, -1.0]}
     ax = Landscape(AXIS, AXIS, loss, report={"marks": marks}).surface3d()
     assert [line.get_label() for line in ax.lines][1::2] == ["a"]
-    assert 'Not drawn: the mark "b" (between grid points), the mark "c" (no value there)' in ax.texts[-1].get_text()
+    assert 'Not drawn: the mark "b" (between grid points), the mark "c" (no value there)' in noted(ax)
 
 
 def test_a_line_with_odd_things():
@@ -217,8 +216,8 @@ def test_a_line_with_odd_things():
     }
     ax = LINE.with_report(report).plot()
     ax.figure.canvas.draw()
-    assert [text.get_text().strip() for text in ax.texts[:-1]] == ["B", r"\$x^{"]
-    assert ax.texts[-1].get_text().replace("\n", " ") == (
+    assert [text.get_text().strip() for text in ax.texts] == ["B", r"\$x^{"]
+    assert noted(ax) == (
         'Not drawn: the labels (wanted a list of 1), the mark "far" (outside the grid), the mark "text" (not 1 finite '
         'number), 1 of 3 points of the path "p" (no finite place)'
     )
@@ -252,5 +251,5 @@ def test_of_which_landscape_a_part_is_stands_below_it():
     assert section_said(whole.project("x", "z")) == "Smallest loss along x and z"
     assert refinement_said(part) == "15 of 25 points were evaluated, the others predicted"
     assert section_said(part.with_report({"sections": [3]})).startswith("A slice or a projection")
-    assert "Slice at z = 0.5" in part.contour().texts[-1].get_text()
+    assert "Slice at z = 0.5" in noted(part.contour())
     assert "Slice at z = 0.5. 15 of 25 points" in page(part)

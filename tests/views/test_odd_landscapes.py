@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from noted import noted
 
 from fastscape import Landscape, animate, compare
 
@@ -154,6 +155,6 @@ def test_a_line_is_drawn(values, log):
         return
     ax = line.plot(log=log, metric=["loss", "accuracy"])
     ax.figure.canvas.draw()
-    notes = "".join(text.get_text() for text in ax.texts)
+    notes = noted(ax)
     assert ("have no value" in notes) == bool(np.isnan(values).any())
     assert ("infinite value" in notes) == bool(np.isinf(values).any())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.collections import LineCollection
+from noted import noted
 
 from drawn_trainings import ADAM, SAM, SGD, X, Y, bowl, landscape, training
 from fastscape import Landscape, compare
@@ -141,8 +142,7 @@ def test_own_losses_stand_above_the_surface():
     assert above.surface3d().get_zlim()[1] == pytest.approx(np.log10(1.5 * ONE.loss.max()))
     assert above.surface3d(scale=(low, high)).get_zlim()[1] == pytest.approx(high)
     far = Trajectory("far", [[0.0, 0.0], [1.0, 1.0]], loss=[1e9, 0.2])
-    band = landscape(far).surface3d().figure.axes[1]  # the note stands below it
-    said = "".join(text.get_text() for text in band.texts).replace("\n", " ")
+    said = noted(landscape(far).surface3d())
     assert 'Not drawn: 1 of 2 losses of the path "far" (above or below the picture)' in said
 
 
@@ -215,8 +215,7 @@ def test_what_cannot_be_drawn_of_given_paths_is_named(draw):
     before = draw(landscape()).get_xlim()
     ax = draw(landscape(), paths=[np.array([[0, 0], [np.nan, 1], [50, 0]]), np.full((2, 2), 99.0)])
     ax.figure.canvas.draw()
-    (note,) = [text.get_text().replace("\n", " ") for text in ax.texts if "Not drawn" in text.get_text()]
-    assert note == (
+    assert noted(ax) == (
         'Not drawn: 1 of 3 points of the path "path" (no finite place), 1 of 3 points of the path "path", 2 of 2 '
         'points of the path "path" (outside the grid)'
     )

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from noted import noted
 
 from fastscape import Landscape
 from fastscape.results import Values
@@ -119,7 +120,7 @@ def test_axes_are_labelled_at_the_edges_of_the_triangle():
 )
 def test_the_note_says_what_is_drawn(how, said):
     panels = sections(landscape(3), how=how)
-    assert said in panels[0].figure._supxlabel.get_text().replace("\n", " ")
+    assert said in noted(panels[0])
 
 
 def test_models_beside_the_slices_are_grey():
@@ -134,10 +135,10 @@ def test_models_beside_the_slices_are_grey():
     of_xz = {line.get_label(): line for line in panels[3].lines}
     assert of_xz["beside"].get_color() == "white"
     np.testing.assert_allclose(np.ravel(of_xz["beside"].get_data()), [0.0, 0.9])
-    assert "Grey crosses" in panels[0].figure._supxlabel.get_text()
+    assert "Grey crosses" in noted(panels[0])
     panels = sections(Values({"x": axis, "y": axis, "z": axis}, {"loss": loss}, report), how="min")
     assert {line.get_color() for line in panels[1].lines} == {"white"}
-    assert "Grey crosses" not in panels[0].figure._supxlabel.get_text()
+    assert "Grey crosses" not in noted(panels[0])
 
 
 def test_paths_are_seen_along_the_other_axes():
@@ -149,7 +150,7 @@ def test_paths_are_seen_along_the_other_axes():
         assert lines
         places = [np.array(line.get_data()).T for line in ax.lines if len(line.get_xdata()) == 3]
         assert any(np.allclose(place, points[:, kept]) for place in places)
-    assert "Paths are seen along the other axes" in panels[0].figure._supxlabel.get_text()
+    assert "Paths are seen along the other axes" in noted(panels[0])
 
 
 def test_holes_infinite_values_and_slices_without_a_value(maps):

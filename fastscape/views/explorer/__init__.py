@@ -3,7 +3,8 @@
 The page holds everything: plotly.js, the values bit for bit, and its scripts. page.html is the frame; plane.html and
 volume.html have the controls. Of a plane, page.js listens to the controls, scene.js draws, paths.js knows what is
 drawn of a training and at which of its steps, walk.js computes what `heights`, `Smooth` and `descend` compute in
-Python. Of a volume, volume.js listens and levels.js draws. basins.js knows the basins of both.
+Python. Of a volume, volume.js listens and levels.js draws. maps.js has what both do alike, shades.js the
+colours; basins.js knows the basins of both.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ _PLANE = Frame(
     "optimizer that walks downhill, and follow a training.",
     "plane.html",
     '<p id="call-line">In Python: <code id="call"></code></p>',
-    ("texts.js", "walk.js", "paths.js", "basins.js", "scene.js", "page.js"),
+    ("texts.js", "walk.js", "paths.js", "basins.js", "shades.js", "scene.js", "maps.js", "page.js"),
 )
 _VOLUME = Frame(
     "Drag a picture to turn it, scroll to zoom, point at it to read values. The outer surface is where the landscape "
     "has the height of the slider; those within it are lower.",
     "volume.html",
     "",
-    ("texts.js", "walk.js", "paths.js", "basins.js", "scene.js", "levels.js", "volume.js"),
+    ("texts.js", "walk.js", "paths.js", "basins.js", "shades.js", "scene.js", "maps.js", "levels.js", "volume.js"),
 )
 
 

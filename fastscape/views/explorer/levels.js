@@ -7,11 +7,8 @@
 const levels = (() => {
   const { LETTERS, cleaned, escaped, labelled, plain, pointed, scaled, shown } = texts;
   const MOST = 40; // cells along an axis that are drawn
-  const VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"];
-  const COLOURS = VIRIDIS.map((colour, k) => [k / (VIRIDIS.length - 1), colour]);
   const INK = "#111111";
   const WALLS = 1; // the number of the first of their traces
-  const NARROW = 480; // pixels of a picture in which long labels need small letters
 
   /** The numbers of the grid points along an axis that are drawn: all, or as many as are drawn fast. */
   function drawn({ length }) {
@@ -44,7 +41,7 @@ const levels = (() => {
       flat.value.push(heightAt(map, scale, [i, j, k]) ?? outside);
     }
     return { type: "isosurface", ...flat, ...colours(scale), ...moved(scale, { level, shells, opacity, caps }),
-      colorbar: { title: { text: labelled(plain(scale.label), scale.unit), side: "right" }, len: 0.7, thickness: 12, x: 1 },
+      colorbar: scenes.bar(map.div, labelled(plain(scale.label), scale.unit)),
       hovertemplate: hover(map, scale, "value"), lighting: { ambient: 0.7, diffuse: 0.7, specular: 0.1 } };
   }
 
@@ -57,8 +54,9 @@ const levels = (() => {
   }
 
   /** The colours of all maps: those of heights. */
-  function colours({ colours: [cmin, cmax], signed }) {
-    return { cmin, cmax, colorscale: signed ? scenes.SMOOTH_COLOURS : COLOURS };
+  function colours(scale) {
+    const [cmin, cmax] = scale.colours;
+    return { cmin, cmax, colorscale: shades.smoothColours(scale) };
   }
 
   /** The slice across an axis at one of its grid points. */
@@ -135,13 +133,13 @@ const levels = (() => {
       ...(wanted.basins ? [{ ...basins.minima(map.basins), ...placed(map, map.basins.minima) }] : []),
       ...map.paths.flatMap((path) => ofPath(map, path, [span[0], span.at(-1)])),
     ];
-    const narrow = div.clientWidth > 0 && div.clientWidth < NARROW;
+    const short = scenes.narrow(div);
     const axes = map.t.map((t, d) => [`${"xyz"[d]}axis`, {
-      title: { text: labelled(`${plain(map.names[d])} (along ${plain(cleaned(map.labels[d], LETTERS.name))})`, map.units[d]), font: { size: narrow ? 9 : 12 } },
-      range: [t[0], t.at(-1)].map((end) => scaled(end, map.units[d])), showspikes: false, zeroline: false, nticks: 6,
+      ...scenes.axis(labelled(short ? plain(map.names[d]) : `${plain(map.names[d])} (along ${plain(cleaned(map.labels[d], LETTERS.name))})`, map.units[d]), 12),
+      range: [t[0], t.at(-1)].map((end) => scaled(end, map.units[d])),
     }]);
-    const scene = { ...Object.fromEntries(axes), annotations, aspectmode: "manual", aspectratio: sides(map.spans), camera: scenes.cameraOf(div) ?? camera(div) };
-    return Plotly.react(div, traces, { margin: { l: 0, r: 0, t: 0, b: 0 }, scene },
+    const scene = { domain: scenes.domain(div), ...Object.fromEntries(axes), annotations, aspectmode: "manual", aspectratio: sides(map.spans), camera: scenes.cameraOf(div) ?? camera(div) };
+    return Plotly.react(div, traces, { ...scenes.framed(), scene },
       { responsive: true, displaylogo: false, modeBarButtons: scenes.TOOLS, plotlyServerURL: "" });
   }
 
@@ -165,5 +163,5 @@ const levels = (() => {
     return Plotly.restyle(div, { x: [x], y: [y], z: [z], surfacecolor: [surfacecolor], text: [text], visible }, [WALLS + d]);
   }
 
-  return { MOST, draw, moveLevel, moveWall };
+  return { MOST, camera, draw, moveLevel, moveWall };
 })();

@@ -10,42 +10,24 @@ const explorer = (() => {
     "not finite": ", stopped because the next step is infinite",
   };
 
+  const STARTS = [[0.15, 0.85], [0.85, 0.85], [0.15, 0.15]]; // of a walk, not on the near side, whose rim would hide it
+  const DEGREES = 300; // where the camera stands at first
   const ROOM = 1.05; // the height of a picture, in units of that of the surface
   const HIGHEST = 1.35; // likewise, where checkpoints have losses above it
 
   const GLIDE = 250; // milliseconds between two looks at a camera that may still move
   const GLIDES = 4; // looks that must find it at rest: a slow machine draws less than one picture in between
 
-  const element = (id) => document.getElementById(id);
-  const { LETTERS, cleaned, nearest, notDrawn, scaled, shown, soon, unitOf } = texts;
-  const listed = Array.from(JSON.parse(element("landscapes").textContent), prepared);
-  const metrics = [...listed[0].values.keys()].filter((name) => listed.every((map) => map.values.has(name)));
+  const { LETTERS, cleaned, nearest, notDrawn, rounded, scaled, shown, soon, unitOf } = texts;
+  const { drive, element } = maps;
+  const listed = maps.listed(prepared);
   const moments = trainings.moments(listed.flatMap((map) => map.paths)); // steps, of which the slider chooses one
   let scale = null; // of the heights of all maps
 
-  /** A landscape with its arrays read and its place on the page made. */
-  function prepared({ name, said, evaluated, axes, x, y, marks, paths, known, spans, labels, values, basins: found, left_out: leftOut }) {
-    const map = { name, names: axes, said: new Map(said), labels, leftOut, spans, driven: 0, x: walking.decoded(x), y: walking.decoded(y) };
-    map.marks = marks.map(([called, at]) => ({ name: called, at }));
-    map.paths = paths.map(([called, points], k) => trainings.prepared(called, points, known[k]));
-    map.units = [map.x, map.y].map(unitOf);
-    map.basins = basins.prepared(found);
-    map.evaluated = evaluated === null ? null : walking.decoded(evaluated); // the numbers of these points
-    map.values = new Map(values.map(([metric, text]) => [metric, walking.decoded(text)]));
-    map.facts = new Map(Array.from(map.values, ([metric, found]) => [metric, walking.facts(found)]));
-    const figure = element("pictures").appendChild(document.createElement("figure"));
-    const add = (tag, className, textContent = "") =>
-      figure.appendChild(Object.assign(document.createElement(tag), { className, textContent }));
-    add("figcaption", "name", cleaned(name, LETTERS.caption)).title = name;
-    map.div = add("div", "plot");
-    map.keys = add("p", "keys");
-    map.trained = add("p", "trained");
-    map.trained.setAttribute("aria-live", "polite");
-    map.told = add("p", "walk");
-    map.told.setAttribute("aria-live", "polite");
-    map.pointed = add("p", "pointed");
-    map.note = add("p", "note");
-    return map;
+  /** What this page knows of a landscape besides: its axes, and which points were evaluated. */
+  function prepared({ evaluated, x, y }) {
+    const axes = { x: walking.decoded(x), y: walking.decoded(y) };
+    return { ...axes, units: [axes.x, axes.y].map(unitOf), evaluated: evaluated === null ? null : walking.decoded(evaluated) };
   }
 
   /** The number that a control holds, or null when it is none or out of bounds. */
@@ -57,24 +39,32 @@ const explorer = (() => {
 
   /** Ranges of the controls, from the landscapes. */
   function prepareControls() {
+    const start = highest(listed[0]);
     for (const [k, name] of ["x", "y"].entries()) {
       element(name).labels[0].firstChild.textContent = `${listed[0].names[k]} `;
       const low = Math.max(...listed.map((map) => map[name][0]));
-      const high = Math.min(...listed.map((map) => map[name][map[name].length - 1]));
-      const start = 0.85; // off the middle, where the model is, and seen by the camera
-      // Rounded up, the last step would lie beyond the border; on an axis of 1e-320 there is none that is a number.
-      const step = ((high - low) / 400) * (1 - 1e-12) || "any";
-      Object.assign(element(name), { min: low, max: high, step, value: low + start * (high - low) });
+      const high = Math.min(...listed.map((map) => map[name].at(-1)));
+      // Few digits, and rounded down: the last step must not lie beyond the border. On an axis of 1e-320 there is none.
+      const step = Number((((high - low) / 400) * (1 - 1e-12)).toPrecision(12)) || "any";
+      Object.assign(element(name), { min: low, max: high, step, value: low + start[k] * (high - low) });
     }
-    for (const name of metrics) element("metric").add(Object.assign(new Option(cleaned(name, LETTERS.name), name), { title: cleaned(name, LETTERS.caption) }));
-    element("metric").closest("label").hidden = metrics.length < 2;
-    element("evaluated").closest("label").hidden = listed.every((map) => map.evaluated === null);
-    element("basins").closest("label").hidden = listed.every((map) => map.basins === null);
+    // A twentieth of the shorter axis, so that the first walk stays on the map.
+    const spans = ["x", "y"].map((id) => Number(element(id).max) - Number(element(id).min));
+    element("lr").value = Number((Math.min(...spans) / 20).toPrecision(1)) || 0.1;
     element("training").hidden = moments.length < 2;
     if (moments.length > 1) element("steps").value = 0; // the walk would hide the training
     Object.assign(element("moment"), { min: 0, max: Math.max(moments.length - 1, 1), step: 1, value: moments.length - 1 });
     listed.forEach(explain);
-    offerLog();
+    maps.offer(listed, ["evaluated", "basins"]);
+  }
+
+  /** Where a walk starts at first: of three places off the middle, as shares of the axes, the one with the highest loss. */
+  function highest({ x, y, values }) {
+    const [first] = values.values();
+    const at = (t, share) => nearest(t, t[0] * (1 - share) + t.at(-1) * share);
+    const found = STARTS.map(([a, b]) => first[at(x, a) * y.length + at(y, b)]);
+    const finite = found.map((value) => (Number.isFinite(value) ? value : -Infinity));
+    return STARTS[finite.indexOf(Math.max(...finite))];
   }
 
   /** Says below a picture which colours its paths have. */
@@ -95,27 +85,15 @@ const explorer = (() => {
     map.keys.append(`${steps}hollow ring: start${losses}`);
   }
 
-  /** Offers the log scale where the metric has one, and chooses it for losses. */
-  function offerLog() {
-    const metric = element("metric").value;
-    const possible = listed.every((map) => walking.hasLog(map.facts.get(metric)));
-    element("log").disabled = !possible;
-    element("log").checked = possible && (metric === "loss" || metric.startsWith("loss of "));
-  }
-
   /** New heights for every map, on one scale, and their pictures. */
   function redraw() {
-    const metric = element("metric").value;
-    const log = element("log").checked;
+    scale = maps.scaled(listed);
+    const { metric, log } = scale;
     for (const map of listed) {
-      map.heights = walking.heights(map.values.get(metric), map.facts.get(metric), log);
       map.smooth = new walking.Smooth(map.x, map.y, map.heights);
       map.dotted = element("evaluated").checked;
       map.outlined = element("basins").checked;
     }
-    const ends = listed.map((map) => walking.facts(map.heights));
-    const [low, high] = [Math.min(...ends.map((end) => end.low)), Math.max(...ends.map((end) => end.high))];
-    scale = scenes.scaleOf(low, high, log ? `log10 ${metric}` : metric, walking.colourEnds(metric, low, high));
     scale.top = scale.low + ROOM * scale.height; // as far as there are losses of checkpoints
     for (const map of listed) {
       const { missing, infinite } = map.facts.get(metric);
@@ -196,7 +174,9 @@ const explorer = (() => {
 
   /** Walks with what the controls say, and tells it. Returns whether there is something new to draw. */
   function walk() {
-    const [x, y, steps, lr, beta1, beta2] = ["x", "y", "steps", "lr", "beta1", "beta2"].map(number);
+    const [steps, lr, beta1, beta2] = ["steps", "lr", "beta1", "beta2"].map(number);
+    // What is said in Python is where the walk starts.
+    const [x, y] = ["x", "y"].map((id) => rounded(number(id), Number(element(id).min), Number(element(id).max)));
     const optimizer = element("optimizer").value;
     const adaptive = ADAPTIVE.includes(optimizer);
     for (const id of ["beta1", "beta2"]) element(id).disabled = !adaptive;
@@ -225,7 +205,8 @@ const explorer = (() => {
     if (ended === "no start") return "The start has no value near it; move it.";
     const last = x.length - 1;
     const to = `(${shown(x[last])}, ${shown(y[last])})`;
-    return `${last} step${last === 1 ? "" : "s"} to ${to}, ${cleaned(scale.label, LETTERS.name + 6)} ${shown(height[0])} to ${shown(height[last])}${ENDED[ended]}`;
+    const [from, until] = [height[0], height[last]].map((at) => shown(scale.log ? 10 ** at : at)); // as beside the pointer
+    return `${last} step${last === 1 ? "" : "s"} to ${to}, ${cleaned(scale.metric, LETTERS.name)} from ${from} to ${until}${ENDED[ended]}`;
   }
 
   /** Turns every camera to the angle of the slider. */
@@ -235,24 +216,13 @@ const explorer = (() => {
     for (const map of listed) drive(map, scenes.turned(degrees, scenes.cameraOf(map.div)));
   }
 
-  /** Moves a camera; what plotly tells of it is no news. */
-  async function drive(map, camera) {
-    clearTimeout(map.gliding);
-    map.driven++;
-    try {
-      await Plotly.relayout(map.div, { "scene.camera": structuredClone(camera) });
-    } finally {
-      map.driven--;
-    }
-  }
-
   /** Lets the other cameras and the slider follow a camera that was moved by hand. */
   function moved(map) {
     if (map.driven) return;
     const camera = scenes.cameraOf(map.div);
     element("rotation").value = scenes.angleOf(camera);
     element("rotation-shown").value = `${Math.round(scenes.angleOf(camera))}°`;
-    for (const other of listed) if (other !== map) drive(other, camera);
+    maps.follow(listed, map);
     glide(map, camera, GLIDES);
   }
 
@@ -284,24 +254,14 @@ const explorer = (() => {
     }
     element("moment").addEventListener("input", soon(moveTraining));
     element("rotation").addEventListener("input", soon(turn));
-    for (const id of ["log", "evaluated", "basins"]) element(id).addEventListener("input", soon(redraw));
-    element("metric").addEventListener("input", soon(() => {
-      offerLog();
-      redraw();
-    }));
-    for (const map of listed) {
-      for (const event of ["plotly_relayouting", "plotly_relayout"]) {
-        map.div.on(event, (changes) => "scene.camera" in changes && moved(map));
-      }
-      // plotly tells of no finger that turns the picture, and calls its touch a click.
-      for (const event of ["touchmove", "touchend"]) map.div.addEventListener(event, soon(() => moved(map)));
-      for (const event of ["plotly_hover", "plotly_click"]) map.div.on(event, (found) => point(map, found));
-    }
+    // plotly tells of no finger that turns the picture, and calls its touch a click.
+    for (const map of listed) for (const event of ["touchmove", "touchend"]) map.div.addEventListener(event, soon(() => moved(map)));
+    maps.listen(listed, { redraw, switches: ["evaluated", "basins"], moved, point, camera: (map) => scenes.first(map, DEGREES) });
   }
 
-  element("controls").addEventListener("submit", (event) => event.preventDefault());
   prepareControls();
-  const ready = redraw().then(listen);
+  element("rotation").value = DEGREES;
+  const ready = plotlyReady.then(redraw).then(listen);
   element("rotation-shown").value = `${number("rotation")}°`;
   return { maps: listed, ready };
 })();

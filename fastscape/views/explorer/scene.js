@@ -3,16 +3,17 @@
 // Draws one landscape with plotly: the surface, the contours below it, the models and paths in the plane, and a walk.
 const scenes = (() => {
   const { LETTERS, cleaned, escaped, labelled, plain, pointed, scaled, shown, unitOf } = texts;
-  const COOLWARM = ["#3b4cc0", "#688aef", "#99baff", "#c9d8ef", "#edd1c2", "#f7a889", "#e26952", "#b40426"];
+  const { bands, inks, smoothColours } = shades;
   const FLOOR = 0.4; // the distance of the base contours below the surface, as a fraction of its height
-  const LEVELS = 15; // of the base contours
   const LIFT = 0.01; // of the path above the surface, likewise, so that it is not hidden in it
   // In sizes of the scene; it looks at a point below the middle, so that the floor is seen whole.
-  const CAMERA = { eye: { x: 1.85, y: 0, z: 1.05 }, center: { x: 0, y: 0, z: -0.22 } };
-  const ROOM = 1.75; // wanted width of a picture for its height
+  const CAMERA = { eye: { x: 1.48, y: 0, z: 0.84 }, center: { x: 0, y: 0, z: -0.22 } };
+  const ROOM = 1.5; // wanted width of a picture for its height
   const MOST = { surface: 256, base: 128 }; // cells along an axis that are drawn
   const WALK = 2; // the number of its trace
   const PATHS = 5; // of the first trace of the paths
+  const BAR = 85; // pixels that the bar takes beside a scene
+  const SHADOW = "shadow"; // the trace below that of the walk
   const INK = "#111111";
   const NARROW = 480; // pixels of a picture in which long labels need small letters
   const LONGEST = 1.3; // side of a picture whose axes have one scale
@@ -28,7 +29,7 @@ const scenes = (() => {
     const size = Math.max(Math.abs(low), Math.abs(high)); // heights that are the same to rounding are drawn flat
     const height = high - low > 1e-12 * size ? high - low : Math.max(size, 1);
     const [first, last] = ends.map((end) => scaled(end, unit));
-    return { unit, low, high, height, label, colours: [first, Math.max(last, low + height)] };
+    return { unit, low, high, height, label, colours: [first, Math.max(last, low + height)], signed: ends[0] < lowest || ends[1] > highest };
   }
 
   /** The height of the floor below the surface. */
@@ -45,20 +46,43 @@ const scenes = (() => {
     };
   }
 
-  /** The colour at a fraction of the scale. */
-  function coloured(fraction) {
-    const place = fraction * (COOLWARM.length - 1);
-    const k = Math.min(Math.floor(place), COOLWARM.length - 2);
-    const channel = (colour, c) => parseInt(colour.slice(1 + 2 * c, 3 + 2 * c), 16);
-    const mix = (c) => Math.round(channel(COOLWARM[k], c) * (k + 1 - place) + channel(COOLWARM[k + 1], c) * (place - k));
-    return `rgb(${mix(0)},${mix(1)},${mix(2)})`;
+  /** What all axes of a scene have. */
+  function axis(text, size) {
+    const { ink, grid } = inks();
+    return { title: { text, font: { size } }, showspikes: false, zeroline: false, nticks: 6, color: ink, gridcolor: grid, showbackground: false };
   }
 
-  /** A smooth colour scale, and one whose colours do not blend: the bands between level lines. */
-  const SMOOTH_COLOURS = COOLWARM.map((colour, k) => [k / (COOLWARM.length - 1), colour]);
-  const BANDS = Array.from({ length: LEVELS }, (_, k) => coloured(k / (LEVELS - 1))).flatMap(
-    (colour, k) => [[k / LEVELS, colour], [(k + 1) / LEVELS, colour]]
-  );
+  /** What all layouts have; a narrow picture has its bar below. */
+  function framed() {
+    const { ink } = inks();
+    return { margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", font: { color: ink } };
+  }
+
+  /** Whether a picture is too narrow for a bar beside it, and long labels. */
+  function narrow({ clientWidth }) {
+    return clientWidth > 0 && clientWidth < NARROW;
+  }
+
+  /** The part of a picture that the bar leaves to the scene. */
+  function domain(div) {
+    const beside = div.clientWidth > 0 ? Math.max(1 - BAR / div.clientWidth, 0.5) : 0.9;
+    return narrow(div) ? { x: [0, 1], y: [0.14, 1] } : { x: [0, beside], y: [0, 1] };
+  }
+
+  /** Round heights between two others, about five. */
+  function ticks(low, high) {
+    const power = 10 ** Math.floor(Math.log10((high - low) / 4));
+    const step = [1, 2, 5, 10].map((k) => k * power).find((one) => (high - low) / one <= 5) ?? high - low;
+    const first = Math.ceil(low / step - 1e-9);
+    return Array.from({ length: Math.max(Math.floor(high / step + 1e-9) - first + 1, 0) }, (_, k) => Number(((first + k) * step).toPrecision(12)));
+  }
+
+  /** The colour bar of a picture. */
+  function bar(div, title) {
+    const common = { thickness: 12, outlinewidth: 0 };
+    if (narrow(div)) return { ...common, title: { text: title, side: "top" }, orientation: "h", len: 0.8, y: -0.02, yanchor: "bottom", x: 0.5 };
+    return { ...common, title: { text: title, side: "right" }, len: 0.7, x: 1, xanchor: "right" };
+  }
 
   /** The numbers of the grid points along an axis that are drawn: all, or as many as a screen can show. */
   function drawn(t, most) {
@@ -86,15 +110,15 @@ const scenes = (() => {
     const [nameX, nameY] = map.names;
     const [inX, inY, inZ] = [...map.units, unit].map((one) => (one ? ` · 1e${one}` : ""));
     const surface = {
-      ...common, ...grid(map, scale, MOST.surface), colorscale: SMOOTH_COLOURS,
+      ...common, ...grid(map, scale, MOST.surface), colorscale: smoothColours(scale),
       ...basins.hover(map, drawn(map.x, MOST.surface), drawn(map.y, MOST.surface)),
-      colorbar: { title: { text: labelled(label, unit), side: "right" }, len: 0.6, thickness: 12, x: 1 },
+      colorbar: bar(map.div, labelled(label, unit)), lighting: { ambient: 0.85, diffuse: 0.25, specular: 0.02, fresnel: 0 },
       hovertemplate: `${nameX} %{x:.4g}${inX}<br>${nameY} %{y:.4g}${inY}<br>${label} %{z:.4g}${inZ}${map.basins ? "<br>%{text}" : ""}<extra></extra>`,
     };
     const { x, y, z } = grid(map, scale, MOST.base);
     const base = {
       ...common, x, y, z: z.map((row) => row.map((at) => (at === null ? null : floor))), surfacecolor: z,
-      colorscale: BANDS, showscale: false, hoverinfo: "skip",
+      colorscale: bands(scale), showscale: false, hoverinfo: "skip",
       lighting: { ambient: 1, diffuse: 0, specular: 0, fresnel: 0 },
     };
     return [surface, base];
@@ -177,12 +201,12 @@ const scenes = (() => {
   }
 
   /** A walk as the data of its trace: the line lies a little above the surface. */
-  function line(map, scale) {
+  function line(map, scale, lift = LIFT) {
     const { x, y, height } = map.walk;
     if (!x.length) return { x: [null], y: [null], z: [null], text: [""] }; // plotly cannot go on from no point at all
     const label = escaped(cleaned(scale.label, LETTERS.label));
     const said = (at, k) => `step ${k}<br>${map.names[0]} ${shown(x[k])}<br>${map.names[1]} ${shown(y[k])}<br>${label} ${shown(at)}`;
-    return { ...placed(map, scale, height.map((at, k) => [x[k], y[k], at])), text: height.map(said) };
+    return { ...placed(map, scale, height.map((at, k) => [x[k], y[k], at]), lift), text: height.map(said) };
   }
 
   /**
@@ -196,27 +220,28 @@ const scenes = (() => {
   function draw(div, map, scale, degrees) {
     const walk = {
       type: "scatter3d", mode: "lines+markers", showlegend: false, ...line(map, scale),
-      line: { color: "#111111", width: 6 }, marker: { size: 3, color: "#ffd43b" },
+      line: { color: "#ffffff", width: 5 }, marker: { size: 3.5, color: "#ffffff", line: { color: INK, width: 1 } },
       hovertemplate: "%{text}<extra></extra>",
     };
     const [marks, annotations] = models(map, scale);
     // The ends lie beyond what is drawn, or it would be cut off in places.
     const range = [scale.low - (FLOOR + 0.02) * scale.height, scale.top];
-    const size = div.clientWidth > 0 && div.clientWidth < NARROW ? 9 : 12;
-    const axis = (text) => ({ title: { text, font: { size } }, showspikes: false, zeroline: false, nticks: 6 });
+    const short = narrow(div);
+    const named = (k) => (short ? map.names[k] : `${map.names[k]} (along ${plain(cleaned(map.labels[k], LETTERS.name))})`);
     const layout = {
-      margin: { l: 0, r: 0, t: 0, b: 0 },
+      ...framed(),
       scene: {
-        xaxis: axis(labelled(`${map.names[0]} (along ${plain(cleaned(map.labels[0], LETTERS.name))})`, map.units[0])),
-        yaxis: axis(labelled(`${map.names[1]} (along ${plain(cleaned(map.labels[1], LETTERS.name))})`, map.units[1])),
-        zaxis: { ...axis(labelled(plain(scale.label), scale.unit)), range },
+        domain: domain(div),
+        xaxis: axis(labelled(named(0), map.units[0]), 12),
+        yaxis: axis(labelled(named(1), map.units[1]), 12),
+        zaxis: { ...axis(short ? "" : labelled(plain(scale.label), scale.unit), 12), range, tickvals: ticks(scale.low, scale.low + scale.height) },
         annotations,
         aspectmode: "manual",
         aspectratio: { ...sides(map.spans), z: 0.7 },
-        camera: cameraOf(div) ?? turned(degrees, fitting(div, sides(map.spans))),
+        camera: cameraOf(div) ?? first(map, degrees),
       },
     };
-    const traces = [...surfaces(map, scale), walk, marks, dots(map, scale), ...carried(map, scale), ...basins.traces(map, scale, placed)];
+    const traces = [...surfaces(map, scale), walk, marks, dots(map, scale), ...carried(map, scale), shadow(map, scale), ...basins.traces(map, scale, placed)];
     const tools = { displaylogo: false, modeBarButtons: TOOLS, plotlyServerURL: "" };
     return Plotly.react(div, traces, layout, { responsive: true, ...tools });
   }
@@ -230,9 +255,22 @@ const scenes = (() => {
     return { x, y };
   }
 
+  /** The dark line below that of a walk, so that it is seen on every colour. */
+  function shadow(map, scale) {
+    const { x, y, z } = line(map, scale, LIFT / 2);
+    return { type: "scatter3d", mode: "lines", showlegend: false, hoverinfo: "skip", meta: SHADOW, x, y, z, line: { color: INK, width: 10 } };
+  }
+
   /** Draws another walk on a map that is drawn. */
   function moveLine(map, scale) {
     renew(map.div, WALK, line(map, scale));
+    const { x, y, z } = shadow(map, scale);
+    renew(map.div, map.div.data.findIndex(({ meta }) => meta === SHADOW), { x, y, z });
+  }
+
+  /** The camera of a map at first, at an angle. */
+  function first({ div, spans }, degrees) {
+    return turned(degrees, fitting(div, sides(spans)));
   }
 
   /** Draws the paths of a map that is drawn up to other points. */
@@ -255,7 +293,7 @@ const scenes = (() => {
 
   /** The camera that sees the whole scene in a picture of this shape: plotly fits heights, not widths. */
   function fitting({ clientWidth, clientHeight }, { x, y }) {
-    const away = clientWidth > 0 ? Math.max(1, (ROOM * Math.max(x, y) * clientHeight) / clientWidth) : 1; // hidden: no shape yet
+    const away = clientWidth > 0 ? Math.max(1, (ROOM * Math.max(x, y) * clientHeight) / Math.max(clientWidth - (clientWidth < NARROW ? 0 : BAR), 1)) : 1; // hidden: no shape yet
     return { ...CAMERA, eye: { x: CAMERA.eye.x * away, y: 0, z: CAMERA.eye.z * away } };
   }
 
@@ -276,5 +314,5 @@ const scenes = (() => {
     return ((Math.atan2(eye.y, eye.x) * 180) / Math.PI + 360) % 360;
   }
 
-  return { MOST, SMOOTH_COLOURS, TOOLS, angleOf, cameraOf, draw, fitting, floorOf, moveLine, movePaths, scaleOf, turned };
+  return { MOST, TOOLS, angleOf, axis, bar, cameraOf, domain, draw, first, framed, narrow, floorOf, moveLine, movePaths, scaleOf, turned };
 })();

@@ -55,6 +55,15 @@ const texts = (() => {
     return Number.isFinite(number) ? String(Number(number.toPrecision(4))) : Number.isNaN(number) ? "no value" : String(number);
   }
 
+  /** A number between two others with four digits, or as many as keep it within a thousandth of their distance. */
+  function rounded(number, low, high) {
+    for (let digits = 4; digits < 17; digits++) {
+      const short = Number(number.toPrecision(digits));
+      if (low <= short && short <= high && Math.abs(short - number) <= (high - low) / 1000) return short;
+    }
+    return number;
+  }
+
   /** The sentence that names what is left out: pairs of what and why. */
   function notDrawn(things) {
     const reason = ([, why], k, named) => (k + 1 < named.length && named[k + 1][1] === why ? "" : ` (${why})`);
@@ -81,5 +90,5 @@ const texts = (() => {
     };
   }
 
-  return { LETTERS, cleaned, escaped, labelled, nearest, notDrawn, plain, pointed, scaled, shown, soon, unitOf };
+  return { LETTERS, cleaned, escaped, labelled, nearest, notDrawn, plain, pointed, rounded, scaled, shown, soon, unitOf };
 })();

@@ -4,37 +4,14 @@
 const explorer = (() => {
   const { LETTERS, cleaned, nearest, notDrawn, scaled, shown, soon, unitOf } = texts;
   const FIRST = 0.2; // share of the points at or below the level at first
-  const element = (id) => document.getElementById(id);
-  const listed = Array.from(JSON.parse(element("landscapes").textContent), prepared);
-  const metrics = [...listed[0].values.keys()].filter((name) => listed.every((map) => map.values.has(name)));
+  const { element } = maps;
+  const listed = maps.listed(({ t }) => {
+    const axes = t.map(walking.decoded);
+    return { t: axes, units: axes.map(unitOf) };
+  });
   let scale = null; // of the heights of all maps
-  let driven = 0; // cameras that are being moved by the page
-
-  /** A landscape with its arrays read and its place on the page made. */
-  function prepared({ name, axes, said, t, marks, paths, known, spans, labels, values, basins: found, left_out: leftOut }) {
-    const map = { name, names: axes, said: new Map(said), labels, leftOut, spans, t: t.map(walking.decoded) };
-    map.units = map.t.map(unitOf);
-    map.basins = basins.prepared(found);
-    map.marks = marks.map(([called, at]) => ({ name: called, at }));
-    map.paths = paths.map(([called, points], k) => trainings.prepared(called, points, known[k]));
-    map.values = new Map(values.map(([metric, text]) => [metric, walking.decoded(text)]));
-    map.facts = new Map(Array.from(map.values, ([metric, found]) => [metric, walking.facts(found)]));
-    const figure = element("pictures").appendChild(document.createElement("figure"));
-    const add = (tag, className, textContent = "") =>
-      figure.appendChild(Object.assign(document.createElement(tag), { className, textContent }));
-    add("figcaption", "name", cleaned(name, LETTERS.caption)).title = name;
-    map.div = add("div", "plot");
-    map.told = add("p", "walk");
-    map.told.setAttribute("aria-live", "polite");
-    map.pointed = add("p", "pointed");
-    map.note = add("p", "note");
-    return map;
-  }
 
   function prepareControls() {
-    for (const name of metrics) element("metric").add(Object.assign(new Option(cleaned(name, LETTERS.name), name), { title: cleaned(name, LETTERS.caption) }));
-    element("metric").closest("label").hidden = metrics.length < 2;
-    element("basins").closest("label").hidden = listed.every((map) => map.basins === null);
     for (const d of [0, 1, 2]) {
       const [{ names, t, marks }] = listed;
       element(`wall-${d}`).nextElementSibling.textContent = names[d];
@@ -43,15 +20,7 @@ const explorer = (() => {
       const start = marks.length ? nearest(t[d], marks[0].at[d]) : Math.floor(t[d].length / 2);
       Object.assign(element(`at-${d}`), { max: t[d].length - 1, value: start });
     }
-    offerLog();
-  }
-
-  /** Offers the log scale where the metric has one, and chooses it for losses. */
-  function offerLog() {
-    const metric = element("metric").value;
-    const possible = listed.every((map) => walking.hasLog(map.facts.get(metric)));
-    element("log").disabled = !possible;
-    element("log").checked = possible && (metric === "loss" || metric.startsWith("loss of "));
+    maps.offer(listed, ["basins"]);
   }
 
   /** What the controls ask for; the level in heights. */
@@ -78,18 +47,14 @@ const explorer = (() => {
 
   /** New heights for every map, on one scale, and their pictures. */
   function redraw() {
-    const metric = element("metric").value;
-    const log = element("log").checked;
-    for (const map of listed) map.heights = walking.heights(map.values.get(metric), map.facts.get(metric), log);
+    scale = maps.scaled(listed);
     const ends = listed.map((map) => walking.facts(map.heights));
     const [low, high] = [Math.min(...ends.map((end) => end.low)), Math.max(...ends.map((end) => end.high))];
-    const [first, last] = walking.colourEnds(metric, low, high);
-    scale = { ...scenes.scaleOf(low, high, log ? `log10 ${metric}` : metric, [first, last]), signed: first < low || last > high };
     element("level-name").textContent = cleaned(scale.label, LETTERS.name);
     const all = Float64Array.from(listed.flatMap((map) => Array.from(map.heights).filter(Number.isFinite))).sort();
     const start = all[Math.floor(FIRST * (all.length - 1))];
     element("level").value = high > low ? (start / 2 - low / 2) / (high / 2 - low / 2) : 1;
-    for (const map of listed) explain(map, metric);
+    for (const map of listed) explain(map, scale.metric);
     tell();
     return Promise.all(listed.map((map) => levels.draw(map.div, map, scale, wanted(map))));
   }
@@ -142,18 +107,6 @@ const explorer = (() => {
     map.pointed.textContent = `nearest grid point: ${[...at, ...values, ...basins.said(map, k)].join(", ")}`;
   }
 
-  /** Lets the other cameras follow one that was moved by hand. */
-  async function follow(map) {
-    if (driven || listed.length < 2) return;
-    driven++;
-    const camera = scenes.cameraOf(map.div);
-    try {
-      await Promise.all(listed.filter((other) => other !== map).map(({ div }) => Plotly.relayout(div, { "scene.camera": structuredClone(camera) })));
-    } finally {
-      driven--;
-    }
-  }
-
   function listen() {
     for (const id of ["level", "shells", "opacity", "caps"]) element(id).addEventListener("input", soon(moveLevel));
     for (const d of [0, 1, 2]) {
@@ -163,19 +116,10 @@ const explorer = (() => {
         moveWall(d);
       }));
     }
-    for (const id of ["log", "basins"]) element(id).addEventListener("input", soon(redraw));
-    element("metric").addEventListener("input", soon(() => {
-      offerLog();
-      redraw();
-    }));
-    for (const map of listed) {
-      for (const event of ["plotly_relayouting", "plotly_relayout"]) map.div.on(event, (changes) => "scene.camera" in changes && follow(map));
-      for (const event of ["plotly_hover", "plotly_click"]) map.div.on(event, (found) => point(map, found));
-    }
+    maps.listen(listed, { redraw, switches: ["basins"], moved: (map) => maps.follow(listed, map), point, camera: ({ div }) => levels.camera(div) });
   }
 
-  element("controls").addEventListener("submit", (event) => event.preventDefault());
   prepareControls();
-  const ready = redraw().then(listen);
+  const ready = plotlyReady.then(redraw).then(listen);
   return { maps: listed, ready };
 })();

@@ -54,7 +54,7 @@ def named(text: str, what: str) -> Any:
         ImportError: When it imports a module that is not there.
     """
     if not is_name(text):
-        raise ValueError(f"{clipped(text)} came as {what}; wanted {FORMS}")
+        raise ValueError(f"{what} must be {FORMS}, got {clipped(text)}")
     place, _, name = text.rpartition(":")
     found: Any = _from_file(place, what) if place.endswith(".py") else _from_path(place, what)
     for part in name.split("."):
@@ -62,7 +62,7 @@ def named(text: str, what: str) -> Any:
             there = [other for other in dir(found) if not other.startswith("_")]
             near = difflib.get_close_matches(part, there, n=1) or there
             raise ValueError(
-                f"{clipped(place)} has no {part:.80}, which came as {what}; it has {listed(near) or 'no public names'}"
+                f"{what} names {part:.80}, but {clipped(place)} has none; it has {listed(near) or 'no public names'}"
             )
         found = getattr(found, part)
     return found
@@ -85,8 +85,8 @@ def called(function: Callable[[], Any], text: str) -> Any:
         return function()
     except Exception as error:
         raise ValueError(
-            f"{clipped(text)} ended in {type(error).__name__}: {clipped(error)}; wanted a function that can be called "
-            "without arguments (fastscape --debug ... shows where it ended)"
+            f"{clipped(text)} must be a function that can be called without arguments; it ended in "
+            f"{type(error).__name__}: {clipped(error)} (fastscape --debug ... shows where it ended)"
         ) from error
 
 
@@ -96,7 +96,7 @@ def _from_path(place: str, what: str) -> ModuleType:
     known = getattr(sys.modules.get(place), "__file__", None)
     if known is not None and here.is_file() and not here.samefile(known):
         raise ValueError(
-            f"{clipped(place)} came as {what}, but a module of that name is there from {clipped(known)}; write "
+            f"{what} names {clipped(place)}, but a module of that name is there from {clipped(known)}; write "
             f"{clipped(here)}:name"
         )
     _first_on_path(Path.cwd())
@@ -105,10 +105,10 @@ def _from_path(place: str, what: str) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if place != missing and not place.startswith(f"{missing}."):  # of another one, which this one imports
-            raise ImportError(f"{clipped(place)}, which came as {what}, needs {missing}: install it") from error
+            raise ImportError(f"{clipped(place)}, given as {what}, needs {missing}: install it") from error
         raise ValueError(
-            f"there is no module {clipped(missing)} on the path or in {clipped(Path.cwd())}, and {clipped(place)} "
-            f"came as {what}; go to the folder that holds it, or write path/to/file.py:name"
+            f"{what} names {clipped(place)}, but there is no module {clipped(missing)} on the path or in "
+            f"{clipped(Path.cwd())}; go to the folder that holds it, or write path/to/file.py:name"
         ) from None
 
 
@@ -116,7 +116,7 @@ def _from_file(place: str, what: str) -> ModuleType:
     """The module of a file, which is imported once."""
     file = Path(place).resolve()
     if not file.is_file():
-        raise ValueError(f"there is no file {clipped(place)}, which came as {what}; wanted {FORMS}")
+        raise ValueError(f"{what} must be {FORMS}; there is no file {clipped(place)}")
     _first_on_path(file.parent)
     known = sys.modules.get(file.stem)
     if known is not None and getattr(known, "__file__", None) == str(file):
@@ -135,7 +135,7 @@ def _from_file(place: str, what: str) -> ModuleType:
         del sys.modules[name]
         if isinstance(error, ValueError):
             raise
-        raise ImportError(f"{clipped(place)}, which came as {what}, needs {error.name}: install it") from error
+        raise ImportError(f"{clipped(place)}, given as {what}, needs {error.name}: install it") from error
     return module
 
 
@@ -147,8 +147,9 @@ def _imported(load: Callable[[], Any], place: str) -> Any:
         raise
     except (Exception, SystemExit) as error:
         raise ValueError(
-            f"the import of {clipped(place)} ended in {type(error).__name__}: {clipped(error)}; wanted a module that "
-            'can be imported: what runs as a program belongs under if __name__ == "__main__"'
+            f"{clipped(place)} must be a module that can be imported; its import ended in "
+            f"{type(error).__name__}: {clipped(error)}. Code that runs as a program belongs under if __name__ == "
+            '"__main__"'
         ) from error
 
 

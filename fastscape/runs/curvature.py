@@ -67,7 +67,7 @@ def with_curvature(
     taken = sorted(set(problem.objective.names) & set(further))
     if taken:
         raise ValueError(
-            f"a metric is named {taken[0]!r}, which curvature={wanted!r} measures; give the metric another name"
+            f"a metric is named {taken[0]!r}, which curvature={wanted!r} measures; give the metric a different name"
         )
     for message in messages:
         warn(message)

@@ -218,7 +218,7 @@ def line_request(model: nn.Module, data: Data, given: LineOptions) -> Request:
     options = cast(dict[str, Any], with_defaults(LineOptions, given, "line"))
     if not isinstance(options["progress"], bool):
         raise TypeError(
-            f"progress={options['progress']!r} cannot be used; a line has no rounds to show: write True or False"
+            f"progress must be True or False for a line, which has no rounds to show, got {options['progress']!r}"
         )
     to, along = options.pop("to"), options.pop("along")
     options["directions"] = directions_given(model, to, along, options["directions"])

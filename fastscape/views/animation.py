@@ -73,20 +73,24 @@ def animate(
 
     options = with_defaults(AnimationOptions, given, "animate", formerly={"path": "walk"})
     if out is not None and Path(out).suffix != ".gif":
-        raise ValueError(f"out={str(out)!r} cannot be written; wanted a name that ends in .gif")
+        raise ValueError(f"out must end in .gif, got {str(out)!r}")
     if interval < 1:
-        raise ValueError(f"interval={interval} came; wanted milliseconds from 1, for example 100")
+        raise ValueError(f"interval must be at least 1 millisecond, got {interval}; for example 100")
     several = list(landscapes) if isinstance(landscapes, Sequence) else [landscapes]
     (walk,) = paths_of([walk]) if walk is not None else [_only(several) if len(several) == 1 else None]
     if (walk is None) == (len(several) < 2):
         what = "without a walk" if walk is None else "with a walk"
-        raise ValueError(f"{len(several)} landscapes came {what}; wanted one with a walk, or at least two without")
+        raise ValueError(
+            f"an animation needs one landscape with a walk, or at least two without, got {len(several)} {what}"
+        )
     names = options["names"]
     if walk is not None and names is not None:
-        raise ValueError("names came with a walk, whose frames are numbered by its steps; leave them out")
+        raise ValueError(
+            "names cannot be combined with a walk, whose frames are numbered by its steps; leave them out"
+        )
     titles = [str(k) for k in range(len(several))] if names is None else list(names)
     if len(titles) != len(several):
-        raise ValueError(f"{len(titles)} names came for {len(several)} landscapes; wanted one for each")
+        raise ValueError(f"names must be one per landscape, got {len(titles)} for {len(several)} landscapes")
     metric, clip = options["metric"], options["clip"]
     log, scale, _ = common_scale(several, metric, log=options["log"], clip=clip)
     drawn = {**of_one(given), "metric": metric, "log": log, "clip": clip, "scale": scale}

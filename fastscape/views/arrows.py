@@ -31,7 +31,9 @@ def draw_descent(ax: Any, landscape: Values, shown: Drawable, count: Any) -> Non
         ValueError: When the landscape has no derivatives, or the count is none.
     """
     if count is not True and (isinstance(count, bool | float) or not count >= 1):
-        raise ValueError(f"arrows={count!r:.80} came; wanted True, or how many arrows along an axis, for example 16")
+        raise ValueError(
+            f"arrows must be True, or the number of arrows along an axis, got {count!r:.80}; for example 16"
+        )
     most = USUAL if count is True else int(count)
     numbers, cells = zip(*(_spread(axis, most) for axis in shown.axes), strict=True)
     some = np.ix_(*numbers)

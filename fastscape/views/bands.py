@@ -82,7 +82,9 @@ def _wanted(paths: Sequence[Trajectory], options: Any) -> bool:
             f"band={str(band)[:80]} came, and no path has losses or distances off the plane; leave it out"
         )
     if band is True and options["ax"] is not None:
-        raise ValueError("band=True came with ax, below which there is no room; write band=axes with axes for it")
+        raise ValueError(
+            "band=True cannot be combined with ax, below which there is no room; write band=axes with axes for it"
+        )
     return True
 
 

@@ -77,7 +77,9 @@ def barrier(
     shown = {"": reports} if isinstance(reports, BarrierValues) else dict(reports)
     names = _measures(shown, measures)
     if ax is not None and len(names) > 1:
-        raise ValueError(f"ax came for {len(names)} measures; name one of them, for example measures={names[0]!r}")
+        raise ValueError(
+            f"ax has room for one measure, got {len(names)}; name one of them, for example measures={names[0]!r}"
+        )
     panels = [ax] if ax is not None else _panels(len(names))
     for panel, name in zip(panels, names, strict=True):
         _draw(panel, shown, name)
@@ -96,7 +98,7 @@ def _measures(shown: Mapping[str, BarrierValues], wanted: str | Sequence[str] | 
         if name not in known:
             raise ValueError(f"measures has {name!r:.80}, which is none here; there are {', '.join(known):.200}")
     if not names:
-        raise ValueError(f"measures is empty; wanted some of {', '.join(known):.200}")
+        raise ValueError(f"measures must be some of {', '.join(known):.200}, got none")
     return names
 
 

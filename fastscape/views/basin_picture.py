@@ -50,7 +50,9 @@ def basin(reports: BasinValues | Mapping[str, BasinValues], *, ax: Axes | None =
     """
     shown = {"": reports} if isinstance(reports, BasinValues) else dict(reports)
     if not shown:
-        raise ValueError("no reports came; wanted one, or several by the names of their models")
+        raise ValueError(
+            "at least one report is needed, got none; give one report, or several by the names of their models"
+        )
     own = ax is None
     ax = new_axes("constrained")[0] if ax is None else ax
     colours = [style.get("color", f"C{k}") for k in range(len(shown))]

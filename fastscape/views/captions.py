@@ -60,9 +60,7 @@ def caption(landscape: Values, metric: str = "loss", *, log: bool | None = None)
 3 x 3 points, from -1 to 1 along x and y.
     """
     if metric not in landscape.measures:
-        raise ValueError(
-            f"metric={metric!r:.80} is unknown; this landscape has {cleaned(', '.join(landscape.measures), 200)}"
-        )
+        raise ValueError(f"metric must be one of {cleaned(', '.join(landscape.measures), 200)}, got {metric!r:.80}")
     where = directions_said(landscape), moving_said(landscape)
     sentences = _shown(landscape, metric, log), "; ".join(filter(None, where)), _grid(landscape, metric)
     return " ".join(f"{said[:1].upper()}{said[1:]}." for said in [*sentences, _computed(landscape)] if said)

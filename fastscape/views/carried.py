@@ -141,7 +141,7 @@ def _labels(landscape: Values, left_out: list[LeftOut]) -> Iterator[str]:
     usual = list(landscape.with_report({}).labels.values())
     given = landscape.report.get("labels", usual)
     if not isinstance(given, list | tuple) or len(given) != len(usual):
-        left_out.append(LeftOut("the labels", f"wanted a list of {len(usual)}"))
+        left_out.append(LeftOut("the labels", f"not a list of {len(usual)}"))
         given = usual
     for axis, label, otherwise in zip(landscape.axes, given, usual, strict=True):
         if isinstance(label, str):
@@ -156,7 +156,7 @@ def _marks(landscape: Values, bounds: list[tuple[float, float]], left_out: list[
     if "marks" not in landscape.report:
         given = landscape.marks  # that of a landscape which was made by hand
     if not isinstance(given, Mapping):
-        left_out.append(LeftOut("the marks", "wanted places by name"))
+        left_out.append(LeftOut("the marks", "not places by name"))
         return
     for name, place in given.items():
         at, said = _numbers(place, len(bounds)), f'the mark "{cleaned(name, LABEL)}"'
@@ -172,7 +172,7 @@ def _marks(landscape: Values, bounds: list[tuple[float, float]], left_out: list[
 def _paths(landscape: Values, bounds: list[tuple[float, float]], left_out: list[LeftOut]) -> Iterator[Trajectory]:
     given = landscape.report.get("paths", [])
     if not isinstance(given, list | tuple):
-        left_out.append(LeftOut("the paths", "wanted a list of them"))
+        left_out.append(LeftOut("the paths", "not a list"))
         return
     for k, path in enumerate(given, start=1):
         found = checked_path(path, bounds, left_out, f"path {k}")
@@ -198,7 +198,7 @@ def checked_path(
     places = path.get("points") if isinstance(path, Mapping) else None
     places = _listed(places)
     if not isinstance(places, list | tuple):
-        left_out.append(LeftOut(unnamed, 'wanted "name" and "points"'))
+        left_out.append(LeftOut(unnamed, 'without "name" and "points"'))
         return None
     name = path["name"] if isinstance(path.get("name"), str) else ""
     said = f'the path "{cleaned(name, LABEL)}"'
@@ -231,7 +231,7 @@ def _measures(
 ) -> Iterator[tuple[str, np.ndarray]]:
     given = path.get("measures", {})
     if not isinstance(given, Mapping):
-        left_out.append(LeftOut(f"the measures of {said}", "wanted columns by name"))
+        left_out.append(LeftOut(f"the measures of {said}", "not columns by name"))
         return
     for k, (name, column) in enumerate(given.items()):
         if k == MEASURES:

@@ -62,7 +62,7 @@ def compare(landscapes: Sequence[Values] | Values, **given: Unpack[SeveralOption
         same = len(set(metrics)) < 2
         names = [model_said(one) if same else of for one, of in zip(landscapes, metrics, strict=True)]
     if len(names) != len(landscapes):
-        raise ValueError(f"{len(names)} names came for {len(landscapes)} landscapes; wanted one for each")
+        raise ValueError(f"names must be one per landscape, got {len(names)} for {len(landscapes)} landscapes")
     log, scale, label = common_scale(landscapes, metrics, log=options["log"], clip=clip)
     colours = colours_of(metrics[0], scale, options["cmap"])
     cmap = colours["cmap"]
@@ -97,7 +97,7 @@ def _paired(
     if isinstance(metric, str):
         return landscapes, [metric] * len(landscapes)
     if len(metrics) != len(landscapes):
-        raise ValueError(f"{len(metrics)} measures came for {len(landscapes)} landscapes; wanted one for each")
+        raise ValueError(f"metrics must be one per landscape, got {len(metrics)} for {len(landscapes)} landscapes")
     return landscapes, metrics
 
 
@@ -135,7 +135,7 @@ def common_scale(
         (True, (0.0, 2.0), 'log10 loss')
     """
     if not landscapes:
-        raise ValueError("no landscape came; wanted at least one to draw")
+        raise ValueError("at least one landscape is needed, got none")
     landscapes, metrics = _paired(landscapes, metric)
     pairs = list(zip(landscapes, metrics, strict=True))
     if log is None:

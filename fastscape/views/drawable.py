@@ -137,7 +137,7 @@ def _path(given: Any) -> Walk | Trajectory:
 
 def _no_path(came: str) -> str:
     return (
-        f"a path came as {came}; wanted a walk, as descend returns it, or points [n, 2], for example "
+        f"a path must be a walk, as descend returns it, or points [n, 2], got {came}; for example "
         "paths=[np.array([[0, 0], [0.5, 0.5]])]"
     )
 

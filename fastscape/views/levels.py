@@ -42,7 +42,7 @@ def levels_of(z: np.ndarray, levels: Any, unit: Unit, usual: int) -> np.ndarray:
         given = np.empty(0)
     if len(given) < 2 or not np.isfinite(given).all() or not (np.diff(given) > 0).all():
         raise ValueError(
-            f"levels={str(levels)[:100]} came; wanted a number of them, at least 1, or two and more that rise, for "
+            f"levels must be a number of at least 1, or two or more values that rise, got {str(levels)[:100]}; for "
             "example 25 or [0.1, 0.5, 2]"
         )
     return unit.scaled(given)

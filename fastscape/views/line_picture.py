@@ -73,11 +73,11 @@ def plot(
     """
     if len(landscape.axes) != 1 or len(landscape.loss) < 2:
         raise ValueError(
-            f"a landscape of {landscape.shape_text} points is no line to plot; wanted one axis of at least 2 points"
+            f"a line needs one axis of at least 2 points, got a landscape of {landscape.shape_text} points"
         )
     first, *others = [metric] if isinstance(metric, str) else metric or [""]
     if not first or len({first, *others}) <= len(others):
-        raise ValueError(f"metric={metric!r} came; wanted names, each once, for example ['loss', 'accuracy']")
+        raise ValueError(f"metric must be names, each once, got {metric!r}; for example ['loss', 'accuracy']")
     shown = drawable(landscape, {"metric": first, "log": log, "clip": clip}, others)
     (x,), z = shown.axes, shown.heights
     right = {name: heights(landscape, name, log=False)[0] for name in others}

@@ -40,7 +40,7 @@ def shown_by(progress: Any) -> tuple[bool, Callable[[Values], Any] | None]:
     if callable(progress):
         return True, progress
     if progress != "live":
-        raise TypeError(f"progress={progress!r} cannot be used; wanted True, False, 'live' or a function")
+        raise TypeError(f"progress must be True, False, 'live' or a function, got {progress!r}")
     return True, live()
 
 

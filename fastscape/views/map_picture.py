@@ -83,9 +83,7 @@ def map_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     options = with_defaults(ContourOptions, given, "contour")
     plane_of(landscape, "draw")
     if not options["filled"] and not options["linewidth"] > 0:
-        raise ValueError(
-            f"filled=False came with linewidth={options['linewidth']}, which draws nothing; write linewidth=1"
-        )
+        raise ValueError(f"filled=False with linewidth={options['linewidth']} draws nothing; write linewidth=1")
     shown = drawable(landscape, options)
     (x, y), z, scale = shown.axes, shown.heights, options["scale"]
     edges = levels_of(z if scale is None else shown.unit.scaled(np.array(scale)), options["levels"], shown.unit, 25)

@@ -32,8 +32,8 @@ def plane_of(landscape: Values, purpose: str) -> tuple[np.ndarray, np.ndarray]:
         )
     if len(landscape.axes) != 2 or min(landscape.shape) < 2:
         raise ValueError(
-            f"a landscape of {landscape.shape_text} points has no surface to {purpose}; wanted at least 2 x 2 (a line "
-            "is drawn by plot)"
+            f"a surface to {purpose} needs at least 2 x 2 points, got a landscape of {landscape.shape_text} points "
+            "(plot draws a line)"
         )
     ordered(landscape)
     x, y = landscape.axes.values()
@@ -56,11 +56,11 @@ def ordered(landscape: Values) -> list[np.ndarray]:
     for name, axis in landscape.axes.items():
         if not np.isfinite(axis).all():
             k = int(np.isfinite(axis).argmin())
-            raise ValueError(f"{name}[{k}] is {axis[k]}, which is no place on an axis; wanted finite coordinates")
+            raise ValueError(f"{name} must have finite coordinates, got {axis[k]} at {name}[{k}]")
         order = np.argsort(axis)
         same = axis[order][1:] == axis[order][:-1]
         if same.any():
-            raise ValueError(f"{name} has {axis[order][same.argmax()]:g} twice; wanted coordinates, all different")
+            raise ValueError(f"{name} must have coordinates that all differ, got {axis[order][same.argmax()]:g} twice")
         if axis.max() / 2 - axis.min() / 2 > np.finfo(np.float64).max / 2:
             raise ValueError(f"{name} spans more than float64 can hold, {axis.min():g} to {axis.max():g}; divide it")
         orders.append(order)

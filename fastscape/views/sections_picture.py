@@ -72,11 +72,11 @@ def sections(landscape: Values, **given: Unpack[SectionsOptions]) -> list[Axes]:
     count = len(landscape.axes)
     if count < 2 or min(landscape.shape) < 2:
         raise ValueError(
-            f"a landscape of {landscape.shape_text} points has no pairs of axes to draw; wanted two axes or more of "
-            "at least 2 points each (a line is drawn by plot)"
+            f"sections need two or more axes of at least 2 points each, got a landscape of {landscape.shape_text} "
+            "points (plot draws a line)"
         )
     if not options["filled"] and not options["linewidth"] > 0:
-        raise ValueError(f"filled=False came with linewidth={options['linewidth']}, which draws nothing")
+        raise ValueError(f"filled=False with linewidth={options['linewidth']} draws nothing")
     chosen("how", options["how"], _HOW)
     shown = drawable(landscape, options)
     made = _Sections(landscape, shown, options, _places(landscape, options))
@@ -89,7 +89,9 @@ def _places(landscape: Values, options: Any) -> dict[str, float]:
     given = options["at"]
     if options["how"] != "slice":
         if given is not None:
-            raise ValueError(f"at={dict(given)!r:.80} came with how={options['how']!r}; only slices are at a place")
+            raise ValueError(
+                f"at={dict(given)!r:.80} cannot be combined with how={options['how']!r}; only slices are at a place"
+            )
         return {}
     asked = dict(given or {})
     for name in asked:

@@ -106,7 +106,8 @@ def at_size(draw: Callable[P, T]) -> Callable[P, T]:
         size = cast("Size | None", given.get("size"))
         if size is not None and given.get("ax") is not None:
             raise ValueError(
-                "size came with ax, whose figure has a size; write plt.subplots(figsize=(3.4, 2.9)) for that"
+                "size cannot be combined with ax, whose figure has a size; write plt.subplots(figsize=(3.4, 2.9)) "
+                "for that"
             )
         with sized(size):
             return draw(*args, **given)

@@ -46,7 +46,7 @@ class Smooth:
         for name, axis in (("x", self.x), ("y", self.y)):
             if len(axis) < 2 or not (np.diff(axis) > 0).all():
                 came = np.array2string(axis, threshold=6)
-                raise ValueError(f"{name} came as {came}; wanted at least two coordinates, all different")
+                raise ValueError(f"{name} must be at least two coordinates, all different, got {came}")
         self._powers = [_power(axis) for axis in (self.x, self.y, z)]
         self._x, self._y, z = (
             _times(values, -power) for values, power in zip((self.x, self.y, z), self._powers, strict=True)

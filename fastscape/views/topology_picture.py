@@ -61,7 +61,7 @@ def topology(found: TopologyValues, **given: Unpack[TopologyPictureOptions]) -> 
     options = with_defaults(TopologyPictureOptions, given, "topology")
     (shown,), kinds = shown_together([found], options), _kinds([found], options)
     if options["ax"] is not None and len(kinds) > 1:
-        raise ValueError("ax came for several panels; name one of them, for example kind='tree'")
+        raise ValueError("ax has room for one panel; name one, for example kind='tree'")
     if len(kinds) == 1:
         layout: Literal["compressed", "constrained"] = "compressed" if kinds[0] == "map" else "constrained"
         own = options["ax"] is None
@@ -105,9 +105,11 @@ def topologies(several: Mapping[str, TopologyValues], **given: Unpack[TopologyPi
 
     options = with_defaults(TopologyPictureOptions, given, "topologies")
     if options["ax"] is not None:
-        raise ValueError("ax came for several topologies, which have a figure of their own; draw each with topology")
+        raise ValueError(
+            "ax cannot be combined with several topologies, which have a figure of their own; draw each with topology"
+        )
     if not several:
-        raise ValueError("no topology came; wanted several by name")
+        raise ValueError("at least one topology is needed, got none; give several by name")
     shown, kinds = shown_together(list(several.values()), options), _kinds(list(several.values()), options)
     figure = plt.figure(figsize=(_SIDE * len(shown) + 0.8, (_SIDE - 0.4) * len(kinds) + 0.5), layout="constrained")
     grid = figure.subplots(len(kinds), len(shown), squeeze=False)

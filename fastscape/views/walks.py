@@ -136,7 +136,7 @@ def descend(
     """
     axes = plane_of(landscape, "walk on")
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-        raise ValueError(f"steps={steps!r} came; wanted an integer from 0, for example 30")
+        raise ValueError(f"steps must be an integer of at least 0, got {steps!r}; for example 30")
     z, label = heights(landscape, metric, log=log)
     surface = Smooth(*axes, z)
     place = _start(start, surface)
@@ -192,12 +192,12 @@ def _start(start: Sequence[float], surface: Smooth) -> tuple[float, float]:
     try:
         x, y = (float(coordinate) for coordinate in start)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"start={start!r} came; wanted two coordinates, for example (0.5, -0.5)") from error
+        raise ValueError(f"start must be two coordinates, got {start!r}; for example (0.5, -0.5)") from error
     spans = [(float(axis[0]), float(axis[-1])) for axis in (surface.x, surface.y)]
     if not all(low <= at <= high for (low, high), at in zip(spans, (x, y), strict=True)):
         raise ValueError(
-            f"start=({x:g}, {y:g}) lies outside the landscape; wanted x from {spans[0][0]:g} to {spans[0][1]:g} and "
-            f"y from {spans[1][0]:g} to {spans[1][1]:g}"
+            f"start must be on the landscape, x from {spans[0][0]:g} to {spans[0][1]:g} and y from {spans[1][0]:g} to "
+            f"{spans[1][1]:g}, got ({x:g}, {y:g})"
         )
     if not np.isfinite(surface.at(x, y)[0]):
         raise ValueError(f"start=({x:g}, {y:g}) lies in or beside a hole of the landscape; begin elsewhere")
@@ -210,14 +210,14 @@ def _optimizer(
     """The name of an optimizer, and what makes it for a point."""
     if isinstance(optimizer, str):
         if optimizer.lower() not in OPTIMIZERS:
-            raise ValueError(f"optimizer={optimizer!r} is unknown; wanted one of {', '.join(sorted(OPTIMIZERS))}")
+            raise ValueError(f"optimizer must be one of {', '.join(sorted(OPTIMIZERS))}, got {optimizer!r}")
         name, kind = optimizer.lower(), OPTIMIZERS[optimizer.lower()]
         if name == "momentum":
             options = {"momentum": MOMENTUM, **options}
     elif inspect.isclass(optimizer) and issubclass(optimizer, torch.optim.Optimizer):
         name, kind = optimizer.__name__.lower(), optimizer
     else:
-        raise TypeError(f"optimizer came as {optimizer!r}; wanted a name such as 'nadam', or a class of torch.optim")
+        raise TypeError(f"optimizer must be a name such as 'nadam', or a class of torch.optim, got {optimizer!r}")
     usual = {"betas": BETAS} if "betas" in inspect.signature(kind).parameters else {}
     given = {option: value for option, value in options.items() if (option, value) != ("betas", None)}
     options = {"lr": lr, **usual, **given}

@@ -190,7 +190,7 @@ class OtherModel(TypedDict, total=False):
             "(`DataParallel`, `AveragedModel`, `torch.compile`), or its state dict. Default: none.",
             GROUP,
             Path,
-            again="none, and it is wanted where the report says so",
+            again="none, needed if the report says so",
         ),
     ]
     along: Annotated[
@@ -201,6 +201,6 @@ class OtherModel(TypedDict, total=False):
             "from 0 to 1, the model has to be its first one, and statistics of batch normalisation are estimated anew "
             "at every point, unless `batchnorm` says another thing. Default: none.",
             GROUP,
-            again="none, and it is wanted where the report says so",
+            again="none, needed if the report says so",
         ),
     ]

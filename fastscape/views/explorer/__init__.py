@@ -84,7 +84,7 @@ def to_html(
     """
     path = Path(path)
     if path.suffix not in (".html", ".htm"):
-        raise ValueError(f"a page cannot be saved as {path.name!r}; wanted a name that ends in .html")
+        raise ValueError(f"the name of a page must end in .html, got {path.name!r}")
     write_whole(path, page(landscapes, names=names, title=title, topology=topology).encode())
     return path
 
@@ -127,18 +127,20 @@ def page(
     if names is None:
         names = [model_said(one) or "landscape" for one in several]
     if len(names) != len(several):
-        raise ValueError(f"{len(names)} names came for {len(several)} landscapes; wanted one for each")
+        raise ValueError(f"names must be one per landscape, got {len(names)} for {len(several)} landscapes")
     names = [cleaned(str(name), HOVER) for name in names]
     volumes = _are_volumes(several)
     alone = topology is None or isinstance(topology, TopologyValues)
     if not alone and (isinstance(topology, str) or not isinstance(topology, Sequence)):
         raise TypeError(
-            f"{topology!r:.80} came as a topology; wanted one, as landscape.topology() returns it, or a list with one "
-            "or None for each landscape; for one landscape also landscape.to_html(path, basins=True)"
+            "a topology must be what landscape.topology() returns, or a list with one or None per landscape, got "
+            f"{topology!r:.80}; for one landscape also landscape.to_html(path, basins=True)"
         )
     found: Any = ([topology] * (len(several) if topology is None else 1)) if alone else list(cast(Any, topology))
     if len(found) != len(several):
-        raise ValueError(f"{len(found)} topologies came for {len(several)} landscapes; wanted one or None for each")
+        raise ValueError(
+            f"topologies must be one or None per landscape, got {len(found)} for {len(several)} landscapes"
+        )
     shown = [_packed(one, name, volumes) for one, name in zip(several, names, strict=True)]
     for one, landscape, of in zip(shown, several, found, strict=True):
         one["basins"] = None if of is None else packed_basins(of, landscape)
@@ -159,7 +161,7 @@ def _are_volumes(landscapes: list[Values]) -> bool:
         raise ValueError("landscapes of three axes and of fewer came together; write a page for each kind")
     if 3 in counts and min(size for one in landscapes for size in one.shape) < 2:
         raise ValueError(
-            "a landscape has an axis of one point; wanted at least 2 x 2 x 2, or write landscape.slice(...)"
+            "a page needs at least 2 x 2 x 2 points, got an axis of one point; or write landscape.slice(...)"
         )
     return 3 in counts
 
@@ -178,7 +180,7 @@ def _packed(landscape: Values, name: str, volume: bool) -> dict[str, Any]:
 def _check_together(landscapes: list[Values], shown: list[dict[str, Any]], volumes: bool) -> None:
     if not 1 <= len(shown) <= MOST:
         raise ValueError(
-            f"{len(shown)} landscapes came; wanted 1 to {MOST}, because browsers draw no more scenes at once"
+            f"a page holds 1 to {MOST} landscapes, because browsers draw no more scenes at once, got {len(shown)}"
         )
     for name, *axes in zip(landscapes[0].axes, *(one.axes.values() for one in landscapes), strict=True):
         low = max(axis.min() for axis in axes)

@@ -22,7 +22,7 @@ import fastscape
 OUT = Path(__file__).parent / "page.gif"
 SIZE = {"width": 620, "height": 1180}  # of the window, in pixels
 WALK = range(0, 45, 3)  # steps of the optimizer, one frame each
-TURN = range(300, 660, 15)  # degrees of the camera, one frame each
+TURN = range(120, 480, 15)  # degrees of the camera, one frame each; from the first the whole walk is seen
 MILLISECONDS, COLOURS = 140, 64
 FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--disable-gpu-watchdog"]
 SET = """async ([id, value]) => {

@@ -98,8 +98,10 @@ def test_only_a_block_that_names_a_file_is_written(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["mine.py"]
 
 
-def test_the_page_on_topology_shows_what_its_first_block_prints(capsys):
-    page = ROOT / "docs" / "topology.md"
+@pytest.mark.parametrize("name", ["README.md", "docs/index.md", "docs/topology.md"])
+def test_a_page_shows_what_its_first_block_prints(name, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / name
     block, shown = re.search(r"```python\n(.*?)```\n+```text\n(.*?)```", page.read_text(), re.DOTALL).groups()
     exec(compile(block, str(page), "exec"), {})
     assert capsys.readouterr().out == shown
@@ -153,6 +155,12 @@ def test_the_commands_of_the_readme_are_targets_of_make():
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     for command in re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(), flags=re.MULTILINE):
         assert command in targets
+
+
+def test_the_readme_can_be_read_in_a_minute_or_two():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.split()) <= 700
+    assert "docs/reading.md" in "".join(text.splitlines(keepends=True)[:10])
 
 
 def lower_bounds(*extras: str) -> dict[str, str]:

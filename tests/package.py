@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONTINUED = "efficient-loss-landscapes.md", "navigating-loss-space.md"
 """Articles, in which a block uses the names of the blocks before it."""
+SHOWN = re.compile(r"^```(\w+)\n(.*?)^```|`(fastscape\s[a-z]+\s[^`]+)`", flags=re.MULTILINE | re.DOTALL)
+"""A block of code with its language, or a command within the text."""
 BIN = Path(sysconfig.get_path("scripts"))
 LIMIT = 3600  # seconds for a step
 WRITES = "--out", "--store", "--record"
@@ -36,6 +38,7 @@ COMMANDS_ELSEWHERE = {
     "python3": "makes an environment",
     "lowest/bin/pip": "needs a checkout",
     "lowest/bin/pytest": "needs a checkout",
+    "#": "is a comment",
     "torchrun": "needs several GPUs",
     "#!/bin/bash": "needs a cluster",
     "#SBATCH": "needs a cluster",
@@ -135,7 +138,9 @@ def steps(page: Path, *, long: bool = False) -> list[Step]:
         A step for each block of Python, for each command of a block of shell, and for each command in the text.
     """
     text, found, before = page.read_text(), [], ""
-    for match in re.finditer(r"^```(\w+)\n(.*?)^```|`(fastscape [a-z]+ [^`]+)`", text, flags=re.MULTILINE | re.DOTALL):
+    for match in re.finditer(
+        r"^```(\w+)\n(.*?)^```|`(fastscape\s[a-z]+\s[^`]+)`", text, flags=re.MULTILINE | re.DOTALL
+    ):
         line = text.count("\n", 0, match.start()) + 1
         language, block, command = match.groups()
         if language == "python":
@@ -147,7 +152,7 @@ def steps(page: Path, *, long: bool = False) -> list[Step]:
         elif language in ("sh", "console", "bash"):
             lines = re.sub(r"\\\n *", "", block).splitlines()
             found += [_command(page, line + at, words, long) for at, words in enumerate(lines, 1) if words.strip()]
-        elif command and " --" not in command[: command.find(" ", len("fastscape ")) + 3]:  # else a part of a command
+        elif command and not command.split()[2].startswith("--"):  # that is a part of a command
             found.append(_command(page, line, " ".join(command.split()), long))
     return found
 
@@ -173,14 +178,12 @@ def why_fragment(block: str, page: Path, line: int) -> str:
 
 
 def _command(page: Path, line: int, words: str, long: bool) -> Step:
-    words = words.strip().removeprefix("$ ")
-    plain = re.sub(r"^(?:[A-Z_]+=\S+ )+", "", words.partition("  #")[0].rstrip())
+    text = words.strip().removeprefix("$ ").partition("  #")[0].rstrip()
+    plain = re.sub(r"^(?:[A-Z_]+=\S+ )+", "", text)
     reason = next((why for first, why in COMMANDS_ELSEWHERE.items() if f"{plain} ".startswith(f"{first} ")), None)
-    if plain.startswith("#") and reason is None:
-        reason = "is a comment"
     if not long and plain.startswith(LONG):
         reason = "takes many minutes; --long runs it"
-    return Step(page, line, "command", plain, reason)
+    return Step(page, line, "command", text, reason)
 
 
 def run(page: Path, *, long: bool, lines: list[str]) -> list[str]:

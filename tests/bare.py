@@ -1,4 +1,4 @@
-"""Checks what an installed wheel without extras says where a package is missing: `ENVIRONMENT/bin/python tests/bare.py`.
+"""Checks what a wheel without extras says about missing packages: `ENVIRONMENT/bin/python tests/bare.py`.
 
 Each message must name the extra that brings the package. Extras whose packages are there are listed, not checked.
 """

@@ -53,7 +53,8 @@ aligned: .venv/.installed-zoo
 docs: .venv/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# Builds what a release uploads, and runs the demo from the wheel alone, in an environment and a folder of its own.
+# Builds what a release uploads, and runs from the wheel alone, in an environment and folders of its own: the demo, and
+# every Python block and command of README.md and docs; `make package PAGES=--long` adds the commands of many minutes.
 package: .venv/.installed-dev
 	rm -rf dist build/package
 	$(BIN)/python -m build
@@ -61,6 +62,9 @@ package: .venv/.installed-dev
 	$(BIN)/python -m virtualenv build/package
 	build/package/bin/pip install dist/*.whl
 	cd build/package && bin/fastscape demo --model mnist-cnn --grid 13 --out demo
+	build/package/bin/python tests/bare.py
+	build/package/bin/pip install "$$(echo dist/*.whl)[store,xarray,hdf5,paraview,curvature,topology]"
+	OMP_NUM_THREADS=1 build/package/bin/python tests/package.py $(PAGES)
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

@@ -44,5 +44,14 @@ def test_where_their_face_lies_over_ours_the_command_says_so(mixed):
     assert "Traceback" not in done.stderr
 
 
+def test_where_they_took_our_face_along_the_command_says_so(mixed):
+    shutil.rmtree(mixed / "processes")
+    (mixed / "__init__.py").unlink()
+    done = python(mixed, "-m", "fastscape.cli", "--version")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"fastscape: {mixed} has no __init__.py, as after pip uninstall of another project")
+    assert "write pip install --force-reinstall --no-deps torch-fastscape" in done.stderr
+
+
 def test_alone_nothing_is_said():
     assert mixed_in(Path(fastscape.__file__).parent) is None

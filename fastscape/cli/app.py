@@ -229,7 +229,7 @@ def bench(context: typer.Context) -> None:
 def main() -> None:
     """Runs the command line: whatever goes wrong ends with one message and exit code 2."""
     overwritten = mixed_in(Path(commands.__file__).parent.parent)
-    if overwritten and not hasattr(fastscape, "surface"):  # the other project's face lies over ours
+    if overwritten and not hasattr(fastscape, "surface"):  # the other project has replaced or deleted our __init__.py
         typer.echo(f"fastscape: {overwritten}", err=True)
         sys.exit(2)
     run(app, debug=lambda: _options["debug"])

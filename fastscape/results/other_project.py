@@ -8,17 +8,22 @@ __all__ = ["mixed_in"]
 
 
 def mixed_in(folder: Path) -> str | None:
-    """What is said when the files of the other project lie in our package.
+    """What is said when the other project named fastscape has written over our package, or has taken files along.
 
-    The other project is named `fastscape` on the package index and imports under that name, as ours does. Whichever
-    was installed last has written over files of the other one.
+    The other project is named `fastscape` on the package index and imports under that name, as ours does. The project
+    that was installed last has written over `__init__.py`; the project that is uninstalled first deletes it.
 
     Args:
         folder: Of our package.
 
     Returns:
-        A sentence, or None where there are no such files.
+        A sentence, or None if the package has its own files and no others.
     """
+    if not (folder / "__init__.py").exists():
+        return (
+            f"{folder} has no __init__.py, as after pip uninstall of another project named fastscape, a landscape "
+            "evolution model: write pip install --force-reinstall --no-deps torch-fastscape"
+        )
     if not (folder / "processes" / "erosion.py").exists():
         return None
     return (

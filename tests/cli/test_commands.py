@@ -199,7 +199,7 @@ def test_info(checkpoint, tmp_path):
 
 def test_the_help_of_a_surface_names_every_curvature():
     said = " ".join(run("surface", "--help").replace("│", " ").split())
-    assert "What else is measured of the loss: plane, its first and second derivatives" in said
+    assert "Derivatives of the loss to measure at every point: plane, the exact first and second derivatives" in said
     assert "or ratio, the extreme eigenvalues of the Hessian" in said
 
 

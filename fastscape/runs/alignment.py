@@ -88,8 +88,8 @@ def alignment_of(model: nn.Module, data: Data, given: AlignOptions) -> tuple[Ali
         The permutations, and a permuted copy of the model.
 
     Raises:
-        TypeError: When an argument is of another kind.
-        ValueError: When an argument has no such choice.
+        TypeError: When an argument has the wrong type.
+        ValueError: When an argument has an unknown value.
     """
     options = with_defaults(AlignOptions, given, "align")
     for name, least in (("restarts", 1), ("samples", 1), ("seed", 0)):

@@ -25,9 +25,9 @@ def precision_error(request: Request, work: Work, done: Evaluated) -> dict[str, 
     """The error of a reduced precision, at a few points.
 
     Args:
-        request: What was asked for.
-        work: What was done.
-        done: What came of it.
+        request: The request.
+        work: The prepared work.
+        done: The values, and how they were computed.
 
     Returns:
         See `fastscape.engine.error_of`; None if the precision is not reduced, or the model is lent and has no other
@@ -46,7 +46,7 @@ def measured_everywhere(work: Work, done: Evaluated, refinement: Refinement, sam
 
     Args:
         work: The work on the draw.
-        done: What came of it.
+        done: The values, and how they were computed.
         refinement: The refinement, which knows the evaluated points.
         samples: Number of samples of the full loss.
 
@@ -74,9 +74,9 @@ def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule,
     """The measures as grids, with the report.
 
     Args:
-        request: What was asked for.
-        work: What was done.
-        done: What came of it.
+        request: The request.
+        work: The prepared work.
+        done: The values, and how they were computed.
         schedule: The schedule, which knows the evaluated points.
         available: Total number of samples, if the data state it and not all may have been read.
 

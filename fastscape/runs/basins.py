@@ -154,7 +154,7 @@ class _Drawn:
     """The random directions of a run, block by block.
 
     Args:
-        request: What is asked for.
+        request: The request.
         point: The model.
         cost: Is told of the evaluations.
     """

@@ -32,10 +32,10 @@ def with_curvature(
     """The problem with the requested derivatives or eigenvalues.
 
     Args:
-        request: What is asked for.
+        request: The request.
         problem: What is evaluated.
-        space: Where the points lie.
-        grid: The points.
+        space: The space of the points.
+        grid: The grid of points.
         plan: The first plan.
         widened: Makes the problem in float64.
 
@@ -82,7 +82,7 @@ def doubts(
         problem: What is evaluated.
         space: The space of the points. Its scheme is not differentiated.
         axes: The coordinates of each axis, which bound the points that are checked.
-        microbatch: Samples in a microbatch.
+        microbatch: Samples per microbatch.
         widened: Makes the problem in float64.
 
     Returns:
@@ -131,11 +131,11 @@ def not_reached(request: Request, grids: Mapping[str, np.ndarray]) -> list[str]:
     """Warns of points whose eigenvalues did not reach the requested tolerance.
 
     Args:
-        request: What was asked for.
+        request: The request.
         grids: The measures by name.
 
     Returns:
-        The warnings that were given.
+        The warnings.
     """
     residuals, tolerance = grids.get(EIGENVALUES[-1]), request.options["eigenvalue_tolerance"]
     if residuals is None or not (above := residuals > tolerance).any():

@@ -74,13 +74,13 @@ def surface(model: nn.Module, data: Data, **given: Unpack[SurfaceOptions]) -> La
 
     Warns:
         UserWarning: When the values depend on how the samples are batched (class weights or ignored targets in a
-            scalar loss, batch statistics, random outputs), when two evaluations of one point differ, when the loss at
-            the centre is not finite or differs from the loss of the model called directly, when the loss is the same
-            at every point, when an axis is "auto" and the loss has risen nowhere or everywhere between 2^-6 and 2^6,
-            when an option or a direction has no effect, when weights are packed and cannot move, when another model
-            is not at the coordinates of its mark, when the call waits longer than a minute for the run of another
-            thread, or when another process does not reach the call, or shows no sign of life, for a minute. The
-            report keeps the warnings that concern the values.
+            scalar loss, batch statistics, random outputs); two evaluations of one point differ; the loss at the
+            centre is not finite, or differs from the loss of the model called directly; the loss is the same at every
+            point; an axis is "auto" and the loss has risen nowhere or everywhere between 2^-6 and 2^6; an option or a
+            direction has no effect; weights are packed and cannot move; another model is not at the coordinates of
+            its mark; the call waits longer than a minute for the run of another thread; or another process does not
+            reach the call, or shows no sign of life, for a minute. The report keeps the warnings that concern the
+            values.
 
     Example:
         >>> import torch, fastscape

@@ -162,7 +162,7 @@ def align(model: nn.Module, data: Data, **given: Unpack[AlignOptions]) -> Alignm
     freedom, never correctness, and `not_understood` names the operation.
 
     Every alignment is verified: the model is evaluated before and after in double precision, and its outputs must
-    agree to 1e-9 of their scale, or to the difference between two evaluations of the same model.
+    agree. The tolerance is 1e-9 of their scale, or the difference between two evaluations of the same model.
 
     Args:
         model: The model whose units are permuted. It is not changed.

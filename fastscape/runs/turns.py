@@ -41,7 +41,7 @@ def in_turn(run: Callable[[], T]) -> T:
     Warns:
         UserWarning: When the thread has waited for a minute.
     """
-    if _runs.get():  # the loss of a run computes a landscape
+    if _runs.get():  # a loss of the run computes a landscape
         return run()
     try:
         try:

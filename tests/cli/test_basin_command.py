@@ -43,7 +43,7 @@ def test_two_in_one_picture(trained, tmp_path):
 
 def test_the_help_names_scores_of_commands_and_shows_a_line_that_works(trained, tmp_path, monkeypatch):
     said = " ".join(run("basin", "--help").replace("│", " ").split())
-    assert "Which score, by its name: loss, or a metric, for example accuracy;" in said
+    assert "Name of the score: loss, or a metric, for example accuracy;" in said
     (line,) = re.findall(r"Example: fastscape (basin [\w. -]+ --limit 2)", said)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.safetensors").write_bytes((trained / "first.safetensors").read_bytes())

@@ -37,8 +37,9 @@ class ExactnessOptions(TypedDict, total=False):
             "DataLoader or an iterable yourself. The error is checked after every part of `stream_samples` samples, "
             "by default 256, from the second part and 100 samples on. Points whose loss is not finite do not count. "
             "With a tolerance, only some points spread over the grid are checked, and the surface is computed from "
-            "the samples read so far. The loss must give one value per sample. The report says how many samples were "
-            "used and whether the target was met. Default: all data are read.",
+            "the samples read so far. The losses of single samples must be known, as for a loss of torch or one value "
+            "per sample. The report says how many samples were used and whether the target was met. Default: all data "
+            "are read.",
             GROUP,
             float,
             formerly="standard_error",

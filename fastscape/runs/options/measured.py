@@ -95,8 +95,9 @@ class ClassOptions(TypedDict, total=False):
             None,
             'Numbers of classes whose samples give grids of their own, such as "loss of class 3"; or True for all '
             "classes, at most 100, that have samples in every data set. Targets must be class numbers [n], where -100 "
-            "is no class, and the loss must give one value per sample. Metrics with one value per sample give grids "
-            "too. For data read in parts, write the numbers. Default: none.",
+            "is no class, and the losses of single samples must be known, as for a loss of torch or one value per "
+            "sample. Metrics with one value per sample give grids too. For data read in parts, write the numbers. "
+            "Default: none.",
             GROUP,
             recorded="per_class",
         ),

@@ -64,9 +64,9 @@ def evaluate(
     Args:
         parts: The problem with one part of the samples after the other.
         points: Grid coordinates [G, D].
-        evaluator: Evaluates points. It is closed at the end.
-        schedule: The schedule, which chooses the points.
-        search: Whether to search for a better plan.
+        evaluator: Evaluates points. It is closed in the end.
+        schedule: Which points are to be evaluated, and what is known of the others.
+        search: Whether a better plan may be looked for.
         progress: Whether to show a progress bar on a terminal.
 
     Returns:
@@ -74,7 +74,7 @@ def evaluate(
     """
     evaluator.timings, evaluator.reason = schedule.followed.timings, schedule.followed.reason
     total: dict[str, Any] = {"total": schedule.total, "initial": schedule.before}
-    # disable=None hides the bar in log files and pipes.
+    # disable=None keeps the bar away from log files and pipes.
     stops = _stops(schedule)
     with tqdm(**total, desc=schedule.title, unit="pt", disable=None if progress else True) as bar:
         samples, counts = 0, torch.zeros((), dtype=torch.float64, device="cpu")

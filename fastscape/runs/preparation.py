@@ -115,7 +115,7 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     begun = plan_begun_on_gpu(begun, problem, theta) if request.auto else begun
     plan = _sized(request, problem, begun, theta, points, backing)
     seen = plan.microbatch
-    far = partial(_far, request, space)  # one more point in memory, while it is needed
+    far = partial(_far, request, space)  # one more point in memory, for as long as it is needed
     wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
     found = settled(problem, theta, far, seen, widened=wide, cut=request.in_parts)
     problem = found.problem
@@ -137,7 +137,7 @@ def prepared(request: Request, space: Space, reading: Reading, digest: DataHash,
     facts, warnings = at_the_model(found, theta, seen, plain=None if alone is None else alone.loss)
     if alone is not None and facts["deterministic"] and _comparable(request):
         agrees_far_away(found, far(), alone, seen, widened=wide)
-    for message in warnings:  # not with the error, which says more
+    for message in warnings:  # not beside the error, which says more
         warn(message)
     grid, reach, said = chosen_axes(request.axes, problem, space, plan, backing)
     said += unheeded(request, space, problem, theta, seen, facts["centre"])

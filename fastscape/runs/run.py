@@ -62,7 +62,7 @@ def _backed(request: Request, finish: Finish | None) -> Values:
 
 
 def _computed(request: Request, backing: Backing, finish: Finish | None) -> Values:
-    """The steps of a call: request, space, problem, plan, schedule, values."""
+    """The walk of a call: request, space, problem, plan, schedule, values."""
     space = space_of(request.model, request.space, request.place)
     reading, digest = (
         reading_of(request.data, request.reading, request.place),

@@ -57,7 +57,7 @@ def volume_request(
 
 
 def _specs(axes: Any, *, path: bool) -> list[AxisSpec]:
-    """The specification of each axis; all the same if only a number of axes is given."""
+    """What each axis is to be; of a number of axes each the same."""
     wanted = "wanted how many there are, or a list with an entry for each, for example axes=[(-1.0, 1.0, 21)] * 3"
     if not isinstance(axes, bool) and isinstance(axes, numbers.Integral):
         count = int(axes)

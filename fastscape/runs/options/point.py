@@ -138,7 +138,7 @@ class SpectrumOptions(MatrixOptions, PointOptions, total=False):
         bool,
         Option(
             False,
-            "Whether to compute the trace and the largest eigenvalue of the block of each tensor too. Default False.",
+            "If True, also compute the trace and the largest eigenvalue of each tensor's own block. Default False.",
             "Which matrix",
             bool,
         ),

@@ -190,7 +190,7 @@ class OtherModel(TypedDict, total=False):
             "(`DataParallel`, `AveragedModel`, `torch.compile`), or its state dict. Default: none.",
             GROUP,
             Path,
-            again="none; required if the report has one",
+            again="none, needed if the report says so",
         ),
     ]
     along: Annotated[
@@ -201,6 +201,6 @@ class OtherModel(TypedDict, total=False):
             "from 0 to 1, and the model must be the first model of the curve. Statistics of batch normalisation are "
             "estimated again at every point, unless `batchnorm` is given. Default: none.",
             GROUP,
-            again="none; required if the report has one",
+            again="none, needed if the report says so",
         ),
     ]

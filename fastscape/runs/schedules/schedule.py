@@ -56,9 +56,9 @@ class Followed(NamedTuple):
 class Schedule:
     """The sums of a grid, and the blocks of points that are still to be evaluated.
 
-    `parts` is the number of finished parts of the data. `total` is the number of points for the progress bar, None if
-    it is unknown, and `title` the text beside the bar. `keeps_blocks` says whether a block is safe once it is kept.
-    `known` is the number of known points, of which `before` were known when the run began.
+    `parts` is how many parts of the data are done already, `total` how many points there are to be shown, None where
+    nobody knows, and `title` what is shown beside them; `keeps_blocks` whether a block is safe once it is kept;
+    `known` how many points are, of which `before` were when the run began.
 
     Args:
         points: Number of points G.

@@ -1,4 +1,4 @@
-"""The landscape: plain values, with convenience methods that each lead into one wing of the house."""
+"""The `Landscape` class: plain values, with methods that each call another part of the package."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ __all__ = ["Landscape"]
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class Landscape(Values):
-    """A loss landscape. Values are float64, exactly as they were computed: NaN and inf stay.
+    """A loss landscape. Values are float64, exactly as computed: NaN and inf stay.
 
-    Of more axes than two `fastscape.volume` makes them, and `Landscape.of` of plain values; `axes` has all by name.
+    For more than two axes use `fastscape.volume`, or `Landscape.of` for plain values; `axes` has all axes by name.
 
     Args:
         x: Coordinates [H] along the first direction.
@@ -39,15 +39,15 @@ class Landscape(Values):
         loss: Loss [H, W]; `loss[i, j]` belongs to `x[i], y[j]`. On a line [H].
         metrics: Further measures by name, in the shape of the loss.
         report: How the values were made, as plain values that JSON can hold.
-        standard_error: Standard error of the loss as a mean over samples, in the shape of the loss; None where the
-            losses of single samples were not seen.
-        evaluated: At which points the values were computed, in the shape of the loss; elsewhere they are predicted
-            from those. Default: at all.
-        repeats: Where random directions were drawn several times, loss and metrics along each of them [R, H, W] by
-            name; loss and metrics are the means over them then. Default: they were drawn once.
+        standard_error: Standard error of the mean loss over samples, in the shape of the loss; None if the losses of
+            single samples are unknown.
+        evaluated: Mask of the points whose values were computed, in the shape of the loss; the values elsewhere are
+            predicted from these. Default: all points.
+        repeats: Loss and metrics of each repeat [R, H, W] by name, if random directions were drawn R times; the loss
+            and the metrics are the means over the repeats. Default: directions were drawn once.
 
     Raises:
-        ValueError: When an array has another shape than the axes say, `x` is None, or a metric is named "loss".
+        ValueError: When the shape of an array does not match the axes, `x` is None, or a metric is named "loss".
 
     Example:
         >>> import numpy as np
@@ -78,14 +78,14 @@ class Landscape(Values):
 
     @classmethod
     def of(cls, values: Values) -> Landscape:
-        """The landscape of plain values: of axes, measures and report."""
+        """Makes a landscape from plain values: axes, measures and report."""
         made = cls.__new__(cls)
         vars(made).update(vars(values))  # arrays are frozen, so shared
         return made
 
     @property
     def x(self) -> np.ndarray:
-        """Coordinates [H] along the first direction; of a slice that has no axis x None."""
+        """Coordinates [H] along the first direction; None for a slice without an axis x."""
         return cast("np.ndarray", self.axes.get("x"))
 
     @property
@@ -95,16 +95,16 @@ class Landscape(Values):
 
     @property
     def z(self) -> np.ndarray | None:
-        """Coordinates [D] along the third direction of three; else None, as `axes` has all by name."""
+        """Coordinates [D] along the third of three directions; else None. `axes` has all axes by name."""
         return self.axes.get("z")
 
     @property
     def values(self) -> dict[str, np.ndarray]:
-        """The loss, first, and the metrics, by name."""
+        """The loss and then the metrics, by name."""
         return dict(self.measures)
 
     def slice(self, **at: float) -> Landscape:
-        """The landscape of fewer axes at coordinates, as in `slice(z=0.0)`. See `fastscape.results.slice_of`."""
+        """The landscape at fixed coordinates of some axes, as in `slice(z=0.0)`. See `fastscape.results.slice_of`."""
         return results.slice_of(self, at)
 
     def project(self, *along: str, how: How = "min") -> Landscape:
@@ -120,7 +120,7 @@ class Landscape(Values):
         return results.hessian(self)
 
     def hessian_eigenvalues(self) -> np.ndarray:
-        """The eigenvalues of that Hessian [H, W, 2]. See `fastscape.results.hessian_eigenvalues`."""
+        """The eigenvalues of this Hessian [H, W, 2]. See `fastscape.results.hessian_eigenvalues`."""
         return results.hessian_eigenvalues(self)
 
     def mean_curvature(self) -> np.ndarray:
@@ -132,21 +132,21 @@ class Landscape(Values):
         return results.gaussian_curvature(self)
 
     def with_curvature(self) -> Landscape:
-        """The landscape with all of these as measures to draw. See `fastscape.results.with_curvature`."""
+        """The landscape with all these derivatives as measures. See `fastscape.results.with_curvature`."""
         return results.with_curvature(self)
 
     def binomial_error(self, metric: str = "accuracy") -> np.ndarray:
-        """The standard error [H, W] of a share of samples. See `fastscape.results.binomial_error`."""
+        """The standard error [H, W] of a fraction of the samples. See `fastscape.results.binomial_error`."""
         return results.binomial_error(self, metric)
 
     def wilson_interval(self, metric: str = "accuracy", confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-        """The ends [H, W] of the interval for a share of samples. See `fastscape.results.wilson_interval`."""
+        """The ends [H, W] of the interval of a fraction of the samples. See `fastscape.results.wilson_interval`."""
         return results.wilson_interval(self, metric, confidence)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the landscape to one file, without pickle.
+        """Saves the landscape to one file, without pickle.
 
-        A failed save leaves an older file as it was. Missing folders are created.
+        A failed save leaves an older file unchanged. Missing folders are created.
 
         Args:
             path: A file name that ends in .npz.
@@ -156,8 +156,8 @@ class Landscape(Values):
 
         Raises:
             OSError: When the file cannot be written.
-            ValueError: When the name has another ending, or what it would hold could not be read again: an axis with
-                a coordinate twice or one that is not finite, marks or labels of other kinds than a run gives.
+            ValueError: When the name has a different ending, or the file could not be read again: an axis has a
+                coordinate twice or one that is not finite, or marks or labels are of kinds that no run gives.
 
         Example:
             >>> import numpy as np, tempfile
@@ -170,13 +170,13 @@ class Landscape(Values):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Landscape:
-        """Reads a landscape that `save` wrote, a store, or a file in CSV or in the HDF5 layout of Li et al.
+        """Loads a landscape from a file of `save`, a store, a CSV file, or an HDF5 file in the layout of Li et al.
 
-        Nothing is executed, and no more memory is taken than the values need: what a file declares is compared with
-        what it holds. HDF5, which some damaged files end, reads in a process of its own.
+        Nothing in the file is executed, and declared sizes are compared with the file before memory is taken. HDF5
+        files are read in a separate process, because some damaged files crash the HDF5 library.
 
         Args:
-            path: The file: .npz, .csv, .h5 or .hdf5; or the folder of a store, which may still grow.
+            path: The file: .npz, .csv, .h5 or .hdf5; or the folder of a store, which may still be in use.
 
         Returns:
             The landscape, bit for bit; NaN where a store has no value yet, and "progress" in the report.
@@ -197,9 +197,9 @@ class Landscape(Values):
     def export(self, path: str | os.PathLike[str]) -> Path:
         """Writes the landscape for other programs: .csv, .h5 or .hdf5 (layout of Li et al.), or files of ParaView.
 
-        ParaView reads .vts or .vtp of a plane, and of three axes .vti or, where they are not evenly spread, .vtr. A
-        failed export leaves an older file as it was. HDF5 needs h5py and ParaView's formats need pyvista. What is
-        written as .csv or .h5 can be loaded again; a .csv has no report. Paths have files of their own, which
+        The formats of ParaView are .vts or .vtp for a plane, and for three axes .vti or, if the points are not evenly
+        spaced, .vtr. A failed export leaves an older file unchanged. HDF5 needs h5py and ParaView's formats need
+        pyvista. `load` reads .csv and .h5 files again; a .csv has no report. Paths go to separate files, which
         `landscape.paths[0].export` writes.
 
         Args:
@@ -211,8 +211,8 @@ class Landscape(Values):
         Raises:
             ImportError: When the package for the format is not installed.
             OSError: When the file cannot be written.
-            ValueError: When the name has another ending, a line is to become a surface, a metric has the name of
-                something else in the file, or `save` would refuse the landscape.
+            ValueError: When the name has a different ending, the format needs a plane and the landscape is a line, a
+                metric has a name that the file uses otherwise, or `save` would refuse the landscape.
 
         Example:
             >>> import numpy as np, tempfile
@@ -224,37 +224,37 @@ class Landscape(Values):
         return results.exported(self, Path(path))
 
     def to_xarray(self) -> Dataset:
-        """The landscape as an `xarray.Dataset`: measures over x and y, the report as JSON in its attributes.
+        """The landscape as an `xarray.Dataset`: measures over the axes, the report as JSON in its attributes.
 
         Returns:
             The dataset.
 
         Raises:
             ImportError: When xarray is not installed.
-            ValueError: When a metric has the name of something else in the dataset.
+            ValueError: When a metric has a name that the dataset uses otherwise.
         """
         return results.to_xarray(self)
 
     @documented(ReproduceOptions, again=True)
     def reproduce(self, model: nn.Module, data: Data, **given: Unpack[ReproduceOptions]) -> Landscape:
-        """Computes the landscape again, from its report.
+        """Computes the landscape again from its report.
 
-        The plan is the report's too. Values agree to rounding, because points that were evaluated while the plan was
-        looked for followed other plans.
+        The run uses the plan in the report. Values agree to rounding, because points evaluated during the original
+        plan search used other plans.
 
         Args:
-            model: The model that it is of.
-            data: The samples that it was computed on, in the same order; where it needed only some of them, all.
-            **given: What a report cannot hold, where it was used.
+            model: The model of the landscape.
+            data: The samples of the landscape, in the same order; all of them, even if the run used only some.
+            **given: Options that a report cannot hold, if the run used them.
 
         Returns:
             The landscape.
 
         Raises:
-            TypeError: When an option is none of these.
-            ValueError: When weights or data are others than those of the landscape, when two points have other values
-                than there, because the loss, a metric, the objective or the code of the model is another, or when
-                something is missing.
+            TypeError: When there is no such option.
+            ValueError: When weights or data differ from the run of the landscape; when two points have different
+                values, because the loss, a metric, the objective or the code of the model differs; or when something
+                is missing.
 
         Example:
             >>> import torch, fastscape
@@ -268,7 +268,7 @@ class Landscape(Values):
 
     @documented(TopologyOptions)
     def topology(self, **given: Unpack[TopologyOptions]) -> Topology:
-        """Which basins the landscape has, how deep they are and how they merge. See `fastscape.topology`.
+        """The basins of the landscape, their depths and how they merge. See `fastscape.topology`.
 
         Args:
             **given: The options.
@@ -283,13 +283,13 @@ class Landscape(Values):
         return views.descend(self, start, optimizer, steps, **options)
 
     def plot(self, **options: Any) -> Any:
-        """Draws the landscape: a line as a curve, a plane as a contour map, more axes as maps of each pair of them.
+        """Draws the landscape: a line as a curve, a plane as a contour map, more axes as one map per pair of axes.
 
         Args:
-            **options: Those of `fastscape.views.plot`, `fastscape.views.contour` or `fastscape.views.sections`.
+            **options: The options of `fastscape.views.plot`, `fastscape.views.contour` or `fastscape.views.sections`.
 
         Returns:
-            The matplotlib axes that were drawn on; of more than two axes a list, those of every panel.
+            The matplotlib axes of the picture; for more than two axes a list with the axes of every panel.
         """
         return (views.plot, views.contour, views.sections)[min(len(self.axes), 3) - 1](self, **options)
 
@@ -302,7 +302,7 @@ class Landscape(Values):
         return views.surface3d(self, **options)
 
     def to_html(self, path: str | os.PathLike[str], *, basins: bool | TopologyValues = False, **options: Any) -> Path:
-        """Writes a page for the browser, with `basins=True` or a topology also basins. See `fastscape.to_html`."""
+        """Writes a page for the browser, with `basins=True` or a topology also the basins. See `fastscape.to_html`."""
         topology = self.topology() if basins is True else basins or None
         return views.to_html(self, path, topology=topology, **options)
 
@@ -312,7 +312,7 @@ class Landscape(Values):
         return views.PageInNotebook.of(self, topology=topology, **options)
 
     def caption(self, metric: str = "loss", *, log: bool | None = None) -> str:
-        """What must be said under a picture, in two to four sentences. See `fastscape.views.caption`."""
+        """The caption that a picture needs, in two to four sentences. See `fastscape.views.caption`."""
         return views.caption(self, metric, log=log)
 
     def _repr_html_(self) -> str | None:

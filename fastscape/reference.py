@@ -1,7 +1,7 @@
-"""The slow truth: double loops over the grid that anyone can read.
+"""The slow reference: plain double loops over the grid, against which all fast values are tested.
 
-Nothing here shares code with the engine or the kernels, so that agreement with them means something. Directions are
-dictionaries of tensors in the model's own shapes.
+Nothing here shares code with the engine or the kernels, so agreement is evidence. Directions are dictionaries of
+tensors in the model's own shapes.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ def filter_normalised(direction: Direction, model: nn.Module) -> dict[str, Tenso
 
 
 def _filters(tensor: Tensor, owner: nn.Module) -> Iterator[Tensor]:
-    """What produces one output channel each; a tensor of fewer than two dimensions is one filter."""
+    """The filters of a tensor, one per output channel; a tensor of fewer than two dimensions is one filter."""
     if tensor.dim() < 2:
         yield tensor
     elif (
         isinstance(owner, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
         and tuple(tensor.shape[2:]) == owner.kernel_size  # not the magnitudes of a weight norm
     ):
-        inputs = len(tensor) // owner.groups  # the weight is [inputs of all groups, outputs of one group, ...]
+        inputs = len(tensor) // owner.groups  # the weight is [inputs of all groups, outputs per group, ...]
         for group in range(owner.groups):
             for channel in range(tensor.shape[1]):
                 yield tensor[group * inputs : (group + 1) * inputs, channel]
@@ -80,17 +80,18 @@ def surface(
     objective: Callable[[Callable[..., Any], Any], Tensor] | None = None,
     dtype: torch.dtype = torch.float64,
 ) -> np.ndarray:
-    """The loss at `theta + x[i] d1 + y[j] d2`, one `functional_call` on the whole batch for each point.
+    """The loss at `theta + x[i] d1 + y[j] d2`, by one `functional_call` on the whole batch per point.
 
     Args:
         model: The model; it is not changed.
-        batch: All samples: inputs and targets, or for an objective anything.
+        batch: All samples: inputs and targets, or any batch for an objective.
         directions: d1 and d2, already normalised; what they do not name does not move.
         x: Coordinates [H] along d1.
         y: Coordinates [W] along d2.
-        loss: `f(outputs, targets)`, the mean over the batch, or one value a sample. Default: cross-entropy.
-        objective: `f(call, batch)` in the place of the loss. Default: none.
-        dtype: Of the whole computation; complex tensors are complex128 with float64, else complex64. Default float64.
+        loss: `f(outputs, targets)`, the mean over the batch, or one value per sample. Default: cross-entropy.
+        objective: `f(call, batch)`, instead of the loss. Default: none.
+        dtype: Precision of the whole computation; complex tensors are complex128 with float64, else complex64.
+            Default float64.
 
     Returns:
         Values [H, W], float64; element i, j belongs to x[i], y[j].
@@ -133,7 +134,7 @@ def _outputs(call: Callable[..., Any], inputs: Any) -> Any:
 
 
 def _kind(tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
-    """The dtype of a tensor in a precision; complex ones stay complex."""
+    """The dtype of a tensor in a precision; complex tensors stay complex."""
     if tensor.is_complex():
         return torch.complex128 if dtype == torch.float64 else torch.complex64
     return dtype if tensor.is_floating_point() else tensor.dtype
@@ -163,12 +164,12 @@ def surface_naive(
     *,
     loss: Callable[[Any, Tensor], Tensor] = F.cross_entropy,
 ) -> np.ndarray:
-    """The same surface as people write it first: copy the weights into the model, run the batch, read the loss.
+    """The surface by the usual first script: copy the weights into the model, run the batch, read the loss.
 
-    The baseline of the benchmarks. It computes in the model's own dtype.
+    This is the baseline of the benchmarks. It computes in the model's own dtype.
 
     Args:
-        model: The model; a copy of it is written to.
+        model: The model. The weights are written into a copy of it.
         inputs: Inputs [n, ...].
         targets: Targets [n, ...].
         directions: d1 and d2, already normalised; what they do not name does not move.

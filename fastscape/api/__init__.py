@@ -1,4 +1,4 @@
-"""The public calls: what they compute, what they take, and what they return. `fastscape.runs` does it."""
+"""The public calls: what they compute, take and return. `fastscape.runs` does the work."""
 
 from fastscape.api.around import hessian, line, sharpness, spectrum, surface
 from fastscape.api.basins import basin_radius

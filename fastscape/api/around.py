@@ -1,4 +1,4 @@
-"""What is computed around one model: landscapes, and what is known at the model itself."""
+"""The public calls for one model: landscapes around it, and curvature and sharpness at its weights."""
 
 from __future__ import annotations
 
@@ -36,51 +36,50 @@ __all__ = ["hessian", "line", "sharpness", "spectrum", "surface"]
 def surface(model: nn.Module, data: Data, **given: Unpack[SurfaceOptions]) -> Landscape:
     """The loss of a model on a plane through its weights.
 
-    With theta the model's weights and d1, d2 two Gaussian random directions, each filter of which is scaled to the
-    norm of the model's filter, `loss[i, j] = mean over the samples of loss(model(theta + x[i] d1 + y[j] d2))`. Other
-    directions, norms and schemes are options.
+    With theta the model's weights and d1, d2 two Gaussian random directions whose filters are scaled to the norms of
+    the model's filters, `loss[i, j] = mean over the samples of loss(model(theta + x[i] d1 + y[j] d2))`. Options
+    choose other directions, norms and schemes.
 
-    The model is evaluated as it would be in use: in evaluation mode, batch normalisation with its running
-    statistics, dropout off, unless asked otherwise. It is never written to; its parameters, buffers, flags and hooks,
-    and every global random number generator, are bit for bit as before, also after an exception or Ctrl-C. The data
-    are read once. Hooks run at every grid point. Calls of several threads take turns, each for a whole run, and a loss
-    may itself call fastscape; other threads should not draw from the global generators meanwhile.
+    By default the model is in evaluation mode: batch normalisation uses its running statistics, and dropout is off.
+    The model is never written to; its parameters, buffers, flags and hooks, and every global random number generator,
+    are bit for bit as before, also after an exception or Ctrl-C. The data are read once. Hooks run at every grid
+    point. Calls from several threads take turns, each for a whole run, and a loss may itself call fastscape. Other
+    threads should not draw from the global generators during a run.
 
     Args:
         model: Any trained module.
-        data: `(inputs, targets)` tensors, a Dataset, a DataLoader, or an iterable of batches. A batch is
-            `(inputs, targets)`; inputs that are a tuple or list are the model's arguments, and those that are a
-            dictionary its arguments by name; a batch of inputs alone is its own target, as for an autoencoder. Batches
-            of any other structure need an `objective`. Or several data sets, as a dictionary of any of these by name
-            or as `fastscape.DataSets`: the first gives `loss`, another one for example `loss of test`.
-        **given: As `fastscape.runs.SurfaceOptions` says.
+        data: `(inputs, targets)` tensors, a Dataset, a DataLoader, or an iterable of batches. A batch is `(inputs,
+            targets)`; inputs in a tuple or list are the model's arguments, and inputs in a dictionary its arguments
+            by name. A batch of inputs alone is its own target, as for an autoencoder. Batches of any other structure
+            need an `objective`. Several data sets come as a dictionary of any of these by name, or as
+            `fastscape.DataSets`: the first gives `loss`, a further set for example `loss of test`.
+        **given: The options of `fastscape.runs.SurfaceOptions`.
 
     Returns:
-        The landscape: `x` [H], `y` [W], `loss` [H, W] and each metric [H, W], float64, and the report; and where the
-        losses of single samples are known the standard error of their mean [H, W].
+        The landscape: `x` [H], `y` [W], `loss` [H, W] and each metric [H, W], float64, and the report; if the losses
+        of single samples are known, also the standard error of their mean [H, W].
 
     Raises:
-        TypeError: When an argument is of another kind than above, there is no such option, or a measure returns
-            something else.
-        ValueError: When an argument has no such choice, there are no parameters or samples, lengths do not match,
+        TypeError: When an argument has the wrong type, there is no such option, or a measure returns an unsupported
+            type.
+        ValueError: When an argument has an unknown value, there are no parameters or samples, lengths do not match,
             an axis is not finite or does not increase, arguments exclude each other, or a measure returns a wrong
-            shape; when an axis is "auto",
-            and a loss is below 0 by more than `0.001 mean(1)`, or not finite at the centre; when a store is of another
-            run or another problem, damaged, or in use.
-        OSError: When a store cannot be written to; what it holds is safe.
-        ImportError: When a store is asked for and zarr is not installed.
+            shape; when an axis is "auto" and a loss is below 0 by more than `0.001 mean(1)`, or not finite at the
+            centre; when a store belongs to a different run or a different problem, is damaged, or is in use.
+        OSError: When a store cannot be written to; its earlier contents are safe.
+        ImportError: When `store` is given and zarr is not installed.
         RuntimeError: When another process that shares the grid has failed.
-        TimeoutError: When another process that shares the grid does not come, or shows no sign of life, for `timeout`
-            seconds.
+        TimeoutError: When another process that shares the grid does not reach the call, or shows no sign of life, for
+            `timeout` seconds.
 
     Warns:
         UserWarning: When the values depend on how the samples are batched (class weights or ignored targets in a
-            scalar loss, batch statistics, random outputs), when two evaluations of one point differ, when the loss at
-            the centre is not that of the model called by itself or not finite, when the loss is the same at every
-            point, when an axis is "auto" and the loss has risen nowhere or everywhere between 2^-6 and 2^6, when an
-            option or a direction does not act, when weights are packed and cannot move, when another model lies
-            elsewhere than its mark would, when the run of another thread is waited for longer than a minute, or when
-            another process does not come, or shows no sign of life, for a minute. The report keeps what concerns the
+            scalar loss, batch statistics, random outputs); two evaluations of one point differ; the loss at the
+            centre is not finite, or differs from the loss of the model called directly; the loss is the same at every
+            point; an axis is "auto" and the loss has risen nowhere or everywhere between 2^-6 and 2^6; an option or a
+            direction has no effect; weights are packed and cannot move; another model is not at the coordinates of
+            its mark; the call waits longer than a minute for the run of another thread; or another process does not
+            reach the call, or shows no sign of life, for a minute. The report keeps the warnings that concern the
             values.
 
     Example:
@@ -104,14 +103,14 @@ def surface(model: nn.Module, data: Data, **given: Unpack[SurfaceOptions]) -> La
 def line(model: nn.Module, data: Data, **given: Unpack[LineOptions]) -> Landscape:
     """The loss of a model along a line through its weights.
 
-    With theta the weights and d a Gaussian random direction, n(d) having the norm of theta in every tensor,
-    `loss[i] = mean over the samples of loss(model((1 - x[i]) theta + x[i] n(d)))`; towards another model (`to`) it is
-    `loss(model(theta + x[i] (theta_to - theta)))`, so that the models lie at 0 and 1.
+    With theta the weights and d a Gaussian random direction, n(d) having the norm of theta in every tensor, `loss[i]
+    = mean over the samples of loss(model((1 - x[i]) theta + x[i] n(d)))`; towards another model (`to`) it is
+    `loss(model(theta + x[i] (theta_to - theta)))`, so the models are at 0 and 1.
 
     Args:
         model: Any trained module.
         data: As for `surface`.
-        **given: As `fastscape.runs.LineOptions` says.
+        **given: The options of `fastscape.runs.LineOptions`.
 
     Returns:
         The landscape: `x` [H], no `y`, `loss` [H] and each metric [H], float64, and the report.
@@ -139,29 +138,28 @@ def line(model: nn.Module, data: Data, **given: Unpack[LineOptions]) -> Landscap
 
 @documented(HessianOptions)
 def hessian(model: nn.Module, data: Data, **given: Unpack[HessianOptions]) -> EigenvectorDirections:
-    """Eigenvectors of the Hessian of the loss, in whose directions it bends most: for `directions=`.
+    """Eigenvectors of the Hessian of the loss, the directions of largest curvature, to use as `directions=`.
 
     With L(w) the mean loss over all samples, `H = d2L/dw2` at the model, and `H v = lambda v`. Along an eigenvector
-    the loss is `L + lambda a^2 / 2` plus terms of higher order (and of first order where the model is at no minimum),
-    a being the coordinate, in units of weights: the vectors have length 1. They are not normalised by filters, which
-    would make them eigenvectors no longer.
+    the loss is `L + lambda a^2 / 2` plus terms of higher order (and of first order if the model is not at a minimum),
+    where a is the coordinate, in units of weights: the vectors have length 1. They are not normalised by filters,
+    because filter-normalised vectors are no eigenvectors.
 
-    They are found by the Lanczos method of ARPACK from products `H u`, each of which takes about four times an
-    evaluation of all samples; a matrix of at most 150 rows is written out. Products are those of the model as it is
-    evaluated: in its own dtype and batches, with its own state, weighted by samples.
+    The Lanczos method of ARPACK finds them from products `H u`, each of which takes about four times as long as one
+    evaluation of all samples; a matrix of at most 150 rows is computed in full. Products are evaluated like the loss:
+    in the model's dtype and batches, with its state, weighted by samples.
 
     Args:
         model: Any trained module. It is not changed.
         data: As for `surface`.
-        **given: As `fastscape.runs.HessianOptions` says.
+        **given: The options of `fastscape.runs.HessianOptions`.
 
     Returns:
-        A source of directions, which `surface` and `line` take, with `eigenvalues` [k], `residuals` [k] and
-        `tensors(k)`.
+        A source of directions for `surface` and `line`, with `eigenvalues` [k], `residuals` [k] and `tensors(k)`.
 
     Raises:
-        TypeError: When an argument is of another kind.
-        ValueError: When an argument has no such choice, the loss has no such matrix or cannot be differentiated
+        TypeError: When an argument has the wrong type.
+        ValueError: When an argument has an unknown value, the loss has no such matrix or cannot be differentiated
             twice, or the matrix is not finite.
         RuntimeError: When the residuals do not become as small as `tolerance`.
 
@@ -185,28 +183,28 @@ def hessian(model: nn.Module, data: Data, **given: Unpack[HessianOptions]) -> Ei
 
 @documented(SpectrumOptions)
 def spectrum(model: nn.Module, data: Data, **given: Unpack[SpectrumOptions]) -> Spectrum:
-    """The spectrum of the Hessian of the loss: eigenvalues at both ends, density, trace and Frobenius norm.
+    """The spectrum of the Hessian of the loss: extreme eigenvalues, density, trace and Frobenius norm.
 
-    With `H = d2L/dw2` of the mean loss L over all samples at the model: the largest and the smallest eigenvalues with
-    their residuals (Lanczos method); the density of all of them by stochastic Lanczos quadrature, `p(t) = 1/n sum_i
-    N(t; lambda_i, width^2)`, with its standard error over random probes; `tr H` and `||H||_F` by Hutch++ with standard
-    errors; and on request the trace and the largest eigenvalue of each tensor's own block. A matrix of at most 150
-    rows is written out, and everything is exact.
+    With `H = d2L/dw2` of the mean loss L over all samples at the model, it has the largest and the smallest
+    eigenvalues with their residuals (Lanczos method); the density of all eigenvalues by stochastic Lanczos
+    quadrature, `p(t) = 1/n sum_i N(t; lambda_i, width^2)`, with its standard error over random probes; `tr H` and
+    `||H||_F` by Hutch++ with standard errors; and on request the trace and the largest eigenvalue of the block of
+    each tensor. A matrix of at most 150 rows is computed in full, and every result is exact.
 
     Args:
         model: Any trained module. It is not changed.
         data: As for `surface`.
-        **given: As `fastscape.runs.SpectrumOptions` says.
+        **given: The options of `fastscape.runs.SpectrumOptions`.
 
     Returns:
         The spectrum: plain values, with `save`, `load` and `plot`.
 
     Raises:
-        TypeError: When an argument is of another kind.
-        ValueError: When an argument has no such choice, the loss has no such matrix or cannot be differentiated
+        TypeError: When an argument has the wrong type.
+        ValueError: When an argument has an unknown value, the loss has no such matrix or cannot be differentiated
             twice, or the matrix is not finite.
         RuntimeError: When the residuals do not become as small as `tolerance`.
-        ImportError: When curvlinops is not installed, for a density.
+        ImportError: When a density is to be computed and curvlinops is not installed.
 
     Example:
         >>> import torch, fastscape
@@ -223,34 +221,34 @@ def spectrum(model: nn.Module, data: Data, **given: Unpack[SpectrumOptions]) -> 
 
 @documented(SharpnessOptions)
 def sharpness(model: nn.Module, data: Data, **given: Unpack[SharpnessOptions]) -> Sharpness:
-    """How sharp the loss is around a model, by nine measures, each with its error, its cost and what it depends on.
+    """The sharpness of the loss around a model, by nine measures, each with its error, its cost and its dependences.
 
     With w the weights, L the mean loss over all samples, g its gradient and H its Hessian:
 
     - worst_case: `max over ||e|| <= rho of L(w + e) - L(w)`, a lower bound from several ascents (SAM)
     - adaptive_worst_case: the same over `||e / |w| || <= adaptive_rho` (ASAM)
-    - m_sharpness: the mean over groups of m samples of the worst case of each
+    - m_sharpness: the worst case of each group of m samples, averaged over the groups
     - random_directions: `mean over d of L(w + r d) - L(w)`, d filter-normalised, for each radius r
     - pac_bayes_sigma: the sigma at which `mean over eps of L(w + sigma eps) - L(w)` is `increase`, and
-      pac_bayes_sigma_relative with `sigma |w| eps`; the larger, the flatter
+      pac_bayes_sigma_relative with `sigma |w| eps`; a larger sigma means a flatter minimum
     - critical_sharpness: `2 / eta`, eta the smallest learning rate at which a step along -g raises the loss
     - largest_eigenvalue and trace of H
 
-    Every evaluation is that of the model as it is in use: in its own dtype and batches, with its own state, weighted
-    by samples. All random directions of a radius are evaluated together.
+    The model is evaluated as for a landscape: in its own dtype and batches, with its own state, weighted by samples.
+    All random directions of a radius are evaluated together.
 
     Args:
         model: Any trained module. It is not changed.
         data: As for `surface`.
-        **given: As `fastscape.runs.SharpnessOptions` says.
+        **given: The options of `fastscape.runs.SharpnessOptions`.
 
     Returns:
-        The measures by name, as a mapping that prints as a table; with `save`, `load`, `plot`, and `beside` for
-        several models.
+        The measures by name, as a mapping that prints as a table; with `save`, `load`, `plot`, and `beside` to
+        compare models.
 
     Raises:
-        TypeError: When an argument is of another kind.
-        ValueError: When an argument has no such choice, or the loss cannot be differentiated.
+        TypeError: When an argument has the wrong type.
+        ValueError: When an argument has an unknown value, or the loss cannot be differentiated.
         RuntimeError: When the largest eigenvalue is not found to `tolerance`.
 
     Example:
@@ -265,6 +263,6 @@ def sharpness(model: nn.Module, data: Data, **given: Unpack[SharpnessOptions]) -
         ('layer scaling', 'neuron scaling', 'neuron order')
 
     Source: Foret et al. 2021, arXiv 2010.01412; Kwon et al. 2021, arXiv 2102.11600; Jiang et al. 2020, arXiv
-    1912.02178; Kalra et al. 2026, arXiv 2601.16979; of each measure in its `source`.
+    1912.02178; Kalra et al. 2026, arXiv 2601.16979. Each measure names its own in `source`.
     """
     return Sharpness.of(sharpness_of(model, data, given))

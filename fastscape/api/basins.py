@@ -1,4 +1,4 @@
-"""How far around a model its scores hold."""
+"""The public call `basin_radius`: how far around a model its score holds."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ __all__ = ["basin_radius"]
 
 @documented(BasinOptions)
 def basin_radius(model: nn.Module, data: Data, **given: Unpack[BasinOptions]) -> BasinRadius:
-    """How far along random directions a score of a model stays within a range, with an interval.
+    """The distance along random directions within which a score of a model stays in a range, with an interval.
 
-    With theta the weights, d a random direction with every filter scaled to that of theta, and S the score, a loss or
-    an accuracy or whatever is measured, the radius along d is
+    With theta the weights, d a random direction with every filter scaled to the norm of the filter of theta, and S
+    the score (a loss, an accuracy or any other measure), the radius along d is
 
         r(d) = min { r > 0 : S(theta + r d) is worse than S(theta) by more than a share `drop` of it }
 
-    A score that is not finite has left. Each of n independent directions has one radius, and the interval says what
-    they tell of all directions: the l-th and the u-th smallest radius enclose the median of all, whatever its
-    distribution is, with the probability `P(l <= B < u)`, B binomial. A direction along which the score has not left
-    at `limit` is censored: it counts as one whose radius is larger, never as one whose radius is the limit.
+    A score that is not finite is outside the range. Each of n independent directions has one radius. The interval is
+    an interval for the median over all directions: the l-th and the u-th smallest radius enclose it with the
+    probability `P(l <= B < u)`, B binomial, for any distribution of the radius. A direction along which the score
+    stays in the range up to `limit` is censored: its radius counts as larger than the limit, never as equal to it.
 
-    The samples are those that were given, and of these each radius is exact to `tolerance`; the interval is over
-    directions alone. Other samples have another score at every point.
+    Each radius is exact to `tolerance` for the samples that were given; the interval covers directions alone. With
+    other samples the score differs at every point.
 
-    A radius is found by a scan from the model on, all directions together, so that a score that leaves and comes back
-    has left; then by interpolation or halving within the step. Scores are evaluated as by `surface`. Every process
-    that makes the call evaluates all of it.
+    A radius is found by a scan outwards from the model, all directions together, so a score that leaves the range and
+    returns counts as having left; then by interpolation or bisection within the step. Scores are evaluated as by
+    `surface`. Every process that makes the call evaluates everything.
 
     Args:
         model: Any trained module. It is not changed.
         data: As for `surface`.
-        **given: As `fastscape.runs.BasinOptions` says.
+        **given: The options of `fastscape.runs.BasinOptions`.
 
     Returns:
         The radii `radii` [n] of each direction, with `median`, `quantile`, `mean`, `summary`, `plot`, `save` and
         `load`.
 
     Raises:
-        TypeError: When an argument is of another kind.
-        ValueError: When an argument has no such choice, there is no such measure, the score at the model is not
-            finite, is 0, or lies beyond the level, or a direction is 0.
+        TypeError: When an argument has the wrong type.
+        ValueError: When an argument has an unknown value, there is no such measure, the score at the model is not
+            finite, is 0, or is beyond the level, or a direction is 0.
 
     Example:
         >>> import torch, fastscape

@@ -1,4 +1,4 @@
-"""What is computed of several models: the barriers between them, and what leads around these: order and curves."""
+"""The public calls for several models: barriers between them, curves and permutations that avoid barriers."""
 
 from __future__ import annotations
 
@@ -31,29 +31,30 @@ __all__ = ["align", "barrier", "barriers", "connect"]
 
 @documented(BarrierOptions)
 def barrier(a: nn.Module, b: ModelGiven, data: Data, **given: Unpack[BarrierOptions]) -> Barrier:
-    """The barrier between two models: how far a measure rises between them, on the straight line.
+    """The barrier between two models: how far a measure rises on the straight line between them.
 
-    With m(t) the loss or a metric at the weights `(1 - t) a + t b`, its excess is
-    `m(t) - ((1 - t) m(0) + t m(1))`. The barrier is the largest excess; the most negative one is beside it, because
-    of an accuracy that is the bad one. It is a `line` to another model, so that whatever holds of its values holds
-    here. The standard errors are those of the differences, sample by sample: three points are evaluated again.
+    With m(t) the loss or a metric at the weights `(1 - t) a + t b`, its excess is `m(t) - ((1 - t) m(0) + t m(1))`.
+    The barrier is the largest excess; the most negative excess is given too, because for an accuracy it is the
+    barrier. The values are the values of a `line` to another model. The standard errors are computed from the
+    differences of single samples, for which three points are evaluated again.
 
     Args:
         a: The first model, at t = 0.
-        b: The other one, at t = 1: a module of the same architecture, its state dict, or the path of a file with one.
+        b: The second model, at t = 1: a module of the same architecture, its state dict, or the path of a file with a
+            state dict.
         data: As for `surface`.
-        **given: As `fastscape.runs.BarrierOptions` says.
+        **given: The options of `fastscape.runs.BarrierOptions`.
 
     Returns:
-        The barriers by measure, with the line, `save`, `load`, `plot`, and `beside` for several lines.
+        The barriers by measure, with the line, `save`, `load`, `plot`, and `beside` to compare lines.
 
     Raises:
-        TypeError: As for `line`, and when a model is none.
+        TypeError: As for `line`, and when an argument is not a model.
         ValueError: As for `line`, when the models are not of one architecture, or a file cannot be read.
 
     Warns:
-        UserWarning: As for `line`; when a measure is not finite somewhere on it; and when there is batch
-            normalisation, and `batchnorm` was not written.
+        UserWarning: As for `line`; when a measure is not finite somewhere on the line; and when the model has batch
+            normalisation and `batchnorm` was not given.
 
     Example:
         >>> import torch, fastscape
@@ -64,8 +65,8 @@ def barrier(a: nn.Module, b: ModelGiven, data: Data, **given: Unpack[BarrierOpti
         >>> found.value, abs(found["loss"].lowest.value + step / 4) < 1e-5
         (0.0, True)
 
-    Source: Entezari et al. 2022, arXiv 2110.06296, definition 2; Frankle et al. 2020, arXiv 1912.05671, take the mean
-    of the ends in the place of the line between them.
+    Source: Entezari et al. 2022, arXiv 2110.06296, definition 2; Frankle et al. 2020, arXiv 1912.05671, use the mean
+    of the ends instead of the line between them.
     """
     return Barrier.of(barrier_of(a, b, data, given))
 
@@ -76,13 +77,13 @@ def barriers(
 ) -> Barriers:
     """The barriers between all pairs of models, as symmetric matrices.
 
-    The data are read once, and are held in memory for all pairs.
+    The data are read once and stay in memory for all pairs.
 
     Args:
-        models: At least two of one architecture, by name or in a list: modules, of which there must be one, state
-            dicts, or paths of files with these.
+        models: At least two models of one architecture, by name or in a list: modules, state dicts, or paths of files
+            with state dicts. At least one must be a module.
         data: As for `surface`.
-        **given: As `fastscape.runs.BarrierOptions` says; a store is a folder with one for each pair.
+        **given: The options of `fastscape.runs.BarrierOptions`; a store is a folder with one store per pair.
 
     Returns:
         The barriers, with `matrix`, `standard_errors` and `own` by measure, `between` for a pair with its line,
@@ -90,10 +91,11 @@ def barriers(
 
     Raises:
         TypeError: As for `barrier`, and when no model is a module.
-        ValueError: As for `barrier`, when there are fewer than two models, or an iterator is to be read in parts.
+        ValueError: As for `barrier`, when there are fewer than two models, or when an iterator would be read in
+            parts.
 
     Warns:
-        UserWarning: As for `barrier`, and when the samples were others from pair to pair.
+        UserWarning: As for `barrier`, and when the samples differ from pair to pair.
 
     Example:
         >>> import torch, fastscape
@@ -103,7 +105,7 @@ def barriers(
         >>> found.measures, found.matrix("accuracy").shape
         (('loss', 'accuracy'), (3, 3))
 
-    Source: Ainsworth et al. 2023, arXiv 2209.04836, for what permutations of the units do to them.
+    Source: Ainsworth et al. 2023, arXiv 2209.04836, for the effect of permutations of the units on barriers.
     """
     return Barriers.of(barriers_of(models, data, given))
 
@@ -112,28 +114,28 @@ def barriers(
 def connect(a: nn.Module, b: Other, data: Data, **given: Unpack[ConnectOptions]) -> Curve:
     """A curve of low loss through weight space from one model to another, trained on the data.
 
-    With `theta(t) = sum_k C_k(t) c_k`, where c_0 = a and c_n = b stay and the bends between them move, the mean loss
-    on the curve is made small: `min over bends of E_t [loss(model(theta(t)))]`, t drawn anew from 0 to 1 in every step
-    and the loss being that of one batch. The gradient by bend k is `C_k(t)` times the gradient at theta(t). On a
-    `curve="band"` every bend rolls down the part of its own gradient that is orthogonal to the chain.
+    The curve is `theta(t) = sum_k C_k(t) c_k`, where c_0 = a and c_n = b are fixed and the bends between them move.
+    Training minimises the mean loss on the curve: `min over bends of E_t [loss(model(theta(t)))]`. Every step draws t
+    uniformly from 0 to 1 and uses one batch. The gradient with respect to bend k is `C_k(t)` times the gradient at
+    theta(t). With `curve="band"` every bend follows the part of its own gradient that is orthogonal to the chain.
 
-    A step is the loss of a private copy with those weights on that batch, from a fresh state. Both models, global
-    random number generators and all else are bit for bit as before.
+    Each step evaluates a private copy of the model at theta(t), from a fresh state. Both models, the global random
+    number generators and all other global state are bit for bit as before.
 
     Args:
         a: The first model, at t = 0. It is not changed.
-        b: The last one, at t = 1: a module of the same architecture, or its state dict. It is not changed.
-        data: As for `surface`, read once, augmentation too; of several data sets the first one is trained on.
-        **given: As `fastscape.runs.ConnectOptions` says.
+        b: The last model, at t = 1: a module of the same architecture, or its state dict. It is not changed.
+        data: As for `surface`, read once, with one draw of any augmentation; of several data sets, the first is used.
+        **given: The options of `fastscape.runs.ConnectOptions`.
 
     Returns:
         The curve: weights and models at any t, length, plane, `save`. `line(a, data, along=curve)` gives its losses.
 
     Raises:
-        TypeError: When an argument is of another kind.
-        ValueError: When an argument has no such choice, the models are of two architectures, differ where nothing
-            moves, or are equal; when the loss has no gradient, or is not finite in a step; when a store is of
-            another training, or damaged.
+        TypeError: When an argument has the wrong type.
+        ValueError: When an argument has an unknown value, the models have different architectures, differ where
+            nothing moves, or are equal; when the loss has no gradient, or is not finite in a step; when a store
+            belongs to a different training, or is damaged.
         OSError: When a store cannot be written to.
 
     Example:
@@ -144,36 +146,37 @@ def connect(a: nn.Module, b: Other, data: Data, **given: Unpack[ConnectOptions])
         >>> len(curve.losses), bool(curve.length >= curve.distance)
         (20, True)
 
-    Source: Garipov et al. 2018, arXiv 1802.10026; of the band Draxler et al. 2018, arXiv 1803.00885.
+    Source: Garipov et al. 2018, arXiv 1802.10026; for the band Draxler et al. 2018, arXiv 1803.00885.
     """
     return curve_between(a, b, data, given)
 
 
 @documented(AlignOptions)
 def align(model: nn.Module, data: Data, **given: Unpack[AlignOptions]) -> Alignment:
-    """Permutes hidden units, channels and attention heads of a model so that it lies nearest to another one.
+    """Permutes hidden units, channels and attention heads of a model to bring it closest to a reference model.
 
-    With a permutation P of the units of a layer, `W2 f(W1 x + b1) = (W2 P^T) f(P W1 x + P b1)`. Of all such orders of
-    `model`, `align` looks for the one in which `||b - a||` is smallest, or the activations of units correlate most.
-    Which axes of which tensors belong together is learned from one evaluation, operation by operation. One that is not
-    known keeps its operands in their places: that costs freedom, never correctness, and `not_understood` names it.
+    With a permutation P of the units of a layer, `W2 f(W1 x + b1) = (W2 P^T) f(P W1 x + P b1)`. Among all such
+    permutations of `model` (b), `align` searches for the permutation with the smallest distance `||b - a||` to the
+    reference a, or with the largest correlation of activations. One evaluation shows, operation by operation, which
+    axes of which tensors must be permuted together. The operands of an unknown operation are not permuted: this costs
+    freedom, never correctness, and `not_understood` names the operation.
 
-    Every alignment is proved: the model is evaluated before and after in double precision, and all that it returns
-    must agree to 1e-9 of its scale, or to what two evaluations alike differ by.
+    Every alignment is verified: the model is evaluated before and after in double precision, and its outputs must
+    agree. The tolerance is 1e-9 of their scale, or the difference between two evaluations of the same model.
 
     Args:
         model: The model whose units are permuted. It is not changed.
-        data: As for `surface`; what is proved, is proved on the first samples. Targets are not read.
-        **given: As `fastscape.runs.AlignOptions` says.
+        data: As for `surface`; the alignment is verified on the first samples. Targets are not read.
+        **given: The options of `fastscape.runs.AlignOptions`.
 
     Returns:
-        The alignment: `model`, a copy that is permuted, `permutations`, distances before and after, the `error` that
-        was measured, `not_understood`; with `save`, `load` and `applied`.
+        The alignment: `model`, a permuted copy, `permutations`, distances before and after, the measured `error`,
+        `not_understood`; with `save`, `load` and `applied`.
 
     Raises:
-        TypeError: When an argument is of another kind, or `to` is missing.
-        ValueError: When an argument has no such choice, the models are of different architectures, nothing can be
-            permuted, or the outputs do not stay as they are.
+        TypeError: When an argument has the wrong type, or `to` is missing.
+        ValueError: When an argument has an unknown value, the models have different architectures, nothing can be
+            permuted, or the outputs change.
 
     Example:
         >>> import torch, fastscape

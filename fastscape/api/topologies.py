@@ -1,4 +1,4 @@
-"""The topology of landscapes that were computed."""
+"""The public call `topology`: the basins of a computed landscape."""
 
 from __future__ import annotations
 
@@ -16,32 +16,34 @@ __all__ = ["topology"]
 
 @documented(TopologyOptions)
 def topology(landscape: Values, **given: Unpack[TopologyOptions]) -> Topology:
-    """Which basins a landscape has, how deep they are and how they merge, and how far that can be trusted.
+    """The basins of a landscape: how many, how deep, how they merge, and how reliable each is.
 
-    Let the level rise: the region below it, {f <= level}, begins at the minima. Where two parts of it meet, at a
-    saddle, the one with the higher minimum ends (elder rule). Its birth is the height of its minimum and its death
-    that of the saddle; the difference is its persistence, the depth of the basin. Loops (dimension 1) are born where
-    a region closes around something higher, and die where that is filled; voids (dimension 2) likewise.
+    As the level rises, the region below it, {f <= level}, starts at the minima. When two components meet, at a
+    saddle, the component with the higher minimum ends (elder rule). Its birth is the height of its minimum and its
+    death the height of the saddle; the difference is its persistence, the depth of the basin. Loops (dimension 1) are
+    born when the region closes around something higher, and die when the hole is filled; voids (dimension 2)
+    likewise.
 
-    The grid stands for the function: points are connected to their neighbours along the axes, and points at which the
-    measure is NaN or infinite are outside. What is found is exact for the grid. Features narrower than its spacing
-    are not in it.
+    The grid represents the function: points are connected to their neighbours along the axes, and points at which the
+    measure is NaN or infinite are outside. The result is exact for the grid, which cannot show features narrower than
+    its spacing.
 
-    A basin up to `threshold` is none: it is filled up to its saddle and counts to the basin on the other side. The
-    others are `basins`, with minimum, saddle, depth, size, and whether their depth is larger than twice the `error`
-    of the heights: then the function that these values are of has a basin there too.
+    A basin whose depth is at most `threshold` does not count: it is filled up to its saddle and joins the basin on
+    the other side. The remaining basins are `basins`, each with minimum, saddle, depth and size, and with a flag that
+    is true if its depth is larger than twice the `error` of the heights: the true function then has a basin there
+    too.
 
     Args:
         landscape: A line, a plane, or values on a grid of more axes.
-        **given: As `fastscape.persistence.TopologyOptions` says.
+        **given: The options of `fastscape.persistence.TopologyOptions`.
 
     Returns:
         The topology, with `basins`, `pairs`, `labels` [H, W], `error`, `distance`, `plot`, `save` and `load`.
 
     Raises:
-        ImportError: When loops or voids are asked for, and gudhi is not installed.
-        TypeError: When there is no such option, or no landscape.
-        ValueError: When an option has no such value, the measure is unknown, or it is finite nowhere.
+        ImportError: When loops or voids are requested and gudhi is not installed.
+        TypeError: When there is no such option, or the argument is not a landscape.
+        ValueError: When an option has an unknown value, the measure is unknown, or the measure is finite nowhere.
 
     Example:
         >>> import numpy as np, fastscape

@@ -1,4 +1,4 @@
-"""Landscapes of any number of axes."""
+"""The public call `volume`: landscapes with any number of axes."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ __all__ = ["volume"]
 def volume(model: nn.Module, data: Data, **given: Unpack[VolumeOptions]) -> Landscape:
     """The loss of a model on a grid of any number of axes through its weights.
 
-    With theta the model's weights and d1, ..., dN Gaussian random directions, each filter of which is scaled to the
-    norm of the model's filter, `loss[i, j, k, ...] = mean over the samples of loss(model(theta + x[i] d1 + y[j] d2 +
-    z[k] d3 + ...))`. Two axes are those of `surface`, with the same numbers; a third direction changes nothing of the
-    first two. The axes are called x, y and z, and of more than three x1, x2 and so on.
+    With theta the model's weights and d1, ..., dN Gaussian random directions whose filters are scaled to the norms of
+    the model's filters, `loss[i, j, k, ...] = mean over the samples of loss(model(theta + x[i] d1 + y[j] d2 + z[k] d3
+    + ...))`. With two axes the result equals `surface`, number for number; a third direction does not change the
+    first two. The axes are called x, y and z; more than three are called x1, x2 and so on.
 
-    A grid has the product of the counts of its axes: 21 points along each of three are 9,261, along each of four
-    194,481. With `tolerance=0.01` a smooth one takes some hundred evaluations, and the other points are predicted; see
-    `docs/tolerance.md`. Above ten million a warning says so, above a thousand million the call is refused. Memory is
-    that of the coordinates and the measures, 8 bytes each for every point.
+    The size of a grid is the product of the counts of its axes: 21 points along each of three axes are 9,261 points,
+    along each of four 194,481. With `tolerance=0.01` a smooth landscape takes a few hundred evaluations, and the
+    remaining points are predicted; see `docs/tolerance.md`. Above ten million points fastscape warns, above a
+    thousand million it refuses. Memory holds the coordinates and the measures, 8 bytes per value.
 
     Args:
         model: Any trained module. It is not changed.
         data: As for `surface`.
-        **given: As `fastscape.runs.VolumeOptions` says.
+        **given: The options of `fastscape.runs.VolumeOptions`.
 
     Returns:
         The landscape: `axes` by name, `loss` [H, W, D, ...] and each metric, float64, and the report.
-        `Landscape.plot` draws sections of it; `Landscape.slice` and `Landscape.project` take fewer axes.
+        `Landscape.plot` draws sections of it; `Landscape.slice` and `Landscape.project` reduce the axes.
 
     Raises:
         TypeError: As for `surface`.
-        ValueError: As for `surface`, and when a scheme takes another number of coordinates, or the grid has more than
-            a thousand million points.
+        ValueError: As for `surface`, and when a scheme takes a different number of coordinates, or the grid has more
+            than a thousand million points.
         OSError: As for `surface`.
         ImportError: As for `surface`.
         RuntimeError: As for `surface`.

@@ -1,4 +1,4 @@
-"""What shows a landscape while it is still being computed."""
+"""Reads the option `progress`, which may show a landscape while it is being computed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["watched"]
 
 
 def watched(given: Any) -> Callable[[Values], Any] | None:
-    """What the option `progress` asks for, which becomes whether there is a bar.
+    """The function that the option `progress` asks for; the option itself becomes True or False, for the bar.
 
     Args:
         given: The options that the user gave. `progress` is changed in it.
 
     Returns:
-        What gets a landscape after every round; None where nothing does.
+        A function that gets a landscape after every round; None if there is no such function.
     """
     if "progress" not in given:
         return None

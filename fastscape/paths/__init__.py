@@ -1,6 +1,6 @@
-"""Paths between models: curves of low loss, and permutations under which one model lies nearest to another.
+"""Curves of low loss between models, and permutations that bring one model closest to another.
 
-A curve holds plain tensors by name; what evaluates the loss along it are the lines and planes of the other wings. The
+A curve holds plain tensors by name. Lines and planes, which evaluate the loss along it, are in other packages. The
 user's models are never changed.
 """
 

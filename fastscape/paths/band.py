@@ -1,4 +1,4 @@
-"""The forces on a nudged elastic band: images on a chain between two models, which roll down and stay apart."""
+"""The forces on a nudged elastic band: images on a chain between two models, which move downhill and stay apart."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["forces", "tangent"]
 def tangent(before: Tensor, here: Tensor, after: Tensor, losses: Sequence[float]) -> Tensor:
     """The direction of a chain at an image, towards the neighbour of higher loss.
 
-    At a maximum or a minimum both ways are weighted, so that the direction does not jump.
+    At a maximum or a minimum both neighbours are weighted, so the direction does not jump.
 
     Args:
         before: The image in front [P].
         here: The image [P].
         after: The image behind [P].
-        losses: Of the three.
+        losses: The losses of the three images.
 
     Returns:
-        The direction [P], of length 1; 0 where the images are equal.
+        The direction [P], of length 1; 0 if the images are equal.
 
     Source: Henkelman & Jonsson 2000, "Improved tangent estimate in the nudged elastic band method", equations 8 to 11.
     """
@@ -40,20 +40,20 @@ def tangent(before: Tensor, here: Tensor, after: Tensor, losses: Sequence[float]
 
 
 def forces(chain: Sequence[Tensor], losses: Sequence[float], slopes: Sequence[Tensor], spring: float) -> list[Tensor]:
-    """What an optimizer takes for the gradients of the images.
+    """The forces on the images, which an optimizer takes as their gradients.
 
-    With g the gradient of the loss at an image, u the direction of the chain there and k the stiffness of the springs,
-    `g - (g . u) u - k (|w_(i + 1) - w_i| - |w_i - w_(i - 1)|) u`: the images roll down beside the chain alone, and
-    along it they keep equal distances.
+    With g the gradient of the loss at an image, u the direction of the chain there and k the stiffness of the
+    springs, `g - (g . u) u - k (|w_(i + 1) - w_i| - |w_i - w_(i - 1)|) u`: the loss moves the images only at right
+    angles to the chain, and the springs keep equal distances along it.
 
     Args:
         chain: Both ends and the images between them [P] each.
-        losses: Of all of them.
+        losses: The loss of every point of the chain.
         slopes: Gradients of the images [P] each.
         spring: The stiffness k.
 
     Returns:
-        One [P] for each image.
+        One force [P] per image.
 
     Source: Draxler et al. 2018, arXiv 1803.00885, section 3; Jonsson et al. 1998.
     """

@@ -1,4 +1,4 @@
-"""The batches of every step of a training: their samples and their order follow from the seed and the epoch alone."""
+"""The batches of a training: samples and order follow from the seed and the epoch alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastscape.model import Batch, Problem
 __all__ = ["Batches"]
 
 ORDER = 1
-"""Tells the numbers of an order from those that a step draws."""
+"""Separates the random numbers of an order from the random numbers of a step."""
 
 
 @dataclass(eq=False)
@@ -25,8 +25,8 @@ class Batches:
     Args:
         problem: What is evaluated; its samples are not read.
         given: Batches as the data gave them.
-        size: Samples of a batch at most, where samples may be put into any batch; None where batches stay as given.
-        seed: From which the order of every epoch is drawn.
+        size: Largest number of samples per batch, if batches may be formed freely; None to keep the given batches.
+        seed: Seed of the order of every epoch.
     """
 
     problem: Problem
@@ -37,7 +37,7 @@ class Batches:
 
     @cached_property
     def _pool(self) -> Batch | None:
-        """All samples as one batch; None where batches stay as given, or cannot be cut and joined."""
+        """All samples as one batch; None if the given batches are kept, or cannot be cut and joined."""
         if self.size is None:
             return None
         joined = replace(self.problem, samples=list(self.given), whole=True).free().samples
@@ -45,19 +45,19 @@ class Batches:
 
     @property
     def in_an_epoch(self) -> int:
-        """How many steps an epoch has."""
+        """Number of steps per epoch."""
         if self._pool is None or self.size is None:
             return len(self.given)
         return math.ceil(self._pool.samples / self.size)
 
     def at(self, step: int) -> Batch:
-        """The batch of a step, as the model takes it.
+        """The batch of a step, in the form that the model takes.
 
         Args:
             step: The number of the step, from 0.
 
         Returns:
-            The batch. In an epoch every sample comes once; batches of samples are of equal sizes, or differ by one.
+            The batch. Every sample occurs once per epoch; the sizes of freely formed batches differ by at most one.
         """
         epoch, place = divmod(step, self.in_an_epoch)
         order = self._of_epoch(epoch)

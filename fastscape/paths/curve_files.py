@@ -1,4 +1,4 @@
-"""A curve as one safetensors file: its control points, what stays, and in the header how it was made."""
+"""Saves and loads a curve as one safetensors file: control points and fixed tensors, report in the header."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MOVING, STILL, LOSSES = "curve/", "still/", "losses"
 
 
 class CurveContent(NamedTuple):
-    """What a file of a curve holds; see `Curve`.
+    """The content of a curve file; see `Curve`.
 
     Args:
         shape: The name of its shape.
         points: The control points [n + 1, *shape] of every tensor that moves.
         still: All other parameters and buffers.
-        names: Where every tensor of a state dict is found.
-        dtypes: Of the tensors of the model.
+        names: The stored name of every tensor of a state dict.
+        dtypes: The dtypes of the tensors of the model.
         losses: The loss of every step [steps].
         report: How it was trained.
     """
@@ -55,7 +55,7 @@ def written_curve(path: Path, content: CurveContent) -> Path:
 
     Raises:
         OSError: When the file cannot be written.
-        ValueError: When the name has another ending.
+        ValueError: When the name has a different ending.
     """
     from safetensors.torch import save
 
@@ -87,11 +87,11 @@ def read_curve(path: Path) -> CurveContent:
 
     Raises:
         OSError: When the file cannot be read.
-        ValueError: When it is no curve, or is damaged.
+        ValueError: When the file is not a curve, or is damaged.
     """
     from safetensors import SafetensorError, safe_open
 
-    with path.open("rb"):  # a folder, or no file at all, is named as such
+    with path.open("rb"):  # the error names a folder or a missing file
         pass
     try:
         with safe_open(os.fspath(path), framework="pt", device="cpu") as file:
@@ -105,7 +105,7 @@ def read_curve(path: Path) -> CurveContent:
 
 
 def _content(metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> CurveContent:
-    """The curve of a file, once everything in it fits together."""
+    """The curve of a file, after checking that its parts fit together."""
     if metadata.get("format") != FORMAT:
         raise ValueError("it does not name itself one")
     if metadata.get("version") != VERSION:

@@ -1,4 +1,4 @@
-"""A curve through weight space between two models: its control points by name, and what can be made of them."""
+"""The `Curve` class: a curve through weight space between two models, given by its control points."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from fastscape.weights import AlongModels, ModelsOfPath, PlaneOfModels, every_te
 __all__ = ["Curve"]
 
 COLUMNS = 1 << 20
-"""Weights of which scalar products are computed at once, in float64."""
+"""Number of weights whose scalar products are computed at once, in float64."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Curve:
     """A curve between two models: what `fastscape.connect` returns.
 
-    `theta(t) = sum_k C_k(t) c_k`, with the first model at t = 0 and the last one at t = 1. Of a Bezier curve
-    `C_k(t) = binom(n, k) (1 - t)^(n - k) t^k`; a polygon and a band are straight between their control points, which
-    lie at t = k / n.
+    `theta(t) = sum_k C_k(t) c_k`, with the first model at t = 0 and the last one at t = 1. For a Bezier curve `C_k(t)
+    = binom(n, k) (1 - t)^(n - k) t^k`; a polygon and a band are straight between their control points, which are at t
+    = k / n.
 
     Args:
         shape: "bezier", "polygon" or "band".
         points: The control points [n + 1, *shape] of every tensor that moves, by name: the first model, the bends, the
             last model.
-        still: All other parameters and buffers, those of the first model.
-        names: Under which of these names every tensor of a state dict is found, as tied ones have several.
-        dtypes: Of the tensors of the model, by name.
-        losses: The loss of the batch of every step of the training [steps], of a band the mean over its images.
+        still: All other parameters and buffers, from the first model.
+        names: The stored name of every tensor of a state dict; tied tensors share a stored name.
+        dtypes: Dtypes of the tensors of the model, by name.
+        losses: The loss of the batch of every training step [steps]; for a band the mean over its images.
         report: How it was trained, as plain values.
-        model: A model of the architecture, for `model_at`. Default: none is known, as of a curve from a file.
+        model: A model of the architecture, for `model_at`. Default: none, as for a curve from a file.
 
     Example:
         >>> import torch, fastscape
@@ -82,11 +82,11 @@ class Curve:
         losses: Sequence[float],
         report: Mapping[str, Any],
     ) -> Curve:
-        """The curve with control points around a model.
+        """Makes a curve from a model and control points.
 
         Args:
-            model: The first model, of which all else is kept. It is not changed. Parameters that do not move are not
-                copied: they may be a large model below adapters.
+            model: The first model, which gives all tensors that do not move. It is not changed. Parameters that do
+                not move are not copied: they may be a large model below adapters.
             shape: The name of its shape.
             points: The control points [n + 1, *shape] of every tensor that moves, by name.
             losses: The loss of every step [steps].
@@ -121,12 +121,12 @@ class Curve:
 
     @property
     def bends(self) -> int:
-        """How many control points lie between the ends."""
+        """Number of control points between the ends."""
         return len(next(iter(self.points.values()))) - 2
 
     @property
     def length(self) -> float:
-        """The length of the curve in units of weights: of a chain exactly, of a Bezier curve by quadrature."""
+        """The length of the curve in units of weights: exact for a chain, by quadrature for a Bezier curve."""
         return self._lengths[0]
 
     @property
@@ -136,7 +136,7 @@ class Curve:
 
     @cached_property
     def _lengths(self) -> tuple[float, float]:
-        """Both lengths, from the scalar products of the steps between control points, in float64."""
+        """Length and distance, from the scalar products of the steps between control points, in float64."""
         steps = self.bends + 1
         gram = torch.zeros(steps, steps, dtype=torch.float64, device="cpu")
         for part in self._columns():
@@ -145,27 +145,27 @@ class Curve:
         return length_of(self.shape, gram.numpy()), float(gram.sum().clamp(min=0).sqrt())
 
     def _columns(self) -> Iterator[Tensor]:
-        """Some real numbers of all control points [n + 1, m] at a time, float64."""
+        """The real entries of all control points, in chunks [n + 1, m], float64."""
         for tensor in self.points.values():
             real = torch.view_as_real(tensor) if tensor.is_complex() else tensor
             for part in real.reshape(len(real), -1).split(COLUMNS, 1):
                 yield part.double()
 
     def weights(self, t: float) -> dict[str, Tensor]:
-        """The state dict of the model at a place of the curve.
+        """The state dict of the model at t on the curve.
 
-        What moves is that of the place, and all else that of the first model: its statistics of batch normalisation,
-        too, which fit no other weights. See `model_at`.
+        Tensors that move are evaluated at t, and all other tensors are from the first model. This includes its
+        statistics of batch normalisation, which do not fit other weights. See `model_at`.
 
         Args:
-            t: The place, from 0 for the first model to 1 for the last.
+            t: The position on the curve, from 0 for the first model to 1 for the last.
 
         Returns:
-            Tensors by name in the dtypes of the model, on the CPU; what moves is at both ends that of the models,
-            bit for bit.
+            Tensors by name in the dtypes of the model, on the CPU; at both ends the tensors that move equal the
+            models bit for bit.
 
         Raises:
-            ValueError: When t lies beyond the curve.
+            ValueError: When t is beyond the curve.
         """
         moved = {name: tensor.to(self.dtypes[name], copy=True) for name, tensor in self._moved(t).items()}
         found = moved | {name: tensor.clone() for name, tensor in self.still.items()}
@@ -178,21 +178,21 @@ class Curve:
         return self._models.at(float(t))
 
     def model_at(self, t: float, model: nn.Module | None = None) -> nn.Module:
-        """A copy of the model with the weights of a place of the curve, in the mode of the original.
+        """A copy of the model with the weights at t on the curve, in the mode of the original.
 
-        Batch normalisation keeps the statistics of the first model, which do not belong to other weights; estimate
-        them anew with `torch.optim.swa_utils.update_bn(loader, model)`.
+        Batch normalisation keeps the statistics of the first model, which do not fit other weights; estimate them
+        again with `torch.optim.swa_utils.update_bn(loader, model)`.
 
         Args:
-            t: The place, from 0 to 1.
-            model: A model of the architecture. Default: the first one that `connect` was given, where the curve comes
-                from there.
+            t: The position on the curve, from 0 to 1.
+            model: A model of the architecture. Default: the first model given to `connect`, if the curve comes from
+                `connect`.
 
         Returns:
-            The copy; nothing of it is shared.
+            The copy; it shares no memory.
 
         Raises:
-            ValueError: When t lies beyond the curve, or no model is known, or it is of another architecture.
+            ValueError: When t is beyond the curve, no model is known, or the model has a different architecture.
         """
         like = self.model if model is None else model
         if like is None:
@@ -212,7 +212,7 @@ class Curve:
 
     @cached_property
     def _models(self) -> ModelsOfPath:
-        """The control points as models that are combined."""
+        """The control points as the models that a scheme combines."""
         count = self.bends + 2
         inner = ["the bend"] if count == 3 else [f"bend {k}" for k in range(1, count - 1)]
         tensors = [{name: tensor[k] for name, tensor in self.points.items()} for k in range(count)]
@@ -221,7 +221,7 @@ class Curve:
 
     @property
     def _facts(self) -> dict[str, Any]:
-        """What a report of a landscape says of the directions."""
+        """The entries on the directions in the report of a landscape."""
         return {
             "directions": f"{self.shape} curve",
             "curve_hash": self._hash,
@@ -231,7 +231,7 @@ class Curve:
 
     @cached_property
     def _hash(self) -> str:
-        """Tells the control points of one curve from those of another."""
+        """A hash of the control points."""
         found = hashlib.sha256(self.shape.encode())
         for name, tensor in sorted(self.points.items()):
             found.update(name.encode())
@@ -239,26 +239,26 @@ class Curve:
         return found.hexdigest()
 
     def as_line(self) -> AlongModels:
-        """The curve as a line of one coordinate t: what `fastscape.line(a, data, along=curve)` takes."""
+        """The curve as a line with the coordinate t, for `fastscape.line(a, data, along=curve)`."""
         return AlongModels(self._models, self._facts)
 
     def plane(self, *, points: int = 51) -> PlaneOfModels:
-        """The plane of the curve, in true distances: for `directions=` of `surface`.
+        """The plane of the curve, in true distances, to use as `directions=` of `surface`.
 
             d_1 = (b - a) / |b - a|,    d_2 = the strongest direction of what is left of the curve without its part
             along d_1, of length 1
 
-        Of all planes through both ends this one has the smallest squared distances from the curve. A curve of one bend
-        lies in it. With more bends the report of the landscape says in `plane["length_off_plane"]` which share of the
-        length of the curve is lost in the plane, and the losses of the curve itself are evaluated, too. The model that
-        `surface` is given is the first one. Batch normalisation is estimated anew at every point, unless `surface` is
-        asked for another thing.
+        Of all planes through both ends, this plane has the smallest squared distances from the curve. A curve with
+        one bend is in the plane. With more bends, `plane["length_off_plane"]` in the report of the landscape is the
+        fraction of the length of the curve that the plane loses, and the losses of the curve itself are evaluated
+        too. The model for `surface` must be the first model. Statistics of batch normalisation are estimated again at
+        every point, unless `surface` gets a different `batchnorm`.
 
         Args:
-            points: Of the curve, as it is drawn. Default 51.
+            points: Number of points of the drawn curve. Default 51.
 
         Returns:
-            A source of directions, which `surface` takes.
+            A source of directions for `surface`.
 
         Raises:
             ValueError: When there are fewer than two points.
@@ -270,20 +270,20 @@ class Curve:
         return PlaneOfModels(self._models, points, self._facts)
 
     def save(self, path: str | os.PathLike[str], *, still: bool = True) -> Path:
-        """Writes the curve to a safetensors file, whole or not at all, without pickle.
+        """Saves the curve to a safetensors file, whole or not at all, without pickle.
 
         Args:
             path: A file name that ends in .safetensors. Missing folders are created.
-            still: Whether what does not move is written, too: buffers, and a large model below adapters. Without it
-                `weights` of the curve that is read has what moves alone, and `model_at` takes the rest from the model
-                that it is given. Default True.
+            still: Whether to save the tensors that do not move too: buffers, and a large model below adapters.
+                Without them, `weights` of the loaded curve has only the tensors that move, and `model_at` takes the
+                rest from its `model`. Default True.
 
         Returns:
             The path.
 
         Raises:
             OSError: When the file cannot be written.
-            ValueError: When the name has another ending.
+            ValueError: When the name has a different ending.
         """
         names = self.names if still else {name: own for name, own in self.names.items() if own in self.points}
         kept = self.still if still else {}
@@ -292,17 +292,17 @@ class Curve:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Curve:
-        """Reads a curve that `save` wrote.
+        """Loads a curve that `save` wrote.
 
         Args:
             path: The file.
 
         Returns:
-            The curve, bit for bit, on the CPU; it knows no module.
+            The curve, bit for bit, on the CPU; it has no `model`.
 
         Raises:
             OSError: When the file cannot be read.
-            ValueError: When the file is no curve, or is damaged.
+            ValueError: When the file is not a curve, or is damaged.
         """
         found = read_curve(Path(path))
         return cls(*found)

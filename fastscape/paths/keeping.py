@@ -1,4 +1,4 @@
-"""What a training of a curve keeps on the disk, so that it can go on when its process was ended."""
+"""Saves the state of the training of a curve, so an interrupted training can resume."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from fastscape.results import clipped, write_whole
 __all__ = ["CURVE", "Keeping"]
 
 CURVE = "curve.safetensors"
-"""In the folder of a training the curve, once it is there."""
+"""The file of the finished curve in the folder of a training."""
 
 TRAINING = "training.pt"
 FORMAT, VERSION = "fastscape-connect", 1
 
 SHARE = 50.0
-"""Writing takes one of so many seconds, at most."""
+"""Writing takes at most one in this many seconds."""
 
 SAME = 1e-4
-"""By how much the loss at the first model may differ, as another machine rounds it."""
+"""Largest difference of the loss at the first model that counts as rounding of a different machine."""
 
 
 @dataclass(eq=False)
@@ -37,10 +37,10 @@ class Keeping:
     """Keeps the state of a training in a folder.
 
     Args:
-        folder: The folder. It is made when it is not there.
-        asked: What the training is of, and how it is made, as plain values by name.
-        loss: The loss at the first model, by which another loss or another code of the model is known.
-        least: Seconds between two writes, at least. Default 1.
+        folder: The folder. It is created if missing.
+        asked: The models, data and settings of the training, as plain values by name.
+        loss: The loss at the first model, by which a different loss or different code of the model is recognised.
+        least: Least number of seconds between two writes. Default 1.
     """
 
     folder: Path
@@ -55,16 +55,16 @@ class Keeping:
         return self.folder / TRAINING
 
     def taken_up(self, moving: Moving) -> int:
-        """Takes up a training that was begun.
+        """Resumes a training.
 
         Args:
-            moving: Becomes what it was then.
+            moving: The state of the training, which is restored.
 
         Returns:
-            How many steps were done; 0 where none was begun.
+            Number of finished steps; 0 if no training was started.
 
         Raises:
-            ValueError: When the folder has a training of something else, or the file is damaged.
+            ValueError: When the folder has a different training, or the file is damaged.
         """
         if not self.path.exists():
             return 0
@@ -93,12 +93,12 @@ class Keeping:
         """Writes the state of a training, whole or not at all.
 
         Args:
-            moving: What changes.
-            step: How many steps were done.
+            moving: The state of the training.
+            step: Number of finished steps.
 
         Raises:
             OSError: When it cannot be written.
-            TypeError: When the optimizer, or what changes its rate, has a state that cannot be read again.
+            TypeError: When the optimizer or the scheduler has a state that cannot be read again.
         """
         begun = time.monotonic()
         content = io.BytesIO()
@@ -121,16 +121,16 @@ class Keeping:
         self._next = ended + max(self.least, SHARE * (ended - begun))
 
     def due(self) -> bool:
-        """Whether the state was written so long ago that it may be written again."""
+        """Whether enough time has passed to write the state again."""
         return time.monotonic() >= self._next
 
     @property
     def _plain(self) -> Any:
-        """What is asked for, as a file says it."""
+        """The models, data and settings in the form of a file."""
         return json.loads(json.dumps(self.asked))
 
     def _check(self, asked: Mapping[str, Any], loss: float) -> None:
-        """Refuses to go on with a training of something else."""
+        """Refuses to resume a different training."""
         wanted = self._plain
         for name in {**wanted, **asked}:
             if asked.get(name) != wanted.get(name):
@@ -146,7 +146,7 @@ class Keeping:
 
     @staticmethod
     def _check_readable(content: io.BytesIO) -> None:
-        """Refuses a state that could not be read again, when the training begins and not when it goes on."""
+        """Refuses a state that could not be read again, at the start of the training and not when it resumes."""
         content.seek(0)
         try:
             torch.load(content, map_location="cpu", weights_only=True)

@@ -1,7 +1,7 @@
 """The shapes of curves between two models: their control points, combined as a function of t.
 
 Shapes of arrays: t [G]; coefficients [G, n + 1], of the control points c_0 (the first end), c_1, ..., c_n (the last
-end). The coefficients of a point sum to 1, so that `theta(t) = sum_k C_k(t) c_k`.
+end). The coefficients of a point sum to 1: `theta(t) = sum_k C_k(t) c_k`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ ShapeName: TypeAlias = Literal["bezier", "polygon", "band"]
 Shape: TypeAlias = Callable[[Tensor, int], Tensor]
 
 NODES = 16
-"""Of the quadrature on each piece of a curve."""
+"""Number of nodes of the quadrature on each piece of a curve."""
 
 LENGTH = 1e-12
-"""Relative error of a length at which no finer pieces are tried."""
+"""Relative error of a length below which no finer pieces are tried."""
 
 
 def bezier(t: Tensor, n: int) -> Tensor:
     """Coefficients of a Bezier curve: `binom(n, k) (1 - t)^(n - k) t^k`.
 
     Args:
-        t: Where [G].
+        t: Positions on the curve [G].
         n: Number of the last control point.
 
     Returns:
@@ -49,12 +49,12 @@ def bezier(t: Tensor, n: int) -> Tensor:
 
 
 def polygon(t: Tensor, n: int) -> Tensor:
-    """Coefficients of a polygonal chain, whose control point k lies at t = k / n.
+    """Coefficients of a polygonal chain, whose control point k is at t = k / n.
 
-    Beyond its ends it goes on straight.
+    Beyond its ends the chain continues straight.
 
     Args:
-        t: Where [G].
+        t: Positions on the curve [G].
         n: Number of the last control point.
 
     Returns:
@@ -81,12 +81,12 @@ def length_of(name: str, gram: np.ndarray) -> float:
     """The length of a curve.
 
     Args:
-        name: Of its shape.
+        name: The name of the shape.
         gram: Scalar products [n, n] of the steps between its control points, `c_(k + 1) - c_k`, float64.
 
     Returns:
-        Of a chain the sum of its pieces; of a Bezier curve the integral of `|theta'(t)|` by Gauss's quadrature, on
-        ever finer pieces until it stays.
+        For a chain the sum of its pieces; for a Bezier curve the integral of `|theta'(t)|` by Gaussian quadrature, on
+        ever finer pieces until the value is stable.
     """
     if SHAPES[name] is polygon:
         return float(np.sqrt(np.diagonal(gram).clip(min=0)).sum())

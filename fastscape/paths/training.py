@@ -1,7 +1,7 @@
-"""The training of a curve between two models: its bends move, by any optimizer, until the loss along it is low.
+"""Trains the bends of a curve between two models, with any optimizer, to lower the loss along the curve.
 
-Everything that is random follows from the seed and the number of the step: the batch, the place on the curve, and
-what the model itself draws. So a training that was interrupted goes on as if nothing had been.
+Everything random follows from the seed and the number of the step: the batch, the position on the curve, and the
+random numbers of the model. So an interrupted training resumes with the same bits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MakesOptimizer: TypeAlias = Callable[[list[nn.Parameter]], Optimizer]
 MakesScheduler: TypeAlias = Callable[[Optimizer, int], LRScheduler]
 
 PLACE = 0
-"""Tells the numbers that a step draws from those of an order."""
+"""Separates the random numbers of a step from the random numbers of an order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +41,10 @@ class Task:
         layout: What moves.
         ends: Both models [2, P], in the dtype of the basis.
         shape: The name of the curve's shape.
-        bends: How many control points are trained.
-        batches: Of every step.
-        steps: How many.
-        seed: Of everything that is random.
+        bends: Number of control points that are trained.
+        batches: The batches of the steps.
+        steps: Number of steps.
+        seed: Seed of everything random.
         spring: Stiffness of the springs of a band.
     """
 
@@ -60,7 +60,7 @@ class Task:
 
     @property
     def on_the_way(self) -> Tensor:
-        """Bends on the straight line [bends, P], at equal distances: where the training begins."""
+        """The initial bends [bends, P], at equal distances on the straight line."""
         t = torch.arange(1, self.bends + 1, dtype=self.ends.dtype, device=self.ends.device) / (self.bends + 1)
         first, last = self.ends
         return first + t[:, None] * (last - first)
@@ -68,12 +68,12 @@ class Task:
 
 @dataclass(eq=False)
 class Moving:
-    """What changes while a curve is trained.
+    """The state of a training.
 
     Args:
         bends: The bends, one parameter [bends, P].
-        optimizer: What moves them.
-        scheduler: What changes its learning rate.
+        optimizer: The optimizer of the bends.
+        scheduler: The scheduler of the learning rate.
         losses: The loss of each step so far.
     """
 
@@ -99,15 +99,15 @@ def started(task: Task, optimizer: MakesOptimizer, scheduler: MakesScheduler) ->
     """A training before its first step.
 
     Args:
-        task: What is trained.
+        task: The task.
         optimizer: Makes the optimizer of a list with one parameter.
-        scheduler: Makes what changes its learning rate, of the optimizer and the number of steps.
+        scheduler: Makes the scheduler of the learning rate, from the optimizer and the number of steps.
 
     Returns:
         The training.
 
     Raises:
-        TypeError: When one of both makes something else.
+        TypeError: When either function returns something else.
         ValueError: When an optimizer cannot be used: it needs a closure, or moves something else.
     """
     bends = nn.Parameter(task.on_the_way)
@@ -137,10 +137,10 @@ def started(task: Task, optimizer: MakesOptimizer, scheduler: MakesScheduler) ->
 
 
 def stepped(task: Task, moving: Moving, step: int) -> None:
-    """Takes a step, up to the gradient; what moves is moved by `Moving.optimizer` afterwards.
+    """Computes the gradient of a step; afterwards `Moving.optimizer` moves the bends.
 
     Args:
-        task: What is trained.
+        task: The task.
         moving: The bends, whose gradient is set.
         step: The number of the step, from 0.
 
@@ -157,7 +157,7 @@ def stepped(task: Task, moving: Moving, step: int) -> None:
 
 
 def _somewhere(task: Task, moving: Moving, step: int, gradient: Tensor) -> float:
-    """The loss at one place of the curve, and its gradient by the bends, which is that by the point times C_k(t)."""
+    """The loss at one point of the curve; the gradient of bend k is C_k(t) times the gradient at the point."""
     t = float(np.random.default_rng([task.seed, PLACE, step]).random())
     place = torch.tensor([t], dtype=torch.float64, device="cpu")
     (c,) = SHAPES[task.shape](place, task.bends + 1).tolist()
@@ -173,7 +173,7 @@ def _somewhere(task: Task, moving: Moving, step: int, gradient: Tensor) -> float
 
 
 def _along_band(task: Task, moving: Moving, step: int, gradient: Tensor) -> float:
-    """The mean loss of the images, and the forces on them; all see the same batch."""
+    """The mean loss of the images, and the forces on them; all images use the same batch."""
     first, last = task.ends
     images, batch = list(moving.bends.detach()), task.batches.at(step)
     slopes = []
@@ -191,10 +191,10 @@ def _along_band(task: Task, moving: Moving, step: int, gradient: Tensor) -> floa
 
 
 def _slope(task: Task, point: Tensor, batch: Batch, step: int, *, wanted: bool = True) -> _Slope:
-    """The mean loss of the batch of a step at a point [P], and its gradient if it is wanted."""
+    """The mean loss of the batch of a step at a point [P], and its gradient on request."""
     problem = task.problem
     leaf = point.detach().requires_grad_(wanted)
-    # The recurrent layers of cuDNN have gradients in training mode alone.
+    # The recurrent layers of cuDNN have gradients only in training mode.
     gradients = twice_differentiable(problem) if problem.layers.recurrent else torch.enable_grad()
     with gradients:
         weights = {**problem.still, **task.layout.unflatten(leaf.to(problem.dtype))}
@@ -211,7 +211,7 @@ def _slope(task: Task, point: Tensor, batch: Batch, step: int, *, wanted: bool =
 
 
 def _check_finite(task: Task, moving: Moving, step: int, found: _Slope, where: str) -> None:
-    """Refuses to go on from where no step leads back."""
+    """Refuses to continue from a loss or gradient that is not finite."""
     if math.isfinite(found.loss) and bool(found.gradient.isfinite().all()):
         return
     what = f"the loss is {found.loss}" if not math.isfinite(found.loss) else "the gradient of the loss is not finite"

@@ -1,6 +1,6 @@
-"""One run, from a request to values: options, the schedule of blocks, stores, processes, signals and the report.
+"""Carries out one run, from a request to values: options, schedule, stores, processes, signals and the report.
 
-`computed(request)` is the walk of a call, and `options/` says every option once.
+`computed(request)` runs the steps of a call in order, and `options/` defines every option once.
 """
 
 from fastscape.runs.alignment import alignment_of

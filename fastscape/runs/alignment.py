@@ -1,4 +1,4 @@
-"""A model with its units in the order in which it lies nearest to another one, and the proof that it is the same."""
+"""Permutes the units of a model to bring it closest to a reference model, and verifies the permuted model."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ from fastscape.weights import (
 
 __all__ = ["alignment_of"]
 
-_FEW, _MANY = 2, 64  # samples of the trace, and of one evaluation
-_NOISE = 1e-6  # more than this is no rounding
+_FEW, _MANY = 2, 64  # number of samples of the trace, and of each evaluation
+_NOISE = 1e-6  # a larger difference is not rounding
 
 Weights = Mapping[str, Tensor]
 
@@ -60,8 +60,8 @@ class _Pair:
     Args:
         problem: The model that is aligned.
         mine: Its weights by name, float64.
-        theirs: Those of the other model.
-        names: Of those that may be permuted.
+        theirs: The weights of the reference model by name, float64.
+        names: The names of the tensors that may be permuted.
     """
 
     problem: Problem
@@ -71,13 +71,13 @@ class _Pair:
 
     @property
     def parameters(self) -> list[str]:
-        """The names of those that are parameters."""
+        """The names of the tensors that are parameters."""
         own = dict(self.problem.model.named_parameters())
         return [name for name in self.names if name in own]
 
 
 def alignment_of(model: nn.Module, data: Data, given: AlignOptions) -> tuple[AlignmentValues, nn.Module]:
-    """Permutes the units of a model so that it lies nearest to another one.
+    """Permutes the units of a model to bring it closest to a reference model.
 
     Args:
         model: The user's model. It is not changed.
@@ -85,11 +85,11 @@ def alignment_of(model: nn.Module, data: Data, given: AlignOptions) -> tuple[Ali
         given: The options that the user gave.
 
     Returns:
-        The permutations, and a copy of the model that is permuted.
+        The permutations, and a permuted copy of the model.
 
     Raises:
-        TypeError: When an argument is of another kind.
-        ValueError: When an argument has no such choice.
+        TypeError: When an argument has the wrong type.
+        ValueError: When an argument has an unknown value.
     """
     options = with_defaults(AlignOptions, given, "align")
     for name, least in (("restarts", 1), ("samples", 1), ("seed", 0)):
@@ -108,7 +108,7 @@ def _aligned(request: Request, options: AlignOptions) -> tuple[AlignmentValues, 
     pair = _pair(request, options)
     batches = _batches(pair.problem, options["samples"])
     seeds = np.random.default_rng(options["seed"])
-    # Answers are compared in batches of the size that was traced.
+    # Outputs are compared in batches of the traced size.
     few = batches[0] if options["method"] == "activations" else pair.problem.batches(_FEW)[0]
     found = sound(pair.problem, pair.mine, few, _traced(pair, few), seeds)
     _check_free(found, request.model)
@@ -148,7 +148,7 @@ def _aligned(request: Request, options: AlignOptions) -> tuple[AlignmentValues, 
 
 
 def _pair(request: Request, options: AlignOptions) -> _Pair:
-    """Both models as tensors by name, once they are found to be of one architecture."""
+    """Both models as tensors by name, after checking that they have the same architecture."""
     other = options["to"]
     assert other is not None
     warn_of_other_code(request.model, other)
@@ -178,14 +178,14 @@ def _pair(request: Request, options: AlignOptions) -> _Pair:
 
 
 def _may_move(model: nn.Module, name: str, tensor: Tensor) -> bool:
-    """Whether a tensor is one of the numbers that training finds: what no state dict holds is a constant."""
+    """Whether a tensor is learned: a tensor in no state dict is a constant."""
     path, _, leaf = name.rpartition(".")
     stays = leaf in model.get_submodule(path)._non_persistent_buffers_set
     return (tensor.is_floating_point() or tensor.is_complex()) and not stays and tensor.dim() > 0
 
 
 def _batches(problem: Problem, samples: int) -> list[Batch]:
-    """The first batches, as many as have so many samples."""
+    """The first batches, until they have this number of samples."""
     found: list[Batch] = []
     for batch in problem.batches(_MANY):
         if sum(one.samples for one in found) >= samples:
@@ -205,7 +205,7 @@ def _traced(pair: _Pair, few: Batch) -> Traced:
 
 
 def _check_free(found: Traced, model: nn.Module) -> None:
-    """Refuses a model in which nothing may change places."""
+    """Refuses a model in which nothing can be permuted."""
     if found.symmetry.cells:
         return
     names = list(found.not_understood)
@@ -229,14 +229,14 @@ def _likeness(
 
 
 def _real(tensor: Tensor) -> Tensor:
-    """A complex tensor as pairs of real numbers, which are its last axis."""
+    """A complex tensor as pairs of real numbers, along a new last axis."""
     return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def _proved(
     problem: Problem, before: Weights, after: Weights, batches: Sequence[Batch], found: Traced
 ) -> tuple[float, float]:
-    """The largest differences of outputs before and after, and of two evaluations before."""
+    """The largest difference of outputs before and after, and the largest difference of two evaluations before."""
     first, again, moved = (outputs_of(problem, held, batches) for held in (before, before, after))
     error, noise = difference(first, moved), difference(first, again)
     if not error <= max(TOLERANCE, 4 * noise) or noise > _NOISE:
@@ -258,7 +258,7 @@ def _distance(pair: _Pair, mine: Weights) -> float:
 def _permutations(
     model: nn.Module, symmetry: Symmetry, indices: Mapping[str, Sequence[Any]]
 ) -> dict[str, Permutation]:
-    """The axes that are permuted alike, those of tied tensors under all of their names."""
+    """The axes that share a permutation; tied tensors appear under all of their names."""
     free = np.zeros(symmetry.count, dtype=bool)
     for cell in symmetry.cells:
         free[cell.rows] = True
@@ -278,7 +278,7 @@ def _permutations(
 
 @torch.no_grad()
 def _copy(model: nn.Module, indices: Mapping[str, Sequence[Any]]) -> nn.Module:
-    """A copy of the model that is permuted."""
+    """A permuted copy of the model."""
     copied = whole_copy(model)
     for name, tensor in tensors_of(copied).items():
         if name in indices:

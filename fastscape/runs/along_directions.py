@@ -1,4 +1,4 @@
-"""Losses along several directions at once, evaluated by the engine."""
+"""Evaluates losses along several directions at once, with the engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastscape.weights import Basis, Scheme, Space
 __all__ = ["AlongDirections", "losses_along"]
 
 MEMORY = 256 << 20
-"""Bytes of directions that are in memory at once."""
+"""Largest number of bytes of directions in memory at once."""
 
 Writer = Callable[[int, Tensor], None]
 
@@ -27,15 +27,15 @@ Writer = Callable[[int, Tensor], None]
 class AlongDirections:
     """The mean losses along some directions.
 
-    Directions lie in one basis with the model, and a point is a multiple of one of them. Where all do not fit into
-    memory, they are written block by block, with the plan that was found for the first.
+    The directions form one basis with the model, and each point is the model plus a multiple of one direction. If not
+    all directions fit into memory, they are written block by block, with the plan found for the first block.
 
     Args:
         point: The model.
-        count: Directions.
+        count: Number of directions.
         write: Writes direction k to a row [P].
-        cost: Is told of the evaluations.
-        plan: That was found for other directions. Default: none was.
+        cost: Counts the evaluations.
+        plan: A plan found for other directions. Default: none.
         own_space: The space of a single direction that is not in memory. Default: directions are written.
     """
 
@@ -49,7 +49,7 @@ class AlongDirections:
 
     @property
     def block(self) -> int:
-        """Directions in memory at once."""
+        """Number of directions in memory at once."""
         row = self.point.layout.size * self.point.work.problem.place.precision.basis.itemsize
         return max(min(self.count, MEMORY // row), 1)
 
@@ -74,11 +74,11 @@ class AlongDirections:
         return np.concatenate(found, axis=1)
 
     def means(self, which: np.ndarray, distances: np.ndarray) -> np.ndarray:
-        """The means over the samples at points that each lie along one of the directions.
+        """The means over the samples at points, each along one of the directions.
 
         Args:
             which: The number of the direction of each point [n]. All of them must be in memory, see `block`.
-            distances: Along it [n].
+            distances: Distance of each point along its direction [n].
 
         Returns:
             Means [n, measures], float64, of all measures of the problem.
@@ -91,7 +91,7 @@ class AlongDirections:
         return (sums / self.point.work.problem.counts).numpy()
 
     def close(self) -> None:
-        """Ends the evaluator."""
+        """Closes the evaluator."""
         if self._kept is not None:
             self._kept.close()
         self._kept = None
@@ -110,7 +110,7 @@ class AlongDirections:
         return torch.cat(sums)
 
     def _evaluator(self, first: int, members: int) -> Evaluator:
-        """What evaluates points along a block of the directions."""
+        """The evaluator of points along a block of the directions."""
         point, work = self.point, self.point.work
         problem = work.problem
         plan = self.plan or work.plan
@@ -129,7 +129,7 @@ class AlongDirections:
         vectors[0] = point.work.space.basis.theta
         for k in range(members):
             self.write(first + k, vectors[1 + k])
-        unread = torch.zeros(1, 1 + members, 1 + members, dtype=torch.float64, device="cpu")  # by `_single`
+        unread = torch.zeros(1, 1 + members, 1 + members, dtype=torch.float64, device="cpu")  # checked by `_single`
         return Space(Basis(vectors, unread, point.layout), Scheme(_single))
 
 
@@ -137,14 +137,14 @@ class AlongDirections:
 def losses_along(
     point: Point, cost: Cost, count: int, write: Writer, *, plan: Plan | None = None, own_space: Space | None = None
 ) -> Iterator[AlongDirections]:
-    """Losses along directions, whose evaluator ends with the context.
+    """Losses along directions; the evaluator is closed when the context ends.
 
     Args:
         point: The model.
-        cost: Is told of the evaluations.
-        count: Directions.
+        cost: Counts the evaluations.
+        count: Number of directions.
         write: Writes direction k to a row [P].
-        plan: That was found for other directions. Default: none was.
+        plan: A plan found for other directions. Default: none.
         own_space: The space of a single direction that is not in memory. Default: directions are written.
 
     Yields:
@@ -158,14 +158,14 @@ def losses_along(
 
 
 def _single(gram: Tensor, *coordinates: Tensor) -> Tensor:
-    """Coefficients of theta plus a multiple of one direction, each row of the coordinates having one that is not 0.
+    """Coefficients of theta plus a multiple of one direction; in each row of the coordinates one entry is not 0.
 
-    The engine compares a plan with a plain evaluation where all coordinates are 1. The sum of many directions would
-    be far away; their mean is not.
+    The engine compares a plan with a plain evaluation at the point where all coordinates are 1. There the
+    coefficients give the mean of the directions, because the sum of many directions would be far away.
 
     Args:
         gram: Not needed.
-        *coordinates: One [G] for each direction.
+        *coordinates: Coordinates [G], per direction.
 
     Returns:
         Coefficients [G, 1, K].

@@ -1,4 +1,4 @@
-"""What lies along the paths that directions bring: the loss of each checkpoint, and that of the plane below it."""
+"""Evaluates the paths that come with directions: the loss of each checkpoint, and the loss of its projection."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class _Stop:
 
 @dataclass(eq=False)
 class AlongPaths:
-    """Evaluates checkpoints and the plane below them, on one part of the samples after the other.
+    """Evaluates checkpoints and their projections on the plane, on one part of the samples after the other.
 
-    Both are evaluated point by point, as a plain loop does. Of a checkpoint every tensor that was kept is its own;
-    what was not kept is that of the model.
+    Both are evaluated point by point, as a plain loop does. A checkpoint uses its own tensors where it has them, and
+    the model's tensors elsewhere.
 
     Args:
-        work: What is done.
-        space: Where the points lie, in an order of the weights that stays.
-        stops: Which points of which paths.
-        backing: Of several processes the first one evaluates.
+        work: The prepared work.
+        space: The space of the points, with a fixed order of the weights.
+        stops: The points of the paths to evaluate.
+        backing: Store and processes; the first process evaluates.
         progress: Whether to show a progress bar on a terminal.
     """
 
@@ -56,7 +56,7 @@ class AlongPaths:
         self.sums = np.zeros((len(self.stops), 2))
 
     def over(self, parts: Iterator[Problem]) -> Iterator[Problem]:
-        """Hands on the parts of the data, each of which is evaluated along the paths first.
+        """Passes on the parts of the data, after evaluating each part along the paths.
 
         Args:
             parts: The problem with one part of the samples after the other.
@@ -75,14 +75,15 @@ class AlongPaths:
         for row, stop in enumerate(tqdm(self.stops, desc="checkpoints", disable=shown, leave=False)):
             point = torch.from_numpy(self.space.paths[stop.path].points[stop.point].copy())[None]
             own = self._own(part, stop.checkpoints.tensors(stop.point))
-            # What a checkpoint keeps is given at both evaluations: into a model that is lent nothing else is written.
+            # Both evaluations write the same tensors, the tensors of the checkpoint: nothing else is written into a
+            # lent model.
             free = replace(part, still={name: tensor for name, tensor in part.still.items() if name not in own})
             below = {name: part.still[name] for name in own.keys() & part.still.keys()}
             for column, tensors in enumerate((own, below | self.space.at(point, part.place))):
                 self.sums[row, column] += float(free.total(tensors, self.work.plan.microbatch)[0])
 
     def _own(self, part: Problem, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors of a checkpoint, as the problem has those of a point."""
+        """The tensors of a checkpoint, in the form in which the problem takes the tensors of a point."""
         wanted, place = self.space.moving | set(part.still), part.place
         return {
             name: tensor.to(place.device, dtype_of(tensor, place.precision.weights))
@@ -92,7 +93,7 @@ class AlongPaths:
 
     @property
     def paths(self) -> list[Trajectory]:
-        """The paths, with what was evaluated along them."""
+        """The paths, with the losses evaluated along them."""
         means = (self.sums / max(self.samples, 1)).tolist() if self.backing.leads else None
         if self.backing.ranks is not None and self.stops:
             means = self.backing.ranks.shared("along the paths", means)
@@ -107,15 +108,15 @@ class AlongPaths:
 
 
 def along_paths(request: Request, work: Work, backing: Backing) -> AlongPaths:
-    """What is to be evaluated along the paths of a space.
+    """The evaluation along the paths of a space, if there is any.
 
     Args:
-        request: What is asked for.
-        work: What is to be done.
+        request: The request.
+        work: The prepared work.
         backing: Store and processes.
 
     Returns:
-        What evaluates it.
+        The object that evaluates it.
     """
     space, given = work.space, work.space.checkpoints
     stops = [
@@ -125,6 +126,6 @@ def along_paths(request: Request, work: Work, backing: Backing) -> AlongPaths:
         for point in given[path.name].evaluated
     ]
     if stops and request.in_parts and isinstance(space.basis.vectors, Tensor):
-        # The engine may lay the basis out anew after the first part.
+        # The engine may change the memory layout of the basis after the first part.
         space = replace(space, basis=replace(space.basis, vectors=space.basis.vectors.clone()))
     return AlongPaths(work, space, stops, backing, request.options["progress"] is True)

@@ -1,4 +1,4 @@
-"""From the means at points to values: grids, standard errors, what was predicted, and the report."""
+"""Turns means at points into a result: grids, standard errors, predictions and the report."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["measured_everywhere", "precision_error", "show_round", "values_of"]
 
 
 def precision_error(request: Request, work: Work, done: Evaluated) -> dict[str, Any] | None:
-    """What a reduced precision costs, at a few points.
+    """The error of a reduced precision, at a few points.
 
     Args:
-        request: What was asked for.
-        work: What was done.
-        done: What came of it.
+        request: The request.
+        work: The prepared work.
+        done: The values, and how they were computed.
 
     Returns:
-        See `fastscape.engine.error_of`; None for a precision that is not reduced, and of a lent model, which has no
-        other.
+        See `fastscape.engine.error_of`; None if the precision is not reduced, or the model is lent and has no other
+        precision.
     """
     if not request.place.precision.reduced or request.place.lent is not None:
         return None
@@ -42,17 +42,17 @@ def precision_error(request: Request, work: Work, done: Evaluated) -> dict[str, 
 
 
 def measured_everywhere(work: Work, done: Evaluated, refinement: Refinement, samples: int) -> np.ndarray:
-    """What a draw of the samples says of all samples, at every point.
+    """The estimate from a draw of the samples for the values over all samples, at every point.
 
     Args:
-        work: What was done, on the draw.
-        done: What came of it.
-        refinement: Which points were evaluated.
-        samples: Over how many samples the loss would be.
+        work: The work on the draw.
+        done: The values, and how they were computed.
+        refinement: The refinement, which knows the evaluated points.
+        samples: Number of samples of the full loss.
 
     Returns:
-        The measures [G, measures], predicted where they were not evaluated; behind them, where it is known, the
-        standard error of the loss as it would be over all samples.
+        The measures [G, measures], predicted where they were not evaluated; in a last column, if it is known, the
+        standard error that the loss would have over all samples.
     """
     grids = _grids(work, done.values.numpy())
     grids, error, _ = _filled(grids, _error(work, done, grids), refinement)
@@ -63,7 +63,7 @@ def measured_everywhere(work: Work, done: Evaluated, refinement: Refinement, sam
 
 
 def _error(work: Work, done: Evaluated, grids: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """The standard errors of the loss, where the losses of single samples are known."""
+    """The standard errors of the loss, if the losses of single samples are known."""
     if not work.problem.objective.squares:
         return None
     squares = done.values[:, -1].numpy().reshape(work.grid.shape)
@@ -71,14 +71,14 @@ def _error(work: Work, done: Evaluated, grids: Mapping[str, np.ndarray]) -> np.n
 
 
 def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule, available: int | None) -> Values:
-    """The measures as grids, and the report of how they came about.
+    """The measures as grids, with the report.
 
     Args:
-        request: What was asked for.
-        work: What was done.
-        done: What came of it.
-        schedule: Which points were evaluated.
-        available: How many samples there are, where not all may have been read and the data say it.
+        request: The request.
+        work: The prepared work.
+        done: The values, and how they were computed.
+        schedule: The schedule, which knows the evaluated points.
+        available: Total number of samples, if the data state it and not all may have been read.
 
     Returns:
         The values.
@@ -96,7 +96,7 @@ def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule,
 
 
 def _shares(work: Work, done: Evaluated) -> dict[str, Any]:
-    """Which measures are shares of samples, and of how many; nothing where none is."""
+    """The measures that are fractions of samples, with the number of samples; empty if there are none."""
     if not done.shares:
         return {}
     objective = work.problem.objective
@@ -114,7 +114,7 @@ def _grids(work: Work, means: np.ndarray) -> dict[str, np.ndarray]:
 def _filled(
     grids: Mapping[str, np.ndarray], error: np.ndarray | None, refinement: Refinement, *, quickly: bool = False
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None, np.ndarray]:
-    """Measures and standard errors where some were predicted, and which points were evaluated."""
+    """Measures and standard errors of a run that predicted some points, and the mask of evaluated points."""
     arrays = [*grids.values(), *([] if error is None else [error])]
     shape = arrays[0].shape
     values = np.stack([array.ravel() for array in arrays], axis=1)
@@ -126,17 +126,17 @@ def _filled(
 def show_round(
     shown: Callable[[Values], Any], work: Work, refinement: Refinement, means: np.ndarray, *, drawn: bool = False
 ) -> None:
-    """Shows what is known of a surface after a round, the other points predicted linearly.
+    """Shows a surface after a round; points not yet evaluated are predicted linearly.
 
     Args:
-        shown: Gets the values.
-        work: What is being done.
-        refinement: Which points are known.
+        shown: The function that gets the values.
+        work: The work in progress.
+        refinement: The refinement, which knows the evaluated points.
         means: The measures [G, measures]; NaN at points that were not evaluated.
-        drawn: Whether they are over a draw of the samples, so that no point counts as evaluated. Default False.
+        drawn: Whether the means are over a draw of the samples, so no point counts as evaluated. Default False.
     """
     grids, _, mask = _filled(_grids(work, means), None, refinement, quickly=True)
     mask &= not drawn
-    facts = deepcopy(work.report) | {"refinement": refined(refinement, list(grids))}  # what is shown may be written to
+    facts = deepcopy(work.report) | {"refinement": refined(refinement, list(grids))}  # the function may write to it
     del facts["warnings"]
     shown(Values(work.grid.axes, grids, facts, None, mask))

@@ -1,4 +1,4 @@
-"""The axes of a run, once the ranges that were left open are chosen."""
+"""Chooses the ranges of axes that a call left open ("auto" and "path")."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from fastscape.weights import AlongPath, Auto, Axis, Grid, Space, axis
 __all__ = ["chosen_axes"]
 
 MARGIN = 0.15  # on either side of a path, as a fraction of its extent
-LEAST = 0.4  # of the longest extent, that of every axis
+LEAST = 0.4  # smallest extent of an axis, as a fraction of the longest extent
 
 
 def chosen_axes(
     wanted: Mapping[str, Axis], problem: Problem, space: Space, plan: Plan, backing: Backing, say: Say = quiet
 ) -> tuple[Grid, dict[str, Any] | None, list[str]]:
-    """Chooses the ranges that were left open.
+    """Chooses the ranges that a call left open.
 
-    What a store was begun with is taken again, whatever this machine would round otherwise; and of several processes
-    the first one chooses for all.
+    A store keeps the ranges with which it was created, even if this machine would round differently. With several
+    processes the first process chooses for all.
 
     Args:
         wanted: Coordinates by the name of the axis, or `Auto`.
-        problem: What is evaluated; of data in parts the first part.
-        space: Where the points lie.
-        plan: How to evaluate; here it is point by point.
+        problem: What is evaluated; for data in parts the first part.
+        space: The space of the points.
+        plan: The plan; here points are evaluated one by one.
         backing: Store and processes.
         say: Is told what is done now. Default: nobody is.
 
     Returns:
-        The grid; a `Reach` as plain values by the name of each axis that was left open, or None where there is none;
-        and the warnings that were given.
+        The grid; a `Reach` as plain values by the name of each axis that was left open, or None if no axis was; and
+        the warnings.
 
     Raises:
-        ValueError: When the losses have no tenfold, see `reach_of`, or the first process was given numbers.
+        ValueError: When the losses cannot rise tenfold, see `reach_of`, or the first process was given numbers.
     """
     ranks, names = backing.ranks, [name for name, spec in wanted.items() if isinstance(spec, Auto)]
     reaches: dict[str, Any] = {}
@@ -91,14 +91,14 @@ def _around_paths(space: Space, place: int) -> tuple[float, float]:
         )
     found = np.concatenate([points.reshape(-1, space.axes) for points in places])
     low, high = np.nanmin(found, axis=0), np.nanmax(found, axis=0)
-    # An axis along which the path hardly goes is drawn too, and not as a line.
+    # An axis along which the path hardly moves still gets a width, so the picture is not a line.
     width = max(float((high - low)[place]) * (1 + 2 * MARGIN), float((high - low).max()) * LEAST) or 1.0
     middle = float((low + high)[place]) / 2
     return middle - width / 2, middle + width / 2
 
 
 def _losses(problem: Problem, space: Space, plan: Plan) -> Callable[[tuple[float, ...]], float]:
-    """What gives the loss at a grid point, evaluated by itself."""
+    """A function that gives the loss at a grid point, evaluated by itself."""
     means = one_by_one(problem, space, plan)
 
     @cache  # the centre belongs to both axes
@@ -110,5 +110,5 @@ def _losses(problem: Problem, space: Space, plan: Plan) -> Callable[[tuple[float
 
 
 def _along(loss_at: Callable[[tuple[float, ...]], float], place: int, axes: int, coordinate: float) -> float:
-    """The loss at a coordinate of one axis, those of the others being 0."""
+    """The loss at a coordinate of one axis, with 0 on all other axes."""
     return loss_at(tuple(coordinate if k == place else 0.0 for k in range(axes)))

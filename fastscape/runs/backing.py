@@ -1,4 +1,4 @@
-"""What a run leans on besides its own process: the store that keeps its points, and the processes that share them."""
+"""The store that keeps the points of a run, and the processes that share them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Backing:
     """The store and the processes of a run.
 
     Args:
-        store: Where finished points are kept. Default: in memory alone.
-        ranks: The processes that share the points. Default: this one alone.
+        store: The store of finished points. Default: none, points are kept in memory.
+        ranks: The processes that share the points. Default: this process alone.
     """
 
     store: Store | None = None
@@ -27,23 +27,23 @@ class Backing:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the first process, which plans, and begins a store."""
+        """Whether this is the first process, which plans and creates the store."""
         return self.ranks is None or self.ranks.leads
 
     @property
     def evaluates_first(self) -> bool:
-        """Whether this process evaluates what the first one decides by: all of its team do."""
+        """Whether this process evaluates the points by which the first process decides: all of its team do."""
         return self.ranks is None or 0 in self.ranks.team
 
     @property
     def keeps(self) -> bool:
-        """Whether this process writes the points that it has evaluated to a store: of a team one does."""
+        """Whether this process writes the points that it has evaluated to a store: in a team, one process does."""
         return self.ranks is None or self.ranks.speaks
 
 
 @contextmanager
 def backing_for(options: SurfaceOptions) -> Iterator[Backing]:
-    """Joins the other processes and opens the store, as far as they are asked for.
+    """Joins the other processes and opens the store, if the options ask for them.
 
     Args:
         options: The options of the run.

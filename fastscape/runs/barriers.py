@@ -1,4 +1,4 @@
-"""Barriers between models: lines that a run computes, and what they say."""
+"""Computes barriers between models, from the lines between them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def barrier_of(a: nn.Module, b: ModelGiven, data: Data, given: BarrierOptions) -
 
     Args:
         a: The first model. It is not changed.
-        b: The other one: a module, a state dict, or a file with one.
+        b: The second model: a module, a state dict, or a file with a state dict.
         data: The user's data.
         given: The options that the user gave.
 
@@ -42,7 +42,7 @@ def barrier_of(a: nn.Module, b: ModelGiven, data: Data, given: BarrierOptions) -
         The barrier.
 
     Raises:
-        TypeError: When a model is none.
+        TypeError: When an argument is not a model.
     """
     options = _checked(given, "barrier")
     if not isinstance(a, nn.Module):
@@ -83,7 +83,7 @@ def barriers_of(
     with tqdm(total=len(every), desc="barriers", unit="pair", disable=None if options["progress"] else True) as bar:
         for (i, a), (j, b) in every:
             bar.set_postfix_str(f"{a:.20} - {b:.20}")
-            if j == i + 1:  # the pairs of one model come one after the other
+            if j == i + 1:  # the pairs of one model follow each other
                 start = _module(named[a], first, a)
             own = {} if store is None else {"store": Path(store) / f"{i + 1}-{j + 1}.zarr"}
             line = _line(start, _tensors(named[b], b), kept, {**options, **own, "progress": False})
@@ -93,7 +93,7 @@ def barriers_of(
 
 
 def _checked(given: BarrierOptions, call: str) -> dict[str, Any]:
-    """All options, of which those of the line itself are known to be right."""
+    """All options, after checking the options of the line itself."""
     options = cast(dict[str, Any], with_defaults(BarrierOptions, given, call))
     check_whole("points", options["points"], 3)
     if not isinstance(options["progress"], bool):
@@ -118,7 +118,7 @@ def _with_warnings(line: Values, said: Sequence[str]) -> Values:
 
 
 def _said_of_statistics(model: nn.Module, given: BarrierOptions) -> list[str]:
-    """What is warned of where running statistics would be mixed and nobody has asked for it."""
+    """The warning for running statistics that would be interpolated without an explicit `batchnorm`."""
     if "batchnorm" in given or not statistics_of(model):
         return []
     message = (
@@ -131,7 +131,7 @@ def _said_of_statistics(model: nn.Module, given: BarrierOptions) -> list[str]:
 
 
 def _tensors(given: object, name: str) -> Other:
-    """A model that is given, with the tensors of a file read."""
+    """A given model; if it is a file, its tensors are read."""
     if isinstance(given, str | os.PathLike):
         return readable(given, name).tensors()
     if not isinstance(given, nn.Module | Mapping):
@@ -140,7 +140,7 @@ def _tensors(given: object, name: str) -> Other:
 
 
 def _module(given: object, first: nn.Module, name: str) -> nn.Module:
-    """A model that is given as a module: tensors are put into a copy of the first one."""
+    """A given model as a module: tensors are loaded into a copy of the first model."""
     other = _tensors(given, name)
     if isinstance(other, nn.Module):
         return other
@@ -150,7 +150,7 @@ def _module(given: object, first: nn.Module, name: str) -> nn.Module:
     with torch.no_grad():
         for place, tensor in every_tensor(made).items():
             _put(tensor, tensors[place], f"{place} of {name:.80}")
-        for place, tensor in every_tensor(made).items():  # two names of one tensor may have come with two values
+        for place, tensor in every_tensor(made).items():  # two names of one tensor may have two values
             if not torch.equal(tensor, tensors[place].to(tensor)):
                 raise ValueError(
                     f"{place} of {name:.80} has other values than the tensor that it is tied to in the first model; "
@@ -191,12 +191,12 @@ def _named(models: Any) -> dict[str, ModelGiven]:
 
 
 def _letters(count: int) -> Iterator[str]:
-    """Names of models that have none: A, B, C, ..., or numbers where the letters do not suffice."""
+    """Names for models without names: A, B, C, ..., or numbers if there are more models than letters."""
     return (chr(ord("A") + k) if count <= 26 else str(k + 1) for k in range(count))
 
 
 def _held(data: Data, options: Mapping[str, Any]) -> Any:
-    """The data, which every pair reads: in memory, or where they are read in parts as they are."""
+    """The data that every pair reads: loaded into memory, unless they are read in parts."""
     if options["stream_samples"] is None and options["target_standard_error"] is None:
         return held(data, pairs=options["objective"] is None)
     if isinstance(data, Iterator):
@@ -208,7 +208,7 @@ def _held(data: Data, options: Mapping[str, Any]) -> Any:
 
 
 def _on_same_samples(pairs: dict[tuple[str, str], BarrierValues]) -> dict[tuple[str, str], BarrierValues]:
-    """The barriers; where the samples differed from pair to pair, with a warning that says so."""
+    """The barriers, with a warning if the samples differed from pair to pair."""
     hashes = {found.line.report["data_hash"] for found in pairs.values()}
     if len(hashes) == 1:
         return pairs

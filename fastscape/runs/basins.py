@@ -1,4 +1,4 @@
-"""How far along random directions a score of a user's model stays within its range."""
+"""Computes how far along random directions a score of a user's model stays within its range."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from fastscape.weights import Basis
 
 __all__ = ["basin_of"]
 
-_MOST = 32  # directions in memory at once: a point is read from all of them
-_SMALL = 1 << 20  # weights, of which a call takes longer than its arithmetic
-_ROUNDED = 1e-12  # of the level, by which rounding may pass it
+_MOST = 32  # largest number of directions in memory: each point is a combination of all of them
+_SMALL = 1 << 20  # number of weights below which the overhead of a call exceeds its arithmetic
+_ROUNDED = 1e-12  # fraction of the level by which rounding may exceed it
 _SHARED = (
     "loss", "objective", "metrics", "batchnorm", "train_mode", "device", "perturb", "normalize", "distribution",
     "seed", "precision", "plan", "lend", "keep", "low_memory", "progress",
@@ -43,7 +43,7 @@ _KEPT = (
 
 
 def basin_of(model: nn.Module, data: Data, given: BasinOptions) -> BasinValues:
-    """How far along random directions a score stays within its range.
+    """Computes how far along random directions a score stays within its range.
 
     Args:
         model: The user's model. It is not changed.
@@ -63,7 +63,7 @@ def basin_of(model: nn.Module, data: Data, given: BasinOptions) -> BasinValues:
 
 
 def _check(options: BasinOptions) -> None:
-    """Refuses numbers that are none, before anything is read."""
+    """Refuses options that are not valid numbers, before anything is read."""
     check_whole("directions", options["directions"], 1)
     check_whole("steps", options["steps"], 2)
     for name in ("drop", "limit"):
@@ -112,7 +112,7 @@ def _basin(request: Request, options: BasinOptions) -> BasinValues:
 
 
 def _never_left(options: BasinOptions, censored: np.ndarray) -> list[str]:
-    """Warns of a limit within which no radius was found."""
+    """Warns if no radius was found within the limit."""
     if not censored.all():
         return []
     limit = float(options["limit"])
@@ -125,7 +125,7 @@ def _never_left(options: BasinOptions, censored: np.ndarray) -> list[str]:
 
 
 def _column(options: BasinOptions, names: tuple[str, ...]) -> int:
-    """Where a measure stands among all."""
+    """The column of a measure."""
     measure = options["measure"]
     if not isinstance(measure, str):
         raise TypeError(
@@ -151,10 +151,10 @@ def _at_model(point: Point) -> list[float]:
 
 
 class _Drawn:
-    """The random directions of a run, block by block, and what is known of them.
+    """The random directions of a run, block by block.
 
     Args:
-        request: What is asked for.
+        request: The request.
         point: The model.
         cost: Is told of the evaluations.
     """
@@ -169,9 +169,9 @@ class _Drawn:
 
     @property
     def block(self) -> int:
-        """Directions that are searched together."""
+        """Number of directions that are searched together."""
         vectors = self.space.basis.vectors
-        if not isinstance(vectors, Tensor):  # they are drawn again wherever they are read
+        if not isinstance(vectors, Tensor):  # they are recomputed wherever they are read
             return 1
         return max(min(MEMORY // (vectors.shape[1] * vectors.element_size()), _MOST), 1)
 
@@ -184,7 +184,7 @@ class _Drawn:
 
         def write(k: int, row: Tensor) -> None:
             basis = self.space.of_repeat(first + k).basis
-            assert isinstance(basis.vectors, Tensor)  # those of a basis that is
+            assert isinstance(basis.vectors, Tensor)  # the basis is in memory
             row.copy_(basis.vectors[1])
             self._told(basis)
 
@@ -209,9 +209,9 @@ class _Range:
     """Which scores are within the range.
 
     Args:
-        score: At the model.
-        level: What it must not pass.
-        sign: 1 where higher scores are worse, -1 where lower ones are.
+        score: The score at the model.
+        level: The value that the score must not pass.
+        sign: 1 if higher scores are worse, -1 if lower scores are.
     """
 
     score: float
@@ -220,17 +220,17 @@ class _Range:
 
     @property
     def at_model(self) -> float:
-        """How far the score at the model is outside."""
+        """How far the score at the model is outside the range; negative inside."""
         return float(self.excess(np.array(self.score)))
 
     def excess(self, scores: np.ndarray) -> np.ndarray:
-        """How far scores are outside; infinite where they are not finite, and at most 0 inside."""
+        """How far scores are outside the range: at most 0 inside, and infinite for scores that are not finite."""
         beyond = self.sign * (scores - self.level) - _ROUNDED * abs(self.level)
         return np.where(np.isfinite(scores), beyond, np.inf)
 
 
 def _range(options: BasinOptions, score: float) -> _Range:
-    """The range of a score that is known at the model."""
+    """The range of a score, from its value at the model."""
     measure, level, drop = options["measure"], options["level"], options["drop"]
     worse = options["worse"] or ("higher" if is_loss(measure) else "lower")
     sign = 1 if worse == "higher" else -1
@@ -257,13 +257,13 @@ def _range(options: BasinOptions, score: float) -> _Range:
 
 @dataclass(frozen=True)
 class _Excess:
-    """How far scores along directions are outside.
+    """A function that gives how far scores along directions are outside the range.
 
     Args:
-        losses: Evaluates them.
-        column: Of the score.
-        range: Of the score.
-        bar: Is told of points.
+        losses: Evaluates the scores.
+        column: The column of the score.
+        range: The range of the score.
+        bar: The progress bar of the points.
     """
 
     losses: AlongDirections
@@ -278,7 +278,7 @@ class _Excess:
 
 
 def _plain(settings: Mapping[str, Any], level: float | None) -> dict[str, Any]:
-    """Settings as JSON has them: what moves by name, and of share and level the one that counts."""
+    """Settings as JSON holds them: `perturb` by name, and either `drop` or `level`."""
     found = {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
     if callable(found["perturb"]):
         found["perturb"] = getattr(found["perturb"], "__qualname__", "a function")

@@ -1,4 +1,4 @@
-"""What is refused of the options of a call, before anything is read or computed."""
+"""Checks the options of a call before anything is read or computed."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["check_fraction", "check_options", "check_positive", "check_residual"
 
 
 def check_options(options: SurfaceOptions, shown: object) -> None:
-    """Refuses options of another kind, without such a choice, or that exclude each other.
+    """Refuses options with a wrong type or an unknown value, and options that exclude each other.
 
     Args:
         options: All options.
-        shown: What shows rounds, or None.
+        shown: The function that shows rounds, or None.
 
     Raises:
-        TypeError: When one is of another kind.
-        ValueError: When one has no such choice, or two exclude each other.
+        TypeError: When an option has the wrong type.
+        ValueError: When an option has an unknown value, or two options exclude each other.
     """
     _check_choices(options)
     _check_timeout(options)
@@ -66,7 +66,7 @@ def _check_timeout(options: SurfaceOptions) -> None:
 
 
 def _check_repeats(options: SurfaceOptions) -> None:
-    """Refuses what is no number of repeats, and what cannot be repeated."""
+    """Refuses an invalid number of repeats, and runs that cannot be repeated."""
     repeats = options["repeats"]
     if type(repeats) is not int:
         raise TypeError(f"repeats must be an integer of at least 1, got {repeats!r:.80}; for example 32")
@@ -83,7 +83,7 @@ def _check_repeats(options: SurfaceOptions) -> None:
 
 
 def _check_lent(options: SurfaceOptions) -> None:
-    """Refuses what cannot be done in the user's own model."""
+    """Refuses options that are impossible with a lent model."""
     plan = options["plan"]
     _check_kept(options)
     if not options["lend"]:
@@ -110,7 +110,7 @@ def _check_lent(options: SurfaceOptions) -> None:
 
 
 def _check_kept(options: SurfaceOptions) -> None:
-    """Refuses what is no place to keep a copy in, and one that nobody asked for."""
+    """Refuses an invalid `keep`, and `keep` without `lend`."""
     keep = options["keep"]
     if isinstance(keep, str) and keep not in KEEPS and (os.sep in keep or Path(keep).is_dir()):
         raise ValueError(
@@ -130,7 +130,7 @@ def _check_kept(options: SurfaceOptions) -> None:
 
 
 def _check_curvature(options: SurfaceOptions) -> None:
-    """Refuses curvature where the loss is no function of the weights that torch can differentiate, or is in parts."""
+    """Refuses curvature if torch cannot differentiate the loss by the weights, or the data are read in parts."""
     curvature = options["curvature"]
     check_residual("eigenvalue_tolerance", options["eigenvalue_tolerance"])
     if curvature is None:
@@ -212,7 +212,7 @@ def _check_tolerance(options: SurfaceOptions, shown: object) -> None:
 
 
 def _check_draw(options: SurfaceOptions) -> None:
-    """Refuses a draw of the samples of another kind, or where none can be made."""
+    """Refuses an invalid draw of the samples, and a draw from data that allow none."""
     draw = options["draw_samples"]
     if draw == "auto" or (type(draw) is int and draw == 0):
         return
@@ -231,35 +231,35 @@ def _check_draw(options: SurfaceOptions) -> None:
 
 
 def check_whole(name: str, value: object, least: int) -> None:
-    """Refuses what is no whole number.
+    """Refuses a value that is not a whole number.
 
     Args:
-        name: Of the option.
+        name: Name of the option.
         value: Its value.
-        least: The smallest that can be used.
+        least: The smallest valid value.
 
     Raises:
-        ValueError: When it is none, or smaller.
+        ValueError: When the value is not a whole number, or smaller.
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r:.80}")
 
 
 def check_residual(name: str, value: object) -> None:
-    """Refuses what is no tolerance of residuals, a fraction of the largest eigenvalue; see `check_fraction`."""
+    """Refuses an invalid tolerance of residuals, a fraction of the largest eigenvalue; see `check_fraction`."""
     check_fraction(name, value, "1e-5")
 
 
 def check_fraction(name: str, value: object, example: str) -> None:
-    """Refuses what is no fraction.
+    """Refuses a value that is not a fraction.
 
     Args:
-        name: Of the option.
+        name: Name of the option.
         value: Its value.
-        example: One that can be used.
+        example: A valid value.
 
     Raises:
-        ValueError: When it is no number between 0 and 1.
+        ValueError: When the value is not a number between 0 and 1.
     """
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not number or not 0 < value < 1:  # type: ignore[operator]
@@ -267,25 +267,25 @@ def check_fraction(name: str, value: object, example: str) -> None:
 
 
 def check_positive(name: str, value: object) -> None:
-    """Refuses what is no number above 0.
+    """Refuses a value that is not a positive number.
 
     Args:
-        name: Of the option.
+        name: Name of the option.
         value: Its value.
 
     Raises:
-        ValueError: When it is none, or infinite.
+        ValueError: When the value is not a positive number, or infinite.
     """
     if not is_positive(value):
         raise ValueError(f"{name} must be a number above 0, got {value!r:.80}")
 
 
 def is_positive(value: object) -> bool:
-    """Whether it is a number above 0 that is finite."""
+    """Whether a value is a positive, finite number."""
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     return number and math.isfinite(value) and value > 0  # type: ignore[arg-type, operator]
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is one, of Python's or of numpy's."""
+    """Whether a value is a number, of Python or of numpy."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""A curve of low loss between two models of a user: prepared and checked as a landscape is, and trained."""
+"""Trains a curve of low loss between two models; models and data are prepared and checked as for a landscape."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ __all__ = ["curve_between"]
 
 EPOCHS, BATCH = 20, 64
 IMAGES = 7
-"""Of a band: on so few it still follows a bend."""
+"""Default number of images of a band: even this few follow a bend."""
 
 MOMENTUM = 0.9
 _ABOVE_ZERO = "lr", "spring"
 
 
 class _Asked(NamedTuple):
-    """What is asked for, with the defaults that depend on each other.
+    """The request, with the defaults that depend on each other.
 
     Args:
         model: The first model.
-        other: The last one.
-        options: As the user gave them, with all defaults.
-        bends: How many.
+        other: The last model.
+        options: The options that the user gave, with all defaults.
+        bends: Number of bends.
         owns_batches: Whether the data have batches of their own.
     """
 
@@ -59,7 +59,7 @@ def curve_between(a: nn.Module, b: Other, data: Data, given: ConnectOptions) -> 
 
     Args:
         a: The first model. It is not changed.
-        b: The last one, or its state dict.
+        b: The last model, or its state dict.
         data: The user's data.
         given: The options that the user gave.
 
@@ -67,7 +67,7 @@ def curve_between(a: nn.Module, b: Other, data: Data, given: ConnectOptions) -> 
         The curve.
 
     Raises:
-        TypeError: When the last model is none.
+        TypeError: When `b` is not a model.
     """
     options: dict[str, Any] = dict(with_defaults(ConnectOptions, given, "connect"))
     check_model(a)
@@ -85,7 +85,7 @@ def curve_between(a: nn.Module, b: Other, data: Data, given: ConnectOptions) -> 
 
 
 def _check(options: Mapping[str, Any]) -> None:
-    """Refuses what is of another kind, or has no such choice."""
+    """Refuses options with a wrong type or an unknown value."""
     chosen("curve", options["curve"], SHAPES)
     for name, least in {"bends": 1, "epochs": 1, "steps": 1, "batch_size": 1}.items():
         if options[name] is not None:
@@ -115,7 +115,7 @@ def _check(options: Mapping[str, Any]) -> None:
 
 
 def _in_batches(data: Data, options: Mapping[str, Any]) -> tuple[Data, bool]:
-    """The data that are trained on, of several sets the first one, in batches; and whether these are its own."""
+    """The training data in batches (the first of several data sets), and whether the batches are its own."""
     pairs = options["objective"] is None
     data = data_sets_in(data, pairs=pairs)
     if isinstance(data, DataSets):
@@ -132,7 +132,7 @@ def _in_batches(data: Data, options: Mapping[str, Any]) -> tuple[Data, bool]:
 
 
 def _trained(asked: _Asked, point: Point) -> Curve:
-    """The curve, trained from where a store has it."""
+    """The curve, trained from the state in the store, if there is one."""
     begun, options = time.perf_counter(), asked.options
     task = _task(asked, point)
     moving = started(task, options["optimizer"] or partial(_sgd, options["lr"]), options["scheduler"] or _falling)
@@ -148,7 +148,7 @@ def _trained(asked: _Asked, point: Point) -> Curve:
 
 
 def _task(asked: _Asked, point: Point) -> Task:
-    """What is trained, once both models are seen to be of one kind."""
+    """The task of the training, after checking that both models match."""
     options, layout = asked.options, point.layout
     ends = _ends(asked, point)
     problem = replace(point.problem, samples=[])
@@ -190,7 +190,7 @@ def _falling(optimizer: Optimizer, steps: int) -> LambdaLR:
 
     Args:
         optimizer: The optimizer.
-        steps: How many.
+        steps: Number of steps.
 
     Returns:
         The scheduler.
@@ -206,7 +206,7 @@ def _falling(optimizer: Optimizer, steps: int) -> LambdaLR:
 
 
 def _keeping(asked: _Asked, point: Point, task: Task, moving: Moving) -> Keeping | None:
-    """What keeps the training, where a store is asked for."""
+    """The keeper of the training state, if a store is given."""
     store = asked.options["store"]
     if store is None:
         return None
@@ -223,7 +223,7 @@ def _keeping(asked: _Asked, point: Point, task: Task, moving: Moving) -> Keeping
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those settings that are numbers, words or sequences of these, by which another training is known."""
+    """The settings that are numbers, words or sequences of these, by which a different training is recognised."""
     kinds = int | float | str | bool | None
     return {
         name: list(value) if isinstance(value, list | tuple) else value
@@ -256,7 +256,7 @@ def _facts(asked: _Asked, task: Task, moving: Moving) -> dict[str, Any]:
 
 
 def _train(task: Task, moving: Moving, keeping: Keeping | None, step: int, *, progress: bool) -> None:
-    """Takes all steps that are left. What was done is kept now and then, at the end, and when something ends it."""
+    """Takes all remaining steps, and saves the state now and then, at the end, and at an error or a signal."""
     done, whole = step, True
     if keeping is not None and not step:
         keeping.keep(moving, 0)
@@ -283,7 +283,7 @@ def _train(task: Task, moving: Moving, keeping: Keeping | None, step: int, *, pr
 
 
 def _curve(asked: _Asked, point: Point, task: Task, moving: Moving, report: Mapping[str, Any]) -> Curve:
-    """The curve with what a file of it needs."""
+    """The curve, with everything that its file needs."""
     first, last = task.ends
     rows = torch.stack([first, *moving.bends.detach(), last]).cpu()
     if not bool(rows.isfinite().all()):

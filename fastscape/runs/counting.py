@@ -1,4 +1,4 @@
-"""A counter of products with a matrix, shown on a terminal."""
+"""Counts products with a matrix, and shows the count on a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["counted"]
 
 @contextmanager
 def counted(matrix: CurvatureMatrix, shown: bool) -> Iterator[CurvatureMatrix]:
-    """Counts the products that are made inside.
+    """Counts the products computed inside the context.
 
     Args:
         matrix: The matrix.

@@ -1,4 +1,4 @@
-"""What else is measured of the loss at a point, where it is asked for: derivatives, or eigenvalues of its Hessian."""
+"""Adds derivatives of the loss, or eigenvalues of its Hessian, to the measures at a point."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def with_curvature(
     plan: Plan,
     widened: Callable[[Problem], Problem],
 ) -> tuple[Problem, list[str]]:
-    """The problem with the derivatives, or the eigenvalues, that are asked for.
+    """The problem with the requested derivatives or eigenvalues.
 
     Args:
-        request: What is asked for.
+        request: The request.
         problem: What is evaluated.
-        space: Where the points lie.
-        grid: The points.
-        plan: The plan to begin with.
+        space: The space of the points.
+        grid: The grid of points.
+        plan: The first plan.
         widened: Makes the problem in float64.
 
     Returns:
-        The problem, and the warnings that were given.
+        The problem, and the warnings.
 
     Raises:
-        ValueError: When the precision is too low, a metric has the name of what is measured besides, or the loss
+        ValueError: When the precision is too low, a metric has the name of a derivative or an eigenvalue, or the loss
             cannot be differentiated twice.
     """
     wanted = request.options["curvature"]
@@ -77,20 +77,20 @@ def with_curvature(
 def doubts(
     problem: Problem, space: Space, axes: Sequence[Tensor], microbatch: int, widened: Callable[[Problem], Problem]
 ) -> list[str]:
-    """What is to be warned of where torch differentiates a loss twice by its weights: it may be another function.
+    """The warnings for a loss whose second derivatives from torch differ from finite differences.
 
     Args:
         problem: What is evaluated.
-        space: Where the points lie. Its scheme is not differentiated.
-        axes: The coordinates of each axis, between which it is looked at.
-        microbatch: Samples in a microbatch.
+        space: The space of the points. Its scheme is not differentiated.
+        axes: The coordinates of each axis, which bound the points that are checked.
+        microbatch: Samples per microbatch.
         widened: Makes the problem in float64.
 
     Returns:
         The warnings.
 
     Raises:
-        ValueError: When the loss does not lead back to the weights, or torch cannot differentiate it.
+        ValueError: When the loss has no gradient with respect to the weights, or torch cannot differentiate it twice.
     """
     plain = replace(space, scheme=schemes_of(len(axes))["plane"])
     return differentiated(problem, plain, axes, microbatch, widened)[1]
@@ -98,10 +98,10 @@ def doubts(
 
 @dataclass(frozen=True)
 class _Ends:
-    """Makes what gives the ends of the spectrum at a point.
+    """Makes a function that gives the extreme eigenvalues at a point.
 
     Args:
-        tolerance: Of the residuals.
+        tolerance: Tolerance of the residuals.
     """
 
     tolerance: float
@@ -111,16 +111,16 @@ class _Ends:
 
 
 def _with_eigenvalues(problem: Problem, space: Space, plan: Plan, tolerance: float) -> Problem:
-    """The problem with the ends of the spectrum; one product at the model shows that it can be made."""
+    """The problem with the extreme eigenvalues; one product at the model tests that it can be computed."""
     extremes = Extremes(problem, space.layout, plan.microbatch, tolerance)
-    with suppress(NotFinite):  # elsewhere it may be
+    with suppress(NotFinite):  # elsewhere it may be finite
         extremes.matrix(space.basis.theta.to(problem.dtype)).times(torch.ones(space.layout.perturbed))
     eigenvalues = Eigenvalues(EIGENVALUES, _Ends(tolerance))
     return replace(problem, objective=replace(problem.objective, eigenvalues=eigenvalues))
 
 
 def differentiated_by(problem: Problem) -> dict[str, Any]:
-    """How the loss is differentiated, as plain values for the report; nothing where it is not."""
+    """How the loss is differentiated, as plain values for the report; empty if it is not."""
     found = problem.objective.derivatives
     if found is None:
         return {}
@@ -129,14 +129,14 @@ def differentiated_by(problem: Problem) -> dict[str, Any]:
 
 
 def not_reached(request: Request, grids: Mapping[str, np.ndarray]) -> list[str]:
-    """Warns of points whose eigenvalues are not as close as was asked for.
+    """Warns of points whose eigenvalues did not reach the requested tolerance.
 
     Args:
-        request: What was asked for.
+        request: The request.
         grids: The measures by name.
 
     Returns:
-        The warnings that were given.
+        The warnings.
     """
     residuals, tolerance = grids.get(EIGENVALUES[-1]), request.options["eigenvalue_tolerance"]
     if residuals is None or not (above := residuals > tolerance).any():

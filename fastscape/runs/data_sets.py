@@ -1,4 +1,4 @@
-"""What is measured on which samples: loss and metrics over every data set, and over the samples of single classes."""
+"""Sets up the measures per data set and per class: loss and metrics over every data set and over single classes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["measured_on"]
 
 
 def measured_on(data: Data, options: SurfaceOptions) -> tuple[Data, Objective]:
-    """The data, several sets among them recognised, and what is measured.
+    """Recognises several data sets, and makes the objective with a measure for each.
 
     Args:
         data: The user's data.
         options: All options; classes are written into them in one form.
 
     Returns:
-        The data, as `DataSets` where they are several sets; and the objective with their names.
+        The data, as `DataSets` if there are several sets; and the objective with their names.
 
     Raises:
-        TypeError: When data, loss, metrics or classes are of another kind.
-        ValueError: When sets or classes cannot be had with another option.
+        TypeError: When data, loss, metrics or classes have the wrong type.
+        ValueError: When an option excludes several sets or classes.
     """
     data = data_sets_in(data, pairs=options["objective"] is None)
     sets = tuple(data) if isinstance(data, DataSets) else ()
@@ -34,7 +34,7 @@ def measured_on(data: Data, options: SurfaceOptions) -> tuple[Data, Objective]:
 
 
 def _classes(given: Any) -> bool | list[int] | None:
-    """Classes as a report keeps them."""
+    """The classes in the form that a report keeps."""
     if given is None or isinstance(given, bool):
         return given or None
     numbers = list(given) if isinstance(given, Sequence) and not isinstance(given, str | bytes) else []
@@ -46,7 +46,7 @@ def _classes(given: Any) -> bool | list[int] | None:
 
 
 def _check(options: SurfaceOptions, sets: Sequence[str]) -> None:
-    """Refuses what cannot be had together."""
+    """Refuses options that exclude each other."""
     asked, target = options["per_class"], options["target_standard_error"]
     if len(sets) > 1 and target is not None:
         raise ValueError(

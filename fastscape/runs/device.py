@@ -1,4 +1,4 @@
-"""Which of several GPUs a process computes on."""
+"""Chooses the GPU of a process."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["own_gpu"]
 
 
 def own_gpu(device: torch.device) -> torch.device:
-    """The device with its number: what is just "cuda" is another GPU in each process that torchrun has started.
+    """The device with its number: "cuda" alone is a different GPU in each process that torchrun started.
 
     Args:
-        device: The device that was asked for.
+        device: The requested device.
 
     Returns:
-        The same, where it has a number or is no GPU; else the current GPU, and under torchrun, where nobody has chosen
-        one (all processes begin with the first), the GPU of the process's own number on this machine.
+        The same device, if it has a number or is not a GPU; else the current GPU. Under torchrun, if no GPU was
+        chosen (all processes start with the first), the GPU with the local number of the process.
     """
     if device.type != "cuda" or ":" in str(device):
         return device

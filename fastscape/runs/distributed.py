@@ -1,7 +1,7 @@
-"""Several processes that compute one landscape together: they share the blocks of the grid, each taking the next one.
+"""Several processes that compute one landscape together: each takes the next block of the grid.
 
-All of it goes through one key-value store of torch.distributed, never through collectives: the same on CPUs and GPUs,
-whatever backend the processes talk by, and a slow process holds nobody up before the end.
+All communication goes through one key-value store of torch.distributed, never through collectives. So it works alike
+on CPUs and GPUs with any backend, and a slow process delays no other process before the end.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from fastscape.runs.waiting import Waiting
 
 __all__ = ["Ranks", "joined"]
 
-ONE_REQUEST = 5.0, 86400.0  # seconds at least and at most that a single request to the store may take
-MOST_SAID = 500  # letters of the error of another process
+ONE_REQUEST = 5.0, 86400.0  # least and largest timeout of a single request to the store, in seconds
+MOST_SAID = 500  # number of characters kept of the error of another process
 PIECE = 4 << 20  # bytes of a value: torch's store closes the connection above 8 MiB
 
 _calls = itertools.count()  # every process calls surface and line in the same order, so the numbers agree
@@ -35,9 +35,9 @@ class Ranks(AbstractContextManager["Ranks"]):
 
     Args:
         store: Shared by all, empty at the beginning.
-        waiting: How this process waits for the others.
-        teams: Which of them evaluate the same points together, and so take blocks together; in increasing order, the
-            one with the first process first. Default: each by itself.
+        waiting: How this process waits for the other processes.
+        teams: The processes that evaluate the same points together, and so take blocks together; in increasing order,
+            starting with the team of the first process. Default: every process is its own team.
     """
 
     def __init__(self, store: Any, waiting: Waiting, teams: Sequence[Sequence[int]] | None = None) -> None:
@@ -53,7 +53,7 @@ class Ranks(AbstractContextManager["Ranks"]):
 
     @property
     def team(self) -> Sequence[int]:
-        """The processes that evaluate the same points as this one, and this one."""
+        """The processes that evaluate the same points as this process, including it."""
         return self.teams[self.number]
 
     @property
@@ -63,7 +63,7 @@ class Ranks(AbstractContextManager["Ranks"]):
 
     @property
     def speaks(self) -> bool:
-        """Whether this process says what its team has computed: the first one of it does."""
+        """Whether this process reports the results of its team: the first process of a team does."""
         return self.rank == self.team[0]
 
     @property
@@ -72,11 +72,11 @@ class Ranks(AbstractContextManager["Ranks"]):
         return range(self.size)
 
     def shared(self, name: str, value: Any = None) -> Any:
-        """What the first process says, on all of them.
+        """Sends a value from the first process to all.
 
         Args:
-            name: What it is; each name is used once.
-            value: A plain value; only that of the first process counts.
+            name: Name of the value; each name is used once.
+            value: A plain value; only the value of the first process counts.
 
         Returns:
             The value, after a way through JSON.
@@ -86,10 +86,10 @@ class Ranks(AbstractContextManager["Ranks"]):
         return json.loads(self._received(name, 0))
 
     def agreed(self, value: Any) -> Any:
-        """What the first process says, on all of them, which ask for it in the same order.
+        """Sends a value from the first process to all, which must call in the same order.
 
         Args:
-            value: A plain value; only that of the first process counts.
+            value: A plain value; only the value of the first process counts.
 
         Returns:
             The value, after a way through JSON.
@@ -97,10 +97,10 @@ class Ranks(AbstractContextManager["Ranks"]):
         return self.shared(f"agreed {next(self._agreed)}", value)
 
     def collected(self, name: str, value: Any) -> list[Any]:
-        """What every process says, on all of them.
+        """Collects a value from every process, on all processes.
 
         Args:
-            name: What it is; each name is used once.
+            name: Name of the value; each name is used once.
             value: A plain value.
 
         Returns:
@@ -111,10 +111,10 @@ class Ranks(AbstractContextManager["Ranks"]):
         return self.shared(name, every)
 
     def part(self, name: str) -> Ranks:
-        """The same processes with names and counts of their own.
+        """The same processes with separate names and counts.
 
         Args:
-            name: Of the part; each is used once.
+            name: Name of the part; each name is used once.
 
         Returns:
             The processes.
@@ -122,13 +122,13 @@ class Ranks(AbstractContextManager["Ranks"]):
         return Ranks(dist.PrefixStore(name, self.store), self.waiting, self.teams)
 
     def check_same(self, facts: Mapping[str, Any]) -> None:
-        """Refuses to compute one landscape of different things.
+        """Refuses to compute one landscape if the processes differ in what they compute.
 
         Args:
             facts: What must be the same in all processes, as plain values by name.
 
         Raises:
-            ValueError: When it is not.
+            ValueError: When a fact differs.
         """
         first = self.shared("same", dict(facts))
         differ = [name for name, value in json.loads(json.dumps(dict(facts))).items() if first[name] != value]
@@ -139,7 +139,7 @@ class Ranks(AbstractContextManager["Ranks"]):
             )
 
     def claimed(self) -> int:
-        """The next number from 0, which no other team gets."""
+        """The next number, counted from 0, that no other team gets."""
         if len(self.team) == 1:
             return self.store.add("next", 1) - 1
         name = f"claim {next(self._claims)} of {self.number}"
@@ -148,37 +148,37 @@ class Ranks(AbstractContextManager["Ranks"]):
         return int(self.got(name, self.team[0]))
 
     def finished(self, points: int) -> int:
-        """Counts points as done.
+        """Counts finished points.
 
         Args:
-            points: How many this process, and its team with it, has finished.
+            points: Number of points that this process and its team have finished.
 
         Returns:
-            How many all have.
+            Number of points that all processes have finished.
         """
         return self.store.add("done", points if self.speaks else 0)
 
     def all_here(self, name: str) -> None:
-        """Waits until all processes have come as far as this.
+        """Waits until all processes have reached this call.
 
         Args:
-            name: What they have done; each name is used once.
+            name: Name of the step; each name is used once.
         """
         self.collected(name, None)
 
     def gathered(self, sums: Tensor, own: Tensor) -> Tensor:
-        """The sums of all processes, bit for bit, on each of them.
+        """The sums of all processes, bit for bit, on every process.
 
         Args:
-            sums: Sums [points, measures] on the CPU, of which this process knows some.
-            own: Which points it has evaluated itself [n], int64.
+            sums: Sums [points, measures] on the CPU; this process knows some rows.
+            own: Numbers of the points that this process evaluated [n], int64.
 
         Returns:
             The sums, complete.
         """
         own = own if self.speaks else own[:0]
         self._send(f"sums {self.rank}", own.numpy().tobytes() + sums[own].numpy().tobytes())
-        if self.leads:  # one reads what all send and all read what one sends: the requests grow with the processes
+        if self.leads:  # one process reads from all, and all read from it: the number of requests grows linearly
             whole = sums.clone()
             for rank in self.every:
                 received = self._received(f"sums {rank}", rank)
@@ -190,18 +190,18 @@ class Ranks(AbstractContextManager["Ranks"]):
         return torch.frombuffer(self._received("sums", 0), dtype=torch.float64).view(sums.shape)
 
     def _send(self, name: str, content: bytes) -> None:
-        """Sets what may be larger than the store takes at once."""
+        """Sets a value that may be larger than the store takes at once."""
         for number, start in enumerate(range(0, len(content), PIECE)):
             self.store.set(f"{name}/{number}", content[start : start + PIECE])
         self.store.set(name, str(len(content)))
 
     def _received(self, name: str, whose: int) -> bytearray:
-        """What some process sends, once it has."""
+        """Waits for a value that a process sends."""
         size = int(self.got(name, whose))
         return bytearray().join(self.store.get(f"{name}/{number}") for number in range(-(-size // PIECE)))
 
     def got(self, name: str, whose: int) -> bytes:
-        """What some process sets, once it has; an error when a process has failed or is given up in the meantime."""
+        """Waits for a value that a process sets; raises if a process fails, or is given up, while waiting."""
         self.waiting.until(lambda: self.store.check([name]), whose)
         return self.store.get(name)
 
@@ -219,18 +219,18 @@ class Ranks(AbstractContextManager["Ranks"]):
             self.waiting.end()
 
     def _failed(self, kind: type[BaseException], error: BaseException | None) -> None:
-        """Tells the others of an error, unless it came of that of another one, which then is the one to be raised."""
+        """Tells the other processes of an error; if another process caused it, raises the error of that process."""
         said = f"{kind.__name__}: {str(error)[:MOST_SAID]}"
         try:
             before = self.store.compare_set("failed", "", f"process {self.rank}: {said}").decode()
-        except Exception:  # the store may be what has failed
+        except Exception:  # the store itself may have failed
             return
         together = len(self.team) > 1 and issubclass(kind, Exception)
         if together and not before.endswith(f": {said}") and "has failed: process" not in str(error):
             raise RuntimeError(f"another process of this landscape has failed: {before}") from error
 
     def _leave(self) -> None:
-        """The first process may hold the store, so it stays until the others have read from it."""
+        """The first process may hold the store, so it waits until all other processes have read from it."""
         self.store.set(f"left {self.rank}", "")
         if self.leads:
             for rank in self.every:
@@ -242,18 +242,18 @@ class Ranks(AbstractContextManager["Ranks"]):
 
 
 def joined(timeout: float) -> Ranks | AbstractContextManager[None]:
-    """The processes that this one belongs to: an initialised process group, or those that torchrun has started.
+    """The processes of this run: an initialised process group, or the processes that torchrun started.
 
     Args:
         timeout: Seconds without a sign of life after which a process is given up.
 
     Returns:
-        The processes; a context of None where there is only this one.
+        The processes; a context of None if there is only this process.
 
     Raises:
         TimeoutError: When the store of torchrun cannot be reached.
-        ValueError: When there is no store: torchrun keeps its own to itself and no process group was initialised, or
-            the backend of the group has none.
+        ValueError: When there is no store: torchrun does not share its store and no process group was initialised, or
+            the backend of the group has no store.
     """
     if dist.is_available() and dist.is_initialized():
         rank, size, store = dist.get_rank(), dist.get_world_size(), _of_group
@@ -268,20 +268,20 @@ def joined(timeout: float) -> Ranks | AbstractContextManager[None]:
 
 
 def _of_group(size: int, request: timedelta) -> Any:
-    """Keys of this call's own in the store by which the processes of the group have found each other."""
+    """A namespace for this call in the store of the process group."""
     shared = dist.distributed_c10d._get_default_store()
     if shared is None:
         raise ValueError(
             f"the process group of backend {dist.get_backend()!r} has no store that its processes share; start them "
             "with torchrun, or write distributed=False"
         )
-    own = shared.clone()  # with a connection and a patience of its own
+    own = shared.clone()  # with its own connection and timeout
     own.set_timeout(request)
     return dist.PrefixStore(f"fastscape/{next(_calls)}", own)
 
 
 def _of_torchrun(size: int, request: timedelta) -> Any:
-    """Keys of this call's own in the store that torchrun keeps for its processes."""
+    """A namespace for this call in the store of torchrun."""
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         raise ValueError(
             "this torchrun does not share its store; call torch.distributed.init_process_group('gloo') before"
@@ -291,6 +291,6 @@ def _of_torchrun(size: int, request: timedelta) -> Any:
         store = dist.TCPStore(host, port, size, is_master=False, wait_for_workers=False, timeout=request)
     except RuntimeError as error:
         raise TimeoutError(f"the store of torchrun at {host}:{port} cannot be reached ({str(error)[:200]})") from error
-    # After a failure torchrun starts all processes again, with the same store.
+    # After a failure torchrun restarts all processes with the same store.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     return dist.PrefixStore(f"fastscape/{attempt}/{next(_calls)}", store)

@@ -1,4 +1,4 @@
-"""The machine and the versions that a result was computed with."""
+"""The machine and the package versions of a result."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["environment", "peak_megabytes"]
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """The machine and the versions that a result was computed with.
+    """The machine and the package versions of a result.
 
     Args:
-        device: Where it was computed.
+        device: The device of the computation.
 
     Returns:
         Plain values by name.
@@ -38,18 +38,18 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def peak_megabytes(device: torch.device) -> float | None:
-    """The most memory that this process, or torch on a GPU, has held so far.
+    """The peak memory of this process so far, or of torch on a GPU.
 
     Args:
-        device: Where a result was computed.
+        device: The device of the computation.
 
     Returns:
-        Megabytes, or None where the system does not say.
+        Megabytes, or None if the system does not report it.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
     try:
-        # Not the maximum of getrusage: a child process inherits its parent's.
+        # Not the maximum of getrusage, which a child process inherits from its parent.
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1e3
     except (OSError, StopIteration):

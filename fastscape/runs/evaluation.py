@@ -1,4 +1,4 @@
-"""The values of a whole grid: an evaluator follows a schedule, with a progress bar, and heeds signals."""
+"""Evaluates a whole grid: an evaluator follows a schedule, with a progress bar and with signals handled."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ __all__ = ["Evaluated", "evaluate"]
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """The values of a grid and how they came about.
+    """The values of a grid, and how they were computed.
 
     Args:
         values: Means over the samples [G, measures], float64, on the CPU.
         samples: Number of samples.
-        counts: Over how many samples each mean is, see `Objective.counts_of_grids`.
-        plan: The plan that most points were evaluated by.
-        reason: Why vmap, or images with their channels last, were given up, or None.
+        counts: Number of samples of each mean, see `Objective.counts_of_grids`.
+        plan: The plan by which most points were evaluated.
+        reason: Why the run gave up vmap, or images with channels last, or None.
         timings: What the planner measured; empty when a plan was given.
         space: The space, in the memory format of the plan.
-        shares: Names of the measures that are shares of samples for which something is true.
+        shares: Names of the measures that are fractions of samples, such as an accuracy.
     """
 
     values: Tensor
@@ -46,7 +46,7 @@ class Evaluated:
 
     @property
     def loss_samples(self) -> int:
-        """Over how many samples the loss is."""
+        """Number of samples of the loss."""
         return round(float(self.counts.flatten()[0]))
 
 
@@ -63,7 +63,7 @@ def evaluate(
     """The means over all samples of every measure, at every point of a grid.
 
     Args:
-        parts: What is evaluated: the same problem with one part of the samples after the other.
+        parts: The problem with one part of the samples after the other.
         points: Grid coordinates [G, D].
         evaluator: Evaluates points. It is closed in the end.
         schedule: Which points are to be evaluated, and what is known of the others.
@@ -72,7 +72,7 @@ def evaluate(
         progress: Whether to show a progress bar on a terminal.
 
     Returns:
-        The values, and how they came about.
+        The values, and how they were computed.
     """
     evaluator.timings, evaluator.reason = schedule.followed.timings, schedule.followed.reason
     stops = _stops(schedule)
@@ -106,7 +106,7 @@ def evaluate(
 
 
 def _stops(schedule: Schedule) -> Stops:
-    """What holds signals back, where finished blocks are kept until one is."""
+    """The object that defers signals until a block is kept, if finished blocks are kept."""
     stops = in_charge()
     if schedule.store is not None:
         stops.keep_blocks()
@@ -117,7 +117,7 @@ def _stops(schedule: Schedule) -> Stops:
 
 
 def _planned(points: Tensor, evaluator: Evaluator, schedule: Schedule, advance: Callable[[int], Any]) -> Tensor:
-    """The sums of those missing points that were evaluated while the plan was looked for, the first ones."""
+    """The sums of the first missing points, which the plan search evaluated."""
     return evaluator.planned(points[schedule.indices()], advance) if schedule.backing.leads else torch.empty(0)
 
 
@@ -130,7 +130,7 @@ def _over(
     advance: Callable[[int], Any],
     stops: Stops,
 ) -> None:
-    """Evaluates what the schedule has missing of one part of the samples, block by block."""
+    """Evaluates the missing points of the schedule on one part of the samples, block by block."""
     evaluator.plan = schedule.agreed(evaluator.plan)
     for block in schedule.claims(len(planned)):
         known, planned = planned[: len(block)], planned[len(block) :]
@@ -141,7 +141,7 @@ def _over(
 
 
 def _block(points: Tensor, block: Block, known: Tensor, evaluator: Evaluator, advance: Callable[[int], Any]) -> Tensor:
-    """The sums [points of the block, measures], of which the first are known."""
+    """The sums [points of the block, measures] of a block whose first sums are known."""
     sums = [known] if len(known) else []
     at = len(known)
     while at < len(block):

@@ -1,4 +1,4 @@
-"""A schedule is followed: by the plan that a store has, or by one that is looked for on the way."""
+"""Follows a schedule with the plan of a store, or with a plan found during the run."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["followed", "taken_up"]
 
 
 def taken_up(request: Request, work: Work, schedule: Schedule) -> Work:
-    """The work by the plan that a store has followed, where none is given.
+    """The work with the plan of the store, unless a plan is given.
 
     Args:
-        request: What is asked for.
-        work: What is to be done.
-        schedule: Which has the store.
+        request: The request.
+        work: The prepared work.
+        schedule: The schedule, which has the store.
 
     Returns:
         The work.
@@ -41,18 +41,18 @@ def followed(
     search: bool = True,
     points: Tensor | None = None,
 ) -> Evaluated:
-    """Evaluates what a schedule wants.
+    """Evaluates the points of a schedule.
 
     Args:
-        request: What is asked for.
-        work: What is to be done, with the plan to begin with.
-        schedule: Which points are evaluated.
+        request: The request.
+        work: The prepared work, with the first plan.
+        schedule: The schedule.
         parts: The problem with one part of the samples after the other.
-        search: Whether a better plan may be looked for, where none is given and no store has one. Default True.
+        search: Whether to search for a better plan, if no plan is given and no store has a plan. Default True.
         points: Coordinates [n, axes] of the points of the schedule. Default: the grid.
 
     Returns:
-        What came of it.
+        The values, and how they were computed.
     """
     if isinstance(schedule, Streaming):
         schedule.of = request.parts
@@ -70,8 +70,9 @@ def followed(
 
 
 def _may_search(request: Request, schedule: Schedule) -> bool:
-    """Whether a plan may be looked for on the first points."""
+    """Whether to search for a plan on the first points."""
     if request.place.sharing is not None and schedule.ranks is not None:
-        return False  # the first process would evaluate alone, and it has a part of the model
-    # The measures are the smaller part of the time of a point with derivatives, and plans are of them.
+        return False  # the first process would evaluate alone, and it holds only a part of the model
+    # With derivatives, the measures take the smaller part of the time of a point, and a plan affects only the
+    # measures.
     return request.auto and schedule.followed.plan is None and request.options["curvature"] is None

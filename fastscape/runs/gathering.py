@@ -1,8 +1,8 @@
-"""How many samples a surface within a tolerance is of, where a standard error says it.
+"""Chooses the number of samples of a surface with a tolerance and a target standard error.
 
-The samples are read part by part, in a random order where the data have none of their own, and evaluated at a few
-points that are spread over the grid, the corners and the model among them. Once the standard error at each of these is
-small enough no more are read. Which points of the grid are evaluated is then decided by all samples that were read.
+The samples are read part by part, in a random order if the data have no order of their own. Each part is evaluated at
+a few points spread over the grid, including the corners and the model. Reading stops when the standard error at each
+of these points is small enough. The samples read so far then decide which points of the grid are evaluated.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from fastscape.weights import Grid
 
 __all__ = ["gathered"]
 
-ALONG = 4  # points along an axis, besides the one nearest to the model
+ALONG = 4  # points along an axis, besides the point nearest to the model
 
 
 def gathered(
     request: Request, work: Work, reading: Reading, digest: DataHash, backing: Backing
 ) -> tuple[Work, Reading]:
-    """The work on as many samples as the standard error takes.
+    """The work on as many samples as the target standard error needs.
 
     Args:
-        request: What is asked for.
+        request: The request.
         work: What is to be done, on the first part of the data.
         reading: The data.
-        digest: Is told of the samples.
+        digest: Hashes the samples.
         backing: The processes, which share the points.
 
     Returns:
-        The work on all samples that were read, and the data, of which nothing more is read.
+        The work on all samples read, and the data, of which no more are read.
     """
     ranks = None if backing.ranks is None else backing.ranks.part("samples")
     points = _spread(work.grid)
@@ -68,7 +68,7 @@ def gathered(
 
 
 def _spread(grid: Grid) -> Tensor:
-    """Some points of a grid [n, axes], the corners and the one nearest to the model among them."""
+    """Some points of a grid [n, axes], including the corners and the point nearest to the model."""
     places = [np.unique(np.linspace(0, n - 1, ALONG).round().astype(int)) for n in grid.shape]
     lattice = np.ravel_multi_index(np.meshgrid(*places, indexing="ij"), grid.shape).ravel()
     model = int(grid.points.square().sum(1).argmin())

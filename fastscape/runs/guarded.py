@@ -1,4 +1,4 @@
-"""What surrounds everything that evaluates a user's model: turns of threads, signals, and global state as it was."""
+"""Protects everything around the evaluation of a user's model: turns of threads, signals, and global state."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ T = TypeVar("T")
 
 
 def guarded(request: Request, run: Callable[[], T]) -> T:
-    """Runs something in turn with the other threads, and leaves global state and a lent model as they were.
+    """Runs a function in turn with other threads, and restores global state and a lent model.
 
     Args:
-        request: What is asked for.
-        run: What is run.
+        request: The request.
+        run: The function.
 
     Returns:
-        What it returns.
+        Its result.
     """
     takes: list[Callable[[], Kept]] = [partial(GlobalState, request.place.device)]
     takes += [partial(Lent, request.model, request.place.lent)] if request.place.lent else []

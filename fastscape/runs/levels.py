@@ -1,8 +1,8 @@
-"""Many samples, few of them everywhere: a draw at the points that a tolerance chooses, all samples at few of them.
+"""Evaluates a draw of the samples at the points that a tolerance chooses, and all samples at a few of them.
 
-The draw is the same at every point, so its mean differs from that over all samples by a small and smooth function.
-A refinement on the draw gives a surface, to a part of the tolerance; a second one, on all samples, interpolates the
-difference to it, and judges the sum at points that it had not seen.
+The draw is the same at every point, so its mean differs from the mean over all samples by a small and smooth
+function. A refinement on the draw gives a surface to a fraction of the tolerance. A second refinement, on all
+samples, interpolates the difference to this surface, and measures the error of the sum at held-out points.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from fastscape.sampling import Refinement
 __all__ = ["Level", "draw_for", "level_of"]
 
 SEED = 0
-PART = 0.5  # of the tolerance, for the surface of the draw
-SHARE, LEAST, WORTH = 50, 1024, 8  # a draw is so small a part of the samples, but of so many; and at most such a part
+PART = 0.5  # fraction of the tolerance for the surface of the draw
+SHARE, LEAST, WORTH = 50, 1024, 8  # size of a draw: a fraction of the samples, a least number, and a largest fraction
 
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """What a draw of the samples has shown.
+    """The result of a draw of the samples.
 
     Args:
-        samples: How many were drawn.
-        trend: What it says of all points [G, measures or more].
-        done: What came of it.
-        facts: What the report says of it.
-        points: Which points were evaluated [G].
-        gap: The side, in grid points, of the largest square without any.
-        warnings: That were given.
+        samples: Number of drawn samples.
+        trend: Its estimate for all points [G, measures or more].
+        done: The values on the draw, and how they were computed.
+        facts: Its entries in the report.
+        points: Mask of the evaluated points [G].
+        gap: The side, in grid points, of the largest square without an evaluated point.
+        warnings: The warnings.
     """
 
     samples: int
@@ -57,15 +57,15 @@ class Level:
     warnings: list[str]
 
     def next(self, work: Work) -> Work:
-        """The work that is left: the same, by the plan that was found on the draw."""
+        """The remaining work: the same work, with the plan found on the draw."""
         return replace(work, plan=self.done.plan, space=self.done.space)
 
     def reported(self, schedule: Rounds, samples: int) -> dict[str, Any]:
-        """What the report says of both levels.
+        """The entries of both levels in the report.
 
         Args:
-            schedule: Of all samples.
-            samples: How many these are.
+            schedule: The schedule on all samples.
+            samples: Number of all samples.
 
         Returns:
             Plain values by name.
@@ -75,34 +75,34 @@ class Level:
         levels = [self.facts, {"samples": samples, "points": int(known.sum()), "rounds": schedule.refinement.rounds}]
         everywhere = int((self.points | known).sum()) * samples
         counts = {"sample_evaluations": spent, "all_samples_everywhere": everywhere}
-        # What is narrow is seen on the draw too.
+        # Narrow features show on the draw too.
         gap = min(self.gap, schedule.refinement.widest_gap())
         return {"draw_samples": self.samples, "draw_seed": SEED, "levels": levels, "widest_gap": gap, **counts}
 
     def told(self, done: Evaluated) -> Evaluated:
-        """What came of the level above, with how its plan was found, which was here."""
+        """The values on all samples, with the plan search of the draw."""
         before = self.done
         return replace(done, timings=[*before.timings, *done.timings], reason=done.reason or before.reason)
 
 
 def draw_for(request: Request, work: Work) -> Problem | None:
-    """The problem on a draw of the samples, where it is asked for, or pays.
+    """The problem on a draw of the samples, if it is requested or worthwhile.
 
     Args:
-        request: What is asked for.
-        work: What is to be done.
+        request: The request.
+        work: The prepared work.
 
     Returns:
-        The problem; None where all samples are evaluated at every point that is chosen.
+        The problem; None if all samples are evaluated at every chosen point.
 
     Raises:
-        ValueError: When a draw is asked for that cannot be made.
+        ValueError: When the requested draw cannot be made.
     """
     options, samples = request.options, work.problem.size
     wanted = options["draw_samples"]
     if not options["tolerance"] or wanted == 0 or options["batchnorm"] == "recalibrate":
         return None
-    if Refinement(tuple(work.grid.axes.values()), options["tolerance"]).small:  # all of it is evaluated
+    if Refinement(tuple(work.grid.axes.values()), options["tolerance"]).small:  # all samples are evaluated
         return None
     if wanted == "auto":
         count = max(LEAST, samples // SHARE)
@@ -125,19 +125,19 @@ def _has_all(problem: Problem) -> bool:
 
 
 def level_of(request: Request, work: Work, problem: Problem, backing: Backing) -> Level:
-    """Evaluates a draw of the samples at as many points as its surface takes.
+    """Evaluates a draw of the samples at as many points as its surface needs.
 
     Args:
-        request: What is asked for.
-        work: What is to be done.
+        request: The request.
+        work: The prepared work.
         problem: The problem on the draw.
         backing: Store and processes.
 
     Returns:
-        What it has shown.
+        The result.
 
     Raises:
-        ValueError: When what a store holds is of another draw.
+        ValueError: When a store holds a different draw.
     """
     tolerance = PART * (request.options["tolerance"] or 0.0)
     report = work.report | {"samples": problem.size}

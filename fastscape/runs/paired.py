@@ -1,7 +1,8 @@
-"""Standard errors of what a line has over the line between its ends, sample by sample.
+"""Standard errors of the excess of a line over the straight line between its ends, from single samples.
 
-The same samples are evaluated at every point, so what they have in common cancels in a difference of points: its
-standard error is far smaller than those of the points. It follows from the values of single samples at three points.
+The same samples are evaluated at every point, so their common part cancels in a difference of points. The standard
+error of the difference is far smaller than the standard errors of the points. It follows from the values of single
+samples at three points.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ __all__ = ["with_paired_errors"]
 
 
 def with_paired_errors(work: Work, done: Evaluated, values: Values) -> Values:
-    """A line with the standard errors of its largest and its most negative excess, of each measure, in the report.
+    """Adds to the report of a line, per measure, the standard errors of its largest and most negative excess.
 
     Args:
-        work: What was done.
-        done: What came of it.
+        work: The prepared work.
+        done: The values, and how they were computed.
         values: A line from 0 to 1.
 
     Returns:
-        The line. Its report says nothing of measures without values of samples, and nothing of any measure where the
-        samples are no longer in memory, as those of data in parts.
+        The line. Its report omits measures without values per sample, and all measures if the samples are no longer
+        in memory, as for data in parts.
     """
     problem = work.problem
     if done.samples != problem.size:
@@ -45,7 +46,7 @@ def with_paired_errors(work: Work, done: Evaluated, values: Values) -> Values:
     if not start:
         return values
     end = at(last)
-    errors: dict[str, dict[int, float | None]] = {name: {0: 0.0, last: 0.0} for name in start}  # of 0, exactly
+    errors: dict[str, dict[int, float | None]] = {name: {0: 0.0, last: 0.0} for name in start}  # exactly 0
     for index in sorted({place for name in start for place in places[name]} - {0, last}):
         here, t = at(index), float(axis[index])
         for name in start:
@@ -56,7 +57,7 @@ def with_paired_errors(work: Work, done: Evaluated, values: Values) -> Values:
 
 
 def _standard_error(each: Tensor) -> float | None:
-    """The standard error of a mean over samples [n]; None for a single one."""
+    """The standard error of a mean over samples [n]; None for a single sample."""
     if len(each) < 2:
         return None
     return float(each.std(correction=1) / np.sqrt(len(each)))

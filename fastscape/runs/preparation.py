@@ -1,4 +1,4 @@
-"""From a request to the work that is to be done: the problem, the space, the grid and the plan to begin with."""
+"""Prepares the work of a request: the problem, the space, the grid and the first plan."""
 
 from __future__ import annotations
 
@@ -53,21 +53,21 @@ from fastscape.weights import PRECISIONS, AlongPath, Auto, Grid, Precision, Spac
 
 __all__ = ["Work", "prepared", "problem_parts", "widened"]
 
-EXPECTED_SHARE = 25  # with a tolerance, one of so many points is evaluated
+EXPECTED_SHARE = 25  # with a tolerance, one in this many points is evaluated
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What is to be done.
+    """The prepared work of a run.
 
     Args:
-        problem: What is evaluated; of data in parts the first part.
-        space: Where the points lie.
-        grid: The points.
-        plan: How to evaluate, or what to begin with.
+        problem: What is evaluated; for data in parts the first part.
+        space: The space of the points.
+        grid: The grid of points.
+        plan: The plan, or the first plan of a search.
         dependence: How far the values depend on the microbatch.
-        report: What is known so far.
-        comparison: What an engine is to agree with at the point of which every coordinate is 1.
+        report: The report so far.
+        comparison: The values that an engine must reproduce at the point where every coordinate is 1.
     """
 
     problem: Problem
@@ -80,12 +80,12 @@ class Work:
 
     @property
     def measures(self) -> int:
-        """Number of sums of each point."""
+        """Number of sums per point."""
         return len(self.problem.objective.grids) + self.problem.objective.squares
 
     @property
     def recut(self) -> bool:
-        """Whether another microbatch gives the same values."""
+        """Whether a different microbatch gives the same values."""
         return not self.problem.whole and not depends_on_batches(self.dependence, self.problem.dtype)
 
 
@@ -95,10 +95,10 @@ def prepared(
     """Prepares a run: reads the first samples, checks the model on them, chooses axes and a plan.
 
     Args:
-        request: What is asked for.
-        space: Where the points lie.
+        request: The request.
+        space: The space of the points.
         reading: The data, of which the first part is read.
-        digest: Is told of the samples.
+        digest: Hashes the samples.
         backing: Store and processes.
         say: Is told what is done now. Default: nobody is.
 
@@ -106,10 +106,9 @@ def prepared(
         The work.
 
     Raises:
-        ValueError: When the data are not those that are expected, or the losses of single samples are not known and
-            wanted.
+        ValueError: When the data are not the expected data, or the losses of single samples are needed and unknown.
     """
-    origin = origin_of(request.model, space.moving)  # before a lent model holds other weights
+    origin = origin_of(request.model, space.moving)  # before weights of a point are written into a lent model
     samples = next(reading.parts)
     say("checking the model on the first samples")
     digest.update(samples)
@@ -127,7 +126,7 @@ def prepared(
         seen = plan.microbatch
         found = settled(problem, theta, far, seen, widened=wide, cut=request.in_parts)
     problem = found.problem
-    # Batches that are whole are those of the user, but for a dataset, which has none.
+    # Whole batches are the user's batches, except for a Dataset, which has none.
     dependence = 0.0 if problem.whole and not holds_dataset(request.data) else found.dependence
     _check_losses(request, problem.objective)
     if problem.whole or depends_on_batches(dependence, problem.dtype):
@@ -136,7 +135,7 @@ def prepared(
         )
     else:
         plan = plan_settled(plan, problem, auto=request.auto)
-    # The model as it is takes one more copy of the weights.
+    # Calling the model directly takes one more copy of the weights.
     alone = (
         None
         if request.options["low_memory"] or request.place.lent
@@ -162,7 +161,7 @@ def prepared(
 
 
 def _expected(request: Request) -> int:
-    """How many points are evaluated, about."""
+    """Approximate number of evaluated points."""
     points = math.prod(
         axis.count if isinstance(axis, Auto | AlongPath) else len(axis) for axis in request.axes.values()
     )
@@ -170,24 +169,24 @@ def _expected(request: Request) -> int:
 
 
 def _comparable(request: Request) -> bool:
-    """Whether a plain call of the model gives the value of an evaluation."""
+    """Whether a plain call of the model gives the same value as an evaluation."""
     return request.options["batchnorm"] != "recalibrate" and (request.place.own or not request.place.precision.reduced)
 
 
 def widened(request: Request, problem: Problem, space: Space, precision: Precision | None = None) -> Problem:
-    """The same problem in another precision, to compare with.
+    """The same problem in a different precision, for comparison.
 
     Args:
-        request: What is asked for.
+        request: The request.
         problem: The problem.
-        space: Where the points lie.
-        precision: The precision. Default: the one of the run that is not reduced.
+        space: The space of the points.
+        precision: The precision. Default: the precision of the run without reduction.
 
     Returns:
         The problem.
 
     Raises:
-        RuntimeError: When the model is lent, which has its own precision alone.
+        RuntimeError: When the model is lent, because it has only its own precision.
     """
     place, samples = request.place.wide, problem.samples
     if place.lent is not None:
@@ -200,7 +199,7 @@ def widened(request: Request, problem: Problem, space: Space, precision: Precisi
 
 
 def _far(request: Request, space: Space) -> dict[str, Tensor]:
-    """The tensors that move at a point far from the model, and from the cancellations of a perfect fit."""
+    """The tensors that move, at a point far from the model, where a perfect fit causes no cancellation."""
     return space.at(torch.ones(1, len(request.axes), dtype=torch.float64, device="cpu"), request.place)
 
 
@@ -214,14 +213,14 @@ def _sized(
     *,
     recut: bool = True,
 ) -> Plan:
-    """The plan, where it is looked for fitted to the sizes of grid, samples and activations, and to the processes.
+    """The plan; if it is not given, fitted to the sizes of grid, samples and activations, and to the processes.
 
     Args:
-        request: What is asked for.
+        request: The request.
         problem: What is evaluated.
-        plan: The plan to begin with.
+        plan: The first plan.
         tensors: The tensors that move, by name, at some point.
-        points: Of the grid.
+        points: Number of points of the grid.
         backing: Store and processes.
         recut: Whether batches are cut and joined. Default True.
 
@@ -233,19 +232,19 @@ def _sized(
     recut = recut and problem.size > plan.microbatch
     if (fitted := plan_fitted_on_gpu(plan, problem, points)) is not None:
         plan = fitted
-    elif plan.batching == "vmap" or recut:  # it may be too large for what it makes, or too small
+    elif plan.batching == "vmap" or recut:  # it may be too large for the outputs, or too small
         wide = widest(problem, tensors, plan.microbatch)
         plan = plan_sized(plan, wide, points)
         plan = plan_recut(plan, wide, points, problem.size) if recut else plan
     if backing.ranks is None:
         return plan
     plan = plan_shared(plan, points, len(backing.ranks.teams))
-    # Those that evaluate together need the same batches, whatever memory each of them has free.
+    # Processes that evaluate together need the same batches, even if their free memory differs.
     return plan if request.place.sharing is None else Plan(**backing.ranks.agreed(plan.as_dict()))
 
 
 def _check_losses(request: Request, objective: Objective) -> None:
-    """Refuses a loss of which only means over batches are known, where its standard error matters."""
+    """Refuses a loss that gives only means over batches, if its standard error is needed."""
     if request.enough is None or objective.squares:
         return
     if objective.custom is not None:
@@ -265,14 +264,14 @@ def problem_parts(work: Work, reading: Reading, digest: DataHash, store: Store |
     Args:
         work: The work, whose problem has the first part.
         reading: The data.
-        digest: Is told of the samples.
-        store: A store, whose parts of the data these must be. Default: none.
+        digest: Hashes the samples.
+        store: A store, whose parts of the data must be the same. Default: none.
 
     Yields:
         The problems.
 
     Raises:
-        ValueError: When a part is not that with which the store was begun.
+        ValueError: When a part differs from the part with which the store was created.
     """
     problem, number, begun = work.problem, 0, 0
     while True:

@@ -1,4 +1,4 @@
-"""The report of a landscape: what was computed, of what, and how the values came about."""
+"""Makes the report of a landscape: what was computed, from what, and how."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["about", "changed_late", "counts", "evaluated", "refined", "warned"]
 
 
 def about(request: Request, origin: Origin, space: Space) -> dict[str, Any]:
-    """What is computed and of what.
+    """The entries on what is computed, and from what.
 
     Args:
-        request: What is asked for.
+        request: The request.
         origin: The user's model.
-        space: Where the points lie.
+        space: The space of the points.
 
     Returns:
         Plain values by name.
@@ -38,7 +38,7 @@ def about(request: Request, origin: Origin, space: Space) -> dict[str, Any]:
     unsaid = {"directions": "given", "distribution": None, "seed": None}
     return {
         **unsaid,
-        **request.space.source.facts,  # which take the place of nothing that is known otherwise
+        **request.space.source.facts,  # they must not replace other entries
         **_repeated(space, request.space.repeats),
         "loss": None if custom else name_of(objective.loss),
         "metrics": {name: name_of(metric) for name, metric in objective.metrics.items()},
@@ -68,13 +68,13 @@ def about(request: Request, origin: Origin, space: Space) -> dict[str, Any]:
 
 
 def _repeated(space: Space, repeats: int) -> dict[str, Any]:
-    """How often random directions were drawn, and with which seeds."""
+    """The number of repeats of random directions, with their seeds."""
     seeds = {} if space.repeats is None else {"seeds": list(space.repeats.seeds)}
     return {"repeats": repeats, **seeds}
 
 
 def refined(refinement: Refinement, measures: Sequence[str]) -> dict[str, Any]:
-    """How many points were evaluated, and how good the others are.
+    """The number of evaluated points, and the errors of the predicted points.
 
     Args:
         refinement: The refinement.
@@ -84,7 +84,7 @@ def refined(refinement: Refinement, measures: Sequence[str]) -> dict[str, Any]:
         Plain values by name; errors are fractions of the range of each measure.
     """
     known, names = refinement.known, measures[1:]
-    last = Trust(0.0, 0.0, 0.0, 0.0, 0, 0, [0.0] * len(names))  # where nothing is predicted
+    last = Trust(0.0, 0.0, 0.0, 0.0, 0, 0, [0.0] * len(names))  # if nothing is predicted
     if not known.all() and refinement.trust is not None:
         last = refinement.trust
     return {
@@ -112,14 +112,14 @@ def evaluated(
     error: np.ndarray | None,
     available: int | None,
 ) -> dict[str, Any]:
-    """How the values came about and what they are.
+    """The entries on how the values were computed, and on the values.
 
     Args:
-        request: What was asked for.
+        request: The request.
         done: The evaluation.
         grids: The measures by name.
-        error: Standard errors of the loss, where they are known.
-        available: How many samples there are, where the data say it.
+        error: Standard errors of the loss, if they are known.
+        available: Total number of samples, if the data state it.
 
     Returns:
         Plain values by name.
@@ -144,13 +144,13 @@ def evaluated(
 
 
 def counts(values: Mapping[str, np.ndarray]) -> dict[str, dict[str, int]]:
-    """How many values are NaN or infinite, for each measure.
+    """The number of values that are NaN or infinite, per measure.
 
     Args:
         values: Arrays by name.
 
     Returns:
-        For each name the numbers of "nan" and "inf" values.
+        The numbers of "nan" and "inf" values by name.
     """
     return {
         name: {"nan": int(np.isnan(array).sum()), "inf": int(np.isinf(array).sum())} for name, array in values.items()
@@ -160,17 +160,17 @@ def counts(values: Mapping[str, np.ndarray]) -> dict[str, dict[str, int]]:
 def warned(
     loss: np.ndarray, report: Mapping[str, Any], dependence: float, dtype: torch.dtype, microbatch: int
 ) -> list[str]:
-    """Warns of a landscape that is probably not what its user thinks it is.
+    """Warns of a landscape that is probably not what its user expects.
 
     Args:
         loss: Values [H, W].
-        report: What is known so far.
+        report: The report so far.
         dependence: The largest relative difference between a batch and its parts.
-        dtype: Of the computation, from which the difference that rounding may make follows.
-        microbatch: Samples in a batch.
+        dtype: The dtype of the computation, which bounds the difference from rounding.
+        microbatch: Samples per batch.
 
     Returns:
-        The warnings that were given.
+        The warnings.
     """
     messages = []
     if depends_on_batches(dependence, dtype):
@@ -180,7 +180,9 @@ def warned(
             "targets), or the outputs depend on the rest of the batch or are random; give the batches that you mean "
             "as a DataLoader or a list, without stream_samples"
         )
-    moves = any(length != 0 for vector, length in report["norms"].items() if vector != "theta")  # else it was said
+    moves = any(
+        length != 0 for vector, length in report["norms"].items() if vector != "theta"
+    )  # else warned of before
     finite = np.isfinite(loss)
     if not finite.any() and math.isfinite(report["centre"]["loss"]):
         messages.append(
@@ -203,13 +205,13 @@ def warned(
 
 
 def changed_late(problem: Problem) -> list[str]:
-    """Warns of a forward pass that has changed at some points what it did not change while it was watched.
+    """Warns of a forward pass that changed tensors at some points, but not while it was watched.
 
     Args:
         problem: What was evaluated.
 
     Returns:
-        The warnings that were given.
+        The warnings.
     """
     state = problem.footprint.state if problem.footprint else None
     changed = ", ".join(named(way) for way in (state.changed() if state else [])[:3])

@@ -1,4 +1,4 @@
-"""A landscape once more, from its report, the model and the data."""
+"""Computes a landscape again from its report, the model and the data."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _KNOWN: dict[str, Measure] = {name_of(accuracy): accuracy}
 
 
 def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[ReproduceOptions]) -> Values:
-    """Computes a landscape again by what its report says.
+    """Computes a landscape again from its report.
 
     Args:
         values: The landscape.
         model: The model.
         data: The samples.
-        **given: What the report cannot hold.
+        ****given: Options that the report cannot hold.
 
     Returns:
         The values.
 
     Raises:
         TypeError: When there is no such option.
-        ValueError: When the report does not say enough, model or data are others than those of the report, or two
-            points that are evaluated first have other values than the landscape.
+        ValueError: When the report lacks entries, the model or the data differ from the report, or two points that
+            are evaluated first differ from the landscape.
     """
     report = values.report
     missing = {"weights_hash", "moving", "plan", "seed", "scheme", "batchnorm"} - report.keys()
@@ -58,7 +58,7 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
             f"the report says {report.get('repeats', 1)!r:.40} repeats, and the landscape has {values.repeated}; give "
             "one as it was computed"
         )
-    with_defaults(ReproduceOptions, given, "reproduce")  # refuses other options
+    with_defaults(ReproduceOptions, given, "reproduce")  # refuses unknown options
     to, along = given.pop("to", None), given.pop("along", None)
     if to is not None or along is not None:
         if (count := len(values.axes)) != 1:
@@ -85,7 +85,7 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
     known = cast(SurfaceOptions, {**_recorded(report), **_measured(report, given)})
     options = with_defaults(SurfaceOptions, known, "reproduce")
     options["scheme"] = None if own else options["scheme"]
-    axes = {name: axis.copy() for name, axis in values.axes.items()}  # torch takes none that are frozen
+    axes = {name: axis.copy() for name, axis in values.axes.items()}  # torch refuses frozen arrays
     hashes = {name: report[name] for name in ("weights_hash", "data_hash")}
     values = along_each(values)
     expected = Expected(hashes, report["samples"], values)
@@ -95,7 +95,7 @@ def reproduced(values: Values, model: nn.Module, data: Data, **given: Unpack[Rep
 def _recorded(report: Mapping[str, Any]) -> dict[str, Any]:
     """The options that a report holds."""
     moving, perturb = set(report["moving"]), report["perturb"]
-    if perturb not in get_args(NamedPerturb):  # a function of the user's
+    if perturb not in get_args(NamedPerturb):  # a function of the user
 
         def perturb(name: str, _: object) -> bool:
             return name in moving
@@ -107,8 +107,9 @@ def _recorded(report: Mapping[str, Any]) -> dict[str, Any]:
         "distribution": report["distribution"] or "normal",
         "seed": report["seed"] or 0,
         "repeats": report.get("repeats", 1),
-        **{name: report[key] for name, key in RECORDED.items() if key in report},  # a later version knows more
-        # A name does not say that tensors keep dtypes of the model's own; before it was recorded, names meant all.
+        **{name: report[key] for name, key in RECORDED.items() if key in report},  # a later version may have more
+        # A name does not say whether tensors keep the dtypes of the model; reports without this entry used one dtype
+        # for all.
         "precision": None if report.get("own_precision") else report["precision"],
         "plan": Plan(**report["plan"]),
         "stream_samples": report.get("stream"),
@@ -121,7 +122,7 @@ def _recorded(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _measured(report: Mapping[str, Any], given: ReproduceOptions) -> dict[str, Any]:
-    """The options that were given, with those functions of the report that can be found again."""
+    """The given options, with the functions of the report that can be found again."""
     found = {name: value for name, value in given.items() if value is not None or name == "progress"}
     if given.get("objective") is None:
         found["loss"] = _loss(report["loss"], given.get("loss"))

@@ -1,4 +1,4 @@
-"""What is asked of a run, checked once, where the call comes in."""
+"""The request of a run, checked once at the start of a call."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ from fastscape.weights import (
 __all__ = ["Expected", "Request", "line_request", "request_of", "surface_request"]
 
 FROM_END_TO_END = 0.0, 1.0, 51
-"""The axis of a line along a curve, where none is given."""
+"""The default axis of a line along a curve."""
 
-_BEYOND = 1e-9  # of a curve, by which rounding may pass its ends
+_BEYOND = 1e-9  # by which rounding may pass the ends of a curve
 
 PERSISTENCE = 0.05
-"""Of the pairs that `topology=True` is certain of, as a fraction of the range."""
+"""Least persistence of the pairs that `topology=True` makes certain, as a fraction of the range."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a landscape that is computed again must find.
+    """The weights, data and values that a landscape computed again must match.
 
     Args:
-        hashes: Of weights and data, by their names in the report.
-        samples: How many samples it used, where it stopped at a target for its standard error.
-        values: What it holds. Default: anything.
+        hashes: Hashes of weights and data, by their names in the report.
+        samples: Number of samples used, if the run stopped at a target for its standard error.
+        values: The values. Default: anything.
     """
 
     hashes: Mapping[str, str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Expected:
     values: Values | None = None
 
     def found(self, name: str, value: str) -> str:
-        """A hash, when it is the one that is expected.
+        """Checks a hash against the expected hash.
 
         Args:
             name: Its name in the report.
@@ -66,7 +66,7 @@ class Expected:
             The hash.
 
         Raises:
-            ValueError: When another one is expected.
+            ValueError: When a different hash is expected.
         """
         if self.hashes.get(name, value) != value:
             what = {
@@ -82,18 +82,18 @@ class Expected:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What is asked of a run, with the defaults that depend on each other.
+    """The request of a run, with the defaults that depend on each other.
 
     Args:
         model: The user's model.
         data: The user's data.
-        axes: Coordinates by the name of the axis, or `Auto` or `AlongPath` where the range is to be chosen.
-        space: Which space the axes span.
-        objective: What is measured.
-        place: Where to compute.
-        options: Everything else, as the user gave it.
-        expected: What must be found again. Default: anything.
-        shown: Gets what is known after each round of a tolerance. Default: nothing does.
+        axes: Coordinates by the name of the axis, or `Auto` or `AlongPath` if the range is to be chosen.
+        space: The space that the axes span.
+        objective: The measures.
+        place: Device and precision.
+        options: All other options, as the user gave them.
+        expected: What the run must match. Default: anything.
+        shown: A function that gets the landscape after each round of a tolerance. Default: none.
     """
 
     model: nn.Module
@@ -108,7 +108,7 @@ class Request:
 
     @property
     def mode(self) -> Mode:
-        """In which mode the model is evaluated."""
+        """The mode in which the model is evaluated."""
         return Mode(self.options["batchnorm"], self.options["train_mode"])
 
     @property
@@ -116,8 +116,8 @@ class Request:
         """How the data are read."""
         part = self.options["stream_samples"]
         if self.enough is not None and part is None:
-            part = SAMPLES_A_PART  # it is known after every part of the data whether more are needed
-        # In parts, batches are cut and joined where they do not belong to the result; else they stay as they came.
+            part = SAMPLES_A_PART  # after every part of the data it is decided whether to read more
+        # In parts, batches are cut and joined if this does not change the result; else they stay unchanged.
         join = part is not None and self.options["batchnorm"] == "running"
         return ReadingAsked(self.objective.custom is None, join, part, some=self.enough is not None)
 
@@ -137,7 +137,7 @@ class Request:
 
     @property
     def enough(self) -> Enough | None:
-        """When no more data are read; None where all are."""
+        """The target at which reading stops; None if all data are read."""
         target = self.options["target_standard_error"]
         return None if target is None else Enough(target, self.expected.samples)
 
@@ -148,7 +148,7 @@ class Request:
 
     @property
     def streams(self) -> bool:
-        """Whether every point is evaluated on a part of the data before the next one is read."""
+        """Whether every point is evaluated on a part of the data before the next part is read."""
         return self.in_parts and not self.refines
 
     @property
@@ -158,18 +158,18 @@ class Request:
 
     @property
     def threshold(self) -> float | None:
-        """The least persistence of the pairs that are to be certain, as a fraction of the range; None for none."""
+        """The least persistence of pairs that must be certain, as a fraction of the range; None for no pair."""
         topology = self.options["topology"]
         return None if topology is False else PERSISTENCE if topology is True else topology
 
     @property
     def auto(self) -> bool:
-        """Whether the plan is looked for."""
+        """Whether to search for a plan."""
         return self.options["plan"] == "auto"
 
     @property
     def free_batching(self) -> bool:
-        """Whether points may be evaluated in a loop where vmap fails."""
+        """Whether points may be evaluated in a loop if vmap fails."""
         plan = self.options["plan"]
         return not isinstance(plan, Plan) or plan.batching == "auto"
 
@@ -177,13 +177,13 @@ class Request:
 def surface_request(
     model: nn.Module, data: Data, given: SurfaceOptions, shown: Callable[[Values], Any] | None
 ) -> Request:
-    """What a call of `surface` asks for.
+    """The request of a call of `surface`.
 
     Args:
         model: The user's model.
         data: The user's data.
         given: The options that the user gave.
-        shown: Gets what is known after each round. Default: nothing does.
+        shown: A function that gets the landscape after each round. Default: none.
 
     Returns:
         The request.
@@ -195,13 +195,13 @@ def surface_request(
 
 
 def _axis(name: str, given: Mapping[str, Any], options: Mapping[str, Any]) -> Axis:
-    """The axis that is wanted: where none is given, along the path of directions that are there to show one."""
+    """The axis: if none is given and the directions are made to show a path, along this path."""
     along = name not in given and getattr(options["directions"], "shows_path", False)
     return AlongPath() if along else wanted_axis(name, options[name])
 
 
 def line_request(model: nn.Module, data: Data, given: LineOptions) -> Request:
-    """What a call of `line` asks for.
+    """The request of a call of `line`.
 
     Args:
         model: The user's model.
@@ -212,8 +212,8 @@ def line_request(model: nn.Module, data: Data, given: LineOptions) -> Request:
         The request.
 
     Raises:
-        TypeError: When progress is to show rounds, which a line does not have.
-        ValueError: When a coordinate lies beyond the ends of a curve.
+        TypeError: When `progress` asks for rounds, which a line does not have.
+        ValueError: When a coordinate is beyond the ends of a curve.
     """
     options = cast(dict[str, Any], with_defaults(LineOptions, given, "line"))
     if not isinstance(options["progress"], bool):
@@ -232,7 +232,7 @@ def line_request(model: nn.Module, data: Data, given: LineOptions) -> Request:
 
 
 def _check_on_curve(x: Axis) -> None:
-    """Refuses coordinates that no point of a curve has."""
+    """Refuses coordinates beyond the ends of a curve."""
     beyond = not isinstance(x, np.ndarray) or x.min() < -_BEYOND or x.max() > 1 + _BEYOND
     if beyond:
         came = f"{x.min():g} to {x.max():g}" if isinstance(x, np.ndarray) else "'auto'"
@@ -251,22 +251,22 @@ def request_of(
     expected: Expected = Expected(),
     shown: Callable[[Values], Any] | None = None,
 ) -> Request:
-    """Checks what belongs together, and fills in the defaults that depend on each other.
+    """Checks the options together, and fills in the defaults that depend on each other.
 
     Args:
         model: The user's model.
         data: The user's data.
         axes: The axes by name, in their order.
         options: All options.
-        expected: What must be found again. Default: anything.
-        shown: Gets what is known after each round. Default: nothing does.
+        expected: What the run must match. Default: anything.
+        shown: A function that gets the landscape after each round. Default: none.
 
     Returns:
         The request.
 
     Raises:
-        TypeError: When an argument is of another kind.
-        ValueError: When an argument has no such choice, or arguments exclude each other.
+        TypeError: When an argument has the wrong type.
+        ValueError: When an argument has an unknown value, or arguments exclude each other.
     """
     check_model(model, lent=options["lend"] is True)
     check_options(options, shown)
@@ -279,7 +279,7 @@ def request_of(
 
 
 def _place(model: nn.Module, options: SurfaceOptions) -> Place:
-    """The device asked for, else that of the model's first parameter; and the precision."""
+    """The requested device, else the device of the model's first parameter; and the precision."""
     wanted, plan = options["device"], options["plan"]
     if wanted is None:
         device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

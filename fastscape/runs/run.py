@@ -1,4 +1,4 @@
-"""One run, from a request to values: where, what is evaluated, how, and what came of it. No arithmetic is here."""
+"""Runs the steps of a call in order, from a request to values. It contains no arithmetic."""
 
 from __future__ import annotations
 
@@ -34,12 +34,11 @@ Finish: TypeAlias = Callable[[Work, Evaluated, Values], Values]
 
 
 def computed(request: Request, finish: Finish | None = None) -> Values:
-    """Evaluates a model over a grid, in turn with the other threads, and leaves global state as it was.
+    """Evaluates a model over a grid, in turn with other threads, and restores global state.
 
     Args:
-        request: What is asked for.
-        finish: Makes the values of the run of what was done and of its values, while the model can still be evaluated.
-            Default: they stay as they are.
+        request: The request.
+        finish: Completes the values while the model can still be evaluated. Default: the values stay unchanged.
 
     Returns:
         The values, with their report.
@@ -52,7 +51,7 @@ def computed(request: Request, finish: Finish | None = None) -> Values:
 
 
 def _backed(request: Request, finish: Finish | None) -> Values:
-    """A call with its store and the other processes."""
+    """A call with its store and its processes."""
     started = time.perf_counter()
     with backing_for(request.options) as backing:
         request = shared_out(request, backing)
@@ -87,7 +86,7 @@ def _computed(request: Request, backing: Backing, finish: Finish | None) -> Valu
     parts = along.over(recheck.over(problem_parts(work, reading, digest, backing.store)))
     done = followed(request, work, schedule, parts, search=below is None)
     data_hash = request.expected.found("data_hash", digest.hexdigest())
-    recheck.at_the_end(done)  # other data are named as such
+    recheck.at_the_end(done)  # different data raise their own error
     found: dict[str, Any] = {"samples": done.samples, "data_hash": data_hash, "data_sets": digest.sets}
     found["points_before"] = schedule.before
     found["processes"] = backing.ranks.size if backing.ranks else 1

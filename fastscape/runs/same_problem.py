@@ -1,8 +1,7 @@
-"""Whether known values are of the problem at hand: two points are evaluated anew.
+"""Checks that known values belong to the current problem, by evaluating two points again.
 
 Names and hashes cannot see a number that a function has captured, an argument of a loss, or the code of a model.
-Values can. The two points are those nearest to the model and farthest from it: their losses tell the most different
-things.
+Values can. The two points are the nearest to the model and the farthest from it, because their losses differ most.
 """
 
 from __future__ import annotations
@@ -24,24 +23,25 @@ from fastscape.weights import PRECISIONS, dtype_of
 
 __all__ = ["Recheck", "check_alike", "recheck_of"]
 
-# What other kernels, another device or another plan round differently in a mean over samples, as a fraction of it: one
-# rounding of bfloat16 and float16, and more of those of wider numbers, which are less than any other problem changes.
+# Largest relative difference in a mean over samples that counts as rounding by different kernels, devices or plans:
+# one rounding of bfloat16 and float16, and several roundings of wider numbers, which are still smaller than the
+# change from any different problem.
 UNSEEN = {torch.float32: 2.0**-15, torch.float64: 2.0**-26}
-# Beyond that, values may differ by so many times what a wider precision changes at the same points.
+# Values may also differ by this many times the change that a wider precision makes at the same points.
 LEEWAY = 4.0
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What is known of some points.
+    """Known values of some points.
 
     Args:
         points: The numbers of the points in the grid [n], int64.
-        values: Their sums or means [n, measures]; behind the measures there may be the squares of the losses.
+        values: Their sums or means [n, measures]; the squares of the losses may follow in further columns.
         summed: Whether they are sums over the samples, else means.
-        parts: Over how many parts of the data they are.
-        source: What holds them, in words.
-        instead: What to do when they are of another problem.
+        parts: Number of parts of the data that they cover.
+        source: Where they are stored, in words.
+        instead: Advice for the case that they belong to a different problem.
     """
 
     points: Tensor
@@ -54,13 +54,13 @@ class Known:
 
 @dataclass(eq=False)
 class Recheck:
-    """Compares what is known of two points with what they are now.
+    """Compares the known values of two points with their current values.
 
     Args:
-        request: What is asked for.
-        work: What is to be done.
-        known: What is known. Default: nothing, so that nothing is evaluated.
-        messages: The warnings that were given.
+        request: The request.
+        work: The prepared work.
+        known: The known values. Default: none, and no point is evaluated.
+        messages: The warnings.
     """
 
     request: Request
@@ -69,7 +69,7 @@ class Recheck:
     messages: list[str] = field(default_factory=list)
 
     def over(self, parts: Iterator[Problem]) -> Iterator[Problem]:
-        """Hands on the parts of the data; first the points are evaluated on those that their values are over.
+        """Passes on the parts of the data, after evaluating the points on the parts that their values cover.
 
         Args:
             parts: The problem with one part of the samples after the other.
@@ -78,7 +78,7 @@ class Recheck:
             The same.
 
         Raises:
-            ValueError: When the values are those of another problem.
+            ValueError: When the values belong to a different problem.
         """
         sums, counts = torch.zeros(()), torch.zeros((), dtype=torch.float64, device="cpu")
         for number, problem in enumerate(parts):
@@ -90,13 +90,13 @@ class Recheck:
             yield problem
 
     def at_the_end(self, done: Evaluated) -> None:
-        """Compares with a landscape that is computed again of data in parts, once they were all read.
+        """Compares with the landscape that is computed again, after all parts of the data were read.
 
         Args:
-            done: What came of it.
+            done: The values, and how they were computed.
 
         Raises:
-            ValueError: When the values are those of another problem.
+            ValueError: When the values belong to a different problem.
         """
         if self.known is not None and not self.known.parts:
             self._compare(self.known, done.values[self.known.points], done.counts, None)
@@ -111,8 +111,8 @@ class Recheck:
         ).cpu()
 
     def _compare(self, known: Known, found: Tensor, counts: Tensor, last: tuple[Problem, Tensor] | None) -> None:
-        """Refuses means [n, measures or more] that differ by more than rounding from what is known."""
-        named = len(self.work.problem.objective.names)  # the squares behind them say nothing new
+        """Refuses means [n, measures or more] that differ from the known values by more than rounding."""
+        named = len(self.work.problem.objective.names)  # the columns of squares add nothing
         found, counts = found[:, :named], counts[:named] if counts.dim() else counts
         means = known.values[:, :named] / counts if known.summed else known.values[:, :named]
         far = _relative(found, means, counts)
@@ -142,9 +142,9 @@ class Recheck:
             )
 
     def _rounding(self, last: tuple[Problem, Tensor] | None) -> float:
-        """How far values may be from those of another machine: by what a wider precision changes, if it is known."""
+        """How far values may be from those of a different machine: by the change from a wider precision, if known."""
         problem = self.work.problem
-        draws = problem.footprint is None or problem.footprint.draws  # which another precision does not repeat
+        draws = problem.footprint is None or problem.footprint.draws  # a different precision does not repeat them
         unknown = float(torch.finfo(problem.narrowest).eps ** 0.5)
         lean = self.request.options["low_memory"] or problem.place.lent
         if last is None or draws or lean or problem.narrowest == torch.float64:
@@ -153,12 +153,12 @@ class Recheck:
         try:
             wide = widened(self.request, part, self.work.space, PRECISIONS["float64"])
             truth = self._wide_sums(replace(wide, begun=part.begun), part)
-        except RuntimeError:  # not every model has a float64, nor is there always memory for it
+        except RuntimeError:  # not every model runs in float64, and memory may not suffice
             return unknown
         return LEEWAY * float(_relative(sums / part.counts, truth / part.counts, part.counts).max())
 
     def _wide_sums(self, wide: Problem, part: Problem) -> Tensor:
-        """The sums in a wider precision, of weights that are not rounded: some plans do without."""
+        """The sums in a wider precision, with weights that are not rounded; some plans need none."""
         assert self.known is not None
         sums = []
         for point in self.work.grid.points[self.known.points]:
@@ -171,7 +171,7 @@ class Recheck:
         return torch.stack(sums).cpu()
 
     def _said(self, known: Known, found: Tensor, means: Tensor, far: Tensor) -> str:
-        """Both values where they differ most."""
+        """Both values at the largest difference."""
         row, column = divmod(int(far.argmax()), far.shape[1])
         names = self.work.problem.objective.names
         place = ", ".join(f"{number:.6g}" for number in self.work.grid.points[known.points[row]].tolist())
@@ -182,32 +182,32 @@ class Recheck:
 
 
 def recheck_of(request: Request, work: Work, schedule: Schedule) -> Recheck:
-    """What is to be evaluated anew: of a store that is taken up, or of a landscape that is computed again.
+    """The check for a run that resumes a store, or computes a landscape again.
 
     Args:
-        request: What is asked for.
-        work: What is to be done.
-        schedule: What is known of the grid.
+        request: The request.
+        work: The prepared work.
+        schedule: The schedule, which has the known values.
 
     Returns:
         The check.
 
     Raises:
-        ValueError: When a landscape that is computed again had other measures.
+        ValueError: When a landscape that is computed again had different measures.
     """
     known = _of_landscape(request, work) if schedule.store is None else _of_store(schedule, work)
     return Recheck(request, work, known)
 
 
 def check_alike(work: Work, ranks: Ranks) -> None:
-    """Refuses to compute one landscape of different problems, where names and hashes are the same.
+    """Refuses to compute one landscape if the processes have different problems with equal names and hashes.
 
     Args:
-        work: What is to be done.
+        work: The prepared work.
         ranks: The processes that share it.
 
     Raises:
-        ValueError: When the loss at the model is another one here than in process 0, by more than rounding.
+        ValueError: When the loss at the model differs from its value in process 0 by more than rounding.
     """
     first, here = (ranks.shared("centre", work.report["centre"]["loss"]), work.report["centre"]["loss"])
     samples = torch.tensor([work.problem.loss_samples], dtype=torch.float64, device="cpu")
@@ -251,7 +251,7 @@ def _of_landscape(request: Request, work: Work) -> Known | None:
     if not len(evaluated):
         return None
     points = _two(evaluated, values[evaluated, 0], work.grid.points)
-    # Of data in parts no part has means of its own, so these points are compared once all were read.
+    # For data in parts no part has its own means, so these points are compared after all parts were read.
     parts = 0 if request.streams else 1
     instead = "give the loss, metrics, objective and model that it was computed with"
     return Known(points, values[points], False, parts, "the landscape", instead)
@@ -262,7 +262,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _two(numbers: Tensor, losses: Tensor, points: Tensor) -> Tensor:
-    """The points nearest to the model and farthest from it, of those with finite losses if there are any."""
+    """The points nearest to the model and farthest from it, among points with finite losses if there are any."""
     finite = numbers[losses.isfinite()]
     numbers = finite if len(finite) else numbers
     away = points[numbers].square().sum(1)
@@ -270,12 +270,12 @@ def _two(numbers: Tensor, losses: Tensor, points: Tensor) -> Tensor:
 
 
 def _relative(found: Tensor, wanted: Tensor, samples: Tensor) -> Tensor:
-    """How far means [n, measures] over so many samples are from others, each as a fraction of the other."""
+    """The relative differences of means [n, measures] over a number of samples from other means."""
     same = (found == wanted) | (found.isnan() & wanted.isnan())
-    # Below 1e-3 a loss may be all rounding: log-softmax subtracts nearly equal numbers.
+    # Below 1e-3 a loss may be mostly rounding: log-softmax subtracts nearly equal numbers.
     relative = (found - wanted).abs() / (wanted.abs() + 1e-3)
     relative = torch.where(same, torch.zeros_like(relative), relative.nan_to_num(nan=torch.inf, posinf=torch.inf))
-    if not same[:, 0].all():  # rounding differs, and may move a sample over an edge
+    if not same[:, 0].all():  # rounding may move a sample over a decision boundary
         slack = (1 + samples * torch.finfo(torch.float32).eps ** 0.5) / samples
         flipped = _counts(found, samples) & _counts(wanted, samples) & ((found - wanted).abs() <= slack)
         relative = torch.where(flipped, torch.zeros_like(relative), relative)
@@ -283,6 +283,6 @@ def _relative(found: Tensor, wanted: Tensor, samples: Tensor) -> Tensor:
 
 
 def _counts(means: Tensor, samples: Tensor) -> Tensor:
-    """Which measures [measures] count samples at all points, as an accuracy does."""
+    """Mask of the measures [measures] that count samples at all points, as an accuracy does."""
     sums = means * samples
     return ((sums - sums.round()).abs() <= 1e-6 * samples).all(0) & (means.abs() <= 1).all(0)

@@ -1,4 +1,4 @@
-"""The schedule of a run: by what it was asked for, and with what a store holds of it."""
+"""Chooses the schedule of a run from its options, and from the contents of a store."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from fastscape.sampling import Refinement
 
 __all__ = ["agreed_size", "rounds_of", "schedule_of"]
 
-MOST_OF_A_ROUND = 8  # points of a block, however many a plan evaluates together: more would be more than needed
-FEW = 4  # points of a block on all samples, where most points are evaluated on a draw
+MOST_OF_A_ROUND = 8  # points of a block, for any chunk size: larger blocks would evaluate more than needed
+FEW = 4  # points of a block on all samples, if most points are evaluated on a draw
 AIMS = "tolerance", "tolerance_scale", "topology", "target_standard_error", "draw_samples"
 
 
 def schedule_of(
     request: Request, work: Work, size: int, digest: DataHash, backing: Backing, trend: np.ndarray | None = None
 ) -> Schedule:
-    """What is known of the grid, and by whom the rest is evaluated.
+    """The schedule of a run.
 
     Args:
-        request: What is asked for.
-        work: What is to be done.
-        size: Points of a block, as `agreed_size` gives them.
-        digest: Of the data.
+        request: The request.
+        work: The prepared work.
+        size: Points of a block, from `agreed_size`.
+        digest: The digest of the data.
         backing: Store and processes.
-        trend: What is known of all points from a draw of the samples. Default: nothing is.
+        trend: Estimates for all points from a draw of the samples. Default: none.
 
     Returns:
         The schedule.
@@ -52,15 +52,15 @@ def schedule_of(
 def rounds_of(
     request: Request, work: Work, size: int, backing: Backing, tolerance: float, trend: np.ndarray | None = None
 ) -> Rounds:
-    """A schedule of which the values of some points decide about others.
+    """A schedule in which the values of some points decide which points are evaluated next.
 
     Args:
-        request: What is asked for.
-        work: What is to be done.
+        request: The request.
+        work: The prepared work.
         size: Points of a block.
         backing: Store and processes.
-        tolerance: Of the surface, as a fraction of the range.
-        trend: What is known of all points from a draw of the samples. Default: nothing is.
+        tolerance: Tolerance of the surface, as a fraction of the range.
+        trend: Estimates for all points from a draw of the samples. Default: none.
 
     Returns:
         The schedule.
@@ -74,25 +74,25 @@ def rounds_of(
 
 
 def agreed_size(request: Request, work: Work, backing: Backing, *, few: bool = False) -> int:
-    """Points of a block, once the store and the other processes are of the same run.
+    """Points of a block, after checking that the store and the other processes belong to the same run.
 
     Args:
-        request: What is asked for.
-        work: What is to be done.
-        backing: Store and processes; a store is begun or taken up.
-        few: Whether few points are evaluated, each for long, so that blocks are small. Default False.
+        request: The request.
+        work: The prepared work.
+        backing: Store and processes; a store is created or resumed.
+        few: Whether few points are evaluated, each for a long time, so blocks are small. Default False.
 
     Returns:
         The number.
 
     Raises:
-        ValueError: When the store, or another process, is of another run.
+        ValueError: When the store, or another process, belongs to a different run.
     """
     chunk, ranks = work.plan.chunk, backing.ranks
     size = min(chunk, MOST_OF_A_ROUND) if request.refines else block_size(len(work.grid), chunk)
-    if few:  # with a plan that is given, several processes compute the bits of one
+    if few:  # with a given plan, several processes compute the same bits as one process
         size = min(size, FEW if ranks is None or not request.auto else 1)
-    # The target is not among them: a run with a smaller one reads on.
+    # The target is not included: a run with a smaller target reads more data.
     same = {name: work.report[name] for name in DECISIVE} | {"refined": request.refines}
     if ranks is not None:
         axes = {name: axis.tolist() for name, axis in work.grid.axes.items()}
@@ -117,7 +117,7 @@ def _store_asked(request: Request, work: Work, settings: dict[str, Any]) -> Stor
     if work.report["directions"] != "random" and isinstance(vectors, Tensor):
         given = vectors[1:].cpu().numpy()
     objective, counts = work.problem.objective, _counts(work)
-    # With those of parts that come later, the header has others for each part.
+    # The header has further hashes for each later part.
     settings = settings | {"counts": counts.tolist()} if counts.dim() and not request.streams else settings
     return StoreAsked(
         settings, work.grid.axes, objective.grids, objective.squares, not request.refines, given,
@@ -126,5 +126,5 @@ def _store_asked(request: Request, work: Work, settings: dict[str, Any]) -> Stor
 
 
 def _counts(work: Work) -> Any:
-    """Over how many samples each column of the grid is."""
+    """Number of samples of each column of the grid."""
     return work.problem.objective.counts_of_grids(work.problem.samples)

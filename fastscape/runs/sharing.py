@@ -1,9 +1,9 @@
-"""A model that several processes hold together: who they are, and how they evaluate its points together.
+"""Models that are sharded over several processes: finds the processes, and evaluates points together.
 
-Processes that hold parts of the same tensors are a team. All of a team evaluate the same points, as a forward pass
-needs what each of them holds; several teams, with a copy of the model each, share the points. Before every forward
-pass a team meets: a process that has failed, or has come to another evaluation than the others, ends the run of all,
-where a forward pass would wait for it.
+Processes that hold parts of the same tensors are a team. All processes of a team evaluate the same points, because a
+forward pass needs the parts of each. Several teams, each with a copy of the model, share the points. A team meets
+before every forward pass. A process that has failed, or has reached a different evaluation, ends the run for all;
+without the meeting, the forward pass would wait for it.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ from fastscape.weights import (
 
 __all__ = ["shared_out"]
 
-GRACE = 10.0  # seconds that a process which has failed gives the others to fail too, or to finish
-NEXT = "failed", "meeting"  # what the others say after an evaluation, one or the other
-MOST_SAID = 300  # letters of an error
+GRACE = 10.0  # seconds that a failed process gives the other processes to fail too, or to finish
+NEXT = "failed", "meeting"  # what processes report after an evaluation
+MOST_SAID = 300  # number of characters kept of an error
 
 
 class Team:
     """The processes that hold a model together, see `fastscape.weights.Sharing`.
 
     Args:
-        ranks: All processes, in teams; None for this one alone.
-        counted: Names of the tensors of which this process's part counts in sums.
-        group: Of torch, of the team; None for this process alone.
-        device: Where the group adds.
+        ranks: All processes, in teams; None for this process alone.
+        counted: Names of the tensors whose part in this process counts in sums.
+        group: The process group of the team in torch; None for this process alone.
+        device: The device on which the group adds.
     """
 
     def __init__(self, ranks: Ranks | None, counted: set[str], group: Any, device: torch.device) -> None:
         self._ranks, self._counted, self._group, self._device = ranks, counted, group, device
         self._met = 0
-        self._error: str | None = None  # of the evaluation before
-        self._alone = False  # whether others may wait for this process for ever
+        self._error: str | None = None  # key of the previous evaluation
+        self._alone = False  # whether other processes may wait for this process for ever
 
     def counts(self, name: str) -> bool:
-        """Whether this process's part of a tensor counts in sums."""
+        """Whether the part of a tensor in this process counts in sums."""
         return name in self._counted
 
     def added(self, sums: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class Team:
 
     @contextmanager
     def evaluating(self, model: nn.Module, what: str) -> Iterator[None]:
-        """Surrounds a forward pass, which all of the team begin together."""
+        """Surrounds a forward pass, which all processes of the team start together."""
         self._meet(what)
         resharded(model)
         try:
@@ -86,7 +86,7 @@ class Team:
             resharded(model)
 
     def _others_go_on(self) -> bool:
-        """Whether the others of the team have failed too or have come to the next meeting.
+        """Waits for the other processes of the team to fail too or to reach the next meeting.
 
         Returns:
             Whether they have; else they may be in a forward pass that waits for this process.
@@ -104,10 +104,11 @@ class Team:
         return not left
 
     def _meet(self, what: str) -> None:
-        """Waits until all of the team are here.
+        """Waits until all processes of the team have arrived.
 
         Raises:
-            RuntimeError: When one has come to something else, or comes from an evaluation in which it alone failed.
+            RuntimeError: When a process has reached a different evaluation, or comes from an evaluation in which it
+                alone failed.
         """
         ranks, error = self._ranks, self._error
         if ranks is None:
@@ -121,8 +122,8 @@ class Team:
         if ranks.speaks:
             came = {rank: json.loads(ranks.got(f"{name}: {rank}", rank)) for rank in ranks.team}
             ranks.store.set(name, _odd(came))
-            for key in (before, *(f"{before}: {rank}" for rank in ranks.team)):  # all have read it
-                with suppress(Exception):  # not every store can
+            for key in (before, *(f"{before}: {rank}" for rank in ranks.team)):  # all processes have read it
+                with suppress(Exception):  # not every store can delete keys
                     ranks.store.delete_key(key)
         odd = ranks.got(name, ranks.team[0]).decode()
         if odd != "go":
@@ -137,7 +138,7 @@ def _failed_alone(rank: int, error: str | None) -> str:
 
 
 def _odd(came: Mapping[int, list[Any]]) -> str:
-    """What is wrong with a meeting; "go" where nothing is."""
+    """The error of a meeting; "go" if there is none."""
     failed = {rank: error for rank, (_, error) in came.items() if error is not None}
     if failed and len(failed) < len(came):
         return _failed_alone(*next(iter(failed.items())))
@@ -151,14 +152,14 @@ def _odd(came: Mapping[int, list[Any]]) -> str:
 
 
 def shared_out(request: Request, backing: Backing) -> Request:
-    """The request with the processes that hold its model together, which from here on take blocks together.
+    """The request with teams: processes that hold the model together take blocks together from here on.
 
     Args:
-        request: What is asked for.
-        backing: Whose processes are put into teams.
+        request: The request.
+        backing: Store and processes; the processes are put into teams.
 
     Returns:
-        The request; the same, where each process holds all of the model.
+        The request; unchanged if each process holds the whole model.
 
     Raises:
         ValueError: When parts of the model are missing.
@@ -191,7 +192,7 @@ def shared_out(request: Request, backing: Backing) -> Request:
 
 
 def _check_alone(tensors: Mapping[str, Tensor]) -> None:
-    """Refuses parts whose others are in processes that take no part."""
+    """Refuses a model some of whose parts are in processes that do not take part."""
     others = {rank for tensor in tensors.values() for group in sharing_groups(tensor) for rank in group}
     if len(others) > 1:
         raise ValueError(
@@ -201,7 +202,7 @@ def _check_alone(tensors: Mapping[str, Tensor]) -> None:
 
 
 def _part(name: str, tensor: Tensor) -> tuple[str, int]:
-    """What tells a part of a tensor from others, and its number of entries."""
+    """The identity of a part of a tensor, and its number of entries."""
     digest, size = hashlib.sha256(), 1
     for index in indices_here(name, tensor):
         digest.update(index.numpy().tobytes() + b";")
@@ -210,8 +211,8 @@ def _part(name: str, tensor: Tensor) -> tuple[str, int]:
 
 
 def _teams(size: int, neighbours: Sequence[Sequence[Sequence[int]]]) -> list[list[int]]:
-    """The processes that are connected by groups among which tensors are shared out."""
-    team = list(range(size))  # of each process, the first one that it is known to be connected to
+    """The processes that are connected by groups over which tensors are sharded."""
+    team = list(range(size))  # for each process, the first process that it is connected to
     for groups in neighbours:
         for group in groups:
             joined = {team[rank] for rank in group}
@@ -220,7 +221,7 @@ def _teams(size: int, neighbours: Sequence[Sequence[Sequence[int]]]) -> list[lis
 
 
 def _group(tensors: Mapping[str, Tensor], ranks: Ranks) -> tuple[Any, torch.device]:
-    """The group of torch of the team, and where it adds: one that is there already, where there is one."""
+    """The process group of the team in torch, an existing group if there is one, and the device on which it adds."""
     meshes: list[Any] = [tensor.device_mesh for tensor in tensors.values() if hasattr(tensor, "device_mesh")]
     device = torch.device(meshes[0].device_type) if meshes else torch.device("cpu")
     if len(ranks.team) == ranks.size:

@@ -1,4 +1,4 @@
-"""The sharpness of the loss at a user's model, by one measure after the other."""
+"""Computes measures of the sharpness of the loss at a user's model, one after the other."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Computed = Callable[[Surroundings], Found]
 
 
 def sharpness_of(model: nn.Module, data: Data, given: SharpnessOptions) -> SharpnessValues:
-    """Measures of the sharpness of the loss at the model.
+    """Computes measures of the sharpness of the loss at the model.
 
     Args:
         model: The user's model. It is not changed.
@@ -61,7 +61,7 @@ def sharpness_of(model: nn.Module, data: Data, given: SharpnessOptions) -> Sharp
 
 
 def _checked(options: Mapping[str, Any]) -> list[str]:
-    """The names of the measures that are wanted, once every option is found to be one."""
+    """The names of the requested measures, after checking every option."""
     for name, least in _LEAST.items():
         check_whole(name, options[name], least)
     for name in _ABOVE_ZERO:
@@ -82,7 +82,7 @@ def _checked(options: Mapping[str, Any]) -> list[str]:
 
 
 def _computed(options: SharpnessOptions, names: Sequence[str]) -> dict[str, tuple[str, Computed]]:
-    """What computes each value, by its name, with the name of its measure."""
+    """The function of each value, by name, with the name of its measure."""
     seed, rho, steps = options["seed"], float(options["rho"]), options["steps"]
     climbs: dict[str, Any] = {"steps": steps, "restarts": options["restarts"], "seed": seed}
     noise: dict[str, Any] = {"increase": float(options["increase"]), "count": options["directions"], "seed": seed}
@@ -125,7 +125,7 @@ def _sharpness(
 
 
 def _value(name: str, measure: str, run: Computed, around: Surroundings) -> SharpnessValue:
-    """One measure, with what it cost."""
+    """Computes one measure, with its cost."""
     before, started = _spent(around), time.perf_counter()
     if measure in _NEED_SLOPES:
         around.here  # noqa: B018 - who needs it first pays for it

@@ -1,8 +1,8 @@
-"""Signals that end a run: Ctrl-C, and SIGTERM, by which schedulers take a machine away.
+"""Handles signals that end a run: Ctrl-C, and SIGTERM, which job schedulers send.
 
-They come between any two instructions of Python, also of those that put something back. So a run holds them back, and
-lets them do what they would have done where nothing is half done: between two evaluations, or where blocks are kept
-between two blocks. What is put back in the end is put back before.
+A signal may arrive between any two Python instructions, also while something is being restored. So a run defers
+signals and lets them act when nothing is half done: between two evaluations, or, if blocks are kept, between two
+blocks. Everything that is restored at the end of a run is restored before the signal acts.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ __all__ = ["Kept", "Stops", "in_charge", "put_back_after"]
 T = TypeVar("T")
 
 SIGNALS = signal.SIGINT, signal.SIGTERM
-GRACE = 5.0  # seconds that other processes have to end what they are at; one that was killed never does
-INSISTS = 2.0  # seconds after which a signal acts wherever the run is, unless a block is to be kept
+GRACE = 5.0  # seconds that other processes have to finish; a killed process never does
+INSISTS = 2.0  # seconds after which a signal acts at any place of the run, unless a block must be kept
 
 
 class Kept(Protocol):
-    """What holds afterwards what it held when this was made."""
+    """State that is saved when the object is made, and restored afterwards."""
 
     def begin(self) -> None:
-        """Changes what a run wants to be different."""
+        """Makes the changes that a run needs."""
 
     def put_back(self) -> None:
-        """Makes everything what it was. May be called again after it was left in the middle."""
+        """Restores everything. May be called again after an interruption."""
 
 
 class Stops:
-    """Whether a signal has come, and what it would have done."""
+    """A deferred signal, and the handler that it would have called."""
 
     def __init__(self) -> None:
         self.came: int | None = None
-        self.open = False  # whether a signal may act anywhere; else something is being put back
+        self.open = False  # whether a signal may act anywhere; else something is being restored
         self.keeps_blocks = False
         self._since = 0.0
         self._before: dict[int, Any] = {}
@@ -51,21 +51,21 @@ class Stops:
         self._lock = threading.Lock()
 
     def install(self) -> None:
-        """Holds those signals back for which Python calls something: only these can leave things half done."""
+        """Defers the signals that have a Python handler: only these can leave things half done."""
         global _in_charge
         _in_charge = self
         self._installed = True
         self._hold([number for number in SIGNALS if callable(signal.getsignal(number))])
 
     def keep_blocks(self) -> None:
-        """From here on signals wait until a block is kept, also those that end the process without a word."""
+        """From here on signals wait until a block is kept, also signals that end the process silently."""
         if self._installed:
-            # Handlers that were not installed from Python could not be put back; what is ignored stays ignored.
+            # Handlers that were not installed from Python could not be restored; an ignored signal stays ignored.
             self._hold([number for number in SIGNALS if signal.getsignal(number) == signal.SIG_DFL])
             self.keeps_blocks = True
 
     def remove(self) -> None:
-        """Puts back what the signals did before, and lets the one act that has come in the meantime."""
+        """Restores the signal handlers, and lets a signal act that arrived in the meantime."""
         global _in_charge
         if _in_charge is not self and not self._before:
             return
@@ -81,10 +81,10 @@ class Stops:
             signal.raise_signal(number)
 
     def act(self, say: Callable[[], None] = lambda: None) -> None:
-        """Lets the signal that came do what it would have done.
+        """Lets a deferred signal call its handler.
 
         Args:
-            say: Called before, when one has come.
+            say: Called first, if a signal has arrived.
         """
         if self.came is None:
             return
@@ -94,16 +94,16 @@ class Stops:
         self._passed_on(number, sys._getframe())
 
     def act_if_late(self, say: Callable[[], None]) -> None:
-        """Lets a signal act that came a while ago: for a process that waits for others.
+        """Lets a signal act that arrived some seconds ago, for a process that waits for other processes.
 
         Args:
-            say: Called before, when one has come.
+            say: Called first, if a signal has arrived.
         """
         if self.came is not None and time.monotonic() - self._since > GRACE:
             self.act(say)
 
     def forked(self) -> None:
-        """In a child process signals do what they did before."""
+        """Restores the signal handlers in a child process."""
         self._installed, self._lock = False, threading.Lock()
 
     def _hold(self, numbers: Sequence[int]) -> None:
@@ -114,18 +114,18 @@ class Stops:
     def _put_back(self, numbers: Sequence[int]) -> None:
         if numbers:
             try:
-                if signal.getsignal(numbers[0]) == self._noted:  # else somebody has exchanged it on the way
+                if signal.getsignal(numbers[0]) == self._noted:  # else the handler was exchanged in the meantime
                     signal.signal(numbers[0], self._before[numbers[0]])
-            finally:  # the handler that is back may raise at once
+            finally:  # the restored handler may raise at once
                 self._put_back(numbers[1:])
 
     def _noted(self, number: int, frame: FrameType | None) -> None:
-        """Takes the place of what a signal does. A second one acts at once, and the first does when it insists."""
+        """The handler of deferred signals. A second signal acts at once, and the first after a delay."""
         if self._insists:
             self._insists = False
             if self.came is None or not self.open:
-                return  # it has acted in the meantime, or will
-        elif not self._installed and number in self._before:  # in a child, or where somebody has kept this handler
+                return  # the signal has acted in the meantime, or will
+        elif not self._installed and number in self._before:  # in a child process, or called by other code
             self._passed_on(number, frame)
             return
         elif self.came is None or not self.open:
@@ -143,7 +143,7 @@ class Stops:
             self.act()
 
     def _insist(self, number: signal.Signals) -> None:
-        """Has a signal act that has found no place to: an evaluation may be long, or hang."""
+        """Lets a signal act during an evaluation, which may be long, or hang."""
         while self.came is not None and time.monotonic() - self._since < INSISTS:
             time.sleep(0.05)
         with self._lock:
@@ -154,7 +154,7 @@ class Stops:
     def _passed_on(self, number: int, frame: FrameType | None) -> None:
         before = self._before[number]
         if callable(before):
-            before(number, frame)  # KeyboardInterrupt, or what the user's handler does
+            before(number, frame)  # KeyboardInterrupt, or the effect of the user's handler
             return
         signal.signal(number, before)
         try:
@@ -163,11 +163,11 @@ class Stops:
             signal.signal(number, self._noted)
 
 
-_in_charge: Stops | None = None  # of the run in the main thread, which alone gets signals
+_in_charge: Stops | None = None  # of the run in the main thread, which alone receives signals
 
 
 def in_charge() -> Stops:
-    """What holds signals back for the run of this thread; where there is none, one to which no signal comes."""
+    """The object that defers signals for the run of this thread; without a run, an object that gets no signals."""
     return Stops() if _in_charge is None or not _in_main_thread() else _in_charge
 
 
@@ -188,18 +188,18 @@ if hasattr(os, "register_at_fork"):
 
 
 def put_back_after(takes: Sequence[Callable[[], Kept]], body: Callable[[], T]) -> T:
-    """Runs something, and puts back what it changes, whatever ends it.
+    """Runs a function, and restores what it changes, even after an error or a signal.
 
-    In the main thread no signal comes in between. One that comes on the way acts at the next place where nothing is
-    half done, or after two seconds; a second one acts at once. Nobody can hold back what one thread throws into
-    another; so what was left in the middle of putting back is put back once more.
+    In the main thread no signal interrupts the restoring. A signal during the run acts at the next place where
+    nothing is half done, or after two seconds; a second signal acts at once. An exception that one thread throws into
+    another cannot be deferred, so an interrupted restore is repeated.
 
     Args:
-        takes: Each notes what something holds, in the order in which they begin.
-        body: What is run.
+        takes: Functions that save some state, in the order in which the changes begin.
+        body: The function.
 
     Returns:
-        What it returns.
+        Its result.
     """
     stops = in_charge()
     outermost = stops is not _in_charge
@@ -217,9 +217,9 @@ def put_back_after(takes: Sequence[Callable[[], Kept]], body: Callable[[], T]) -
 
 
 def _put_back_through(stops: Stops, takes: Sequence[Callable[[], Kept]], body: Callable[[], T]) -> T:
-    """Closes the run to signals while something is noted or put back."""
+    """Defers signals while something is saved or restored."""
     kept: list[Kept] = []
-    before = stops.open, stops.keeps_blocks  # those of the run whose loss this one is computed in
+    before = stops.open, stops.keeps_blocks  # the stops of the run whose loss computes this run
     try:
         try:
             stops.open = False
@@ -240,7 +240,7 @@ def _put_back_through(stops: Stops, takes: Sequence[Callable[[], Kept]], body: C
 
 
 def _each_put_back(kept: Sequence[Kept]) -> None:
-    """The last one first, and all, whatever comes of one."""
+    """Restores all, the last first, even if one of them raises."""
     if kept:
         try:
             kept[-1].put_back()

@@ -1,4 +1,4 @@
-"""A problem at one point of weight space, the model itself, prepared and checked as for a landscape."""
+"""Prepares and checks a problem at the model itself, as for a landscape."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ __all__ = ["Point", "at_model", "point_of"]
 
 T = TypeVar("T")
 
-NEAR = -0.01, 0.01  # along a random direction: at the model itself there may be kinks, as where outputs are 0
+NEAR = -0.01, 0.01  # along a random direction: the model itself may be at a kink, for example if outputs are 0
 
 _SHARED = "loss", "objective", "batchnorm", "train_mode", "perturb", "precision", "device", "progress"
 
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """What is evaluated at one point.
+    """A prepared problem at one point.
 
     Args:
         problem: What is evaluated.
         layout: What moves.
-        microbatch: Samples in one pass.
-        report: What is known, as plain values: hashes, samples, the loss, warnings.
-        work: All that was prepared, the plan among it.
-        auto: Whether a plan may be looked for.
+        microbatch: Samples per pass.
+        report: The report so far, as plain values: hashes, samples, the loss, warnings.
+        work: The prepared work, with the plan.
+        auto: Whether to search for a plan.
         given: The batches of all data sets, as the data gave them.
     """
 
@@ -57,7 +57,7 @@ class Point:
 
     @property
     def theta(self) -> Tensor:
-        """The point [P], a buffer of the layout; not for a model of which no vector is in memory."""
+        """The point [P], a buffer of the layout; not available for a model without a vector in memory."""
         return self.work.space.basis.theta.to(self.work.problem.dtype)
 
 
@@ -70,23 +70,23 @@ def at_model(
     call: str,
     doubted: bool = True,
 ) -> T:
-    """Prepares a problem at the model itself, checks it by the law, and computes something of it.
+    """Prepares and checks a problem at the model itself, and computes a result from it.
 
     Args:
         model: The user's model. It is not changed.
         data: The user's data.
-        options: Of the call, those of `PointOptions` among them.
-        run: What is computed; it gets the point.
-        call: What was called, for errors.
-        doubted: Whether derivatives of the loss are compared with differences, twice; a training takes the gradient
-            that the model has. Default True.
+        options: The options of the call, including `PointOptions`.
+        run: A function of the point that computes the result.
+        call: The name of the call, for errors.
+        doubted: Whether first and second derivatives of the loss are compared with finite differences; a training
+            uses the gradient of the model without this check. Default True.
 
     Returns:
-        What it returns.
+        The result.
 
     Raises:
-        TypeError: When an argument is of another kind.
-        ValueError: When an argument has no such choice.
+        TypeError: When an argument has the wrong type.
+        ValueError: When an argument has an unknown value.
     """
     if options["batchnorm"] == "recalibrate":
         raise ValueError(
@@ -98,7 +98,7 @@ def at_model(
 
 
 def _request(model: nn.Module, data: Data, options: Mapping[str, Any], call: str) -> Request:
-    """The request of a line of one point along a random direction, along which the checks look far away."""
+    """The request of a line of one point along a random direction, which the checks use for a point far away."""
     given = {name: options[name] for name in _SHARED if name in options}
     size = options["microbatch"]
     if size is not None:
@@ -108,11 +108,11 @@ def _request(model: nn.Module, data: Data, options: Mapping[str, Any], call: str
 
 
 def point_of(request: Request, *, doubted: bool) -> Point:
-    """The model as a point, prepared and checked by the law.
+    """The model as a prepared and checked point.
 
     Args:
-        request: What is asked for, of a line.
-        doubted: Whether derivatives of the loss are compared with differences, twice.
+        request: The request of a line.
+        doubted: Whether first and second derivatives of the loss are compared with finite differences.
 
     Returns:
         The point.
@@ -132,7 +132,7 @@ def point_of(request: Request, *, doubted: bool) -> Point:
 
 
 def _doubts(request: Request, problem: Problem, space: Space, microbatch: int) -> list[str]:
-    """Warns of derivatives that are not what differences say; what cannot be differentiated says so where it is."""
+    """Warns if derivatives differ from finite differences; a loss without derivatives raises later, if needed."""
     found: list[str] = []
     with suppress(ValueError):
         wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])

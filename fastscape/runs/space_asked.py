@@ -1,4 +1,4 @@
-"""Which space a call asks for: what `directions`, `to` and `along` mean, and the defaults that depend on them."""
+"""Reads the space of a call from `directions`, `to` and `along`, and sets the defaults that depend on them."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ __all__ = ["batchnorm_of", "check_model", "directions_given", "space_asked"]
 
 
 def check_model(model: object, *, lent: bool = False) -> None:
-    """Refuses what is no model, and a model whose weights are not there or cannot move.
+    """Refuses an argument that is not a model, and a model whose weights are missing or cannot move.
 
     Args:
-        model: What came.
-        lent: Whether it is evaluated itself, and no copy of it. Default False.
+        model: The argument.
+        lent: Whether the model itself is evaluated instead of a copy. Default False.
 
     Raises:
-        TypeError: When it is no module.
-        ValueError: When weights are not there, or are packed, or are in parts in several processes.
+        TypeError: When it is not a module.
+        ValueError: When weights are missing, packed, or sharded over several processes.
     """
     if not isinstance(model, nn.Module):
         came, instead = type(model).__name__, ""
@@ -77,11 +77,11 @@ def directions_given(model: nn.Module, to: Other | None, along: Curve | None, di
         directions: The directions that the user gave, or None.
 
     Returns:
-        What `directions=` takes.
+        The value for `directions=`.
 
     Raises:
-        TypeError: When the curve is none.
-        ValueError: When more than one came.
+        TypeError: When `along` is not a curve.
+        ValueError: When more than one of them is given.
     """
     given = [name for name, one in (("to", to), ("along", along), ("directions", directions)) if one is not None]
     if len(given) > 1:
@@ -103,15 +103,15 @@ def directions_given(model: nn.Module, to: Other | None, along: Curve | None, di
 
 
 def batchnorm_of(model: nn.Module, given: Mapping[str, Any], directions: Any) -> BatchNorm:
-    """What batch normalisation uses: what the user says, or what suits the directions.
+    """The statistics of batch normalisation: the choice of the user, or the default of the directions.
 
     Args:
         model: The user's model.
         given: The options that the user gave.
-        directions: What `directions=` got.
+        directions: The value of `directions=`.
 
     Returns:
-        The policy. Along a curve statistics are estimated anew, where the model has some.
+        The policy. Along a curve statistics are estimated again at every point, if the model has any.
     """
     if "batchnorm" in given:
         said: BatchNorm = given["batchnorm"]
@@ -121,7 +121,7 @@ def batchnorm_of(model: nn.Module, given: Mapping[str, Any], directions: Any) ->
 
 
 def space_asked(model: nn.Module, options: SurfaceOptions, axes: int) -> SpaceAsked:
-    """The space that is asked for, with the defaults of its source and its scheme.
+    """The requested space, with the defaults of its source and its scheme.
 
     Args:
         model: The user's model.
@@ -129,11 +129,11 @@ def space_asked(model: nn.Module, options: SurfaceOptions, axes: int) -> SpaceAs
         axes: Number of axes.
 
     Returns:
-        What is asked for.
+        The requested space.
 
     Raises:
-        TypeError: When the directions are of another kind.
-        ValueError: When options exclude each other, or there is no such choice.
+        TypeError: When the directions have the wrong type.
+        ValueError: When options exclude each other, or have an unknown value.
     """
     source = source_of(options["directions"], Random(options["seed"], options["distribution"]), axes)
     if is_sharded(model):
@@ -150,7 +150,7 @@ def space_asked(model: nn.Module, options: SurfaceOptions, axes: int) -> SpaceAs
 
 
 def _check_shared_out(source: Source, options: SurfaceOptions) -> None:
-    """Refuses what cannot be done with parts of a model."""
+    """Refuses options that are impossible with a sharded model."""
     if not isinstance(source, Random):
         raise ValueError(
             "directions cannot be given for a model that is shared among processes, because each process draws its "
@@ -164,7 +164,7 @@ def _check_shared_out(source: Source, options: SurfaceOptions) -> None:
 
 
 def _scheme(source: Source, options: SurfaceOptions, axes: int) -> tuple[Scheme, str]:
-    """How coordinates combine the directions, and its name."""
+    """The scheme that combines the directions, and its name."""
     own, scheme = getattr(source, "scheme", None), options["scheme"]
     if own is not None:
         for name, usual in {"scheme": (None,), "normalize": (None, "none")}.items():

@@ -1,4 +1,4 @@
-"""Eigenvectors and spectra of curvature matrices of a user's model."""
+"""Computes eigenvectors and spectra of curvature matrices of a user's model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["eigenvectors_of", "spectrum_of"]
 
 
 def eigenvectors_of(model: nn.Module, data: Data, given: HessianOptions) -> EigenvectorDirections:
-    """Eigenvectors of a curvature matrix at the model, as directions.
+    """Computes eigenvectors of a curvature matrix at the model, as directions.
 
     Args:
         model: The user's model. It is not changed.
@@ -45,7 +45,7 @@ def eigenvectors_of(model: nn.Module, data: Data, given: HessianOptions) -> Eige
 
 
 def spectrum_of(model: nn.Module, data: Data, given: SpectrumOptions) -> SpectrumValues:
-    """The spectrum of a curvature matrix at the model.
+    """Computes the spectrum of a curvature matrix at the model.
 
     Args:
         model: The user's model. It is not changed.
@@ -63,7 +63,7 @@ def spectrum_of(model: nn.Module, data: Data, given: SpectrumOptions) -> Spectru
 
 
 def _matrix(point: Point, options: Mapping[str, Any]) -> CurvatureMatrix:
-    """The matrix, once all that was asked of it can be."""
+    """The matrix, after checking that the options fit it."""
     matrix = CurvatureMatrix(point.problem, point.layout, point.theta, point.microbatch, options["matrix"])
     check_count(options["k"], matrix.size, options.get("which", "both"))
     check_residual("tolerance", options["tolerance"])

@@ -1,9 +1,9 @@
-"""Calls take turns: of one process one thread at a time computes a landscape.
+"""Calls take turns: in a process, one thread at a time computes a landscape.
 
-Models and losses draw from global generators, which a run seeds before every evaluation. Switches of precision,
-filters of warnings and the number of threads belong to the whole process, and a lent model to whoever called. The turn
-is that of a whole run, not of an evaluation: between two evaluations the user's code runs too (data, what is shown),
-the planner compares times, which another run would disturb, and one run uses all cores or the whole GPU anyway.
+Models and losses draw from global generators, which a run seeds before every evaluation. Precision switches, warning
+filters and the number of threads belong to the whole process, and a lent model to its caller. A turn is a whole run,
+not an evaluation, for three reasons. Between two evaluations the user's code runs too (data, progress functions). The
+planner compares times, which another run would disturb. One run uses all cores or the whole GPU anyway.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ __all__ = ["in_turn"]
 
 T = TypeVar("T")
 
-LOOK = 0.5  # seconds after which a thread that waits sees whether an exception was thrown into it
-SILENCE = 60.0  # seconds of waiting without a word
+LOOK = 0.5  # seconds after which a waiting thread checks for an exception thrown into it
+SILENCE = 60.0  # seconds of waiting without a warning
 
 _turn = threading.RLock()
-# Whether a run is what calls; in the context, which threads of a run get that wait for each other.
+# Whether the caller is a run. It is a context variable, which the threads of a run inherit.
 _runs: ContextVar[bool] = ContextVar("runs", default=False)
 
 
 def in_turn(run: Callable[[], T]) -> T:
-    """Runs something when no other thread of this process is at it. In a run it runs at once.
+    """Runs a function when no other thread of this process is in a run. Inside a run, it runs at once.
 
     Args:
-        run: What is run.
+        run: The function.
 
     Returns:
-        What it returns.
+        Its result.
 
     Warns:
-        UserWarning: When it has waited for a minute.
+        UserWarning: When the thread has waited for a minute.
     """
-    if _runs.get():  # a loss that computes a landscape
+    if _runs.get():  # a loss of the run computes a landscape
         return run()
     try:
         try:
@@ -50,7 +50,7 @@ def in_turn(run: Callable[[], T]) -> T:
             return run()
         finally:
             _release()
-    finally:  # once more, as an exception may come between any two instructions: who waits would wait for ever
+    finally:  # again, because an exception may arrive at any instruction, and waiting threads would wait for ever
         _release()
 
 
@@ -70,12 +70,12 @@ def _release() -> None:
     _runs.set(False)
     try:
         _turn.release()
-    except RuntimeError:  # it is another thread's, or nobody's
+    except RuntimeError:  # another thread holds it, or none
         return
 
 
 def _after_fork() -> None:
-    """In a child process there is one thread, which has the turn if it had it."""
+    """A child process has one thread, which keeps the turn if it had it."""
     global _turn
     _turn = threading.RLock()
     if _runs.get():

@@ -1,4 +1,4 @@
-"""What a call asks for and does not get, or what of a model is not reached: it is said in warnings."""
+"""Warns of options without effect, and of weights or models that a call does not reach."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def unheeded(
     microbatch: int,
     centre: Mapping[str, Any],
 ) -> list[str]:
-    """Warns of what does not act, and of what is not reached.
+    """Warns of options without effect, and of weights or models that are not reached.
 
     Args:
-        request: What is asked for.
-        space: Where the points lie.
+        request: The request.
+        space: The space of the points.
         problem: What is evaluated.
         theta: The model's own tensors that move, by name.
-        microbatch: Samples in a microbatch.
-        centre: The loss at the model, as the report has it.
+        microbatch: Samples per microbatch.
+        centre: The loss at the model, as in the report.
 
     Returns:
-        The warnings that were given.
+        The warnings.
     """
     norms = norms_not_acted_on(request.model, request.mode.batchnorm, problem, theta, microbatch)
     messages = [*_of_options(request), *_of_weights(request, space), *_of_marks(request, space)]
@@ -46,7 +46,7 @@ def unheeded(
             f"the loss or objective reads {listed(sorted(problem.footprint.outside))} of your model itself, which "
             "stay where they are; write an objective that takes them from the model that it gets"
         )
-    said = centre["difference"] == math.inf  # with the loss of the model called by itself
+    said = centre["difference"] == math.inf  # warned together with the loss of the model called directly
     if not math.isfinite(centre["loss"]) and not said:
         messages.append(loss_not_finite(request.model, problem, centre))
     for message in messages:
@@ -55,7 +55,7 @@ def unheeded(
 
 
 def _of_options(request: Request) -> Iterator[str]:
-    """A list that reads as start, stop and count, and what random directions alone take."""
+    """Warns of a list that reads as start, stop and count, and of options that only random directions use."""
     options = dict(request.options)
     for name, usual in {"seed": 0, "distribution": "normal"}.items():
         if options["directions"] is not None and options[name] != usual:
@@ -74,7 +74,7 @@ def _of_options(request: Request) -> Iterator[str]:
 
 def _of_weights(request: Request, space: Space) -> Iterator[str]:
     packed = packed_modules(request.model)
-    if packed and not callable(request.space.perturb):  # who names what moves knows what does not
+    if packed and not callable(request.space.perturb):  # a user who names what moves knows the rest
         modules = listed(f"{path} ({kind})" for path, kind in packed.items())
         yield (
             f"no landscape moves the weights of {modules}, which are no floating-point parameters: they stay at those "
@@ -85,7 +85,7 @@ def _of_weights(request: Request, space: Space) -> Iterator[str]:
             f"{listed(names)} lie in the same memory, and as they are several parameters they move apart; to tie "
             "them, give the modules one parameter"
         )
-    along = [] if request.space.scheme.axes is not None else list(request.axes.items())  # else it has no axis
+    along = [] if request.space.scheme.axes is not None else list(request.axes.items())  # else there is no axis for it
     for (axis, points), length in zip(along, list(space.lengths.values())[1:], strict=bool(along)):
         if length == 0 and (not isinstance(points, np.ndarray) or len(points) > 1):
             yield (
@@ -95,7 +95,7 @@ def _of_weights(request: Request, space: Space) -> Iterator[str]:
 
 
 def _of_marks(request: Request, space: Space) -> Iterator[str]:
-    """Models that lie elsewhere than where they would be marked."""
+    """Warns of models that are not at the coordinates of their marks."""
     marks, asked = space.marks, request.space
     where = {1: "on this line", 2: "in this plane"}.get(len(request.axes), "in this volume")
     for name, names in marks.staying.items():

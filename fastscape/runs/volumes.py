@@ -1,4 +1,4 @@
-"""What a call of `volume` asks for: any number of axes."""
+"""Makes the request of a call of `volume`, with any number of axes."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from fastscape.weights import Axis, AxisSpec, wanted_axis
 
 __all__ = ["volume_request"]
 
-MANY = 10_000_000  # grid points that somebody may not have meant
-MOST = 1_000_000_000  # of which the coordinates alone take tens of gigabytes
+MANY = 10_000_000  # number of grid points that may be a mistake
+MOST = 1_000_000_000  # number of grid points whose coordinates alone take tens of gigabytes
 
 
 def volume_request(
     model: nn.Module, data: Data, given: VolumeOptions, shown: Callable[[Values], Any] | None
 ) -> Request:
-    """What a call of `volume` asks for.
+    """The request of a call of `volume`.
 
     Args:
         model: The user's model.
         data: The user's data.
         given: The options that the user gave.
-        shown: Gets what is known after each round. Default: nothing does.
+        shown: A function that gets the landscape after each round. Default: none.
 
     Returns:
         The request.
@@ -50,7 +50,7 @@ def volume_request(
         options["scheme"] = "plane"
     options["batchnorm"] = batchnorm_of(model, given, directions)
     whole: Any = with_defaults(SurfaceOptions, cast(SurfaceOptions, options), "volume")
-    whole |= zip(axes, specs, strict=True)  # as they came, for what is said of them
+    whole |= zip(axes, specs, strict=True)  # as given, for messages
     request = request_of(model, data, axes, whole, shown=shown)
     _check_size(axes, request.options["repeats"], chosen=request.refines)
     return request
@@ -75,7 +75,7 @@ def _specs(axes: Any, *, path: bool) -> list[AxisSpec]:
 
 
 def _check_size(axes: Mapping[str, Axis], repeats: int, *, chosen: bool) -> None:
-    """Says what a grid costs that somebody may not have meant: counts of axes multiply."""
+    """Warns of a grid so large that it may be a mistake, or refuses it: counts of axes multiply."""
     counts = [len(axis) if isinstance(axis, np.ndarray) else axis.count for axis in axes.values()]
     points = math.prod(counts) * repeats
     if points <= MANY or (chosen and points <= MOST):
@@ -93,6 +93,6 @@ def _shape(counts: Sequence[int]) -> str:
 
 
 def _fitting(axes: int, repeats: int) -> int:
-    """An odd count, with which the model lies in the middle, for a grid that nobody is warned of."""
+    """An odd count, so the model is in the middle, for which the grid gives no warning."""
     most = int((MANY / repeats) ** (1 / axes) + 1e-9)
     return max(min(most - 1 + most % 2, CUBE[2]), 1)

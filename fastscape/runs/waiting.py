@@ -1,9 +1,9 @@
-"""Waiting for other processes: signs of life, who is missing, and when it is given up.
+"""Waits for other processes: signs of life, missing processes, and the timeout.
 
-Each process of a call beats: a thread of it writes a count into the common store, and for whom the process waits. So
-whoever waits can follow the chain to the process that keeps all others waiting. One that beats and waits for nobody is
-at work, however long its block takes, and is waited for. One that has not come, has died, or waits in a circle is
-named after a minute and given up after the timeout.
+Each process of a call sends heartbeats: a thread writes a count, and the process that it waits for, into the shared
+store. So a waiting process can follow the chain to the process that keeps all others waiting. A process that sends
+heartbeats and waits for no other is at work, however long its block takes. A process that has not arrived, has died,
+or waits in a circle is named in a warning after a minute and given up after the timeout.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from fastscape.results import warn
 
 __all__ = ["Waiting"]
 
-SILENCE = 60.0  # seconds without a sign until it is said who is missing; half the timeout, if that is less
-PULSE = 10.0  # seconds between two beats; an eighth of the timeout, if that is less
-BEATS_LEFT_OUT = 3  # until one that has beaten counts as silent
-LONGEST_PAUSE = 0.5  # seconds between two looks: a thousand processes ask one of them
+SILENCE = 60.0  # seconds without a heartbeat until a warning names the process; half the timeout, if that is less
+PULSE = 10.0  # seconds between two heartbeats; an eighth of the timeout, if that is less
+BEATS_LEFT_OUT = 3  # seconds after its last heartbeat until a process counts as silent
+LONGEST_PAUSE = 0.5  # seconds between two checks: a thousand processes ask one of them
 
 
 class Waiting:
-    """How a process shows that it lives, and how long it waits for others.
+    """Sends the heartbeats of a process, and waits for other processes.
 
-    `meanwhile` is called again and again while it waits; `kept` says what is safe when another process is given up.
+    `meanwhile` is called repeatedly while waiting; `kept` says which results are safe when another process is given
+    up.
 
     Args:
-        store: Shared by all processes of a call.
+        store: The store that all processes of a call share.
         rank: The number of this process.
-        size: How many there are.
+        size: Number of processes.
         timeout: Seconds without a sign of life after which another process is given up.
     """
 
@@ -42,36 +43,36 @@ class Waiting:
         self.meanwhile: Callable[[], None] = lambda: None
         self.kept: Callable[[], str] = lambda: "nothing is kept: write store= to keep what is computed"
         self._awaited: int | None = None
-        self._seen: dict[int, tuple[bytes | None, float]] = {}  # the last beat of others, and since when it is there
+        self._seen: dict[int, tuple[bytes | None, float]] = {}  # last heartbeat of others, and its time
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
     def pulse(self) -> float:
-        """Seconds between two beats."""
+        """Seconds between two heartbeats."""
         return min(PULSE, self.timeout / 8)
 
     def begin(self) -> None:
-        """Begins to beat."""
+        """Starts the heartbeats."""
         self._thread = threading.Thread(target=self._beat, name="fastscape signs of life", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        """Ends to beat."""
+        """Stops the heartbeats."""
         self._ended.set()
         if self._thread is not None:
-            self._thread.join(self.pulse)  # it may be in the middle of a request
+            self._thread.join(self.pulse)  # the thread may be in the middle of a request
 
     def until(self, there: Callable[[], bool], whose: int) -> None:
-        """Waits for what another process does.
+        """Waits until another process has done something.
 
         Args:
             there: Whether it is done.
-            whose: The number of the process that does it.
+            whose: The number of that process.
 
         Raises:
             RuntimeError: When another process has failed.
-            TimeoutError: When the process, or the one that it waits for, is given up.
+            TimeoutError: When that process, or a process that it waits for, is given up.
         """
         begun = heard = looked = time.monotonic()
         pause, said = 0.001, set[str]()
@@ -93,7 +94,7 @@ class Waiting:
             self._awaited = None
 
     def _judge(self, who: int, state: str | None, silent: float, waited: float, said: set[str]) -> None:
-        """Says once who is waited for, and gives up a process that is silent for too long."""
+        """Warns once of the process that is waited for, and gives up a process that is silent for too long."""
         one = f"process {self.rank} of {self.size}"
         if state is None:
             if waited > max(self.timeout, SILENCE) and "works" not in said:
@@ -112,7 +113,7 @@ class Waiting:
             )
 
     def _kept_waiting_by(self, whose: int) -> tuple[int, str | None]:
-        """The process that keeps this one waiting in the end, and what is wrong with it; None where it is at work."""
+        """The process at the end of the chain of waiting processes, and its problem; None if it is at work."""
         passed = [self.rank]
         while whose not in passed:
             passed.append(whose)
@@ -128,7 +129,7 @@ class Waiting:
         return passed[1], f"waits for process {whose} itself"
 
     def _sign(self, rank: int) -> tuple[bytes | None, float]:
-        """The last beat of another process, and since when it is seen."""
+        """The last heartbeat of another process, and the time when it was first seen."""
         name = f"beat {rank}"
         beat = self.store.get(name) if self.store.check([name]) else None
         if rank not in self._seen or self._seen[rank][0] != beat:
@@ -139,7 +140,7 @@ class Waiting:
         for count in itertools.count():
             try:
                 self.store.set(f"beat {self.rank}", json.dumps([count, self._awaited]))
-            except Exception:  # the store is gone, as the others will see
+            except Exception:  # the store is gone, and the other processes will notice
                 return
             if self._ended.wait(self.pulse):
                 return

@@ -1,7 +1,7 @@
-"""What stands beside a training while it runs: the recorder of its weights, and callbacks that drive it.
+"""Records the weights of a training while it runs: the recorder, and callbacks that drive it.
 
-`lightning.py` and `transformers.py` have a callback each. They need the package of that name, so they are imported by
-whoever names them, `fastscape.training.lightning.RecorderCallback`, and by nobody else.
+`lightning.py` and `transformers.py` have one callback each and need the package of their name. They are imported only
+when named, as in `fastscape.training.lightning.RecorderCallback`.
 """
 
 from fastscape.training.optional import __getattr__ as __getattr__

@@ -1,4 +1,4 @@
-"""What a recorder is given besides the weights."""
+"""Checks the arguments of a recorder besides the weights."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ DTYPES = {None: None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def count_given(name: str, given: Any, least: int) -> int:
-    """A whole number.
+    """Checks a whole number.
 
     Args:
-        name: What it is called in the error.
+        name: Its name in the error.
         given: The number.
-        least: The smallest one that is possible.
+        least: The smallest valid number.
 
     Returns:
         The number.
 
     Raises:
-        ValueError: When it is smaller, or no whole number.
+        ValueError: When it is smaller, or not a whole number.
     """
     try:
         number = operator.index(given)
@@ -49,10 +49,10 @@ def numbers_of(measures: Measures) -> dict[str, float]:
         measures: Numbers by name, or a function that returns them.
 
     Returns:
-        The numbers, without those that are NaN: what a record lacks is read as NaN.
+        The numbers, without NaN: a measure missing from a record is read as NaN.
 
     Raises:
-        TypeError: When one is no number.
+        TypeError: When a measure is not a number.
     """
     numbers = {}
     for name, value in (measures() if callable(measures) else measures).items():

@@ -1,4 +1,4 @@
-"""Writing on a thread, while the training goes on."""
+"""Writes on a thread while the training continues."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["Background"]
 
 
 class Background:
-    """Does one thing after the other, on a thread of its own. When the interpreter ends, it finishes what it has.
+    """Does one job after the other on its own thread. When the interpreter exits, the current job is finished.
 
     Args:
-        threaded: Whether there is a thread; else things are done at once.
+        threaded: Whether to use a thread; else jobs are done at once.
     """
 
     def __init__(self, threaded: bool) -> None:
@@ -20,10 +20,10 @@ class Background:
         self._doing: Future[None] | None = None
 
     def do(self, job: Callable[[], None]) -> None:
-        """Does something. What it did before must be settled.
+        """Does a job. The job before must be settled.
 
         Args:
-            job: What is done.
+            job: The job.
         """
         if self._pool is None:
             job()
@@ -31,18 +31,18 @@ class Background:
             self._doing = self._pool.submit(job)
 
     def failed(self) -> bool:
-        """Whether what it did last is over, with an error."""
+        """Whether the last job has ended with an error."""
         doing = self._doing
         return doing is not None and doing.done() and doing.exception() is not None
 
     def settle(self) -> None:
-        """Waits until all is done, and raises the error of what has failed."""
+        """Waits until all jobs are done, and raises the error of a failed job."""
         doing, self._doing = self._doing, None
         if doing is not None:
             doing.result()
 
     def close(self) -> None:
-        """Ends the thread, once all is done, and raises the error of what has failed."""
+        """Ends the thread when all jobs are done, and raises the error of a failed job."""
         if self._pool is not None:
             self._pool.shutdown()
         self.settle()

@@ -1,4 +1,4 @@
-"""Which tensors of a model a record holds, and by which names."""
+"""Selects the tensors of a model that a record holds, and their names."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["check_same", "is_sharded", "tensors_in", "whole"]
 
 
 def tensors_in(model: Other, known: Collection[str] = ()) -> dict[str, Tensor]:
-    """The tensors of a model that move in a training; none is copied.
+    """The tensors of a model that move in a training; no tensor is copied.
 
     Args:
         model: A module, or a state dict, of which all floating-point and complex tensors are taken.
-        known: Names of tensors that are taken though they are frozen. Default: none.
+        known: Names of tensors that are taken even if they are frozen. Default: none.
 
     Returns:
-        By the names of the model without what wrappers put before them, tied ones once.
+        The tensors by name, without the prefixes of wrappers; tied tensors once.
 
     Raises:
-        TypeError: When it is neither a module nor tensors by name.
-        ValueError: When nothing moves, or a tensor has no values that could be copied.
+        TypeError: When the model is neither a module nor tensors by name.
+        ValueError: When nothing moves, or a tensor has no values to copy.
     """
     if isinstance(model, nn.Module):
         _check_module(model)
@@ -52,7 +52,7 @@ def tensors_in(model: Other, known: Collection[str] = ()) -> dict[str, Tensor]:
 
 
 def is_sharded(model: Other) -> bool:
-    """Whether a model has tensors that lie in pieces on several processes (DTensor)."""
+    """Whether a model has tensors sharded over several processes (DTensor)."""
     kind = _dtensor()
     if kind is None:
         return False
@@ -61,22 +61,22 @@ def is_sharded(model: Other) -> bool:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """A tensor without its graph; of one that lies in pieces all processes ask together, and each gets all of it."""
+    """A tensor without its graph; for a sharded tensor all processes call together, and each gets all of it."""
     kind = _dtensor()
     tensor = tensor.detach()
     return tensor.full_tensor() if kind is not None and isinstance(tensor, kind) else tensor
 
 
 def check_same(tensors: Mapping[str, Tensor], known: Mapping[str, tuple[int, ...]], where: object) -> None:
-    """Refuses tensors that are not those of the records that are there.
+    """Refuses tensors that do not match the existing records.
 
     Args:
         tensors: The tensors by name.
-        known: The shapes of those that were recorded.
+        known: The shapes of the recorded tensors.
         where: The folder, for the error.
 
     Raises:
-        ValueError: When there are others, or some of other shapes.
+        ValueError: When names or shapes differ.
     """
     more, lacks = tensors.keys() - known.keys(), known.keys() - tensors.keys()
     if more and not lacks:
@@ -98,7 +98,7 @@ def check_same(tensors: Mapping[str, Tensor], known: Mapping[str, tuple[int, ...
 
 
 def _dtensor() -> Any:
-    """The class, if anybody has imported it: else there is no such tensor."""
+    """The class, if it was imported: else there is no such tensor."""
     return getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
 
 
@@ -107,7 +107,7 @@ def _continuous(tensor: object) -> bool:
 
 
 def _is_wrapper(tensor: object) -> bool:
-    """Whether a tensor holds others in place of numbers."""
+    """Whether a tensor wraps other tensors instead of numbers."""
     return is_traceable_wrapper_subclass(tensor)
 
 
@@ -120,7 +120,7 @@ def _never(_: Tensor, /) -> bool:
 
 
 def _unshared(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A state dict without the second names of tied tensors, which are other objects on the same memory."""
+    """A state dict without the second names of tied tensors, which are different objects with the same memory."""
     inside = [key for key, value in state.items() if isinstance(value, Mapping | nn.Module)]
     if inside and not any(isinstance(value, Tensor) for value in state.values()):
         raise TypeError(
@@ -140,7 +140,7 @@ def _unshared(state: Mapping[str, Any]) -> dict[str, Tensor]:
 
 def _check_module(model: nn.Module) -> None:
     for module in model.modules():
-        # By its name: importing the class takes longer than a training of the models that have none of it.
+        # Compared by name, because importing the class may take longer than a short training.
         if any(kind.__name__ == "FullyShardedDataParallel" for kind in type(module).__mro__):
             raise ValueError(
                 "model is wrapped in FullyShardedDataParallel, whose weights lie flattened in pieces; write "

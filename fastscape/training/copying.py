@@ -1,4 +1,4 @@
-"""The one copy of the weights that a record takes: the content of its file, made in place."""
+"""Makes the only copy of the weights that a record takes: the content of its file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastscape.weights import listed
 
 __all__ = ["Copy", "check_writable", "copied", "distance_between", "kept_in"]
 
-# What safetensors calls the dtypes.
+# The names of dtypes in safetensors.
 _NAMES = {
     torch.float64: "F64",
     torch.float32: "F32",
@@ -34,9 +34,9 @@ class Copy:
     """The weights of one record.
 
     Args:
-        tensors: By name, on the CPU; a complex one is pairs of real numbers [..., 2].
-        complex: The names of those.
-        content: Of its file, of which the tensors are views. Default: it is there already.
+        tensors: Tensors by name, on the CPU; a complex tensor as pairs of real numbers [..., 2].
+        complex: The names of the complex tensors.
+        content: The content of the file, of which the tensors are views. Default: the file exists already.
     """
 
     tensors: Mapping[str, Tensor]
@@ -45,7 +45,7 @@ class Copy:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes that the tensors have in the model."""
+        """The shapes of the tensors in the model."""
         return {
             name: tuple(view.shape[:-1] if name in self.complex else view.shape) for name, view in self.tensors.items()
         }
@@ -57,14 +57,14 @@ def copied(tensors: Mapping[str, Tensor], dtype: torch.dtype | None) -> Copy:
     `safetensors.torch.save` would copy them three times: onto the CPU, to bytes, and into the whole.
 
     Args:
-        tensors: By name, on any device.
-        dtype: Of the copy; of a complex tensor that of its real and imaginary parts. Default: its own.
+        tensors: Tensors by name, on any device.
+        dtype: The dtype of the copy; for a complex tensor, of its real and imaginary parts. Default: unchanged.
 
     Returns:
         The copy.
     """
     real = {name: _real(tensor, dtype) for name, tensor in tensors.items()}
-    # The widest come first: so each one begins where its entries may.
+    # The widest dtypes come first, so every tensor is aligned to its entries.
     order = sorted(real, key=lambda name: -real[name][0].itemsize)
     sizes = [real[name][0].itemsize * real[name][1].numel() for name in order]
     ends = list(accumulate(sizes, initial=0))
@@ -87,14 +87,14 @@ def copied(tensors: Mapping[str, Tensor], dtype: torch.dtype | None) -> Copy:
 
 
 def check_writable(tensors: Mapping[str, Tensor], dtype: torch.dtype | None) -> None:
-    """Refuses a dtype that safetensors has no name for.
+    """Refuses a dtype that safetensors cannot name.
 
     Args:
-        tensors: By name.
-        dtype: In which they are to be written. Default: their own.
+        tensors: Tensors by name.
+        dtype: The dtype of the file. Default: the dtype of each tensor.
 
     Raises:
-        ValueError: When one has such a dtype.
+        ValueError: When a tensor has such a dtype.
     """
     for name, tensor in tensors.items():
         kind, _ = _real(tensor, dtype)
@@ -106,10 +106,10 @@ def check_writable(tensors: Mapping[str, Tensor], dtype: torch.dtype | None) -> 
 
 
 def kept_in(file: Path) -> Copy:
-    """The weights of a record that is there.
+    """The weights of an existing record.
 
     Args:
-        file: Of the record.
+        file: The file of the record.
 
     Returns:
         The weights.
@@ -129,14 +129,14 @@ def kept_in(file: Path) -> Copy:
 
 
 def distance_between(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
-    """The Euclidean distance of two copies.
+    """The Euclidean distance between two copies.
 
     Args:
         a: Real tensors on the CPU by name.
-        b: Those of the other one; what is not in both does not count.
+        b: The tensors of the second copy; tensors that are not in both do not count.
 
     Returns:
-        The square root of the sum over all entries of the square of the difference.
+        The square root of the sum over all entries of the squared difference.
     """
     squares = 0.0
     for name in a.keys() & b.keys():
@@ -147,7 +147,7 @@ def distance_between(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
 
 
 def _real(tensor: Tensor, dtype: torch.dtype | None) -> tuple[torch.dtype, torch.Size]:
-    """The dtype and the shape of what is written."""
+    """The dtype and the shape of a written tensor."""
     own = tensor.dtype.to_real() if tensor.is_complex() else tensor.dtype
     return dtype or own, torch.Size([*tensor.shape, 2]) if tensor.is_complex() else tensor.shape
 

@@ -1,4 +1,4 @@
-"""The folder of a recording, as its writer has it: nothing in it is ever half written."""
+"""The writer's view of the folder of a recording, in which no record is ever half written."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from fastscape.weights import FORMAT, INDEX, VERSION, Row, listed, rows_of
 __all__ = ["Folder"]
 
 LOCK = ".lock"
-PATIENCE = 5.0  # seconds; workers of a loader may hold the lock so long after their process was killed
+PATIENCE = 5.0  # seconds; workers of a data loader may hold the lock this long after their process was killed
 _OWN = re.compile(r"step-\d{12,}(-\d+)?\.safetensors")
 _LEFT = re.compile(rf"\.({_OWN.pattern}|{re.escape(INDEX)})\.[0-9a-f]+\.tmp")
 
 
 class Folder:
-    """The folder of a recording, which one writer has until it is closed.
+    """The folder of a recording, locked by one writer until it is closed.
 
-    A file is on the disk before the line of the index that names it, so a writer that is killed leaves at most a file
-    that no line names, and half a line: no record. Both are taken away when the folder is taken up.
+    Each file is on the disk before its line in the index. So a killed writer leaves at most a file without a line and
+    half a line, which are no record. Both are deleted when the folder is opened again.
 
     Args:
-        path: The folder; it is made where there is none.
+        path: The folder; it is created if missing.
 
     Raises:
-        OSError: When it cannot be made or written to.
-        ValueError: When it holds something else, or another writer has it.
+        OSError: When the folder cannot be created or written to.
+        ValueError: When the folder holds something else, or another writer has it.
     """
 
     def __init__(self, path: Path) -> None:
-        from filelock import FileLock, Timeout  # which loads asyncio
+        from filelock import FileLock, Timeout  # filelock loads asyncio
 
         self.path = path
         _check_folder(path)
         path.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(path / LOCK, thread_local=False)  # whichever thread takes it, another may give it up
+        self._lock = FileLock(path / LOCK, thread_local=False)  # any thread may release what another took
         try:
             self._lock.acquire(timeout=PATIENCE, poll_interval=0.05)
         except Timeout:
@@ -60,12 +60,12 @@ class Folder:
         """Writes a record: first its file, then its line.
 
         Args:
-            step: Of the training. Records from this step on are none any more.
+            step: The step of the training. Records from this step on are dropped.
             copy: The weights.
-            measures: What is recorded beside them.
+            measures: Numbers recorded beside the weights.
 
         Raises:
-            OSError: When it cannot be written. All earlier records are safe.
+            OSError: When the record cannot be written. All earlier records are safe.
         """
         row = Row(step, self._free_name(step), len(copy.content), dict(measures))
         write_whole(self.path / row.file, copy.content)
@@ -81,7 +81,7 @@ class Folder:
         return [row for row in self.rows if row.step < step]
 
     def thin(self, every: int) -> None:
-        """Drops every second record, but for the first and the last.
+        """Drops every second record, except the first and the last.
 
         Args:
             every: Steps from one record to the next from now on.
@@ -94,15 +94,15 @@ class Folder:
         dropped = {row.file for row in self.rows} - {row.file for row in rows}
         self.rows, self.every = rows, every
         for name in dropped:
-            with suppress(OSError):  # what is left is taken away when the folder is taken up
+            with suppress(OSError):  # remaining files are deleted when the folder is opened again
                 (self.path / name).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Lets others have the folder."""
+        """Releases the folder."""
         self._lock.release()
 
     def _taken_up(self) -> tuple[list[Row], int]:
-        """The records that are there, and the steps between them; nothing else is left."""
+        """Reads the existing records and the number of steps between them, and deletes everything else."""
         index = self.path / INDEX
         if not index.exists():
             self._write_index([], 1)
@@ -127,11 +127,11 @@ class Folder:
     def _sweep(self, named: set[str]) -> None:
         for entry in list(os.scandir(self.path)):
             if _LEFT.fullmatch(entry.name) or (_OWN.fullmatch(entry.name) and entry.name not in named):
-                with suppress(OSError):  # what cannot be taken away does no harm
+                with suppress(OSError):  # a file that cannot be deleted does no harm
                     Path(entry.path).unlink()
 
     def _free_name(self, step: int) -> str:
-        """A name that no file has: a line never leads to other weights than its own."""
+        """A file name that is not in use, so a line never leads to the weights of a different record."""
         name, number = f"step-{step:012d}.safetensors", 1
         while (self.path / name).exists():
             number += 1
@@ -139,7 +139,7 @@ class Folder:
         return name
 
     def _append(self, line: bytes) -> None:
-        """Adds a line to the index, behind what was written whole before."""
+        """Appends a line to the index, after the last complete line."""
         with (self.path / INDEX).open("r+b", buffering=0) as file:
             try:
                 file.truncate(self._size)
@@ -148,7 +148,7 @@ class Folder:
                     raise OSError(f"no room on the disk for a line of {self.path / INDEX}")
                 os.fsync(file.fileno())
             except OSError:
-                with suppress(OSError):  # half a line is no record, and the next one is written over it
+                with suppress(OSError):  # half a line is no record, and the next line overwrites it
                     file.truncate(self._size)
                 raise
         self._size += len(line)
@@ -160,7 +160,7 @@ class Folder:
 
 
 def _index(rows: Iterable[Row], every: int) -> bytes:
-    """The index; what another `every` means is written where thinning has made one."""
+    """The index, with the new `every` after thinning."""
     head: dict[str, object] = {"format": FORMAT, "version": VERSION}
     if every > 1:
         head["every"] = every
@@ -172,7 +172,7 @@ def _line(row: Row) -> bytes:
 
 
 def _check_folder(path: Path) -> None:
-    """Refuses what is there and no recording."""
+    """Refuses a folder that is not a recording."""
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file; give the name of a folder, for example 'run'")
     names = [entry.name for entry in path.iterdir()] if path.exists() else []

@@ -1,4 +1,4 @@
-"""The last state of a training that thinning has left out, for the end of the recording."""
+"""Remembers the last state of a training that was not recorded, for the end of the recording."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["LastState"]
 
 @dataclass(frozen=True)
 class LastState:
-    """A state that was not recorded, but may have to be: the model holds it for as long as nobody changes the model.
+    """A state that was not recorded but may be needed: the model holds it until the model changes.
 
     Args:
-        step: Of the training.
-        measures: What would have been recorded beside the weights.
+        step: The step of the training.
+        measures: Numbers that would have been recorded beside the weights.
         model: The model, which is not kept alive.
-        tensors: All of its tensors, which are not kept alive either.
-        versions: How often each has been written to, as torch counts it.
+        tensors: All of its tensors, also not kept alive.
+        versions: The version counter of each tensor in torch, which counts writes.
     """
 
     step: int
@@ -35,17 +35,17 @@ class LastState:
 
     @classmethod
     def of(cls, model: Other, step: int, measures: Mapping[str, Any], before: LastState | None) -> LastState | None:
-        """The state of a model now.
+        """The current state of a model.
 
         Args:
-            model: A module; a state dict is forgotten by whoever has made it.
-            step: Of the training.
-            measures: What would be recorded beside the weights.
-            before: An earlier state, which may know the tensors of the model: looking for them takes longer than
-                looking at them.
+            model: A module; for a state dict there is no state, because it may be gone.
+            step: The step of the training.
+            measures: Numbers that would be recorded beside the weights.
+            before: An earlier state, which may know the tensors of the model: finding them takes longer than checking
+                them.
 
         Returns:
-            The state; None of a state dict.
+            The state; None for a state dict.
         """
         if not isinstance(model, nn.Module):
             return None
@@ -54,7 +54,7 @@ class LastState:
         return cls(step, kept, weakref.ref(model), tensors, _versions(tensors))
 
     def model_unchanged(self) -> nn.Module | None:
-        """The model, if it still is in this state as far as torch can tell."""
+        """The model, if it is still in this state as far as torch can tell."""
         model = self.model()
         if model is None or None in self.versions:
             return None
@@ -64,11 +64,11 @@ class LastState:
 
 
 def _tensors(model: nn.Module) -> list[weakref.ref[Tensor]]:
-    """References, of which each tensor has one: two are of one tensor if they are one object."""
+    """Weak references to the tensors, one reference per tensor: references to one tensor are the same object."""
     return [weakref.ref(tensor) for tensor in every_tensor(model).values()]
 
 
 def _versions(tensors: Sequence[weakref.ref[Tensor]]) -> list[int | None]:
-    """None for a tensor that is gone, or whose writes torch does not count."""
+    """The version counter of a tensor; None if the tensor is gone or torch does not count its writes."""
     found = [reference() for reference in tensors]
     return [None if tensor is None or tensor.is_inference() else tensor._version for tensor in found]

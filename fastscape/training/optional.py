@@ -1,4 +1,4 @@
-"""The rooms of this wing that need a package which not everybody has."""
+"""Imports the modules of this package that need optional packages."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ ROOMS = "lightning", "transformers"
 
 
 def __getattr__(name: str) -> ModuleType:
-    """A room, imported when it is named first.
+    """A module, imported when it is first named.
 
     Args:
-        name: Of the room.
+        name: The name of the module.
 
     Returns:
         The module.
 
     Raises:
-        AttributeError: When there is no room of this name.
+        AttributeError: When there is no such module.
     """
     if name not in ROOMS:
         raise AttributeError(f"module 'fastscape.training' has no attribute {name!r}")

@@ -8,7 +8,7 @@ __all__ = ["RecorderOptions"]
 
 
 class RecorderOptions(TypedDict, total=False):
-    """What `fastscape.Recorder` takes besides its folder, and says the meaning of."""
+    """The options of `fastscape.Recorder` besides its folder; its docstring explains them."""
 
     every: int
     dtype: str | None

@@ -1,4 +1,4 @@
-"""Several processes that train one model: the first one records, and those that hold a piece of the weights help."""
+"""Recording with several processes: the first process records, and processes with shards of the weights help."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ __all__ = ["help_the_first", "is_first", "tell", "together"]
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes: of a process group, or of those that torchrun has started."""
+    """Whether this process writes: it is the first of a process group, or of the processes that torchrun started."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank() == 0
     return os.environ.get("RANK", "0") == "0"
 
 
 def together(model: Other) -> bool:
-    """Whether the weights lie in pieces on several processes, which then have to copy them together."""
+    """Whether the weights are sharded over several processes, which must copy them together."""
     several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
     return several and is_sharded(model)
 
 
 def tell(names: Iterable[str] | None) -> None:
-    """The first process tells the others what it is about to copy.
+    """Tells the other processes what the first process is about to copy.
 
     Args:
-        names: Of the tensors, in the order in which they are copied; None for no record.
+        names: The names of the tensors, in the order in which they are copied; None for no record.
     """
     dist.broadcast_object_list([None if names is None else list(names)], src=0)
 
 
 def help_the_first(model: Other) -> None:
-    """Another process gives its pieces of what the first one copies.
+    """Contributes the shards of another process to the copy of the first process.
 
     Args:
-        model: Its part of the model.
+        model: The process's part of the model.
     """
     told: list[list[str] | None] = [None]
     dist.broadcast_object_list(told, src=0)

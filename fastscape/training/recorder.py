@@ -1,4 +1,4 @@
-"""The recorder of a training: its weights at several steps, in a folder that survives the end of the process."""
+"""The recorder of a training, which saves its weights at several steps to a folder."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ __all__ = ["Recorder"]
 
 
 class Recorder:
-    """Records the weights of a training at several of its steps, and numbers such as its loss beside them.
+    """Records the weights of a training at several steps, with numbers such as the loss.
 
-    The folder has one safetensors file a record and an index; it can be read at any time, also while it grows. A
-    process that is killed loses at most the record in hand. A new recorder of the same folder goes on; where it begins
-    at an earlier step than the last record, because the training went back to a checkpoint of its own, what it records
-    takes the place of the records from that step on.
+    The folder has one safetensors file per record and an index; it can be read at any time, also during the training.
+    A killed process loses at most the record being written. A new recorder of the same folder continues the
+    recording. If it starts at an earlier step than the last record, because the training returned to a checkpoint,
+    its records replace the records from that step on.
 
     A record holds the parameters that require a gradient when the first record is made, and all floating-point and
-    complex buffers; of a state dict, all floating-point and complex tensors. It takes one copy of them, on the CPU,
-    and the time that writing them takes. The model, its gradients and the random numbers stay as they are.
+    complex buffers; of a state dict, all floating-point and complex tensors. The cost is one copy of these tensors on
+    the CPU, and the time to write them. The model, its gradients and the random number generators are unchanged.
 
-    With several processes, those of torch.distributed or of torchrun, the first one records, and all call alike.
-    Weights that lie in pieces on them (DTensor, as of `fully_shard`) are put together for it.
+    With several processes, of torch.distributed or of torchrun, all make the same calls and the first process
+    records. Sharded weights (DTensor, as from `fully_shard`) are gathered for it.
 
     Args:
-        folder: Where the records go: a new folder, or that of earlier records of the same model.
-        every: Steps of the training from one record to the next. Default 1.
-        dtype: "float32" or "bfloat16", in which the tensors are written. Default: that of each tensor.
-        distance: No record is made unless the parameters have moved by at least so much since the last one, in the
-            Euclidean norm of all of them together. It takes one more copy of them. Default: a record is made however
-            little they have moved.
-        most: How many records are kept, 2 or more. One more makes the recording coarser: every second record is
-            dropped, and `every` doubles. The first and the last one stay. Default: any number.
-        background: Whether a thread writes, while the training goes on. It holds one copy, and a second one waits for
-            it to be written; what fails is raised by the next record, or by `close`. Default False.
+        folder: The folder of the records: a new folder, or a folder with earlier records of the same model.
+        every: Number of training steps from one record to the next. Default 1.
+        dtype: The dtype in which tensors are written, "float32" or "bfloat16". Default: the dtype of each tensor.
+        distance: Least distance from the last record at which a new record is made, in the Euclidean norm over all
+            parameters. It takes one more copy of the parameters. Default: records are made at any distance.
+        most: Largest number of records, at least 2. When there would be more, every second record is dropped, and
+            `every` doubles. The first and the last record stay. Default: no limit.
+        background: Whether a thread writes while the training continues. It holds one copy, and the next record waits
+            until this copy is written. The next record, or `close`, raises the error of a failed write. Default
+            False.
 
     Raises:
-        ValueError: When an option is none of those above.
+        ValueError: When an option has an invalid value.
 
     Example:
         >>> import tempfile, torch
@@ -91,13 +91,13 @@ class Recorder:
         self._writer = Writer(Path(folder), background)
         self._dtype, self._distance = DTYPES[dtype], distance
         self._thinning = Thinning(every, most)
-        self._known: dict[str, tuple[int, ...]] = {}  # shapes of what is recorded
-        self._near: Mapping[str, Tensor] | None = None  # the last record, where distances are asked for
-        self._step: int | None = None  # of the last call
-        self._recorded: int | None = None  # of the last record
+        self._known: dict[str, tuple[int, ...]] = {}  # shapes of the recorded tensors
+        self._near: Mapping[str, Tensor] | None = None  # the last record, if `distance` is given
+        self._step: int | None = None  # step of the last call
+        self._recorded: int | None = None  # step of the last record
         self._skipped: LastState | None = None
         self._handles: list[RemovableHandle] = []
-        # Lets others have the folder when nobody closes the recorder, and says what a thread could not write.
+        # Releases the folder if the recorder is never closed, and warns of what a thread could not write.
         weakref.finalize(self, self._writer.close)
 
     def record(self, model: Other, step: int | None = None, **measures: Any) -> bool:
@@ -106,33 +106,34 @@ class Recorder:
         Args:
             model: The model, also in a wrapper (`DataParallel`, `DistributedDataParallel`, `AveragedModel`,
                 `torch.compile`), or its state dict.
-            step: How many steps the training has done, more than in the last call. Default: one more than in the last
-                call, or 0 in the first one, for which the folder must have no record yet.
-            **measures: Numbers that are recorded beside the weights, for example `loss=loss`. Tensors of one entry are
-                read when a record is made, and not before.
+            step: Number of steps that the training has done, more than in the last call. Default: one more than in
+                the last call. For the first call it is 0, and the folder must have no record yet.
+            **measures: Numbers that are recorded beside the weights, for example `loss=loss`. Tensors of one entry
+                are read only when a record is made.
 
         Returns:
-            Whether it was recorded: not if fewer than `every` steps have passed, the weights have hardly moved, or
-            another process records.
+            Whether a record was made: not if fewer than `every` steps have passed, the weights have moved less than
+            `distance`, or a different process records.
 
         Raises:
-            OSError: When it cannot be written. All earlier records are safe.
-            TypeError: When the model is neither a module nor a state dict, or a measure no number.
-            ValueError: When the step is not above the last one, the recorder is closed, the folder is no recording, or
-                is one of another model or of another recorder, or the model has tensors that cannot be copied.
+            OSError: When the record cannot be written. All earlier records are safe.
+            TypeError: When the model is neither a module nor a state dict, or a measure is not a number.
+            ValueError: When the step is not larger than the last step, the recorder is closed, the folder is not a
+                recording, or belongs to a different model or a different recorder, or the model has tensors that
+                cannot be copied.
         """
         return self._record(model, step, measures)
 
     def keep(self, model: Other, step: int | None = None, **measures: Any) -> bool:
-        """Records the weights even if no record is due: a state that is wanted, for example the last one.
+        """Records the weights even if no record is due, for example the last state.
 
         Args:
             model: As for `record`.
-            step: How many steps the training has done, at least as many as in the last call. Default: as many.
+            step: Number of steps that the training has done, at least as many as in the last call. Default: as many.
             **measures: As for `record`.
 
         Returns:
-            Whether it was recorded: not if it is there already, or another process records.
+            Whether a record was made: not if the state is recorded already, or a different process records.
 
         Raises:
             OSError: As for `record`.
@@ -154,12 +155,13 @@ class Recorder:
         Args:
             model: The model that the optimizer trains.
             optimizer: Any optimizer of torch.
-            measures: Returns numbers by name, and is asked when a record is made after a step. Default: none.
-            step: How many steps the training has done. Default: as many as in the last call of `record`, or 0, for
-                which the folder must have no record yet.
+            measures: A function that returns numbers by name, called when a record is made after a step. Default:
+                none.
+            step: Number of steps that the training has done. Default: as many as in the last call of `record`, or 0
+                before any call, for which the folder must have no record yet.
 
         Returns:
-            A handle; its `remove()` ends it, as `close` does.
+            A handle; its `remove()` stops the recording after steps, as `close` does.
 
         Raises:
             OSError: As for `record`.
@@ -173,11 +175,11 @@ class Recorder:
     def close(self) -> None:
         """Ends the recording. A second call does nothing.
 
-        The last state that was given and left out is recorded now, if the model still holds it: if nobody has written
-        to any of its tensors since. That is not looked for where its weights lie in pieces.
+        If the last call made no record and the model is unchanged since, its state is recorded now. This is not done
+        for sharded weights.
 
         Raises:
-            OSError: When something could not be written.
+            OSError: When a record could not be written.
         """
         for handle in self._handles:
             handle.remove()
@@ -211,7 +213,7 @@ class Recorder:
             self._step, self._skipped = now, None
             tensors = self._due(model, now, forced)
         finally:
-            if in_pieces:  # the others wait for it, after an error too
+            if in_pieces:  # the other processes wait for it, also after an error
                 tell(tensors)
         made = tensors is not None and self._write(tensors, now, measures, forced)
         if not made and now != self._recorded and not in_pieces:
@@ -219,7 +221,7 @@ class Recorder:
         return made
 
     def _checked_step(self, step: int | None, forced: bool) -> int:
-        """The step of a call. With the first one the records that are there are taken up."""
+        """The step of a call. The first call reads the existing records."""
         if not self._writer.is_open:
             self._take_up()
         last, rows = self._step, self._writer.folder.rows
@@ -260,7 +262,7 @@ class Recorder:
         self._near = None
 
     def _due(self, model: Other, step: int, forced: bool) -> dict[str, Tensor] | None:
-        """What is to be copied; None where no record is due."""
+        """The tensors to copy; None if no record is due."""
         self._settle(waits=False)
         if step == self._recorded or not (forced or self._thinning.due(step)):
             return None
@@ -297,7 +299,7 @@ class Recorder:
             raise
 
     def _lost(self) -> None:
-        """What was to be written is not there."""
+        """A record could not be written."""
         rows = self._writer.folder.rows
         self._recorded = rows[-1].step if rows else None
         self._thinning.take_up(self._thinning.every, [row.step for row in rows])

@@ -1,4 +1,4 @@
-"""Which steps of a training are recorded: every so many, and not more than so many in all."""
+"""Chooses which steps of a training are recorded: every `every`-th step, and at most `most` records."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ T = TypeVar("T")
 
 
 class Thinning:
-    """When the next record is due.
+    """Says when the next record is due.
 
-    One record more than `most` makes the recording coarser: every second record is dropped, and `every` doubles. So
-    the records of a training of any length are evenly spread, and the first and the last one stay.
+    When there would be more than `most` records, every second record is dropped, and `every` doubles. So the records
+    of a training of any length are evenly spaced, and the first and the last record stay.
 
     Args:
-        every: Steps from one record to the next.
-        most: How many records there are at most. Default: any number.
+        every: Number of steps from one record to the next.
+        most: Largest number of records. Default: no limit.
     """
 
     def __init__(self, every: int, most: int | None = None) -> None:
         self.every, self.most = every, most
         self._count = 0
-        self._next: int | None = None  # the step from which on a record is due; None: the next one, whichever it is
+        self._next: int | None = None  # the step from which a record is due; None: at the next step
 
     def take_up(self, every: int, steps: Sequence[int]) -> None:
-        """Goes on after records that are there.
+        """Continues after existing records.
 
         Args:
             every: Steps from one record to the next when the last of them was written.
-            steps: Of the records.
+            steps: The steps of the records.
         """
         if self.most is not None:
             self.every = max(self.every, every)
@@ -40,10 +40,10 @@ class Thinning:
             self._wait_from(steps[-1])
 
     def go_back(self, left: int) -> None:
-        """The training has gone back, to a state that is due.
+        """The training has gone back to a state that is due.
 
         Args:
-            left: How many records are before it.
+            left: Number of records before it.
         """
         self._count, self._next = left, None
 
@@ -51,18 +51,18 @@ class Thinning:
         """Whether a record is due.
 
         Args:
-            step: Of the training.
+            step: The step of the training.
 
         Returns:
-            Whether it is.
+            Whether it is due.
         """
         return self._next is None or step >= self._next
 
     def passed(self, step: int) -> None:
-        """Notes that a step was due, and is not recorded.
+        """Notes that a step was due and is not recorded.
 
         Args:
-            step: Of the training.
+            step: The step of the training.
         """
         self._next = step + self.every
 
@@ -70,10 +70,10 @@ class Thinning:
         """Notes a record.
 
         Args:
-            step: Of the training.
+            step: The step of the training.
 
         Returns:
-            Whether the records are to be `thinned` now.
+            Whether to call `thinned` now.
         """
         self._count += 1
         thins = self.most is not None and self._count > self.most
@@ -86,17 +86,17 @@ class Thinning:
     def _wait_from(self, step: int) -> None:
         self._next = step + self.every
         if self.most is not None and self.most % 2 and self._count == self.most:
-            self._next += self.every  # the place of the next record among those that thinning leaves
+            self._next += self.every  # the place of the next record among the records that thinning keeps
 
 
 def thinned(rows: Sequence[T]) -> list[T]:
-    """Every second one, the first and the last among them.
+    """Every second row, with the first and the last.
 
     Args:
-        rows: One after the other.
+        rows: The rows in order.
 
     Returns:
-        Those that stay.
+        The rows that stay.
     """
     last = rows[-1:] if len(rows) % 2 == 0 else rows[:0]
     return [*rows[::2], *last]

@@ -1,4 +1,4 @@
-"""Who writes the records: the folder, from the first record until the end, and the thread that writes to it."""
+"""Writes the records: opens the folder at the first record, and owns the thread that writes to it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["Writer"]
 
 
 class Writer:
-    """Writes to the folder of a recording, which it opens when it is asked for first.
+    """Writes to the folder of a recording, which it opens at first use.
 
     Args:
         path: The folder.
-        threaded: Whether it writes on a thread of its own.
+        threaded: Whether to write on a separate thread.
     """
 
     def __init__(self, path: Path, threaded: bool) -> None:
@@ -30,24 +30,24 @@ class Writer:
 
     @property
     def is_open(self) -> bool:
-        """Whether the folder was asked for."""
+        """Whether the folder was opened."""
         return self._folder is not None
 
     @property
     def folder(self) -> Folder:
-        """The folder; while something is written its records may be those of a moment before."""
+        """The folder; during a write its records may not include the newest record."""
         if self._folder is None:
             self._folder = Folder(self.path)
         return self._folder
 
     def settle(self, *, waits: bool = True) -> None:
-        """Raises the error of what could not be written.
+        """Raises the error of a failed write.
 
         Args:
-            waits: Whether what is written now is waited for. Default True.
+            waits: Whether to wait for the current write. Default True.
 
         Raises:
-            OSError: When something could not be written.
+            OSError: When a record could not be written.
         """
         if waits or self._background.failed():
             self._background.settle()
@@ -56,21 +56,21 @@ class Writer:
         """Writes a record.
 
         Args:
-            step: Of the training.
+            step: The step of the training.
             copy: The weights.
-            measures: What is recorded beside them.
-            every: What thinning has made of the steps between records; None to leave the records as they are.
+            measures: Numbers recorded beside the weights.
+            every: The number of steps between records after thinning; None to leave the records unchanged.
 
         Raises:
-            OSError: When it cannot be written; with a thread when it is settled.
+            OSError: When the record cannot be written; with a thread, raised when it is settled.
         """
         self._background.do(partial(_written, self.folder, step, copy, measures, every))
 
     def close(self) -> None:
-        """Ends the writing, once all is written. A process that was forked leaves it to the one it comes from.
+        """Ends the writing when all records are written. A forked process leaves this to its parent.
 
         Raises:
-            OSError: When something could not be written.
+            OSError: When a record could not be written.
         """
         if self.closed or os.getpid() != self._process:
             return

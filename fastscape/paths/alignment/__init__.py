@@ -1,8 +1,8 @@
-"""Alignment: the symmetries of a network, found by following its operations, and the best of its permutations.
+"""Alignment: finds the symmetries of a network by following its operations, and its best permutation.
 
 `tracing` watches one evaluation and applies the rules of `rules_of_values`, `rules_of_sums` and `rules_of_shapes`,
-which say by `labels`, `relations` and `pieces` what each operation does to units; `symmetry` makes of it what may
-change places, `matching` finds the best by `likeness`, and `proof` evaluates.
+which use `labels`, `relations` and `pieces` to describe the effect of each operation on units. From this `symmetry`
+derives the units that may be permuted, `matching` finds the best permutation by `likeness`, and `proof` evaluates.
 """
 
 from fastscape.paths.alignment.activations import correlations

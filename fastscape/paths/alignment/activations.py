@@ -1,4 +1,4 @@
-"""What the units of two networks answer to the same samples, and how it correlates.
+"""Correlates the activations of the units of two networks on the same samples.
 
 Source: Li et al. 2015, arXiv 1511.07543; Ainsworth et al. 2023, arXiv 2209.04836, section 3.1.
 """
@@ -24,7 +24,7 @@ __all__ = ["correlations"]
 
 
 class _Listening(Wide):
-    """Keeps what some operations make.
+    """Keeps the results of some operations.
 
     Args:
         wanted: The numbers of the operations.
@@ -47,7 +47,7 @@ class _Listening(Wide):
 
 
 class _Moments:
-    """Sums of what units answer, from which correlations follow."""
+    """Sums of activations, from which correlations follow."""
 
     def __init__(self, count: int) -> None:
         self.products = torch.zeros(count, count, dtype=torch.float64)
@@ -63,7 +63,7 @@ class _Moments:
         self.number += one.shape[1]
 
     def correlations(self) -> Floats:
-        """Of the units of the first network with those of the second [n, n]; 0 of those that always say the same."""
+        """Correlations of the units of the first network with units of the second [n, n]; 0 for constant units."""
         means = self.sums / self.number
         spread = (self.squares / self.number - means.square()).clamp_min(0).sqrt()
         covariance = self.products / self.number - means[0][:, None] * means[1]
@@ -76,21 +76,21 @@ class _Moments:
 def correlations(
     problem: Problem, one: Mapping[str, Tensor], other: Mapping[str, Tensor], batches: Sequence[Batch], found: Traced
 ) -> list[tuple[Atoms, Floats]]:
-    """How the answers of the units of two networks correlate.
+    """Computes the correlations of the activations of two networks.
 
     Args:
         problem: What is evaluated.
         one: The weights of the first network, by name.
-        other: Of the second.
-        batches: The samples, all in batches of the size that was traced: of others it is not known which places are
-            those of samples.
+        other: The weights of the second network, by name.
+        batches: The samples, in batches of the traced size: for other sizes it is unknown which places belong to
+            samples.
         found: The trace of the network.
 
     Returns:
-        Atoms [n], and the correlations of the places of the first network with those of the second [n, n].
+        Atoms [n], and the correlations of the places of the first network with the places of the second [n, n].
 
     Raises:
-        ValueError: When the networks do not go through the same operations.
+        ValueError: When the networks do not use the same operations.
     """
     wanted = {seen.number: seen for seen in found.seen}
     moments: dict[bytes, tuple[Atoms, _Moments]] = {}
@@ -120,7 +120,7 @@ def _heard(
 
 
 def _check_alike(listening: _Listening, wanted: Mapping[int, Seen], names: Sequence[str]) -> None:
-    """Refuses an evaluation that went another way than the one that was traced: its answers are those of others."""
+    """Refuses an evaluation with different operations than the trace: its activations belong to other units."""
     same = listening.names == list(names) and listening.found.keys() == wanted.keys()
     if same and all(np.prod(seen.axes) == listening.found[number].numel() for number, seen in wanted.items()):
         return
@@ -131,7 +131,7 @@ def _check_alike(listening: _Listening, wanted: Mapping[int, Seen], names: Seque
 
 
 def _by_unit(tensor: Tensor, seen: Seen, places: Sequence[int]) -> Tensor:
-    """What every unit answered [units, answers]."""
+    """The activations of every unit [units, activations]."""
     sizes = list(seen.axes)
     order = [*places, *(at for at in range(len(sizes)) if at not in places)]
     count = int(np.prod([sizes[at] for at in places], dtype=np.int64))

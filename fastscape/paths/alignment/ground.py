@@ -1,9 +1,9 @@
-"""Atoms: the units of hidden axes, which of them are one and the same, and which others they belong to.
+"""Atoms: the units of hidden axes, with equal atoms merged, and the blocks that they belong to.
 
-An axis of a tensor has one atom for each of its places. Where a network adds two tensors, their atoms are the same;
-where it sums over some axes, what is left belongs to blocks of atoms: a head to the products of its queries and keys.
-A permutation of atoms is a symmetry of the network if it respects sets (of every axis), places that are told apart,
-and blocks.
+An axis of a tensor has one atom per place. If a network adds two tensors, their atoms are equal. If it sums over some
+axes, the remaining places are blocks of atoms: a head is a block of the products of its queries and keys. A
+permutation of atoms is a symmetry of the network if it preserves sets (of every axis), marks of distinct places, and
+blocks.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Atoms = npt.NDArray[np.int64]
 
 
 class Ground:
-    """All atoms of a network, and what is known of them.
+    """All atoms of a network, and their relations.
 
     Attributes:
-        unions: How many pairs of atoms were found to be the same.
-        blocks: The members of each atom that stands for several others, one array for each time it was found to.
+        unions: Number of pairs of atoms that were found equal.
+        blocks: The members of each atom that is a block, one array per occurrence.
         marks: Pairs of atoms and tokens: a symmetry maps an atom to one with the same tokens.
     """
 
@@ -40,10 +40,10 @@ class Ground:
         return self._size
 
     def fresh(self, shape: Iterable[int]) -> Atoms:
-        """New atoms, which together are a set.
+        """Makes new atoms, which form a set.
 
         Args:
-            shape: How many, as an array.
+            shape: The shape of the array of atoms.
 
         Returns:
             The atoms.
@@ -60,13 +60,13 @@ class Ground:
         return made
 
     def find(self, atoms: Atoms) -> Atoms:
-        """The one atom that stands for each atom and all that are the same.
+        """The representative of each atom among its equal atoms.
 
         Args:
             atoms: Atoms.
 
         Returns:
-            As many atoms.
+            The representatives.
         """
         found = self._parent[atoms]
         while True:
@@ -78,7 +78,7 @@ class Ground:
         return found
 
     def unite(self, one: Atoms, other: Atoms) -> None:
-        """Makes atoms the same, pair by pair.
+        """Makes atoms equal, pair by pair.
 
         Args:
             one: Atoms.
@@ -96,7 +96,7 @@ class Ground:
                     self.blocks.setdefault(low, []).extend(self.blocks.pop(high))
 
     def together(self, atoms: Atoms) -> None:
-        """Says that atoms are a set, which a symmetry maps to itself.
+        """Declares that atoms are a set, which every symmetry maps to itself.
 
         Args:
             atoms: The atoms.
@@ -106,7 +106,7 @@ class Ground:
         self._tokens += 1
 
     def apart(self, atoms: Atoms, places: Atoms) -> None:
-        """Says that atoms at different places are told apart.
+        """Declares that atoms at different places are distinct.
 
         Args:
             atoms: The atoms.
@@ -116,7 +116,7 @@ class Ground:
         self._tokens += int(places.max()) + 1 if places.size else 0
 
     def pinned(self, atoms: Atoms) -> None:
-        """Says that every one of some atoms stays where it is.
+        """Fixes every one of some atoms.
 
         Args:
             atoms: The atoms.
@@ -124,13 +124,13 @@ class Ground:
         self.apart(atoms, np.arange(atoms.size, dtype=np.int64))
 
     def block(self, members: Atoms) -> int:
-        """The atom that stands for several others.
+        """The atom of a block.
 
         Args:
-            members: The others.
+            members: The members of the block.
 
         Returns:
-            The same atom for the same members; the only member itself.
+            The same atom for the same members; a single member is its own block.
         """
         members = np.unique(self.find(members))
         if len(members) == 1:
@@ -138,7 +138,7 @@ class Ground:
         key = members.tobytes()
         if key not in self._known:
             (atom,) = self.fresh((1,)).tolist()
-            self.marks.pop()  # it is in no set of its own: its members say what it can be mapped to
+            self.marks.pop()  # it is in no set: its members determine its possible images
             self._known[key] = atom
         atom = self._root(self._known[key])
         held = self.blocks.setdefault(atom, [])

@@ -1,8 +1,8 @@
-"""What is known of a tensor: which of its axes may be permuted, and how their places are called.
+"""Labels of tensors: the axes that may be permuted, and the atoms of their places.
 
-A dimension is a product of axes, so that views only regroup them: of `h * d` features the axes are heads and places
-within a head. An axis is `bundled`, alone or with others, with an array of atoms; or `free`, because all values along
-it are the same; or fixed, as the samples are.
+A dimension is a product of axes, so views only regroup axes: for `h * d` features the axes are heads and places
+within a head. An axis is `bundled`, alone or with other axes, with an array of atoms; or `free`, because all values
+along it are the same; or fixed, for example the samples.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ __all__ = [
 
 
 class UnalignedError(Exception):
-    """Two ways to divide a dimension into axes have no common refinement."""
+    """Raised if two divisions of a dimension into axes have no common refinement."""
 
 
 class Axis:
-    """One axis, which is told from others by being itself.
+    """One axis, compared by identity.
 
     Args:
         size: Its length.
@@ -60,17 +60,17 @@ class Bundle:
     atoms: Atoms
 
     def renamed(self, names: Mapping[Axis, Axis]) -> Bundle:
-        """The same with other axes in the place of some."""
+        """The same with some axes replaced."""
         return Bundle(tuple(names.get(axis, axis) for axis in self.axes), self.atoms)
 
 
 @dataclass(frozen=True, eq=False)
 class Label:
-    """What is known of a tensor.
+    """The label of a tensor.
 
     Args:
-        dims: The axes of each dimension; none of a dimension of size 1.
-        bundles: What may be permuted.
+        dims: The axes of each dimension; none for a dimension of size 1.
+        bundles: The bundles, which may be permuted.
         free: Axes along which all values are the same.
         constant: Whether the tensor depends neither on samples nor on weights.
     """
@@ -82,7 +82,7 @@ class Label:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the tensor."""
+        """The shape of the tensor."""
         return tuple(map(size_of, self.dims))
 
     @property
@@ -91,15 +91,15 @@ class Label:
         return {axis for bundle in self.bundles for axis in bundle.axes}
 
     def touched(self, axes: Collection[Axis]) -> list[Bundle]:
-        """The bundles that have one of some axes."""
+        """The bundles that contain any of some axes."""
         return [bundle for bundle in self.bundles if any(axis in axes for axis in bundle.axes)]
 
     def split(self, axis: Axis, sizes: Sequence[int]) -> Label:
-        """The same with one axis as a product of several.
+        """The same with one axis split into several.
 
         Args:
             axis: The axis.
-            sizes: Of the new ones, which vary from the slowest to the fastest.
+            sizes: The sizes of the new axes, from the slowest to the fastest.
 
         Returns:
             The label.
@@ -120,7 +120,7 @@ class Label:
         return replace(self, dims=dims, bundles=tuple(bundles), free=free)
 
     def renamed(self, names: Mapping[Axis, Axis]) -> Label:
-        """The same with other axes in the place of some."""
+        """The same with some axes replaced."""
         return replace(
             self,
             dims=tuple(tuple(names.get(axis, axis) for axis in dim) for dim in self.dims),
@@ -129,11 +129,11 @@ class Label:
         )
 
     def anew(self) -> Label:
-        """The same with axes of its own."""
+        """The same with new axes."""
         return self.renamed({axis: Axis(axis.size) for axis in flat(self.dims)})
 
     def with_dims(self, dims: Iterable[Iterable[Axis]]) -> Label:
-        """The same with its axes in other dimensions; axes that are left out are forgotten, where nothing moves."""
+        """The same with its axes in other dimensions; omitted axes are dropped, if nothing moves along them."""
         made = tuple(map(tuple, dims))
         kept = set(flat(made))
         return replace(
@@ -158,7 +158,7 @@ def fixed(shape: Iterable[int], *, constant: bool = False) -> Label:
     """The label of a tensor no axis of which can be permuted.
 
     Args:
-        shape: Of the tensor.
+        shape: The shape of the tensor.
         constant: Whether it depends on nothing. Default False.
 
     Returns:
@@ -177,18 +177,18 @@ def trailing(axes: Iterable[Axis]) -> list[int]:
 
 
 def cut(label: Label, axes: Sequence[Axis], wanted: Iterable[int]) -> tuple[Label, list[Axis]]:
-    """Divides axes that vary one after the other where others end.
+    """Divides consecutive axes at the ends of other axes.
 
     Args:
         label: The label.
         axes: Axes of it, from the slowest to the fastest.
-        wanted: Products of sizes, from the last axis on, at which an axis is to end.
+        wanted: Products of sizes, from the last axis on, at which an axis must end.
 
     Returns:
-        The label, and the axes, which are more then.
+        The new label, and the axes after division.
 
     Raises:
-        UnalignedError: When an axis cannot be divided so.
+        UnalignedError: When an axis cannot be divided in this way.
     """
     found: list[Axis] = []
     low = 1
@@ -218,15 +218,15 @@ def common(one: Label, axes: Sequence[Axis], other: Label, others: Sequence[Axis
 
     Args:
         one: A label.
-        axes: Of the dimension.
+        axes: The axes of the dimension.
         other: Another label.
         others: Axes of the same dimension.
 
     Returns:
-        Both labels, and the axes, which the second one then has too.
+        Both labels, and the axes, which both now have.
 
     Raises:
-        UnalignedError: When there is no way to do it.
+        UnalignedError: When this is impossible.
     """
     ends = set(trailing(axes)) | set(trailing(others))
     one, axes = cut(one, axes, ends)
@@ -235,14 +235,14 @@ def common(one: Label, axes: Sequence[Axis], other: Label, others: Sequence[Axis
 
 
 def pin(ground: Ground, label: Label) -> Label:
-    """Says that nothing of a tensor is permuted.
+    """Fixes all places of a tensor.
 
     Args:
         ground: The atoms.
         label: Its label.
 
     Returns:
-        Its label then.
+        Its new label.
     """
     for bundle in label.bundles:
         ground.pinned(bundle.atoms)
@@ -250,7 +250,7 @@ def pin(ground: Ground, label: Label) -> Label:
 
 
 def overlapping(bundles: Sequence[Bundle]) -> tuple[Bundle, Bundle] | None:
-    """Two bundles that share an axis; None where there are none."""
+    """Two bundles that share an axis; None if there are none."""
     for one, other in combinations(bundles, 2):
         if set(one.axes) & set(other.axes):
             return one, other

@@ -1,4 +1,4 @@
-"""How alike the units of two networks are: by their weights, or by what they answer to the same samples."""
+"""Measures how similar the units of two networks are, by their weights or by their activations."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Floats = npt.NDArray[np.float64]
 
 
 class Table(Protocol):
-    """Products of the numbers that belong to places of one axis."""
+    """Products of the weights at places of one axis."""
 
     atoms: Atoms
     """The atom of each place."""
 
     def products(self, places: Atoms, others: Atoms) -> Floats:
-        """How alike places of the two networks are.
+        """The likeness of places of the two networks.
 
         Args:
-            places: Of the first network [n, k]; the k places in a row belong together.
-            others: Of the second one [m, k].
+            places: Places of the first network [n, k]; the k places in a row belong together.
+            others: Places of the second network [m, k].
 
         Returns:
             Sums of products [n, m].
@@ -38,35 +38,35 @@ class Table(Protocol):
 
 
 class Likeness(Protocol):
-    """How alike two networks are, the second one with its units in some order."""
+    """The likeness of two networks, as a function of the order of units in the second."""
 
     def order(self, images: Atoms, cell: Cell | None = None) -> None:
-        """Puts the units of the second network in another order.
+        """Changes the order of the units in the second network.
 
         Args:
             images: Where each atom goes.
-            cell: The only one that is in another order than before. Default: any may be.
+            cell: The only cell whose order has changed. Default: any may have changed.
         """
         ...
 
     def total(self) -> float:
-        """How alike they are in all."""
+        """The total likeness."""
         ...
 
     def tables(self, cell: Cell) -> Sequence[Table]:
-        """The tables in which atoms of a cell stand."""
+        """The tables that contain atoms of a cell."""
         ...
 
 
 def permuted(tensor: Tensor, indices: Sequence[Atoms | None]) -> Tensor:
-    """A tensor with its places in another order.
+    """A tensor with permuted places.
 
     Args:
         tensor: The tensor.
-        indices: For each axis where its places get their numbers from; None where nothing moves.
+        indices: For each axis the source of its places; None for an unchanged axis.
 
     Returns:
-        A new tensor, or the same where nothing moves at all.
+        A new tensor, or the same tensor if nothing moves.
     """
     for axis, index in enumerate(indices):
         if index is not None:
@@ -91,9 +91,9 @@ class WeightLikeness:
     """The inner product of the weights of two networks: the larger it is, the smaller their distance.
 
     Args:
-        symmetry: Of both.
-        one: The weights of the first, by name, float64 on the CPU.
-        other: Of the second.
+        symmetry: The symmetry of both networks.
+        one: The weights of the first network, by name, float64 on the CPU.
+        other: The weights of the second network.
     """
 
     def __init__(self, symmetry: Symmetry, one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> None:
@@ -114,7 +114,7 @@ class WeightLikeness:
         return sum(self._products.values())
 
     def _standing(self, cell: Cell) -> list[tuple[str, int]]:
-        """The axes on which atoms of a cell stand."""
+        """The axes that contain atoms of a cell."""
         if cell not in self._known:
             inside = np.zeros(self._symmetry.count, dtype=bool)
             inside[cell.rows] = True
@@ -148,11 +148,11 @@ class _Answers:
 
 
 class ActivationLikeness:
-    """The correlations of what the units of two networks answer to the same samples.
+    """The correlations of the activations of two networks on the same samples.
 
     Args:
-        symmetry: Of both.
-        correlations: Atoms [n], and the correlations of the places of the first network with those of the second
+        symmetry: The symmetry of both networks.
+        correlations: Atoms [n], and the correlations of the places of the first network with the places of the second
             [n, n].
     """
 
@@ -177,7 +177,7 @@ class ActivationLikeness:
         return [_Answers(self._given[at][0], self._now[at]) for at in self._standing(cell)]
 
     def _standing(self, cell: Cell) -> list[int]:
-        """The numbers of the tables in which atoms of a cell stand."""
+        """The numbers of the tables that contain atoms of a cell."""
         inside = np.zeros(self._symmetry.count, dtype=bool)
         inside[cell.rows] = True
         return [at for at, (atoms, _) in enumerate(self._given) if inside[atoms].any()]

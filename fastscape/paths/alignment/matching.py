@@ -1,4 +1,4 @@
-"""Which permutation makes two networks most alike: one assignment after the other, until none is better.
+"""Finds the permutation that makes two networks most similar, by one assignment after the other until none improves.
 
 Source: Ainsworth et al. 2023, Git Re-Basin, arXiv 2209.04836, section 3.2, for units of plain layers. Heads are
 matched by the best assignments within every pair of them.
@@ -17,21 +17,21 @@ from fastscape.paths.alignment.symmetry import Cell, Symmetry
 __all__ = ["matched"]
 
 _SWEEPS = 100
-_ENTRIES = 1 << 24  # of likenesses in memory at once
-_LEAST = 1e-12  # of the total: less is rounding
+_ENTRIES = 1 << 24  # number of likenesses in memory at once
+_LEAST = 1e-12  # fraction of the total; a smaller gain is rounding
 
 
 def matched(
     symmetry: Symmetry, likeness: Likeness, *, restarts: int, seed: int, told: Callable[[], object] = lambda: None
 ) -> Atoms:
-    """The best permutation that is found from several starts.
+    """The best permutation found from several starts.
 
     Args:
-        symmetry: What may be permuted.
-        likeness: Of the two networks.
-        restarts: How many starts there are; the first one is the order as it is, the others are random.
-        seed: Of the random ones, and of the order of the assignments.
-        told: Is called after each start. Default: nothing is.
+        symmetry: The symmetry.
+        likeness: The likeness of the two networks.
+        restarts: Number of starts; the first start is the given order, further starts are random.
+        seed: Seed of the random starts, and of the order of the assignments.
+        told: A function that is called after each start. Default: none.
 
     Returns:
         Where each atom of the second network goes [count].
@@ -63,7 +63,7 @@ def _climbed(
             now = likeness.total()
             if now > total + _LEAST * abs(total):
                 images, total = moved, now
-            else:  # both axes of a tensor may be those of the cell, of which one was held
+            else:  # both axes of a tensor may belong to the cell, and one of them was held fixed
                 likeness.order(images, cell)
         if total <= before:
             break
@@ -71,7 +71,7 @@ def _climbed(
 
 
 def _outermost(symmetry: Symmetry) -> list[Cell]:
-    """The cells that are not matched together with the one that they are in."""
+    """The cells that are not matched as part of an outer cell."""
     inside = np.zeros(symmetry.count, dtype=bool)
     for cell in symmetry.cells:
         for part in cell.inner:
@@ -80,7 +80,7 @@ def _outermost(symmetry: Symmetry) -> list[Cell]:
 
 
 def _assigned(symmetry: Symmetry, cell: Cell, likeness: Likeness) -> Atoms:
-    """Where each atom goes by the best assignment within a cell, all others held."""
+    """Where each atom goes by the best assignment within a cell, with all other cells fixed."""
     tables = likeness.tables(cell)
     standing = [_standing(table.atoms, cell.rows) for table in tables]
     if not cell.inner:
@@ -92,7 +92,7 @@ def _assigned(symmetry: Symmetry, cell: Cell, likeness: Likeness) -> Atoms:
 
 
 def _assigned_with_inner(symmetry: Symmetry, cell: Cell, tables: list[tuple[Table, tuple[Atoms, Atoms]]]) -> Atoms:
-    """The same where what belongs to an atom may change places too: each pair is worth its own best assignment."""
+    """The same for a cell with inner cells: the value of each pair is the value of its own best assignment."""
     value = np.zeros((cell.size, cell.size))
     columns: dict[tuple[int, int], Atoms] = {}
     step = max(1, _ENTRIES // max(cell.rows.size * cell.rows.shape[1], 1))
@@ -113,7 +113,7 @@ def _with_all(cell: Cell, ones: Atoms, tables: list[tuple[Table, tuple[Atoms, At
     """How alike what belongs to atoms of the first network is to what belongs to each of the second one's.
 
     Args:
-        cell: Of both.
+        cell: The cell of both networks.
         ones: The numbers of the atoms.
         tables: Where they stand, each with the column of every place and the places.
 
@@ -131,14 +131,14 @@ def _with_all(cell: Cell, ones: Atoms, tables: list[tuple[Table, tuple[Atoms, At
 
 
 def _within(cell: Cell, likeness: Floats) -> tuple[Atoms, float]:
-    """The best order of what belongs to one atom, for a pair of them.
+    """The best order of the inner atoms of one pair of atoms.
 
     Args:
-        cell: Of both.
-        likeness: Of columns of the first network's and the second one's [columns, columns].
+        cell: The cell of both networks.
+        likeness: The likeness of columns of the first network and columns of the second [columns, columns].
 
     Returns:
-        The column to which each goes, and what it is worth.
+        The column to which each column goes, and the value.
     """
     every = np.arange(len(likeness))
     image = every.copy()
@@ -153,24 +153,24 @@ def _within(cell: Cell, likeness: Floats) -> tuple[Atoms, float]:
             now = likeness[trial, every].sum()
             if now > worth + _LEAST * abs(worth):
                 image, worth = trial, now
-        if worth <= before or all(part.shape[1] == 1 for part in cell.inner):  # one does not depend on another then
+        if worth <= before or all(part.shape[1] == 1 for part in cell.inner):  # they are independent
             break
     return image, float(worth)
 
 
 def _best(gain: Floats) -> Atoms:
-    """For each row the column that it is assigned to, so that the sum is largest."""
-    from scipy.optimize import linear_sum_assignment  # not before it is needed: `import fastscape` stays lean
+    """For each row the assigned column, with the largest sum."""
+    from scipy.optimize import linear_sum_assignment  # imported when needed, so `import fastscape` stays fast
 
     found: Atoms = linear_sum_assignment(gain, maximize=True)[1].astype(np.int64)
     return found
 
 
 def _standing(atoms: Atoms, rows: Atoms) -> tuple[Atoms, Atoms]:
-    """Where the atoms of rows stand on an axis.
+    """The positions on an axis of the atoms of rows.
 
     Args:
-        atoms: Of the axis.
+        atoms: The atoms of the axis.
         rows: Atoms [n, m].
 
     Returns:
@@ -187,7 +187,7 @@ def _standing(atoms: Atoms, rows: Atoms) -> tuple[Atoms, Atoms]:
 
 
 def _numbered(belonging: Atoms, number: int) -> Atoms:
-    """Which of several places that belong to a column have a number among them."""
+    """The positions that are the `number`-th place of their column."""
     first = np.searchsorted(belonging, belonging, side="left")
     found: Atoms = np.flatnonzero(np.arange(len(belonging)) - first == number)
     return found

@@ -1,4 +1,4 @@
-"""One operation of a traced network, as its rule sees it."""
+"""One operation of a traced network, in the form that its rule gets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["NotKnownError", "Operation", "Rule", "Rules", "adding_to"]
 
 
 class NotKnownError(Exception):
-    """A rule does not know this form of its operation."""
+    """Raised if a rule does not know a form of its operation."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Operation:
     """One operation.
 
     Args:
-        name: What it is called, without the mark of an operation in place.
-        args: What it got; scalars and tensors.
-        kwargs: What it got by name.
+        name: Its name, without the mark of an in-place operation.
+        args: Its positional arguments, scalars and tensors.
+        kwargs: Its keyword arguments.
         made: The tensors that it returned.
         ground: The atoms.
         label_of: The label of a tensor.
-        lost: Says that the operation was not understood in full.
+        lost: Called if the operation was not fully understood.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Operation:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the first tensor that it returned."""
+        """The first tensor that it returned."""
         return tuple(self.made[0].shape)
 
     def label(self, at: int) -> Label:
@@ -50,15 +50,15 @@ class Operation:
         return self.label_of(self.args[at])
 
     def given(self, at: int) -> bool:
-        """Whether an argument is there, and a tensor."""
+        """Whether an argument exists and is a tensor."""
         return len(self.args) > at and isinstance(self.args[at], Tensor)
 
     def get(self, at: int, name: str, default: Any) -> Any:
-        """An argument by its place or its name."""
+        """An argument by its position or its name."""
         return self.args[at] if len(self.args) > at else self.kwargs.get(name, default)
 
     def dim(self, at: int, default: int) -> int:
-        """An argument that is the number of a dimension of the first tensor, from the first one on."""
+        """An argument that is a dimension of the first tensor, counted from the front."""
         first = self.args[0][0] if isinstance(self.args[0], list | tuple) else self.args[0]
         count = first.dim() + (self.name == "stack")
         found = int(self.get(at, "dim", default)) % count

@@ -1,4 +1,4 @@
-"""Pieces of tensors and their joints: what a slice leaves of the axes, and what tensors one behind the other have."""
+"""Labels of slices and concatenations of tensors."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def taken(ground: Ground, label: Label, dim: int, places: Atoms) -> Label:
 
     Args:
         ground: The atoms.
-        label: Of the tensor.
+        label: The label of the tensor.
         dim: The number of the dimension.
-        places: Which places, in which order. The same for all samples.
+        places: The selected places in order, the same for all samples.
 
     Returns:
         The label.
@@ -64,7 +64,7 @@ def taken(ground: Ground, label: Label, dim: int, places: Atoms) -> Label:
 
 
 def _lead(label: Label, dim: int, places: Atoms) -> list[Axis] | None:
-    """The axes within the first one, along which the places are taken, if all of those are; None where they are not.
+    """The axes inside the first axis of a dimension, if places are whole runs of them; None if they are not.
 
     Places along a single axis may be any.
 
@@ -81,7 +81,7 @@ def _lead(label: Label, dim: int, places: Atoms) -> list[Axis] | None:
 
 
 def _covered(ground: Ground, label: Label, axes: Sequence[Axis]) -> Atoms:
-    """One array of atoms over some axes, and no others; what is bundled with one of them is among them.
+    """One array of atoms over exactly some axes; axes bundled with one of them are among them.
 
     Args:
         ground: The atoms.
@@ -103,12 +103,12 @@ def _covered(ground: Ground, label: Label, axes: Sequence[Axis]) -> Atoms:
 
 
 def joined(ground: Ground, labels: Sequence[Label], dim: int) -> Label:
-    """The label of tensors one behind the other.
+    """The label of a concatenation.
 
     Args:
         ground: The atoms.
-        labels: Of the tensors.
-        dim: The number of the dimension in which they follow each other.
+        labels: The labels of the tensors.
+        dim: The dimension of the concatenation.
 
     Returns:
         The label.
@@ -116,7 +116,7 @@ def joined(ground: Ground, labels: Sequence[Label], dim: int) -> Label:
     labels = [label.anew() for label in labels]
     for at in range(1, len(labels)):
         labels[at], labels[0] = _alike(ground, labels[at], labels[0], dim)
-    for at in range(1, len(labels) - 1):  # the last ones may have divided axes of the first
+    for at in range(1, len(labels) - 1):  # later tensors may have divided axes of the first
         labels[at], _ = _alike(ground, labels[at], labels[0], dim)
     beside = _beside(labels, dim, [] if any(label.dims[dim] for label in labels) else _other_atoms(ground, labels))
     length = sum(size_of(label.dims[dim]) for label in labels)
@@ -144,7 +144,7 @@ def joined(ground: Ground, labels: Sequence[Label], dim: int) -> Label:
 
 
 def _alike(ground: Ground, label: Label, first: Label, dim: int) -> tuple[Label, Label]:
-    """Two labels whose dimensions but one have the same axes."""
+    """Gives two labels the same axes in all dimensions but one."""
     for at in range(len(label.dims)):
         if at != dim and label.dims[at] and label.dims[at] != first.dims[at]:
             try:
@@ -156,7 +156,7 @@ def _alike(ground: Ground, label: Label, first: Label, dim: int) -> tuple[Label,
 
 
 def _other_atoms(ground: Ground, labels: Sequence[Label]) -> list[Axis]:
-    """The axes on which tensors have other atoms than the first one: stacked, each keeps its own."""
+    """The axes on which tensors have atoms different from the first tensor: when stacked, each keeps its own."""
     forms = [{b.axes: ground.find(b.atoms.copy()).tobytes() for b in label.bundles} for label in labels]
     return [
         axis
@@ -168,7 +168,7 @@ def _other_atoms(ground: Ground, labels: Sequence[Label]) -> list[Axis]:
 
 
 def _beside(labels: Sequence[Label], dim: int, first: Sequence[Axis]) -> list[Axis]:
-    """The axes of other dimensions that are bundled with the one in which tensors follow each other."""
+    """The axes of other dimensions that are bundled with the dimension of the concatenation."""
     found: dict[Axis, None] = dict.fromkeys(first)
     while True:
         before = len(found)

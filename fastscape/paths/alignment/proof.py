@@ -1,4 +1,4 @@
-"""Evaluations of a network with its units in some order: to trace it, and to prove that it computes the same."""
+"""Evaluates a network to trace it, and to verify that the permuted network computes the same."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from fastscape.paths.alignment.wide import Wide, tensors_in
 __all__ = ["TOLERANCE", "Traced", "difference", "outputs_of", "run_in", "sound", "traced"]
 
 TOLERANCE = 1e-9
-"""Largest difference of two outputs that is taken for rounding, as a fraction of the largest value."""
+"""Largest difference of two outputs that counts as rounding, as a fraction of the largest value."""
 
-_BRACE = 4  # of the noise between two evaluations with the same weights
+_BRACE = 4  # multiple of the noise between two evaluations with the same weights
 
 Weights = Mapping[str, Tensor]
 Mode = Callable[[Weights, Any], Wide]
@@ -31,14 +31,14 @@ Mode = Callable[[Weights, Any], Wide]
 
 @dataclass(frozen=True, eq=False)
 class Traced:
-    """What is known of a network after one evaluation.
+    """The result of tracing one evaluation of a network.
 
     Args:
-        symmetry: What may be permuted.
-        seen: What its units answered, by the number of the operation.
-        names: Of all operations, in their order.
-        unread: Names of the tensors that the evaluation did not read, and that stay as they are.
-        not_understood: How often each operation was met that was not understood, so that units stay.
+        symmetry: The symmetry, with the units that may be permuted.
+        seen: The activations of its units, by the number of the operation.
+        names: The names of all operations, in order.
+        unread: Names of the tensors that the evaluation did not read, and that are not permuted.
+        not_understood: Counts of the unknown operations, whose units are not permuted.
     """
 
     symmetry: Symmetry
@@ -54,12 +54,12 @@ def run_in(
     """Evaluates one batch by plain operations, in double precision.
 
     Args:
-        mode: Makes what watches the evaluation, from the weights and the batch that it gets.
+        mode: Makes the mode that watches the evaluation, from the weights and the batch.
         problem: What is evaluated.
         weights: All parameters and buffers, by name.
         batch: The samples.
         index: The number of the batch.
-        heard: Gets what watches, and whatever the model or the objective returns.
+        heard: A function that gets the mode, and every value that the model or the objective returns.
     """
 
     def measure(model: nn.Module, held: Weights, content: Any, samples: int) -> Any:
@@ -88,10 +88,10 @@ def traced(problem: Problem, weights: Weights, batch: Batch, names: Collection[s
         problem: What is evaluated.
         weights: All parameters and buffers, by name.
         batch: Some samples.
-        names: Of the tensors that may be permuted.
+        names: Names of the tensors that may be permuted.
 
     Returns:
-        What is known then.
+        The trace.
     """
     ground, made = Ground(), []
 
@@ -111,7 +111,7 @@ def traced(problem: Problem, weights: Weights, batch: Batch, names: Collection[s
 
 
 def outputs_of(problem: Problem, weights: Weights, batches: Sequence[Batch]) -> list[Tensor]:
-    """All that a network returns for some batches.
+    """All outputs of a network for some batches.
 
     Args:
         problem: What is evaluated.
@@ -135,14 +135,14 @@ def outputs_of(problem: Problem, weights: Weights, batches: Sequence[Batch]) -> 
 
 
 def difference(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
-    """The largest difference of outputs, as a fraction of the largest value of that output.
+    """The largest difference of outputs, as a fraction of the largest value of the same output.
 
     Args:
         one: Outputs.
-        other: Others.
+        other: Other outputs.
 
     Returns:
-        The fraction; infinity where they differ in kind or in what is not finite.
+        The fraction; infinity if they differ in kind or in their values that are not finite.
     """
     if len(one) != len(other):
         return float("inf")
@@ -162,17 +162,17 @@ def difference(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
 
 
 def sound(problem: Problem, weights: Weights, batch: Batch, found: Traced, generator: np.random.Generator) -> Traced:
-    """Leaves out what changes the outputs when it is permuted at random: rules of operations may be wrong.
+    """Drops cells that change the outputs when permuted at random: rules of operations may be wrong.
 
     Args:
         problem: What is evaluated.
         weights: All parameters and buffers, by name.
         batch: Some samples.
-        found: What was found.
-        generator: Of the random permutations.
+        found: The trace.
+        generator: Generator of the random permutations.
 
     Returns:
-        What is left.
+        The remaining symmetry.
     """
     before = outputs_of(problem, weights, [batch])
     noise = difference(before, outputs_of(problem, weights, [batch]))

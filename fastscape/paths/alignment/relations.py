@@ -1,4 +1,4 @@
-"""What operations say of the atoms of their operands: functions place by place, products, and sums over axes."""
+"""Relations between the atoms of operands: elementwise functions, products, and sums over axes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def onto(ground: Ground, bundle: Bundle, axes: Sequence[Axis]) -> Atoms:
-    """The atoms of some axes of a bundle: blocks of those that differ in the other axes alone.
+    """The atoms of some axes of a bundle: blocks of atoms that differ only in the other axes.
 
     Args:
         ground: The atoms.
@@ -56,7 +56,7 @@ def onto(ground: Ground, bundle: Bundle, axes: Sequence[Axis]) -> Atoms:
 
 
 def fix(ground: Ground, label: Label, axes: Collection[Axis]) -> None:
-    """Says that places along some axes are told apart.
+    """Declares that places along some axes are distinct.
 
     Args:
         ground: The atoms.
@@ -74,7 +74,7 @@ def fix(ground: Ground, label: Label, axes: Collection[Axis]) -> None:
 
 
 def pin_axes(ground: Ground, label: Label, axes: Collection[Axis]) -> Label:
-    """Says that nothing moves along some axes; other axes that were bundled with them may still move.
+    """Fixes some axes; other axes that were bundled with them may still be permuted.
 
     Args:
         ground: The atoms.
@@ -82,7 +82,7 @@ def pin_axes(ground: Ground, label: Label, axes: Collection[Axis]) -> Label:
         axes: Axes of it.
 
     Returns:
-        The label then, in which these axes are fixed or free.
+        The new label, in which these axes are fixed or free.
     """
     fix(ground, label, axes)
     bundles = []
@@ -94,7 +94,7 @@ def pin_axes(ground: Ground, label: Label, axes: Collection[Axis]) -> Label:
 
 
 def pin_dim(ground: Ground, label: Label, dim: int) -> Label:
-    """Says that nothing moves along a dimension, which becomes one fixed axis.
+    """Fixes a dimension, which becomes one fixed axis.
 
     Args:
         ground: The atoms.
@@ -102,7 +102,7 @@ def pin_dim(ground: Ground, label: Label, dim: int) -> Label:
         dim: The number of the dimension.
 
     Returns:
-        The label then.
+        The new label.
     """
     label = pin_axes(ground, label, label.dims[dim])
     size = size_of(label.dims[dim])
@@ -111,7 +111,7 @@ def pin_dim(ground: Ground, label: Label, dim: int) -> Label:
 
 
 def rows(ground: Ground, label: Label, axes: Collection[Axis]) -> None:
-    """Says that what differs along some axes alone stays together: each row of a softmax.
+    """Declares that places that differ only along some axes stay together: each row of a softmax.
 
     Args:
         ground: The atoms.
@@ -129,7 +129,7 @@ def reduced(ground: Ground, label: Label, dims: Collection[int], *, keep: bool =
 
     Args:
         ground: The atoms.
-        label: Of what is summed.
+        label: The label of the summed tensor.
         dims: The dimensions.
         keep: Whether they stay, with size 1. Default False.
 
@@ -149,12 +149,12 @@ def reduced(ground: Ground, label: Label, dims: Collection[int], *, keep: bool =
 
 
 def broadcast(ground: Ground, one: Label, other: Label) -> Label:
-    """The label of a function of two tensors, place by place.
+    """The label of an elementwise function of two tensors.
 
     Args:
         ground: The atoms.
         one: A label.
-        other: Another one; dimensions that are missing or of size 1 are repeated.
+        other: Another label; dimensions that are missing or of size 1 are broadcast.
 
     Returns:
         The label.
@@ -174,7 +174,7 @@ def broadcast(ground: Ground, one: Label, other: Label) -> Label:
 
 
 def _merged(ground: Ground, one: Label, other: Label, dims: tuple[tuple[Axis, ...], ...]) -> Label:
-    """What is known of both, when axes that both have are the same."""
+    """The bundles of both labels, after making shared axes equal."""
     for label, against in ((one, other), (other, one)):
         still = set(flat(against.dims)) - against.bundled - against.free
         fix(ground, label, still)
@@ -189,7 +189,7 @@ def _merged(ground: Ground, one: Label, other: Label, dims: tuple[tuple[Axis, ..
 
 
 def _disjoint(ground: Ground, bundles: Sequence[Bundle]) -> list[Bundle]:
-    """Bundles that share no axis and say as much; those that share one are known to agree there."""
+    """Equivalent bundles that share no axis; bundles that share an axis agree there."""
     found = list(bundles)
     while (pair := overlapping(found)) is not None:
         one, other = pair
@@ -208,7 +208,7 @@ def _disjoint(ground: Ground, bundles: Sequence[Bundle]) -> list[Bundle]:
 
 
 def broadcast_all(ground: Ground, labels: Sequence[Label]) -> Label:
-    """The label of a function of several tensors, place by place; see `broadcast`."""
+    """The label of an elementwise function of several tensors; see `broadcast`."""
     found = labels[0]
     for label in labels[1:]:
         found = broadcast(ground, found, label)
@@ -216,7 +216,7 @@ def broadcast_all(ground: Ground, labels: Sequence[Label]) -> Label:
 
 
 def contract(ground: Ground, one: tuple[str, Label], other: tuple[str, Label], out: str) -> Label:
-    """The label of a product of matrices, or of anything that a sum of products over letters says.
+    """The label of a matrix product, or of any einsum of two tensors.
 
     Args:
         ground: The atoms.
@@ -239,7 +239,7 @@ def contract(ground: Ground, one: tuple[str, Label], other: tuple[str, Label], o
 
 
 def divided(ground: Ground, label: Label, dim: int, inner: int) -> tuple[Label, list[Axis], list[Axis]]:
-    """The axes of a dimension as those of groups and those within a group.
+    """Splits the axes of a dimension into axes of groups and axes within a group.
 
     Args:
         ground: The atoms.

@@ -1,4 +1,4 @@
-"""Operations that move values and compute nothing: views, pieces, joints, paddings and lookups."""
+"""Rules of operations that move values without computing: views, slices, concatenations, paddings and lookups."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def viewed(op: Operation, label: Label, shape: Sequence[int]) -> Label:
 
     Args:
         op: The operation.
-        label: Of the tensor.
+        label: The label of the tensor.
         shape: The new shape.
 
     Returns:
@@ -85,7 +85,7 @@ def _transpose(op: Operation) -> Label:
 
 @rule("unsqueeze", "squeeze", "expand")
 def _expand(op: Operation) -> Label:
-    """Dimensions of size 1 have no axes: what matters is which dimension of the result is which of the operand."""
+    """Dimensions of size 1 have no axes: only the mapping between dimensions of result and operand matters."""
     label, shape = op.label(0), op.shape
     if op.name == "expand":
         before = len(shape) - len(label.dims)
@@ -209,7 +209,7 @@ def _pad(op: Operation) -> Label:
 
 
 def _filled(label: Label, dim: int, size: int) -> Label | None:
-    """A tensor that is the same everywhere, of the size of another one but in one dimension."""
+    """A constant tensor with the size of another tensor, except in one dimension."""
     if size <= 0:
         return None
     sizes = [size if at == dim else size_of(axes) for at, axes in enumerate(label.dims)]
@@ -235,7 +235,7 @@ def _index_select(op: Operation) -> Label:
 
 @rule("index")
 def _index(op: Operation) -> Label:
-    """Places along some dimensions, which then stay where they are; the other dimensions are as they were."""
+    """Selects places along some dimensions, which are then fixed; the other dimensions are unchanged."""
     label, places = op.label(0), list(op.args[1])
     places += [None] * (len(label.dims) - len(places))
     given = [at for at, place in enumerate(places) if place is not None]
@@ -287,7 +287,7 @@ def _im2col(op: Operation) -> Label:
 
 @rule("copy")
 def _copy(op: Operation) -> Label:
-    """What is written over says nothing, unless views of it are there, which is seen elsewhere."""
+    """Overwritten values do not matter; views of them are handled elsewhere."""
     shape = op.args[0].shape
     frame = fixed(shape)
     return broadcast(op.ground, replace(frame, free=frozenset(flat(frame.dims))), op.label(1))

@@ -1,4 +1,4 @@
-"""Operations that sum over places or choose among them: sums, extremes, poolings, losses, rows that are gathered."""
+"""Rules of operations that sum over places or choose among them: sums, extremes, poolings, losses, gathers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _sum(op: Operation) -> Label | list[Label]:
 
 @rule("max", "min", "median", "mode")
 def _extreme(op: Operation) -> Label | list[Label]:
-    """The values; and the places where they are, which are those of an axis that stays."""
+    """The values, and their indices, which fix the axis."""
     if op.given(1):
         return pointwise(op)
     label, dims = op.label(0), _dims(op, 1)
@@ -75,7 +75,7 @@ def _reduced(op: Operation, label: Label, dims: Collection[int]) -> Label:
     "upsample_nearest3d", "upsample_trilinear3d", "adaptive_avg_pool1d", "_upsample_nearest_exact2d", "max_pool2d",
 )  # fmt: skip
 def _pool(op: Operation) -> Label | list[Label]:
-    """Places of an image, of every channel alike."""
+    """Places of an image, the same for every channel."""
     label = op.label(0)
     count = next((number for number in (1, 3) if f"{number}d" in op.name), 2)
     lead = len(label.dims) - count
@@ -89,7 +89,7 @@ def _pool(op: Operation) -> Label | list[Label]:
     "binary_cross_entropy", "kl_div", "multi_margin_loss", "multilabel_margin_loss_forward", "_ctc_loss",
 )  # fmt: skip
 def _loss(op: Operation) -> list[Label]:
-    """What is compared with targets stays where they are."""
+    """Values that are compared with targets are not permuted."""
     for value in op.args:
         if isinstance(value, Tensor):
             pin(op.ground, op.label_of(value))
@@ -98,7 +98,7 @@ def _loss(op: Operation) -> list[Label]:
 
 @rule("topk")
 def _topk(op: Operation) -> list[Label]:
-    """The largest ones and where they are, which are places of an axis that stays."""
+    """The largest values and their indices, which fix the axis."""
     dim = int(op.get(2, "dim", -1)) % op.args[0].dim()
     label = pin_dim(op.ground, op.label(0), dim)
     found = label.with_dims(fixed(op.shape).dims[at] if at == dim else a for at, a in enumerate(label.dims))
@@ -107,7 +107,7 @@ def _topk(op: Operation) -> list[Label]:
 
 @rule("gather")
 def _gather(op: Operation) -> Label:
-    """Places along one dimension, which stay; in the others both have the same places."""
+    """Indices along one dimension fix it; the other dimensions share their places."""
     dim, places = op.dim(1, 0), op.args[2]
     if any(a != b for at, (a, b) in enumerate(zip(op.args[0].shape, places.shape, strict=True)) if at != dim):
         raise NotKnownError
@@ -126,7 +126,7 @@ def _triangle(op: Operation) -> Label:
 
 @rule("index_add", "index_copy", "index_put", "_index_put_impl")
 def _index_add(op: Operation) -> Label:
-    """Rows that are added to others: what is in a row is added place by place."""
+    """Rows that are added to other rows, elementwise within a row."""
     label = op.label(0)
     if op.name in ("index_add", "index_copy"):
         dim = op.dim(1, 0)

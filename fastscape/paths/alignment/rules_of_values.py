@@ -1,4 +1,4 @@
-"""Operations that compute: place by place, products of matrices, convolutions and normalisations."""
+"""Rules of operations that compute: elementwise, matrix products, convolutions and normalisations."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ POINTWISE = {
     "log_sigmoid", "threshold", "hardshrink", "softshrink", "relu6", "masked_fill", "where", "clamp", "lerp",
     "nan_to_num", "dropout", "glu_jvp", "rrelu_with_noise", "floor_divide", "relu", "silu", "gelu", "polar", "complex",
 }  # fmt: skip
-"""Operations that torch does not mark as such. Those that it marks are too."""
+"""Elementwise operations that torch does not mark as pointwise, in addition to the marked operations."""
 
 
 def pointwise(op: Operation) -> Label | list[Label]:
-    """The label of a function of all tensors, place by place.
+    """The label of an elementwise function of all tensors.
 
     Args:
         op: The operation.
 
     Returns:
-        The label; one for each result.
+        One label per result.
 
     Raises:
         NotKnownError: When there is no tensor.
@@ -97,7 +97,7 @@ def _linear(op: Operation) -> Label:
 
 @rule("convolution", "_convolution")
 def _convolution(op: Operation) -> Label:
-    """A product over the channels of each group; places of the image stay where they are."""
+    """A product over the channels of each group; the places of the image are fixed."""
     image, weight = op.label(0), op.label(1)
     transposed, groups = bool(op.args[6]), int(op.args[8])
     alone = len(image.dims) < len(weight.dims)
@@ -123,13 +123,13 @@ def _convolution(op: Operation) -> Label:
 
 
 def _along(label: Label, dim: int, count: int) -> Label:
-    """A tensor of one dimension as one of several."""
+    """A one-dimensional tensor, broadcast to several dimensions."""
     return replace(label, dims=tuple(label.dims[0] if at == dim else () for at in range(count)))
 
 
 @rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm")
 def _batch_norm(op: Operation) -> list[Label]:
-    """The image, and the statistics, which nobody reads in evaluation mode."""
+    """The image, and the statistics, which are not read in evaluation mode."""
     found = op.label(0)
     rows(op.ground, found, set(flat(axes for at, axes in enumerate(found.dims) if at != 1)))
     for at in range(1, 5):
@@ -160,7 +160,7 @@ def _group_norm(op: Operation) -> list[Label]:
     for at in (1, 2):
         if op.given(at):
             found = broadcast(op.ground, found, _along(op.label(at), 1, len(found.dims)))
-    return [found, *(fixed(made.shape) for made in op.made[1:])]  # nobody reads the statistics
+    return [found, *(fixed(made.shape) for made in op.made[1:])]  # the statistics are not read
 
 
 @rule("_softmax", "_log_softmax", "_safe_softmax", "softmax", "log_softmax")
@@ -172,7 +172,7 @@ def _softmax(op: Operation) -> Label:
 
 @rule("native_dropout")
 def _dropout(op: Operation) -> list[Label]:
-    """Off in evaluation mode, where both results have the values of every place alone."""
+    """Off in evaluation mode, so both results are elementwise."""
     if op.get(2, "train", None):
         raise NotKnownError
     return [op.label(0)] * len(op.made)

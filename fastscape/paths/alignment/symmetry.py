@@ -1,4 +1,4 @@
-"""The symmetries of a network: which atoms may change places, and what a permutation of them does to its weights."""
+"""The symmetries of a network: the atoms that may be permuted, and the effect of a permutation on the weights."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["Cell", "NoSymmetryError", "Symmetry", "symmetry_of"]
 
 
 class NoSymmetryError(Exception):
-    """A permutation of atoms that is none of the places of an axis."""
+    """A permutation of atoms that does not permute the places of an axis."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """Atoms that may change places in any way, each with all that belongs to it.
+    """Atoms that may be permuted freely, each with its belongings.
 
     Args:
-        rows: The atoms [n], and what belongs to each, in corresponding order [n, 1 + belonging].
-        inner: For each cell within what belongs to an atom, the columns of its rows [its atoms, 1 + belonging].
-        depth: How many atoms these belong to.
+        rows: The atoms [n], each followed by its belongings in corresponding order [n, 1 + belonging].
+        inner: For each cell inside the belongings of an atom, the columns of its rows [its atoms, 1 + belonging].
+        depth: Number of atoms that these atoms belong to.
     """
 
     rows: Atoms
@@ -33,18 +33,18 @@ class Cell:
 
     @property
     def size(self) -> int:
-        """How many atoms may change places."""
+        """Number of atoms that may be permuted."""
         return len(self.rows)
 
 
 @dataclass(frozen=True, eq=False)
 class Symmetry:
-    """All permutations of the units of a network that leave what it computes as it is.
+    """All permutations of the units of a network that leave its outputs unchanged.
 
     Args:
-        count: How many atoms there are; those that are the same have one number.
-        cells: What may change places, the largest structures first.
-        axes: The atoms along each axis of each tensor; None of axes of length 1.
+        count: Number of atoms; equal atoms have one number.
+        cells: The cells, the largest structures first.
+        axes: The atoms along each axis of each tensor; None for axes of length 1.
     """
 
     count: int
@@ -52,18 +52,18 @@ class Symmetry:
     axes: Mapping[str, Sequence[Atoms | None]]
 
     def identity(self) -> Atoms:
-        """Where each atom goes when nothing moves."""
+        """The identity permutation."""
         return np.arange(self.count, dtype=np.int64)
 
     def random(self, generator: np.random.Generator) -> Atoms:
-        """Where each atom goes in a random permutation."""
+        """A random permutation, as the new position of each atom."""
         found = self.identity()
         for cell in self.cells:
             found = self.moved(cell, generator.permutation(cell.size))[found]
         return found
 
     def moved(self, cell: Cell, order: Atoms) -> Atoms:
-        """Where each atom goes when those of a cell change places.
+        """The permutation of all atoms for a new order of a cell.
 
         Args:
             cell: The cell.
@@ -77,14 +77,14 @@ class Symmetry:
         return found
 
     def indices(self, images: Atoms, names: Iterable[str] | None = None) -> dict[str, list[Atoms | None]]:
-        """What a permutation does to weights.
+        """The effect of a permutation on weights.
 
         Args:
             images: Where each atom goes [count].
-            names: Of the tensors. Default: all.
+            names: The names of the tensors. Default: all.
 
         Returns:
-            For each axis of each tensor the place from which each place gets its numbers; None where all stay.
+            For each axis of each tensor, the source of each place; None for an unchanged axis.
         """
         before = np.argsort(images)
         return {
@@ -93,12 +93,12 @@ class Symmetry:
         }
 
     def without(self, cells: Sequence[Cell]) -> Symmetry:
-        """The same without some cells, which stay where they are."""
+        """The same symmetry without some cells, which are fixed."""
         return replace(self, cells=tuple(cell for cell in self.cells if cell not in cells))
 
 
 def _places(atoms: Atoms, before: Atoms) -> Atoms | None:
-    """Where the places of an axis get their numbers from; of an atom at several places, the first from the first."""
+    """The source of each place of an axis; if an atom has several places, they keep their order."""
     order = np.argsort(atoms, kind="stable")
     standing = atoms[order]
     number = np.empty(len(atoms), dtype=np.int64)
@@ -112,10 +112,10 @@ def _places(atoms: Atoms, before: Atoms) -> Atoms | None:
 
 
 def symmetry_of(ground: Ground, axes: Mapping[str, Sequence[Atoms | None]]) -> Symmetry:
-    """The symmetries of a network that was traced.
+    """Finds the symmetries of a traced network.
 
     Args:
-        ground: All that was learned of its atoms.
+        ground: The atoms and their relations.
         axes: The atoms along each axis of each of its tensors.
 
     Returns:
@@ -135,7 +135,7 @@ def symmetry_of(ground: Ground, axes: Mapping[str, Sequence[Atoms | None]]) -> S
 
 
 class _Order:
-    """Which atoms belong to which, and which look alike.
+    """The belongings of atoms, and their colours.
 
     Args:
         ground: The atoms.
@@ -157,7 +157,7 @@ class _Order:
         self.colours = self._colours()
 
     def _colours(self) -> dict[int, int]:
-        """A number for each atom: atoms of different ones cannot change places."""
+        """A colour number per atom: atoms with different numbers cannot be exchanged."""
         generator = np.random.default_rng(0)
         total = np.zeros(len(self.ground), dtype=np.uint64)
         if self.ground.marks:
@@ -182,7 +182,7 @@ class _Order:
         return colours
 
     def cells(self) -> Iterator[Cell]:
-        """All that may change places."""
+        """All cells."""
         siblings: dict[tuple[bool, tuple[int, ...], int], list[int]] = defaultdict(list)
         for atom in self.roots.tolist():
             parents = tuple(sorted(self.above.get(atom, ())))
@@ -202,7 +202,7 @@ class _Order:
             yield Cell(rows, columns, len(parents))
 
     def _rows(self, atoms: Sequence[int]) -> Atoms | None:
-        """The atoms, each with what belongs to it in the same order; None where that is not the same for all."""
+        """The atoms with their belongings in corresponding order; None if they differ in structure."""
         rows = [self._row(atom) for atom in atoms]
         if any(len(row) != len(rows[0]) for row in rows):
             return None
@@ -217,7 +217,7 @@ class _Order:
         return np.array(rows, dtype=np.int64)
 
     def _row(self, atom: int) -> list[int]:
-        """An atom and all that belongs to it, larger ones first, in an order that its like have too."""
+        """An atom and its belongings, larger blocks first, in an order shared by similar atoms."""
         below = self.below.get(atom)
         if not below:
             return [atom]
@@ -252,7 +252,7 @@ def _close(ground: Ground) -> None:
 
 
 def _bases(ground: Ground) -> dict[int, frozenset[int]]:
-    """For each atom that is a block or in one, the atoms at the bottom that belong to it."""
+    """The bottom atoms of each atom that is a block or in a block."""
     children: dict[int, set[int]] = {}
     for atom, held in ground.blocks.items():
         found = set(np.unique(ground.find(np.concatenate(held))).tolist()) if held else set()
@@ -277,7 +277,7 @@ def _bases(ground: Ground) -> dict[int, frozenset[int]]:
 
 
 def _united_by_base(ground: Ground, base: Mapping[int, frozenset[int]]) -> bool:
-    """Makes blocks of the same atoms at the bottom the same, and says whether there were any."""
+    """Merges blocks with the same bottom atoms, and returns whether there were any."""
     known: dict[frozenset[int], int] = {}
     before = ground.unions
     for atom, own in base.items():

@@ -1,4 +1,4 @@
-"""Follows one evaluation of a network, operation by operation, and learns which of its axes belong together."""
+"""Follows one evaluation of a network, operation by operation, to learn which axes are permuted together."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _NEW = {
     f"{kind}{name}{like}" for name in ("zeros", "ones", "full", "empty", "rand", "randn") for kind, like in
     (("new_", ""), ("", "_like"))
 } | {"randint_like", "new_empty_strided"}  # fmt: skip
-"""Operations that take of a tensor its size alone."""
+"""Operations that use only the size of a tensor."""
 
 RULES = {**rules_of_values.RULES, **rules_of_sums.RULES, **rules_of_shapes.RULES}
 
 
 class Seen(NamedTuple):
-    """A tensor that an operation has made place by place from one that may be permuted.
+    """A tensor that an elementwise operation made from a tensor that may be permuted.
 
     Args:
-        number: Of the operation, among all of `Tracing.names`.
-        axes: The places of its dimensions and of parts of them, as sizes.
-        bundles: For each bundle, the numbers of its axes among these, and its atoms.
+        number: The number of the operation in `Tracing.names`.
+        axes: The sizes of its dimensions and of their parts.
+        bundles: The numbers of the axes of each bundle, and its atoms.
     """
 
     number: int
@@ -92,10 +92,10 @@ class Tracing(Wide):
         return made
 
     def outputs(self, value: Any) -> None:
-        """Says that what the model has returned stays as it is.
+        """Fixes the outputs of the model.
 
         Args:
-            value: What it has returned.
+            value: The outputs.
         """
         for tensor in tensors_in(value):
             kept = self._kept.get(id(tensor))
@@ -103,7 +103,7 @@ class Tracing(Wide):
                 self._keep(tensor, pin(self.ground, kept[1]))
 
     def finish(self) -> list[str]:
-        """Says that weights that nothing has read stay as they are, as nothing is known of them.
+        """Fixes weights that no operation has read, because nothing is known of them.
 
         Returns:
             Their names.
@@ -116,13 +116,13 @@ class Tracing(Wide):
         return unread
 
     def seen_by(self, ground: Ground) -> Iterable[Seen]:
-        """What the units answered, with the atoms that stand for them in the end.
+        """The activations of the units, with their final atoms.
 
         Args:
             ground: The atoms.
 
         Yields:
-            One for each operation that shows some.
+            One entry per operation with activations.
         """
         for number, axes, bundles in self.seen:
             yield Seen(number, axes, tuple((own, ground.find(atoms.copy())) for own, atoms in bundles))
@@ -151,7 +151,7 @@ class Tracing(Wide):
             found = [made] if isinstance(made, Label) else made
             if found is not None and [a.shape for a in found] == [tuple(tensor.shape) for tensor in results]:
                 return found
-        except Exception:  # arguments that a rule does not expect: as without a rule, units stay and it is named
+        except Exception:  # unexpected by the rule: as without a rule, units stay and the operation is named
             found = None
         if any(label.bundles for label in labels.values()):
             lost()
@@ -160,7 +160,7 @@ class Tracing(Wide):
         return [fixed(tensor.shape) for tensor in results]
 
     def _label(self, tensor: Tensor) -> Label:
-        """What is known of a tensor."""
+        """The label of a tensor."""
         kept = self._kept.get(id(tensor))
         if kept is None:
             label = constant(tensor)
@@ -169,13 +169,13 @@ class Tracing(Wide):
         self._read.add(id(tensor))
         _, label, version = kept
         writings = self._written.get(_memory(tensor), [])
-        if version < len(writings):  # a part of it, or something that it is a part of, was written to since
+        if version < len(writings):  # a part of it, or a tensor of which it is a part, was written to since
             label = self._after_writing(tensor, label, writings)
             self._keep(tensor, label)
         return label
 
     def _after_writing(self, tensor: Tensor, label: Label, writings: Sequence[Label | None]) -> Label:
-        """What is known of a tensor whose memory was written to under another name."""
+        """The label of a tensor whose memory was written to through a different tensor."""
         others = [other for other in writings if other is not None]
         if label.constant and len(others) == len(writings) and all(other.constant for other in others):
             return constant(tensor)
@@ -192,9 +192,9 @@ class Tracing(Wide):
         self._kept[id(tensor)] = tensor, label, version
 
     def _note_writing(self, tensor: Tensor, before: Label) -> None:
-        """Whoever else reads this memory must know when it holds something of another kind than it did.
+        """Marks other views of this memory if its label changes.
 
-        Where units stay what they were, others know as much as before but for what was the same everywhere.
+        If units are unchanged, the labels of other views stay valid, except for free axes.
         """
         _, label, _ = self._kept.get(id(tensor), (tensor, fixed(tensor.shape), 0))
         then, now = (self._form(one) for one in (before, label))
@@ -204,7 +204,7 @@ class Tracing(Wide):
             self._keep(tensor, label)
 
     def _form(self, label: Label) -> Any:
-        """A label as something that is equal to another one that says the same."""
+        """A key of a label: labels with the same content have equal keys."""
         axes = {axis: number for number, axis in enumerate(flat(label.dims))}
         bundles = [
             (tuple(axes[axis] for axis in bundle.axes), self.ground.find(bundle.atoms.ravel()).tobytes())
@@ -222,7 +222,7 @@ class Tracing(Wide):
 
 
 def constant(tensor: Tensor) -> Label:
-    """The label of a tensor that depends neither on samples nor on weights: it is free where nothing varies."""
+    """The label of a tensor that depends neither on samples nor on weights: axes without variation are free."""
     label = fixed(tensor.shape, constant=True)
     free: set[Axis] = set()
     if tensor.numel() and not tensor.is_meta:
@@ -233,17 +233,17 @@ def constant(tensor: Tensor) -> Label:
 
 
 def counts(func: Any) -> bool:
-    """Whether an operation is one of those by whose order two evaluations are compared: `detach` comes and goes."""
+    """Whether an operation counts when two evaluations are compared: `detach` may be missing in one of them."""
     return name_of_operation(func) != "detach"
 
 
 def name_of_operation(func: Any) -> str:
-    """What an operation is called, also where it writes to its operand."""
+    """The name of an operation; in-place operations have the name of the plain operation."""
     return str(func._schema.name).partition("::")[2].rstrip("_")
 
 
 def _shows_units(func: Any, given: int) -> bool:
-    """Whether what an operation makes is what a unit answers to samples: an activation, or a product."""
+    """Whether the result of an operation is an activation of units: of a nonlinearity, or a product."""
     name = name_of_operation(func)
     if name in ("mm", "addmm", "bmm", "convolution"):
         return True

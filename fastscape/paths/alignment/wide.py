@@ -1,4 +1,4 @@
-"""Evaluation in double precision throughout: what a model itself narrows to single precision stays wide."""
+"""Evaluates in double precision throughout, even if a model itself casts to single precision."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WIDE = {
 
 
 class Wide(TorchDispatchMode):
-    """Makes every new floating-point tensor one in double precision.
+    """Makes every new floating-point tensor double precision.
 
     Rounding to single precision would hide whether two evaluations agree.
     """
@@ -34,7 +34,7 @@ class Wide(TorchDispatchMode):
         return self.computed(func, args, kwargs or {})
 
     def computed(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """What an operation gives, wide; what it writes to, or gives a view of, keeps its dtype."""
+        """The result of an operation in double precision; a tensor written to, or viewed, keeps its dtype."""
         made = func(*args, **kwargs)
         if any(result.alias_info is not None for result in getattr(func, "_schema").returns):  # noqa: B009
             return made

@@ -1,6 +1,6 @@
 """The options of `surface`, `line`, `Landscape.reproduce` and the commands, each once: name, type, default, meaning.
 
-One room for each thing that a user thinks of: what is measured, where, how exactly, how it runs. A function shows the
+The files follow the questions of a user: what is measured, where, how exactly, how it runs. A function shows the
 options through `fastscape.results.documented`, a command through `fastscape.cli.options`.
 """
 
@@ -67,11 +67,11 @@ class VolumeOptions(
 
 
 class ReproduceOptions(MeasureFunctions, DirectionOptions, OtherModel, MachineOptions, total=False):
-    """What the report of a landscape cannot hold."""
+    """The options that the report of a landscape cannot hold."""
 
 
 RECORDED = {name: option.recorded for name, (_, option) in options_of(SurfaceOptions).items() if option.recorded}
-"""Options that a report keeps as they are and that determine the values, with their names there."""
+"""The options that determine the values and that a report keeps unchanged, with their names in the report."""
 
 USUAL = {option.recorded: option.default for _, option in options_of(SurfaceOptions).values() if option.recorded}
-"""What a report that does not say one of these was computed with: an option that came later has its default."""
+"""The values to assume for options that a report does not name: an option added later had its default."""

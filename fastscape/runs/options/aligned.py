@@ -14,14 +14,14 @@ GROUP = "How it is aligned"
 
 
 class AlignOptions(DeviceOptions, total=False):
-    """Of `align`."""
+    """The options of `align`."""
 
     to: Annotated[
         "Other | None",
         Option(
             None,
-            "The model to come near to: a module of the same architecture, also wrapped (`DataParallel`, "
-            "`AveragedModel`, `torch.compile`), or its state dict. It must be given. Default: none.",
+            "The reference model: a module of the same architecture, also wrapped (`DataParallel`, `AveragedModel`, "
+            "`torch.compile`), or its state dict. Required. Default: none.",
             GROUP,
             Path,
         ),
@@ -30,8 +30,8 @@ class AlignOptions(DeviceOptions, total=False):
         Literal["weights", "activations"],
         Option(
             "weights",
-            'By what units are matched: "weights", so that the distance of the parameters is smallest, or '
-            '"activations", so that what units answer to the samples correlates most. Default "weights".',
+            'How units are matched: "weights" minimises the distance between the parameters, "activations" maximises '
+            'the correlation between the activations of the units on the samples. Default "weights".',
             GROUP,
             str,
         ),
@@ -40,7 +40,7 @@ class AlignOptions(DeviceOptions, total=False):
         int,
         Option(
             3,
-            "Starts of the search: the model as it is, and random orders of its units; at least 1. Default 3.",
+            "Number of starts of the search, at least 1: the model itself, and random orders of its units. Default 3.",
             GROUP,
             int,
         ),
@@ -49,23 +49,22 @@ class AlignOptions(DeviceOptions, total=False):
         int,
         Option(
             512,
-            "On how many samples it is proved that the model computes the same, from the first, in whole batches; and "
-            "activations are compared. Default 512.",
+            "Number of samples on which activations are compared, and on which the permuted model is proved to "
+            "compute the same. They are the first samples, in whole batches. Default 512.",
             GROUP,
         ),
     ]
-    seed: Annotated[
-        int, Option(0, "Seed of the random orders, and of the order of the search. Default 0.", GROUP, int)
-    ]
+    seed: Annotated[int, Option(0, "Seed of the random orders and of the order of the search. Default 0.", GROUP, int)]
     objective: Annotated[
         "Custom | None",
         Option(
             None,
-            "For batches that are no `(inputs, targets)`: `f(call, batch)` as for `surface`. What it returns must "
-            "stay as it is, and so must what the model itself returns in it. Default: none.",
+            "For batches that are not `(inputs, targets)`: `f(call, batch)` as for `surface`. The permutation must "
+            "leave its values unchanged, and also the outputs of the model that it calls. Default: none.",
             GROUP,
         ),
     ]
     progress: Annotated[
-        bool, Option(True, "Whether to count starts when standard error is a terminal. Default True.", GROUP)
+        bool,
+        Option(True, "Whether to show a count of the starts when standard error is a terminal. Default True.", GROUP),
     ]

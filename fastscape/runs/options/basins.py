@@ -15,15 +15,15 @@ RANGE, WHERE, SEARCH, RUNS = "The range of the score", "Where", "How exactly", "
 
 
 class RangeOptions(TypedDict, total=False):
-    """Within which range which score is to stay."""
+    """The score, and the range in which it must stay."""
 
     measure: Annotated[
         str,
         Option(
             "loss",
-            'Which score, by its name: "loss", or a metric, for example "accuracy"; with several data sets also '
-            '"loss of test", for example. Terms of the loss, and what the objective returns, have names too. Default '
-            '"loss".',
+            'Name of the score: "loss", or a metric, for example "accuracy"; with several data sets also, for '
+            'example, "loss of test". A term of the loss, or a value that the objective returns, can also be named. '
+            'Default "loss".',
             RANGE,
             str,
         ),
@@ -32,25 +32,23 @@ class RangeOptions(TypedDict, total=False):
         float,
         Option(
             0.05,
-            "By which share of the score at the model it may get worse: with 0.05 an accuracy of 0.9 may fall to "
-            "0.855, and a loss of 2 rise to 2.1. Below 1 where lower scores are worse. A share of a small loss is "
-            "small: compare models by a task score, or by `level`. Default 0.05.",
+            "By which fraction of its value at the model the score may get worse: with 0.05 an accuracy of 0.9 may "
+            "fall to 0.855, and a loss of 2 may rise to 2.1. It must be below 1 if lower scores are worse. A fraction "
+            "of a small loss is small: compare models by a task score, or by `level`. Default 0.05.",
             RANGE,
             float,
         ),
     ]
     level: Annotated[
         float | None,
-        Option(
-            None, "In the place of `drop`, the value itself that the score must not pass. Default: none.", RANGE, float
-        ),
+        Option(None, "Value that the score must not pass, instead of `drop`. Default: none.", RANGE, float),
     ]
     worse: Annotated[
         Literal["higher", "lower"] | None,
         Option(
             None,
-            'Which scores are worse: "higher" ones, as of a loss, or "lower" ones, as of an accuracy. Default: higher '
-            "ones of a loss (also of a class or another data set), lower ones of everything else.",
+            'Which scores are worse: "higher", as for a loss, or "lower", as for an accuracy. Default: "higher" for a '
+            'loss (also of a class or of a further data set), "lower" for everything else.',
             RANGE,
             str,
         ),
@@ -58,15 +56,15 @@ class RangeOptions(TypedDict, total=False):
 
 
 class DrawnOptions(TypedDict, total=False):
-    """Along which random directions."""
+    """The random directions."""
 
     directions: Annotated[
         int,
         Option(
             32,
-            "How many random directions are drawn, from whose spread the interval follows: it shrinks like "
-            "1/sqrt(directions), and with fewer than six none holds with 95 %. Each goes one way, as it was drawn: "
-            "the other way along it would not be independent. Default 32.",
+            "Number of random directions. The interval follows from their spread: it shrinks like 1/sqrt(directions), "
+            "and with fewer than six directions no interval holds with 95 %. Each direction is searched only as "
+            "drawn, because its opposite would not be independent. Default 32.",
             WHERE,
             int,
         ),
@@ -95,8 +93,8 @@ class DrawnOptions(TypedDict, total=False):
         Distribution,
         Option(
             "normal",
-            'What the entries of the directions are drawn from: "normal", "uniform" (from 0 to 1) or "rademacher" (-1 '
-            'or 1). Default "normal".',
+            'Distribution of the entries of the directions: "normal", "uniform" (from 0 to 1) or "rademacher" (-1 or '
+            '1). Default "normal".',
             WHERE,
             str,
         ),
@@ -105,8 +103,8 @@ class DrawnOptions(TypedDict, total=False):
         int,
         Option(
             0,
-            "Seed of the first direction, an integer from 0 to 2^64 - 1; those of the others follow from it, as for "
-            "the `repeats` of a landscape. Default 0.",
+            "Seed of the first direction, an integer from 0 to 2^64 - 1. The seeds of the other directions follow "
+            "from it, as for the `repeats` of a landscape. Default 0.",
             WHERE,
             int,
         ),
@@ -114,14 +112,14 @@ class DrawnOptions(TypedDict, total=False):
 
 
 class SearchOptions(TypedDict, total=False):
-    """How radii are looked for, and what is said of them."""
+    """How the radii are searched for, and the confidence of their intervals."""
 
     limit: Annotated[
         float,
         Option(
             1.0,
-            "The largest radius that is looked at, in units of the directions. Where the score has not left by then, "
-            "the radius is censored. Default 1: with the norm of filters, noise as long as the weights.",
+            "Largest radius of the search, in units of the directions. If the score has not left its range there, the "
+            'radius is censored. Default 1: with the norm "filter", noise as long as the weights.',
             WHERE,
             float,
         ),
@@ -130,9 +128,9 @@ class SearchOptions(TypedDict, total=False):
         int,
         Option(
             50,
-            "Steps of the scan from the model to the limit, at least 2. The first one outside counts, and what leaves "
-            "and comes back within a step is not seen. Where the first step is outside, it is scanned anew in "
-            "sixteen. Default 50.",
+            "Number of steps of the scan from the model to the limit, at least 2. The first point outside the range "
+            "counts; a score that leaves and returns within one step is missed. If the first step already ends "
+            "outside, it is scanned again in sixteen steps. Default 50.",
             SEARCH,
             int,
         ),
@@ -141,28 +139,28 @@ class SearchOptions(TypedDict, total=False):
         float,
         Option(
             0.01,
-            "How wide the interval of a single radius may be, as a fraction of the radius. Default 0.01.",
+            "Largest width of the interval of a single radius, as a fraction of the radius. Default 0.01.",
             SEARCH,
             float,
         ),
     ]
     confidence: Annotated[
         float,
-        Option(0.95, "The probability with which intervals over directions hold. Default 0.95.", SEARCH, float),
+        Option(0.95, "Confidence level of the intervals over directions. Default 0.95.", SEARCH, float),
     ]
 
 
 class BasinOptions(
     MeasureFunctions, ModeOptions, DeviceOptions, RangeOptions, DrawnOptions, SearchOptions, KeptOptions, total=False
 ):
-    """Of `basin_radius`."""
+    """The options of `basin_radius`."""
 
     precision: Annotated[
         PrecisionName | None,
         Option(
             None,
-            'In which precision scores are evaluated: "float32", "float64", "bfloat16", or on a GPU "float16". '
-            "Default: that of the model, each tensor in its own.",
+            'Precision in which scores are evaluated: "float32", "float64", "bfloat16", or on a GPU "float16". '
+            "Default: the precision of the model, tensor by tensor.",
             SEARCH,
             str,
         ),
@@ -171,8 +169,8 @@ class BasinOptions(
         Plan | Literal["auto"],
         Option(
             "auto",
-            'How scores are evaluated, a `fastscape.Plan`. Default "auto": a suitable one is looked for on the first '
-            "radii.",
+            'How scores are evaluated, a `fastscape.Plan`. Default "auto": fastscape searches for a suitable plan on '
+            "the first radii.",
             RUNS,
         ),
     ]
@@ -180,7 +178,7 @@ class BasinOptions(
         bool,
         Option(
             False,
-            "Whether scores are those of your own model in the place of a copy: weights are written into it, and put "
+            "Whether to evaluate scores in your own model instead of a copy: weights are written into it, and put "
             "back bit for bit. Default False.",
             RUNS,
         ),
@@ -189,8 +187,8 @@ class BasinOptions(
         bool,
         Option(
             False,
-            "Whether directions are computed again wherever they are read, and searched one after the other, instead "
-            "of being stored, up to 32 at a time. Default False.",
+            "Recompute directions wherever they are read, and search along them one after the other, instead of "
+            "storing up to 32 at a time. Default False.",
             RUNS,
             bool,
         ),
@@ -199,7 +197,7 @@ class BasinOptions(
         bool,
         Option(
             True,
-            "Whether to count evaluated points when standard error is a terminal. Default True.",
+            "Whether to show a count of the evaluated points when standard error is a terminal. Default True.",
             RUNS,
         ),
     ]

@@ -18,15 +18,16 @@ TRAINING = "How it is trained"
 
 
 class CurveOptions(TypedDict, total=False):
-    """Which curve, and through which space."""
+    """The curve, and the space that it runs through."""
 
     curve: Annotated[
         ShapeName,
         Option(
             "bezier",
-            f'Its shape: {among(SHAPES)}. A "bezier" curve and a "polygon", which is straight from bend to bend, are '
-            'trained at a random place in every step; a "band" is a nudged elastic band, on which every bend is an '
-            'image that rolls down beside the chain, while springs keep their distances equal. Default "bezier".',
+            f'Shape of the curve: {among(SHAPES)}. A "bezier" curve, or a "polygon" of straight pieces between the '
+            'bends, is trained at one random t per step. A "band" is a nudged elastic band: every bend is an image '
+            "that moves downhill at right angles to the chain, and springs keep the distances between images equal. "
+            'Default "bezier".',
             CURVE,
             str,
         ),
@@ -35,9 +36,9 @@ class CurveOptions(TypedDict, total=False):
         int | None,
         Option(
             None,
-            "How many bends are trained between the ends, from 1; of a band its images, each of which is evaluated in "
-            "every step. In memory are the ends and the bends, their gradients, and what the optimizer keeps of each. "
-            "Default: 1, of a band 7.",
+            "Number of bends that are trained between the ends, at least 1. The bends of a band are its images, each "
+            "of which is evaluated in every step. Memory holds the ends, the bends, their gradients, and the "
+            "optimizer's state for each bend. Default: 1, for a band 7.",
             CURVE,
             int,
         ),
@@ -48,8 +49,8 @@ class CurveOptions(TypedDict, total=False):
             "all",
             'What moves: "all" (every parameter), "weights" (parameters of two or more dimensions), "weights+bias" or '
             '"states" (buffers too); or `f(name, parameter) -> bool`, for example `lambda name, p: p.requires_grad`, '
-            "the adapters alone of a model with LoRA. Both models have to agree in all else, but for statistics of "
-            'batch normalisation. Default "all".',
+            "which moves only the adapters of a model with LoRA. Both models must agree in everything else, except "
+            'the statistics of batch normalisation. Default "all".',
             CURVE,
             str,
         ),
@@ -63,7 +64,7 @@ class BendOptions(TypedDict, total=False):
         int | None,
         Option(
             None,
-            "Passes over the data. Default: 20, where `steps` does not say it.",
+            "Number of passes over the data. Default: 20, unless `steps` is given.",
             TRAINING,
             int,
         ),
@@ -72,7 +73,7 @@ class BendOptions(TypedDict, total=False):
         int | None,
         Option(
             None,
-            "Steps of the optimizer, in the place of `epochs`. Default: as many as the epochs have batches.",
+            "Number of optimizer steps, instead of `epochs`. Default: as many as the epochs have batches.",
             TRAINING,
             int,
         ),
@@ -81,23 +82,24 @@ class BendOptions(TypedDict, total=False):
         int | None,
         Option(
             None,
-            "Samples in a step at most, of tensors and Datasets, which are drawn in a new order in every epoch. Data "
-            "with batches of their own (a DataLoader, an iterable) keep them, in a new order. Default: 64.",
+            "Largest number of samples per step for tensors and Datasets, which are read in a new order in every "
+            "epoch. Data with batches of their own (a DataLoader, an iterable) keep their batches, in a new order. "
+            "Default: 64.",
             TRAINING,
             int,
         ),
     ]
     lr: Annotated[
         float,
-        Option(0.05, "Learning rate of the optimizer, where none is given. Default 0.05.", TRAINING, float),
+        Option(0.05, "Learning rate of the default optimizer. Default 0.05.", TRAINING, float),
     ]
     optimizer: Annotated[
         "MakesOptimizer | None",
         Option(
             None,
-            "A function that makes the optimizer of a list of one parameter, the bends as a matrix [bends, weights]: "
-            "for example `lambda params: torch.optim.Adam(params, lr=1e-3)`. Weight decay and momentum are its own. "
-            "Default: SGD with `lr` and a momentum of 0.9.",
+            "A function that makes the optimizer from a list of one parameter, the bends as a matrix [bends, "
+            "weights]: for example `lambda params: torch.optim.Adam(params, lr=1e-3)`. The function sets weight decay "
+            "and momentum. Default: SGD with `lr` and a momentum of 0.9.",
             TRAINING,
         ),
     ]
@@ -105,9 +107,9 @@ class BendOptions(TypedDict, total=False):
         "MakesScheduler | None",
         Option(
             None,
-            "A function of the optimizer and the number of steps that makes a scheduler, which is asked after every "
-            "step: for example `torch.optim.lr_scheduler.CosineAnnealingLR`. Default: the rate stays for half of the "
-            "steps and falls to a hundredth until nine tenths of them, as in the paper.",
+            "A function of the optimizer and the number of steps that makes a learning-rate scheduler, which is "
+            "stepped after every step: for example `torch.optim.lr_scheduler.CosineAnnealingLR`. Default: the rate is "
+            "constant for half of the steps and falls to a hundredth at nine tenths of them, as in the paper.",
             TRAINING,
         ),
     ]
@@ -115,9 +117,9 @@ class BendOptions(TypedDict, total=False):
         bool,
         Option(
             True,
-            "Whether the model is in training mode in every step, as in the paper: batch normalisation takes the "
-            "statistics of the batch, and dropout draws anew. Else it is as in use, with the statistics of the first "
-            "model, in which both must agree then. Default True.",
+            "Whether the model is in training mode in every step, as in the paper: batch normalisation uses the "
+            "statistics of the batch, and dropout draws new masks. If False, the model is in evaluation mode with the "
+            "statistics of the first model, and both models must agree in these statistics. Default True.",
             TRAINING,
             bool,
         ),
@@ -126,8 +128,8 @@ class BendOptions(TypedDict, total=False):
         float,
         Option(
             1.0,
-            "Stiffness of the springs of a band, in units of the loss by squared weights. Times the learning rate it "
-            "has to stay below 0.1. Default 1.",
+            "Stiffness of the springs of a band, in units of loss per squared weight. Its product with the learning "
+            "rate must be below 0.1. Default 1.",
             TRAINING,
             float,
         ),
@@ -135,14 +137,14 @@ class BendOptions(TypedDict, total=False):
 
 
 class ConnectOptions(LossFunctions, CurveOptions, BendOptions, DeviceOptions, total=False):
-    """Of `connect`."""
+    """The options of `connect`."""
 
     precision: Annotated[
         PrecisionName | None,
         Option(
             None,
-            "Precision of weights and activations, as for `surface`; bends and gradients are float32, or float64. "
-            "Default: that of the first model, each tensor in its own.",
+            "Precision of weights and activations, as for `surface`; bends and gradients are float32 or float64. "
+            "Default: the precision of the first model, tensor by tensor.",
             TRAINING,
             str,
         ),
@@ -151,7 +153,7 @@ class ConnectOptions(LossFunctions, CurveOptions, BendOptions, DeviceOptions, to
         int,
         Option(
             0,
-            "Seed of all that is random: the order of the samples, the places on the curve, dropout. Default 0.",
+            "Seed of everything random: the order of the samples, the values of t, dropout. Default 0.",
             TRAINING,
             int,
         ),
@@ -160,9 +162,9 @@ class ConnectOptions(LossFunctions, CurveOptions, BendOptions, DeviceOptions, to
         str | os.PathLike[str] | None,
         Option(
             None,
-            "A folder that the training is kept in while it lasts, and the curve in the end. The same call goes on "
-            "where one was ended by whatever means, and ends with the same bits; other models, data or settings are "
-            "refused. Default: none.",
+            "A folder for the state of the training while it runs, and for the finished curve. After any interruption "
+            "the same call resumes, and ends with the same bits; different models, data or settings are refused. "
+            "Default: none.",
             TRAINING,
             Path,
             sentences=2,
@@ -170,5 +172,5 @@ class ConnectOptions(LossFunctions, CurveOptions, BendOptions, DeviceOptions, to
     ]
     progress: Annotated[
         bool,
-        Option(True, "Whether to show a bar with the loss when standard error is a terminal. Default True."),
+        Option(True, "Whether to show a progress bar with the loss when standard error is a terminal. Default True."),
     ]

@@ -1,4 +1,4 @@
-"""The options of what is computed between models: `barrier` and `barriers`."""
+"""The options of `barrier` and `barriers`."""
 
 from typing import Annotated
 
@@ -16,14 +16,14 @@ WHERE = "Where"
 class BarrierOptions(
     MeasureFunctions, ModeOptions, ClassOptions, ExactnessOptions, DeviceOptions, EvaluationOptions, total=False
 ):
-    """Of `barrier` and `barriers`."""
+    """The options of `barrier` and `barriers`, shared."""
 
     points: Annotated[
         int,
         Option(
             25,
-            "Points of the line, evenly spaced, both ends among them; at least 3. The largest excess is that of these "
-            "points, and so a lower bound of that of the line. Default 25.",
+            "Number of evenly spaced points on the line, both ends included; at least 3. The barrier is the largest "
+            "excess at these points, so it is a lower bound of the largest excess on the line. Default 25.",
             WHERE,
             int,
         ),
@@ -33,8 +33,8 @@ class BarrierOptions(
         Option(
             None,
             'What moves from one model to the other: "weights", "weights+bias", "all" or "states"; or `f(name, '
-            "parameter) -> bool`, for example adapters alone. In what does not move, the models must not differ. "
-            "Default: all of it, buffers too.",
+            "parameter) -> bool`, for example to move only adapters. The models must agree in everything that does "
+            "not move. Default: everything, buffers too.",
             WHERE,
             str,
         ),

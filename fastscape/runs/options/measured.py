@@ -1,4 +1,4 @@
-"""What is measured: the loss, metrics, or an objective of one's own, and the mode of the model."""
+"""The options of what is measured: loss, metrics or an objective, and the mode of the model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, TypedDict
@@ -14,15 +14,15 @@ GROUP = "What is measured"
 
 
 class LossFunctions(TypedDict, total=False):
-    """What is differentiated or evaluated: a function, which no report can hold."""
+    """The function that is evaluated or differentiated, which no report can hold."""
 
     loss: Annotated[
         Loss,
         Option(
             F.cross_entropy,
-            "`f(outputs, targets)` that returns the plain mean over the samples of the batch, or one value a sample "
-            '[n]; or a dictionary of such values with "loss" and its terms, each of which becomes a grid. Default: '
-            "cross-entropy.",
+            "`f(outputs, targets)` that returns the unweighted mean over the samples of the batch, or one value per "
+            'sample [n]; or a dictionary of such values with "loss" and its terms, each of which becomes a grid. '
+            "Default: cross-entropy.",
             GROUP,
             again="that of the report, if it is a function of `torch.nn.functional`",
         ),
@@ -31,24 +31,24 @@ class LossFunctions(TypedDict, total=False):
         "Custom | None",
         Option(
             None,
-            "In the place of loss and metrics, `f(call, batch)`, where `call` is the model itself at that point "
-            "of weight space, with its methods, submodules and parameters. It returns the loss in one of these "
-            'two forms, or a dictionary with "loss" and further measures, and may differentiate outputs by '
-            "inputs. A batch counts as its samples, where all of its tensors have one length, also in tuples and "
-            "dictionaries; else as its `num_graphs`, or one. Default: none.",
+            "Instead of loss and metrics, `f(call, batch)`, where `call` is the model with the weights of the point, "
+            "with its methods, submodules and parameters. The function returns the loss in one of these two forms, or "
+            'a dictionary with "loss" and further measures; it may differentiate outputs with respect to inputs. If '
+            "all tensors of a batch, also in tuples and dictionaries, have the same length, this is its number of "
+            "samples; else its `num_graphs`, or 1. Default: none.",
             GROUP,
         ),
     ]
 
 
 class MeasureFunctions(LossFunctions, total=False):
-    """Functions, which no report can hold."""
+    """The functions, which no report can hold."""
 
     metrics: Annotated[
         Mapping[str, Measure] | None,
         Option(
             None,
-            "Further functions of that kind by name; each becomes a grid in the same pass, for example "
+            "Further functions `f(outputs, targets)` by name; each becomes a grid in the same pass, for example "
             '`{"accuracy": fastscape.accuracy}`. Default: none.',
             GROUP,
             beside="loss",
@@ -58,17 +58,17 @@ class MeasureFunctions(LossFunctions, total=False):
 
 
 class ModeOptions(TypedDict, total=False):
-    """In which mode the model is evaluated."""
+    """The mode in which the model is evaluated."""
 
     batchnorm: Annotated[
         BatchNorm,
         Option(
             "running",
-            'What batch normalisation uses: "running", the statistics that training has left, as in use, so that a '
-            'point differs from the model in its weights alone; "batch", those of each batch; or "recalibrate", which '
-            "at every point are estimated anew over the data, of several sets over the first one, as is done between "
-            "models that were averaged. The last two take batches as the data give them: tensors are one, a Dataset "
-            'is read 64 at a time. Default "running".',
+            'Statistics that batch normalisation uses: "running", the running statistics from training, as in '
+            'evaluation mode, so that a point differs from the model only in its weights; "batch", the statistics of '
+            'each batch; or "recalibrate", statistics estimated again at every point over the data (of several data '
+            "sets the first), as is usual for averaged models. The last two use the batches of the data: tensors are "
+            'one batch, a Dataset is read 64 samples at a time. Default "running".',
             GROUP,
             recorded="batchnorm",
         ),
@@ -77,8 +77,8 @@ class ModeOptions(TypedDict, total=False):
         bool,
         Option(
             False,
-            "Whether everything but batch normalisation is in training mode: dropout draws the same random numbers at "
-            "every point then. Default False.",
+            "Whether everything except batch normalisation is in training mode, with the same dropout masks at every "
+            "point. Default False.",
             GROUP,
             formerly="training",
             recorded="training",
@@ -87,16 +87,17 @@ class ModeOptions(TypedDict, total=False):
 
 
 class ClassOptions(TypedDict, total=False):
-    """Of which samples there are means besides."""
+    """The samples that have further means."""
 
     per_class: Annotated[
         bool | Sequence[int] | None,
         Option(
             None,
-            'Numbers of classes whose samples give grids of their own, such as "loss of class 3"; or True for all, '
-            "at most 100, of several data sets those of which each has samples. Targets are class numbers [n], where "
-            "-100 is of no class, and the losses of single samples must be known. Metrics take part that give one "
-            "value a sample. Of data in parts write the numbers. Default: none.",
+            'Numbers of classes whose samples give grids of their own, such as "loss of class 3"; or True for all '
+            "classes, at most 100, that have samples in every data set. Targets must be class numbers [n], where -100 "
+            "is no class, and the losses of single samples must be known, as for a loss of torch or one value per "
+            "sample. Metrics with one value per sample give grids too. For data read in parts, write the numbers. "
+            "Default: none.",
             GROUP,
             recorded="per_class",
         ),
@@ -104,19 +105,19 @@ class ClassOptions(TypedDict, total=False):
 
 
 class MeasureOptions(MeasureFunctions, ModeOptions, ClassOptions, total=False):
-    """What is measured."""
+    """The options of what is measured."""
 
     curvature: Annotated[
         Literal["plane", "ratio"] | None,
         Option(
             None,
-            'What else is measured of the loss: "plane", its first and second derivatives along the axes, exactly, by '
-            'differentiating the model ("dL_dx", "dL_dy", "d2L_dx2", "d2L_dxdy" and "d2L_dy2", on a line the first '
-            "and the third, and of other axes likewise, see `fastscape.results.derivative_names`); or "
-            '"ratio", the extreme eigenvalues of the Hessian by all weights that move ("lambda_min", "lambda_max", '
-            '"lambda_ratio", which is `|lambda_min / lambda_max|`, and the "lambda_residual" that was reached), with '
-            "which a point takes ten times as long and more. See `Landscape.gradient`, `Landscape.hessian`, "
-            "`Landscape.gaussian_curvature`. Default: nothing else.",
+            'Derivatives of the loss to measure at every point: "plane", the exact first and second derivatives along '
+            'the axes, by differentiating the model ("dL_dx", "dL_dy", "d2L_dx2", "d2L_dxdy" and "d2L_dy2", on a line '
+            'the first and the third, for other axes likewise, see `fastscape.results.derivative_names`); or "ratio", '
+            'the extreme eigenvalues of the Hessian with respect to all weights that move ("lambda_min", '
+            '"lambda_max", "lambda_ratio", which is `|lambda_min / lambda_max|`, and "lambda_residual", the residual '
+            'reached). With "ratio" a point takes at least ten times as long. See `Landscape.gradient`, '
+            "`Landscape.hessian`, `Landscape.gaussian_curvature`. Default: none.",
             GROUP,
             str,
             recorded="curvature",
@@ -126,8 +127,9 @@ class MeasureOptions(MeasureFunctions, ModeOptions, ClassOptions, total=False):
         float,
         Option(
             1e-3,
-            'How close eigenvalues are with `curvature="ratio"`: the residuals `||H v - lambda v||` of both, as a '
-            "fraction of the larger `|lambda|`. An eigenvalue of the Hessian lies within that distance. Default 1e-3.",
+            'Accuracy of the eigenvalues with `curvature="ratio"`: the largest residual `||H v - lambda v||` of both, '
+            "as a fraction of the larger `|lambda|`. An eigenvalue of the Hessian is within this distance. Default "
+            "1e-3.",
             GROUP,
             recorded="eigenvalue_tolerance",
         ),

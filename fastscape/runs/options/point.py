@@ -15,15 +15,15 @@ GROUP = "How it is computed"
 
 
 class PointOptions(LossFunctions, ModeOptions, DeviceOptions, total=False):
-    """Of everything that is computed at one point."""
+    """The options of everything that is computed at one point."""
 
     perturb: Annotated[
         "Perturb",
         Option(
             "all",
-            'By what the loss is differentiated: "all" (every parameter), "weights" (parameters of two or more '
-            'dimensions) or "weights+bias"; or `f(name, parameter) -> bool`, for example `lambda name, p: '
-            'p.requires_grad`, which leaves frozen ones out. Default "all".',
+            'Parameters with respect to which the loss is differentiated: "all" (every parameter), "weights" '
+            '(parameters of two or more dimensions) or "weights+bias"; or `f(name, parameter) -> bool`, for example '
+            '`lambda name, p: p.requires_grad`, which omits frozen parameters. Default "all".',
             "What moves",
             str,
         ),
@@ -32,8 +32,8 @@ class PointOptions(LossFunctions, ModeOptions, DeviceOptions, total=False):
         PrecisionName | None,
         Option(
             None,
-            'Precision of weights and activations: "float32" or "float64", which has smaller residuals. Default: that '
-            "of the model, each tensor in its own.",
+            'Precision of weights and activations: "float32" or "float64", which has smaller residuals. Default: the '
+            "precision of the model, tensor by tensor.",
             GROUP,
             str,
         ),
@@ -42,15 +42,15 @@ class PointOptions(LossFunctions, ModeOptions, DeviceOptions, total=False):
         int | None,
         Option(
             None,
-            "Samples in one pass, where batches can be cut and joined without a change of the values. Memory grows "
-            "with it: a second derivative keeps every activation. Default: what suits by fixed rules.",
+            "Number of samples per pass, if batches can be cut and joined without changing the values. Memory grows "
+            "with it: a second derivative keeps every activation. Default: chosen by fixed rules.",
             GROUP,
             int,
         ),
     ]
     seed: Annotated[
         int,
-        Option(0, "Seed of the vectors that start the iterations, and of random probes. Default 0.", GROUP, int),
+        Option(0, "Seed of the start vectors of the iterations and of the random probes. Default 0.", GROUP, int),
     ]
     tolerance: Annotated[
         float,
@@ -64,12 +64,15 @@ class PointOptions(LossFunctions, ModeOptions, DeviceOptions, total=False):
     ]
     progress: Annotated[
         bool,
-        Option(True, "Whether to count products with the matrix when standard error is a terminal. Default True."),
+        Option(
+            True,
+            "Whether to show a count of the products with the matrix when standard error is a terminal. Default True.",
+        ),
     ]
 
 
 class MatrixOptions(TypedDict, total=False):
-    """Of everything that is known of one curvature matrix."""
+    """The options of everything that is computed from one curvature matrix."""
 
     matrix: Annotated[
         MatrixName,
@@ -77,7 +80,7 @@ class MatrixOptions(TypedDict, total=False):
             "hessian",
             'Which matrix: "hessian", second derivatives of the mean loss; "ggn", the generalised Gauss-Newton matrix '
             '`J^T H_l J`, which is never negative for convex losses; "fisher", the Fisher information of '
-            "cross_entropy, binary_cross_entropy_with_logits or mse_loss, which equals it there; or "
+            'cross_entropy, binary_cross_entropy_with_logits or mse_loss, which equals the "ggn" for these losses; or '
             '"empirical-fisher", the mean of `g g^T` over samples. Default "hessian".',
             "Which matrix",
             str,
@@ -86,15 +89,15 @@ class MatrixOptions(TypedDict, total=False):
 
 
 class HessianOptions(MatrixOptions, PointOptions, total=False):
-    """Of `hessian`."""
+    """The options of `hessian`."""
 
-    k: Annotated[int, Option(2, "How many eigenvectors, at each end. Default 2.", "Which matrix", int)]
+    k: Annotated[int, Option(2, "Number of eigenvectors, at each end. Default 2.", "Which matrix", int)]
     which: Annotated[
         Which,
         Option(
             "largest",
-            'Which eigenvectors: those of the "largest" eigenvalues, of the "smallest" (the most negative), or '
-            '"both", the largest and the smallest in turn, so that a plane has one of each. Default "largest".',
+            'Which eigenvectors: of the "largest" eigenvalues, of the "smallest" (the most negative), or of "both", '
+            'the largest and the smallest in turn, so that a plane has one of each. Default "largest".',
             "Which matrix",
             str,
         ),
@@ -102,14 +105,15 @@ class HessianOptions(MatrixOptions, PointOptions, total=False):
 
 
 class SpectrumOptions(MatrixOptions, PointOptions, total=False):
-    """Of `spectrum`."""
+    """The options of `spectrum`."""
 
-    k: Annotated[int, Option(5, "How many eigenvalues at each end. Default 5.", "Which matrix", int)]
+    k: Annotated[int, Option(5, "Number of eigenvalues at each end. Default 5.", "Which matrix", int)]
     probes: Annotated[
         int,
         Option(
             10,
-            "Random vectors of the density, from whose spread its standard error follows; at least 2. Default 10.",
+            "Number of random vectors for the density, at least 2. The standard error of the density follows from "
+            "their spread. Default 10.",
             GROUP,
             int,
         ),
@@ -118,15 +122,17 @@ class SpectrumOptions(MatrixOptions, PointOptions, total=False):
         int,
         Option(
             80,
-            "Steps of the Lanczos method for each probe, at least 10: the density is spread by about a `steps`-th of "
-            "the range of eigenvalues. Each is a product. Default 80.",
+            "Number of Lanczos steps per probe, at least 10. The density is smoothed over about 1 / `steps` of the "
+            "range of eigenvalues. Each step is one product with the matrix. Default 80.",
             GROUP,
             int,
         ),
     ]
     trace_probes: Annotated[
         int,
-        Option(32, "Random vectors of the trace and the Frobenius norm; at least 4. Default 32.", GROUP, int),
+        Option(
+            32, "Number of random vectors for the trace and the Frobenius norm, at least 4. Default 32.", GROUP, int
+        ),
     ]
     layers: Annotated[
         bool,

@@ -1,4 +1,4 @@
-"""How it runs: where and by which plan, what is kept, how data are read, and who takes part."""
+"""The options of a run: device and plan, store, reading of data, and processes."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ GROUP = "How it runs"
 
 
 class DeviceOptions(TypedDict, total=False):
-    """Where it computes."""
+    """The device."""
 
     device: Annotated[
         torch.device | str | None,
@@ -31,7 +31,7 @@ class DeviceOptions(TypedDict, total=False):
 
 
 class MachineOptions(DeviceOptions, total=False):
-    """What is a matter of the machine at hand."""
+    """The options that depend on the machine."""
 
     progress: Annotated[
         bool | Literal["live"] | Callable[[Any], Any],
@@ -39,25 +39,25 @@ class MachineOptions(DeviceOptions, total=False):
             True,
             "Whether to show a progress bar when standard error is a terminal. In `surface` with a tolerance also "
             '"live", which shows the surface after every round, in a notebook as a contour map, in a terminal as a '
-            "map of coloured letters; or a function that gets a landscape after every round, in the first process of "
-            "several. Default True.",
+            "map of coloured letters; or a function that gets a landscape after every round. With several processes, "
+            "the first process shows it. Default True.",
             GROUP,
         ),
     ]
 
 
 class KeptOptions(TypedDict, total=False):
-    """Where what a lent model is put back from is meanwhile."""
+    """Where the copy of a lent model's weights is kept."""
 
     keep: Annotated[
         Keep,
         Option(
             "device",
-            "Where the copy is that a lent model is put back from: "
+            "Where to keep the copy from which a lent model is put back: "
             + among(KEEPS)
             + ". On a disk it is a memory-mapped safetensors file in the folder for temporary files, or in the folder "
-            "whose `pathlib.Path` this is, which goes with the run, and with the process. The file that you loaded "
-            'your model from is never touched. Default "device": beside the model.',
+            "given as a `pathlib.Path`. The file is deleted when the run or the process ends. The file from which you "
+            'loaded your model is never touched. Default "device": on the device of the model.',
             GROUP,
             beside="lend",
         ),
@@ -65,15 +65,15 @@ class KeptOptions(TypedDict, total=False):
 
 
 class EvaluationOptions(KeptOptions, total=False):
-    """How points are evaluated and kept, whatever directions they lie along."""
+    """How points are evaluated and stored, for any directions."""
 
     plan: Annotated[
         Plan | Literal["auto"],
         Option(
             "auto",
             "How the points are evaluated, a `fastscape.Plan`; for a command the file that `Plan.save` wrote. Default "
-            '"auto": the fastest is looked for on the first grid points, which count; the report has it, and what was '
-            "measured.",
+            '"auto": fastscape searches for the fastest plan on the first grid points, whose values are used; the '
+            "report has the plan and the measured times.",
             GROUP,
             Path,
         ),
@@ -82,12 +82,12 @@ class EvaluationOptions(KeptOptions, total=False):
         bool,
         Option(
             False,
-            "Whether points are evaluated in your own model in the place of a copy: weights are written into it "
-            "and put back bit for bit, also after an exception or Ctrl-C. For models of which no copy can be made or "
-            "used: TorchScript, DataParallel, weights behind weak references or registries, and weights that torch "
-            "shares out among processes (FSDP2, tensor parallel). Points are evaluated one by one; nothing else may "
-            "use the model meanwhile. With `low_memory` no other weights are in memory: those of a point are made in "
-            "your model, tensor by tensor. Default False.",
+            "Whether to evaluate points in your own model instead of a copy: weights are written into it and put back "
+            "bit for bit, also after an exception or Ctrl-C. For models that cannot be copied, or whose copy cannot "
+            "be used: TorchScript, DataParallel, weights behind weak references or registries, and weights that torch "
+            "shards over processes (FSDP2, tensor parallel). Points are evaluated one by one; nothing else may use "
+            "the model meanwhile. With `low_memory` memory holds no other weights: the weights of each point are "
+            "computed in your model, tensor by tensor. Default False.",
             GROUP,
         ),
     ]
@@ -95,10 +95,10 @@ class EvaluationOptions(KeptOptions, total=False):
         str | os.PathLike[str] | None,
         Option(
             None,
-            "A folder that finished points are written to as they come, in blocks. zarr and xarray read it. The "
-            "same call goes on where a run was ended by whatever means; another model, other data, settings or "
-            "values of two points are refused, but not another device. Ctrl-C and SIGTERM then finish the block "
-            "first. Needs zarr: `pip install 'torch-fastscape[store]'`. Default: none.",
+            "A folder to which finished points are written in blocks during the run. zarr and xarray read it. After "
+            "any interruption the same call resumes; a different model, data, settings or values at two points are "
+            "refused, a different device is not. With a store, Ctrl-C and SIGTERM finish the block first. Needs zarr: "
+            "`pip install 'torch-fastscape[store]'`. Default: none.",
             GROUP,
             Path,
             sentences=3,
@@ -108,10 +108,10 @@ class EvaluationOptions(KeptOptions, total=False):
         int | None,
         Option(
             None,
-            "How many samples are in memory at once. The data, of any size, are then read once in such parts, each "
-            "of which is evaluated at every point before the next one is read; three of them are in memory at most. A "
-            'store is written to after each part. In the report "centre" and "reach" are of the first part, by which '
-            'the range of an "auto" axis is chosen. Default: all samples.',
+            "Number of samples per part of the data. Data of any size are read once, part by part; each part is "
+            "evaluated at every point before the next part is read, and at most three parts are in memory. A store is "
+            'written to after each part. In the report "centre" and "reach" belong to the first part, which also sets '
+            'the range of an "auto" axis. Default: all samples.',
             GROUP,
             formerly="stream",
         ),
@@ -120,9 +120,9 @@ class EvaluationOptions(KeptOptions, total=False):
         bool,
         Option(
             True,
-            "Whether the processes that torchrun has started, or those of an initialised process group, share the "
-            "grid: all of them must make the call then, and all get the landscape. Those that hold parts of one model "
-            "evaluate the same points together, and need the same data. Write False where one of them calls alone. "
+            "Whether the processes that torchrun started, or the processes of an initialised process group, share the "
+            "grid: all of them must make the call, and all get the landscape. Processes that hold parts of one model "
+            "evaluate the same points together, and need the same data. Write False if one process calls alone. "
             "Default True.",
             GROUP,
         ),
@@ -131,9 +131,10 @@ class EvaluationOptions(KeptOptions, total=False):
         float,
         Option(
             300.0,
-            "Seconds after which a process that shares the grid is given up, if it has not come to the call or shows "
-            "no sign of life. One at work does, however long a block takes. After a minute, or half the time, a "
-            "warning names it. With a store what was computed stays, and the same call goes on. Default 300.",
+            "Seconds after which fastscape gives up on a process that shares the grid, if it has not reached the call "
+            "or shows no sign of life. A process at work shows signs of life, however long a block takes. After a "
+            "minute, or half the time, a warning names the process. With a store, finished points are kept, and the "
+            "same call resumes. Default 300.",
             GROUP,
             float,
         ),
@@ -141,16 +142,16 @@ class EvaluationOptions(KeptOptions, total=False):
 
 
 class RunOptions(MachineOptions, EvaluationOptions, total=False):
-    """How it runs."""
+    """The options of a run."""
 
     low_memory: Annotated[
         bool,
         Option(
             False,
             "Recompute random directions wherever they are read instead of storing them. Only the model's weights and "
-            "one chunk of grid points stay in memory then. The values agree to rounding. Cheap on a GPU; on a CPU a "
-            "pass over a direction costs some 2 ns a weight with a C compiler, and 20 without. With `lend` not even a "
-            "chunk is in memory. Default False.",
+            "one chunk of grid points stay in memory. The values agree to rounding. The cost is small on a GPU; on a "
+            "CPU a pass over a direction takes about 2 ns per weight with a C compiler, and 20 ns without. With "
+            "`lend` not even a chunk is in memory. Default False.",
             GROUP,
             bool,
             beside="lend",

@@ -13,7 +13,7 @@ WHICH = "Which measures"
 
 
 class SharpnessOptions(PointOptions, total=False):
-    """Of `sharpness`."""
+    """The options of `sharpness` alone."""
 
     measures: Annotated[
         "Sequence[str] | None",
@@ -42,7 +42,7 @@ class SharpnessOptions(PointOptions, total=False):
             float,
         ),
     ]
-    m: Annotated[int, Option(64, "Samples in a group of m_sharpness. Default 64.", WHICH, int)]
+    m: Annotated[int, Option(64, "Number of samples per group of m_sharpness. Default 64.", WHICH, int)]
     radii: Annotated[
         Sequence[float],
         Option(
@@ -55,16 +55,16 @@ class SharpnessOptions(PointOptions, total=False):
     ]
     increase: Annotated[
         float,
-        Option(0.1, "By how much the mean loss rises under the noise of pac_bayes_sigma. Default 0.1.", WHICH, float),
+        Option(0.1, "Rise of the mean loss under the noise of pac_bayes_sigma. Default 0.1.", WHICH, float),
     ]
     steps: Annotated[
-        int, Option(10, "Gradients of each ascent of the worst cases; at least 1. Default 10.", GROUP, int)
+        int, Option(10, "Number of gradient steps per ascent of the worst cases, at least 1. Default 10.", GROUP, int)
     ]
     restarts: Annotated[
         int,
         Option(
             3,
-            "Starts of an ascent: the model itself, and random points of the sphere; at least 1. Default 3.",
+            "Number of starts of an ascent, at least 1: the model itself, and random points of the sphere. Default 3.",
             GROUP,
             int,
         ),
@@ -73,10 +73,10 @@ class SharpnessOptions(PointOptions, total=False):
         int,
         Option(
             16,
-            "Random directions of random_directions and of the noise, each with both signs, from whose spread the "
-            "standard error follows; at least 2. Default 16.",
+            "Number of random directions for random_directions and for the noise, each with both signs; at least 2. "
+            "The standard error follows from their spread. Default 16.",
             GROUP,
             int,
         ),
     ]
-    probes: Annotated[int, Option(32, "Random vectors of the trace; at least 4. Default 32.", GROUP, int)]
+    probes: Annotated[int, Option(32, "Number of random vectors for the trace, at least 4. Default 32.", GROUP, int)]

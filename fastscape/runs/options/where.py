@@ -1,4 +1,4 @@
-"""Where: the axes, the directions along them, and what of the model moves."""
+"""The options of the grid: axes, directions, and what moves of the model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,25 +28,25 @@ __all__ = ["CUBE", "DirectionOptions", "OtherModel", "RandomOptions", "SecondAxi
 
 GROUP = "Where"
 
-Segment = tuple[float, float, int]  # of a command: start, stop, count
-CUBE = (-1.0, 1.0, 21)  # an axis of a volume, where nobody says more than how many there are
+Segment = tuple[float, float, int]  # on the command line: start, stop, count
+CUBE = (-1.0, 1.0, 21)  # an axis of a volume, if only the number of axes is given
 
 
 class DirectionOptions(TypedDict, total=False):
-    """Directions and scheme, which a report may not hold."""
+    """Directions and scheme, which a report cannot always hold."""
 
     directions: Annotated[
         "Sequence[Direction] | Source | Tensor | np.ndarray | None",
         Option(
             None,
-            "One direction for each axis: a module of the same architecture (which then lies at coordinate 1 of its "
-            "axis), a dict of tensors by parameter name, a list of tensors in the order of what moves, or all of "
-            "their entries as a vector or array; or such vectors as the rows of one tensor or array [axes, P]; or a "
-            "source of directions, such as `fastscape.pca(checkpoints)` or `fastscape.hessian(model, data)`, see "
+            "One direction per axis: a module of the same architecture (which is at coordinate 1 of its axis), a dict "
+            "of tensors by parameter name, a list of tensors in the order of the parameters that move, or all their "
+            "entries as a vector or array; or such vectors as the rows of one tensor or array [axes, P]; or a source "
+            "of directions, such as `fastscape.pca(checkpoints)` or `fastscape.hessian(model, data)`, see "
             "`fastscape.weights.Source`. A dict is the direction itself, so the state dict of another model is "
-            "refused. Default: random ones.",
+            "refused. Default: random directions.",
             GROUP,
-            again="random ones, if the report says so",
+            again="random directions, if the report says so",
         ),
     ]
     scheme: Annotated[
@@ -55,12 +55,12 @@ class DirectionOptions(TypedDict, total=False):
             None,
             f"How coordinates combine theta and the directions: on a surface {among(SURFACES)}, on a line "
             f'{among(LINES)}, with more axes "plane". See `fastscape.weights.schemes`. In Python also a function '
-            "`(gram, alpha, beta) -> coefficients`, of a line `(gram, alpha)`, of three axes with one coordinate more "
-            'and so on, or a `fastscape.weights.Scheme`. Default "plane", the sum; "line" along a random direction on '
-            "a `line`.",
+            "`(gram, alpha, beta) -> coefficients`, for a line `(gram, alpha)`, with one more argument per further "
+            'axis, or a `fastscape.weights.Scheme`. Default "plane", the sum; "line" along a random direction on a '
+            "`line`.",
             GROUP,
             str,
-            again="that of the report, if it has one of these names",
+            again="the scheme in the report, if it has one of these names",
         ),
     ]
 
@@ -74,10 +74,10 @@ class FirstAxis(TypedDict, total=False):
             (-1.0, 1.0, 51),
             "Axis along the first direction: start, stop and count. In Python a tuple of the three, or increasing "
             'coordinates [H] as a list or array, in units of the normalised direction; or "auto" or `("auto", '
-            "count)`: from -r to r, where r is as far as the loss takes to rise to ten times that at the centre, "
-            'see `fastscape.sampling.reach_of`; or "path" or `("path", count)`: what holds the paths that the '
-            "directions bring, with a margin. Default: 51 from -1 to 1, or along the path of directions that are made "
-            "from checkpoints.",
+            "count)`: from -r to r, where r is the distance at which the loss has risen to ten times its value at the "
+            'centre, see `fastscape.sampling.reach_of`; or "path" or `("path", count)`: the range of the paths that '
+            "come with the directions, plus a margin. Default: 51 points from -1 to 1, or along the path if the "
+            "directions are made from checkpoints.",
             GROUP,
             Segment,
         ),
@@ -85,14 +85,14 @@ class FirstAxis(TypedDict, total=False):
 
 
 class RandomOptions(TypedDict, total=False):
-    """What moves, along directions of which lengths, and how random ones are drawn."""
+    """What moves, the lengths of the directions, and how random directions are drawn."""
 
     normalize: Annotated[
         Norm | None,
         Option(
             None,
-            f"Norm of the directions: {among(NORMS)}. See `fastscape.weights.NORMS`. Default: the scheme's own for "
-            'random directions ("filter" for a plane, "none" for a line), "none" for others.',
+            f"Norm of the directions: {among(NORMS)}. See `fastscape.weights.NORMS`. Default: the norm of the scheme "
+            'for random directions ("filter" for a plane, "none" for a line), "none" for given directions.',
             GROUP,
             str,
         ),
@@ -102,8 +102,8 @@ class RandomOptions(TypedDict, total=False):
         Option(
             None,
             'What moves: "weights" (parameters of two or more dimensions), "weights+bias", "all" or "states". In '
-            'Python also `f(name, parameter) -> bool`. Default: "weights", and "states" when a direction leads to '
-            "another model, which is only reached when all of it moves.",
+            'Python also `f(name, parameter) -> bool`. Default: "weights"; "states" if a direction leads to another '
+            "model, which is only reached when everything moves.",
             GROUP,
             str,
         ),
@@ -123,7 +123,7 @@ class RandomOptions(TypedDict, total=False):
         Option(
             0,
             "Seed of random directions, an integer from 0 to 2^64 - 1. The same seed gives the same directions; with "
-            "a plan that is given, also the same bits. Default 0.",
+            "a given plan, also the same bits. Default 0.",
             GROUP,
             int,
         ),
@@ -132,11 +132,12 @@ class RandomOptions(TypedDict, total=False):
         int,
         Option(
             1,
-            "How many times random directions are drawn: one proves nothing of others. The values are the means over "
-            "them, `Landscape.repeats` has those along each, and `quantiles`, `spread` and `direction_error` say how "
-            "far they differ. Repeat r has the directions of the seed `report['seeds'][r]`, and repeat 0 those of the "
-            'call without repeats. An "auto" axis goes as far as for repeat 0. They are evaluated one after the '
-            "other: in memory are weights and directions twice, however many repeats there are. Default 1.",
+            "How many times random directions are drawn: one draw proves nothing about other directions. The values "
+            "are the means over the repeats, `Landscape.repeats` has the values of each repeat, and `quantiles`, "
+            "`spread` and `direction_error` say how far the repeats differ. Repeat r has the directions of the seed "
+            "`report['seeds'][r]`, and repeat 0 the directions of the call without repeats. Repeat 0 sets the range "
+            'of an "auto" axis. Repeats are evaluated one after the other: memory holds weights and directions twice, '
+            "for any number of repeats. Default 1.",
             GROUP,
             int,
         ),
@@ -144,7 +145,7 @@ class RandomOptions(TypedDict, total=False):
 
 
 class WhereOptions(DirectionOptions, FirstAxis, RandomOptions, total=False):
-    """Where lines and planes lie."""
+    """The options of the grid of a line or a plane."""
 
 
 class VolumeAxes(TypedDict, total=False):
@@ -154,11 +155,10 @@ class VolumeAxes(TypedDict, total=False):
         "int | Sequence[AxisSpec]",
         Option(
             3,
-            "How many axes there are, each then of 21 points from -1 to 1, or along the path of directions that are "
-            "made from checkpoints; or a list with one entry for each axis: a tuple of start, stop and count, "
-            'increasing coordinates [n] as a list or array, or "auto", `("auto", count)`, "path", `("path", count)`, '
-            "all as `x` of `surface`. The grid has the product of their counts: every axis multiplies what it costs. "
-            "Default 3.",
+            "Number of axes, each with 21 points from -1 to 1, or along the path if the directions are made from "
+            "checkpoints; or a list with one entry per axis: a tuple of start, stop and count, increasing coordinates "
+            '[n] as a list or array, or "auto", `("auto", count)`, "path", `("path", count)`, all as for `x` of '
+            "`surface`. The size of the grid is the product of the counts: every axis multiplies the cost. Default 3.",
             GROUP,
         ),
     ]
@@ -171,7 +171,7 @@ class SecondAxis(TypedDict, total=False):
         "AxisSpec",
         Option(
             (-1.0, 1.0, 51),
-            "Axis along the second direction, like x. Default: 51 from -1 to 1.",
+            "Axis along the second direction, like x. Default: 51 points from -1 to 1.",
             GROUP,
             Segment,
             beside="x",
@@ -180,13 +180,13 @@ class SecondAxis(TypedDict, total=False):
 
 
 class OtherModel(TypedDict, total=False):
-    """Where a line leads."""
+    """The end of a line."""
 
     to: Annotated[
         "Other | None",
         Option(
             None,
-            "Another model of the same architecture, which then lies at coordinate 1: a module, also wrapped "
+            "Another model of the same architecture, which is at coordinate 1: a module, also wrapped "
             "(`DataParallel`, `AveragedModel`, `torch.compile`), or its state dict. Default: none.",
             GROUP,
             Path,
@@ -197,9 +197,9 @@ class OtherModel(TypedDict, total=False):
         "Curve | None",
         Option(
             None,
-            "A curve between two models, as `fastscape.connect` returns it: x is its t then, by default 51 points "
-            "from 0 to 1, the model has to be its first one, and statistics of batch normalisation are estimated anew "
-            "at every point, unless `batchnorm` says another thing. Default: none.",
+            "A curve between two models, as `fastscape.connect` returns it. x is t on the curve, by default 51 points "
+            "from 0 to 1, and the model must be the first model of the curve. Statistics of batch normalisation are "
+            "estimated again at every point, unless `batchnorm` is given. Default: none.",
             GROUP,
             again="none, needed if the report says so",
         ),

@@ -1,4 +1,4 @@
-"""Three schedules of one mechanism: all points block by block, data part by part, points round by round."""
+"""Three schedules with one interface: all points block by block, data part by part, points round by round."""
 
 from fastscape.runs.schedules.blocks import Blocks
 from fastscape.runs.schedules.rounds import Rounds

@@ -1,4 +1,4 @@
-"""Every point of a grid on all samples, block after block."""
+"""Evaluates every point of a grid on all samples, block after block."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Blocks(Schedule):
 
     Args:
         points: Number of points G.
-        measures: Number of sums of each point.
+        measures: Number of sums per point.
         size: Points of a block. Default: all.
         backing: Store and processes. Default: none.
     """
@@ -24,7 +24,7 @@ class Blocks(Schedule):
         super().__init__(points, measures, backing)
         blocks = blocks_of(points, max(points, 1) if size is None else size)
         kept = self.store.taken() if self.store else {}
-        if self.ranks is not None:  # the others may be at work already
+        if self.ranks is not None:  # the other processes may be at work already
             kept = {k: kept[k] for k in self.ranks.shared("kept", sorted(kept))}
         for k, sums in kept.items():
             self.sums[blocks[k].points] = sums
@@ -33,7 +33,7 @@ class Blocks(Schedule):
 
     @property
     def kept(self) -> str:
-        """What a store holds, in words."""
+        """The contents of a store, in words."""
         return f"{self.known} of {len(self.sums)} points"
 
 

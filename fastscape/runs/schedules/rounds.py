@@ -1,4 +1,4 @@
-"""A grid of which only some points are evaluated: a refinement says which, round after round."""
+"""Evaluates only some points of a grid, which a refinement chooses round after round."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["Rounds"]
 
 
 class Rounds(Schedule):
-    """A schedule of rounds, each of which depends on the values of those before.
+    """A schedule of rounds, each of which depends on the values of earlier rounds.
 
-    A store keeps the points in the order in which they came. A run that goes on asks for the same points in the same
-    blocks again, and finds them there. `shown`, where it is set, gets the means [G, named] after every round.
+    A store keeps the points in the order of their evaluation. A resumed run asks for the same points in the same
+    blocks again, and finds them there. `shown`, if it is set, gets the means [G, named] after every round.
 
     Args:
-        refinement: Which points are wanted, and what is predicted from them.
-        measures: Number of sums of each point.
-        named: How many of them are measures; behind them may be the squares of the losses.
-        counts: Over how many samples each sum is, see `Objective.counts_of_grids`.
+        refinement: Chooses the points, and predicts the remaining points from them.
+        measures: Number of sums per point.
+        named: How many of the sums are measures; the squares of the losses may follow.
+        counts: Number of samples of each sum, see `Objective.counts_of_grids`.
         backing: Store and processes. Default: none.
     """
 
@@ -49,14 +49,14 @@ class Rounds(Schedule):
     def _read(self, store: Store) -> None:
         kept, order = store.taken(), store.order()
         names = sorted(kept)
-        if self.ranks is not None:  # the others may be at work already
+        if self.ranks is not None:  # the other processes may be at work already
             names = self.ranks.shared("kept", names)
         for k in names:
             self.sums[order[k]], self._stored[order[k]] = kept[k], True
         self._kept = set(names)
 
     def _begin(self) -> None:
-        """Asks which points come next, and cuts those that are not stored into blocks."""
+        """Asks for the next points, and divides points that are not stored into blocks."""
         self._part = None if self.ranks is None else self.ranks.part(f"round {self._round}")
         wanted = self.refinement.wanted() if self.backing.leads else np.empty(0, dtype=np.int64)
         if self._part is not None:
@@ -85,7 +85,7 @@ class Rounds(Schedule):
         return self._stored.nonzero().flatten()
 
     def claims(self, planned: int) -> Iterator[Block]:
-        """The blocks that are to be evaluated here, round after round. See `Schedule.claims`."""
+        """The blocks to evaluate in this process, round after round. See `Schedule.claims`."""
         while len(self.wanted):
             yield from shared_out(self.missing, planned, self._part)
             planned = 0
@@ -95,11 +95,11 @@ class Rounds(Schedule):
             self._round += 1
             self._begin()
         rest = self._stored & ~torch.from_numpy(self.refinement.known)
-        if rest.any():  # stored by a run that wanted more, or others
+        if rest.any():  # stored by a run that needed more or different points
             self.refinement.take(rest.nonzero().flatten().numpy(), self._means(rest))
 
     def _tell(self) -> None:
-        """Gives the refinement the values of a round; what it concludes from them is the same in all processes."""
+        """Gives the refinement the values of a round; its conclusions are the same in all processes."""
         self.refinement.take(self.wanted.numpy(), self._means(self.wanted))
         if self.backing.leads:
             self.refinement.judge()
@@ -119,5 +119,5 @@ class Rounds(Schedule):
         return finished
 
     def complete(self) -> Tensor:
-        """The sums, which were gathered after every round; NaN at points that were not evaluated."""
+        """The sums, gathered after every round; NaN at points that were not evaluated."""
         return self.sums

@@ -1,4 +1,4 @@
-"""Which points of a grid are evaluated next, and what is known of the others: what all schedules have in common."""
+"""The base class of schedules, which choose the points of a grid to evaluate next and hold the known sums."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from fastscape.runs.store import Store
 
 __all__ = ["Block", "Followed", "Schedule", "block_size", "joined_points", "shared_out"]
 
-MOST_BLOCKS = 4096  # each is a file
+MOST_BLOCKS = 4096  # each block is a file
 
 
 @dataclass(frozen=True)
 class Block:
-    """Points that are claimed, finished and kept as one.
+    """Points that are claimed, finished and kept together.
 
     Args:
         number: The number of the block.
@@ -40,12 +40,12 @@ class Block:
 
 
 class Followed(NamedTuple):
-    """What a store knows of the plan that a run has followed.
+    """The plan of a run, as far as a store knows it.
 
     Args:
-        plan: The plan; None where there is none yet.
+        plan: The plan; None if there is none yet.
         timings: What the planner measured.
-        reason: Why a plainer plan than wanted is followed, or None.
+        reason: Why a simpler plan than requested is used, or None.
     """
 
     plan: Plan | None
@@ -63,7 +63,7 @@ class Schedule:
 
     Args:
         points: Number of points G.
-        measures: Number of sums of each point.
+        measures: Number of sums per point.
         backing: Store and processes. Default: none.
     """
 
@@ -81,7 +81,7 @@ class Schedule:
 
     @property
     def store(self) -> Store | None:
-        """Where finished points are kept."""
+        """The store of finished points."""
         return self.backing.store
 
     @property
@@ -91,7 +91,7 @@ class Schedule:
 
     @property
     def followed(self) -> Followed:
-        """What a store knows of the plan that the run has followed."""
+        """The plan of the run, as far as the store knows it."""
         facts = self.store.facts if self.store else {}
         plan = self.store.plan if self.store else None
         return Followed(plan, facts.get("plans_measured", []), facts.get("fallback"))
@@ -107,11 +107,11 @@ class Schedule:
         return ""
 
     def indices(self) -> Tensor:
-        """The numbers [missing points] of the points that are not known yet, in their order."""
+        """The numbers [missing points] of the points that are not known yet, in order."""
         return joined_points(self.missing)
 
     def stored(self) -> Tensor:
-        """The numbers [n] of the points whose sums the store has, when the run begins."""
+        """The numbers [n] of the points whose sums the store has at the start of the run."""
         known = torch.ones(len(self.sums), dtype=torch.bool, device="cpu")
         known[self.indices()] = False
         return known.nonzero().flatten()
@@ -121,13 +121,13 @@ class Schedule:
         return plan if self.ranks is None else Plan(**self.ranks.shared("plan", plan.as_dict()))
 
     def claims(self, planned: int) -> Iterator[Block]:
-        """The blocks that are to be evaluated here, one after the other.
+        """The blocks to evaluate in this process, one after the other.
 
         Args:
-            planned: How many of the missing points this process has evaluated already, the first ones.
+            planned: Number of the first missing points that this process has evaluated already.
 
         Yields:
-            The blocks; first those with such points.
+            The blocks; first the blocks with such points.
         """
         yield from shared_out(self.missing, planned, self.ranks)
 
@@ -137,10 +137,10 @@ class Schedule:
         Args:
             block: The block.
             sums: Its sums [points of the block, measures].
-            facts: "plan", "plans_measured" and "fallback": the plan that is followed now, and why.
+            facts: "plan", "plans_measured" and "fallback": the current plan, and its reason.
 
         Returns:
-            How many points other processes have finished since the last block.
+            Number of points that other processes have finished since the last block.
         """
         self.sums[block.points] = sums
         self._own.append(block)
@@ -155,60 +155,60 @@ class Schedule:
         """Is told that a part of the data that is not done was read; by default there is one part."""
 
     def part_done(self, samples: int, counts: Tensor) -> None:
-        """Is told that all blocks were evaluated on one part of the data; by default there is one part.
+        """Called when all blocks were evaluated on one part of the data; by default there is one part.
 
         Args:
-            samples: How many samples there were so far.
-            counts: Over how many of them each sum is, see `Objective.counts_of_grids`.
+            samples: Number of samples so far.
+            counts: Number of samples of each sum, see `Objective.counts_of_grids`.
         """
 
     def enough(self, samples: int) -> bool:
-        """Whether no more data are to be read; is asked after every part.
+        """Whether to stop reading data; called after every part.
 
         Args:
-            samples: How many samples there were so far.
+            samples: Number of samples so far.
 
         Returns:
-            Whether the values are good enough; by default the data are read to their end.
+            Whether the values are accurate enough; by default all data are read.
         """
         return False
 
     def complete(self) -> Tensor:
-        """The sums [G, measures] of all processes, once nothing is missing here or anywhere."""
+        """The sums [G, measures] of all processes, when no process has a missing point."""
         return self.sums if self.ranks is None else self.ranks.gathered(self.sums, joined_points(self._own))
 
     def say_stopped(self) -> None:
-        """Says on standard error how far the run has come, and how it goes on."""
+        """Says on standard error how far the run has come, and how to resume it."""
         if self.store is not None:
             tqdm.write(f"fastscape: stopped; {self.kept_there}", file=sys.stderr)
 
     @property
     def kept_there(self) -> str:
-        """What a store holds and how a run goes on, in words."""
+        """The contents of a store and how to resume a run, in words."""
         assert self.store is not None
         return f"{self.kept} are kept in {self.store.path}: call the same again to go on"
 
     @property
     def kept(self) -> str:
-        """What a store holds, in words."""
+        """The contents of a store, in words."""
         return f"{self.known} points"
 
 
 def joined_points(blocks: Sequence[Block]) -> Tensor:
-    """The numbers [n] of the points of several blocks, in their order."""
+    """The numbers [n] of the points of several blocks, in order."""
     return torch.cat([torch.empty(0, dtype=torch.int64, device="cpu"), *(block.points for block in blocks)])
 
 
 def shared_out(missing: Sequence[Block], planned: int, ranks: Ranks | None) -> Iterator[Block]:
-    """The blocks that are to be evaluated here, one after the other, while other processes take the others.
+    """The blocks to evaluate in this process, one after the other, while other processes take other blocks.
 
     Args:
-        missing: All blocks that are to be evaluated, the same in all processes.
-        planned: How many of their points this process has evaluated already, the first ones.
-        ranks: The processes that share them; None for this one alone.
+        missing: All blocks to evaluate, the same in all processes.
+        planned: Number of their first points that this process has evaluated already.
+        ranks: The processes that share the blocks; None for this process alone.
 
     Yields:
-        The blocks; first those with points that are evaluated already.
+        The blocks; first the blocks with points that are evaluated already.
     """
     if ranks is None:
         yield from missing
@@ -225,7 +225,7 @@ def shared_out(missing: Sequence[Block], planned: int, ranks: Ranks | None) -> I
 
 
 def block_size(points: int, chunk: int) -> int:
-    """Points of a block: a chunk, or on very large grids several.
+    """Points of a block: one chunk, or several chunks on very large grids.
 
     Args:
         points: Number of points of the grid.

@@ -1,4 +1,4 @@
-"""Data that come in parts: every point is evaluated on a part before the next one is read."""
+"""Evaluates data in parts: every point is evaluated on one part before the next part is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Streaming"]
 
 
 class Streaming(Schedule):
-    """A schedule whose sums grow with every part of the data, and are kept after each.
+    """A schedule whose sums grow with every part of the data, and are kept after each part.
 
     `of`, where it is set, is how many parts there are.
 
@@ -27,10 +27,10 @@ class Streaming(Schedule):
 
     Args:
         points: Number of points G.
-        measures: Number of sums of each point.
+        measures: Number of sums per point.
         size: Points of a block.
-        digest: What tells the data so far from others.
-        aim: When no more data are read. Default: at their end.
+        digest: The digest of the data so far.
+        aim: The target at which reading stops. Default: all data are read.
         backing: Store and processes. Default: none.
     """
 
@@ -85,7 +85,7 @@ class Streaming(Schedule):
         return torch.arange(len(self.sums) if self.parts else 0, device="cpu")
 
     def claims(self, planned: int) -> Iterator[Block]:
-        """The blocks that are to be evaluated here, the same for every part. See `Schedule.claims`."""
+        """The blocks to evaluate in this process, the same for every part. See `Schedule.claims`."""
         yield from self.missing
 
     def keep(self, block: Block, sums: Tensor, facts: dict[str, Any]) -> int:
@@ -113,15 +113,15 @@ class Streaming(Schedule):
             self.ranks.all_here(f"part {self.parts}")
         if self.backing.leads:
             self.store.part_kept(self.parts, samples, counts.tolist(), self.digest(), self._facts)
-        if self.ranks is not None:  # what comes next is written over the sums that the header names until then
+        if self.ranks is not None:  # the next sums overwrite the sums that the header names until then
             self.ranks.shared(f"kept {self.parts}")
 
     def enough(self, samples: int) -> bool:
-        """Whether the means are known well enough: the same in all processes. See `Schedule.enough`."""
+        """Whether the means are accurate enough; the same in all processes. See `Schedule.enough`."""
         if self.aim is None or not self.aim.possible(self.parts, samples):
             return False
         found = spread_of_sums(self.sums[joined_points(self.missing)].numpy(), samples)
-        if self.ranks is not None:  # each knows the sums of its own points
+        if self.ranks is not None:  # each process knows the sums of its own points
             every = self.ranks.collected(f"spread {self.parts}", found if self.backing.keeps else None)
             found = joint(None if one is None else Spread(*one) for one in every)
         if found is not None and found.highest > found.lowest:
@@ -131,5 +131,5 @@ class Streaming(Schedule):
 
     @property
     def kept(self) -> str:
-        """What a store holds, in words."""
+        """The contents of a store, in words."""
         return f"the sums over {self.parts} parts of the data"

@@ -1,4 +1,4 @@
-"""A landscape on disk that grows as its points are finished, in the format of zarr."""
+"""The store: a landscape on disk in the format of zarr, which grows as points are finished."""
 
 from fastscape.runs.store.contents import StoreAsked
 from fastscape.runs.store.identity import DECISIVE

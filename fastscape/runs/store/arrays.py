@@ -1,4 +1,4 @@
-"""The arrays of a store: made with checksums, and read so that a file that is missing is an error, never a value."""
+"""Makes the arrays of a store with checksums, and reads them so a missing file is an error, never a value."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
     "whole_array",
 ]
 
-CHUNK_ENTRIES = 1 << 22  # of one file, at most
+CHUNK_ENTRIES = 1 << 22  # largest number of entries per file
 
 
 def opened(path: Path, *, writes: bool = False) -> Any:
@@ -36,7 +36,7 @@ def opened(path: Path, *, writes: bool = False) -> Any:
         writes: Whether they may be written to. Default False.
 
     Returns:
-        The group of zarr, whose arrays write what is nothing but a fill value too: a file that is missing is an error.
+        The group of zarr, whose arrays also write chunks of fill values, so a missing file is an error.
     """
     zarr = zarr_package()
     with zarr.config.set({"array.write_empty_chunks": True}):
@@ -47,28 +47,28 @@ def array_of(group: Any, name: str) -> Any:
     """An array of a store.
 
     Args:
-        group: What `opened` gave.
-        name: Of the array.
+        group: The result of `opened`.
+        name: The name of the array.
 
     Returns:
         The array of zarr.
     """
-    with zarr_package().config.set({"array.write_empty_chunks": True}):  # which an array asks for when it is opened
+    with zarr_package().config.set({"array.write_empty_chunks": True}):  # an array asks for it when it is opened
         return group[name]
 
 
 def array_made(
     path: Path, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], *, overwrite: bool = True, **options: Any
 ) -> None:
-    """Makes an array without values, in the place of one of its name.
+    """Makes an array without values, and replaces an array of this name.
 
     Args:
         path: The store.
-        name: Of the array.
-        shape: Of the array.
-        chunks: Shape of what one file holds.
-        overwrite: Whether values that are there are deleted. Default True.
-        options: Those of zarr: the kind of the numbers, the value of what is not there, the names of the dimensions.
+        name: The name of the array.
+        shape: The shape of the array.
+        chunks: The shape of one file.
+        overwrite: Whether existing values are deleted. Default True.
+        options: The options of zarr: dtype, fill value, and names of the dimensions.
     """
     zarr = zarr_package()
     zarr.create_array(
@@ -78,12 +78,12 @@ def array_made(
 
 
 def array_written(path: Path, name: str, values: np.ndarray, dimensions: tuple[str, ...]) -> str:
-    """Writes an array with its values, in the place of one of its name.
+    """Writes an array with its values, and replaces an array of this name.
 
     Args:
         path: The store.
-        name: Of the array.
-        values: Of any shape.
+        name: The name of the array.
+        values: An array of any shape.
         dimensions: Their names.
 
     Returns:
@@ -98,10 +98,10 @@ def array_written(path: Path, name: str, values: np.ndarray, dimensions: tuple[s
 
 
 def _chunks_of(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of what one file of an array holds: as many rows as belong together, all of it where that is little.
+    """The shape of one file of an array: as many rows as belong together, or all of a small array.
 
     Args:
-        shape: Of the array: [n], [rows, n], or with further dimensions before these.
+        shape: The shape of the array: [n], [rows, n], or with further dimensions before these.
 
     Returns:
         The shape, at most 4 million entries.
@@ -117,24 +117,24 @@ def _chunks_of(shape: tuple[int, ...]) -> tuple[int, ...]:
 def whole_array(
     path: Path, group: Any, name: str, *, cure: str, digest: str | None = None, strict: bool = True
 ) -> np.ndarray:
-    """Reads an array of which all files must be there.
+    """Reads an array, all files of which must exist.
 
     Args:
         path: The store.
         group: Its arrays.
-        name: Of the array.
-        cure: What to do where it is damaged.
-        digest: What its values must have. Default: nothing is known of them.
-        strict: Whether a file that is missing is an error. Version 0.1 wrote none for nothing but the fill value.
+        name: The name of the array.
+        cure: Advice for a damaged array.
+        digest: The expected digest of its values. Default: not checked.
+        strict: Whether a missing file is an error. Version 0.1 wrote no file for chunks of fill values.
 
     Returns:
         The values.
 
     Raises:
-        ValueError: When a file is missing or damaged, or when the values are others than those that were written.
+        ValueError: When a file is missing or damaged, or when the values differ from the values that were written.
     """  # noqa: DOC501 - a refusal is a ValueError
     array = described(path, group, name, cure)
-    if strict:  # before memory is taken for what is not there
+    if strict:  # before memory is taken for missing data
         _check_files(path, name, array, cure)
     found = np.empty(array.shape, dtype=array.dtype)
     for part, values in parts_of(path, group, name, cure=cure, strict=strict):
@@ -152,9 +152,9 @@ def parts_of(
     Args:
         path: The store.
         group: Its arrays.
-        name: Of the array.
-        cure: What to do where it is damaged.
-        strict: Whether a file that is missing is an error.
+        name: The name of the array.
+        cure: Advice for a damaged array.
+        strict: Whether a missing file is an error.
 
     Yields:
         A part of the array, and its values.
@@ -172,13 +172,13 @@ def parts_of(
 
 
 def described(path: Path, group: Any, name: str, cure: str) -> Any:
-    """An array, whose zarr.json says its kind and its shape.
+    """Opens an array, whose zarr.json has its dtype and its shape.
 
     Args:
         path: The store.
         group: Its arrays.
-        name: Of the array.
-        cure: What to do where that is damaged.
+        name: The name of the array.
+        cure: Advice for a damaged zarr.json.
 
     Returns:
         The array of zarr.
@@ -191,14 +191,14 @@ def described(path: Path, group: Any, name: str, cure: str) -> Any:
 
 
 def description_of(path: Path, name: str) -> str | None:
-    """What tells the description of an array, its zarr.json, from others.
+    """The digest of the description of an array, its zarr.json.
 
     Args:
         path: The store.
-        name: Of the array.
+        name: The name of the array.
 
     Returns:
-        A digest; None where it is missing.
+        The digest; None if the file is missing.
     """
     try:
         return hashlib.sha256((path / name / "zarr.json").read_bytes()).hexdigest()
@@ -207,7 +207,7 @@ def description_of(path: Path, name: str) -> str | None:
 
 
 def ill_described(path: Path, header: Mapping[str, Any]) -> list[str]:
-    """Those arrays of which the description is missing, or not what was written.
+    """The arrays whose description is missing, or differs from what was written.
 
     Args:
         path: The store.
@@ -226,7 +226,7 @@ def _check_files(path: Path, name: str, array: Any, cure: str) -> None:
 
 
 def _files_of(path: Path, name: str, array: Any) -> Iterator[tuple[Path, tuple[slice, ...]]]:
-    """The files of an array, which may be missing, and what part of the array each holds."""
+    """The files of an array, which may be missing, with the part of the array in each."""
     shape, chunks = array.shape, array.chunks
     for place in itertools.product(*(range(-(-n // width)) for n, width in zip(shape, chunks, strict=True))):
         part = (slice(k * width, min((k + 1) * width, n)) for k, width, n in zip(place, chunks, shape, strict=True))

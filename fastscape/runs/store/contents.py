@@ -1,4 +1,4 @@
-"""What a store is begun with, and what must be the same when it is taken up again."""
+"""The contents with which a store is created, and which must be the same when it is resumed."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["StoreAsked"]
 
 @dataclass(frozen=True, eq=False)
 class StoreAsked:
-    """What a store is to hold.
+    """The contents of a store.
 
     Args:
-        settings: What determines the values, as plain values by name.
+        settings: The settings that determine the values, as plain values by name.
         axes: Coordinates by the name of the axis.
-        measures: What is summed for every point, by name.
+        measures: Names of the measures that are summed at every point.
         squares: Whether the squares of the losses are summed too.
-        ordered: Whether blocks are of neighbouring points; else of any. Default True.
-        directions: The directions [D, P], where they were given. Default: they are random.
-        reach: How far those axes go whose range was chosen, as the report says it. Default: none was.
+        ordered: Whether the points of a block are neighbours. Default True.
+        directions: The directions [D, P], if they were given. Default: random directions.
+        reach: The chosen ranges of axes, as in the report. Default: no range was chosen.
     """
 
     settings: Mapping[str, Any]
@@ -39,13 +39,13 @@ class StoreAsked:
 
     @property
     def header(self) -> dict[str, Any]:
-        """What is compared with a store that was begun before, after a way through JSON."""
+        """The settings that are compared with an existing store, after a round trip through JSON."""
         found = {**self.settings, "axes": len(self.axes), "measures": list(self.measures)}
         return dict(json.loads(json.dumps(found)))
 
     @property
     def arrays(self) -> dict[str, tuple[np.ndarray, tuple[str, ...]]]:
-        """What is written once, when a run begins, with the names of the dimensions."""
+        """The arrays that are written once, when a run starts, with the names of the dimensions."""
         given: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {n: (axis, (n,)) for n, axis in self.axes.items()}
         if self.directions is not None:
             given["directions"] = (self.directions, ("direction", "entry"))

@@ -1,4 +1,4 @@
-"""What the arrays of a store declare, against what is there: a file of a kilobyte can declare a terabyte."""
+"""Checks the declared sizes of arrays in a store against its files: a file of a kilobyte can declare a terabyte."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Any
 
 __all__ = ["check_declared"]
 
-_OF_NO_SHAPE = 64  # no axis is smaller compressed than by this
-_SMALL = 1 << 20  # bytes that may be read without a thought
+_OF_NO_SHAPE = 64  # largest compression ratio of an axis
+_SMALL = 1 << 20  # number of bytes that may always be read
 _SUMS = ("sums", "sums_0", "sums_1", "order")
 
 
 def check_declared(
     path: Path, group: Any, axes: Sequence[str], grids: Sequence[str], measures: int, rows_of: Callable[..., int]
 ) -> None:
-    """Refuses a store of which an array declares more than the axes need, before memory is taken for it.
+    """Refuses a store in which an array declares more than the axes need, before memory is taken.
 
     Args:
         path: The store.
-        group: Its arrays. Of one that is not there, or cannot be opened, nothing is said here.
+        group: Its arrays. Arrays that are missing or cannot be opened are not checked.
         axes: Names of the axes.
         grids: Names of the arrays that have the shape of the landscape.
-        measures: How many measures there are.
-        rows_of: How many rows the sums have for a number of points and the size of a block, ordered or not.
+        measures: Number of measures.
+        rows_of: The number of rows of the sums, for a number of points and a block size, ordered or not.
 
     Raises:
-        ValueError: When one declares more.
+        ValueError: When an array declares more.
     """
     shape = tuple(_length(path, group, name) for name in axes)
     points = math.prod(shape)
@@ -43,7 +43,7 @@ def check_declared(
 
 
 def _length(path: Path, group: Any, name: str) -> int:
-    """The length of an axis, of which nothing else says how long it must be."""
+    """The length of an axis, which is declared nowhere else."""
     axis = _opened(path, group, [name], 0).get(name)
     if axis is None:
         return 1
@@ -54,23 +54,23 @@ def _length(path: Path, group: Any, name: str) -> int:
 
 
 def _opened(path: Path, group: Any, names: Sequence[str], entries: int) -> dict[str, Any]:
-    """Those arrays that can be opened, of numbers, and in files no larger than what is in them.
+    """The arrays that can be opened, after checking that they hold numbers and that their files are not too large.
 
     Args:
         path: The store.
         group: Its arrays.
-        names: Of the arrays.
-        entries: How many numbers each has, at most; 0 for as many as it declares.
+        names: The names of the arrays.
+        entries: Largest number of entries of each array; 0 for the declared number.
 
     Returns:
         Arrays of zarr by name.
 
     Raises:
-        ValueError: When one is of something else, or its files are larger.
+        ValueError: When an array does not hold numbers, or its files are too large.
     """
     found = {}
     for name in names:
-        with suppress(Exception):  # zarr raises what it likes; who reads the array says what is wrong
+        with suppress(Exception):  # zarr may raise anything; the reader of the array reports the error
             found[name] = group[name]
     for name, array in found.items():
         chunk = math.prod(array.chunks) * array.dtype.itemsize

@@ -1,4 +1,4 @@
-"""What is said of a store that cannot be read or written to."""
+"""The errors of a store that cannot be read or written to."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["Refused", "file_read", "no_store", "reading", "writing", "zarr_packa
 
 
 class Refused(ValueError):
-    """What is wrong was said already."""
+    """An error that was reported already."""
 
 
 def no_store(path: Path) -> Refused:
-    """What is said of a folder of something else."""
+    """The message for a folder that holds something else."""
     return Refused(f"{path} is no store that fastscape has written; give the folder of a store, or a new one")
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Says of whatever zarr raises on damaged files which store it was.
+    """Turns any error that zarr raises on damaged files into an error that names the store.
 
     Args:
         path: The store.
@@ -30,7 +30,7 @@ def reading(path: Path) -> Iterator[None]:
         Nothing.
 
     Raises:
-        ValueError: In the place of what is raised, but for errors of the system.
+        ValueError: Instead of any error, except errors of the system.
     """  # noqa: DOC501 - a refusal is a ValueError
     try:
         yield
@@ -45,27 +45,27 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextmanager
 def file_read(file: Path, cure: str) -> Iterator[None]:
-    """Says of whatever the codecs raise on a damaged file which one it was, and what to do.
+    """Turns any error that codecs raise on a damaged file into an error that names the file, with advice.
 
     Args:
         file: The file.
-        cure: What to do.
+        cure: The advice.
 
     Yields:
         Nothing.
 
     Raises:
-        ValueError: In the place of what is raised.
+        ValueError: Instead of any error.
     """  # noqa: DOC501 - a refusal is a ValueError
     try:
         yield
-    except Exception as error:  # the codecs raise what they like
+    except Exception as error:  # the codecs may raise anything
         raise Refused(f"{file} is damaged ({str(error)[:200]}); {cure}") from error
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Says of an error in writing what is safe.
+    """Adds to an error in writing which results are safe.
 
     Args:
         path: The store.
@@ -74,7 +74,7 @@ def writing(path: Path) -> Iterator[None]:
         Nothing.
 
     Raises:
-        OSError: In the place of one.
+        OSError: Instead of an OSError.
     """
     try:
         yield

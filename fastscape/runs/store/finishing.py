@@ -1,8 +1,8 @@
-"""Writing a finished landscape, so that whoever reads finds the one before or this one, whole.
+"""Writes a finished landscape so that readers find either the previous or the new landscape, complete.
 
-The grids lie where xarray looks for them, in the folder itself. Where a finished landscape lies there already, the new
-one is first written beside it; the header then names that place, the grids before are replaced, and the header names
-the folder itself again. Each of these steps is one rename of the header.
+The grids are in the folder itself, where xarray looks for them. If there is a finished landscape already, the new
+landscape is first written beside it. The header then names that place, the previous grids are replaced, and the
+header names the folder itself again. Each of these steps is one rename of the header.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["finish", "sweep_beside"]
 
 
 def finish(path: Path, header: Mapping[str, Any], values: Values) -> dict[str, Any]:
-    """Writes a landscape into a store, once all points are known.
+    """Writes a landscape into a store when all points are known.
 
     Args:
         path: The store.
@@ -33,15 +33,15 @@ def finish(path: Path, header: Mapping[str, Any], values: Values) -> dict[str, A
         values: The landscape.
 
     Returns:
-        The header that is written.
+        The written header.
     """
-    # The mask is written also where it is all true: a call before, with a larger tolerance, may have left another one.
+    # The mask is written even if it is all true: an earlier call, with a larger tolerance, may have left a mask.
     grids = {**values.measures, "evaluated": values.evaluated, "standard_error": values.standard_error}
     known = {name: np.asarray(grid) for name, grid in grids.items() if grid is not None}
     digests, names = {name: digest_of(grid) for name, grid in known.items()}, tuple(values.axes)
     beside = "finished" in header and bool(header["finished"]["beside"])
     if not _kept(path, header, digests):
-        beside = "report" in header and not beside  # where none are that count
+        beside = "report" in header and not beside  # at a place without current grids
         _write(path, known, names, beside=beside)
     said: dict[str, Any] = {"report": dict(values.report), "finished": {"beside": beside, "digests": digests}}
     header = write_header(path, {**header, **said})
@@ -53,14 +53,14 @@ def finish(path: Path, header: Mapping[str, Any], values: Values) -> dict[str, A
 
 
 def _kept(path: Path, header: Mapping[str, Any], digests: Mapping[str, str]) -> bool:
-    """Whether the grids of a store are whole, and these already."""
+    """Whether the store has these grids already, complete."""
     if "report" not in header or "finished" not in header or header["finished"]["digests"] != digests:
         return False
     try:
         with reading(path):
             for name in digests:
                 finished_grid(path, opened(path), header, name)
-    except (OSError, ValueError):  # what is damaged is written anew
+    except (OSError, ValueError):  # damaged grids are written again
         return False
     return True
 
@@ -71,7 +71,7 @@ def _write(path: Path, grids: Mapping[str, np.ndarray], dimensions: tuple[str, .
 
 
 def sweep_beside(path: Path, header: Mapping[str, Any]) -> None:
-    """Deletes grids that lie beside those that count.
+    """Deletes grids beside the current grids.
 
     Args:
         path: The store.

@@ -1,4 +1,4 @@
-"""The folder of a store: who has it, and what a writer that was killed has left in it."""
+"""The folder of a store: its lock, and the leftovers of killed writers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 __all__ = ["BESIDE", "HEADER", "LEVEL", "check_folder", "grid_name", "is_leftover", "lock_of", "running", "sweep"]
 
 HEADER = "zarr.json"
-BESIDE = "finished_anew"  # the folder of a finished landscape that takes the place of another one
-LEVEL = "level_1"  # the folder of a store within a store: of a draw of the samples
+BESIDE = "finished_anew"  # the folder of a finished landscape that replaces an earlier landscape
+LEVEL = "level_1"  # the folder of the inner store, for a draw of the samples
 
 
 def grid_name(name: str, *, beside: bool) -> str:
     """The place of a grid of a finished landscape in the folder of its store.
 
     Args:
-        name: Of the grid.
-        beside: Whether another landscape lies where it belongs.
+        name: The name of the grid.
+        beside: Whether an earlier landscape is at its place.
 
     Returns:
         The name of its array.
@@ -30,10 +30,10 @@ def grid_name(name: str, *, beside: bool) -> str:
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file is one that was to be renamed once it was whole: by zarr, or by `write_whole`.
+    """Whether a file is a temporary file of zarr or of `write_whole`, to be renamed when complete.
 
     Args:
-        name: Of the file, without its folder.
+        name: The name of the file, without its folder.
 
     Returns:
         Whether it is.
@@ -42,14 +42,14 @@ def is_leftover(name: str) -> bool:
 
 
 def check_folder(path: Path) -> None:
-    """Refuses what is there and no store.
+    """Refuses a path that exists and is not a store.
 
     Args:
-        path: Where a store is wanted.
+        path: The path for the store.
 
     Raises:
-        ValueError: When it is a file, or a folder of other things. One with nothing but leftovers is a store that was
-            ended before it had begun.
+        ValueError: When the path is a file, or a folder with other contents. A folder with nothing but leftovers is a
+            store whose run ended at the start.
     """
     if path.exists() and not path.is_dir():
         raise ValueError(f"store={str(path)!r} is a file; give the name of a folder, for example 'run.zarr'")
@@ -60,7 +60,7 @@ def check_folder(path: Path) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Deletes the leftovers of writers that were killed; only who has the store may do it.
+    """Deletes the leftovers of killed writers; only the holder of the lock may do this.
 
     Args:
         path: The store.
@@ -71,7 +71,7 @@ def sweep(path: Path) -> None:
 
 
 def lock_of(path: Path) -> FileLock:
-    """What one process at a time can have; beside the store, in which zarr expects nothing but its own files.
+    """The lock of a store, for one process at a time; it is beside the store, where zarr expects no own files.
 
     Args:
         path: The store.
@@ -79,19 +79,19 @@ def lock_of(path: Path) -> FileLock:
     Returns:
         The lock.
     """
-    from filelock import FileLock  # which loads asyncio
+    from filelock import FileLock  # filelock loads asyncio
 
     return FileLock(path.resolve().with_name(f".{path.resolve().name}.lock"))
 
 
 def running(path: Path) -> bool:
-    """Whether a process has a store.
+    """Whether a process holds the lock of a store.
 
     Args:
         path: The store.
 
     Returns:
-        Whether one has.
+        Whether a process does.
     """
     from filelock import Timeout
 
@@ -102,7 +102,7 @@ def running(path: Path) -> bool:
         lock.acquire(timeout=0)
     except Timeout:
         return True
-    except OSError:  # where nobody may write, nobody does
+    except OSError:  # no process can write to a read-only folder
         return False
     lock.release()
     return False

@@ -1,7 +1,7 @@
-"""The header of a store: the one file that says what the others mean, always written whole.
+"""The header of a store: the file that describes all other files, always written whole.
 
-Whatever belongs together changes in one rename. `zarr.json` is also what zarr and xarray open, so the entries are the
-attributes of the group. Every entry has a digest, beside which nothing else tells a damaged number from another one.
+Entries that belong together change in one rename. zarr and xarray open the same `zarr.json`, so the entries are the
+attributes of the group. Every entry has a digest, the only way to recognise a damaged number.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ FORMAT, VERSION = "fastscape-store", 1
 
 
 def header_of(path: Path) -> dict[str, Any]:
-    """The header of a store.
+    """Reads the header of a store.
 
     Args:
         path: The store.
 
     Returns:
-        The entries by name. There are none where a run was ended before it had written any, and no "settings" where
-        one was ended before the arrays were made.
+        The entries by name. There are none if a run ended before it wrote any, and no "settings" if a run ended
+        before the arrays were made.
 
     Raises:
-        OSError: When it cannot be read.
-        ValueError: When it is damaged, of another version, or of something else.
+        OSError: When the header cannot be read.
+        ValueError: When the header is damaged, has a different version, or belongs to something else.
     """
     return header_in(path, header_bytes(path))
 
 
 def header_bytes(path: Path) -> bytes:
-    """The file of a header, as it is now.
+    """The current file of a header.
 
     Args:
         path: The store.
 
     Returns:
-        Its content; empty where there is none.
+        Its content; empty if there is no file.
     """
     try:
         return (path / HEADER).read_bytes()
@@ -56,17 +56,17 @@ def header_bytes(path: Path) -> bytes:
 
 
 def header_in(path: Path, content: bytes) -> dict[str, Any]:
-    """What the file of a header says. See `header_of`.
+    """Parses the file of a header. See `header_of`.
 
     Args:
         path: The store.
-        content: Of the file.
+        content: The content of the file.
 
     Returns:
         The entries by name.
 
     Raises:
-        ValueError: When it is damaged, of another version, or of something else.
+        ValueError: When the header is damaged, has a different version, or belongs to something else.
     """
     with reading(path):
         if content:
@@ -75,7 +75,7 @@ def header_in(path: Path, content: bytes) -> dict[str, Any]:
             return {}
         else:
             attributes = {}
-        if not attributes and _empty(path):  # as version 0.1 began one
+        if not attributes and _empty(path):  # version 0.1 created stores this way
             return {}
         return _checked(path, attributes)
 
@@ -85,10 +85,10 @@ def _empty(path: Path) -> bool:
 
 
 def _checked(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
-    """The entries, once they are those of a store of this version, and what was written."""
+    """The entries, after checking the version and the digests."""
     if attributes.get("format") != FORMAT:
         raise no_store(path)
-    if not attributes.keys() - {"format"}:  # as version 0.1 began one
+    if not attributes.keys() - {"format"}:  # version 0.1 created stores this way
         return {}
     if attributes.get("version") != VERSION:
         raise Refused(
@@ -96,7 +96,7 @@ def _checked(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
             f"{VERSION}: give another store, or use the fastscape that wrote it"
         )
     checks = attributes.pop("checks", {})  # version 0.1 wrote none
-    if "report" not in attributes:  # without it the run is not finished, and the sums say all
+    if "report" not in attributes:  # without this entry the run is not finished, and the sums have all values
         checks.pop("report", None)
     damaged = [name for name, digest in checks.items() if _digest(attributes.get(name)) != digest]
     if damaged:
@@ -108,14 +108,14 @@ def _checked(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_header(path: Path, entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Writes a header in one rename: whoever reads finds all that was before, or all of this.
+    """Writes a header in one rename, so readers find either the previous or the new header.
 
     Args:
         path: The store.
         entries: All entries by name.
 
     Returns:
-        The entries as they will be read again, after a way through JSON.
+        The entries as they will be read again, after a round trip through JSON.
     """
     plain: dict[str, Any] = json.loads(json.dumps(dict(entries)))
     checks = {name: _digest(value) for name, value in plain.items()}
@@ -125,15 +125,16 @@ def write_header(path: Path, entries: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parts_in(header: Mapping[str, Any]) -> tuple[int, int]:
-    """Over how many parts of the data the sums of a header are.
+    """The number of parts of the data in the sums of a header.
 
-    Version 0.1 wrote the entries one after the other, the digests last: where one is missing, those before count.
+    Version 0.1 wrote the entries one after the other, the digests last: if a digest is missing, the earlier entries
+    count.
 
     Args:
         header: The entries.
 
     Returns:
-        The number of parts, and how many samples they have.
+        The number of parts, and of their samples.
     """
     parts, digests = int(header.get("parts", 0)), len(header.get("digests", []))
     if digests < parts:
@@ -142,13 +143,13 @@ def parts_in(header: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def digest_of(array: np.ndarray) -> str:
-    """What tells an array from every other one.
+    """The digest of an array.
 
     Args:
-        array: Of any shape.
+        array: An array of any shape.
 
     Returns:
-        A digest of its kind, its shape and its bits.
+        A digest of its dtype, its shape and its bits.
     """
     said = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
     said.update(np.ascontiguousarray(array).data)

@@ -1,4 +1,4 @@
-"""Whether a run is the one that a store was begun with: settings, axes, directions."""
+"""Checks that the settings, axes and directions of a run match an existing store."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ DECISIVE = (
     "loss", "metrics", "objective", "scheme", "normalize", "perturb", "moving", "directions", "distribution", "seed",
     "repeats", "stream", "order", "model", "samples", "weights_hash", "data_hash", "own_precision", *RECORDED.values(),
 )  # fmt: skip
-"""What of a report determines the values: a run is taken up again with the same."""
+"""The entries of a report that determine the values, and that a resumed run must match."""
 
 
 def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuses other settings than those of a store.
+    """Refuses settings that differ from the settings of a store.
 
     Args:
         path: The store.
         before: Its settings.
-        now: Those of the run.
+        now: The settings of the run.
 
     Raises:
-        ValueError: When they differ; it names in what.
+        ValueError: When they differ; the message names the differences.
     """
     before = {
         **USUAL,
@@ -55,12 +55,12 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
 
 
 def check_grids(path: Path, header: Mapping[str, Any], asked: StoreAsked) -> None:
-    """Refuses other axes or directions than those of a store.
+    """Refuses axes or directions that differ from a store.
 
     Args:
         path: The store.
         header: Its header.
-        asked: What the run asks for.
+        asked: The contents that the run requests.
 
     Raises:
         ValueError: When they differ, or when the arrays are damaged.
@@ -77,7 +77,7 @@ def check_grids(path: Path, header: Mapping[str, Any], asked: StoreAsked) -> Non
 
 
 def _named_as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The functions of a store, with the present names of those of the library."""
+    """The functions of a store, with the current names of library functions."""
     functions = {"loss": settings.get("loss"), "objective": settings.get("objective")}
     found: dict[str, Any] = {n: public_name(function) for n, function in functions.items() if function is not None}
     return {**found, "metrics": {n: public_name(function) for n, function in settings.get("metrics", {}).items()}}
@@ -89,10 +89,10 @@ def _short(value: Any) -> str:
 
 
 def _close(path: Path, group: Any, header: Mapping[str, Any], directions: np.ndarray) -> bool:
-    """Whether directions [D, P] are the stored ones, up to what another device rounds differently."""
+    """Whether directions [D, P] equal the stored directions, up to the rounding of a different device."""
     if described(path, group, "directions", _CURE).shape != directions.shape:
         return False
-    strict = "directions" in header.get("arrays", {})  # version 0.1 wrote no file where all is 0
+    strict = "directions" in header.get("arrays", {})  # version 0.1 wrote no file for zeros
     return all(
         np.allclose(stored, directions[part], rtol=1e-4, atol=1e-7, equal_nan=True)
         for part, stored in parts_of(path, group, "directions", cure=_CURE, strict=strict)
@@ -100,15 +100,15 @@ def _close(path: Path, group: Any, header: Mapping[str, Any], directions: np.nda
 
 
 def mended(path: Path, header: Mapping[str, Any], asked: StoreAsked) -> bool:
-    """Writes those axes and directions anew that are damaged, and were the ones that are asked for, bit for bit.
+    """Rewrites damaged axes and directions whose digests equal the requested values bit for bit.
 
     Args:
         path: The store.
-        header: Its header, with the digests of what was written.
-        asked: What the run asks for.
+        header: Its header, with the digests of the written arrays.
+        asked: The contents that the run requests.
 
     Returns:
-        Whether there were any.
+        Whether any were damaged.
     """
     digests = header.get("arrays", {})
     hurt = [

@@ -1,4 +1,4 @@
-"""Reading a store: what it holds so far, also while a run writes to it.
+"""Reads the values that a store has so far, also while a run writes to it.
 
 The layout of a store is described in `fastscape.runs.store.writing`.
 """
@@ -22,26 +22,26 @@ from fastscape.runs.store.header import header_bytes, header_in, header_of, part
 
 __all__ = ["axis_in", "finished_grid", "known_blocks", "known_order", "known_reach", "read_store", "rows_of", "summed"]
 
-MOST_PARTLY_FULL = 1024  # blocks of points that were asked for round by round
-PATIENCE = 10.0  # seconds for which a reader waits for a moment in which the header stays
+MOST_PARTLY_FULL = 1024  # blocks of points requested round by round
+PATIENCE = 10.0  # seconds that a reader waits for a moment in which the header does not change
 
 BLOCK_CURE = "delete it to have its points computed again: the others are whole"
 CURE = "call the same again with this store: it is written anew, and nothing that is kept is computed again"
 
 
 def read_store(path: Path) -> Values:
-    """What a store holds so far: NaN where a point is not known yet.
+    """Reads the values that a store has so far: NaN at points not known yet.
 
     Args:
         path: The folder.
 
     Returns:
-        The values; the report of an unfinished one has "settings", "plan" and "progress".
+        The values; the report of an unfinished store has "settings", "plan" and "progress".
 
     Raises:
         ImportError: When zarr is not installed.
         OSError: When it cannot be read.
-        ValueError: When it is no store of this version, or damaged.
+        ValueError: When it is not a store of this version, or damaged.
     """
     zarr_package()
     ended = time.monotonic() + PATIENCE
@@ -49,7 +49,7 @@ def read_store(path: Path) -> Values:
         before = header_bytes(path)
         try:
             return _unchanged(path, before, _values(path, before), late=time.monotonic() > ended)
-        except _Changed:  # a run writes, and what was read may be of two moments
+        except _Changed:  # a run is writing, and the reads may be from two moments
             continue
         except (OSError, ValueError):
             if header_bytes(path) == before or time.monotonic() > ended:
@@ -61,7 +61,7 @@ class _Changed(Exception):
 
 
 def _unchanged(path: Path, before: bytes, values: Values, *, late: bool) -> Values:
-    """The values, if the header is still the one that they were read by."""
+    """The values, if the header has not changed since."""
     if header_bytes(path) == before:
         return values
     if late:
@@ -70,7 +70,7 @@ def _unchanged(path: Path, before: bytes, values: Values, *, late: bool) -> Valu
 
 
 def _values(path: Path, content: bytes) -> Values:
-    """What a store holds, by the content of its header."""
+    """Reads a store, given the content of its header."""
     with reading(path):
         header = header_in(path, content)
         if "settings" not in header:
@@ -86,7 +86,7 @@ def _values(path: Path, content: bytes) -> Values:
 
 
 def _axes_in(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of the axes; before the others one that counts the repeats, where random directions were repeated."""
+    """The names of the axes; if random directions were repeated, the first axis counts the repeats."""
     repeated = (REPEAT,) if settings.get("repeats", 1) > 1 else ()
     count = int(settings["axes"]) - len(repeated)
     if not 1 <= count <= MOST_AXES:
@@ -101,7 +101,7 @@ def axis_in(path: Path, group: Any, header: Mapping[str, Any], name: str) -> np.
         path: The store.
         group: Its arrays.
         header: Its header.
-        name: Of the axis.
+        name: The name of the axis.
 
     Returns:
         The coordinates [n].
@@ -110,7 +110,7 @@ def axis_in(path: Path, group: Any, header: Mapping[str, Any], name: str) -> np.
         ValueError: When they are damaged.
     """
     digest = header.get("arrays", {}).get(name)
-    # Of one coordinate 0 version 0.1 wrote no file.
+    # For a single coordinate 0, version 0.1 wrote no file.
     strict = digest is not None or described(path, group, name, CURE).shape != (1,)
     return whole_array(path, group, name, cure=CURE, digest=digest, strict=strict)
 
@@ -132,8 +132,8 @@ def finished_grid(path: Path, group: Any, header: Mapping[str, Any], name: str) 
     Args:
         path: The store.
         group: Its arrays.
-        header: Its header, which says where the grids are.
-        name: Of the grid.
+        header: Its header, which names the place of the grids.
+        name: The name of the grid.
 
     Returns:
         The values.
@@ -141,7 +141,7 @@ def finished_grid(path: Path, group: Any, header: Mapping[str, Any], name: str) 
     Raises:
         ValueError: When they are damaged.
     """
-    if "finished" not in header:  # as version 0.1 wrote it: of a measure that is 0 everywhere there is no file
+    if "finished" not in header:  # version 0.1 wrote no file for a measure that is 0 everywhere
         strict = name not in header["settings"]["measures"]
         return whole_array(path, group, name, cure=CURE, strict=strict)
     finished = header["finished"]
@@ -150,7 +150,7 @@ def finished_grid(path: Path, group: Any, header: Mapping[str, Any], name: str) 
 
 
 def _check_zeros(path: Path, grids: Mapping[str, np.ndarray], known: Mapping[str, np.ndarray]) -> None:
-    """Refuses zeros in the place of a grid whose file is missing, unless the sums say that it is 0 everywhere."""
+    """Refuses zeros instead of a grid whose file is missing, unless the sums are 0 everywhere."""
     for name, grid in grids.items():
         values = known[name][~np.isnan(known[name])]
         if not grid.any() and (not values.size or values.any()):
@@ -175,20 +175,20 @@ def _unfinished(path: Path, group: Any, header: Mapping[str, Any], axes: dict[st
         for k, part in known.items():
             sums[np.arange(k * size, k * size + len(part)) if order is None else order[k]] = part
         progress = {"points": sum(map(len, known.values())), "of": len(sums), "running": running(path)}
-    # Behind the measures there may be the squares of the losses.
-    with np.errstate(invalid="ignore"):  # of a data set that was not read yet there are no samples
+    # The squares of the losses may follow the measures.
+    with np.errstate(invalid="ignore"):  # a data set that was not read yet has no samples
         means = (sums / np.asarray(samples)).T
     grids = {n: mean.reshape(shape) for n, mean in zip(settings["measures"], means, strict=False)}
     return Values(axes, grids, {"progress": progress, "settings": settings, "plan": header.get("plan")})
 
 
 def summed(path: Path, group: Any, header: Mapping[str, Any]) -> np.ndarray:
-    """The sums over the parts of the data that a header says.
+    """The sums over the parts of the data that a header names.
 
     Args:
         path: The store.
         group: Its arrays.
-        header: Its header; of data that come in parts, of which there are some.
+        header: Its header; for data in parts, with at least one part.
 
     Returns:
         The sums [G, measures].
@@ -197,17 +197,18 @@ def summed(path: Path, group: Any, header: Mapping[str, Any]) -> np.ndarray:
         ValueError: When they are damaged.
     """
     cure = "it cannot be computed again without the parts before: give another store"
-    strict = header.get("every_file", False)  # version 0.1 wrote no file where all is NaN
+    strict = header.get("every_file", False)  # version 0.1 wrote no file for NaN everywhere
     return whole_array(path, group, f"sums_{parts_in(header)[0] % 2}", cure=cure, strict=strict)
 
 
 def known_blocks(path: Path, array: Any, order: dict[int, np.ndarray] | None = None) -> dict[int, np.ndarray]:
-    """The sums of the blocks whose files are there.
+    """The sums of the blocks whose files exist.
 
     Args:
         path: The store.
         array: Its sums [points, measures].
-        order: Where blocks are of any points, what `known_order` gives. Default: they are neighbours.
+        order: The result of `known_order`, if the points of a block need not be neighbours. Default: they are
+            neighbours.
 
     Returns:
         Sums [points of the block, measures] by the number of the block.
@@ -221,13 +222,13 @@ def known_blocks(path: Path, array: Any, order: dict[int, np.ndarray] | None = N
         if file.exists():
             with file_read(file, BLOCK_CURE):
                 found[k] = array[k * size : (k + 1) * size]
-    if order is not None:  # such a block may not be full
+    if order is not None:  # a block of such points may not be full
         found = {k: sums[: len(order[k])] for k, sums in found.items() if k in order}
     return found
 
 
 def known_order(path: Path, array: Any) -> dict[int, np.ndarray]:
-    """The numbers of the points of those blocks whose files are there.
+    """The numbers of the points of the blocks whose files exist.
 
     Args:
         path: The store.
@@ -248,19 +249,19 @@ def known_order(path: Path, array: Any) -> dict[int, np.ndarray]:
 
 
 def _numbers(folder: Path) -> list[int]:
-    """The numbers that entries of a folder are named by; others are being written, or are nothing of a store."""
+    """The numbers in the names of the entries of a folder; other entries are temporary, or foreign to a store."""
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     return sorted(int(name) for name in names if name.isdecimal() and str(int(name)) == name)
 
 
 def known_reach(path: Path) -> dict[str, Any]:
-    """How far those axes go whose range was chosen when a store was begun.
+    """The ranges of axes that were chosen when a store was created.
 
     Args:
         path: The store.
 
     Returns:
-        What the report says of each, by the name of the axis; empty where a store was not begun yet.
+        The entry of the report by the name of the axis; empty if the store was not created yet.
 
     Raises:
         ValueError: When the header is damaged.
@@ -271,14 +272,14 @@ def known_reach(path: Path) -> dict[str, Any]:
 
 
 def rows_of(points: int, size: int, *, ordered: bool) -> int:
-    """How many rows the sums of a store have.
+    """The number of rows of the sums of a store.
 
     Args:
         points: Number of points G of the grid.
         size: Points of a block.
-        ordered: Whether blocks are of neighbouring points; else some may not be full.
+        ordered: Whether the points of a block are neighbours; else some blocks may not be full.
 
     Returns:
-        The number; rows that nothing is written to take no place.
+        The number; rows without values take no space.
     """
     return points if ordered else (-(-points // size) + MOST_PARTLY_FULL) * size

@@ -1,7 +1,7 @@
-"""The arrays of a store that grow: sums, their order, and sums over parts of the data.
+"""The growing arrays of a store: sums, their order, and sums over parts of the data.
 
-Their files have checksums, and zarr describes them in one file more each; the header has the digest of that one, and
-the size of a block, by which it can be written anew.
+Their files have checksums, and zarr describes each array in one more file. The header has the digest of this file,
+and the size of a block, so a damaged description can be written again.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def sums_made(path: Path, asked: StoreAsked, size: int) -> dict[str, Any]:
 
     Args:
         path: The store.
-        asked: What it is to hold.
+        asked: The contents that the run requests.
         size: Points of a block.
 
     Returns:
-        What the header says of them.
+        Their entries in the header.
     """
     for name in _names(asked):
         _made(path, name, asked, size)
@@ -35,15 +35,15 @@ def sums_made(path: Path, asked: StoreAsked, size: int) -> dict[str, Any]:
 
 
 def described_anew(path: Path, header: Mapping[str, Any], asked: StoreAsked) -> dict[str, Any]:
-    """Describes those arrays anew whose description is missing or damaged; their values stay.
+    """Rewrites the missing or damaged descriptions of arrays; their values stay.
 
     Args:
         path: The store.
         header: Its header.
-        asked: What it is to hold.
+        asked: The contents that the run requests.
 
     Returns:
-        What the header is to say of them now; empty where all are whole.
+        The new entries for the header; empty if all descriptions are intact.
     """
     damaged = ill_described(path, header)
     for name in damaged:

@@ -1,22 +1,22 @@
-"""A landscape on disk that grows block by block, so that a run which was ended in any way can be taken up again.
+"""Writes a landscape to disk block by block, so a run can be resumed after any interruption.
 
 A store is a folder in the format of zarr, which xarray reads:
 
-    zarr.json       the header: what is computed and how ("settings"), by which plan, and in the end the report
+    zarr.json       the header: what is computed and how ("settings"), the plan, and at the end the report
     x, y, ...       coordinates [H], [W], ...
-    sums            sums over the samples [points, measures]; one file a block, written whole
-    order           the number [points] of each row's point, where blocks are of any points
-    sums_0, sums_1  the same where the data come in parts: over those so far, and over one less
-    directions      the directions [D, P], where they were given
-    level_1         a store of its own, of the draw of samples that most points are evaluated on
-    loss, ...       every measure [H, W] and the standard error, in the end; and which points were evaluated
-    finished_anew   the same while those of an earlier call are replaced
+    sums            sums over the samples [points, measures]; one file per block, written whole
+    order           the number [points] of the point of each row, if the points of a block need not be neighbours
+    sums_0, sums_1  sums for data in parts: in turn, over all parts so far and over one part fewer
+    directions      the directions [D, P], if they were given
+    level_1         an inner store, for the draw of samples on which most points are evaluated
+    loss, ...       at the end, every measure [H, W], the standard error, and the mask of evaluated points
+    finished_anew   the new grids while the grids of an earlier call are replaced
 
-A block counts as known when its file is there, whatever its values. Whatever else there is counts when the header says
-so, which is written whole and last, in one rename; so what is on disk at any moment is the state before a step or the
-one after. Every file of an array has a checksum, every entry of the header and every array that is written once a
-digest, and where a file must be, none is an error. What a writer that was killed has left under a temporary name is
-heeded by nobody, and the next one to have the store deletes it.
+A block counts as known when its file exists, whatever its values. Everything else counts when the header names it.
+The header is written whole and last, in one rename, so at any moment the disk has the state before or after a step.
+Every file of an array has a checksum. Every entry of the header, and every array that is written once, has a digest.
+A missing file is an error if it must exist. Temporary files of a killed writer are ignored, and the next writer
+deletes them.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ from fastscape.runs.store.sums import described_anew, sums_made
 
 __all__ = ["Store"]
 
-# Names of a store's own arrays, besides the axes.
+# Names of the arrays that every store has, besides the axes.
 _RESERVED = "sums", "order", "sums_0", "sums_1", "directions", "standard_error", "evaluated", BESIDE, LEVEL
-_FACTS: dict[str, Any] = {"plan": None, "plans_measured": [], "fallback": None}  # 0.1 wrote one after the other
-_BUSY = 0.3  # seconds in which one who only looks whether a process has the store has looked
+_FACTS: dict[str, Any] = {"plan": None, "plans_measured": [], "fallback": None}  # 0.1 wrote one after another
+_BUSY = 0.3  # seconds that a check for the lock of the store takes at most
 
 
 class Store:
-    """The store of one run, locked until the context is left.
+    """The store of one run, locked until the context ends.
 
     Args:
-        path: The folder. It is made where there is none.
-        locks: Whether this process takes the lock; else another one of the same run has it. Default True.
+        path: The folder. It is created if missing.
+        locks: Whether this process takes the lock; else another process of the same run has it. Default True.
 
     Raises:
         ImportError: When zarr is not installed.
-        OSError: When the folder cannot be made or written to.
+        OSError: When the folder cannot be created or written to.
         ValueError: When another process has the store, or the folder holds something else.
     """
 
@@ -67,9 +67,9 @@ class Store:
         self.path = Path(path)
         zarr_package()
         self._lock, self._owns = lock_of(self.path), locks
-        self.facts: dict[str, Any] = {}  # what is known of the plan: "plan", "plans_measured", "fallback"
+        self.facts: dict[str, Any] = {}  # entries of the plan: "plan", "plans_measured", "fallback"
         self.plan: Plan | None = None
-        self.parts, self.digests = 0, list[str]()  # of data that come in parts
+        self.parts, self.digests = 0, list[str]()  # for data in parts
         if not locks:
             return
         with writing(self.path):
@@ -89,7 +89,7 @@ class Store:
         self._lock.release()
 
     def level(self) -> Store:
-        """The store of a draw of the samples, within this one and under its lock. This one must have begun.
+        """The store of a draw of the samples, inside this store and under its lock. This store must be created first.
 
         Returns:
             The store.
@@ -102,19 +102,19 @@ class Store:
         return inner
 
     def begin(self, asked: StoreAsked, size: int) -> int:
-        """Begins a run, or goes on with one of the same model, data and settings.
+        """Starts a run, or resumes a run with the same model, data and settings.
 
         Args:
             asked: What it is to hold.
-            size: Points of a block, where the run begins.
+            size: Points of a block, for a new run.
 
         Returns:
             Points of a block.
 
         Raises:
             OSError: When the store cannot be read or written to.
-            ValueError: When it is a run of something else or of another version of the format, when it is damaged, or
-                when a metric has a name that is taken.
+            ValueError: When the store belongs to a different run or has a different version of the format, is
+                damaged, or a metric has a name that is in use.
         """
         taken = [name for name in asked.measures if name in (*asked.axes, *_RESERVED) or "/" in name]
         if taken:
@@ -142,7 +142,7 @@ class Store:
         return int(self._sums.chunks[0])
 
     def _check_arrays(self, asked: StoreAsked) -> None:
-        """Refuses other axes and directions; what is damaged, and known by this call, is written anew."""
+        """Refuses different axes and directions; rewrites damaged arrays that this call knows."""
         try:
             check_grids(self.path, self._header, asked)
         except ValueError:
@@ -156,7 +156,7 @@ class Store:
                     self._say(said)
 
     def taken(self) -> dict[int, Tensor]:
-        """The sums of the blocks that are kept already.
+        """The sums of the blocks in the store.
 
         Returns:
             Sums [points of the block, measures] by the number of the block.
@@ -168,7 +168,7 @@ class Store:
         return {k: torch.from_numpy(sums) for k, sums in known_blocks(self.path, self._sums, order).items()}
 
     def order(self) -> dict[int, Tensor]:
-        """Of the blocks that are kept already, where these are of any points, the numbers of their points.
+        """The numbers of the points of the blocks in the store, if the points of a block need not be neighbours.
 
         Returns:
             Numbers [points of the block] by the number of the block.
@@ -179,35 +179,35 @@ class Store:
         return {k: torch.from_numpy(points) for k, points in known_order(self.path, self._order).items()}
 
     def keep(self, start: int, points: Tensor, sums: Tensor, facts: dict[str, Any] | None) -> None:
-        """Writes the sums of a block, whole or not at all, and what is new of the plan.
+        """Writes the sums of a block, whole or not at all, and new entries of the plan.
 
         Args:
             start: The row of the first point of the block.
             points: The numbers of its points.
             sums: Its sums [points, measures].
-            facts: "plan", "plans_measured" and "fallback"; None where another process writes them.
+            facts: "plan", "plans_measured" and "fallback"; None if another process writes them.
 
         Raises:
-            OSError: When it cannot be written. All blocks before it are safe.
+            OSError: When the block cannot be written. All earlier blocks are safe.
         """
         with writing(self.path):
             if facts is not None and facts != self.facts:
                 self._say(facts)
                 self.facts = {name: self._header[name] for name in facts}
-            if self._order is not None:  # before the sums, whose file says that the block is there
+            if self._order is not None:  # before the sums, whose file marks the block as known
                 self._order[start : start + len(sums)] = points.numpy()
             self._sums[start : start + len(sums)] = sums.numpy()
 
     def keep_over_parts(self, number: int, start: int, sums: Tensor) -> None:
-        """Writes the sums of a block over the first parts of the data; those over one part less stay.
+        """Writes the sums of a block over the first parts of the data; the previous sums stay.
 
         Args:
-            number: How many parts.
+            number: Number of parts.
             start: The first point of the block.
             sums: Its sums [points, measures].
 
         Raises:
-            OSError: When it cannot be written. The sums over fewer parts are safe.
+            OSError: When the sums cannot be written. The sums over fewer parts are safe.
         """
         with writing(self.path):
             name = f"sums_{number % 2}"
@@ -216,17 +216,17 @@ class Store:
     def part_kept(
         self, number: int, samples: int, counts: float | list[float], digest: str, facts: dict[str, Any]
     ) -> None:
-        """Writes into the header, and so whole or not at all, that the sums of all blocks over some parts are there.
+        """Writes into the header, whole or not at all, that the sums of all blocks over some parts are complete.
 
         Args:
-            number: How many parts.
-            samples: How many samples they have.
-            counts: Over how many of them each sum is; a number where all are over the same.
-            digest: What tells the data so far from others.
+            number: Number of parts.
+            samples: Number of samples in these parts.
+            counts: Number of samples of each sum; one number if it is the same for all.
+            digest: The digest of the data so far.
             facts: "plan", "plans_measured" and "fallback".
 
         Raises:
-            OSError: When it cannot be written. The sums over fewer parts are safe.
+            OSError: When the sums cannot be written. The sums over fewer parts are safe.
         """
         with writing(self.path):
             digests = [*self.digests, digest]
@@ -236,7 +236,7 @@ class Store:
         self.parts, self.digests = number, digests
 
     def accumulated(self) -> Tensor:
-        """The sums [G, measures] over the parts of the data that are kept.
+        """The sums [G, measures] over the parts of the data in the store.
 
         Returns:
             The sums.
@@ -248,7 +248,7 @@ class Store:
             return torch.from_numpy(summed(self.path, opened(self.path), self._header))
 
     def finish(self, values: Values) -> None:
-        """Writes the landscape, once all points are known.
+        """Writes the landscape when all points are known.
 
         Args:
             values: Its values.
@@ -264,8 +264,8 @@ class Store:
         self._header = write_header(self.path, {**self._header, **entries})
 
     def _create(self, asked: StoreAsked, size: int) -> None:
-        """Makes the arrays of a run, and then says in the header that they are there."""
-        self._header = write_header(self.path, {"format": FORMAT, "version": VERSION})  # so that the folder is ours
+        """Makes the arrays of a run, and then enters them in the header."""
+        self._header = write_header(self.path, {"format": FORMAT, "version": VERSION})  # marks the folder as a store
         arrays = {name: array_written(self.path, name, *array) for name, array in asked.arrays.items()}
         said = sums_made(self.path, asked, size)
         self._say({"reach": dict(asked.reach), "settings": asked.header, "arrays": arrays, **said})

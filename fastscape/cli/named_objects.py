@@ -62,7 +62,7 @@ def named(text: str, what: str) -> Any:
             there = [other for other in dir(found) if not other.startswith("_")]
             near = difflib.get_close_matches(part, there, n=1) or there
             raise ValueError(
-                f"{what} names {part:.80}, but {clipped(place)} has none; it has {listed(near) or 'no public names'}"
+                f"{clipped(place)} has no {part:.80}, given as {what}; it has {listed(near) or 'no public names'}"
             )
         found = getattr(found, part)
     return found

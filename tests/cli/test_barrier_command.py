@@ -53,7 +53,9 @@ def test_what_is_refused(trained, tmp_path, capsys, monkeypatch):
     wrong = fails(capsys, monkeypatch, "barrier", first, second, "--out", tmp_path / "one.npz")
     assert "--out must end in .json, got" in wrong
     assert "the models must be different files" in fails(capsys, monkeypatch, "barrier", first, first)
-    assert "points=1 cannot be used" in fails(capsys, monkeypatch, "barrier", first, second, "--points", 1)
+    assert "points must be a whole number of at least 3, got 1" in fails(
+        capsys, monkeypatch, "barrier", first, second, "--points", 1
+    )
     network, facts = load_checkpoint(second)
     save_checkpoint(network, tmp_path / "other.safetensors", model_name="mlp", dataset_name="mnist")
     other = fails(capsys, monkeypatch, "barrier", first, tmp_path / "other.safetensors")

@@ -218,8 +218,8 @@ def test_help_names_every_command():
     [
         (("demo", "--model", "alexnet"), "no network is called 'alexnet'"),
         (("demo", "--grid", 1), "--grid must be at least 2, got 1"),
-        (("demo", "--seed", -1), "seed=-1 cannot be used"),
-        (("train", "mlp", "digits", "--seed", -1), "seed=-1 cannot be used"),
+        (("demo", "--seed", -1), "seed must be an integer from 0 to 2^64 - 1, got -1"),
+        (("train", "mlp", "digits", "--seed", -1), "seed must be an integer from 0 to 2^64 - 1, got -1"),
         (("train", "mlp", "imagenet"), "the data set must be digits, fashion-mnist, mnist or cifar10, got imagenet"),
         (("train", "mlp", "digits", "--epochs", 0), "--epochs must be at least 1, got 0"),
         (("surface", "nowhere.safetensors"), "got nowhere.safetensors, which does not exist"),
@@ -246,7 +246,7 @@ def test_mistakes_end_with_a_message_and_code_2(arguments, message, capsys, monk
         (("--x", 1, 0, 3), "x does not increase"),
         (("--out", "landscape.png", "--samples", 10**9), "--out must end in .npz, got landscape.png"),
         (("--device", "banana"), "--device must be cpu or cuda, got banana"),
-        (("--seed", -1), "seed=-1 cannot be used"),
+        (("--seed", -1), "seed must be an integer from 0 to 2^64 - 1, got -1"),
     ],
 )
 def test_mistakes_in_a_surface(options, message, checkpoint, capsys, monkeypatch, tmp_path):
@@ -269,7 +269,7 @@ def test_as_many_samples_as_the_standard_error_needs(checkpoint, tmp_path, capsy
     assert "the standard error is not everywhere within 0.0001 of the range" in output
     assert " of 64 samples" not in run(*line)
     assert Landscape.load(tmp_path / "line.npz").report["samples"] == 64
-    assert "target_standard_error=2.0 cannot be used" in fails(
+    assert "target_standard_error must be a fraction of the range, above 0 and below 1, got 2.0" in fails(
         capsys, monkeypatch, *line, "--target-standard-error", 2
     )
 
@@ -339,8 +339,8 @@ def test_plot_draws_landscapes_from_files(arguments, bowls, tmp_path):
         (("plane", "steep", "--start", 0, 0), "--start must come with one landscape, got 2"),
         (("plane", "--kind", "globe"), "--kind must be contour or surface3d, got globe"),
         (("plane", "--metric", "f1"), "metric='f1' is unknown; this landscape has loss, accuracy"),
-        (("plane", "--start", 5, 0), "lies outside the landscape"),
-        (("line", "--start", 0, 0), "has no surface to walk on"),
+        (("plane", "--start", 5, 0), "start must be on the landscape"),
+        (("line", "--start", 0, 0), "a surface to walk on needs at least 2 x 2 points"),
         (("plane", "--steps", 5), "--steps needs --start"),
         (("line", "--kind", "contour"), "--kind is for a landscape of 2 axes, got 1"),
         (("plane", "--how", "min"), "--how is for a landscape of 3 axes or more, got 2"),

@@ -66,4 +66,4 @@ def test_what_cannot_be_connected(trained, tmp_path, capsys, monkeypatch):
     assert "both models have the same weights" in wrong
     assert "a curve must have two models, got 1" in fails(capsys, monkeypatch, "connect", trained[0])
     wrong = fails(capsys, monkeypatch, "connect", *trained, "--bends", 0, "--samples", 20)
-    assert "bends=0 cannot be used" in wrong
+    assert "bends must be a whole number of at least 1, got 0" in wrong

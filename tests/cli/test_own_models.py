@@ -219,7 +219,7 @@ def test_a_name_of_two_modules_is_none(capsys, monkeypatch, tmp_path):
     (tmp_path / "sub" / "mine.py").write_text(MINE)
     (tmp_path / "json.py").write_text(MINE)
     error = fails(capsys, monkeypatch, "line", "sub/mine.py:model", "--data", "mine:make_data")
-    assert "mine came as --data, but a module of that name is there from " in error
+    assert "--data names mine, but a module of that name is there from " in error
     assert f"write {tmp_path / 'mine.py'}:name" in error
     assert "json came as --data, but a module of" in fails(
         capsys, monkeypatch, "line", "mine.py:model", "--data", "json:make_data"
@@ -324,37 +324,49 @@ def test_the_spectrum():
 COMMANDS = "surface", "line", "volume", "basin", "sharpness", "spectrum"
 
 MISTAKES = {
-    ("mine", "--data", "mine:make_data"): "mine came as the model; wanted package.module:name or path/to/file.py:name",
-    ("mine:make-model", "--data", "mine:make_data"): "mine:make-model came as the model; wanted package.module:name",
+    ("mine", "--data", "mine:make_data"): "the model must be package.module:name or path/to/file.py:name, got mine",
+    (
+        "mine:make-model",
+        "--data",
+        "mine:make_data",
+    ): "the model must be package.module:name or path/to/file.py:name, got mine:make-model",
     ("mine:make_model",): "mine:make_model needs --data; write for example package.module:make_model --data",
     ("mine:make_model", "--weights", "a.pt"): "mine:make_model needs --data",
     (
         "mine:make_modl",
         "--data",
         "mine:make_data",
-    ): "mine has no make_modl, which came as the model; it has make_model",
+    ): "mine has no make_modl, given as the model; it has make_model",
     ("mine.py:make_modl", "--data", "mine:make_data"): "mine.py has no make_modl",
-    ("mine:nn.Lineer", "--data", "mine:make_data"): "has no Lineer, which came as the model; it has Linear",
+    ("mine:nn.Lineer", "--data", "mine:make_data"): "has no Lineer, given as the model; it has Linear",
     ("nowhere.net:make", "--data", "mine:make_data"): "there is no module nowhere on the path or in ",
     ("mine.net:make", "--data", "mine:make_data"): "there is no module mine.net on the path or in ",
-    ("nowhere.py:make", "--data", "mine:make_data"): "there is no file nowhere.py, which came as the model",
+    (
+        "nowhere.py:make",
+        "--data",
+        "mine:make_data",
+    ): "the model must be package.module:name or path/to/file.py:name; there is no file nowhere.py",
     (
         "mine:settings",
         "--data",
         "mine:make_data",
     ): "mine:settings must be a torch.nn.Module or a function that",
     ("mine:make_dict", "--data", "mine:make_data"): "mine:make_dict must return a torch.nn.Module, got a dict",
-    ("mine:needs_width", "--data", "mine:make_data"): "mine:needs_width ended in TypeError: needs_width() missing 1 ",
-    ("mine:make_model", "--data", "mine:make_dta"): "mine has no make_dta, which came as --data; it has make_data",
+    (
+        "mine:needs_width",
+        "--data",
+        "mine:make_data",
+    ): "mine:needs_width must be a function that can be called without arguments; it ended in TypeError:",
+    ("mine:make_model", "--data", "mine:make_dta"): "mine has no make_dta, given as --data; it has make_data",
     (
         "mine:make_model",
         "--data",
         "mine:make_nothing",
     ): "mine:make_nothing must return data as ",
-    ("mine:make_model", "--data", "mine"): "mine came as --data; wanted package.module:name",
+    ("mine:make_model", "--data", "mine"): "--data must be package.module:name or path/to/file.py:name, got mine",
     (*OWN, "--loss", "mine:settings"): "--loss must name a function, got a dict: mine:settings",
-    (*OWN, "--loss", "mse"): "mse came as --loss; wanted package.module:name",
-    (*OWN, "--objective", "mine:nothing"): "mine has no nothing, which came as --objective",
+    (*OWN, "--loss", "mse"): "--loss must be package.module:name or path/to/file.py:name, got mse",
+    (*OWN, "--objective", "mine:nothing"): "mine has no nothing, given as --objective",
     (
         *OWN,
         "--weights",
@@ -408,8 +420,8 @@ def test_one_model_at_a_time(capsys, monkeypatch):
             "--weights must fit the model, got others in last.pt: size mis",
         ),
         (lambda s: {f"net.{n}": t for n, t in s.items()}, "; they have net.0.weight, net.0.bias, net.1.weight"),
-        (lambda s: {"epoch": 3}, "holds no state dict"),
-        (lambda s: nn.Linear(6, 3), "cannot be read as a checkpoint"),
+        (lambda s: {"epoch": 3}, "must hold a state dict"),
+        (lambda s: nn.Linear(6, 3), "must be a state dict that torch.save or safetensors has written"),
     ],
 )
 def test_weights_that_do_not_fit(change, message, capsys, monkeypatch, tmp_path):
@@ -423,10 +435,10 @@ def test_weights_that_do_not_fit(change, message, capsys, monkeypatch, tmp_path)
     [
         (
             "raise KeyError('width')",
-            "the import of {} ended in KeyError: 'width'; wanted a module that can be imported",
+            "{} must be a module that can be imported; its import ended in KeyError: 'width'",
         ),
-        ("import sys\nsys.exit(3)", "the import of {} ended in SystemExit: 3"),
-        ("import not_installed_anywhere", "{}, which came as the model, needs not_installed_anywhere: install it"),
+        ("import sys\nsys.exit(3)", "its import ended in SystemExit: 3"),
+        ("import not_installed_anywhere", "{}, given as the model, needs not_installed_anywhere: install it"),
     ],
 )
 @pytest.mark.parametrize("place", ["broken", "broken.py"])

@@ -43,7 +43,7 @@ def test_a_surface_is_the_mean_of_several(checkpoint, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--repeats", 0), "repeats=0 cannot be used; wanted an integer from 1"),
+        (("--repeats", 0), "repeats must be an integer of at least 1, got 0"),
         (("--repeats", 2, "--tolerance", 0.01), "repeats=2 are several; leave out one"),
         (("--repeats", 2, "OTHER"), "write --own-directions too"),
     ],

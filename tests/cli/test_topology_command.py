@@ -59,6 +59,6 @@ def test_what_is_refused(files, tmp_path, capsys, monkeypatch):
     assert "--out must end in .npz, got a.json" in said(one, "--out", "a.json")
     assert "--out must be a folder for 2 results" in said(one, two, "--out", tmp_path / "a.npz")
     assert "--dimensions must be whole numbers, for example 0,1, got 0;1" in said(one, "--dimensions", "0;1")
-    assert "wanted whole numbers below 2, the number of axes" in said(one, "--dimensions", 2)
+    assert "dimensions must be whole numbers below 2, the number of axes, got (2,)" in said(one, "--dimensions", 2)
     assert "measure='speed' is unknown" in said(one, "--measure", "speed")
     assert "missing.npz" in said(tmp_path / "missing.npz")

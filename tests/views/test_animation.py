@@ -50,8 +50,12 @@ def test_landscapes_follow_each_other_on_one_scale(kind, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((EPOCHS, PATH), {}, "3 landscapes came with a walk; wanted one with a walk, or at least two without"),
-        ((EPOCHS[0],), {}, "1 landscapes came without a walk"),
+        (
+            (EPOCHS, PATH),
+            {},
+            "an animation needs one landscape with a walk, or at least two without, got 3 with a walk",
+        ),
+        ((EPOCHS[0],), {}, "an animation needs one landscape with a walk, or at least two without, got 1 without a"),
         (
             (landscape(SGD, ADAM),),
             {},
@@ -62,12 +66,20 @@ def test_landscapes_follow_each_other_on_one_scale(kind, tmp_path):
             {},
             "no point of the walk lies on the landscape; give one that was made on it",
         ),
-        ((EPOCHS[0], "training"), {}, "a path came as str; wanted a walk"),
-        (([],), {}, "0 landscapes came without a walk"),
-        ((EPOCHS,), {"out": "x.mp4"}, "out='x.mp4' cannot be written; wanted a name that ends in .gif"),
-        ((EPOCHS,), {"interval": 0}, "interval=0 came"),
-        ((EPOCHS[0], PATH), {"names": ["a"]}, "names came with a walk"),
-        ((EPOCHS,), {"names": ["a"]}, "1 names came for 3 landscapes"),
+        (
+            (EPOCHS[0], "training"),
+            {},
+            r"a path must be a walk, as descend returns it, or points \[n, 2\], got str; for example",
+        ),
+        (([],), {}, "an animation needs one landscape with a walk, or at least two without, got 0 without a"),
+        ((EPOCHS,), {"out": "x.mp4"}, r"out must end in \.gif, got 'x\.mp4'"),
+        ((EPOCHS,), {"interval": 0}, "interval must be at least 1 millisecond, got 0; for example 100"),
+        (
+            (EPOCHS[0], PATH),
+            {"names": ["a"]},
+            "names cannot be combined with a walk, whose frames are numbered by its steps; leave",
+        ),
+        ((EPOCHS,), {"names": ["a"]}, "names must be one per landscape, got 1 for 3 landscapes"),
         ((EPOCHS,), {"kind": "globe"}, "kind must be one of 'contour', 'surface3d', got 'globe'"),
     ],
 )

@@ -99,7 +99,7 @@ def test_what_is_refused():
     found = barrier()
     with pytest.raises(ValueError, match="measures has 'size', which is none here; there are loss, accuracy"):
         found.plot(measures=["size"])
-    with pytest.raises(ValueError, match="measures is empty; wanted some of loss, accuracy"):
+    with pytest.raises(ValueError, match="measures must be some of loss, accuracy, got none"):
         found.plot(measures=[])
     with pytest.raises(ValueError, match="ax came for 2 measures; name one of them, for example measures='loss'"):
         found.plot(ax=plt.figure().add_subplot())

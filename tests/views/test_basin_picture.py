@@ -76,5 +76,7 @@ def test_the_medians_of_several_models_hide_no_other_one():
 
 
 def test_no_models():
-    with pytest.raises(ValueError, match="no reports came"):
+    with pytest.raises(
+        ValueError, match="at least one report is needed, got none; give one report, or several by the names of"
+    ):
         basin({})

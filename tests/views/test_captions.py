@@ -66,7 +66,7 @@ def test_another_measure_has_its_own_function_value_and_no_standard_error_of_the
     assert said.startswith("Shown is accuracy (fastscape.accuracy) of Net on 200 samples, on a linear scale; at the ")
     assert "at the model it is 0.1." in said
     assert "standard error" not in said
-    with pytest.raises(ValueError, match="metric='f1' is unknown; this landscape has loss, accuracy"):
+    with pytest.raises(ValueError, match="metric must be one of loss, accuracy, got 'f1'"):
         plane().caption("f1")
     with pytest.raises(ValueError, match="log must be True, False or None, got 'yes'"):
         plane().caption(log="yes")

@@ -125,7 +125,7 @@ def test_names_of_any_kind_are_drawn(draw):
 LEFT_OUT = [
     ({"marks": {"a": [9.0, 0.0]}}, [('the mark "a"', "outside the grid")]),
     ({"marks": {"a": [0.0]}}, [('the mark "a"', "not 2 finite numbers")]),
-    ({"marks": 3}, [("the marks", "wanted places by name")]),
+    ({"marks": 3}, [("the marks", "not places by name")]),
     ({"labels": ["x", 2]}, [("the label of y", "it is no text")]),
     (
         {"paths": [{"name": "p", "points": [[0, 0], [np.nan, 0], [9, 9], None]}]},
@@ -161,7 +161,7 @@ LEFT_OUT = [
     ),
     (
         {"paths": [{"name": "p", "points": [[0, 0]], "measures": [1], "loss": [10**400]}]},
-        [('the measures of the path "p"', "wanted columns by name")],
+        [('the measures of the path "p"', "not columns by name")],
     ),
     (
         {"paths": [{"name": "p", "points": [[0, 0]], "measures": {str(k): [k] for k in range(25)}}]},
@@ -218,7 +218,7 @@ def test_a_line_with_odd_things():
     ax.figure.canvas.draw()
     assert [text.get_text().strip() for text in ax.texts] == ["B", r"\$x^{"]
     assert noted(ax) == (
-        'Not drawn: the labels (wanted a list of 1), the mark "far" (outside the grid), the mark "text" (not 1 finite '
+        'Not drawn: the labels (not a list of 1), the mark "far" (outside the grid), the mark "text" (not 1 finite '
         'number), 1 of 3 points of the path "p" (no finite place)'
     )
     np.testing.assert_allclose(of(ax, "p").get_ydata(), [1.25, 1.0, np.nan])

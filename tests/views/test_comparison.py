@@ -43,7 +43,7 @@ def test_several_measures_of_one_landscape_have_one_scale():
     assert common_scale([both], "loss of test")[2] == "log10 loss of test"
     assert common_scale([both, both], ["loss", "accuracy"])[::2] == (False, "loss | accuracy")
     assert [ax.get_title() for ax in compare([both, STEEP], metric=["accuracy", "loss"])] == ["accuracy", "loss"]
-    with pytest.raises(ValueError, match="3 measures came for 2 landscapes; wanted one for each"):
+    with pytest.raises(ValueError, match="metrics must be one per landscape, got 3 for 2 landscapes"):
         compare([both, STEEP], metric=["loss"] * 3)
 
 
@@ -75,10 +75,14 @@ def test_logarithms_only_where_all_have_them():
 @pytest.mark.parametrize(
     ("landscapes", "options", "message"),
     [
-        ([], {}, "no landscape came; wanted at least one"),
-        ([BOWL], {"names": ["a", "b"]}, "2 names came for 1 landscapes"),
+        ([], {}, "at least one landscape is needed, got none"),
+        ([BOWL], {"names": ["a", "b"]}, "names must be one per landscape, got 2 for 1 landscapes"),
         ([BOWL], {"kind": "globe"}, "kind must be one of 'contour', 'surface3d', got 'globe'"),
-        ([BOWL, Landscape(X, None, X)], {"log": False}, "has no surface to draw"),
+        (
+            [BOWL, Landscape(X, None, X)],
+            {"log": False},
+            r"a surface to draw needs at least 2 x 2 points, got a landscape of 7 points \(plot draws",
+        ),
         ([BOWL], {"metric": "f1"}, "metric='f1' is unknown"),
     ],
 )

@@ -66,16 +66,24 @@ def test_it_is_written_whole(tmp_path):
 @pytest.mark.parametrize(
     ("landscapes", "options", "message"),
     [
-        ([], {}, "0 landscapes came; wanted 1 to 12"),
-        ([bowl()] * 13, {}, "13 landscapes came; wanted 1 to 12"),
-        (Landscape(np.arange(3.0), None, np.ones(3)), {}, "a landscape of 3 points has no surface to explore"),
-        (Landscape(np.arange(3.0), np.zeros(1), np.ones((3, 1))), {}, "3 x 1 points has no surface"),
+        ([], {}, "a page holds 1 to 12 landscapes, because browsers draw no more scenes at once, got 0"),
+        ([bowl()] * 13, {}, "a page holds 1 to 12 landscapes, because browsers draw no more scenes at once, got 13"),
+        (
+            Landscape(np.arange(3.0), None, np.ones(3)),
+            {},
+            r"a surface to explore needs at least 2 x 2 points, got a landscape of 3 points \(plot",
+        ),
+        (
+            Landscape(np.arange(3.0), np.zeros(1), np.ones((3, 1))),
+            {},
+            r"a surface to explore needs at least 2 x 2 points, got a landscape of 3 x 1 points \(plot",
+        ),
         (
             Landscape(np.zeros(2), np.arange(2.0), np.ones((2, 2))),
             {},
-            "x has 0 twice; wanted coordinates, all different",
+            "x must have coordinates that all differ, got 0 twice",
         ),
-        (bowl(), {"names": ["a", "b"]}, "2 names came for 1 landscapes"),
+        (bowl(), {"names": ["a", "b"]}, "names must be one per landscape, got 2 for 1 landscapes"),
         ([bowl(), bowl(low=3.0)], {}, "share no range of x"),
         (Landscape(np.arange(2.0), np.arange(2.0), np.full((2, 2), np.nan)), {}, "finite at no point"),
     ],
@@ -93,6 +101,6 @@ def test_landscapes_without_a_common_measure_are_refused():
 
 
 def test_another_ending_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"cannot be saved as 'page\.png'"):
+    with pytest.raises(ValueError, match=r"the name of a page must end in \.html, got 'page\.png'"):
         to_html(bowl(), tmp_path / "page.png")
     assert list(tmp_path.iterdir()) == []

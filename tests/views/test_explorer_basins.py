@@ -121,7 +121,7 @@ def test_topologies_of_other_grids_are_refused(tmp_path):
         ValueError, match="a topology on 3 x 3 points is of another grid than the landscape with 21 x 11"
     ):
         page(wells(), topology=other)
-    with pytest.raises(ValueError, match="2 topologies came for 1 landscapes"):
+    with pytest.raises(ValueError, match="topologies must be one or None per landscape, got 2 for 1 landscapes"):
         page(wells(), topology=[None, None])
     with pytest.raises(TypeError, match="'yes' came as a topology; wanted one"):
         wells().to_html(tmp_path / "a.html", basins="yes")

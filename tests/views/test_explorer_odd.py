@@ -129,13 +129,13 @@ ODD = {
         'Not drawn: the mark "nan", the mark "inf", the mark "text", the mark "number", the mark "nothing" '
         '(not 2 finite numbers), the mark "far" (outside the grid).',
     ),
-    "a list of marks": ({"marks": [1, 2]}, "Not drawn: the marks (wanted places by name)."),
-    "no marks": ({"marks": None}, "Not drawn: the marks (wanted places by name)."),
+    "a list of marks": ({"marks": [1, 2]}, "Not drawn: the marks (not places by name)."),
+    "no marks": ({"marks": None}, "Not drawn: the marks (not places by name)."),
     "labels": ({"labels": [1, "y"]}, "Not drawn: the label of x (it is no text)."),
     "paths": (
         {"paths": [{"name": "a", "points": [[0, 0], [np.nan, 0], [7, 0]]}, {"name": "b", "points": []}, 5]},
         'Not drawn: 1 of 3 points of the path "a" (no finite place), 1 of 3 points of the path "a" (outside the '
-        'grid), the path "b" (no points), path 3 (wanted "name" and "points").',
+        'grid), the path "b" (no points), path 3 (without "name" and "points").',
     ),
     "one point": ({"paths": [{"name": "a", "points": [[0, 0]]}]}, ""),
 }

@@ -66,9 +66,9 @@ def four() -> Values:
         ),
         (
             Values({"x": np.zeros(2), "y": np.arange(2.0), "z": np.arange(2.0)}, {"loss": np.ones((2,) * 3)}),
-            "x has 0 twice",
+            "x must have coordinates that all differ, got 0 twice",
         ),
-        ([wells()] * 13, "13 landscapes came"),
+        ([wells()] * 13, "a page holds 1 to 12 landscapes, because browsers draw no more scenes at once, got 13"),
     ],
 )
 def test_what_cannot_be_explored_is_refused(landscapes, message, tmp_path):

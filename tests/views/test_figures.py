@@ -112,7 +112,9 @@ def test_two_by_two_points_draw(draw):
 
 @pytest.mark.parametrize("levels", [0, True, "many", [0.5], [2.0, 1.0], [0.0, np.nan], {}])
 def test_levels_that_are_none_are_refused(levels):
-    with pytest.raises(ValueError, match=r"levels=.* came; wanted a number of them, at least 1, or two and more"):
+    with pytest.raises(
+        ValueError, match="levels must be a number of at least 1, or two or more values that rise, got"
+    ):
         LANDSCAPE.contour(levels=levels)
 
 
@@ -131,13 +133,17 @@ def test_paths_are_walks_or_points(draw):
         drawn = line.get_data() if draw == "contour" else line.get_data_3d()[:2]
         np.testing.assert_array_equal(np.transpose(drawn), points)
     for odd in ([[0.0, 0.5]], [np.zeros((2, 3))], ["training"], [3]):
-        with pytest.raises(ValueError, match=r"a path came as .*; wanted a walk, as descend returns it, or points"):
+        with pytest.raises(
+            ValueError, match=r"a path must be a walk, as descend returns it, or points \[n, 2\], got numbers of shape"
+        ):
             getattr(LANDSCAPE, draw)(paths=odd)
 
 
 @pytest.mark.parametrize("draw", DRAW)
 def test_a_line_is_no_surface(draw):
-    with pytest.raises(ValueError, match="7 x 1 points has no surface to draw"):
+    with pytest.raises(
+        ValueError, match=r"a surface to draw needs at least 2 x 2 points, got a landscape of 7 x 1 points \(plot"
+    ):
         draw(Landscape(X, Y[:1], BOWL[:, :1]))
 
 
@@ -176,7 +182,7 @@ def test_contour_lines_without_areas_and_with_labels():
     assert labels
     assert {text.get_text() for text in LANDSCAPE.contour(levels=5).texts} == {"the model"}
     before = plt.get_fignums()
-    with pytest.raises(ValueError, match="which draws nothing; write linewidth=1"):
+    with pytest.raises(ValueError, match="filled=False with linewidth=0 draws nothing; write linewidth=1"):
         LANDSCAPE.contour(filled=False, linewidth=0)
     assert plt.get_fignums() == before
 
@@ -207,5 +213,5 @@ def test_a_line_with_several_measures_has_an_axis_on_the_right():
 
 @pytest.mark.parametrize("metric", ["", [], ["loss", "loss"]])
 def test_a_line_wants_names_each_once(metric):
-    with pytest.raises(ValueError, match="wanted names, each once"):
+    with pytest.raises(ValueError, match="metric must be names, each once, got"):
         LINE.plot(metric=metric)

@@ -62,8 +62,8 @@ def test_an_error_of_the_function_is_raised_and_the_points_are_kept(tmp_path):
     [
         ({"progress": "live"}, ValueError, "write tolerance=0.005 too, or 0 for every point"),
         ({"progress": print}, ValueError, "write tolerance=0.005 too, or 0 for every point"),
-        ({"progress": "no", "tolerance": 0.01}, TypeError, "wanted True, False, 'live' or a function"),
-        ({"progress": None}, TypeError, "wanted True, False, 'live' or a function"),
+        ({"progress": "no", "tolerance": 0.01}, TypeError, "progress must be True, False, 'live' or a function, got"),
+        ({"progress": None}, TypeError, "progress must be True, False, 'live' or a function, got"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(options, error, message):
@@ -72,7 +72,9 @@ def test_what_cannot_be_shown_is_refused(options, error, message):
 
 
 def test_a_line_has_no_rounds():
-    with pytest.raises(TypeError, match="a line has no rounds to show"):
+    with pytest.raises(
+        TypeError, match="progress must be True or False for a line, which has no rounds to show, got 'live'"
+    ):
         fastscape.line(*stored_runs.problem(), progress="live")
 
 

@@ -121,7 +121,7 @@ def test_sizes_of_ones_own_and_those_that_are_none():
     for odd in ("poster", (3,), (0, 4), "ab", 7):
         with pytest.raises(ValueError, match=r'size must be "column", "slide" or \(width, height\) in inches, got'):
             PLANE.contour(size=odd)
-    with pytest.raises(ValueError, match="size came with ax"):
+    with pytest.raises(ValueError, match="size cannot be combined with ax, whose figure has a size; write"):
         LINE.plot(ax=plt.figure().add_subplot(), size="column")
 
 

@@ -101,9 +101,9 @@ def test_axes_of_any_size_are_drawn(draw, scale):
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        ([0, 1, np.nan], r"x\[2\] is nan, which is no place on an axis; wanted finite"),
-        ([-np.inf, 1, 2], r"x\[0\] is -inf, which is no place"),
-        ([2, 1, 2], "x has 2 twice; wanted coordinates, all different"),
+        ([0, 1, np.nan], r"x must have finite coordinates, got nan at x\[2\]"),
+        ([-np.inf, 1, 2], r"x must have finite coordinates, got -inf at x\[0\]"),
+        ([2, 1, 2], "x must have coordinates that all differ, got 2 twice"),
         ([-1.5e308, 0, 1.5e308], r"x spans more than float64 can hold, -1.5e\+308 to 1.5e\+308; divide it"),
     ],
     ids=["nan", "inf", "twice", "too wide"],

@@ -118,7 +118,9 @@ def test_a_band_is_drawn_where_something_is_known_and_there_is_room():
     assert len(band.lines) == 1
     with pytest.raises(ValueError, match="band=True came, and no path has losses or distances off the plane; leave"):
         landscape(bare).contour(band=True)
-    with pytest.raises(ValueError, match="band=True came with ax, below which there is no room; write band=axes"):
+    with pytest.raises(
+        ValueError, match="band=True cannot be combined with ax, below which there is no room; write band=axes"
+    ):
         ONE.surface3d(ax=plt.figure().add_subplot(projection="3d"), band=True)
     for ax in compare([ONE, ONE]):
         assert labelled(ax, "SGD")
@@ -206,7 +208,9 @@ def test_levels_are_given_as_numbers_or_heights(draw):
     found = [c.levels.tolist() for c in ax.collections if hasattr(c, "levels")]
     assert found
     assert all(levels == given for levels in found)
-    with pytest.raises(ValueError, match=r"levels=\[2, 1\] came; wanted a number of them"):
+    with pytest.raises(
+        ValueError, match=r"levels must be a number of at least 1, or two or more values that rise, got \[2, 1\]; for"
+    ):
         draw(ONE, levels=[2, 1])
 
 
@@ -220,7 +224,9 @@ def test_what_cannot_be_drawn_of_given_paths_is_named(draw):
         'points of the path "path" (outside the grid)'
     )
     assert ax.get_xlim() == before
-    with pytest.raises(ValueError, match=r"a path came as numbers of shape \(2, 3\); wanted a walk"):
+    with pytest.raises(
+        ValueError, match=r"a path must be a walk, as descend returns it, or points \[n, 2\], got numbers of shape"
+    ):
         draw(landscape(), paths=[Trajectory("volume", np.zeros((2, 3)))])
 
 

@@ -178,7 +178,7 @@ def test_holes_infinite_values_and_slices_without_a_value(maps):
         ({"at": {"q": 0.0}}, r"at has 'q', which is no axis here; there are x1, x2, x3"),
         ({"at": {"x1": 99.0}}, r"at has x1=99, beyond the axis from"),
         ({"at": {"x1": 0.0}, "how": "min"}, "only slices are at a place"),
-        ({"filled": False, "linewidth": 0.0}, "which draws nothing"),
+        ({"filled": False, "linewidth": 0.0}, r"filled=False with linewidth=0\.0 draws nothing"),
         ({"metric": "nothing"}, "metric='nothing' is unknown"),
     ],
 )
@@ -188,7 +188,9 @@ def test_what_cannot_be_drawn_is_refused(options, message):
 
 
 def test_lines_have_no_pairs_of_axes():
-    with pytest.raises(ValueError, match="a landscape of 3 points has no pairs of axes"):
+    with pytest.raises(
+        ValueError, match="sections need two or more axes of at least 2 points each, got a landscape of 3 points"
+    ):
         sections(Landscape(np.arange(3.0), None, np.ones(3)))
 
 

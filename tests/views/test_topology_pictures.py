@@ -268,14 +268,23 @@ def test_huge_heights_have_a_unit():
             lambda: topology(found(), kind="trees"),
             "kind must be one of 'all', 'map', 'tree', 'diagram', 'barcode', got 'trees'",
         ),
-        (lambda: topologies({}), "no topology came"),
+        (lambda: topologies({}), "at least one topology is needed, got none; give several by name"),
         (
             lambda: topologies({"a": found(), "b": topology_of(wells())}),
             "of loss and of log10 loss have no scale in common",
         ),
-        (lambda: topologies({"a": found()}, ax=topology(found(), kind="tree")[0]), "ax came for several topologies"),
-        (lambda: topology(found(), ax=topology(found(), kind="tree")[0]), "ax came for several panels"),
-        (lambda: topology(found(), levels=0), "levels=0 came"),
+        (
+            lambda: topologies({"a": found()}, ax=topology(found(), kind="tree")[0]),
+            "ax cannot be combined with several topologies, which have a figure of their own; draw",
+        ),
+        (
+            lambda: topology(found(), ax=topology(found(), kind="tree")[0]),
+            "ax has room for one panel; name one, for example kind='tree'",
+        ),
+        (
+            lambda: topology(found(), levels=0),
+            "levels must be a number of at least 1, or two or more values that rise, got 0; for",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(call, message):

@@ -221,7 +221,7 @@ def test_a_name_of_two_modules_is_none(capsys, monkeypatch, tmp_path):
     error = fails(capsys, monkeypatch, "line", "sub/mine.py:model", "--data", "mine:make_data")
     assert "--data names mine, but a module of that name is there from " in error
     assert f"write {tmp_path / 'mine.py'}:name" in error
-    assert "json came as --data, but a module of" in fails(
+    assert "--data names json, but a module of" in fails(
         capsys, monkeypatch, "line", "mine.py:model", "--data", "json:make_data"
     )
     run("line", "sub/mine.py:model", "--data", "mine.py:make_data", *LINE)

@@ -101,9 +101,11 @@ def test_what_is_refused():
         found.plot(measures=["size"])
     with pytest.raises(ValueError, match="measures must be some of loss, accuracy, got none"):
         found.plot(measures=[])
-    with pytest.raises(ValueError, match="ax came for 2 measures; name one of them, for example measures='loss'"):
+    with pytest.raises(
+        ValueError, match="ax has room for one measure, got 2; name one of them, for example measures='loss'"
+    ):
         found.plot(ax=plt.figure().add_subplot())
-    with pytest.raises(ValueError, match="2 barriers came with the names"):
+    with pytest.raises(ValueError, match=r"names must be one per barrier, all different, got .* for 2 barriers"):
         found.beside(barrier(), names=["one"])
     with pytest.raises(ValueError, match="1 barrier came; wanted at least two"):
         found.beside(names=["one"])

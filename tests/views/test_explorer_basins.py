@@ -123,7 +123,9 @@ def test_topologies_of_other_grids_are_refused(tmp_path):
         page(wells(), topology=other)
     with pytest.raises(ValueError, match="topologies must be one or None per landscape, got 2 for 1 landscapes"):
         page(wells(), topology=[None, None])
-    with pytest.raises(TypeError, match="'yes' came as a topology; wanted one"):
+    with pytest.raises(
+        TypeError, match=r"a topology must be what landscape\.topology\(\) returns, or a list with one or None per"
+    ):
         wells().to_html(tmp_path / "a.html", basins="yes")
     text = page([wells(), wells()], topology=[None, wells().topology()])
     assert [one["basins"] is None for one in held(text)] == [True, False]

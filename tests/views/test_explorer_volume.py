@@ -77,9 +77,12 @@ def test_what_cannot_be_explored_is_refused(landscapes, message, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_notebook_shows_the_page():
-    assert "isosurface" in displayed(wells())
-    assert displayed(four()) is None
+def test_a_notebook_shows_a_picture_and_the_page_on_demand():
+    assert displayed(wells()).startswith("<div><img")
+    assert "isosurface" in wells().explore().page
+    shown = displayed(four())  # a page draws two axes or three
+    assert shown.startswith("<div><img")
+    assert ".explore()" not in shown
 
 
 def surface(shown, number: int = 0) -> dict:

@@ -108,9 +108,7 @@ def test_arrows_that_cannot_be_drawn():
     with pytest.raises(ValueError, match="the landscape has no dL_dx"):
         Landscape(X, Y, valley().loss).contour(arrows=True)
     for wrong in (-3, 2.5):
-        with pytest.raises(
-            ValueError, match="arrows must be True, or the number of arrows along an axis, got -3; for example 16"
-        ):
+        with pytest.raises(ValueError, match="arrows must be True, or the number of arrows along an axis, got"):
             valley().contour(arrows=wrong)
     with pytest.raises(TypeError, match="arrows"):
         valley().surface3d(arrows=True)

@@ -182,7 +182,7 @@ def train(
     )
 
 
-_EXAMPLE = "Example: fastscape basin model.safetensors --measure accuracy --drop 0.1 --limit 2. "
+_EXAMPLE = "Example: fastscape basin model.safetensors --measure accuracy --limit 2"
 
 _COMMANDS: list[tuple[Callable[..., None], str, str | None]] = [  # its panel, and what says more in Python
     (commands.surface, _COMPUTE, "surface"),
@@ -202,8 +202,8 @@ _COMMANDS: list[tuple[Callable[..., None], str, str | None]] = [  # its panel, a
     (export, _SHOW, None),
 ]
 for _command, _panel, _name in _COMMANDS:
-    _more = None if _name is None else f"More on each option: python -c 'import fastscape; help(fastscape.{_name})'"
-    _epilog = f"{_EXAMPLE}{_more}" if _command is basin else _more
+    _more = None if _name is None else f"More on each option, in Python: help(fastscape.{_name})"
+    _epilog = f"{_EXAMPLE}\n\n{_more}" if _command is basin else _more
     app.command(cls=HelpCommand, rich_help_panel=_panel, epilog=_epilog)(_command)
 
 

@@ -78,8 +78,8 @@ def _begin(console: Console, command: Any, ctx: Any) -> None:
 
 
 def _end(console: Console, command: Any) -> None:
-    if command.epilog:
-        console.print(Padding(escape(_in_one_line(command.epilog)), (0, 1)))
+    for paragraph in filter(None, (command.epilog or "").split("\n\n")):
+        console.print(Padding(escape(_in_one_line(paragraph)), (0, 1)))
 
 
 def _in_one_line(text: str | None) -> str:

@@ -150,6 +150,15 @@ _OWN: dict[str, dict[str, Shown]] = {
     "VolumeOptions": {
         "scheme": Shown(DIRECTIONS, "How coordinates combine the directions. Default: plane.", tuple(SURFACES)),
     },
+    "TrajectoryOptions": {
+        "x": Shown(GRID, "First axis. Default: along the paths, with a margin."),
+        "y": Shown(GRID, "Second axis. Default: along the paths, with a margin."),
+        "normalize": Shown(DIRECTIONS, "Norm of the directions. Default: none.", NORMS),
+        "perturb": Shown(DIRECTIONS, "Tensors that move. Default: all.", _PERTURB),
+        "tolerance": Shown(
+            ACCURACY, "Evaluate some points and predict the rest within this fraction of the range. Default: 0.01."
+        ),
+    },
     "BarrierOptions": {
         "perturb": Shown(GRID, "Tensors that move; the models must agree in the rest. Default: states.", _PERTURB),
         "store": Shown(RUNNING, "Folder that keeps finished points; the same command resumes. Needs zarr."),

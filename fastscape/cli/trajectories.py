@@ -63,7 +63,11 @@ def recorded_training(
     return history
 
 
-@offering(OwnMeasures, SurfaceOptions)
+class TrajectoryOptions(SurfaceOptions, total=False):
+    """Those of a surface, with defaults of their own."""
+
+
+@offering(OwnMeasures, TrajectoryOptions)
 def trajectory(
     folders: Annotated[
         list[Path],

@@ -49,7 +49,7 @@ def test_the_help_names_scores_of_commands_and_shows_a_line_that_works(trained, 
     (tmp_path / "model.safetensors").write_bytes((trained / "first.safetensors").read_bytes())
     run(*line.split(), "--samples", 20, "--directions", 2, "--steps", 4)
     found = fastscape.BasinRadius.load(tmp_path / "basin.json")
-    assert (found.measure, found.settings["drop"], found.settings["limit"]) == ("accuracy", 0.1, 2)
+    assert (found.measure, found.settings["drop"], found.settings["limit"]) == ("accuracy", 0.05, 2)
 
 
 def test_what_is_refused(trained, capsys, monkeypatch):

@@ -111,3 +111,15 @@ def test_choices_are_those_of_the_library():
     assert shown(SharpnessOptions, "measures").choices == tuple(MEASURES)
     assert shown(SpectrumOptions, "matrix").choices == MatrixName.__args__
     assert either(["a", "b"]) == "a or b"
+
+
+def test_a_trajectory_says_its_own_defaults(monkeypatch):
+    said = " ".join(" ".join(screen(monkeypatch, 80, "trajectory")).replace("│", " ").split())
+    for text in ("along the paths, with a margin", "range. Default: 0.01.", "Tensors that move. Default: all."):
+        assert text in said
+
+
+def test_lines_below_the_panels(monkeypatch):
+    *_, example, more = filter(None, map(str.strip, screen(monkeypatch, 80, "basin")))
+    assert example == "Example: fastscape basin model.safetensors --measure accuracy --limit 2"
+    assert more == "More on each option, in Python: help(fastscape.basin_radius)"

@@ -107,7 +107,7 @@ def test_what_is_refused():
         found.plot(ax=plt.figure().add_subplot())
     with pytest.raises(ValueError, match=r"names must be one per barrier, all different, got .* for 2 barriers"):
         found.beside(barrier(), names=["one"])
-    with pytest.raises(ValueError, match="1 barrier came; wanted at least two"):
+    with pytest.raises(ValueError, match="a comparison needs at least two barriers, got 1"):
         found.beside(names=["one"])
     other = Barrier(Values({"x": T}, {"size": T}))
     with pytest.raises(ValueError, match="have no measure in common"):

@@ -40,6 +40,7 @@ LEVELS: dict[str, Any] = {
     "tolerance": 0.01,
     "target_standard_error": 0.1,
     "draw_samples": 60,
+    "plan": fastscape.Plan("loop", chunk=CHUNK, microbatch=48),  # uneven for all and for the draw, and not many
 }
 
 # A surface whose basins are certain.

@@ -175,10 +175,12 @@ def widened(model: nn.Module) -> nn.Module:
     return model
 
 
-def filters(tensor: Tensor, owner: nn.Module) -> Iterator[Tensor]:
-    """What produces one output channel each, as views."""
+def filters(tensor: Tensor, owner: nn.Module, kind: str = "filter") -> Iterator[Tensor]:
+    """What produces one output channel each, as views; what reads one input for `kind` "filter-input"."""
     if tensor.dim() < 2:
         yield tensor
+    elif kind == "filter-input" and isinstance(owner, nn.Linear):
+        yield from tensor.T
     elif isinstance(owner, nn.ConvTranspose2d):
         inputs = len(tensor) // owner.groups
         for group in range(owner.groups):
@@ -205,14 +207,16 @@ def normalised(name: str, direction: Tensor, model: nn.Module, kind: str) -> Ten
             return torch.complex(made.real * theta.real, made.imag * theta.imag)
         return made * theta
     parts = [(made, theta)]
-    if kind in ("filter", "dfilter"):
-        parts = list(zip(filters(made, owner), filters(theta, owner), strict=True))
+    if kind in ("filter", "filter-input", "dfilter"):
+        parts = list(zip(filters(made, owner, kind), filters(theta, owner, kind), strict=True))
     for d, t in parts:
-        d *= (norm(t) if kind in ("filter", "layer") else 1.0) / norm(d)
+        d *= (norm(t) if kind in ("filter", "filter-input", "layer") else 1.0) / norm(d)
     return made
 
 
-def drawn(model: nn.Module, names: Sequence[str], seed: int = 0, axes: int = 2) -> list[dict[str, Tensor]]:
+def drawn(
+    model: nn.Module, names: Sequence[str], seed: int = 0, axes: int = 2, kind: str = "filter"
+) -> list[dict[str, Tensor]]:
     """The random directions of a seed, placed by the rule that is documented.
 
     Tensors lie one behind the other at multiples of 16 numbers, filter by filter; a complex entry is two numbers.
@@ -229,7 +233,7 @@ def drawn(model: nn.Module, names: Sequence[str], seed: int = 0, axes: int = 2) 
                 pairs = zip(numbers[::2], numbers[1::2], strict=True)
                 numbers = [complex(*pair) for pair in pairs]
             direction[name] = made = wide(tensor)
-            for part in filters(made, model.get_submodule(name.rpartition(".")[0])):
+            for part in filters(made, model.get_submodule(name.rpartition(".")[0]), kind):
                 own, numbers = numbers[: part.numel()], numbers[part.numel() :]
                 part.copy_(torch.tensor(own, dtype=made.dtype).view(part.shape))
             offset += -(-count // 16) * 16

@@ -60,7 +60,7 @@ def moving(model, perturb):
 def looped(model, data, names, *, normalize="filter", scheme="plane", seed=0):
     directions = [
         {name: m.normalised(name, d, model, normalize) for name, d in direction.items()}
-        for direction in m.drawn(model, names, seed)
+        for direction in m.drawn(model, names, seed, kind=normalize)
     ]
     return m.truth(model, data, directions, AXES, scheme=scheme)
 
@@ -103,7 +103,7 @@ def test_a_function_chooses_complex_and_real_ones(chosen):
 
 
 @pytest.mark.parametrize("low_memory", [False, True])
-@pytest.mark.parametrize("normalize", ["filter", "layer", "weight", "dfilter", "dlayer", "none"])
+@pytest.mark.parametrize("normalize", ["filter", "filter-input", "layer", "weight", "dfilter", "dlayer", "none"])
 @pytest.mark.parametrize("kind", [m.Spectral, m.ComplexImages])
 def test_every_norm(kind, normalize, low_memory):
     model, data = case(kind)

@@ -107,26 +107,33 @@ def test_a_page_shows_what_its_first_block_prints(name, capsys, tmp_path, monkey
     assert capsys.readouterr().out == shown
 
 
-def test_an_article_runs_with_the_data_set_of_its_source(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "dataset", "folder", "pictures"),
+    [
+        ("navigating-loss-space", "mnist", "MNIST", 4),
+        ("efficient-loss-landscapes", "fashion-mnist", "FashionMNIST", 5),
+    ],
+)
+def test_an_article_runs_with_the_data_set_of_its_source(name, dataset, folder, pictures, tmp_path, monkeypatch):
     """Files of a few images stand for those that are downloaded."""
-    folder = tmp_path / "MNIST" / "raw"
-    folder.mkdir(parents=True)
+    raw = tmp_path / folder / "raw"
+    raw.mkdir(parents=True)
     for prefix, count in (("train", 20), ("t10k", 10)):
         images, labels = torch.randint(256, (count, 28, 28)).byte(), torch.arange(count) % 10
-        write_idx(folder / f"{prefix}-images-idx3-ubyte", images.numpy())
-        write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels.byte().numpy())
+        write_idx(raw / f"{prefix}-images-idx3-ubyte", images.numpy())
+        write_idx(raw / f"{prefix}-labels-idx1-ubyte", labels.byte().numpy())
     monkeypatch.setenv("FASTSCAPE_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    page = ROOT / "docs" / "navigating-loss-space.md"
-    names = PAGE.run(page, dataset="mnist", side=3, epochs=1)
+    names = PAGE.run(ROOT / "docs" / f"{name}.md", dataset=dataset, side=3, epochs=1)
     assert names["train_set"].tensors[0].shape == (20, 1, 28, 28)
-    assert len(list(tmp_path.glob("*.png"))) == 4
+    assert len(list(tmp_path.glob("*.png"))) == pictures
 
 
 @pytest.mark.parametrize("name", ARTICLES)
 def test_what_an_article_tells_to_write_is_there(name):
     page = ROOT / "docs" / f"{name}.md"
-    first, told = PAGE.blocks(page)[0], re.search(rf"`python docs/page.py docs/{name}.md (.+)`", page.read_text())[1]
+    text = page.read_text().replace("\\\n", "")
+    first, told = PAGE.blocks(page)[0], re.search(rf"^python docs/page.py docs/{name}.md (.+)$", text, re.MULTILINE)[1]
     names: dict = {}
     exec(first, names)
     told = dict(part.split("=") for part in told.split())

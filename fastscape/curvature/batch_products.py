@@ -19,7 +19,7 @@ from fastscape.weights import Layout
 __all__ = ["BatchProducts", "Product"]
 
 KEPT_BYTES = 1 << 30
-"""Graphs of gradients are kept where those of all batches take no more."""
+"""Graphs of gradients are kept if the graphs of all batches take at most this many bytes."""
 
 Product: TypeAlias = Callable[[Tensor], Tensor]
 _Made: TypeAlias = tuple[list[Tensor], Product]  # what was derived once, and what multiplies by deriving it again

@@ -1,12 +1,12 @@
 """The density of the eigenvalues of a curvature matrix, by stochastic Lanczos quadrature.
 
-For a random direction z of length 1, the Lanczos method with m steps gives nodes and weights, of which
+For a random direction z of length 1, the Lanczos method with m steps gives nodes and weights. The mean over z of
 
     p(t) = sum_k weight_k N(t; node_k, width^2)
 
-has as its mean over z the density of all eigenvalues, each spread by a normal distribution of that width: a
-`steps`-th of their range. Probes are independent, so their spread is the standard error. `curvlinops` has the method,
-and is called for each probe.
+is the density of all eigenvalues, each spread by a normal distribution of that width: a `steps`-th of their range.
+Probes are independent, so their spread is the standard error. `curvlinops` has the method, and is called for each
+probe.
 
 Source: Ghorbani, Krishnan & Xiao 2019, arXiv 1901.10159; Papyan 2020 (JMLR 21), algorithm 2.
 """
@@ -66,7 +66,7 @@ def density(matrix: Matrix, known: Eigenpairs, *, probes: int = 10, steps: int =
     share = rest.size / matrix.size
     rows = share * _of_probes(rest, at, probes, steps, seed)
     values = rows.mean(0) + (1 - share) * smoothed(known.values, at, width)
-    nearby = _spread(values, 2 * width / (at[1] - at[0]))  # what the quadrature leaves is of what lies nearby
+    nearby = _spread(values, 2 * width / (at[1] - at[0]))  # the error of the quadrature follows the density nearby
     error = np.hypot(rows.std(0, ddof=1) / math.sqrt(probes), LEFT * nearby)
     return Density(at, values, error, width, probes)
 

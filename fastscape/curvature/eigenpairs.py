@@ -18,7 +18,7 @@ Which = Literal["largest", "smallest", "both"]
 WHICH = get_args(Which)
 
 DENSE = 150
-"""A matrix of so many rows is written out: Lanczos would take as many products."""
+"""Up to this number of rows a matrix is written out: Lanczos would take as many products."""
 
 _ENDS = {"largest": "LA", "smallest": "SA", "both": "BE"}
 
@@ -45,7 +45,7 @@ class Eigenpairs:
         values: Eigenvalues [k].
         vectors: Orthonormal eigenvectors [k, n]; the largest entry of each is positive.
         residuals: `||H v - lambda v||` of each [k], as a fraction of the largest absolute eigenvalue that was seen.
-            An eigenvalue of the matrix lies within that distance.
+            An eigenvalue of the matrix is within that distance.
         norm: That largest absolute eigenvalue.
     """
 
@@ -59,7 +59,7 @@ def check_count(count: object, size: int, which: str) -> None:
     """Refuses what is no number of eigenvalues of a matrix.
 
     Args:
-        count: How many are wanted, at each end.
+        count: The number of eigenvalues to compute, at each end.
         size: The number of rows.
         which: At which end.
 

@@ -27,7 +27,7 @@ __all__ = ["Extremes", "Extremities", "extremities"]
 LEAST = 10
 MOST = 400  # products, after which the residual is what it is
 BASIS_BYTES = 1 << 30
-FEWEST, WIDEST = 12, 60  # vectors of a subspace, before it is begun anew with the best of them
+FEWEST, WIDEST = 12, 60  # vectors of a subspace, before it restarts with the best of them
 
 
 class Extremities(NamedTuple):

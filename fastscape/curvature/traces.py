@@ -51,7 +51,7 @@ def traces(
         known: Orthonormal rows [k, n] that have much of it, such as eigenvectors. Default: none.
         probes: Random vectors, half as many again for the basis. Default 32.
         seed: Of the random numbers. Default 0.
-        parts: Sizes of blocks on the diagonal, in their order, whose traces are wanted. Default: none.
+        parts: Sizes of blocks on the diagonal, in their order, whose traces are computed too. Default: none.
 
     Returns:
         The estimates; exact of a small matrix.

@@ -214,7 +214,7 @@ class Sweep:
             try:
                 return forward(*args, **kwargs)
             finally:
-                inside.pop()  # the weights of a part that has called this one come back when they are read
+                inside.pop()  # the weights of the calling part return when they are read
 
         return called
 
@@ -234,7 +234,7 @@ class Sweep:
         return self._present[name].tensor
 
     def _entered(self, place: _Stop | None, number: int) -> None:
-        """Puts the tensors of a place into the model, those of the point of a pass."""
+        """Puts the tensors of a place into the model, for the point of a pass."""
         point = self._points[number]
         self._compare()
         if (place, point) == self._now:

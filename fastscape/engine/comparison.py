@@ -20,7 +20,7 @@ class Comparison:
 
     Args:
         microbatch: Samples of a microbatch.
-        far: Its sums [measures] at the point of which every coordinate is 1. Default: they are evaluated at the first
+        far: Its sums [measures] at the point where every coordinate is 1. Default: they are evaluated at the first
             comparison.
     """
 
@@ -37,7 +37,7 @@ class Comparison:
         Args:
             engine: Evaluates by a plan.
             problem: What is evaluated.
-            space: Where the points lie.
+            space: The space of the points.
 
         Raises:
             ValueError: When it gives others.
@@ -58,7 +58,7 @@ class Comparison:
 
 
 def _check(found: Tensor, wanted: Tensor, problem: Problem) -> None:
-    """Refuses the sums of a point that are not those of a plain evaluation."""
+    """Refuses the sums of a point that differ from a plain evaluation."""
     if differs(found, wanted, problem.counts, problem.narrowest):
         here, plain = (float(sums[0]) / problem.loss_samples for sums in (found, wanted))
         raise ValueError(

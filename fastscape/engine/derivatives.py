@@ -46,7 +46,7 @@ class DerivativeEngine(FurtherEngine):
         assert derivatives is not None  # who makes this engine has looked
         way = forward_over_forward if derivatives.forward else reverse_over_reverse
         rows, axes = rows_at(self.problem, space, coefficients), space.axes
-        at_rest()  # for signals, which come between two points
+        at_rest()  # for signals, which arrive between two points
         with twice_differentiable(self.problem):
             return torch.stack([way(loss, rows, axes) for loss in self._losses]).sum(0)
 
@@ -56,7 +56,7 @@ def loss_at(problem: Problem, space: Space, batch: Batch, index: int) -> LossOf:
 
     Args:
         problem: What is evaluated.
-        space: Where the points lie.
+        space: The space of the points.
         batch: The microbatch, in the memory format of the space.
         index: Its number.
 

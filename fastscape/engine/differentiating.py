@@ -69,7 +69,7 @@ def differentiated(
 
     Args:
         problem: What is evaluated.
-        space: Where the points lie.
+        space: The space of the points.
         axes: The coordinates of each axis.
         microbatch: Samples in a microbatch.
         widened: Makes the problem in float64.
@@ -140,9 +140,9 @@ def _mean_loss(problem: Problem, space: Space, microbatch: int) -> LossOf:
 
 
 def _in_units(rows: Tensor, spans: Sequence[float]) -> Tensor:
-    """The rows of a point with coordinates of which a step of 1 is as long as the weights themselves."""
+    """The rows of a point in coordinates whose step of 1 is as long as the weights themselves."""
     length = float(rows[0].norm()) or 1.0
-    # Along an axis of which nothing is left but rounding, a step stays short.
+    # Along an axis with nothing but rounding, a step stays short.
     least = [STILL * length / span for span in spans]
     norms = [float(row.norm()) for row in rows[1 : 1 + len(spans)]]
     units = [length / max(norm, low) for norm, low in zip(norms, least, strict=True)]
@@ -152,7 +152,7 @@ def _in_units(rows: Tensor, spans: Sequence[float]) -> Tensor:
 
 
 def _tried(way: Way, loss: LossOf, several: list[Tensor], axes: int) -> _Verdict:
-    """Tries a way at one point after the other, until it is right at one."""
+    """Tries a way at the points in turn, until it is right at one of them."""
     verdict = _Verdict()
     for rows in several:
         try:
@@ -198,7 +198,7 @@ def _other_slopes(loss: LossOf, rows: Tensor, found: Tensor) -> Tensor | None:
 
 
 def _bends(way: Way, loss: LossOf, rows: Tensor, found: Tensor, axes: int) -> bool:
-    """Whether differences of slopes say the second derivatives. Where a kink lies between, they say nothing."""
+    """Whether differences of slopes agree with the second derivatives. With a kink in between they say nothing."""
     eps = torch.finfo(rows.dtype).eps
     step = eps ** (1 / 2)
     for k in range(axes):
@@ -225,7 +225,7 @@ def _same(forward: Tensor, backward: Tensor, axes: int) -> bool:
 
 
 def _doubts(verdict: _Verdict, names: Sequence[str], axes: int) -> list[str]:
-    """Warns of derivatives that are not those of the surface: torch does not differentiate what is detached."""
+    """Warns of derivatives that differ from the derivatives of the surface: torch ignores what is detached."""
     if verdict.right or verdict.found is None:
         return []
     which = names[:axes]

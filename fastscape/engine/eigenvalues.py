@@ -30,6 +30,6 @@ class EigenvalueEngine(FurtherEngine):
         """The eigenvalues at some points. See `FurtherEngine.values`."""
         found = []
         for coefficients in space.coefficients(points).split(1):
-            at_rest()  # for signals, which come between two points
+            at_rest()  # for signals, which arrive between two points
             found.append(self._at(rows_at(self.problem, space, coefficients)[0]) * self._samples)
         return torch.stack(found)

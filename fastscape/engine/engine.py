@@ -58,7 +58,7 @@ class Engine:
 
     Args:
         problem: What is evaluated.
-        space: Where the points lie; its layout has the plan's memory format.
+        space: The space of the points; its layout has the plan's memory format.
         plan: How to evaluate.
 
     Raises:
@@ -91,7 +91,7 @@ class Engine:
         self._points = (AheadWeights if plan.overlap else PointWeights)(space, problem.dtype, plan.kernels)
         self._shared: Hoist | None = None
         if plan.together:
-            assert not isinstance(basis.vectors, Tensorwise)  # of which points are evaluated one by one
+            assert not isinstance(basis.vectors, Tensorwise)  # whose points are evaluated one by one
             _check_together(plan, basis.vectors, problem.dtype)
             self._shared = Hoist(space, problem.dtype, plan, SHARED_BYTES)
         bare = replace(problem, samples=[])  # what is compiled keeps no samples alive
@@ -112,10 +112,10 @@ class Engine:
         self._workers = Workers(plan.workers)
 
     def exchange(self, problem: Problem) -> None:
-        """Goes on with other samples of the same kind; what was compiled for the others serves these too.
+        """Continues with different samples of the same kind; what was compiled before serves them too.
 
         Args:
-            problem: The same problem with other samples, of which there are no more than before.
+            problem: The same problem with different samples, no more than before.
         """
         self.problem = problem
         self._batches = problem.batches(self.plan.microbatch, channels_last=self.plan.channels_last)
@@ -133,8 +133,8 @@ class Engine:
         """The sums over all samples of every measure at some points, as `Objective.sums` gives them.
 
         Args:
-            points: Grid coordinates [g, D], at most `plan.chunk` of them; where directions repeat, those of one repeat
-                together, as other directions are drawn for the next one.
+            points: Grid coordinates [g, D], at most `plan.chunk` of them; with repeated directions, the points of one
+                repeat together, as the next repeat draws different directions.
 
         Returns:
             Sums [g, measures], float64, on the device.
@@ -226,7 +226,7 @@ class Engine:
 
     @torch.no_grad()
     def _looped(self, tensors: Mapping[str, Tensor], _: Mapping[str, Tensor], model: nn.Module) -> Tensor:
-        """The sums [g, measures] of some points, one after the other."""
+        """The sums [g, measures] of some points, one by one."""
         points = zip(*(t.unbind() for t in tensors.values()), strict=True)
         return torch.stack([self._point(dict(zip(tensors, point, strict=True)), model) for point in points])
 
@@ -302,7 +302,7 @@ def _compiled(problem: Problem, *, graphed: bool) -> Measured:
     if problem.device.type == "cpu":
         # Without this, three quarters of the time go to trying out which instructions the C++ compiler knows.
         return torch.compile(fresh, fullgraph=True, dynamic=False, options={"cpp.vec_isa_ok": True})
-    if not graphed:  # what replays it looks neither at guards nor at weights that lie elsewhere
+    if not graphed:  # a replay checks neither guards nor weights in other memory
         return torch.compile(fresh, fullgraph=True, dynamic=False)
     compiled = torch.compile(fresh, fullgraph=True, dynamic=False, mode="reduce-overhead")
     return lambda *arguments: compiled(*arguments).clone()  # a CUDA graph writes the next result to the same memory

@@ -34,13 +34,13 @@ class Evaluator:
     """Evaluates points by the plan that suits best, with the engine that is in use.
 
     `plan`, `space`, `timings` and `reason` say what came of it: the plan that is followed, the space in its memory
-    format, what the planner measured, and why a plainer plan than wanted is followed, or None.
+    format, what the planner measured, and why a plainer plan than requested is followed, or None.
 
     Args:
-        space: Where the points lie. It is used up.
+        space: The space of the points. It is used up.
         plan: How to evaluate, or what to begin with.
         auto: Whether a model that refuses the plan may be evaluated by a plainer one.
-        recut: Whether another microbatch gives the same values.
+        recut: Whether a different microbatch gives the same values.
         comparison: What a plan is compared with before it is followed; None where evaluations do not repeat.
     """
 
@@ -93,7 +93,7 @@ class Evaluator:
         return self._with_more(engine)
 
     def _with_more(self, engine: Engine) -> Engine:
-        """An engine that also gives what else is wanted of the loss; the same one where nothing is."""
+        """An engine that also gives further requested values of the loss; the same engine if there are none."""
         objective = self.problem.objective
         if objective.derivatives is not None:
             engine = DerivativeEngine(engine, self.problem, self.space)
@@ -214,9 +214,10 @@ class Evaluator:
         return sums
 
     def _plainer(self, error: Exception, *, auto: bool) -> Plan | None:
-        """The plan to go on with after an error.
+        """The plan to continue with after an error.
 
-        When the plainer plan raises too, this one was not the cause, and the other error is the clearer one.
+        If the plainer plan raises too, the current plan was not the cause, and the error of the plainer plan is
+        clearer.
 
         Returns:
             The plan; None where the error is to be raised.

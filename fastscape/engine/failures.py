@@ -1,4 +1,4 @@
-"""What an error of a GPU means, and by which plan an evaluation goes on when memory does not suffice."""
+"""Interprets errors of a GPU, and chooses the plan by which an evaluation continues when memory does not suffice."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def out_of_memory(error: BaseException) -> bool:
 def gpu_is_lost(error: BaseException) -> bool:
     """Whether an error is of the GPU itself, which nothing can be asked of any more.
 
-    A label or an index out of range is such an error. It comes at a later operation, so that it says nothing of the
-    plan under which it came.
+    A label or an index out of range is such an error. It appears at a later operation, so it says nothing of the
+    plan under which it appeared.
 
     Args:
         error: The error.
@@ -70,8 +70,8 @@ def vmap_refused(error: BaseException, plan: Plan) -> str | None:
 def plan_smaller(plan: Plan, samples: int, *, recut: bool) -> Plan | None:
     """A plan that needs less memory.
 
-    Under vmap all points of a chunk have their activations at once; in a loop those of a microbatch are what is large,
-    and then the weights of a chunk.
+    Under vmap all points of a chunk have their activations at once; in a loop the activations of a microbatch are
+    large, and next the weights of a chunk.
 
     Args:
         plan: The plan whose memory did not suffice.

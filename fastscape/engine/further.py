@@ -26,7 +26,7 @@ class FurtherEngine(Engine):
     Args:
         measures: Evaluates the measures by a plan, and maybe other values.
         problem: What is evaluated.
-        space: Where the points lie, in the memory format of the plan.
+        space: The space of the points, in the memory format of the plan.
     """
 
     def __init__(self, measures: Engine, problem: Problem, space: Space) -> None:
@@ -75,7 +75,7 @@ class FurtherEngine(Engine):
         """The further values at some points, times the number of samples, as sums are.
 
         Args:
-            space: Where they lie.
+            space: The space of the points.
             points: Grid coordinates [g, D].
 
         Returns:
@@ -88,7 +88,7 @@ def rows_at(problem: Problem, space: Space, coefficients: Tensor) -> Tensor:
 
     Args:
         problem: What is evaluated.
-        space: Where they lie.
+        space: The space of the points.
         coefficients: Of the vectors of the basis [R, S or 1, K].
 
     Returns:

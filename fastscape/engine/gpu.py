@@ -45,7 +45,7 @@ def sent(tensor: Tensor, device: torch.device) -> Tensor:
         device: Where it goes.
 
     Returns:
-        The tensor there. On its way to a GPU it lies in memory that stays in its place, so nobody waits for the copy.
+        The tensor there. On its way to a GPU it is in pinned memory, so nobody waits for the copy.
     """
     return tensor.pin_memory().to(device, non_blocking=True) if on_gpu(device) else tensor.to(device)
 

@@ -1,6 +1,6 @@
 """Which plans suit a model on a GPU, by fixed rules, and which alternatives are measured there.
 
-Each operation costs a GPU some microseconds before it begins, so that few and large ones are wanted: thousands of
+Each operation costs a GPU some microseconds before it begins, so few and large operations are best: thousands of
 samples in a microbatch, as far as memory goes, hundreds of points under vmap, and a loop as one graph. On an H100
 graphs and vmap were seen to be worth that; the other numbers below were not tuned there.
 """
@@ -20,7 +20,7 @@ from fastscape.model import Problem
 
 __all__ = ["alternatives_on_gpu", "options_on_gpu", "plan_begun_on_gpu", "plan_filling", "plan_fitted_on_gpu"]
 
-LARGEST = 4096  # samples of a microbatch to begin with; the search goes on from there
+LARGEST = 4096  # samples of a microbatch to begin with; the search continues from there
 FEW = 256  # samples of a microbatch under vmap, below which its chunk is made smaller first
 LIVE = 4  # activations of the widest layer that are in memory at once
 CHUNKS_OF_A_GRID = 20  # each try takes two or four of them

@@ -8,8 +8,8 @@ is queued without waiting for the GPU, and the CPU has a handful of calls to mak
 there are.
 
 What an evaluation does on the CPU happens at the capture alone. So a graph is made only where nothing is drawn,
-written or kept from call to call, which the footprint of the problem says, and where no number comes back from the GPU
-and no tensor comes from the CPU, which is seen on a trial.
+written or kept from call to call, which the footprint of the problem says, and where no number returns from the GPU
+and no tensor is taken from the CPU, which a trial shows.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class GraphEngine(Engine):
 
     Args:
         problem: What is evaluated, on a GPU.
-        space: Where the points lie; its layout has the plan's memory format.
+        space: The space of the points; its layout has the plan's memory format.
         plan: How to evaluate: a loop with `graphs`.
     """
 
@@ -72,7 +72,7 @@ class GraphEngine(Engine):
         return self._reason
 
     def exchange(self, problem: Problem) -> None:
-        """Goes on with other samples, which lie elsewhere and are captured anew."""
+        """Continues with different samples, which are in other memory and are captured again."""
         self._forget()
         super().exchange(problem)
 
@@ -88,7 +88,7 @@ class GraphEngine(Engine):
             return super()._of_weights(flat, c)
         table = flat.new_empty(len(flat), len(self._batches), len(self._graphs[0].sums), dtype=torch.float64)
         for row, weights in zip(table, flat, strict=True):
-            at_rest()  # for signals, which come between two points
+            at_rest()  # for signals, which arrive between two points
             self._weights.copy_(weights)
             for sums, batch, graph in zip(row, self._batches, self._graphs, strict=True):
                 if graph.samples is not None:
@@ -101,7 +101,7 @@ class GraphEngine(Engine):
     def _begin(self) -> None:
         """Captures all graphs, or keeps in mind why that cannot be.
 
-        They are captured at the model itself: a comparison at another point shows what a graph does not read anew.
+        They are captured at the model itself: a comparison at a second point shows what a graph does not read again.
         """
         self._weights.copy_(self._points.space.basis.theta)
         try:
@@ -160,7 +160,7 @@ def engine_for(problem: Problem, space: Space, plan: Plan) -> Engine:
 
     Args:
         problem: What is evaluated.
-        space: Where the points lie; its layout has the plan's memory format.
+        space: The space of the points; its layout has the plan's memory format.
         plan: How to evaluate.
 
     Returns:
@@ -199,7 +199,7 @@ class _Trial(TorchDispatchMode):
     """Watches an evaluation for what a replay would not do again.
 
     `refused` says what that is, or is None: numbers that are read back from the GPU, which the CPU waits for and may
-    decide by; and tensors that go from the one to the other, whose memory on the CPU nobody keeps.
+    decide by; and tensors that move between them, whose memory on the CPU nobody keeps.
     """
 
     supports_higher_order_operators = True

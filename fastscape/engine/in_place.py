@@ -14,14 +14,14 @@ __all__ = ["EngineInPlace"]
 
 
 class EngineInPlace(Engine):
-    """One problem, of a lent model, whose points are written over the model one after the other.
+    """One problem, of a lent model, whose points are written over the model one by one.
 
     Each tensor of the model is written once for a point, in parts of bounded size; the evaluation of a batch writes
-    again only what the one before has changed.
+    again only what the batch before has changed.
 
     Args:
         problem: What is evaluated.
-        space: Where the points lie, with a basis of which no vector is whole in memory.
+        space: The space of the points, with a basis whose vectors are never whole in memory.
         plan: How to evaluate.
 
     Raises:

@@ -1,10 +1,10 @@
 """Layer by layer: the points of a chunk go through the model together, and a block's weights are read once for all.
 
     for each block:  theta and the directions of the block -> memory
-        for each point:  the block's weights -> its pass goes on as far as the next block
+        for each point:  the block's weights -> its pass continues to the next block
 
-Forward passes are Python code, which is left as it is: every pass has a thread of its own, and waits in front of each
-block until all others are there. What is in memory is theta and the directions of one block, its weights at one point,
+Forward passes are unchanged Python code: every pass has its own thread, and waits in front of each block until all
+other passes are there. What is in memory is theta and the directions of one block, its weights at one point,
 and what the passes hold where they wait: the activations between two blocks, once for each point and microbatch.
 """
 
@@ -42,7 +42,7 @@ from fastscape.weights import (
 
 __all__ = ["LayerEngine", "LayerEngineInPlace"]
 
-AT_ONCE = 64  # passes, each of which has a thread
+AT_ONCE = 64  # passes, each with a thread
 HELD = 1 << 30  # bytes that waiting passes hold, as far as that is known
 FIRST = 2  # passes at once, before it is known what they hold
 
@@ -50,11 +50,11 @@ FIRST = 2  # passes at once, before it is known what they hold
 class LayerEngine(Engine):
     """An engine whose points go through the model together, block by block.
 
-    Where passes have more in common than they may, points are evaluated one after the other, and `fallback` says why.
+    If passes share more state than allowed, points are evaluated one by one, and `fallback` says why.
 
     Args:
         problem: What is evaluated.
-        space: Where the points lie; its layout has the plan's memory format.
+        space: The space of the points; its layout has the plan's memory format.
         plan: How to evaluate: in layers.
     """
 
@@ -85,7 +85,7 @@ class LayerEngine(Engine):
 
     @property
     def fallback(self) -> str | None:
-        """Why points are evaluated one after the other; None where they are not."""
+        """Why points are evaluated one by one; None if they are not."""
         return self._reason
 
     def _evaluated(self, points: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class LayerEngine(Engine):
             begun = self._blocks.held is not None
             if out_of_memory(error) or gpu_is_lost(error) or (begun and not isinstance(error, Entangled)):
                 raise
-            # An error of the model itself comes again.
+            # An error of the model itself occurs again.
             self._reason = f"no layers: {type(error).__name__}: {str(error)[:300]}"
         return super()._evaluated(points)
 
@@ -113,7 +113,7 @@ class LayerEngine(Engine):
         return torch.cat(sums)
 
     def _together(self, c: Tensor, blocks: Blocks, step: int) -> Tensor:
-        """The sums [g, measures] at points with some coefficients [g, S or 1, K], by so many batches at once."""
+        """The sums [g, measures] at points with coefficients [g, S or 1, K], by `step` batches at once."""
         problem, (model,) = self.problem, self._models
         stream = gpu.here(problem.device) if gpu.on_gpu(problem.device) else None
         surrounding = partial(_surrounding, modes_here(), stream)

@@ -1,11 +1,11 @@
-"""Calls in threads of their own, of which one runs at a time and all stop where they arrive at a place.
+"""Calls in their own threads: one runs at a time, and all stop when they arrive at a place.
 
     call 0   ---| a  ---------| b  ---------| end
     call 1       ---| a  ---------| b  ---------| end        time runs to the right; only one line is drawn at a time
 
 Whoever is furthest behind says which place is next, and all that wait at this place go on from there, one after the
 other. So calls that take the same way pass a place together, and calls that take different ways are right as well.
-While a call runs every other one waits, is done, or has not begun; so nothing is computed twice or at once.
+While a call runs, every other call waits, is done, or has not begun; so nothing is computed twice or at once.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class LockStep:
     """Runs calls side by side.
 
     Args:
-        entered: Is told, in the thread that runs the calls, the place and the number of the call that goes on there
+        entered: Is told, in the thread that runs the calls, the place and the number of the call that continues there
             next; the place is None where the call begins.
         surrounding: What a thread does its work in, such as the modes of the one that runs the calls.
     """
@@ -89,7 +89,7 @@ class LockStep:
 
         Raises:
             BaseException: The first error of any call. All others are ended where they wait; no thread is left over.
-            Entangled: When a call holds what another one waits for, or waits for something else for a minute.
+            Entangled: When a call holds what a different call waits for, or waits for something else for a minute.
         """
         calls = [_Call(number, work) for number, work in enumerate(works)]
         switches, live = switches_here(), calls
@@ -108,7 +108,7 @@ class LockStep:
         finally:
             try:
                 _end(calls)
-            finally:  # once more, as an exception may come between any two instructions
+            finally:  # once more, as an exception may occur between any two instructions
                 _end(calls)
                 set_switches(switches)
         return [call.made for call in calls]
@@ -120,7 +120,7 @@ class LockStep:
             place: The place.
 
         Raises:
-            Entangled: When it is called in another thread than that of a call.
+            Entangled: When it is called outside the thread of a call.
             _Ended: When nobody waits for what the call returns any more.
         """
         call: _Call | None = getattr(_here, "call", None)

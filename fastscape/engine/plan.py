@@ -50,7 +50,7 @@ class Plan(_Layers):
         hoist: Whether what is the same at every point is computed once for all of them: under vmap the layers whose
             input is, in a compiled loop the patches that the first convolution reads. Default False.
         graphs: Whether a loop on a GPU is captured once, as one CUDA graph for each shape of a microbatch, and
-            replayed at every point. A model of which none can be captured is evaluated in a plain loop, and the report
+            replayed at every point. If no graph of a model can be captured, a plain loop evaluates it, and the report
             says why. Default False.
         overlap: Whether on a GPU the weights of the next chunk are made on a second stream while this one is
             evaluated; they take twice the memory. Default False.

@@ -24,9 +24,9 @@ CHUNKS: dict[Batching, tuple[int, int]] = {
     "vmap": (512, 256 << 20),
     "layers": (16, 1 << 62),
 }
-# Of the points and of the activations under vmap: so many points that a few chunks remain to choose a plan by, and
-# activations that the C library keeps when they are freed. A chunk of few points is never smaller than the last: those
-# share the overhead of a call, and a transformer of which 128 were in one was a third slower than with 16.
+# Of the points and of the activations under vmap: few enough points that a few chunks remain to choose a plan by, and
+# activations that the C library keeps when they are freed. A chunk of few points is never smaller than the last: its
+# points share the overhead of a call. A transformer was a third slower with chunks of 128 points than with 16.
 CHUNKS_OF_A_GRID = 5
 ACTIVATIONS = 16 << 20
 SMALL_CHUNK = 32
@@ -44,9 +44,9 @@ def plan_begun(given: Plan | str, problem: Problem, space: Space) -> Plan:
     """The plan that a run begins with.
 
     Args:
-        given: The user's plan, or "auto" for that of fixed rules.
+        given: The user's plan, or "auto" for the plan of fixed rules.
         problem: What is evaluated.
-        space: Where the points lie.
+        space: The space of the points.
 
     Returns:
         The plan.
@@ -112,7 +112,7 @@ def plan_sized(plan: Plan, widest: int, points: int) -> Plan:
     """The plan, with a smaller chunk, or a loop in the place of vmap, where the activations of a point are large.
 
     vmap shares the overhead of the calls among the points of a chunk. Where activations are large that overhead is
-    small, and those of a whole chunk leave the caches, or do not fit into memory.
+    small, and the activations of a whole chunk leave the caches, or do not fit into memory.
 
     Args:
         plan: The plan.

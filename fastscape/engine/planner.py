@@ -1,7 +1,7 @@
 """Picks the fastest plan by measuring on the first grid points, which are kept.
 
-A run begins with the plan of fixed rules. Then one option after the other is tried, each alternative on the next
-points of the grid, and kept where it is faster. All values count, so what a try costs is only the time by which it is
+A run begins with the plan of fixed rules. Then it tries the options in turn, each alternative on the next points of
+the grid, and keeps the faster one. All values count, so what a try costs is only the time by which it is
 slower than the best; when that reaches a twentieth of the expected run, or the next try would, the search ends. A
 compilation is not counted there: it is tried where the rest of the run is several times as long, and where not nearly
 all of the time goes to products and convolutions, which compiled code leaves to the same libraries.
@@ -176,7 +176,7 @@ def plan_measured(
             continue
         if tried is not None:
             tried.close()
-        if plan.channels_last != search.best.channels_last:  # the basis lies in the other order now
+        if plan.channels_last != search.best.channels_last:  # the basis is in the other order now
             engine.close()
             engine = prepare(search.best)
     return Planned(search.best, engine, search.done, search.sums, search.timings)

@@ -22,7 +22,7 @@ class PointWeights:
     """Makes the weights of many points from one read of the basis.
 
     Args:
-        space: Where the points lie.
+        space: The space of the points.
         dtype: Of the weights.
         backend: Of the kernels.
     """
@@ -35,7 +35,7 @@ class PointWeights:
         self._cuts: dict[tuple[int, int], tuple[slice, Segments]] = {}
 
     def turn(self, repeat: int) -> None:
-        """Takes the directions of a repeat, for all points that come.
+        """Takes the directions of a repeat, for all following points.
 
         Args:
             repeat: The number of the repeat.
@@ -71,8 +71,8 @@ class PointWeights:
 
         Args:
             c: Their coefficients [g, S or 1, K].
-            ranges: The entries that are written, each range from its first to the one behind its last; the others,
-                which nobody reads, are left as they were. Default: all.
+            ranges: The entries that are written, each range from its first to the one behind its last; the rest,
+                which nobody reads, stays as it was. Default: all.
 
         Returns:
             Weights [g, P], in memory that the next call writes to.
@@ -80,7 +80,7 @@ class PointWeights:
         if len(self._memory) < len(c):
             self._memory = self._memory.new_empty(len(c), self._memory.shape[1])
         out, vectors = self._memory[: len(c)], self.space.basis.vectors
-        assert not isinstance(vectors, Tensorwise)  # of which no points are made at once
+        assert not isinstance(vectors, Tensorwise)  # which makes no points at once
         c = self.space.basis.held_coefficients(c)
         for start, stop in ((0, out.shape[1]),) if ranges is None else ranges:
             touched, segments = self._cut(start, stop)

@@ -1,4 +1,4 @@
-"""What a reduced precision costs in accuracy: values are compared with those of a wider one at a few points."""
+"""Measures the error of a reduced precision: compares values with a wider precision at a few points."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def values_at_some(problem: Problem, space: Space, points: Tensor, plan: Plan) -
 
     Args:
         problem: What is evaluated.
-        space: Where the points lie.
+        space: The space of the points.
         points: Grid coordinates [G, D].
         plan: How the values were evaluated.
 
@@ -50,12 +50,12 @@ def values_at_some(problem: Problem, space: Space, points: Tensor, plan: Plan) -
 
 
 def error_of(values: Tensor, problem: Problem, space: Space, points: Tensor, plan: Plan) -> dict[str, Any]:
-    """How far values are from those of a wider precision, at a handful of grid points.
+    """The difference of values from a wider precision, at a handful of grid points.
 
     Args:
         values: Means over the samples [G, measures], of the reduced precision.
         problem: The same problem in the wider precision.
-        space: Where the points lie.
+        space: The space of the points.
         points: Grid coordinates [G, D].
         plan: How the values were evaluated.
 

@@ -31,7 +31,7 @@ class SharedState:
         self._process = GlobalState(device)
 
     def check(self) -> None:
-        """Refuses passes one of which has changed something where it waits.
+        """Refuses passes if one of them has changed something at its waiting place.
 
         Raises:
             Entangled: When it has.

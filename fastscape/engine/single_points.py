@@ -20,9 +20,9 @@ def means_at(problem: Problem, space: Space, points: Tensor, plan: Plan) -> Tens
 
     Args:
         problem: What is evaluated.
-        space: Where the points lie.
+        space: The space of the points.
         points: Grid coordinates [n, D].
-        plan: The plan of a run, of which the microbatch and the kernels count.
+        plan: The plan of a run; its microbatch and kernels count.
 
     Returns:
         Means [n, measures], float64, on the CPU.
@@ -31,7 +31,7 @@ def means_at(problem: Problem, space: Space, points: Tensor, plan: Plan) -> Tens
 
 
 def one_by_one(problem: Problem, space: Space, plan: Plan) -> Callable[[Tensor], Tensor]:
-    """What evaluates points one after the other, as `means_at` does, as often as it is called."""
+    """A function that evaluates points one by one, as `means_at` does, at every call."""
     engine = engine_for(problem, space, _alone(plan, space.layout))
     return lambda points: torch.cat([engine.sums(point[None]) for point in points]).cpu() / problem.counts
 

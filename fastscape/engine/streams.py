@@ -16,13 +16,13 @@ __all__ = ["AheadWeights"]
 
 
 class AheadWeights(PointWeights):
-    """Two memories that take turns: one is written to while what lies in the other is read.
+    """Two memories that take turns: one is written to while the other is read.
 
     Nobody waits on the CPU: a chunk is queued while the chunk before it is at work, and the second stream begins with
     it as soon as nobody reads its memory any more.
 
     Args:
-        space: Where the points lie, on a GPU.
+        space: The space of the points, on a GPU.
         dtype: Of the weights.
         backend: Of the kernels.
     """

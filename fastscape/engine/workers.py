@@ -26,7 +26,7 @@ class Workers:
         self._count, threads = count, torch.get_num_threads()
         self._pool: ThreadPoolExecutor | None = None
         if count > 1:
-            # The workers change what threads to come start with, also where nobody comes to close them.
+            # The workers change what later threads start with, even if nobody closes them.
             self._put_back = weakref.finalize(self, torch.set_num_threads, threads)
             share = max(threads // count, 1)
             self._pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(share,))
@@ -47,7 +47,7 @@ class Workers:
         """
         if self._pool is None:
             return work[0]()
-        at_rest()  # for signals, which do not come to the workers
+        at_rest()  # for signals, which do not reach the workers
         return torch.cat([running.result() for running in [self._pool.submit(share) for share in work]])
 
     def close(self) -> None:

@@ -22,14 +22,14 @@ def errors_of(values: Values, measure: str, heights: np.ndarray, scale: str, con
     "samples" and "directions" hold together for the means over all samples and directions that these were drawn from,
     with the confidence: Bonferroni's bound over the points that were evaluated and the two sources, which holds
     however errors at different points depend on each other. All points share their samples, so it is on the safe
-    side. The quantile is that of Student's t, of the normal distribution where the number of draws is not known. The
+    side. The quantile is from Student's t, or from the normal distribution if the number of draws is not known. The
     band of a share is the simultaneous one of Wilson. In log10, an error e of a value f is `e / (f ln 10)`, to first
     order.
 
     "interpolation" is of the points that were predicted: of the loss the larger one of what was seen at points that
     were held out and of the bound of the root mean square error, in the range of the heights; of other measures the
     root mean square error. It is an estimate of the largest error and no bound of it. For a slice or a projection it
-    is that of the whole, in the range of the whole.
+    is the error of the whole landscape, in the range of the whole.
 
     Args:
         values: The landscape.

@@ -33,7 +33,7 @@ def merged(heights: np.ndarray, tree: MergeTree, threshold: float) -> tuple[np.n
     with np.errstate(over="ignore"):  # of heights near the limits of float64
         depths = np.where(tree.saddles < 0, np.inf, flat[tree.saddles] - minima)
     kept = depths > threshold
-    # Whatever lies in the region of a dropped basin is shallower still. So the pointers make no circle.
+    # Basins in the region of a dropped basin are shallower still. So the pointers make no circle.
     to = np.where(kept, np.arange(len(kept)), tree.across)
     while ((further := to[to]) != to).any():
         to = further

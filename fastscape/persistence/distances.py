@@ -14,7 +14,7 @@ __all__ = ["DistanceKind", "distance"]
 DistanceKind = Literal["bottleneck", "wasserstein"]
 
 _PRECISELY = 1e-6
-"""Relative error of a Wasserstein distance, which is that of an auction."""
+"""Relative error of a Wasserstein distance, from the auction algorithm that computes it."""
 
 
 def distance(
@@ -30,18 +30,18 @@ def distance(
 
     Args:
         one: A topology.
-        other: The other one.
+        other: The other topology.
         kind: "bottleneck" or "wasserstein".
         dimension: Of the pairs.
         order: The exponent q of a Wasserstein distance.
         internal_p: Its norm between points of a diagram.
 
     Returns:
-        The distance, in heights; infinite where one has more features that never end than the other.
+        The distance, in heights; infinite if they differ in the number of features that never end.
 
     Raises:
         ImportError: When gudhi is not installed.
-        TypeError: When no topology came.
+        TypeError: When one of them is no topology.
         ValueError: When the scales differ, the pairs of the dimension are not known, or an argument has no such
             value.
     """

@@ -32,7 +32,7 @@ def holes(heights: np.ndarray, dimensions: Iterable[int]) -> dict[int, np.ndarra
     gudhi = package("gudhi", "topology") if wanted else None
     if gudhi is None:
         return {}
-    filled = np.where(np.isnan(heights), np.inf, heights)  # points outside come last
+    filled = np.where(np.isnan(heights), np.inf, heights)  # points outside are last
     cubes = gudhi.CubicalComplex(vertices=filled)
     cubes.compute_persistence(min_persistence=0)
     pairs, endless = cubes.vertices_of_persistence_pairs()

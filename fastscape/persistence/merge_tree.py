@@ -19,7 +19,7 @@ class MergeTree(NamedTuple):
             it joins none.
         labels: The number of the basin that each point drains into, from neighbour to lowest neighbour, in the shape
             of the grid; -1 outside.
-        across: The number of the basin that lies on the other side of the saddle [B]: the parent, or one that is part
+        across: The number of the basin on the other side of the saddle [B]: the parent, or a basin that is part
             of the parent's region there; -1 where it joins none.
     """
 
@@ -36,8 +36,8 @@ def merge_tree(values: np.ndarray) -> MergeTree:
     The region below a level is the graph of the points at or below it, each connected to its neighbours along the
     axes: the lower-star filtration of the cubical complex whose vertices are the points. A region is born at its
     lowest point, and where two meet, the one with the higher minimum ends (the elder rule). Points that are NaN or
-    infinite are outside: nothing is connected through them. Of equal values that with the smaller number counts as
-    lower, so that every pair of birth and death is defined, and those of equal height are of no persistence.
+    infinite are outside: nothing is connected through them. Of equal values the one with the smaller number counts as
+    lower, so every pair of birth and death is defined, and pairs of equal height have no persistence.
 
     Args:
         values: Values of any shape.
@@ -117,7 +117,7 @@ def _passes(rank: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
         heights.append(np.maximum(first, second))
         lows.append(np.minimum(first, second))
     couple, point, height, low = map(np.concatenate, (couples, points, heights, lows))
-    order = np.lexsort((low, height))  # over a point that is the pass to several, the steepest way comes first
+    order = np.lexsort((low, height))  # over a point that is the pass to several, the steepest way is first
     couple, point = couple[order], point[order]
     lowest = np.sort(np.unique(couple, return_index=True)[1])
     return np.stack(np.divmod(couple[lowest], count), axis=1), point[lowest]
@@ -134,7 +134,7 @@ def _joined(count: int, couples: np.ndarray, points: np.ndarray) -> tuple[np.nda
             saddles[shallow], parents[shallow] = point, deep
             across[shallow] = other if shallow == first else one
             above[shallow] = deep
-    for basin, parent in enumerate(parents):  # the parents come first
+    for basin, parent in enumerate(parents):  # parents are before their children
         if parent >= 0 and saddles[parent] == saddles[basin]:  # several meet at one point
             parents[basin] = parents[parent]
     return np.array(saddles, dtype=np.int64), np.array(parents, dtype=np.int64), np.array(across, dtype=np.int64)
@@ -142,6 +142,6 @@ def _joined(count: int, couples: np.ndarray, points: np.ndarray) -> tuple[np.nda
 
 def _root(above: list[int], basin: int) -> int:
     while above[basin] != basin:
-        above[basin] = above[above[basin]]  # halves the way for whoever comes next
+        above[basin] = above[above[basin]]  # halves the way for the next call
         basin = above[basin]
     return basin

@@ -19,8 +19,8 @@ def sizes_below_saddles(
 ) -> list[Extent]:
     """The extents that `TopologyValues.volume` has without a level.
 
-    A point drains into its minimum below its own height. So the region of a basin below its saddle is, of all basins
-    that joined it further below, those points that lie below the saddle.
+    A point drains into its minimum below its own height. So the region of a basin below its saddle consists of the
+    points below the saddle, of the basin itself and of all basins that joined it further below.
 
     Args:
         heights: Of the grid; NaN outside.
@@ -78,7 +78,7 @@ def _at_their_levels(
     flat, members = heights.ravel(), [[basin] for basin in range(len(tree.minima))]
     joining = np.flatnonzero(tree.saddles >= 0)
     passes = flat[tree.saddles[joining]]
-    # Of those that join at one height the shallowest comes first: what it joins is still there.
+    # If several join at one height, the shallowest is first: what it joins is still there.
     events = [(height, -basin, False) for height, basin in zip(passes.tolist(), joining.tolist(), strict=True)]
     events += [(level, -basin, True) for basin, level in levels.items()]
     for _, same in itertools.groupby(sorted(events), key=lambda event: event[0]):

@@ -76,8 +76,8 @@ class Topology(TopologyValues):
             bottleneck:   min over all matchings of  max_i c_i
             wasserstein:  min over all matchings of  (sum_i c_i^q)^(1/q)
 
-        Features that never end are matched among each other, by their births. With different numbers of them, as
-        where NaN divides one grid and not the other, the distance is infinite.
+        Features that never end are matched among each other, by their births. If their
+        numbers differ, as when NaN divides only one of the grids, the distance is infinite.
 
         Two functions that differ by at most e at every point have a bottleneck distance of at most e. So a distance
         above the sum of the two `error` is none that the errors explain.
@@ -94,9 +94,9 @@ class Topology(TopologyValues):
 
         Raises:
             ImportError: When gudhi is not installed.
-            TypeError: When no topology came.
-            ValueError: When one has heights in log10 and the other has not, the pairs of the dimension were not asked
-                for, or an argument has no such value.
+            TypeError: When `other` is no topology.
+            ValueError: When only one of them has heights in log10, the pairs of the dimension were not computed,
+                or an argument has no such value.
 
         Example:
             >>> import numpy as np, fastscape

@@ -1,4 +1,4 @@
-"""Permutations that bring one model near to another, as plain values: which places of which tensors they move."""
+"""Permutations that align one model with a second model, as plain values: the tensors and places that they move."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class AlignmentValues(JsonFile):
 
     Args:
         permutations: By the name of the first axis that each acts on, for example "0.weight[0]".
-        distance_before: From the model to the other one, over all parameters: `||b - a||`.
+        distance_before: The distance between the two models, over all parameters: `||b - a||`.
         distance_after: The same once it is aligned.
         error: The largest difference of the model's outputs before and after, in float64, as a fraction of the
             largest value of an output.

@@ -25,7 +25,7 @@ class BarrierValues(Mapping[str, MeasureBarrier], JsonFile):
     """The barriers between two models by measure, the loss first, and the line that they follow from.
 
     Args:
-        line: The line from the first model, at 0, to the other one, at 1; at least 3 points.
+        line: The line from the first model, at 0, to the second model, at 1; at least 3 points.
 
     Raises:
         ValueError: When it is no such line.

@@ -68,11 +68,11 @@ class BarriersValues(JsonFile):
         return tuple(next(iter(self.pairs.values())))
 
     def between(self, a: str, b: str) -> BarrierValues:
-        """The barrier of two models; t runs from the one that comes first among the names.
+        """The barrier of two models; t runs from the model that is first among the names.
 
         Args:
-            a: The name of one.
-            b: The name of the other.
+            a: The name of one model.
+            b: The name of the other model.
 
         Returns:
             The barrier.

@@ -109,25 +109,25 @@ class BasinValues(JsonFile):
             The radii [n]; infinite where censored.
 
         Raises:
-            ValueError: When the unit is another one.
+            ValueError: When the unit is unknown.
         """
         return self._in(unit, self.radii)
 
     def quantile(self, q: float, *, unit: RadiusUnit = "coordinate", confidence: float | None = None) -> Interval:
         """A quantile of the radius over random directions, with an interval for whatever distribution it has.
 
-        The interval is that of order statistics: the number of directions whose radius is below the quantile is
+        The interval uses order statistics: the number of directions whose radius is below the quantile is
         binomial. It covers the quantile of all directions with at least the given probability, also where radii are
         censored.
 
         Args:
             q: Which, between 0 and 1: the share of directions whose radius is smaller.
             unit: As for `of_unit`. Default "coordinate".
-            confidence: Of the interval. Default: that of the call.
+            confidence: The confidence of the interval. Default: the confidence of the call.
 
         Returns:
-            The quantile; infinite where it lies beyond what was looked at. An end is 0 or infinite where there are too
-            few directions, or too many of them censored.
+            The quantile; infinite if it is beyond the range of the search. An end is 0 or infinite if there are too
+            few directions, or too many of them are censored.
 
         Raises:
             ValueError: When q or the confidence is not between 0 and 1, or the unit is unknown.
@@ -152,11 +152,11 @@ class BasinValues(JsonFile):
 
         Args:
             unit: As for `of_unit`. Default "coordinate".
-            confidence: Of the interval. Default: that of the call.
+            confidence: The confidence of the interval. Default: the confidence of the call.
 
         Returns:
-            The mean. Its interval is exact for radii that are normal, and about right for many of any kind; of few
-            skewed ones it covers the mean somewhat less often than it says, as that of the median never does.
+            The mean. Its interval is exact for normal radii, and about right for many radii of any distribution. For
+            few skewed radii it covers the mean somewhat less often than stated; the interval of the median never does.
 
         Raises:
             ValueError: When a radius is censored, so that the mean is not known.
@@ -173,7 +173,7 @@ class BasinValues(JsonFile):
 
         Args:
             radius: In units of the directions.
-            confidence: Of the interval, which is that of Clopper and Pearson. Default: that of the call.
+            confidence: The confidence of the interval, by Clopper and Pearson. Default: the confidence of the call.
 
         Returns:
             The share; not a number, with an interval from 0 to 1, beyond what was looked at.

@@ -102,7 +102,7 @@ def check_axis(name: str, axis: np.ndarray) -> None:
         axis: Its coordinates.
 
     Raises:
-        ValueError: When it is another one.
+        ValueError: When the axis is anything else.
     """
     if axis.ndim != 1 or not axis.size:
         raise ValueError(f"the axis {name} must be coordinates along a line, got the shape {axis.shape}")

@@ -121,8 +121,8 @@ def mean_curvature(landscape: Values) -> np.ndarray:
 
     It is positive at the bottom of a bowl. On a line it is the curvature `r / (1 + p^2)^(3/2)` of the curve (x, L(x)).
     Along N axes, with g the gradient, A the Hessian and `w^2 = 1 + |g|^2`, it is `(w^2 tr A - g . A g) / (N w^3)`.
-    The unit is one over that of the picture's three axes, taken as of one length; another scale of the loss or of a
-    direction gives another curvature, which the eigenvalues of the Hessian show more plainly.
+    The unit is the inverse of the common unit of the picture's three axes. A different scale of the loss or of a
+    direction gives a different curvature; the eigenvalues of the Hessian show it more plainly.
 
     Args:
         landscape: A landscape with derivatives.

@@ -28,15 +28,15 @@ EXCESS_ERRORS = "excess_standard_errors"
 
 @dataclass(frozen=True)
 class Excess:
-    """How far a measure lies off the line between its ends, where it lies farthest off.
+    """The largest distance of a measure from the line between its ends.
 
     Args:
         at: The place t of the line, from 0 to 1.
         value: The excess there; NaN or infinite where the measure is.
-        standard_error: Of it, as an estimate for the population of which the samples are a draw; 0 at an end; None
-            where it is not known.
-        paired: Whether the standard error is that of the differences, sample by sample; else it is the sum of the
-            standard errors of the points, which bounds it. Default True.
+        standard_error: The standard error of the excess, as an estimate for the population from which the samples
+            were drawn; 0 at an end; None if it is not known.
+        paired: Whether the standard error is computed from the differences, sample by sample. If not, it is the sum
+            of the standard errors of the points, an upper bound. Default True.
     """
 
     at: float
@@ -57,9 +57,9 @@ class MeasureBarrier:
     Args:
         name: Of the measure.
         start: Its value at the first model, t = 0.
-        end: Its value at the other one, t = 1.
-        highest: The largest excess, the barrier; 0 at an end where the measure lies nowhere above.
-        lowest: The most negative excess; 0 at an end where it lies nowhere below.
+        end: Its value at the second model, t = 1.
+        highest: The largest excess, the barrier; 0 at an end if the measure is nowhere above the line.
+        lowest: The most negative excess; 0 at an end if the measure is nowhere below the line.
         above_mean: The largest value over the mean of the ends, as Frankle et al. 2020 have it.
         below_mean: The smallest value over that mean.
     """

@@ -39,15 +39,15 @@ class Basin(NamedTuple):
     """A basin that is deeper than the threshold.
 
     Args:
-        number: Its number, that of its points in `labels`; 0 is the lowest.
+        number: Its number, which its points have in `labels`; 0 is the lowest basin.
         at: The grid index of its minimum.
         minimum: The height there.
         saddle_at: The grid index of the lowest pass to a deeper basin; None where it joins none.
         saddle: The height there; infinite where it joins none.
         joins: The number of the basin that it joins there, of all that are connected then the deepest; None for none.
-        certain: Whether it is deeper than twice the error of the heights, so that the function that they are of has a
-            basin there too. Where nothing is known of the error, it says so of the grid alone.
-        at_edge: Whether the minimum lies at the border of the grid, or beside a point that is outside. The function
+        certain: Whether it is deeper than twice the error of the heights, so that the function itself has a basin
+            there too. If the error is not known, this is a statement about the grid alone.
+        at_edge: Whether the minimum is at the border of the grid, or beside a point that is outside. The function
             may fall further there, and have no minimum.
         extent: How large it is, see `Extent`.
         measures: The value of every measure of the landscape at the minimum, by name.

@@ -1,6 +1,6 @@
-"""What independent draws say of a distribution of which nothing is known: quantiles by order statistics, and shares.
+"""Estimates quantiles and shares of any distribution from independent draws, by order statistics.
 
-Draws may be known only to lie beyond a value, as a radius lies beyond the limit up to which it was looked for.
+Of some draws only a lower bound may be known, as of a radius beyond the limit of its search.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class Interval:
     """An estimate, and an interval that covers the true value with some probability.
 
     Args:
-        value: The estimate. Infinite where it lies beyond what was looked at.
+        value: The estimate. Infinite if it is beyond the range of the search.
         low: The lower end.
         high: The upper end; infinite where the draws set no bound.
-        confidence: The probability that was asked for.
+        confidence: The probability that the caller chose.
     """
 
     value: float
@@ -110,7 +110,7 @@ def mean_of(values: np.ndarray, confidence: float) -> Interval:
 
 def _product_limit(values: np.ndarray, censored: np.ndarray, q: float) -> float:
     """The quantile of the estimate of Kaplan and Meier (1958): of all draws, where none is censored below it."""
-    order = np.lexsort((censored, values))  # what left at a value comes before what was lost there
+    order = np.lexsort((censored, values))  # at one value, draws that left precede draws that were lost
     left, times = ~censored[order], values[order]
     staying = np.cumprod(1 - left / np.arange(len(values), 0, -1))
     reached = np.flatnonzero(left & (staying <= 1 - q + _ROUNDED))

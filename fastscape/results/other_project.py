@@ -1,4 +1,4 @@
-"""The landscape evolution model that is also called fastscape, whose files may lie among ours."""
+"""Detects files of the landscape evolution model that is also called fastscape among ours."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The files that hold a path: CSV, and HDF5 with the names that the code of Li et al. gives its projections.
 
 Its `plot_2D.py` and `plot_trajectory.py` read `proj_xcoord` and `proj_ycoord` from the file of a projection, and the
-variance that the axes explain, `explained_variance_ratio_`, from that of the directions, which the export of a
-landscape can stand for.
+variance that the axes explain, `explained_variance_ratio_`, from the file of the directions. The export of a
+landscape can replace the latter file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fastscape.results.optional import package
 
 __all__ = ["MEASURE", "dataset", "exported_path", "table"]
 
-MEASURE = "measure:"  # before the name of what was recorded, which may be that of another column, as "loss" is
+MEASURE = "measure:"  # before a recorded name, which may equal the name of a column, such as "loss"
 _ENDINGS = (".csv", ".h5", ".hdf5")
 
 
@@ -97,7 +97,7 @@ def _hdf5(found: Mapping[str, np.ndarray], name: str) -> bytes:
         for called, column in found.items():
             theirs = f"proj_{called}coord" if known_axes([called]) else called
             if called.startswith(MEASURE):
-                theirs = f"measures/{called.removeprefix(MEASURE)}"  # one with a slash lies in a group, as elsewhere
+                theirs = f"measures/{called.removeprefix(MEASURE)}"  # a name with a slash is in a group, as elsewhere
             try:
                 if {"", "."} & {*theirs.split("/")} or "\0" in theirs:
                     raise ValueError("a part of it is no name")

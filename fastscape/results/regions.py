@@ -75,7 +75,7 @@ def extent_of(points: int, level: float, region: Sequence[np.ndarray], cells: Se
 
     Args:
         points: How many points drain into the basin.
-        level: Below which the region lies.
+        level: The upper bound of the heights in the region.
         region: The indices of its points along each axis, [n] each.
         cells: The sizes of all cells along each axis, as `cell_sizes` gives them.
 
@@ -91,9 +91,9 @@ def regions_below(heights: np.ndarray, level: float, minima: Sequence[tuple[int,
     """The connected parts of a grid at or below a level.
 
     Args:
-        heights: Of the grid, NaN outside.
-        level: In heights.
-        minima: The grid index of a point in each of the parts that are wanted.
+        heights: The heights of the grid, NaN outside.
+        level: The level, in heights.
+        minima: For each part to find, the grid index of one of its points.
 
     Returns:
         For each the indices of its points along each axis; none where the point is above the level.

@@ -19,8 +19,8 @@ def heights(
         metric: "loss" or the name of a metric. Default "loss".
         log: Whether to draw log10 of the values. Default: for a loss that is nowhere negative, yes; also for one of a
             class or of another data set, which is named "loss of ...".
-        clip: Values above it are drawn at it, and those of a metric of both signs below -clip at -clip. Default: none
-            are.
+        clip: Larger values are drawn at `clip`, and values below -clip of a metric of both signs at -clip. Default:
+            no limit.
 
     Returns:
         Heights in the shape of the landscape, and the label of their axis. Infinite values stand at the highest (or
@@ -100,10 +100,10 @@ def signed(metric: str, low: float, high: float) -> bool:
     Args:
         metric: "loss" or the name of a metric.
         low: The lowest height.
-        high: The highest one.
+        high: The highest height.
 
     Returns:
-        Whether 0 lies between the heights of a metric; the 0 of a loss means nothing.
+        Whether 0 is between the heights of a metric; the 0 of a loss means nothing.
     """
     return not is_loss(metric) and low < 0 < high
 

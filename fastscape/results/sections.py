@@ -18,7 +18,7 @@ from fastscape.results.values import V, Values
 __all__ = ["SECTIONS", "How", "projection_of", "slice_of"]
 
 SECTIONS = "sections"
-"""Where a report has the slices and projections that were taken, one after the other."""
+"""The key of a report under which it lists the slices and projections, in the order in which they were made."""
 
 How = Literal["min", "mean"]
 
@@ -26,17 +26,18 @@ How = Literal["min", "mean"]
 def slice_of(landscape: V, at: Mapping[str, float]) -> V:
     """The part of a landscape where some of its coordinates have given values.
 
-    Of each axis that is named it is the grid coordinate nearest to the one that was asked for, so that every value is
-    one of the landscape: nothing is interpolated, and NaN stays.
+    The slice is at the grid coordinate nearest to the given coordinate of each named axis. So every value is a value
+    of the landscape: nothing is interpolated, and NaN stays.
 
     Args:
         landscape: The landscape.
         at: Coordinates by the name of the axis, within the axis.
 
     Returns:
-        The landscape of the other axes, which keep their names. Its report says in `sections[-1]` at which coordinates
-        it is (`at`) and which were asked for (`asked`). Models that do not lie in the slice are not marked. A path
-        stays where distances are known, as the path of the nearest points of the slice, or where it lies in it.
+        The landscape of the remaining axes, which keep their names. `sections[-1]` of its report gives the
+        coordinates of the slice (`at`) and the given coordinates (`asked`). Models outside the slice are not marked.
+        A path stays if it is in the slice. It also stays if its distances are known, as the path of the nearest
+        points of the slice.
 
     Raises:
         TypeError: When a coordinate is no number.
@@ -72,10 +73,10 @@ def slice_of(landscape: V, at: Mapping[str, float]) -> V:
 def projection_of(landscape: V, along: Sequence[str], how: How = "min") -> V:
     """What is left of a landscape when it is seen along some of its axes: the smallest loss, or the mean.
 
-    "min" takes, at each point of the axes that are left, the point along the others where the loss is smallest, of
-    those where it is finite; where it is finite nowhere it is infinite, or NaN where all of it is. Every measure, the
-    standard error and the values along single random directions are those at that one point, so that they belong to
-    one model. The smallest of several losses over a draw of samples lies a little too low.
+    "min" takes, at each point of the remaining axes, the point along the removed axes with the smallest finite loss.
+    If no loss there is finite, the result is infinite, or NaN if all of them are NaN. Every measure, the standard
+    error and the values along single random directions are taken at that one point, so they belong to one model. The
+    smallest of several losses over a draw of samples is a little too low.
 
     "mean" is the mean of each measure over the range of the axes, by the trapezoidal rule,
 
@@ -89,10 +90,11 @@ def projection_of(landscape: V, along: Sequence[str], how: How = "min") -> V:
         how: "min" or "mean". Default "min".
 
     Returns:
-        The landscape of the other axes, which keep their names. Its report says what was done in `sections[-1]`, for
-        "min" also at how many points a loss that is not finite was passed over. A point counts as evaluated where that
-        of the smallest loss was, or all that the mean is over. The standard error of a mean is not known, as the
-        losses at several points are over the same samples. Marks and paths are where their shadows fall.
+        The landscape of the remaining axes, which keep their names. `sections[-1]` of its report describes the
+        projection, for "min" also at how many points a loss that is not finite was skipped. A point counts as
+        evaluated if the point of the smallest loss was, or if all points of the mean were. The standard error of a
+        mean is not known, as the losses at several points are over the same samples.
+        Marks and paths are projected.
 
     Raises:
         ValueError: When no axis is named, or none is left, there is none of that name, or `how` is unknown.
@@ -235,11 +237,11 @@ def _section(
     Args:
         landscape: The whole.
         gone: The names of the axes that go.
-        taken: Makes of a grid [..., H, W, ...], of numbers or of truths, that of the axes that are left.
+        taken: Maps a grid [..., H, W, ...], of numbers or booleans, to the grid of the remaining axes.
         said: What the report says of it.
-        marks: The models that are left, where they lie now.
+        marks: The remaining models, at their new places.
         paths: The paths that are left.
-        one: Whether every value is that at one point. Default True.
+        one: Whether every value is the value at one point. Default True.
 
     Returns:
         The landscape.

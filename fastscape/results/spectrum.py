@@ -87,10 +87,10 @@ class SpectrumValues(JsonFile):
     Args:
         matrix: "hessian", "ggn", "fisher" or "empirical-fisher".
         size: Number of its rows n, the real numbers that move.
-        samples: Of how many samples it is the mean.
-        eigenvalues: Those at both ends [k], from the largest down.
+        samples: The number of samples of the mean.
+        eigenvalues: The eigenvalues at both ends [k], from the largest down.
         residuals: `||H v - lambda v||` of each [k], as a fraction of the largest absolute eigenvalue: an eigenvalue
-            lies within that distance.
+            is within that distance.
         trace: The sum of all eigenvalues.
         frobenius: The root of the sum of their squares.
         density: How all eigenvalues are distributed.

@@ -37,8 +37,8 @@ class TopologyValues:
         labels: The number of the basin that each point drains into [H, W, ...]; -1 outside.
         pairs: Every feature of positive persistence in the dimensions that were asked for: by dimension, then the
             most persistent first.
-        basins: Those that are deeper than the threshold, the lowest minimum first. Shallower ones count to that which
-            lies on the other side of their saddle.
+        basins: The basins deeper than the threshold, the lowest minimum first. A shallower basin counts to the basin
+            across its saddle.
         errors: Half-widths of the band that holds the heights, by their source, in heights: "samples", "directions",
             "interpolation", or "given". What is not known is not in it.
         threshold: Basins up to this depth are none, in heights.
@@ -128,10 +128,10 @@ class TopologyValues:
         return np.array(found, dtype=np.float64).reshape(-1, 2)
 
     def coordinates(self, at: tuple[int, ...]) -> tuple[float, ...]:
-        """Where a point of the grid lies.
+        """The coordinates of a point of the grid.
 
         Args:
-            at: Its grid index, for example that of a basin's minimum.
+            at: Its grid index, for example the index of a basin's minimum.
 
         Returns:
             Its coordinate along each axis.
@@ -149,13 +149,13 @@ class TopologyValues:
     def volume(self, level: float | None = None) -> np.ndarray:
         """How large the basins are below a level.
 
-        The region of a basin is the connected part of {height <= level} that its minimum lies in; where that is at or
-        above the saddle, of {height < saddle}, so that a region ends where it meets a deeper one. A point counts with
-        its cell, from half-way to the point before to half-way to the next one; at the ends of an axis it ends there.
+        The region of a basin is the connected part of {height <= level} that contains its minimum. If the level is at
+        or above the saddle, it is the part of {height < saddle}: a region ends where it meets a deeper region. A
+        point counts with its cell, which reaches half-way to both neighbours and ends at the ends of an axis.
 
         Args:
-            level: In heights. Default: for each basin its saddle; for one that joins no other the saddle of the
-                most persistent one that joins it, and without any all that is connected with it.
+            level: The level, in heights. Default: for each basin its saddle. A basin that joins no other basin takes
+                the saddle of the most persistent basin that joins it, or everything connected with it if none does.
 
         Returns:
             The volume of every basin [B], in the product of the units of the axes: the length of an interval, an
@@ -170,8 +170,8 @@ class TopologyValues:
             level: As for `volume`.
 
         Returns:
-            From the first to the last cell of the region of each basin, along each axis in its unit [B, axes]. That
-            of the box around the region: a region that lies askew has a wider one.
+            The distance from the first to the last cell of the region of each basin, along each axis in its unit
+            [B, axes]. It is the width of the box around the region, which is larger for an oblique region.
         """
         found = [extent.width for extent in self._extents(level)]
         return np.array(found, dtype=np.float64).reshape(len(self.basins), len(self.axes))
@@ -183,7 +183,7 @@ class TopologyValues:
             level: As for `volume`.
 
         Returns:
-            The volume of every basin by that of all cells, those outside too [B].
+            The volume of every basin divided by the volume of all cells, including cells outside [B].
         """
         with np.errstate(invalid="ignore"):  # where both are infinite
             return self.volume(level) / whole(cell_sizes(self.axes))

@@ -1,4 +1,4 @@
-"""A path through the space that the axes of a landscape span, for example that of a training."""
+"""A path through the space that the axes of a landscape span, for example the path of a training."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = ["COLUMNS", "Trajectory"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trajectory:
-    """A path through the space that the axes span, for example that of a training.
+    """A path through the space that the axes span, for example the path of a training.
 
-    A checkpoint with the weights w lies beside the plane, and the plane has another loss below it:
+    A checkpoint with the weights w is not in the plane, and the loss of its projection differs from its own loss:
 
         w = theta + sum_k points[k] d_k + r,   r orthogonal to every d_k,   off_plane = |r|
 

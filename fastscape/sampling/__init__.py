@@ -1,6 +1,6 @@
 """Which points are evaluated, how far an axis goes, and how many samples are enough.
 
-Nothing here evaluates a model: it is told values, and says what is wanted next and how good a prediction is.
+Nothing here evaluates a model. It receives values, and returns what to evaluate next and how good a prediction is.
 """
 
 from fastscape.sampling.adaptive import Refinement, Trust

@@ -1,10 +1,11 @@
-"""Adaptive sampling: which points of a grid are evaluated, how the others are predicted, and how good that is.
+"""Adaptive sampling: chooses the points of a grid to evaluate, predicts the remaining ones and judges the prediction.
 
 A round takes the points where most is to be learnt, and some at random, and predicts their values from the points that
 are known; then they are evaluated. How far a prediction is off anywhere is estimated by leaving out known points, and
 put right by the points that were predicted before they were known. The surface is good enough when that estimate is
 within the tolerance, with something to spare, and when every edge of a region without finite values is known to the
-point. What is chosen does not depend on the tolerance, so that a smaller one goes on where a larger one has stopped.
+point. The choice of points does not depend on the tolerance, so a smaller tolerance continues where a larger one has
+stopped.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from fastscape.sampling.trust import HeldOut, Tested, Trust, judged
 
 __all__ = ["Refinement", "Trust"]
 
-GROWTH = 0.15  # of the points known so far, in one round; and where so many of the grid are known that few are saved:
+GROWTH = 0.15  # of the points known so far, in one round; and if so much of the grid is known that few are saved:
 MANY, GROWTH_OF_MANY = 0.2, 0.35
 LEAST, LEAST_TOLD = 8, 4  # points of a round: in general, and where a trend is known
 ANYWHERE = 0.25  # of a round's points are drawn from all alike
@@ -137,7 +138,7 @@ class Refinement:
         self._standing = None
 
     def judge(self) -> None:
-        """Judges how good the prediction is, once all that was wanted has been taken."""
+        """Judges how good the prediction is, once all requested points are evaluated."""
         if self.small or self.known.all():
             return
         if len(self._held_out.points):
@@ -194,7 +195,7 @@ class Refinement:
         }
 
     def widest_gap(self) -> int:
-        """The side, in grid points, of the largest square of which no point is known."""
+        """The side, in grid points, of the largest square without a known point."""
         known = self.known.reshape(self._relief.shape)
         if known.all():
             return 0
@@ -208,8 +209,8 @@ class Refinement:
             quickly: Whether a linear interpolation will do. Default False.
 
         Returns:
-            Values [G, measures]; inside of a region without finite losses those of its nearest known point, at its
-            edge NaN.
+            Values [G, measures]; inside a region without finite losses the values of its nearest known point, at
+            its edge NaN.
         """
         unknown = np.flatnonzero(~self.known)
         if not len(unknown):

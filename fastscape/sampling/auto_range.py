@@ -20,8 +20,8 @@ class Reach(NamedTuple):
         reach: The end of the axis; it begins at the negative of it.
         centre: The loss at coordinate 0.
         ends: The losses at -reach and at reach.
-        factor: How many times the loss at the centre their mean was to be.
-        found: Whether this is the first reach where it is; else the ladder has come to its end.
+        factor: The required ratio of their mean to the loss at the centre.
+        found: Whether this is the first reach with that ratio; False if the search ended at its last step.
     """
 
     reach: float
@@ -36,10 +36,11 @@ def reach_of(loss_at: Callable[[float], float], name: str) -> Reach:
 
     With `mean(r) = (loss(r) + loss(-r)) / 2`, the loss has risen at r when `mean(r)` is above 0 and at least
     `10 max(loss(0), 0.001 mean(1))`, or when one of both losses is NaN or infinite. The reaches 2^(k/2),
-    k = -12 ... 12, are tried one after the other from 1: down as long as the loss has risen, and the reach is the last
-    one where it had; or up until it has. Where the mean does not grow steadily, a smaller reach may have risen too.
+    k = -12 ... 12, are tried in turn from 1. If the loss has risen at 1, the search goes down as long as it has, and
+    the result is the smallest reach of that run. If not, the search goes up until the loss has risen. If the mean does
+    not grow steadily, a smaller reach may have risen too.
 
-    Where `mean(1)` is not finite, that of the largest reach below is taken in its place.
+    If `mean(1)` is not finite, the mean of the largest smaller reach with a finite mean replaces it.
 
     Args:
         loss_at: The loss at a coordinate.
@@ -72,7 +73,7 @@ def reach_of(loss_at: Callable[[float], float], name: str) -> Reach:
 
 
 class _Walk:
-    """The losses at the ends of one reach after the other."""
+    """The losses at the ends of each reach in turn."""
 
     def __init__(self, loss_at: Callable[[float], float], name: str) -> None:
         self.loss_at, self.name, self.centre = loss_at, name, loss_at(0.0)

@@ -1,4 +1,4 @@
-"""Which points of a grid are looked at: those of the first round, and those that teach most."""
+"""Chooses points of a grid: the points of the first round, and the points that teach most."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _ratio(dimensions: int) -> float:
 
 
 def farthest(points: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
-    """Chooses points one after the other, each as far as can be from those that are known or chosen.
+    """Chooses points in turn, each as far as possible from all known and chosen points.
 
     Args:
         points: Where they are [n, D].
@@ -70,7 +70,7 @@ def farthest(points: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
         count: How many are chosen, at most n.
 
     Returns:
-        The numbers of those that were chosen [count].
+        The numbers of the chosen points [count].
     """
     distances, chosen = scipy.spatial.KDTree(known).query(points)[0], []
     for _ in range(count):
@@ -80,7 +80,7 @@ def farthest(points: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
 
 
 def along_a_curve(numbers: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Points in an order in which those that follow each other lie near each other.
+    """Points in an order in which successive points are near each other.
 
     Args:
         numbers: Numbers of points [n].

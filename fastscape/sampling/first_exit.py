@@ -1,10 +1,9 @@
-"""Where along each of several directions a score first leaves its range: a scan from the model on, then a root search.
+"""Finds where a score first leaves its range along each direction: a scan from the model on, then a root search.
 
-A score may leave and come back, so the scan goes in small steps, and the first one that is outside counts. An
-excursion between two steps is not seen. Where already the first step is outside, the scan begins anew with steps that
-are sixteen times as small, so that a radius is never of the size of a step. Between the last step inside and the first
-one outside the method of Chandrupatla (1997) goes on, which interpolates where the score is smooth and halves where it
-jumps.
+A score may leave and return, so the scan takes small steps, and the first step outside counts. The scan does not see
+an excursion between two steps. If already the first step is outside, the scan starts again with steps that are sixteen
+times as small, so a radius is never of the size of a step. The method of Chandrupatla (1997) then searches between the
+last step inside and the first step outside: it interpolates where the score is smooth and halves where it jumps.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import numpy as np
 __all__ = ["Exits", "Scan", "first_exits"]
 
 FINER = 16
-"""How many steps a scan has that begins anew within the first step of another one."""
+"""How many steps a scan has that starts again within the first step of the scan before."""
 
 _FINEST = 2.0**-40  # of the limit: a score that has left there has left at once
 
@@ -78,7 +77,7 @@ class _Ray:
         return self.seen * self.spacing
 
     def ahead(self, most: int) -> np.ndarray:
-        """The next radii, at most so many."""
+        """The next radii, at most the given number."""
         return np.arange(self.seen + 1, min(self.seen + most, self.last) + 1) * self.spacing
 
     def told(self, excess: np.ndarray) -> None:
@@ -123,7 +122,7 @@ def first_exits(excess: Excess, count: int, at_model: float, scan: Scan) -> Exit
 def _narrowed(excess: Excess, rays: Sequence[_Ray], tolerance: float) -> Exits:
     """The intervals between the steps of scans, made as narrow as the tolerance: Chandrupatla's method for all.
 
-    The newest point is a, the other end of the interval b, and c the one that was left for a.
+    The newest point is a, the other end of the interval b, and c the point that a replaced.
 
     Args:
         excess: As for `first_exits`.
@@ -155,7 +154,7 @@ def _narrowed(excess: Excess, rays: Sequence[_Ray], tolerance: float) -> Exits:
 
 
 def _interpolated(at: Sequence[np.ndarray], values: Sequence[np.ndarray]) -> np.ndarray:
-    """Where 0 lies, as a share of the way from a to b: by the inverse parabola where it is sure to help, else half."""
+    """The place of 0, as a share of the way from a to b: by the inverse parabola if it surely helps, else half."""
     (a, b, c), (fa, fb, fc) = at, values
     with np.errstate(all="ignore"):
         xi, phi = (a - b) / (c - b), (fa - fb) / (fc - fb)

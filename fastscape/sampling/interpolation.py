@@ -1,4 +1,4 @@
-"""What some points of a grid say about the others: interpolation between scattered values, and where it may not go."""
+"""Predicts grid points from known ones by interpolation between scattered values, and marks where it must not."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from fastscape.sampling.smooth import Smooth, Told
 
 __all__ = ["Scatter"]
 
-AROUND = 3  # times as many known points as a plane has parameters: a plane is fitted to so many
+AROUND = 3  # times as many known points as a plane has parameters: a plane is fitted to this many
 LEVEL = 1e-6  # of the squares of the distances: keeps a plane level where the points around say nothing of its slope
 
 
 class Scatter:
     """Values at scattered points.
 
-    In a plane what is linear is so in the triangles between known points. In more dimensions there are too many
-    simplices, and where points lie on a grid some of them are flat; planes are fitted to the nearest points instead.
+    In a plane, linear interpolation is linear in the triangles between known points. In more dimensions there are too
+    many simplices, and some of them are flat if points are on a grid. There, planes are fitted to the nearest points.
 
     Args:
         points: Where they are [n, D], at scales that are alike; the corners of the region are among them.
@@ -53,7 +53,7 @@ class Scatter:
 
         Args:
             points: Points [q, 2].
-            triangles: In which triangle each of them lies; -1 for those that do not count.
+            triangles: The triangle that contains each point; -1 for points that do not count.
 
         Returns:
             The numbers of these points, one for each triangle.
@@ -71,7 +71,7 @@ class Scatter:
 
     @cached_property
     def smooth(self) -> Smooth:
-        """The smooth surface through the points that are finite, of those measures of which there is one."""
+        """The smooth surface through the finite points, for the measures that have one."""
         return Smooth(self.points[self.finite], self.values[self.finite][:, self._columns])
 
     def at(self, points: np.ndarray) -> np.ndarray:
@@ -103,7 +103,7 @@ class Scatter:
         return Told(values, *errors)
 
     def left_out(self) -> np.ndarray:
-        """Value minus prediction [n, M] at every point that is finite, were it predicted by the others."""
+        """Value minus prediction [n, M] at every finite point, predicted from all other points."""
         errors = np.full((int(self.finite.sum()), self.values.shape[1]), np.nan)
         if len(errors):
             errors[:, self._columns] = self.smooth.left_out

@@ -9,7 +9,7 @@ __all__ = ["scipy"]
 
 
 class _Later:
-    """Stands for the package; its parts are those of the package, which loads each of them at its first use."""
+    """Stands for the package; it has the parts of the package, each loaded at its first use."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(importlib.import_module("scipy"), name)

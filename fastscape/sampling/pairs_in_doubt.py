@@ -1,9 +1,9 @@
-"""Which pairs of a minimum and a saddle a refinement is not certain of, and which points would settle that.
+"""Finds the pairs of a minimum and a saddle that a refinement is not certain of, and points that would settle them.
 
-Between evaluated points the heights are predicted, each with an error that is expected. The merge trees of the
-prediction, and of what lies a few such errors below and above it, say what else the surface may be: a basin that only
-the lower one has may be hidden there, a saddle of the upper one may be a wall that was not seen. Where the three agree
-on a pair, and its minimum and saddle were evaluated, nothing within the errors changes it.
+Between evaluated points the heights are predicted, each with an expected error. Two further surfaces are a few such
+errors below and above the prediction. The merge trees of the three say what else the surface may be. A basin of the
+lower surface alone may be hidden there; a saddle of the upper surface may be a wall that was not seen. If the three
+agree on a pair, and its minimum and saddle were evaluated, nothing within the errors changes it.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Pairs:
         return trust._replace(pairs=found.pairs, uncertain=found.uncertain, settling=self.rounds)
 
     def wanted(self, count: int) -> np.ndarray:
-        """The numbers of the points that would settle most; none where all is certain or others are to come first.
+        """The numbers of the points that would settle most; none if all is certain or other points have priority.
 
         Args:
             count: How many at most.
@@ -129,7 +129,7 @@ class Pairs:
 
 
 class _Seen(NamedTuple):
-    """What is predicted everywhere [G]: heights, the squares of their errors, and how far away the reasons lie."""
+    """The prediction everywhere [G]: heights, the squares of their errors, the distances to the points behind it."""
 
     known: np.ndarray
     heights: np.ndarray
@@ -138,7 +138,7 @@ class _Seen(NamedTuple):
 
     @staticmethod
     def of(now: Standing, before: _Seen | None) -> _Seen:
-        """Predicts anew what new points have changed; NaN outside."""
+        """Predicts again what new points have changed; NaN outside."""
         clear = now.unknown[now.kinds == 1]
         heights, variances, reach = (np.full(len(now.known), value) for value in (np.nan, 0.0, np.inf))
         inside = now.known.copy()
@@ -210,7 +210,7 @@ class _Level:
         return np.flatnonzero(deaths - flat[self.tree.minima] > threshold).tolist()
 
     def home(self, point: int, among: set[int]) -> int:
-        """The basin among some in which a point lies, as those merge that are not among them."""
+        """The basin among some that contains a point, after every basin that is not among them has merged."""
         basin = int(self.tree.labels.ravel()[point])
         while basin >= 0 and basin not in among:
             basin = int(self.tree.parents[basin])
@@ -218,7 +218,7 @@ class _Level:
 
 
 def _homes(level: _Level, mid: _Level, own: list[int], threshold: float) -> Iterator[tuple[int, int, bool]]:
-    """Of every basin above the threshold the basin of the prediction it lies in, and whether it is the first there."""
+    """For each basin above the threshold, the basin of the prediction that has it; whether it is the first there."""
     seen: set[int] = set()
     for basin in level.above(threshold):
         home = mid.home(level.minimum(basin), set(own))
@@ -263,7 +263,7 @@ def _hidden_gaps(low: _Level, mid: _Level, own: list[int], threshold: float, fou
 def _ways_out(wall: _Level, gap: _Level, found: _Found, basin: int) -> list[int]:
     """Unknown points around a basin of one surface, below its saddle, at which another surface lets a way out.
 
-    The lowest come first, none near another one: what is learnt of a point is learnt of its neighbours too.
+    The lowest points are first, and no two are near each other: a point tells of its neighbours too.
 
     Returns:
         Their numbers.

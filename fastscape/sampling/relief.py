@@ -34,7 +34,7 @@ class Relief:
 
     @cached_property
     def at(self) -> np.ndarray:
-        """Where the points lie [G, D], in units of the axes' lengths."""
+        """The places of the points [G, D], in units of the axes' lengths."""
         unit = [(axis - axis[0]) / (np.ptp(axis) or 1.0) for axis in self.axes]
         return np.stack(np.meshgrid(*unit, indexing="ij"), -1).reshape(-1, len(unit))
 
@@ -44,7 +44,7 @@ class Relief:
         return self.log and bool(finite.size) and bool(finite.min() >= 0 and finite.max() > 0)
 
     def heights(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """Values [n, measures] with heights in the place of the losses, of which some [m] are known."""
+        """Values [n, measures] with heights in the place of the losses; `known` are known losses [m]."""
         if not self.logarithmic(known):
             return values
         return np.concatenate([logarithms(values[:, :1], known[known > 0].min()), values[:, 1:]], axis=1)
@@ -56,7 +56,7 @@ class Relief:
         surface will do, and the more the better it is.
 
         Args:
-            measures: How many columns are wanted.
+            measures: The number of columns.
             known: Losses that are known [m].
 
         Returns:

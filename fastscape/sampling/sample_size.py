@@ -1,7 +1,7 @@
 """When the mean losses are known well enough that no more data are read.
 
-Every point has a standard error of its own, that of the mean over the samples so far. The largest of them, as a
-fraction of the range of the means, is compared with what is asked for.
+Every point has its own standard error, the error of the mean over the samples so far. The largest of them, as a
+fraction of the range of the means, is compared with the target.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Enough:
             found: Of all points.
 
         Returns:
-            Whether the target is met, or as many samples as are wanted were used.
+            Whether the target is met, or the given number of samples was used.
         """
         return self.exactly is not None or self.met(found)
 
@@ -163,10 +163,10 @@ def spread_of_sums(sums: np.ndarray, samples: int) -> Spread | None:
 
 
 def joint(several: Iterable[Spread | None]) -> Spread | None:
-    """What decides about points of which several processes have some each.
+    """What decides about points that are spread over several processes.
 
     Args:
-        several: Of the points of each.
+        several: What decides about the points of each process.
 
     Returns:
         Of all of them.

@@ -1,7 +1,7 @@
 """Smooth surfaces through scattered values, and what leaving out each value says of them.
 
 Radial functions of the cube of the distance, with a linear part, in any number of dimensions. Leaving out a point
-needs no second surface: its error is read off the inverse of the matrix that the first one was solved with.
+needs no second surface: its error follows from the inverse of the matrix of the first surface.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NEIGHBOURS, NEIGHBOURS_IN_SPACE = 36, 60  # points, in a plane or on a line, and
 JUDGED_AT_ONCE = 700  # points; of more, what is expected is told by the many surfaces already, which is faster
 AROUND = 6  # known points whose errors speak of a place
 NEAR = 1e-4  # the square of a distance that is as good as none
-LOOSE = 1e-10  # lets the linear part be, where the points lie on one line
+LOOSE = 1e-10  # keeps the linear part defined if the points are on one line
 BATCH = 2**22  # numbers of a matrix that is held at once
 
 
@@ -93,7 +93,7 @@ class Smooth:
 
     @property
     def left_out(self) -> np.ndarray:
-        """Value minus prediction [n, M] at every point, were it predicted by the others."""
+        """Value minus prediction [n, M] at every point, predicted from all other points."""
         return self._missed[0]
 
     def nearest(self, points: np.ndarray) -> np.ndarray:
@@ -160,13 +160,13 @@ class Smooth:
         return values, np.maximum(free, 0.0)
 
     def reach(self, points: np.ndarray) -> np.ndarray:
-        """How far away the known points lie, at most, that a prediction [q] depends on; infinite where on all."""
+        """The largest distance of a known point that a prediction [q] depends on; infinite if it depends on all."""
         if self._whole:
             return np.full(len(points), np.inf)
         return np.asarray(self._tree.query(points, k=[self._neighbours])[0][:, 0])
 
     def _around(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The numbers of the nearest points [q, k], how far they reach [q], and where they lie, by that reach."""
+        """The numbers of the nearest points [q, k], how far they reach [q], and their places in units of it."""
         distances, near = self._tree.query(points, k=self._neighbours)
         scale = distances[:, -1]
         return near, scale, (self.points[near] - points[:, None]) / scale[:, None, None]
@@ -190,6 +190,6 @@ def _matrices(points: np.ndarray) -> np.ndarray:
 
 
 def _parts(count: int, each: int) -> list[slice]:
-    """Slices of so many rows that a matrix with so many numbers in each stays small."""
+    """Slices of rows, short enough that a matrix with `each` numbers per row stays small."""
     step = max(BATCH // each, 1)
     return [slice(start, start + step) for start in range(0, count, step)]

@@ -1,4 +1,4 @@
-"""Where a refinement stands after a round: what the known points of a grid say of the others."""
+"""The state of a refinement after a round: what the known points of a grid say of the unknown points."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ SEEN = 0.7  # what was seen of held-out points, most of which were sought where 
 SHRINKS = 2  # an error shrinks by about this power of the number of points
 BACK = 3  # rounds by whose held-out points an expectation is put right
 ALREADY = 16  # held-out points that an expectation is worth which nothing has tested yet
-SEEN_SHARE = 0.5  # of the known points: so many held-out ones count as seen
+SEEN_SHARE = 0.5  # of the known points: this many held-out points count as seen
 ENOUGH = 96  # of them from anywhere count alone
 QUIET = 64  # held-out points in a row without a surprise, where a surprise is possible
 
@@ -80,9 +80,9 @@ class Tested(NamedTuple):
 
 
 class HeldOut:
-    """What the points of several rounds have shown that were predicted before they were evaluated.
+    """The errors of points of several rounds that were predicted before they were evaluated.
 
-    `points` are those of the round that is being evaluated, the last `anywhere` of them drawn from all alike.
+    `points` are the points of the current round, the last `anywhere` of them drawn from all alike.
 
     Args:
         generator: Of the random points.
@@ -153,7 +153,7 @@ def judged(now: Standing, held_out: HeldOut, ranges: np.ndarray) -> Trust:
     Args:
         now: What the known points say.
         held_out: What was seen of the predictions so far.
-        ranges: Of the heights, and of the other measures [M].
+        ranges: The ranges of the heights and of the further measures [M].
 
     Returns:
         The trust that is to be put into it.

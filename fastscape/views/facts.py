@@ -39,6 +39,7 @@ _ALONG = {  # one axis, several axes
 }
 _NORMALISED = {
     "filter": "filter-normalised",
+    "filter-input": "filter-normalised, dense layers by input",
     "layer": "layer-normalised",
     "weight": "each entry times the weight",
     "dfilter": "each filter of norm 1",

@@ -4,7 +4,8 @@ Shapes: flat_P [P] or [G, P]. Tensors lie one behind the other, each beginning a
 every tensor of every point is aligned for the widest loads; the entries in between are 0 and belong to no tensor.
 
 A filter is what produces one output channel or neuron (Li et al. 2018, arXiv 1712.09913, section 4): one row of a
-linear or convolution weight. Where the output channel is not the first dimension, the tensor is stored with that
+linear or convolution weight. For the norm "filter-input" a filter of a dense layer is the weights of one input, one
+column. Where the output channel is not the first dimension, the tensor is stored with that
 dimension in front, so that a filter is always contiguous. A tensor of one dimension is one segment. A complex tensor
 has two real entries for each of its own, and the same filters (`fastscape.weights.complex_pairs`).
 """
@@ -190,12 +191,14 @@ class Layout:
         return {entry.name: entry.taken(flat) for entry in self.entries}
 
 
-def layout_of(model: nn.Module, perturb: Perturb = "weights") -> Layout:
+def layout_of(model: nn.Module, perturb: Perturb = "weights", *, by_input: bool = False) -> Layout:
     """The flat buffer of the tensors that `select(model, perturb)` names.
 
     Args:
         model: The model.
         perturb: See `select`. Default "weights".
+        by_input: Whether a filter of a dense layer (`nn.Linear`, or the `Conv1D` of GPT-2) is the weights of one
+            input, not of one output. Default False.
 
     Returns:
         The layout, as the functions of `fastscape.weights.directions` want it.
@@ -205,6 +208,8 @@ def layout_of(model: nn.Module, perturb: Perturb = "weights") -> Layout:
         >>> from fastscape.weights import layout_of
         >>> layout_of(torch.nn.Linear(3, 2), perturb="all").perturbed
         8
+        >>> layout_of(torch.nn.Linear(3, 2), by_input=True).entries[0].filters
+        3
     """
     selected = select(model, perturb)  # refuses what has no shape yet
     owner_of, spatial = owners(model), convolutions(model)
@@ -212,7 +217,7 @@ def layout_of(model: nn.Module, perturb: Perturb = "weights") -> Layout:
     offset = 0
     for name, tensor in selected.items():
         owner, leaf = owner_of[name]
-        split, order = _storage(owner, leaf, tensor)
+        split, order = _storage(owner, leaf, tensor, by_input)
         filters = 1 if tensor.dim() < 2 else math.prod(split[d] for d in order[: _filter_dims(split, tensor)])
         variance = isinstance(owner, nn.modules.batchnorm._NormBase) and leaf == "running_var"
         if tensor.is_complex():
@@ -271,8 +276,8 @@ def in_channels_last(tensor: Tensor) -> Tensor:
     return torch.empty_strided((n, c, h, w), strides, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
 
 
-def _storage(owner: nn.Module, leaf: str, tensor: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The shape a tensor is split into and the order that brings its output channels to the front."""
+def _storage(owner: nn.Module, leaf: str, tensor: Tensor, by_input: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shape a tensor is split into and the order that brings its filters to the front."""
     shape = tuple(tensor.shape)
     order = tuple(range(len(shape)))
     if leaf != "weight" or len(shape) < 2:
@@ -285,6 +290,9 @@ def _storage(owner: nn.Module, leaf: str, tensor: Tensor) -> tuple[tuple[int, ..
             return split, (0, 2, 1, *range(3, len(split)))
         return shape, (1, 0, *order[2:])
     if type(owner).__name__ == "Conv1D" and not isinstance(owner, nn.Conv1d):  # GPT-2's linear layer: [in, out]
+        return shape, order if by_input else (1, 0)
+    # The magnitudes of a weight norm are no matrix of this shape.
+    if by_input and isinstance(owner, nn.Linear) and shape == (owner.out_features, owner.in_features):
         return shape, (1, 0)
     return shape, order
 

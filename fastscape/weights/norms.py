@@ -10,20 +10,25 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-__all__ = ["NORMS", "Norm", "check_norm", "cosine", "directions_first", "per_layer", "rescaled"]
+__all__ = ["NORMS", "Norm", "by_input", "check_norm", "cosine", "directions_first", "per_layer", "rescaled"]
 
-Norm = Literal["filter", "layer", "weight", "dfilter", "dlayer", "none"]
+Norm = Literal["filter", "filter-input", "layer", "weight", "dfilter", "dlayer", "none"]
 
 NORMS = get_args(Norm)
 """Norms of a direction d, as in the code of Li et al. (arXiv 1712.09913):
 
 - "filter", "layer": every filter, or every tensor, gets the norm that it has in theta;
+- "filter-input": as "filter", but a filter of a dense layer is the weights of one input, a column of its matrix;
 - "dfilter", "dlayer": every filter, or every tensor, gets norm 1;
 - "weight": every entry is multiplied by theta's;
 - "none": the direction stays as it was drawn or given.
 
 The norm of complex numbers is the square root of the sum of their |z|^2. "weight" multiplies real parts by real parts
 and imaginary parts by imaginary parts: every real number moves in proportion to itself.
+
+"filter-input" is the norm of Luciani, Huang & Danisch, "Efficient Neural Network Loss Landscape Generation". A dense
+layer is an `nn.Linear` or the `Conv1D` of GPT-2. The basis stores its matrix input by input. Schemes that keep the
+norms of filters keep those of its columns, and a seed draws different directions than for the other norms.
 """
 
 
@@ -40,12 +45,24 @@ def check_norm(normalize: str) -> None:
         raise ValueError(f"normalize must be one of {', '.join(map(repr, NORMS))}, got {normalize!r}")
 
 
+def by_input(normalize: str) -> bool:
+    """Whether a filter of a dense layer is the weights of one input, see `fastscape.weights.layout_of`.
+
+    Args:
+        normalize: One of `NORMS`.
+
+    Returns:
+        True for "filter-input".
+    """
+    return normalize == "filter-input"
+
+
 def directions_first(gram: Tensor, layer_of_segment: Tensor, normalize: str) -> Tensor:
     """Factors that normalise every direction, before a scheme sees it.
 
-    With segments s (filters, or layers): `n(d)_s = d_s ||theta_s|| / ||d_s||` for "filter" and "layer",
-    `d_s / ||d_s||` for "dfilter" and "dlayer". A segment in which the direction is 0 gets factor 0, never NaN; so
-    does one in which theta is 0, for "filter" and "layer".
+    With segments s (filters, or layers): `n(d)_s = d_s ||theta_s|| / ||d_s||` for "filter", "filter-input" and
+    "layer", `d_s / ||d_s||` for "dfilter" and "dlayer". A segment in which the direction is 0 gets factor 0, never
+    NaN; so does one in which theta is 0, unless the norm is "dfilter" or "dlayer".
 
     Args:
         gram: Gram matrices [S, K, K] of (theta, d1, ...).
@@ -75,7 +92,7 @@ def directions_first(gram: Tensor, layer_of_segment: Tensor, normalize: str) -> 
     if normalize in ("layer", "dlayer"):
         gram = per_layer(gram, layer_of_segment)[layer_of_segment]
     norms = gram.diagonal(dim1=1, dim2=2).sqrt()
-    wanted = norms[:, :1] if normalize in ("filter", "layer") else torch.ones_like(norms[:, :1])
+    wanted = norms[:, :1] if normalize not in ("dfilter", "dlayer") else torch.ones_like(norms[:, :1])
     factors = torch.where(norms > 0, wanted / norms, 0.0)
     factors[:, 0] = 1.0
     return factors

@@ -9,6 +9,7 @@ from fastscape.kernels import Distribution
 from fastscape.weights.basis import basis_of
 from fastscape.weights.directions import Random
 from fastscape.weights.layout import layout_of
+from fastscape.weights.norms import by_input
 from fastscape.weights.precision import Place, Precision
 from fastscape.weights.selection import Perturb, tensors_of
 
@@ -57,7 +58,7 @@ def random_directions(
         >>> bool(abs(maps[1].loss - alone.loss).max() < 1e-5)
         True
     """
-    layout = layout_of(model, perturb)
+    layout = layout_of(model, perturb, by_input=by_input(normalize))
     theta = tensors_of(model)
     directions = Random(seed, distribution).directions(layout, theta, count)
     basis = basis_of(theta, layout, directions.writers, normalize, Place(torch.device("cpu"), Precision(dtype, dtype)))

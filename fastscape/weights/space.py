@@ -190,7 +190,8 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
     Raises:
         ValueError: When a source gives another number of directions than there are axes, or has none for this model.
     """
-    layout, theta = layout_of(model, asked.perturb), tensors_of(model)
+    layout = layout_of(model, asked.perturb, by_input=norms.by_input(asked.normalize))
+    theta = tensors_of(model)
     repeats = _repeats(asked, place)
     if place.sharing is not None:
         return replace(_shared_out(model, asked, place, here_of(model, layout, place.sharing)), repeats=repeats)

@@ -8,7 +8,10 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import socket
+import sys
 import warnings
+from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +24,8 @@ DATASETS = ("digits", "fashion-mnist", "mnist", "cifar10")
 """Names for `load`."""
 
 _SPLITS = ("train", "test")
+_PATIENCE = 20.0
+"""Seconds that a server may stay silent during a download."""
 _DIGITS_IN_TRAIN = 1500
 
 
@@ -33,7 +38,10 @@ class DataShape(NamedTuple):
 
 
 def load(name: str, split: str = "train", *, root: str | os.PathLike[str] | None = None) -> TensorDataset:
-    """Load a data set, downloading it through torchvision if its files are missing.
+    """Load a data set from files in torchvision's layout; torchvision downloads missing files.
+
+    A line on stderr announces a download. It ends with an error after 20 seconds without an answer, unless
+    `socket.setdefaulttimeout` sets a different time.
 
     | name | train | test | image | source |
     |---|---|---|---|---|
@@ -45,7 +53,8 @@ def load(name: str, split: str = "train", *, root: str | os.PathLike[str] | None
     Args:
         name: One of `DATASETS`.
         split: "train" or "test". Default "train".
-        root: Folder of the files. Default: the environment variable FASTSCAPE_DATA, else `~/.cache/fastscape`.
+        root: The folder that torchvision calls `root`: it has the files in `MNIST/raw`, `FashionMNIST/raw` or
+            `cifar-10-batches-py`. Default: the environment variable FASTSCAPE_DATA, else `~/.cache/fastscape`.
             `digits` needs no files.
 
     Returns:
@@ -177,7 +186,7 @@ def _from_files(source: _Source, split: str, root: Path) -> TensorDataset:
 
 
 def _read(source: _Source, split: str, root: Path) -> Any:
-    """Give torchvision's data set; only if its files are missing, ask the network."""
+    """Return torchvision's data set; only if its files are missing, torchvision unpacks or downloads them."""
     # Importing torchvision takes a second that only the users of its data sets should pay.
     from torchvision import datasets
 
@@ -188,4 +197,21 @@ def _read(source: _Source, split: str, root: Path) -> Any:
         try:
             return torchvision_class(root, train=split == "train", download=False)
         except RuntimeError:
-            return torchvision_class(root, train=split == "train", download=True)
+            print(
+                f"fastscape: {source.name} is not complete in {root / source.folder}; torchvision unpacks or "
+                "downloads it there",
+                file=sys.stderr,
+            )
+            with _patience():
+                return torchvision_class(root, train=split == "train", download=True)
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """Let no download wait without end; torchvision sets no timeout itself."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE if before is None else before)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

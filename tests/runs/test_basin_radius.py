@@ -378,7 +378,8 @@ def test_it_prints_within_a_hundred_columns():
         ({"measure": "accuracy"}, "measure='accuracy' is none here; there are loss: give"),
         (
             {"normalize": "big"},
-            "normalize must be one of 'filter', 'layer', 'weight', 'dfilter', 'dlayer', 'none', got 'big'",
+            "normalize must be one of 'filter', 'filter-input', 'layer', 'weight', 'dfilter', 'dlayer', 'none', "
+            "got 'big'",
         ),
         ({"seed": -1}, r"seed must be an integer from 0 to 2\^64 - 1, got -1; for example seed=0"),
         ({"keep": "disk"}, "write lend=True too, or leave out keep"),

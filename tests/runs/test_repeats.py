@@ -61,7 +61,7 @@ def test_so_is_that_of_a_plane(scheme):
     assert_each_is(landscape, singles(fastscape.surface, landscape, **options), exactly=True)
 
 
-@pytest.mark.parametrize("normalize", ["filter", "layer", "weight", "dfilter", "none"])
+@pytest.mark.parametrize("normalize", ["filter", "filter-input", "layer", "weight", "dfilter", "none"])
 @pytest.mark.parametrize("low_memory", [False, True])
 def test_every_norm_also_of_directions_that_take_no_memory(normalize, low_memory):
     options = {**PLANE, "normalize": normalize, "low_memory": low_memory, "distribution": "rademacher", "plan": LOOP}

@@ -54,6 +54,7 @@ class Odd(nn.Module):
 
 
 LAYOUT = layout_of(Odd().double(), "states")
+BY_INPUT = layout_of(Odd().double(), "states", by_input=True)
 
 
 def whole(entry):
@@ -93,9 +94,9 @@ CUTS = {
 }
 
 
+@pytest.mark.parametrize("layout", [LAYOUT, BY_INPUT], ids=["by output", "by input"])
 @pytest.mark.parametrize("way", CUTS.values(), ids=CUTS)
-def test_every_entry_that_is_here_is_one_of_the_whole_buffer(way):
-    layout = LAYOUT
+def test_every_entry_that_is_here_is_one_of_the_whole_buffer(way, layout):
     places = torch.arange(layout.size, dtype=torch.float64)
     tensors = layout.unflatten(places)
     lengths, segments = layout.segments.starts.diff(), layout.segments.starts
@@ -124,9 +125,9 @@ def test_every_entry_that_is_here_is_one_of_the_whole_buffer(way):
 
 
 @pytest.mark.parametrize("distribution", ["normal", "rademacher"])
+@pytest.mark.parametrize("layout", [LAYOUT, BY_INPUT], ids=["by output", "by input"])
 @pytest.mark.parametrize("way", CUTS.values(), ids=CUTS)
-def test_directions_and_gram_matrices_are_those_of_the_whole_model(way, distribution):
-    layout = LAYOUT
+def test_directions_and_gram_matrices_are_those_of_the_whole_model(way, layout, distribution):
     rows = torch.stack([direction_random(layout, 5, k, distribution=distribution) for k in range(2)])
     wanted, found, tensors = gram(rows, layout.segments), 0, layout.unflatten(rows)
     for chosen in way:

@@ -121,6 +121,33 @@ def test_a_filter_is_one_output_channel(module, channels, filter_of):
 
 
 @pytest.mark.parametrize(
+    ("module", "filters", "filter_of"),
+    [
+        (nn.Linear(5, 3), 5, lambda w, c: w[:, c]),
+        (Conv1D(5, 3), 5, lambda w, c: w[c]),
+        (nn.Conv2d(4, 6, 3, groups=2), 6, lambda w, c: w[c]),
+        (nn.Embedding(7, 4), 7, lambda w, c: w[c]),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
+)
+def test_or_a_filter_of_a_dense_layer_is_one_input(module, filters, filter_of):
+    layout = layout_of(module, by_input=True)
+    weight = layout.entries[0]
+    assert weight.filters == filters
+    flat = layout.flatten(select(module))
+    rows = flat[: weight.numel].view(filters, -1)
+    for c in range(filters):
+        assert torch.equal(rows[c], filter_of(module.weight.detach(), c).flatten())
+    assert torch.equal(layout.unflatten(flat)["weight"], module.weight)
+
+
+def test_the_magnitudes_of_a_weight_norm_are_no_dense_layer():
+    module = parametrizations.weight_norm(nn.Linear(4, 3))
+    found = {entry.shape: entry.filters for entry in layout_of(module, by_input=True).entries}
+    assert found == {(3, 1): 3, (3, 4): 4}
+
+
+@pytest.mark.parametrize(
     "wrap",
     [
         parametrizations.spectral_norm,

@@ -177,11 +177,14 @@ def test_norms_that_cancel_completely_give_zero_and_no_nan(mixed):
 
 @pytest.mark.parametrize("normalize", norms.NORMS)
 def test_norms_are_their_formulas(mixed, normalize):
-    model, layout = mixed
+    model, layout = mixed[0], layout_of(mixed[0], "all", by_input=norms.by_input(normalize))
     theta, d1, d2 = weights_of(model, layout)
     basis = built(model, layout, [layout.flatten(d1), layout.flatten(d2)], normalize)
     unit = {
         "filter": lambda d, t, n: filternorm(d, t, n),
+        "filter-input": lambda d, t, n: (
+            d * t.norm(dim=0) / d.norm(dim=0) if n == "linear.weight" else filternorm(d, t, n)
+        ),
         "layer": lambda d, t, n: layernorm(d, t, n),
         "weight": lambda d, t, n: d * t,
         "dfilter": lambda d, t, n: d / filter_norms(d, n),
@@ -290,7 +293,9 @@ class TestUsersOwn:
 
 
 def test_an_unknown_norm_is_refused():
-    with pytest.raises(ValueError, match="must be one of 'filter', 'layer', 'weight', 'dfilter', 'dlayer', 'none'"):
+    with pytest.raises(
+        ValueError, match="must be one of 'filter', 'filter-input', 'layer', 'weight', 'dfilter', 'dlayer', 'none'"
+    ):
         norms.directions_first(torch.zeros(1, 2, 2), torch.zeros(1, dtype=torch.int64), "neuron")
 
 

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import pickle
+import socket
 import tarfile
 import urllib.request
 import warnings
@@ -19,6 +20,7 @@ from torch.utils.data import TensorDataset
 from fastscape.zoo import datasets, models
 from idx import idx, write_idx
 
+OPEN = urllib.request.urlopen
 CLASS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 
 
@@ -188,6 +190,44 @@ def test_missing_idx_files_are_named(tmp_path: Path, no_network: list[str], name
     assert "\n" not in message
 
 
+@pytest.mark.parametrize("name", CLASS)
+def test_a_silent_server_ends_with_the_same_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    """The server takes the connection and never answers."""
+    monkeypatch.setattr(urllib.request, "urlopen", OPEN)
+    monkeypatch.setattr(datasets, "_PATIENCE", 0.2)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        monkeypatch.setattr(getattr(torchvision.datasets, CLASS[name]), "mirrors", [address])
+        with pytest.raises(FileNotFoundError, match=rf"^{name} is not in .* \(.*timed out.*\)\. Put the files"):
+            datasets.load(name, root=tmp_path)
+    assert socket.getdefaulttimeout() is None
+    folder = tmp_path / CLASS[name] / "raw"
+    assert f"{name} is not complete in {folder}; torchvision unpacks or downloads it" in capfd.readouterr().err
+
+
+def test_the_users_own_timeout_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float | None] = []
+
+    def refuse(request: urllib.request.Request) -> NoReturn:
+        seen.append(socket.getdefaulttimeout())
+        raise URLError("the cable is cut")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    before = socket.getdefaulttimeout()
+    try:
+        for seconds in (None, 3.0):
+            socket.setdefaulttimeout(seconds)
+            with pytest.raises(FileNotFoundError):
+                datasets.load("fashion-mnist", root=tmp_path)
+            assert socket.getdefaulttimeout() == seconds
+    finally:
+        socket.setdefaulttimeout(before)
+    assert set(seen) == {20.0, 3.0}
+
+
 def test_only_the_missing_files_are_asked_for(tmp_path: Path) -> None:
     write_mnist(tmp_path, "mnist")
     (tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
@@ -225,7 +265,9 @@ def test_damaged_files_are_reported(tmp_path: Path, damage: str) -> None:
     file = tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte"
     content = {"half": file.read_bytes()[:999], "header": b"", "count": idx(np.zeros((4, 28, 28), np.uint8))}
     file.write_bytes(content[damage])
-    with pytest.raises(ValueError, match=r"(mnist in .* cannot be read|4 images and 5 labels came).*; delete"):
+    with pytest.raises(
+        ValueError, match=r"(mnist in .* cannot be read|as many images as labels, got 4 images and 5 labels).*; delete"
+    ):
         datasets.load("mnist", root=tmp_path)
 
 
@@ -271,10 +313,10 @@ def test_a_network_is_built_from_the_description() -> None:
     ],
 )
 def test_other_tensors_are_not_described(tensors: tuple[torch.Tensor, ...]) -> None:
-    with pytest.raises(ValueError, match=r"tensors of the shapes .*\[N, C, H, H\] and \[N\]"):
+    with pytest.raises(ValueError, match=r"must be tensors \[N, C, H, H\] and \[N\], got the shapes "):
         datasets.describe(TensorDataset(*tensors))
 
 
 def test_an_empty_data_set_is_not_described() -> None:
-    with pytest.raises(ValueError, match="the data set is empty"):
+    with pytest.raises(ValueError, match="the data set must have at least one sample to count the classes, got none"):
         datasets.describe(TensorDataset(torch.zeros(0, 1, 9, 9), torch.zeros(0)))

@@ -78,8 +78,8 @@ def worst_case(around: Surroundings, *, rho: float, steps: int, restarts: int, s
         around: The loss.
         rho: Radius of the ball.
         steps: Gradients of each ascent.
-        restarts: Starts, the first from the model itself, the others from random points of the sphere.
-        seed: Of the random starts.
+        restarts: Number of starts: the first from the model itself, the rest from random points of the sphere.
+        seed: Seed of the random starts.
 
     Returns:
         The value, which no standard error belongs to.

@@ -54,7 +54,7 @@ def crossing(
                 found = math.log(value / before[1]) / math.log(at / before[0])
                 power = min(max(found, 0.5), 8.0)
             before = at, value
-            # A function that comes close to the level from below may never reach it: it is seen a little further on.
+            # A function that approaches the level from below may never reach it: test a point further on.
             near = abs(value - level) <= TOLERANCE * level
             if near and (value >= level or not rise(at * (1 + TOLERANCE)) < level):
                 return Crossing(at, power * value / at)

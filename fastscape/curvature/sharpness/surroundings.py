@@ -33,7 +33,7 @@ class Losses(Protocol):
 
 
 Along = Callable[[int, Writer], AbstractContextManager[Losses]]
-"""Makes the losses along so many directions."""
+"""Makes the losses along the given number of directions."""
 
 
 @dataclass

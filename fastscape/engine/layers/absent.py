@@ -57,6 +57,6 @@ class Absent(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Whatever comes past `__torch_function__` gets the tensor too."""
+        """Whatever passes `__torch_function__` gets the tensor too."""
         args, kwargs = tree_map(lambda arg: arg.read() if isinstance(arg, cls) else arg, (args, dict(kwargs or {})))
         return func(*args, **kwargs)

@@ -39,7 +39,7 @@ class Hoist:
     """What the points of a run share: the parts of the basis, and the results of layers for each of them.
 
     Args:
-        space: Where the points lie.
+        space: The space of the points.
         dtype: Of their weights.
         plan: Whether layers are hoisted, and how products are computed.
         budget: Bytes of results that may be kept from one chunk of points to the next.
@@ -56,7 +56,7 @@ class Hoist:
     def _parts(self, space: Space) -> dict[str, Part]:
         wanted = {"layers": self.plan.hoist, "products": self.plan.products != "materialised"}
         vectors = space.basis.vectors
-        assert not isinstance(vectors, Tensorwise)  # of which points are evaluated one by one
+        assert not isinstance(vectors, Tensorwise)  # whose points are evaluated one by one
         return parts_of(vectors, space.layout, self.dtype, **wanted)
 
     def coefficients(self, c: Tensor, layout: Layout) -> dict[str, Tensor]:
@@ -81,7 +81,7 @@ class Hoist:
         Args:
             tensors: The ordinary tensors by name; unread ones may hold anything.
             c: Coefficients of the point by name.
-            batch: The number of the microbatch. Its layers come in the same order at every chunk of points.
+            batch: The number of the microbatch. Its layers have the same order for every chunk of points.
 
         Returns:
             The tensors, hoisted ones in the place of those with parts.
@@ -150,7 +150,7 @@ class Hoist:
 
 
 class HoistedWeight(torch.Tensor):
-    """The weight `sum_k c_k W_k` of one point, of which a layer that is computed from the parts needs no entry.
+    """The weight `sum_k c_k W_k` of one point; a layer that is computed from the parts needs none of its entries.
 
     Any other use gives the ordinary tensor: its entries are then read from the point's own memory, or computed.
     """
@@ -219,7 +219,7 @@ class HoistedWeight(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Whatever comes past `__torch_function__` gets the ordinary tensor too: this one has no memory."""
+        """Whatever passes `__torch_function__` gets the ordinary tensor too: this one has no memory."""
         args, kwargs = tree_map(lambda arg: arg.plain() if isinstance(arg, cls) else arg, (args, dict(kwargs or {})))
         return func(*args, **kwargs)
 

@@ -31,7 +31,7 @@ class Part:
         rows: In memory [K, *shape]; or seeded, in the order in which the tensor is stored.
         shape: Of the tensor.
         dtype: Of the tensor, to which the sums of rows are rounded.
-        transposed: Whether it is a matrix [I, O] that is stored as [O, I], so that its filters lie along the second
+        transposed: Whether it is a matrix [I, O] that is stored as [O, I], so that its filters are along the second
             dimension. Default False.
     """
 
@@ -79,9 +79,9 @@ def parts_of(
         vectors: The basis [K, P].
         layout: What its entries are.
         dtype: Of the weights of a point.
-        layers: Whether those are wanted from which any layer that is linear in its weight can be computed. Default
+        layers: Whether to include parts from which any layer that is linear in its weight can be computed. Default
             True.
-        products: Whether those are wanted that are matrices. Default True.
+        products: Whether to include parts that are matrices. Default True.
 
     Returns:
         By name.
@@ -99,14 +99,14 @@ def parts_of(
             seeded = replace(vectors, theta=theta, first=vectors.first + entry.offset)
             part = Part(seeded, entry.shape, dtype, transposed)
             straight = entry.order == tuple(range(len(entry.order)))
-        # Filters, which may have coefficients of their own, lie along the first dimension, or are those of a matrix.
+        # Filters may have their own coefficients. They are along the first dimension, or the filters of a matrix.
         if (straight and layers) or ((straight or transposed) and products and part.matrices is not None):
             found[entry.name] = part
     return found
 
 
 def ranges_of(layout: Layout, names: Collection[str]) -> tuple[tuple[int, int], ...]:
-    """Few ranges of the flat buffer that hold some of its tensors, and others where they lie between.
+    """Few ranges of the flat buffer that hold some of its tensors, and other tensors in between.
 
     Args:
         layout: The flat buffer.
@@ -130,7 +130,7 @@ def combined(parts: Tensor, coefficients: Tensor, channels: int) -> Tensor:
     Args:
         parts: Parts [K, ...].
         coefficients: Of a point: [K], or [filters, K].
-        channels: The dimension of one part along which the filters lie.
+        channels: The dimension of one part along which the filters are.
 
     Returns:
         sum_k c_k parts_k [...].

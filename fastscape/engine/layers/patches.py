@@ -4,10 +4,10 @@
 
 Shapes: x [n, c, height, width]; W [o, c, i, j], read as [o, c i j]; patches [n, h, w, c i j].
 
-The first convolution of a network sees the same samples at every point, and with few channels and a small kernel the
-libraries are slow at it: a product with patches, which lie in memory from the first point on, is several times as
-fast. The convolution is replaced on a copy of the module structure, and the patches come in as a buffer, so that
-compiled code reads those of each microbatch.
+The first convolution of a network sees the same samples at every point. With few channels and a small kernel the
+libraries are slow: a product with patches, which are in memory from the first point on, is several times as fast. The
+convolution is replaced on a copy of the module structure. The patches are a buffer, so compiled code reads the patches
+of each microbatch.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Patches:
         problem: What is evaluated.
         points: All weights of some points by name. What a convolution reads at all of them, it reads everywhere.
         batches: The microbatches.
-        channels_last: Whether what comes out has its channels last.
+        channels_last: Whether the output has its channels last.
         budget: Bytes of patches that may be kept; a convolution that needs more stays as it is.
     """
 

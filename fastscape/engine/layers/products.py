@@ -80,7 +80,7 @@ def _is_plain(inputs: Any, coefficients: Tensor, dtype: torch.dtype) -> bool:
     functorch = torch._C._functorch
     if not isinstance(inputs, Tensor) or not functorch.is_batchedtensor(inputs) or inputs.dtype != dtype:
         return False
-    # A model that differentiates, or maps over something of its own, does so at other levels than that of the points.
+    # A model that differentiates, or maps over something of its own, uses other levels than the points.
     level = functorch.maybe_current_level()
     if not functorch.maybe_get_level(inputs) == functorch.maybe_get_level(coefficients) == level:
         return False
@@ -119,7 +119,7 @@ def _pixels(images: Tensor, given: Mapping[str, Any], dims: int) -> Tensor | Non
 
 
 class _Product(torch.autograd.Function):
-    """The product of one point, and under vmap that of all points at once. It has no derivative."""
+    """The product of one point, and under vmap of all points at once. It has no derivative."""
 
     @staticmethod
     def forward(

@@ -5,8 +5,8 @@
 Shapes: x [n, c, height, width]; W [o, c, r, s], its channels innermost in memory; stride and dilation likewise.
 
 Behind the last pooling of a network an image has a few pixels: of the nine taps of a 3 x 3 kernel, five read only
-padding on 2 x 2 pixels, and eight on one. The libraries multiply by that padding, or are slow for want of pixels. Here
-each tap is one product of all samples with the channels of its weight, for the pixels that lie inside alone.
+padding on 2 x 2 pixels, and eight on one. The libraries multiply by that padding, or are slow with so few pixels. Here
+each tap is one product of all samples with the channels of its weight, only for pixels inside the image.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SmallImages(nn.Conv2d):
 
 
 def skip_padding(model: nn.Module) -> None:
-    """Lets the convolutions of a model skip the padding, wherever that is worthwhile for the images that come.
+    """Lets the convolutions of a model skip the padding, wherever that is worthwhile for the images.
 
     Args:
         model: A private copy of a module. Its plain convolutions get another class.
@@ -47,7 +47,7 @@ def skip_padding(model: nn.Module) -> None:
 def worthwhile(
     images: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int]
 ) -> bool:
-    """Whether a convolution has few products without padding, wide ones, and a weight that they read as it lies.
+    """Whether a convolution has few products without padding, wide ones, and a weight that they read without a copy.
 
     Args:
         images: Images [n, c, height, width].
@@ -139,6 +139,6 @@ def _pixels(size: int, taps: int, step: int, pad: int, gap: int) -> int:
 
 
 def _reaching(size: int, pixels: int, tap: int, step: int, pad: int, gap: int) -> range:
-    """The pixels of the result, along one dimension, for which a tap lies inside the image."""
+    """The pixels of the result, along one dimension, for which a tap is inside the image."""
     offset = tap * gap - pad  # the first and the last i with 0 <= i * step + offset < size
     return range(max(0, -(offset // step)), min(pixels, (size - 1 - offset) // step + 1))

@@ -38,7 +38,7 @@ def parts_apart(path: Path) -> Iterator[tuple[str, Any]]:
 
     Raises:
         OSError: When there is no such file, or it cannot be read.
-        ValueError: When there is nothing of that kind, or HDF5 comes to no end with it.
+        ValueError: When there is nothing of that kind, or HDF5 does not finish reading it.
     """  # noqa: DOC501 - that nothing was said is a ValueError
     with path.open("rb"):  # an error of the system is one of this process
         pass

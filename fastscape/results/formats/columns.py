@@ -54,7 +54,7 @@ def by_name(grids: Iterable[tuple[str, T]]) -> dict[str, T]:
         The grids.
 
     Raises:
-        ValueError: When a name comes twice, of which only one could be kept.
+        ValueError: When a name occurs twice, since a file keeps one grid per name.
     """
     found: dict[str, T] = {}
     for name, grid in grids:

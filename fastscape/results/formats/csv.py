@@ -81,7 +81,7 @@ def _values(file: IO[str], name: str) -> Values:
         place *= len(axis)
         place += np.searchsorted(axis, table[:, k])
     seen = np.zeros(len(table), dtype=bool)
-    seen[np.minimum(place, len(table) - 1)] = True  # a coordinate that is NaN lies behind all others
+    seen[np.minimum(place, len(table) - 1)] = True  # NaN is sorted behind all other coordinates
     if not seen.all():
         raise ValueError("its rows are no whole grid: one point is there twice, another is not")
     grids = by_name((name, _placed(table[:, k], place, shape)) for k, name in enumerate(names) if k >= count)
@@ -160,7 +160,7 @@ def _different(column: np.ndarray) -> np.ndarray:
     (again,) = np.nonzero(column == column[0])
     if len(again) < 2:
         return np.unique(column)
-    some = np.unique(column[: again[1]])  # an inner axis, which comes again and again
+    some = np.unique(column[: again[1]])  # an inner axis, whose coordinates repeat
     known = some[np.minimum(np.searchsorted(some, column), len(some) - 1)]
     return some if np.array_equal(known, column) else np.unique(column)
 

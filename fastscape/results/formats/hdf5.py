@@ -68,8 +68,8 @@ def _explained(values: Values) -> list[float]:
 def read(path: Path) -> Values:
     """Reads a file of this library, or of the reference code.
 
-    What a data set declares is compared with the axes and with what is stored of it before memory is taken. Data sets
-    of other sizes are left out, and so is what lies in other files.
+    Before it takes memory, it compares what a data set declares with the axes and with its stored bytes. It leaves
+    out data sets of other sizes, and data in other files.
 
     Args:
         path: The file.

@@ -176,7 +176,7 @@ class Parts:
             packed = info.compress_type == zipfile.ZIP_DEFLATED
             if not packed and info.compress_type != zipfile.ZIP_STORED:
                 raise ValueError(f"{name} is compressed as no .npz file is")
-            if info.comment:  # in which a damaged directory hides what comes next
+            if info.comment:  # a damaged directory hides the next entries in it
                 raise ValueError(f"{name} has a comment, as no .npz file has")
             if info.file_size > (_TIGHTEST * info.compress_size if packed else info.compress_size):
                 raise ValueError(f"{name} declares {info.file_size} bytes, and {info.compress_size} are there")
@@ -193,7 +193,7 @@ class Parts:
             The array.
 
         Raises:
-            ValueError: When it is another one, or not whole.
+            ValueError: When it is a different array, or not whole.
         """
         info = self.sizes[name]
         if shape is None or kinds == "U":  # no axes say how large it must be

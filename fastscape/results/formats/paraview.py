@@ -34,7 +34,7 @@ def written(values: Values, ending: str) -> bytes:
 
     Raises:
         ImportError: When pyvista is not installed.
-        ValueError: When the landscape has another number of axes, or those of a .vti are not evenly spread.
+        ValueError: When the landscape has a different number of axes, or the axes of a .vti are not evenly spread.
     """
     named = columns(values)
     _check_axes(values, ending)

@@ -1,4 +1,4 @@
-"""Norms of directions, read from Gram matrices; only "weight" acts on single entries, in `basis_of`.
+"""Norms of directions, from Gram matrices; only "weight" acts on single entries, in `basis_of`.
 
 Shapes: gram_SKK [S, K, K], float64, the Gram matrices of the segments of a basis (theta, d1, ...).
 """
@@ -28,7 +28,7 @@ and imaginary parts by imaginary parts: every real number moves in proportion to
 
 
 def check_norm(normalize: str) -> None:
-    """Refuses what is no norm.
+    """Refuses an unknown norm.
 
     Args:
         normalize: One of `NORMS`.
@@ -44,8 +44,8 @@ def directions_first(gram: Tensor, layer_of_segment: Tensor, normalize: str) -> 
     """Factors that normalise every direction, before a scheme sees it.
 
     With segments s (filters, or layers): `n(d)_s = d_s ||theta_s|| / ||d_s||` for "filter" and "layer",
-    `d_s / ||d_s||` for "dfilter" and "dlayer". A segment in which the direction is 0 gets factor 0, never NaN; so
-    does one in which theta is 0, for "filter" and "layer".
+    `d_s / ||d_s||` for "dfilter" and "dlayer". A segment in which the direction is 0 gets factor 0, never NaN. For "filter"
+    and "layer" a segment in which theta is 0 gets factor 0 too.
 
     Args:
         gram: Gram matrices [S, K, K] of (theta, d1, ...).
@@ -101,7 +101,7 @@ def rescaled(gram: Tensor, factors: Tensor) -> Tensor:
 
 
 def cosine(gram: Tensor, k: int, l: int) -> float:  # noqa: E741 - the indices of M[s, k, l]
-    """The cosine between the vectors k and l of the basis, over all segments; 0 when one of them is 0."""
+    """The cosine between the vectors k and l of the basis, over all segments; 0 if one of the vectors is 0."""
     whole = gram.sum(0)
     length = (whole[k, k] * whole[l, l]).sqrt()
     return float(whole[k, l] / length) if length > 0 else 0.0

@@ -98,8 +98,8 @@ def axis(name: str, spec: _Numbers) -> np.ndarray:
     """The coordinates of one axis.
 
     A tuple is read as `(start, stop, count)`, ends included, never as coordinates. Coordinate i is
-    `((n-1-i) start + i stop) / (n-1)`, computed from its index. So no error accumulates, both ends are exact, and the middle of a
-    symmetric axis is exactly 0.
+    `((n-1-i) start + i stop) / (n-1)`, computed from its index. So no error accumulates, both ends are exact, and
+    the middle of a symmetric axis is exactly 0.
 
     Args:
         name: The name of the axis in error messages: "x" or "y".

@@ -44,8 +44,8 @@ def directions_first(gram: Tensor, layer_of_segment: Tensor, normalize: str) -> 
     """Factors that normalise every direction, before a scheme sees it.
 
     With segments s (filters, or layers): `n(d)_s = d_s ||theta_s|| / ||d_s||` for "filter" and "layer",
-    `d_s / ||d_s||` for "dfilter" and "dlayer". A segment in which the direction is 0 gets factor 0, never NaN. For "filter"
-    and "layer" a segment in which theta is 0 gets factor 0 too.
+    `d_s / ||d_s||` for "dfilter" and "dlayer". A segment in which the direction is 0 gets factor 0, never NaN.
+    For "filter" and "layer" a segment in which theta is 0 gets factor 0 too.
 
     Args:
         gram: Gram matrices [S, K, K] of (theta, d1, ...).

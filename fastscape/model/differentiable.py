@@ -67,7 +67,7 @@ def twice_differentiable(problem: Problem) -> Iterator[None]:
         if problem.layers.recurrent:
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
             stack.callback(setattr, torch.backends.mkldnn, "enabled", torch.backends.mkldnn.enabled)
-            setattr(torch.backends.mkldnn, "enabled", False)  # its `flags` sets more, and warns about it
+            setattr(torch.backends.mkldnn, "enabled", False)  # noqa: B010 - its `flags` sets more, and warns about it
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_Plainly())
         yield

@@ -51,7 +51,7 @@ class GlobalState:
             set_autocast(kind, False, dtype)
 
     def put_back(self) -> None:
-        """Restores everything; a later `begin` that was not ended applies again."""
+        """Restores everything. Does nothing if this was done already."""
         if self.done:
             return
         _set_generators(self._generators, self._device)
@@ -287,7 +287,7 @@ def _readable(read: Callable[[], T]) -> T | None:
 def _before_fork() -> None:
     global _threaded
     try:
-        _threaded = len(os.listdir("/proc/self/task")) > 1  # listdir makes no objects
+        _threaded = len(os.listdir("/proc/self/task")) > 1  # noqa: PTH208 - this makes no objects
     except OSError:
         _threaded = True  # there may be other threads
 

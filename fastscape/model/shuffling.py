@@ -124,5 +124,5 @@ def size_of(data: Data, *, pairs: bool = True) -> int | None:
             return None
         samples = len(data.sampler)  # type: ignore[arg-type]
         return samples - samples % data.batch_sampler.batch_size if data.drop_last else samples
-    except TypeError:  # it has no length
+    except TypeError:  # a sampler without a length
         return None

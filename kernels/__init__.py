@@ -1,8 +1,8 @@
 """Custom kernels for loss landscapes: Gram matrices of segments, many points, random directions, linear layers.
 
-Each operation exists twice with one signature: a Triton kernel, and a torch twin that is its reference, its CPU
-path and its documentation. `backend="auto"` takes Triton for tensors on a GPU and torch otherwise; a backend that
-is named is used or refused, never replaced.
+Each operation exists twice with one signature: as a Triton kernel, and as a torch twin, which is the kernel's
+reference, its CPU path and its documentation. `backend="auto"` uses Triton for tensors on a GPU and torch otherwise. A
+named backend is used or refused, never replaced.
 
 Imports torch, numpy and triton only. In the package this folder is `fastscape.kernels`.
 """
@@ -54,7 +54,7 @@ def draw(
     distribution: Distribution = "normal",
     backend: Backend = "auto",
 ) -> Tensor:
-    """Independent random numbers, each a function of the seed, the stream and its place alone.
+    """Independent random numbers, each a function of only the seed, the stream and its place.
 
     Entry n is computed by Philox4x32-10 from the counter `((start + n) // 4, stream)` under the key `seed`, whatever
     the device and the number of entries drawn at once; see `fastscape.kernels.philox`.
@@ -63,7 +63,7 @@ def draw(
         out: Where to write the numbers [N], contiguous, float64, float32, bfloat16 or float16.
         seed: From 0 to 2^64 - 1.
         stream: From 0 to 2^32 - 1; the streams of a seed are disjoint. Default 0.
-        start: The entry of the stream that comes first. Default 0.
+        start: The first entry, counted in the stream. Default 0.
         distribution: "normal", standard normal; "uniform", in [0, 1); "rademacher", -1 or 1. Default "normal".
         backend: See `choose`. Default "auto".
 
@@ -71,7 +71,7 @@ def draw(
         `out`.
 
     Raises:
-        ValueError: When `out` is no such vector, a number is out of its range, or a name is unknown.
+        ValueError: When `out` is not such a vector, a number is out of its range, or a name is unknown.
 
     Example:
         >>> import torch
@@ -110,7 +110,7 @@ def gram(basis: Tensor | Seeded, segments: Segments, *, backend: Backend = "auto
         Gram matrices [S, K, K], float64, on the device of the basis; 0 for an empty segment.
 
     Raises:
-        ValueError: When shapes or dtype do not fit, or the backend is unknown.
+        ValueError: When shapes or dtypes are invalid, or the backend is unknown.
 
     Example:
         >>> import torch
@@ -142,16 +142,16 @@ def interpolate(
         coefficients: [G, S, K], or [G, 1, K] when all segments share them; rounded to float64 for a float64
             basis and to float32 otherwise, which is also the precision of the sum.
         segments: The cut of the P entries into S segments.
-        out: Where to write the points [G, P], each point contiguous, on the device of the basis; its dtype is that
-            of the basis, or a narrower one to which the sums are rounded. None for new memory of the basis's dtype.
-            It may be the basis itself when G = K = 1: then the vector is scaled in place.
+        out: Where to write the points [G, P], each point contiguous, on the device of the basis; its dtype is the
+            dtype of the basis, or a narrower dtype to which the sums are rounded. None for new memory of the basis's
+            dtype. It may be the basis itself when G = K = 1: the vector is then scaled in place.
         backend: See `choose`. Default "auto".
 
     Returns:
-        Points [G, P]: `out`, when it was given.
+        Points [G, P]: `out`, if it was given.
 
     Raises:
-        ValueError: When shapes, dtypes or devices do not fit, when `out` overlaps the basis, or the backend is
+        ValueError: When shapes, dtypes or devices do not match, when `out` overlaps the basis, or the backend is
             unknown.
 
     Example:
@@ -193,7 +193,7 @@ def interpolate(
 
 
 def _overlaps(out: Tensor, basis: Tensor | Seeded) -> bool:
-    """Whether writing `out` changes what is still to be read; a vector may be scaled in place."""
+    """Whether writing `out` changes entries that are still to be read; a vector may be scaled in place."""
     if isinstance(basis, Seeded):
         return out.untyped_storage().data_ptr() == basis.theta.untyped_storage().data_ptr()
     shared = out.untyped_storage().data_ptr() == basis.untyped_storage().data_ptr()

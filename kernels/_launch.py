@@ -3,9 +3,9 @@
 The choices are fixed: the same call launches the same way on every run. One program handles `block` entries. In
 `interpolate` a block is so long that every thread moves 16 bytes, the widest access, of each vector and each point.
 
-A program of the fused product of `perturbed_linear` makes `outputs` x `rows` sums of each of `points` points. What it
-reads for one step is so much that rows times points should be large; what it forms, a tile of weights for each point,
-so much that rows should be large first.
+A program of the fused product of `perturbed_linear` makes `outputs` x `rows` sums of each of `points` points. Because
+of the amount it reads per step, rows times points should be large. Because of the tile of weights that it forms per
+point, rows should be large first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Launch(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What one launch moves through memory, in bytes, and computes, in floating-point operations."""
+    """The bytes that one launch moves through memory, and its floating-point operations."""
 
     bytes_read: int
     bytes_written: int
@@ -44,13 +44,13 @@ class FusedLaunch(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """One specialisation of a kernel: its argument types, constants, and what a launch of it costs."""
+    """One specialisation of a kernel: its argument types, constants, and the cost of a launch."""
 
     name: str
     kernel: Any
     signature: dict[str, str]
     constants: dict[str, int | str]
-    divisible: tuple[str, ...]  # arguments that are multiples of 16, as those of a flat buffer are
+    divisible: tuple[str, ...]  # arguments that are multiples of 16, like the sizes of a flat buffer
     launch: Launch | FusedLaunch
     cost: Cost
 
@@ -59,14 +59,14 @@ GRAM = Launch(block=1024, num_warps=4)
 
 
 def interpolate_launch(itemsize: int, warp: int | None = None) -> Launch:
-    """Four warps, each thread of which has 16 bytes of a vector.
+    """Four warps, whose threads each handle 16 bytes of a vector.
 
     Args:
         itemsize: Bytes of an entry.
-        warp: Threads in a warp; default: 64 where torch was built for ROCm, else 32.
+        warp: Threads in a warp; default: 64 if torch was built for ROCm, else 32.
 
     Returns:
-        The launch: 512 float32 entries a program on an NVIDIA GPU, 1024 on an AMD GPU.
+        The launch: 512 float32 entries per program on an NVIDIA GPU, 1024 on an AMD GPU.
     """
     threads = warp or (64 if torch.version.hip else 32)
     return Launch(block=16 // itemsize * 4 * threads, num_warps=4)
@@ -82,17 +82,17 @@ def fused_launch(
     even: bool = True,
     memory: int = 99 << 10,
 ) -> FusedLaunch:
-    """The tile of the fused product: as large as the registers of the target hold without spilling.
+    """The tile of the fused product: as large as fits into the registers of the target without spilling.
 
     Args:
         rows: Rows of x per point.
         points: Points.
-        dtype: Of x.
+        dtype: Dtype of x.
         wide: Bytes of an entry of the basis. Default 4.
-        exact: Whether float32 is multiplied as such, without the matrix unit. Default True.
+        exact: Whether float32 is multiplied in full precision, without the matrix unit. Default True.
         even: Whether the inputs fill whole tiles; else each access needs a mask, and registers. Default True.
-        memory: Bytes of shared memory that one program may take; as many steps are under way as fit, four at most.
-            Default: those of the smallest GPU.
+        memory: Bytes of shared memory that one program may use; as many steps are in progress as fit, at most four.
+            Default: the shared memory of the smallest GPU.
 
     Returns:
         The launch.

@@ -1,6 +1,6 @@
-"""The methods of `perturbed_linear` that leave the product to torch, and the torch twin of the one that does not.
+"""The methods of `perturbed_linear` that leave the product to torch, and the torch twin of the fused method.
 
-Shapes as there: x_GRI, basis_KOI or seeded, c_GSK [G, 1 or O, K], bias_GO, y_GRO.
+Shapes as in `perturbed_linear`: x_GRI, basis_KOI or seeded, c_GSK [G, 1 or O, K], bias_GO, y_GRO.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Chosen = Literal["torch", "triton"]
 
 
 def shared(x: Tensor, basis: Tensor | Seeded, c_GSK: Tensor, bias: Tensor | None, backend: Chosen) -> Tensor:
-    """One product with the K stacked matrices, whose results the coefficients combine."""
+    """One product with the K stacked matrices; the coefficients combine its results."""
     points, rows, inputs = x.shape
     if isinstance(basis, Seeded):
         matrices = stacked(basis, x.dtype, backend).view(basis.shape[0], -1, inputs)
@@ -32,12 +32,12 @@ def shared(x: Tensor, basis: Tensor | Seeded, c_GSK: Tensor, bias: Tensor | None
     vectors, outputs, _ = matrices.shape
     once = x[:1] if points > 1 and x.stride(0) == 0 else x  # one x for all points is multiplied once
     flat = once.reshape(len(once) * rows, inputs)
-    if backend == "torch":  # one matrix after the other: those of a flat buffer lie apart, and would be copied
+    if backend == "torch":  # one matrix after another: matrices of a flat buffer are not adjacent, and would be copied
         each = (_times(flat, matrix).view(len(once), rows, outputs) for matrix in matrices)
         return _combined(each, c_GSK, bias, x.dtype)
     if matrices.is_contiguous():
         products = _times(flat, matrices.view(vectors * outputs, inputs))
-    else:  # those of a flat buffer lie apart; what comes of them is smaller than they are, where rows are few
+    else:  # matrices of a flat buffer are not adjacent; their products are smaller than they are, if rows are few
         products = torch.stack([_times(flat, matrix) for matrix in matrices], dim=1)
     products = products.view(len(once), rows, vectors, outputs)
     from .combined_triton import combined_triton
@@ -46,7 +46,7 @@ def shared(x: Tensor, basis: Tensor | Seeded, c_GSK: Tensor, bias: Tensor | None
 
 
 def _times(flat: Tensor, matrix: Tensor) -> Tensor:
-    """Rows times a matrix [O, I], in float32 where narrow sums would be rounded before the coefficients meet them."""
+    """Rows times a matrix [O, I], in float32 if narrow sums would be rounded before the coefficients apply."""
     if flat.device.type == "cuda" and flat.dtype.itemsize == 2:
         return torch.mm(flat, matrix.T, out_dtype=torch.float32)
     return flat @ matrix.T
@@ -69,7 +69,7 @@ def _combined(products_GRO: Iterable[Tensor], c_GSK: Tensor, bias: Tensor | None
 
 
 def materialised(x: Tensor, basis: Tensor | Seeded, c_GSK: Tensor, bias: Tensor | None, backend: Chosen) -> Tensor:
-    """The weights of all points, written in the dtype of x, and one product for each."""
+    """The weights of all points, written in the dtype of x, and one product per point."""
     points, inputs = len(x), x.shape[2]
     flat = basis if isinstance(basis, Seeded) else basis.flatten(1)
     size = flat.shape[1]
@@ -113,9 +113,9 @@ def _multiplied(x: Tensor, weights_GOI: Tensor, bias: Tensor | None) -> Tensor:
     return torch.baddbmm(bias.to(x.dtype)[:, None], x, weights_GOI.mT)
 
 
-@functools.lru_cache(maxsize=256)  # the tables of a cut that comes with every call
+@functools.lru_cache(maxsize=256)  # the tables of a cut that every call uses
 def _segments(count: int, size: int, device: torch.device) -> Segments:
-    """`size` entries in `count` rows of one length."""
+    """`size` entries in `count` rows of equal length."""
     if not size:
         return Segments(torch.zeros(count + 1, dtype=torch.int64, device=device))
     return Segments(torch.arange(0, size + 1, size // count)).to(device)

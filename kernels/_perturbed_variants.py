@@ -1,6 +1,6 @@
 """The variants of the kernels of `perturbed_linear` that are compiled ahead of time.
 
-A launch is one on a layer of 4096 x 4096 at 16 points: with one full tile of rows a point, with few, and from a seed.
+A launch is on a layer of 4096 x 4096 at 16 points: with one full tile of rows per point, with few, and from a seed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["linear_variants"]
 
 POINTS, WIDTH, VECTORS = 16, 4096, 3
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-# The arithmetic, the dtype of x, that of the basis where it is another, and rows: every tile of the table once.
+# The arithmetic, the dtype of x, the dtype of the basis if it differs, and rows: every tile of the table once.
 _KINDS = [
     *(("fp32", "fp32", rows) for rows in (1, 32, 2048)),
     *(("bf16", "bf16", rows) for rows in (1, 32, 64, 128, 2048)),
@@ -32,7 +32,7 @@ def linear_variants(memory: int) -> Iterator[Variant]:
     """Every tile of the fused kernel, some of its options, and the combination of shared products.
 
     Args:
-        memory: Bytes of shared memory that a program of the target may take.
+        memory: Bytes of shared memory that a program of the target may use.
 
     Yields:
         The variants.

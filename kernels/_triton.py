@@ -1,7 +1,7 @@
-"""Whether Triton can be used. It is imported when it is first needed: that takes longer than all of fastscape.
+"""Whether Triton can be used. It is imported on first use, because that takes longer than all of fastscape.
 
-Only files named `*_triton.py` import it at their top, and only a launch imports those. So the twins also run where
-Triton is missing (macOS, Windows).
+Only files named `*_triton.py` import Triton at their top, and only a launch imports these files. So the twins also run
+without Triton (macOS, Windows).
 """
 
 from __future__ import annotations
@@ -34,18 +34,19 @@ def interpreting() -> bool:
 
 @functools.cache
 def launches(device: torch.device) -> bool:
-    """Whether Triton can launch a kernel: it was tried once, and a warning has said why not.
+    """Whether Triton can launch a kernel. This is tried once; if it fails, a warning gives the reason.
 
-    Triton builds its launcher with a C compiler when the first kernel runs, and many images that run models have none.
+    Triton builds its launcher with a C compiler when the first kernel runs, and many images that run models have no
+    compiler.
 
     Args:
-        device: Where.
+        device: The device.
 
     Returns:
         Whether it can.
 
     Raises:
-        OutOfMemoryError: When the GPU has no memory left, which says nothing of Triton.
+        OutOfMemoryError: When the GPU has no memory left, which says nothing about Triton.
     """
     try:
         run = importlib.import_module(".philox_triton", __package__).draw_triton
@@ -66,7 +67,7 @@ def launches(device: torch.device) -> bool:
 
 
 def current(device: torch.device) -> AbstractContextManager[object]:
-    """Makes a GPU the current one: Triton launches there, wherever the tensors are."""
+    """Makes a GPU the current device: Triton launches on the current device, wherever the tensors are."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
@@ -74,5 +75,5 @@ def tf32() -> bool:
     """Whether torch may round the factors of float32 products to TF32."""
     try:
         return torch.get_float32_matmul_precision() != "highest"
-    except RuntimeError:  # both of torch's switches were used; the newer one is read
+    except RuntimeError:  # both of torch's switches were used; the newer switch is read
         return bool(torch.backends.cuda.matmul.fp32_precision == "tf32")

@@ -1,6 +1,6 @@
-"""The variants of the kernels that are compiled ahead of time, with what a launch of each costs.
+"""The variants of the kernels that are compiled ahead of time, with the cost of a launch of each.
 
-A launch is one on 3 vectors of 2^24 entries (theta alone, when the directions are seeded), in filters of 4096, and 16
+A launch is on 3 vectors of 2^24 entries (theta alone, if the directions are seeded), in filters of 4096, and 16
 points.
 """
 
@@ -50,7 +50,7 @@ def variants(warp: int, memory: int) -> Iterator[Variant]:
         yield _interpolate_seeded(name, plane, warp, "per filter")
         yield _draw(name, dtype, warp)
     one = _gram("fp32 stride 1", torch.empty(VECTORS, ENTRIES, device="meta"))
-    # What is 1 in a launch, Triton compiles as a constant: here rows of one entry, which lie one behind the other.
+    # Triton compiles arguments that are 1 in a launch as constants: here rows of one entry, one after another.
     yield one._replace(constants=one.constants | {"stride_basis": 1}, divisible=one.divisible[:-1])
     theta = torch.empty(ENTRIES, device="meta")
     for option, seeded in {

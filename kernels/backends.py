@@ -17,8 +17,8 @@ def choose(device: torch.device, backend: Backend = "auto") -> Literal["torch", 
     """The backend that runs on tensors of `device`.
 
     Args:
-        device: Where the tensors are.
-        backend: "auto" for Triton on a GPU, where it can launch, and torch elsewhere; or the one that must be used.
+        device: The device of the tensors.
+        backend: "auto" for Triton on a GPU, if it can launch, and torch elsewhere; or the backend that must be used.
 
     Returns:
         "torch" or "triton".

@@ -48,10 +48,10 @@ def combined_triton(products_GRKO: Tensor, c_GSK: Tensor, bias: Tensor | None, o
     """Combined shared products, written to `out` [G, R, O].
 
     Args:
-        products_GRKO: Contiguous [G or 1, R, K, O]; all points share those of one.
+        products_GRKO: Contiguous [G or 1, R, K, O]; if the first size is 1, all points share the products.
         c_GSK: Coefficients [G, 1 or O, K].
         bias: [G, O], or None.
-        out: Where to write.
+        out: The tensor to write to.
 
     Returns:
         `out`.

@@ -1,11 +1,11 @@
-"""What the compiler makes of the kernels, for GPUs that need not be there.
+"""The compiler's results for the kernels, for GPUs that need not be present.
 
     python -m fastscape.kernels.compile_check [--json]
 
-Every kernel, in each dtype and with its options, is compiled ahead of time by Triton's own compiler for each target,
-and the machine code is read: registers, spills, shared memory, and how many bits each access to global memory moves.
-Bytes and flops are those of one launch on 3 vectors of 2^24 entries, in filters of 4096, and 16 points. This shows
-what the compiler did, and nothing about how fast it runs. All processors take part: it is some hundred compilations.
+Triton's own compiler compiles every kernel, in each dtype and with its options, ahead of time for each target. The
+machine code is then read: registers, spills, shared memory, and the number of bits that each access to global memory
+moves. Bytes and flops are for one launch on 3 vectors of 2^24 entries, in filters of 4096, and 16 points. This shows
+what the compiler did, and nothing about how fast it runs. It uses all processors for some hundred compilations.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ _OPTIONS = "num_warps", "num_stages"
 
 
 class Compiled(NamedTuple):
-    """What the compiler reported for one variant on one target.
+    """The compiler's results for one variant on one target.
 
-    Widths map bits to numbers of instructions; `matrix` is the number of those of the matrix unit.
+    Widths map bits to numbers of instructions; `matrix` is the number of instructions of the matrix unit.
     """
 
     variant: str
@@ -65,7 +65,7 @@ class Compiled(NamedTuple):
 
 
 def ahead_of_time(variant: Variant, target: tuple[str, Any, int]) -> Any:
-    """Compiles one variant for one target, which need not be there.
+    """Compiles one variant for one target, which need not be present.
 
     Args:
         variant: The kernel and its specialisation.
@@ -98,7 +98,7 @@ def compile_variant(variant: Variant, name: str, target: tuple[str, Any, int]) -
         target: Backend, architecture and threads in a warp.
 
     Returns:
-        What the compiler made of it.
+        The compiler's results.
     """
     code = ahead_of_time(variant, target)
     read = _read_cuda if target[0] == "cuda" else _read_hip
@@ -119,7 +119,7 @@ Read = tuple[int, int, dict[int, int], dict[int, int], int]
 
 
 def _read_cuda(asm: Any) -> Read:
-    """What the cuobjdump that comes with Triton says of the machine code; accesses are those of global memory."""
+    """Reads the machine code with the cuobjdump in Triton; accesses are accesses to global memory."""
     import triton
 
     tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
@@ -136,7 +136,7 @@ def _read_cuda(asm: Any) -> Read:
 
 
 def _sass_bits(suffix: str) -> int:
-    """Bits of an access with this suffix: .128, .64, .U16 or .U8, and 32 without one."""
+    """Bits of an access with this suffix: .128, .64, .U16 or .U8, and 32 without a suffix."""
     found = re.search(r"\.[US]?(128|64|16|8)\b", suffix)
     return int(found[1]) if found else 32
 
@@ -158,7 +158,7 @@ def _widths(pattern: str, text: str, bits: Callable[[str], int]) -> dict[int, in
 
 
 def main() -> None:
-    """Compiles everything and prints one row for each variant and target."""
+    """Compiles everything and prints one row per variant and target."""
     parser = argparse.ArgumentParser(prog="python -m fastscape.kernels.compile_check", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print a list of objects instead of a table")
     arguments = parser.parse_args()

@@ -8,7 +8,7 @@ Every norm that a scheme needs is a quadratic form of these matrices: ||sum_k a_
 ever reads the weights again. Source: the expansion of the squared norm; filter norms as in Li et al. 2018
 (arXiv 1712.09913, section 4).
 
-Here are the torch twin and what a launch costs; the Triton kernels are in `gram_triton`.
+This module has the torch twin and the cost of a launch; the Triton kernels are in `gram_triton`.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """The Triton kernels of `gram`: segment Gram matrices of a basis, in one read of it.
 
 Traffic: K P entries read, K^2 (S + P / BLOCK) sums written; 2 K^2 P flops.
-Tiling: a segment is cut into tiles of at most BLOCK entries and one program handles one tile, so a long segment
-spreads over the device and a short one costs one program. Row l is loaded a second time for its products, from the
-cache that the first load has filled. Tile sums stay in float32 (1024 terms) and are added in float64, in order:
-the result has the same bits on every run, which atomic additions would not give.
+Tiling: a segment is cut into tiles of at most BLOCK entries, and one program handles one tile. So a long segment
+spreads over the device and a short segment costs one program. Row l is loaded a second time for its products, from the
+cache, which the first load has filled. Tile sums stay in float32 (1024 terms) and are added in float64, in order: the
+result has the same bits on every run, which atomic additions would not give.
 
-A seeded basis has a kernel of its own: theta is the only vector that is read, P entries instead of K P, and the
-directions are computed in registers. As one counter gives four neighbouring entries, a program computes the whole
-aligned block in which its tile lies, and drops what lies outside.
+A seeded basis has a kernel of its own: it reads only theta, P entries instead of K P, and computes the directions in
+registers. One counter gives four neighbouring entries, so a program computes the whole aligned block that contains its
+tile, and drops the entries outside the tile.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _gram_seeded_kernel(  # type: ignore[no-untyped-def]
     tile = tl.program_id(0).to(tl.int64)
     start = tl.load(tile_start_T + tile)
     stop = tl.load(tile_stop_T + tile)
-    block = start // BLOCK  # a tile lies in one block, whose entries have whole counters
+    block = start // BLOCK  # a tile is within one block, whose entries have whole counters
     p = block * BLOCK + tl.arange(0, BLOCK)
     counter = first_counter + block * (BLOCK // 4) + tl.arange(0, BLOCK // 4)
     inside = (p >= start) & (p < stop)

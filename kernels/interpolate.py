@@ -4,10 +4,10 @@
 
 Shapes: basis_KP [K, P], coefficients_GSK [G, S or 1, K], out_GP [G, P]; s(p) is the segment that holds entry p.
 
-Every path through weight space is this sum; schemes differ in the coefficients only. Source: the linear form of
+Every path through weight space is this sum; schemes differ only in the coefficients. Source: the linear form of
 "theta + alpha d1 + beta d2" (Li et al. 2018, arXiv 1712.09913, section 3.2), per segment.
 
-Here are the torch twin and what a launch costs; the Triton kernels are in `interpolate_triton`.
+This module has the torch twin and the cost of a launch; the Triton kernels are in `interpolate_triton`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .segments import Segments
 __all__ = ["interpolate_cost", "interpolate_torch"]
 
 # Entries of all points that the torch twin holds in float32 at a time on their way to half precision: 4 MiB stay in
-# the caches, and one block of memory serves them all.
+# the caches, and one block of memory is used again and again.
 _WIDENED = 1 << 20
 
 
@@ -86,7 +86,7 @@ def _combine_uniform(basis: Tensor, c_GK: Tensor, out: Tensor) -> Tensor:
 
 def _combine_rows(matrix_KRL: Tensor, c_GRK: Tensor, out_GRL: Tensor) -> Tensor:
     """One coefficient per point, row and vector."""
-    # The first vector keeps its leading axis: in place, torch wants the output in the very layout of the input.
+    # The first vector keeps its leading axis: in place, torch requires the output in exactly the layout of the input.
     torch.mul(matrix_KRL[:1], c_GRK[:, :, 0, None], out=out_GRL)
     for k in range(1, len(matrix_KRL)):
         out_GRL.addcmul_(matrix_KRL[k], c_GRK[:, :, k, None])

@@ -1,12 +1,12 @@
 """The Triton kernels of `interpolate`: many points of weight space from one read of a basis.
 
 Traffic: K P entries read and G P written, instead of the G (K + 1) P of a loop over points; 2 K G P flops.
-Tiling: one program keeps BLOCK entries of all K vectors in registers and walks over the G points, so the basis is
-read once whatever G is. The segment of an entry costs no memory of its own: a table gives the first segment of each
-block, and the program counts the segment borders that lie inside it.
+Tiling: one program keeps BLOCK entries of all K vectors in registers and loops over the G points, so the basis is read
+once for any G. The segment of an entry needs no memory of its own: a table gives the first segment of each block, and
+the program counts the segment borders inside the block.
 
-A seeded basis has a kernel of its own: theta is the only vector that is read, P entries instead of K P, and the
-directions are computed in registers, once for all G points.
+A seeded basis has a kernel of its own: it reads only theta, P entries instead of K P, and computes the directions in
+registers, once for all G points.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A linear layer at many points of weight space, without weights of its own for every point.
+"""A linear layer at many points of weight space, without storing weights per point.
 
     y[g, r, o] = sum_i x[g, r, i] W[g, o, i] + b[g, o],    W[g, o, i] = sum_k c[g, o, k] B[k, o, i]
 
@@ -7,14 +7,14 @@ Shapes: x_GRI [G, R, I], basis_KOI [K, O, I] or `Seeded` of the O I entries row 
 
 Three methods give the same numbers to rounding:
 
-- "shared": all points are multiplied with the K matrices of the basis, stacked, in one product, and the coefficients
-  combine the K results. Nothing has the size of the weights; the arithmetic is K-fold. For few rows a point.
+- "shared": all points are multiplied by the K matrices of the basis, stacked, in one product, and the coefficients
+  combine the K results. Nothing has the size of the weights; the arithmetic is K-fold. For few rows per point.
 - "fused": a kernel reads a tile of the basis once, forms the weights of several points in registers, and feeds the
-  matrix unit with them. For what lies between.
+  matrix unit with them. For a medium number of rows.
 - "materialised": the weights of all points are written (`interpolate`) and multiplied, point by point. For many rows.
 
-Sums are float32 (float64 for float64). "fused" and "materialised" round W to the dtype of x; "shared" never forms it,
-and rounds the basis to the dtype of x where it is wider.
+Sums are float32 (float64 for float64). "fused" and "materialised" round W to the dtype of x. "shared" never forms W,
+and rounds the basis to the dtype of x if the basis is wider.
 
 Source: the linear form of weights in a plane (Li et al. 2018, arXiv 1712.09913, section 3.2), and the linearity of a
 layer in its weights. A tile of weights that is formed in registers feeds the matrix unit as in products with quantised
@@ -40,16 +40,16 @@ __all__ = ["Method", "choose_method", "method_for", "perturbed_linear", "perturb
 Method = Literal["auto", "shared", "fused", "materialised"]
 
 _DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
-FUSED_VECTORS = 3  # at most in the basis, whose tiles stay in registers
+FUSED_VECTORS = 3  # most vectors in the basis, whose tiles stay in registers
 
 
 class Crossovers(NamedTuple):
     """Rows per point up to which a method is the fastest: "shared", then "fused", then "materialised".
 
     Args:
-        shared: The last for which "shared" is faster than "fused".
-        fused: The last for which "fused" is faster than "materialised".
-        without: The last for which "shared" is faster than "materialised", where "fused" cannot run.
+        shared: The most rows for which "shared" is faster than "fused".
+        fused: The most rows for which "fused" is faster than "materialised".
+        without: The most rows for which "shared" is faster than "materialised", if "fused" cannot run.
     """
 
     shared: int
@@ -57,12 +57,12 @@ class Crossovers(NamedTuple):
     without: int
 
 
-# Measured on an H100 (torch 2.11, triton 3.6) at 16 points: where the times of two methods cross, on logarithmic axes
-# between the rows that were timed, as the geometric mean of layers of 4096 x 4096 and 1024 x 1024; and on a CPU by
-# benchmarks.products. float16 is taken to be as bfloat16. float64 is calculated: with F operations and B bytes a
-# second and s bytes a weight, a weight and point costs 2 K R / F by "shared" and max(2 R / F, s / B) + s / B by
-# "materialised", equal at R = s F / 3 B for K = 3. In float32 without TF32 "fused" has no matrix unit, and is never
-# the fastest.
+# Measured on an H100 (torch 2.11, triton 3.6) at 16 points: where the times of two methods cross, interpolated on
+# logarithmic axes between the timed numbers of rows, as the geometric mean of layers of 4096 x 4096 and 1024 x 1024.
+# Measured on a CPU by benchmarks.products. float16 is assumed to equal bfloat16. float64 is calculated: with F
+# operations and B bytes per second and s bytes per weight, a weight and point costs 2 K R / F by "shared" and max(2 R
+# / F, s / B) + s / B by "materialised". These are equal at R = s F / 3 B for K = 3. In float32 without TF32 "fused"
+# has no matrix unit, and is never the fastest.
 CROSSOVERS = {
     "bfloat16": Crossovers(80, 384, 160),
     "float16": Crossovers(80, 384, 160),
@@ -77,12 +77,12 @@ CROSSOVERS = {
 def choose_method(
     rows: float, dtype: torch.dtype, device: torch.device, *, fused: bool = True
 ) -> Literal["shared", "fused", "materialised"]:
-    """The method that is the fastest for so many rows per point, by a fixed table.
+    """The fastest method for a number of rows per point, by a fixed table.
 
     Args:
-        rows: Rows of x per point; those of all points together, divided by the points, where all have the same x.
-        dtype: Of x.
-        device: Of x.
+        rows: Rows of x per point. If all points have the same x: the rows of all points, divided by their number.
+        dtype: Dtype of x.
+        device: Device of x.
         fused: Whether "fused" can run. Default True.
 
     Returns:
@@ -108,11 +108,11 @@ def choose_method(
 def method_for(
     rows: float, x: Tensor, basis: Tensor | Seeded, *, backend: Backend = "auto"
 ) -> Literal["shared", "fused", "materialised"]:
-    """The method that "auto" takes for a basis: what `choose_method` says, where that can run.
+    """The method that "auto" uses for a basis: the result of `choose_method`, if this method can run.
 
     Args:
         rows: As for `choose_method`.
-        x: Inputs [..., I], of which dtype, device and length count.
+        x: Inputs [..., I]; only dtype, device and length are used.
         basis: As for `perturbed_linear`.
         backend: See `choose`. Default "auto".
 
@@ -126,12 +126,12 @@ def method_for(
         'shared'
     """
     chosen = choose(x.device, backend)
-    able = not _refusal(x, basis, chosen) and chosen == "triton" and x.shape[-1] % 16 == 0  # whose accesses are wide
+    able = not _refusal(x, basis, chosen) and chosen == "triton" and x.shape[-1] % 16 == 0  # its accesses are wide
     method = choose_method(rows, x.dtype, x.device, fused=able)
     if isinstance(basis, Seeded):
-        return "materialised"  # which draws a tile once, and "fused" once for every four points and tile of rows
+        return "materialised"  # it draws a tile once, and "fused" draws it for every four points and tile of rows
     if method == "shared" and basis.dtype != x.dtype:
-        return "fused" if able else "materialised"  # the stacked matrices would have to be made for each call
+        return "fused" if able else "materialised"  # else the stacked matrices would be made at each call
     return method
 
 
@@ -147,23 +147,23 @@ def perturbed_linear(
     """`y[g] = x[g] W[g]^T + b[g]` with `W[g, o] = sum_k c[g, o, k] B[k, o]`: a linear layer at G points.
 
     Args:
-        x: Inputs [G, R, I], float64, float32, bfloat16 or float16. Where all points have the same, give
-            `x.expand(G, R, I)`: "shared" then multiplies it once.
+        x: Inputs [G, R, I], float64, float32, bfloat16 or float16. If all points have the same inputs, pass
+            `x.expand(G, R, I)`: "shared" then multiplies them once.
         basis: Matrices [K, O, I], each contiguous, in the dtype of x or a wider one; or a `Seeded` basis of the O I
             entries, row by row.
         coefficients: [G, O, K], or [G, 1, K] when all rows of a matrix share them; rounded to float64 for a float64
             basis and to float32 otherwise.
         bias: [G, O]. Default None.
-        method: "shared", "fused" or "materialised"; "auto" chooses by `choose_method`, and the last for a seeded
-            basis. "fused" takes at most three matrices, and as a Triton kernel no float64, and seeded rows whose
-            length is a multiple of 4.
+        method: "shared", "fused" or "materialised"; "auto" chooses by `choose_method`, and "materialised" for a seeded
+            basis. "fused" takes at most three matrices. As a Triton kernel it takes no float64, and only seeded rows
+            whose length is a multiple of 4.
         backend: See `choose`. Default "auto".
 
     Returns:
         Outputs [G, R, O] in the dtype of x.
 
     Raises:
-        ValueError: When shapes, dtypes or devices do not fit, or the method does not take such a basis.
+        ValueError: When shapes, dtypes or devices do not match, or the method does not support such a basis.
         RuntimeError: When Triton was named and cannot run on this device.
 
     Example:
@@ -201,13 +201,13 @@ def perturbed_linear(
 def perturbed_linear_cost(
     x: Tensor, basis: Tensor | Seeded, coefficients: Tensor, method: Literal["shared", "fused", "materialised"]
 ) -> Cost:
-    """Bytes and flops of a method on these arguments; what a cache spares is not taken off.
+    """Bytes and flops of a method on these arguments, without the savings of a cache.
 
     Args:
         x: Inputs [G, R, I].
         basis: Matrices [K, O, I], or seeded.
         coefficients: [G, 1 or O, K].
-        method: Which.
+        method: The method.
 
     Returns:
         The cost: with R large, 2 G R I O flops, K-fold for "shared"; with R small, the reading of the basis.
@@ -235,7 +235,7 @@ def perturbed_linear_cost(
         return Cost(stored + weights + own * inputs + coefs, weights + own * outputs, product + formed + drawn)
     launch = fused_launch(rows, points, x.dtype, even=inputs % 32 == 0)
     tiles, groups = -(-rows // launch.rows), -(-points // launch.points)
-    times = tiles * groups  # that a tile of the basis is read, or drawn
+    times = tiles * groups  # number of times that a tile of the basis is read, or drawn
     formed = 2 * vectors * points * size * tiles
     read = stored * times + own * inputs * -(-outputs // launch.outputs) + coefs * tiles
     return Cost(read, own * outputs, product + formed + drawn * times)
@@ -252,7 +252,7 @@ def _outputs(x: Tensor, basis: Tensor | Seeded) -> int:
 
 
 def _refusal(x: Tensor, basis: Tensor | Seeded, backend: Literal["torch", "triton"]) -> str:
-    """Why "fused" does not take these arguments; "" where it does."""
+    """Why "fused" does not support these arguments; "" if it does."""
     vectors = basis.shape[0]
     if vectors > FUSED_VECTORS:
         return f"takes at most {FUSED_VECTORS} matrices, and {vectors} came"
@@ -266,7 +266,7 @@ def _refusal(x: Tensor, basis: Tensor | Seeded, backend: Literal["torch", "trito
 
 
 def _checked(x: Tensor, basis: Tensor | Seeded, coefficients: Tensor, bias: Tensor | None) -> int:
-    """Refuses what does not fit; returns O."""
+    """Refuses arguments that do not match; returns O."""
     if x.dim() != 3 or x.dtype not in _DTYPES:
         raise ValueError(f"x must be floating-point inputs [G, R, I], got {x.dtype} of shape {tuple(x.shape)}")
     points, _, inputs = x.shape

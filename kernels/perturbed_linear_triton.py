@@ -1,11 +1,11 @@
 """The Triton kernel of the fused product of `perturbed_linear`.
 
-Traffic: a tile of the basis once for all points of a program, x once for each tile of outputs, y
-written once; the weights of a point exist in registers only. 2 G R I O flops on the matrix unit, and 2 K for each
-weight, point and tile of rows beside it.
+Traffic: a tile of the basis once for all points of a program, x once per tile of outputs, y written once; the weights
+of a point exist only in registers. 2 G R I O flops on the matrix unit, and in addition 2 K per weight, point and tile
+of rows.
 Tiling: a program makes [BLOCK_O, BLOCK_R] sums of POINTS points. It computes y^T = W x^T, so that the formed tile W is
-the first factor, which the matrix units of NVIDIA's Ampere and Hopper and of AMD take from registers. Rows of W beyond
-O, and rows of x beyond R, are those of the last one again, which costs no mask, and are not stored.
+the first factor, which the matrix units of NVIDIA's Ampere and Hopper and of AMD read from registers. Rows of W beyond
+O, and rows of x beyond R, repeat the last row. This costs no mask, and they are not stored.
 A seeded basis is drawn tile by tile, once for all points of a program; its rows begin at whole counters.
 """
 
@@ -27,12 +27,12 @@ from .seeded import Seeded
 
 __all__ = ["fused_triton", "launch_of"]
 
-NEIGHBOURS = 8  # tiles of outputs whose programs run at the same time, and share what they read of x
+NEIGHBOURS = 8  # tiles of outputs whose programs run at the same time, and share the x that they read
 
 
 @triton.jit
 def _coefficient(c, o, k: tl.constexpr, K: tl.constexpr, PER_FILTER: tl.constexpr):  # type: ignore[no-untyped-def]
-    """The coefficients of vector k: one for each row of a tile, or one."""
+    """The coefficients of vector k: one per row of a tile, or a single coefficient."""
     if PER_FILTER:
         return tl.load(c + o * K + k)[:, None]
     else:
@@ -71,11 +71,11 @@ def _step(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _put(sums, y, bias, o, r, outputs, rows, left, HAS_BIAS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Writes the outputs of one point, transposed back; nothing where no points are left."""
+    """Writes the outputs of one point, transposed back; writes nothing if no points are left."""
     if HAS_BIAS:
         sums += tl.load(bias + o, mask=o < outputs, other=0.0).to(tl.float32)[:, None]
     places = y + r.to(tl.int64)[None, :] * outputs + o[:, None]
-    # No truth of a single number is part of the mask: the interpreter of Triton 3.9 gives that another type.
+    # The mask has no scalar truth value: the interpreter of Triton 3.9 gives such a value a different type.
     within = (o < outputs)[:, None] & (r < tl.minimum(left, 1) * rows)[None, :]
     tl.store(places, sums.to(y.dtype.element_ty), mask=within)
 
@@ -261,7 +261,7 @@ def launch_of(x: Tensor, basis: Tensor | Seeded) -> FusedLaunch:
 
 @cache
 def _memory(device: torch.device) -> int:
-    """Bytes of shared memory that one program may take."""
+    """Bytes of shared memory that one program may use."""
     if device.type != "cuda":
         return 99 << 10  # the interpreter has no such limit
     properties = torch.cuda.get_device_properties(device)

@@ -19,7 +19,7 @@ enum { NORMAL, UNIFORM, RADEMACHER };
 #define NUMBERS (4 * COUNTERS)
 #define THREADS 64
 
-/* Products of 32 by 32 bits, the 64 bits of which are kept: in 64-bit lanes where the processor multiplies those. */
+/* Products of 32 by 32 bits with all 64 bits: in 64-bit lanes if the processor multiplies those. */
 #ifdef __AVX512DQ__
 typedef uint64_t lane;
 #else
@@ -81,7 +81,7 @@ static inline double of_bits(uint64_t bits)
     return x;
 }
 
-/* sqrt(-2 log((w + 1) / 2^24)), the w of 24 bits; the logarithm is that of fdlibm, without its branches. */
+/* sqrt(-2 log((w + 1) / 2^24)) for w of 24 bits; the logarithm is fdlibm's, without its branches. */
 static inline double radius_of(uint32_t w)
 {
     const uint64_t n = bits_of((double)(int32_t)(w + 1)) + (0x3FF0000000000000u - 0x3FE6A09E00000000u);
@@ -99,7 +99,7 @@ static inline double radius_of(uint32_t w)
     return sqrt((h - p - f - k * 6.93147180369123816490e-01) * 2.0);
 }
 
-/* cos and sin of w 2 pi / 2^24, the w of 24 bits: the polynomials of fdlibm on an eighth of a turn. */
+/* cos and sin of w 2 pi / 2^24 for w of 24 bits: the polynomials of fdlibm on an eighth of a turn. */
 static inline void turned(uint32_t w, double *cosine, double *sine)
 {
     const uint32_t n = w + (1u << 21); /* its bits from 22 on are the nearest quarter */
@@ -175,7 +175,7 @@ static void *draw_part(void *given)
     return 0;
 }
 
-/* The numbers start .. start + count - 1 of a stream, by so many threads: the caller's and further ones, which end
+/* The numbers start .. start + count - 1 of a stream, by `threads` threads: the caller's and others, which end
    before it returns. */
 void draw(void *out, int wide, uint64_t seed, uint32_t stream, uint64_t start, uint64_t count, int distribution,
           int threads)

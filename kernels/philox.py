@@ -1,4 +1,4 @@
-"""Random numbers that are a function of their place: entry p of a stream is computed from (seed, stream, p) alone.
+"""Random numbers that are a function of their place: entry p of a stream depends only on (seed, stream, p).
 
     w_0 .. w_3 = Philox4x32-10(key = seed, counter = (p // 4, stream, 0)),   the word of entry p is w_(p % 4)
     normal      sqrt(-2 log((a + 1) / 2^24)) * (cos or sin)(2 pi b / 2^24), two numbers from two words
@@ -7,18 +7,18 @@
 
 a and b are the high 24 bits of a word and of its neighbour.
 
-Shapes: out_N [N], the entries start .. start + N - 1 of a stream. The seed has 64 bits, the counter of four words 32
-bits each: p // 4 (two words), the stream, and 0. For one seed no counter occurs in two streams, and Philox is a
+Shapes: out_N [N], the entries start .. start + N - 1 of a stream. The seed has 64 bits. The counter has four words of
+32 bits each: p // 4 (two words), the stream, and 0. For one seed no counter occurs in two streams, and Philox is a
 bijection of counters, so the streams are disjoint.
 
-As a number depends on nothing else, it is the same for every block size and number of processes, and to rounding on
+A number depends on nothing else. So it is the same for every block size and number of processes, and to rounding on
 every device, and a kernel can compute it again instead of reading it. The numbers have 24 bits, so that float32 holds
-a and b exactly: float32 normals differ from float64 ones by rounding only, 6e-7 at most in the interpreter. No normal
-is larger than 5.8.
+a and b exactly: float32 normals differ from float64 normals only by rounding, at most 6e-7 in the interpreter. No
+normal is larger than 5.8.
 
-Here is the twin: on a CPU the compiled `philox.c`, which needs a C compiler (`philox_compiled`), or numpy, which gives
-the same bits (`philox_numpy`); on a GPU without Triton operations of torch. All compute in float64 and round once to
-float32, from which half precisions are rounded. The Triton kernel is in `philox_triton`.
+This module has the twin. On a CPU it uses the compiled `philox.c`, which needs a C compiler (`philox_compiled`), or
+numpy, which gives the same bits (`philox_numpy`). On a GPU without Triton it uses operations of torch. All compute in
+float64 and round once to float32, from which half precisions are rounded. The Triton kernel is in `philox_triton`.
 
 Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3; Box and Muller 1958.
 """
@@ -53,7 +53,7 @@ _COUNTERS = 1 << 20
 
 
 def check(seed: int, distribution: str) -> None:
-    """Refuses what is no seed or no distribution, with a ValueError."""
+    """Refuses an invalid seed or distribution, with a ValueError."""
     if not 0 <= seed < 1 << 64:
         raise ValueError(f"seed must be an integer from 0 to 2^64 - 1, got {seed}")
     if distribution not in get_args(Distribution):
@@ -64,7 +64,7 @@ def check(seed: int, distribution: str) -> None:
 
 @functools.lru_cache(maxsize=16)  # a copy from the CPU would wait for everything before it
 def key(seed: int, device: torch.device) -> Tensor:
-    """The seed as the kernels read it: [1], int64, the bits of a 64-bit unsigned integer. Not to be written to."""
+    """The seed as the kernels read it: [1], int64, the bits of a 64-bit unsigned integer. Do not write to it."""
     return torch.tensor([seed - (1 << 64) if seed >> 63 else seed], dtype=torch.int64, device=device)
 
 
@@ -76,7 +76,7 @@ def draw_torch(out: Tensor, seed: int, stream: int, start: int, distribution: Di
 
 
 def _draw_operations(out: Tensor, seed: int, stream: int, start: int, distribution: Distribution) -> Tensor:
-    """The same by operations of torch, for a GPU; its library functions round in their own way."""
+    """The same by operations of torch, for a GPU; torch's library functions may round differently."""
     stop = start + out.numel()
     for first in range(start // 4, -(-stop // 4), _COUNTERS):
         last = min(first + _COUNTERS, -(-stop // 4))

@@ -1,13 +1,12 @@
-"""The numbers of `philox` by `philox.c`, which the C compiler of the machine builds once, where there is one.
+"""The numbers of `philox` by `philox.c`, which the machine's C compiler, if there is one, builds once.
 
-`philox.c` does the operations of `philox_numpy` in the same order, and before it is used some thousand numbers of each
-kind are compared with those. So whoever has no compiler gets the same numbers to the bit, only later.
+`philox.c` does the operations of `philox_numpy` in the same order. Before it is used, some thousand numbers of each
+kind are compared with numpy's. So a user without a compiler gets the same numbers bit for bit, only later.
 
-A process calls the compiler when it has drawn so many numbers by numpy that this took about as long as compiling does,
-a third of a second. The library is made for this very processor and kept in ~/.cache/fastscape/compiled, under a name
-that follows from source, flags and processor, as several machines may share a home, and from what is in it. A process
-that finds it there uses it from the first number on. With `FASTSCAPE_COMPILE=0` in the environment nothing is
-compiled, kept or used.
+A process calls the compiler after drawing with numpy for about as long as compiling takes, a third of a second. The
+library is built for this exact processor and kept in ~/.cache/fastscape/compiled. Several machines may share a home,
+so its name follows from source, flags and processor, and from its content. A process that finds it there uses it from
+the first number on. With `FASTSCAPE_COMPILE=0` in the environment nothing is compiled, kept or used.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from .philox_numpy import draw_numpy
 __all__ = ["Compiled", "compiled"]
 
 _SOURCE = Path(__file__).with_name("philox.c")
-# No flag lets values change: products and sums stay apart, and nobody asks for errno or floating-point traps.
+# No flag lets values change: products and sums stay separate, and errno and floating-point traps are not used.
 _FLAGS = [
     "-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-pthread",
 ]  # fmt: skip
@@ -60,7 +59,7 @@ class Compiled:
 
     Raises:
         OSError: When it cannot be loaded.
-        AttributeError: When it is another library.
+        AttributeError: When it is a different library.
     """
 
     def __init__(self, library: Path) -> None:
@@ -72,14 +71,14 @@ class Compiled:
     def __call__(self, out: Tensor, seed: int, stream: int, start: int, distribution: str) -> Tensor:
         """Numbers written to `out` [N], contiguous, on the CPU; half precisions are rounded from float32.
 
-        The numbers of another thread are its own: nothing is shared, and Python's lock is open meanwhile. Large
-        draws take as many threads as torch does.
+        Threads share nothing, so each gets its own numbers, and Python's lock is released meanwhile. Large draws use
+        as many threads as torch does.
 
         Args:
-            out: Where to write them.
+            out: The tensor to write to.
             seed: From 0 to 2^64 - 1.
             stream: From 0 to 2^32 - 1.
-            start: The entry of the stream that comes first.
+            start: The first entry, counted in the stream.
             distribution: "normal", "uniform" or "rademacher".
 
         Returns:
@@ -100,7 +99,7 @@ class Compiled:
         return out
 
     def agrees(self) -> bool:
-        """Whether some thousand numbers of each kind are those of numpy, to the bit."""
+        """Whether some thousand numbers of each kind equal numpy's, bit for bit."""
         for distribution in _DISTRIBUTIONS:
             for dtype, bits in ((torch.float64, torch.int64), (torch.float32, torch.int32)):
                 arguments = 2**63 + 5, 2**32 - 1, 2**34 - 4099, distribution  # the counter's second word changes
@@ -115,10 +114,10 @@ def compiled(out: Tensor) -> Compiled | None:
     """The library that can fill `out`, if there is one or it is time to build it.
 
     Args:
-        out: Where numbers are to be written.
+        out: The tensor to write to.
 
     Returns:
-        The library, or None, when numpy must draw them.
+        The library, or None if numpy must draw them.
     """
     global _drawn
     plain = type(out) is Tensor and out.device.type == "cpu" and out.is_contiguous() and not out.requires_grad
@@ -142,14 +141,14 @@ def _kept() -> Compiled | None:
             found = _loaded(library) if _whole(library) else None
             if found is not None:
                 return found
-    except OSError:  # it may not be read
+    except OSError:  # it may not be readable
         pass
     return None
 
 
 @functools.cache
 def _built() -> Compiled | None:
-    """The library, built now and kept for later processes where that is possible."""
+    """The library, built now and kept for later processes if possible."""
     place = _place()
     for folder in (None,) if place is None else (place.parent, None):
         try:
@@ -170,7 +169,7 @@ def _built() -> Compiled | None:
 
 
 def _commands() -> list[list[str]]:
-    """Calls of the compilers that there are, the fastest result first."""
+    """Calls of the available compilers, the fastest result first."""
     names = [os.environ.get("CC", ""), "cc", "gcc", "clang"]
     compilers = dict.fromkeys(tuple(name.split()) for name in names if name and shutil.which(name.split()[0]))
     tuned: list[list[str]] = [["-march=native"], []] if _processor() else [[]]
@@ -187,17 +186,17 @@ def _compiles(command: list[str]) -> bool:
 def _loaded(library: Path) -> Compiled | None:
     try:
         found = Compiled(library)
-    except (OSError, AttributeError):  # of another machine, cut short, or in a folder that may not hold programs
+    except (OSError, AttributeError):  # from another machine, incomplete, or in a folder that may not hold programs
         return None
     return found if found.agrees() else None
 
 
 def _whole(library: Path) -> bool:
-    """Whether nobody else can have written the library, a program that runs as this user, and all of it is there."""
+    """Whether only programs of this user can have written the library, and whether it is complete."""
     states = [path.stat() for path in (library.parent, library)]
     if any(state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH) for state in states):
         return False
-    # One that was cut short, for example when a disk was full, would end the process that loads it.
+    # An incomplete library, for example after a full disk, would crash the process that loads it.
     return library.stem.endswith(f"-{_digest(library.read_bytes())}")
 
 
@@ -207,7 +206,7 @@ def _digest(data: bytes) -> str:
 
 @functools.cache
 def _place() -> Path | None:
-    """How the files of this source, these flags and this processor begin; None without a home, and on Windows."""
+    """The start of the file names for this source, flags and processor; None without a home, and on Windows."""
     try:
         home = Path("~/.cache/fastscape/compiled").expanduser()
         source = _SOURCE.read_bytes()
@@ -221,7 +220,7 @@ def _place() -> Path | None:
 
 @functools.cache
 def _processor() -> str:
-    """What the processor is and can do, as Linux says it; empty elsewhere, where nothing is built for it alone."""
+    """The name and features of the processor on Linux; empty elsewhere, where nothing is built for it alone."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").split("\n\n")[0].splitlines()
     except OSError:

@@ -1,13 +1,13 @@
 """The numbers of `philox` by numpy, operation for operation as in `philox.c`.
 
-Shapes: of n counters words 0 and 2 lie in one row [2, n] of 64-bit integers, words 1 and 3 in another; rows [R, 2, n]
-is memory that all blocks share, small enough for the second-level cache.
+Shapes: for n counters, words 0 and 2 are in one row [2, n] of 64-bit integers, words 1 and 3 in a second row. rows
+[R, 2, n] is memory that all blocks share, small enough for the second-level cache.
 
-Normals are made from integers by +, -, *, / and sqrt of float64, which IEEE 754 fixes to the last bit, in one order.
-So they are the same on every machine, and `philox.c`, which does the same operations, gives the same bits. Logarithm,
-sine and cosine of a library differ by units in the last place from library to library, and so does the square root of
-torch (Intel's MKL). The logarithm and the polynomials are those of fdlibm (Sun Microsystems, 1993; e_log.c, k_sin.c,
-k_cos.c) without branches: of numbers with 24 bits none is special.
+Normals are made from integers by +, -, *, / and sqrt of float64, which IEEE 754 fixes to the last bit, in a fixed
+order. So they are the same on every machine, and `philox.c`, which does the same operations, gives the same bits.
+Library functions for logarithm, sine and cosine differ by units in the last place from library to library, and so does
+the square root of torch (Intel's MKL). The logarithm and the polynomials are fdlibm's (Sun Microsystems, 1993;
+e_log.c, k_sin.c, k_cos.c) without branches, because no number of 24 bits is a special case.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _WEYL = 0x9E3779B9, 0xBB67AE85
 _INTEGER = np.uint64(0x433 << 52)  # the bits of 2^52: with it an integer i below 2^52 is the number 2^52 + i
 _SIGN = np.uint64(1 << 63)
 
-_ROOT_HALF = 0x3FE6A09E << 32  # the bits of sqrt(1 / 2), below which a mantissa counts as one of the next power of 2
+_ROOT_HALF = 0x3FE6A09E << 32  # the bits of sqrt(1 / 2), below which a mantissa counts for the next power of 2
 _TO_ROOT, _FROM_ROOT = np.uint64((0x3FF << 52) - _ROOT_HALF), np.uint64(_ROOT_HALF)
 _EXPONENT, _MANTISSA = np.uint64(52), np.uint64((1 << 52) - 1)
 _LN2 = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # its first 32 bits, and the rest
@@ -62,7 +62,7 @@ Array = np.ndarray[Any, Any]
 
 
 def draw_numpy(out: Tensor, seed: int, stream: int, start: int, distribution: str) -> Tensor:
-    """Numbers written to `out` [N] on the CPU, in float64 until they are stored, by as many threads as torch takes."""
+    """Numbers written to `out` [N] on the CPU, in float64 until they are stored, by as many threads as torch uses."""
     threads = min(torch.get_num_threads(), out.numel() // _EACH)
     if threads < 2:
         return _draw_part(out, seed, stream, start, distribution)
@@ -79,7 +79,7 @@ def _draw_part(out: Tensor, seed: int, stream: int, start: int, distribution: st
     memory, numbers = np.empty((_ROWS, 2, counters), np.uint64), np.empty((counters, 2, 2))
     drawn = torch.from_numpy(numbers.reshape(-1))
     for here in range(first, -(-stop // 4), _COUNTERS):
-        # The last block may hold some counters too many: all of them have numbers.
+        # The last block may hold some unneeded counters: all of them have numbers.
         _numbers(*_words(seed, stream, here, memory), memory, distribution, numbers)
         begin, end = max(4 * here, start), min(4 * (here + counters), stop)
         out[begin - start : end - start] = drawn[begin - 4 * here : end - 4 * here]
@@ -88,8 +88,8 @@ def _draw_part(out: Tensor, seed: int, stream: int, start: int, distribution: st
 
 def _words(seed: int, stream: int, first: int, rows: Array) -> tuple[Array, Array]:
     """Words 0 and 2, and words 1 and 3, of the counters from `first` on, in two of the first three rows."""
-    # c_0 and c_2 change places after each round, so the products, the low halves of which are the next c_1 and c_3,
-    # stay where they are.
+    # c_0 and c_2 swap after each round. The low halves of the products are the next c_1 and c_3, so the products stay
+    # where they are.
     u, product, before = rows[:3]
     before[0] = np.arange(first, first + u.shape[1], dtype=np.uint64)
     np.bitwise_and(before[0], _MASK, out=u[0])
@@ -98,7 +98,7 @@ def _words(seed: int, stream: int, first: int, rows: Array) -> tuple[Array, Arra
     k0, k1 = seed & (1 << 32) - 1, seed >> 32
     for r in range(10):
         keys = np.array([[k1], [k0]] if r % 2 == 0 else [[k0], [k1]], np.uint64)
-        np.multiply(u, _MULTIPLIERS[r % 2], out=product)  # of 32 by 32 bits: the 64 bits that are kept
+        np.multiply(u, _MULTIPLIERS[r % 2], out=product)  # products of 32 by 32 bits: all 64 bits are kept
         np.right_shift(product, _WORD, out=u)
         np.bitwise_xor(u, before[::-1], out=u)
         np.bitwise_xor(u, keys, out=u)
@@ -127,7 +127,7 @@ def _numbers(even: Array, odd: Array, rows: Array, distribution: str, out: Array
 
 
 def _double(integers: Array) -> Array:
-    """Integers below 2^52 as numbers, in their place: numpy has no vector instruction for it."""
+    """Integers below 2^52 as floating-point numbers, in place: numpy has no vector instruction for it."""
     np.bitwise_or(integers, _INTEGER, out=integers)
     numbers = integers.view(np.float64)
     return np.subtract(numbers, 2.0**52, out=numbers)
@@ -168,7 +168,7 @@ def _turned(b: Array, floats: Array) -> tuple[Array, Array]:
     np.multiply(_polynomial(z, _SINE, sine), x, out=sine)
     np.add(sine, x, out=sine)
     np.add(_polynomial(z, _COSINE, cosine), 1.0, out=cosine)
-    # Every other quarter sine and cosine change places, and in two of four each is negative.
+    # In every second quarter sine and cosine swap, and in two of four quarters each is negative.
     swap = np.left_shift(b, _TO_ALL, out=z_bits).view(np.int64)
     np.right_shift(swap, 63, out=swap)
     np.bitwise_and(np.bitwise_xor(sine_bits, cosine_bits, out=x_bits), z_bits, out=z_bits)

@@ -2,7 +2,7 @@
 
 Traffic: N entries written, nothing read. Each normal costs about 25 integer and 28 floating-point operations.
 Tiling: one program computes BLOCK / 4 counters, each of which gives four neighbouring entries. Sine and cosine are
-Taylor polynomials on an eighth of a turn: the library's functions reduce large arguments in local memory.
+Taylor polynomials on an eighth of a turn, because the library's functions reduce large arguments in local memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["draw_block", "draw_tile", "draw_triton"]
 def _normal_pair(w0, w1, dtype: tl.constexpr):  # type: ignore[no-untyped-def]
     """Two normals from two words, by the transform of Box and Muller."""
     radius = tl.sqrt(-2.0 * tl.log(((w0 >> 8) + 1).to(tl.int32).to(dtype) * 5.9604644775390625e-08))  # 1 / 2^24
-    turn = (w1 >> 8).to(tl.int32)  # in 2^24 parts; the nearest quarter is taken off, exactly
+    turn = (w1 >> 8).to(tl.int32)  # in 2^24 parts; the nearest quarter is subtracted, exactly
     quarter = (turn + 2097152) >> 22
     x = (turn - (quarter << 22)).to(dtype) * 3.7450702829239286e-07  # 2 pi / 2^24
     square = x * x

@@ -1,11 +1,11 @@
-"""A basis whose directions are not in memory: whoever reads them computes them again from a seed.
+"""A basis whose directions are not in memory: they are computed from a seed on every read.
 
     B[0, p] = theta[p],   B[k, p] = draw(seed, stream k - 1, entry first + p), times theta[p] if asked for
 
 Shapes: theta_P [P]; the basis is [K, P] with K = 2 on a line and 3 on a plane, of which only theta takes memory.
 
-`first` is 0 for a whole flat buffer. A part of one has the entries that the whole has there, so that weights which are
-never together in memory, or on one device, move as they would together.
+`first` is 0 for a whole flat buffer. A part of a buffer has the same entries as the whole buffer has there. So weights
+that are never together in memory, or on one device, move as they would together.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Seeded:
         seed: From 0 to 2^64 - 1.
         directions: N, from 1; direction k is stream k - 1 of the seed.
         distribution: "normal", "uniform" or "rademacher". Default "normal".
-        weighted: Whether each entry of the directions is multiplied by theta's. Default False.
+        weighted: Whether each entry of the directions is multiplied by the same entry of theta. Default False.
         first: The place, in the flat buffer, of theta's first entry; a multiple of 4, the entries of one counter.
             Default 0.
 
     Raises:
-        ValueError: When theta is no contiguous floating-point vector, there is not at least one direction, or the
-            seed, the distribution or the place is none.
+        ValueError: When theta is not a contiguous floating-point vector, there is no direction, or the seed, the
+            distribution or the place is invalid.
 
     Example:
         >>> import torch
@@ -98,7 +98,7 @@ class Seeded:
 
     @property
     def device(self) -> torch.device:
-        """Where theta is."""
+        """The device of theta."""
         return self.theta.device
 
     def rows(self, start: int, stop: int) -> Tensor:
@@ -106,7 +106,7 @@ class Seeded:
 
         Args:
             start: The first entry.
-            stop: The entry behind the last.
+            stop: The position after the last entry.
 
         Returns:
             Vectors [K, stop - start], float64 for a float64 theta, else float32.

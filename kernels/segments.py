@@ -1,4 +1,4 @@
-"""How the P entries of a flat buffer are cut into S segments: filters, or whatever else has a norm of its own.
+"""How the P entries of a flat buffer are cut into S segments: filters, or other parts with a norm of their own.
 
 Shapes: starts_S1 [S + 1], the first entry of each segment and, last, P. A segment may be empty.
 """
@@ -29,10 +29,10 @@ class Segments:
     """A cut of `size` entries into `count` contiguous segments.
 
     Args:
-        starts: Offsets [S + 1], int64, from 0, never decreasing; the last one is the number of entries P.
+        starts: Offsets [S + 1], int64, from 0, never decreasing; the last offset is the number of entries P.
 
     Raises:
-        ValueError: When the offsets have another dtype or shape, do not begin at 0, or decrease.
+        ValueError: When the offsets have a different dtype or shape, do not begin at 0, or decrease.
 
     Example:
         >>> import torch
@@ -74,13 +74,13 @@ class Segments:
         """The same cut with its offsets on `device`."""
         if self.starts.device == torch.device(device):
             return self
-        made = object.__new__(Segments)  # what was checked is not read back from there, and neither is what is known
+        made = object.__new__(Segments)  # what was checked, and what is known, is not read back from the device
         made.__dict__.update(starts=self.starts.to(device), _tables={}, size=self.size, runs=self.runs)
         return made
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
-        """The segments grouped into runs of one length, empty ones left out.
+        """The segments grouped into runs of equal length, without empty segments.
 
         A weight tensor is one run, so torch code handles it as a [rows, length] matrix.
         """
@@ -98,8 +98,8 @@ class Segments:
         """The segment in which each block of `block` entries begins.
 
         Returns:
-            Segment numbers [N + 1], int32, which are kept for the next launch. The one behind the last block is the
-            last segment, so that block n meets exactly the segments from element n to element n + 1.
+            Segment numbers [N + 1], int32, which are kept for the next launch. The last number is the last segment, so
+            that block n meets exactly the segments from element n to element n + 1.
         """
         if block not in self._tables:
             self._tables[block] = self._of_blocks(block)
@@ -116,8 +116,8 @@ class Segments:
         """Each segment cut at the multiples of `block`.
 
         Returns:
-            The first entry of each tile [T], the entry behind its last [T], and the number of tiles of each
-            segment [S]; all int64. A tile lies in one block.
+            The first entry of each tile [T], the position after its last entry [T], and the number of tiles of each
+            segment [S]; all int64. A tile is within one block.
         """
         first, stop = self.starts[:-1] // block, self.starts[1:]
         per_segment = torch.where(self.starts.diff() > 0, (stop - 1) // block - first + 1, 0)
@@ -127,14 +127,14 @@ class Segments:
         return torch.maximum(begin, self.starts[segment]), torch.minimum(begin + block, stop[segment]), per_segment
 
     def between(self, start: int, stop: int) -> tuple[slice, Segments]:
-        """The segments that lie, in part or whole, in the entries start .. stop - 1.
+        """The segments that are, in part or whole, in the entries start .. stop - 1.
 
         Args:
             start: The first entry.
-            stop: The entry behind the last.
+            stop: The position after the last entry.
 
         Returns:
-            Which of the segments these are, and the cut of the stop - start entries alone.
+            The slice of these segments, and the cut of the stop - start entries alone.
         """
         bounds = torch.tensor([start, stop], dtype=torch.int64, device=self.starts.device)
         first = int(torch.searchsorted(self.starts, bounds[0], right=True)) - 1

@@ -1,7 +1,7 @@
-"""One evaluation, right: the private replica of the user's model, its state, the data, and what is measured on them.
+"""One correct evaluation: the private replica of the user's model, its state, the data, and the measures.
 
-A `Problem` is what is evaluated at every point of weight space: it says the sums of all measures over the samples
-for given tensors. Nothing here knows directions or grids.
+A `Problem` is evaluated at every point of weight space: for given tensors it returns the sums of all measures over the
+samples. Nothing here knows directions or grids.
 """
 
 from fastscape.model.batch_norm import BATCHNORM, BatchNorm, statistics_of

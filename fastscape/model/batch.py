@@ -1,4 +1,4 @@
-"""Some samples that are evaluated together."""
+"""Samples that are evaluated together."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Batch"]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some samples that are evaluated together.
+    """Samples that are evaluated together.
 
     Args:
-        content: What the objective gets: `(inputs, targets)`, or a batch as the data gave it.
-        samples: How many samples it counts as.
-        of: The number of its data set. Default 0, the first or only one.
+        content: The argument of the objective: `(inputs, targets)`, or a batch as the data gave it.
+        samples: The number of samples that it counts as.
+        of: The number of its data set. Default 0, the first or only set.
     """
 
     content: Any
@@ -30,12 +30,12 @@ class Batch:
 
     @property
     def inputs(self) -> Any:
-        """The inputs, where the content is a pair of inputs and targets; else all of it."""
+        """The inputs if the content is a pair of inputs and targets; else the whole content."""
         return self.content[0] if isinstance(self.content, tuple) and len(self.content) == 2 else self.content
 
     @property
     def tensors(self) -> list[Tensor]:
-        """All that it holds."""
+        """All tensors that it holds."""
         return tensors(self.content)
 
     @property
@@ -52,7 +52,7 @@ class Batch:
         return replace(self, content=mapped(self.content, lambda tensor: tensor.to(dtype_of(tensor, dtype))))
 
     def part(self, start: int, stop: int) -> Batch:
-        """The samples from one to another."""
+        """The samples from `start` to `stop`."""
         stop = min(stop, self.samples)
         return Batch(cut(self.content, start, stop), stop - start, self.of)
 
@@ -62,7 +62,7 @@ class Batch:
         return Batch(content, len(numbers), self.of)
 
     def fits(self, other: Batch) -> bool:
-        """Whether both can be joined: their samples are of one set, and have one structure, shape and dtype."""
+        """Whether both can be joined: their samples have the same data set, structure, shapes and dtypes."""
         return self.divisible and self.of == other.of and kind(self.content) == kind(other.content)
 
     def joined(self, other: Batch) -> Batch:

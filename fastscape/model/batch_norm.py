@@ -1,4 +1,4 @@
-"""What batch normalisation uses while a model is evaluated, and how its statistics are estimated anew."""
+"""The statistics that batch normalisation uses during an evaluation, and how they are estimated again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Layer: TypeAlias = nn.modules.batchnorm._BatchNorm
 
 @contextmanager
 def calibrating(model: nn.Module) -> Iterator[None]:
-    """Batch normalisation gathers the statistics of the batches that come, all with one weight.
+    """Batch normalisation averages the statistics of all batches inside, each with the same weight.
 
     Args:
         model: A private copy.
@@ -37,7 +37,7 @@ def calibrating(model: nn.Module) -> Iterator[None]:
     calls = dict.fromkeys(tracking, 0)
 
     def weigh(layer: Any, _: Any) -> None:
-        # What momentum=None does, without reading the layer's own count back from a GPU.
+        # The same as momentum=None, without reading the layer's own count back from a GPU.
         calls[layer] += 1
         layer.momentum = 1.0 / calls[layer]
 
@@ -61,7 +61,7 @@ def unset_statistics(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[st
         tensors: Its parameters and buffers by name.
 
     Returns:
-        By the name of the buffer, like the tensors of these names.
+        Tensors by the name of the buffer, like the given tensors of these names.
     """
     places = ((name, leaf) for path, _ in _tracking(model) for name, leaf in _buffers_at(path))
     return {name: torch.full_like(tensors[name], _UNSET[leaf]) for name, leaf in places if name in tensors}

@@ -1,7 +1,7 @@
 """Batches of any structure: a tensor, tuples, lists and dictionaries of tensors, or an object that holds some.
 
-Tuples, lists and dictionaries are what a collate function makes: all their tensors have the samples along the first
-dimension, so that a batch can be cut and joined. An object of another class (a graph, for example) is one whole.
+Tuples, lists and dictionaries are the results of a collate function: all their tensors have the samples along the
+first dimension, so a batch can be cut and joined. An object of another class (a graph, for example) cannot be cut.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PLAIN = str | bytes | int | float | complex | bool | None
 
 
 def tensors(content: Any) -> list[Tensor]:
-    """The tensors of a batch, in the order in which they are met; one that is met twice is listed twice.
+    """The tensors of a batch, in the order in which they are found; a tensor found twice is listed twice.
 
     Args:
         content: A batch.
@@ -40,12 +40,12 @@ def _tensors(content: Any, above: set[int]) -> Iterator[Tensor]:
 
 
 def _parts(content: Any) -> list[Any]:
-    """What a batch consists of."""
+    """The parts of a batch."""
     if isinstance(content, Mapping):
         return list(content.values())
     if isinstance(content, tuple | list):
         return list(content)
-    if isinstance(content, torch.nn.Module | np.ndarray | type):  # what lies in their attributes is no sample
+    if isinstance(content, torch.nn.Module | np.ndarray | type):  # tensors in their attributes are no samples
         return []
     slots = [name for base in type(content).__mro__ for name in getattr(base, "__slots__", ())]
     return (
@@ -54,14 +54,14 @@ def _parts(content: Any) -> list[Any]:
 
 
 def mapped(content: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A copy of a batch with other tensors in it; nothing in it is shared with the batch but what cannot change.
+    """A copy of a batch with changed tensors; it shares with the batch only what cannot change.
 
     Args:
         content: A batch.
-        change: Makes a tensor of a tensor.
+        change: Returns the new tensor for a tensor.
 
     Returns:
-        A batch of the same structure. An object is copied deeply, with the changed tensors in the place of its own.
+        A batch of the same structure. An object is copied deeply, with the changed tensors in place of its own.
     """
     if isinstance(content, Tensor):
         return change(content)
@@ -82,14 +82,14 @@ def mapped(content: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def kind(content: Any) -> Any:
-    """What two batches must have in common to be joined.
+    """The properties that two batches must have in common to be joined.
 
     Args:
         content: A batch.
 
     Returns:
-        A nested tuple of containers, names, dtypes and shapes without the samples; None where a batch is one whole: it
-        has other parts than dense tensors and None, or tensors of different lengths.
+        A nested tuple of containers, names, dtypes and shapes without the samples. None if a batch cannot be cut: it
+        has parts other than dense tensors and None, or tensors of different lengths.
     """
     found = _kind(content)
     lengths = {len(tensor) if tensor.dim() else -1 for tensor in tensors(content)}
@@ -117,7 +117,7 @@ def length(content: Any) -> int | None:
         content: A batch.
 
     Returns:
-        Its `num_graphs`, as batches of graphs have it, or the length that all its tensors have; else None.
+        Its `num_graphs`, which batches of graphs have, or the common length of all its tensors; else None.
     """
     graphs = getattr(content, "num_graphs", None)
     if isinstance(graphs, int):
@@ -128,25 +128,25 @@ def length(content: Any) -> int | None:
 
 
 def counted(part: Any) -> int:
-    """How many samples a batch counts as.
+    """The number of samples that a batch counts as.
 
     Args:
-        part: Its targets, or all of it.
+        part: Its targets, or the whole batch.
 
     Returns:
-        The number; one, where they do not say.
+        The number; 1 if it cannot be read from them.
     """
     found = length(part)
     return 1 if found is None else found
 
 
 def cut(content: Any, start: int, stop: int) -> Any:
-    """The samples of a batch from one to another, without a copy.
+    """The samples of a batch from `start` to `stop`, without a copy.
 
     Args:
         content: A batch that has a `kind`.
         start: The first sample.
-        stop: The one after the last.
+        stop: The position after the last sample.
 
     Returns:
         A batch of the same structure.
@@ -155,13 +155,13 @@ def cut(content: Any, start: int, stop: int) -> Any:
 
 
 def joined(contents: list[Any]) -> Any:
-    """The samples of all batches, one batch after the other.
+    """The samples of all batches, one batch after another.
 
     Args:
         contents: Batches of one `kind`; at least one.
 
     Returns:
-        A batch of the same structure; the batch itself where it is the only one.
+        A batch of the same structure; the batch itself if it is the only one.
     """
     if len(contents) == 1:
         return contents[0]

@@ -1,4 +1,4 @@
-"""What single samples have of every measure at one point, so that two points can be compared sample by sample."""
+"""The values of single samples for every measure at one point, so that two points can be compared by sample."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["by_sample"]
 
 @torch.no_grad()
 def by_sample(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> dict[str, Tensor]:
-    """The values of single samples, of which a landscape has the means.
+    """The values of single samples, whose means a landscape holds.
 
     Args:
-        problem: What is evaluated.
+        problem: The problem.
         tensors: The tensors that move, by name.
         microbatch: Samples in a microbatch.
 
     Returns:
         Values [samples that count] by the name of the measure, float64, on the CPU, in the order of the data. Measures
-        that give one value for some batch are left out.
+        that give a single value for some batch are left out.
     """
     columns, batches = problem.objective.columns, problem.batches(microbatch)
     weights = problem.calibrated({**problem.still, **tensors}, batches)

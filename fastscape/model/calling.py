@@ -1,4 +1,4 @@
-"""What runs the model at one point of weight space: for an objective the model itself, with the point's weights."""
+"""Runs the model at one point of weight space: an objective calls the model itself, with the point's weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _known: weakref.WeakKeyDictionary[nn.Module, Places] = weakref.WeakKeyDictionary
 
 
 class _Run(nn.Module):
-    """A model as a part of another one, which is called with what is to be done with it."""
+    """A model as a part of another module, which is called with the function to run on it."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ def narrow_arguments(model: nn.Module, dtype: torch.dtype) -> None:
 
     Args:
         model: The private copy.
-        dtype: Of its weights, narrower than float32.
+        dtype: Dtype of its weights, narrower than float32.
     """
     model.register_forward_pre_hook(partial(_narrowed, dtype), with_kwargs=True)
     model.register_forward_hook(_widened)
@@ -60,19 +60,19 @@ def at_weights(
     *,
     custom: bool,
 ) -> Any:
-    """What `run(call, content, samples)` gives, where `call` is the model with some weights.
+    """The result of `run(call, content, samples)`, where `call` is the model with some weights.
 
     Args:
         model: The private copy.
         weights: All parameters and buffers, by name.
-        run: What is to be done; see `Objective.sums`.
+        run: The function to run; see `Objective.sums`.
         content: A batch.
-        samples: How many samples it counts as.
-        custom: Whether `run` may do more than call the model: then it gets a module, into which the weights are
-            swapped for as long as it runs.
+        samples: The number of samples that the batch counts as.
+        custom: Whether `run` may do more than call the model: it then gets a module, into which the weights are
+            swapped while it runs.
 
     Returns:
-        What it gives.
+        The result of `run`.
     """
     if not torch.compiler.is_compiling():
         names = list(weights)

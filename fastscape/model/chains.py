@@ -1,4 +1,4 @@
-"""The parts of a model that run one after the other: its blocks, and what stands before, between and behind them.
+"""The parts of a model that run one after another: its blocks, and the modules before, between and after them.
 
 Nothing is assumed of the order in which a forward pass calls them, how often, or whether it does.
 """
@@ -12,11 +12,11 @@ from torch import nn
 __all__ = ["Unit", "units_of"]
 
 CHAINS = nn.ModuleList, nn.Sequential
-UNCALLED = nn.ModuleList, nn.ModuleDict  # which have no forward pass of their own
+UNCALLED = nn.ModuleList, nn.ModuleDict  # these have no forward pass of their own
 
 
 class Unit(NamedTuple):
-    """A part of a model that is taken as one.
+    """A part of a model that is handled as a whole.
 
     Args:
         path: Its name in the model.
@@ -28,18 +28,18 @@ class Unit(NamedTuple):
 
 
 def units_of(model: nn.Module) -> list[Unit]:
-    """The parts of a model of which one at a time needs its weights in memory.
+    """The parts of a model, such that only one part at a time needs its weights in memory.
 
-    A chain is a `ModuleList` or `Sequential` of at least two modules with tensors, and its modules are parts: the
-    blocks of a transformer, or of a stage of a residual network. What is around a chain is taken apart, and so is
-    whatever holds more than half of the weights; the rest is parts as large as can be: an embedding, a last norm.
+    A chain is a `ModuleList` or `Sequential` of at least two modules with tensors. Its modules are parts: the blocks
+    of a transformer, or of a stage of a residual network. A module that contains a chain, or holds more than half of
+    the weights, is taken apart. All other modules are parts as large as possible: an embedding, a last norm.
 
     Args:
         model: The model.
 
     Returns:
-        The parts, in the order in which the model registers them; every module with parameters or buffers is in at
-        most one. Tensors of modules that were taken apart are in none.
+        The parts, in the order in which the model registers them. Every module with parameters or buffers is in at
+        most one part. Tensors of modules that were taken apart are in none.
 
     Example:
         >>> import torch
@@ -81,5 +81,5 @@ def _is_chain(module: nn.Module) -> bool:
 
 
 def _size(module: nn.Module) -> int:
-    """How many numbers it holds."""
+    """The number of entries that it holds."""
     return sum(tensor.numel() for tensor in (*module.parameters(), *module.buffers()))

@@ -1,4 +1,4 @@
-"""Which sums a grid point has: those of every measure over each data set, and over the samples of single classes."""
+"""The sums of a grid point: sums of every measure over each data set, and over the samples of single classes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Columns", "with_classes"]
 
 IGNORED = -100  # torch's default for `ignore_index`
 _INTEGERS = torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8
-MOST = 100  # classes of which nobody has said the numbers
+MOST = 100  # classes, if the user has not given their numbers
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Columns:
     """The sums of a grid point, by data sets, measures and classes.
 
     Args:
-        sets: Names of the data sets. Default: there is one without a name.
-        classes: Numbers of the classes whose samples have sums of their own. Default: none.
-        returned: Names of the measures of a batch, the loss first; known once one was seen.
-        by_class: Those of them that have a value for each sample.
-        truths: Those of them that are true or not for each sample.
+        sets: Names of the data sets. Default: there is one set without a name.
+        classes: Numbers of the classes whose samples have their own sums. Default: none.
+        returned: Names of the measures of a batch, the loss first; known after the first batch.
+        by_class: The measures among them that have a value per sample.
+        truths: The measures among them that are true or false for each sample.
     """
 
     sets: tuple[str, ...] = ()
@@ -40,26 +40,26 @@ class Columns:
 
     @property
     def several(self) -> bool:
-        """Whether not all sums are over the same samples."""
+        """Whether the sums are over different samples."""
         return len(self.sets) > 1 or bool(self.classes)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Of all measures of a point: first those of the first set, in the order of `row`."""
+        """Names of all measures of a point: first the measures of the first set, in the order of `row`."""
         of_classes = [f"{name} of class {number}" for name in self.by_class for number in self.classes]
         row = [*self.returned, *of_classes]
         others = [f"{name} of {other}" for other in self.sets[1:] for name in row]
         return (*row, *others)
 
     def shares(self, of: int, truths: Collection[str]) -> list[str]:
-        """The names of the measures of a data set that are shares of samples for which something is true.
+        """The names of the measures of a data set that are the share of samples for which something is true.
 
         Args:
             of: The number of the set.
-            truths: Those of its measures that are true or not for each sample.
+            truths: The set's measures that are true or false for each sample.
 
         Returns:
-            The names, among those of `names`.
+            The names, as they are in `names`.
         """
         row = [name for name in self.returned if name in truths]
         row += [f"{name} of class {number}" for name in self.by_class if name in row for number in self.classes]
@@ -69,15 +69,15 @@ class Columns:
         """The columns with the measures that a batch has shown.
 
         Args:
-            values: What the functions of an objective return for it, by name.
-            truths: Names of those that are 1 or 0 for each sample, besides those that are of the dtype bool.
+            values: The results of the functions of an objective for the batch, by name.
+            truths: Names of results that are 1 or 0 for each sample, in addition to results of the dtype bool.
 
         Returns:
             The columns.
 
         Raises:
-            ValueError: When the loss has no values of samples, and they are wanted by class; or two measures get one
-                name.
+            ValueError: When values by class are asked for and the loss has no values of samples, or two measures get
+                the same name.
         """
         by_class = tuple(name for name, value in values.items() if value.dim() == 1) if self.classes else ()
         if self.classes and "loss" not in by_class:
@@ -104,7 +104,7 @@ class Columns:
             Sums [measures by class x classes], float64.
 
         Raises:
-            ValueError: When a measure has no value for each sample here.
+            ValueError: When a measure has no value per sample here.
         """
         belongs = targets[:, None] == _numbers(self.classes, targets.device)
         for name in self.by_class:
@@ -113,15 +113,15 @@ class Columns:
                     f"{name} returned shape {tuple(values[name].shape)} after one value a sample, and per_class needs "
                     "these; let it return the same for every batch"
                 )
-        # What is not finite in one class leaves the others as they are.
+        # A value in one class that is not finite does not change the other classes.
         return torch.cat([torch.where(belongs, values[name].double()[:, None], 0.0).sum(0) for name in self.by_class])
 
     def of_samples(self, values: Mapping[str, Tensor], content: Any, of: int) -> dict[str, Tensor]:
-        """The values of single samples by the names that their means have.
+        """The values of single samples, by the names of their means.
 
         Args:
             values: The values [n] of a batch, by the name of the measure.
-            content: Of the batch; where there are classes, a pair with class numbers [n].
+            content: Content of the batch; with classes, a pair with class numbers [n].
             of: The number of its data set.
 
         Returns:
@@ -133,15 +133,15 @@ class Columns:
         return {f"{name} of {self.sets[of]}" if of else name: column for name, column in row.items()}
 
     def placed(self, row: Tensor, of: int, *, squares: bool) -> Tensor:
-        """The sums of all sets, of which a batch knows those of its own.
+        """The sums of all sets, from the sums of the set of a batch.
 
         Args:
-            row: Sums [..., of a set], and behind them, with `squares`, that of the squared losses.
+            row: Sums [..., of a set], followed, with `squares`, by the sum of the squared losses.
             of: The number of the set.
-            squares: Whether there are squares, which are kept of the first set alone.
+            squares: Whether there are squares, which are kept only for the first set.
 
         Returns:
-            Sums [..., of all sets], 0 for those of other sets; and the squares.
+            Sums [..., of all sets], 0 for the other sets; and the squares.
         """
         if len(self.sets) < 2:
             return row
@@ -154,15 +154,15 @@ class Columns:
         return torch.cat([F.pad(row[..., :width], (0, behind)), row[..., width:]], dim=-1)
 
     def counts(self, samples: Sequence[Batch], *, squares: bool, size: Callable[[Batch], float]) -> Tensor:
-        """Over how many samples each sum is.
+        """The number of samples of each sum.
 
         Args:
             samples: The samples.
             squares: As for `placed`.
-            size: Says how many samples a batch counts as.
+            size: Returns the number of samples that a batch counts as.
 
         Returns:
-            Numbers [sums], float64, on the CPU; of one set without classes a single one [].
+            Numbers [sums], float64, on the CPU; for one set without classes a single number [].
         """
         if not self.several:
             return _number(sum(size(batch) for batch in samples))
@@ -178,20 +178,20 @@ class Columns:
 def with_classes(
     columns: Columns, asked: bool | Sequence[int] | None, samples: Sequence[Batch], *, some: bool = False
 ) -> Columns:
-    """The columns with the classes that are asked for.
+    """The columns with the requested classes.
 
     Args:
         columns: The columns.
-        asked: Numbers of classes, True for those of which every data set has samples, or None for none.
+        asked: Numbers of classes, True for the classes of which every data set has samples, or None for no class.
         samples: The samples, whose targets are class numbers.
-        some: Whether there are more samples than these. Default False.
+        some: Whether there are more samples than the given ones. Default False.
 
     Returns:
         The columns.
 
     Raises:
         ValueError: When targets are no class numbers, a set has no sample of a class, or there are too many classes to
-            take them all.
+            use all.
     """
     if asked is None or asked is False:
         return columns
@@ -230,12 +230,12 @@ def _class_numbers(batch: Batch) -> Tensor:
 
 
 def _members(samples: Sequence[Batch], number: int) -> Tensor:
-    """How many samples have a class."""
+    """The number of samples in a class."""
     return _number(sum(int((batch.content[1] == number).sum()) for batch in samples))
 
 
 def _numbers(classes: tuple[int, ...], device: torch.device) -> Tensor:
-    """The numbers of the classes on a device, without a copy from another one, which no CUDA graph repeats."""
+    """The numbers of the classes on a device, without a copy between devices, which no CUDA graph can repeat."""
     first, last = min(classes), max(classes)
     if classes == tuple(range(first, last + 1)):
         return torch.arange(first, last + 1, device=device)

@@ -1,4 +1,4 @@
-"""What can change inside the parts of a model, by their kind: how it is read, compared and put back."""
+"""What can change inside the parts of a model, by kind: how it is read, compared and restored."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _ATOMS = (
 )  # fmt: skip
 
 
-_INSTEAD = "_stands_for"  # of a function: what an object has in its place else
+_INSTEAD = "_stands_for"  # attribute of a function: the value that it replaces in an object
 
-# What torch keeps of groups of processes and of how it shares a model out among them, which a run leaves to it.
+# What torch keeps about process groups and about how it shares out a model; a run leaves this to torch.
 _OF_PROCESSES = "torch.distributed.", "torch._C._distributed"
 
 
 class Kind(NamedTuple):
-    """How the contents of one kind of part are read, compared and put back."""
+    """How the contents of one kind of part are read, compared and restored."""
 
     children: Callable[[Any], Iterable[tuple[Any, Any]]]
     child: Callable[[Any, Any], Any]
@@ -43,11 +43,11 @@ class Kind(NamedTuple):
 
 
 def standing_in(function: Callable[..., Any], module: nn.Module) -> Callable[..., Any]:
-    """Marks what is to be the forward pass of a module for a while: who compares the module sees what it has now.
+    """Marks a temporary forward pass of a module: comparisons then see the module's present one.
 
     Args:
-        function: What will stand in `vars(module)["forward"]`; it has attributes of its own.
-        module: The module, before that.
+        function: The function that will replace `vars(module)["forward"]`; it has attributes of its own.
+        module: The module, before the replacement.
 
     Returns:
         The function.
@@ -57,7 +57,7 @@ def standing_in(function: Callable[..., Any], module: nn.Module) -> Callable[...
 
 
 def _attributes(owner: Any) -> dict[str, Any]:
-    """The attributes of an object, as they are without what stands in for a while."""
+    """The attributes of an object, without temporary replacements."""
     own = vars(owner)
     forward = getattr(own.get("forward"), "__dict__", {})
     if _INSTEAD not in forward:
@@ -98,14 +98,14 @@ def _set_put_back(owner: Any, saved: set[Any]) -> None:
 
 
 def same_values(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors hold the same, NaN at the same places; those that are not dense are taken to.
+    """Whether two tensors hold the same values, with NaN at the same places; tensors that are not dense count as same.
 
     Args:
         a: A tensor.
-        b: Another one.
+        b: Another tensor.
 
     Returns:
-        Whether they do.
+        Whether they hold the same values.
     """
     a, b = local(a), local(b)
     if a.shape != b.shape or a.dtype != b.dtype:
@@ -144,7 +144,7 @@ def _cell_put_back(owner: types.CellType, saved: list[Any]) -> None:
 
 
 def _slots(owner: Any) -> list[tuple[str, Any]]:
-    """The attributes of an object that has places for them, and no dictionary."""
+    """The attributes of an object that has slots and no dictionary."""
     names = [name for base in type(owner).__mro__ for name in _names(vars(base).get("__slots__", ()))]
     return [(name, getattr(owner, name)) for name in names if hasattr(owner, name)]
 
@@ -279,12 +279,12 @@ def _bits(owner: Any) -> Any:
 
 
 def generates(kind: Kind) -> bool:
-    """Whether a kind is that of random number generators."""
+    """Whether a kind is random number generators."""
     return kind in (_GENERATOR, _PYTHON_RANDOM, _NUMPY_RANDOM)
 
 
 def kind_of(owner: Any) -> Kind | None:
-    """The kind of an object; None of one in which nothing can change.
+    """The kind of an object; None for an object in which nothing can change.
 
     Args:
         owner: The object.

@@ -1,8 +1,8 @@
 """Copies of a model that share its parameters and buffers, and nothing else that can change.
 
-`copy.deepcopy` takes functions as they are. A hook, a lambda or a wrapped `forward` that closes over the model, or
-over a list of the user's, would so reach the original from the copy; here such functions get copies of what they close
-over.
+`copy.deepcopy` does not copy functions. A hook, a lambda or a wrapped `forward` that closes over the model, or over a
+list of the user's, would therefore reach the original from the copy. Here such functions get copies of the objects
+they close over.
 """
 
 from __future__ import annotations
@@ -51,18 +51,17 @@ def whole_copy(model: nn.Module) -> nn.Module:
 
 
 def private_copy(model: nn.Module, *, device: torch.device, dtype: torch.dtype | None) -> nn.Module:
-    """A copy of the module structure, which shares parameters and buffers with the original.
+    """A copy of the module structure that shares parameters and buffers with the original.
 
-    The engine swaps weights in and out of the copy, so the user's model is never written to, not even for the time
-    of the call; as parameters and buffers are shared, the copy costs no memory. Attributes and hooks are copied too:
-    what a forward pass leaves on the module stays on the copy. Results that a class keeps of the weights of its
-    objects (`functools.cached_property`, `functools.lru_cache` on methods) are not taken over, and not kept.
+    The engine swaps weights in and out of the copy, so the user's model is never written to, not even temporarily. The
+    copy costs no memory, because parameters and buffers are shared. Attributes and hooks are copied too: what a
+    forward pass leaves on the module stays on the copy. Results that a class keeps of its objects' weights
+    (`functools.cached_property`, `functools.lru_cache` on methods) are not copied, and not kept.
 
     Args:
         model: Any module. It is not changed.
-        device: Where tensors that are plain attributes go.
-        dtype: What those of them that are floating-point become, and the precision of complex ones; None for what
-            they are.
+        device: The device for tensors that are plain attributes.
+        dtype: The dtype for floating-point ones among these, and the precision of complex ones; None keeps theirs.
 
     Returns:
         The copy.
@@ -101,13 +100,13 @@ def private_copy(model: nn.Module, *, device: torch.device, dtype: torch.dtype |
 
 
 def _copied(model: nn.Module, known: dict[int, Any]) -> nn.Module:
-    """A deep copy, with functions that reach copies where those of the model reach the original."""
+    """A deep copy, whose functions reach copies of the parts that the model's functions reach."""
     parts = [part.owner for part in parts_of(model)]
     for tensor in (*model.parameters(), *model.buffers(), *parts):
         if isinstance(tensor, Tensor) and not (tensor.is_leaf and tensor.layout is torch.strided):
-            known.setdefault(id(tensor), tensor.detach().clone())  # which copy.deepcopy refuses
+            known.setdefault(id(tensor), tensor.detach().clone())  # copy.deepcopy refuses these
     for part in parts:
-        if type(part) in _COPIED_EMPTY and not part:  # a module has ten, for hooks: copy.deepcopy takes long over them
+        if type(part) in _COPIED_EMPTY and not part:  # a module has ten, for hooks: copy.deepcopy is slow on them
             known.setdefault(id(part), type(part)())
     copied = copy.deepcopy(model, known)
     if any(map(_reaches_others, parts)):
@@ -116,18 +115,18 @@ def _copied(model: nn.Module, known: dict[int, Any]) -> nn.Module:
 
 
 def _reaches_others(part: Any) -> bool:
-    """Whether a part is a function that `copy.deepcopy` would leave with what it reaches now."""
+    """Whether a part is a function that `copy.deepcopy` would leave with references to the original."""
     if isinstance(part, types.FunctionType):
         return bool(part.__closure__) or any(kind_of(value) is not None for value in part.__defaults__ or ())
     return isinstance(part, types.MethodType | functools.partial)
 
 
 class _Closures:
-    """Gives functions copies of what they close over.
+    """Gives functions copies of the objects they close over.
 
     Args:
-        known: What `copy.deepcopy` has copied so far, by identity. It is added to.
-        originals: Identities of what belongs to the user, and is not written to.
+        known: The copies that `copy.deepcopy` has made so far, by identity. It is extended.
+        originals: Identities of objects that belong to the user, and are not written to.
     """
 
     def __init__(self, known: dict[int, Any], originals: set[int]) -> None:
@@ -135,7 +134,7 @@ class _Closures:
         self.copies = set(map(id, known.values()))
 
     def replace_in(self, root: Any) -> None:
-        """Replaces the functions in a copy, in whatever containers and objects it consists of."""
+        """Replaces the functions in a copy, in all containers and objects that it consists of."""
         met: set[int] = set()
         waiting = [root]
         while waiting:
@@ -156,7 +155,7 @@ class _Closures:
                 waiting.append(made)
 
     def of(self, value: Any) -> Any:
-        """A value with copies in the place of what its functions close over; the value itself where there are none."""
+        """A value whose functions close over copies; the value itself if it has no functions."""
         if isinstance(value, types.FunctionType):
             return self._function(value)
         if isinstance(value, types.MethodType):
@@ -190,12 +189,12 @@ class _Closures:
         for cell, given in zip(cells, closure, strict=True):
             try:
                 cell.cell_contents = self._held(given.cell_contents)
-            except ValueError:  # empty, as the cell of a name that is bound later
+            except ValueError:  # an empty cell, for a name that is bound later
                 continue
         return made
 
     def _held(self, value: Any) -> Any:
-        """What a function closes over: modules and containers are copied; what else it may be is shared."""
+        """The copy of an object that a function closes over: modules and containers are copied, others are shared."""
         if id(value) in self.copies:
             return value
         if id(value) in self.known:
@@ -205,7 +204,7 @@ class _Closures:
         if isinstance(value, (nn.Module, *_CONTAINERS)):
             try:
                 made = copy.deepcopy(value, self.known)
-            except Exception:  # what cannot be copied stays shared, and a probe sees when it is written to
+            except Exception:  # what cannot be copied stays shared, and a probe detects writes to it
                 return value
             self.copies = set(map(id, self.known.values()))
             self.replace_in(made)
@@ -214,7 +213,7 @@ class _Closures:
 
 
 def forget_kept_results(module: nn.Module) -> None:
-    """Makes a module compute anew what its class would keep of its weights, at every evaluation.
+    """Makes a module compute what its class would keep of its weights again at every evaluation.
 
     Args:
         module: The module, whose own attributes are changed.
@@ -228,7 +227,7 @@ def forget_kept_results(module: nn.Module) -> None:
 
 
 def _kept_by(kind: type) -> list[tuple[str, types.FunctionType | None]]:
-    """What a class keeps: names of cached properties, and cached methods without what they keep."""
+    """The names of a class's cached properties, and its cached methods without their caches."""
     if kind not in _KEPT:
         found: list[tuple[str, types.FunctionType | None]] = []
         for name, member in ((n, m) for base in kind.__mro__ for n, m in vars(base).items()):

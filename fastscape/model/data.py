@@ -37,17 +37,17 @@ def fixed_samples(
 ) -> Samples:
     """All samples, on the device.
 
-    The data are read once and copied, so a loader that shuffles or augments gives every grid point the same
-    samples. Neighbouring batches of one structure are joined, so the user's batch size does not matter there; batches
-    that cannot be cut into samples, such as graphs, stay as they come. Floating-point tensors get `dtype`, complex
-    ones the complex dtype of that precision (`fastscape.weights.dtype_of`); others keep theirs.
+    The data are read once and copied, so a loader that shuffles or augments gives every grid point the same samples.
+    Neighbouring batches of one structure are joined, so the user's batch size does not matter for them. Batches that
+    cannot be cut into samples, such as graphs, are kept unchanged. Floating-point tensors get `dtype`, complex tensors
+    the complex dtype of that precision (`fastscape.weights.dtype_of`); other tensors keep their dtype.
 
     Args:
         data: `(inputs, targets)`, a Dataset, a DataLoader, or any iterable of batches; or, as a single batch, a tensor
             or a dictionary.
-        device: Where the samples go.
-        dtype: Of floating-point inputs and targets, and the precision of complex ones; None for what they are.
-        pairs: Whether batches are `(inputs, targets)`, or inputs alone, which then are their own targets; else they
+        device: The device of the samples.
+        dtype: Dtype of floating-point inputs and targets, and the precision of complex ones; None keeps theirs.
+        pairs: Whether batches are `(inputs, targets)`, or inputs alone, which are then their own targets; else they
             may have any structure. Default True.
         join: Whether neighbouring batches are joined. Default True.
 
@@ -82,21 +82,21 @@ def _empty(data: Data) -> str:
 def parts_of(
     data: Data, size: int, *, device: torch.device, dtype: torch.dtype | None, pairs: bool = True, join: bool = True
 ) -> Iterator[Samples]:
-    """All samples in parts, one of which is on the device at a time.
+    """All samples in parts, with one part at a time on the device.
 
-    The data are read once, and no further than the part needs, so a loader may fetch the next batches meanwhile.
+    The data are read once, and no further than a part needs, so a loader can fetch the next batches meanwhile.
 
     Args:
         data: As for `fixed_samples`.
-        size: Samples of a part. Batches are cut where they can be and where `join` allows it; else a part may be
-            larger by a batch.
-        device: Where the samples go.
-        dtype: Of floating-point inputs and targets; None for what they are.
+        size: Samples per part. Batches are cut if they can be and `join` allows it; else a part may be larger by a
+            batch.
+        device: The device of the samples.
+        dtype: Dtype of floating-point inputs and targets; None keeps theirs.
         pairs: As for `fixed_samples`.
         join: As for `fixed_samples`; else batches stay as the data give them.
 
     Yields:
-        The parts, none of them empty, as `fixed_samples` returns all.
+        The parts, none of them empty, in the form that `fixed_samples` returns.
 
     Raises:
         ValueError: When there are no samples.
@@ -124,14 +124,14 @@ def parts_of(
 
 
 def as_batch(data: Data, *, pairs: bool = True) -> Any:
-    """Data that are one batch.
+    """Data that are a single batch.
 
     Args:
         data: As for `fixed_samples`.
         pairs: As for `fixed_samples`.
 
     Returns:
-        The batch, with tensors in the place of arrays; None where the data are of another kind.
+        The batch, with tensors in place of arrays; None if the data are of another kind.
     """
     if not _is_batch(data, pairs=pairs):
         return None
@@ -139,7 +139,7 @@ def as_batch(data: Data, *, pairs: bool = True) -> Any:
 
 
 def _fixed(batch: Any, *, pairs: bool, device: torch.device, dtype: torch.dtype | None) -> Any:
-    """A copy of a batch of its own: a loader may reuse its buffers, and a model may write to its inputs."""
+    """A separate copy of a batch: a loader may reuse its buffers, and a model may write to its inputs."""
 
     def fixed(tensor: Tensor) -> Tensor:
         # Batches are joined before they go to a GPU, whose memory may be too small to hold them twice.
@@ -160,7 +160,7 @@ def _grouped(contents: Iterable[Any], *, pairs: bool, join: bool, device: torch.
         before = this
         groups[-1].append(content)
     found = []
-    while groups:  # what has gone to the device is left behind
+    while groups:  # releases groups that are on the device
         content = joined(groups.pop(0))
         samples = counted(content[1] if pairs else content)
         if samples:
@@ -190,8 +190,8 @@ def batches_of(samples: Samples, microbatch: int) -> list[Batch]:
     """The samples cut into microbatches, without a copy.
 
     Args:
-        samples: What `fixed_samples` returns.
-        microbatch: Samples in a microbatch at most, where they can be cut.
+        samples: The result of `fixed_samples`.
+        microbatch: Most samples per microbatch, if they can be cut.
 
     Returns:
         The microbatches, in the order of the data.
@@ -216,14 +216,14 @@ def _batches(data: Any, *, pairs: bool) -> Iterator[Any]:
         data = DataLoader(data, batch_size=READ)
     elif isinstance(data, str | bytes) or not isinstance(data, Iterable):
         raise TypeError(f"the data cannot be read, got {type(data).__name__}; {_WANTED}")
-    # `yield from` would close a generator of the user's that is not read to its end.
+    # `yield from` would close a user's generator that is not read to its end.
     for batch in data:
         at_rest()
         yield batch
 
 
 def _is_batch(data: Any, *, pairs: bool) -> bool:
-    """Whether the data are one batch, and no list of several. A tuple of which that cannot be told is refused."""
+    """Whether the data are one batch, not a list of batches. Refuses a tuple that could be either."""
     if isinstance(data, Tensor | np.ndarray | Mapping):
         return True
     if not isinstance(data, tuple | list):
@@ -262,7 +262,7 @@ def _pair(batch: Any) -> tuple[Any, Any]:
 
 
 def _held(part: Any) -> Any:
-    """A part of a batch with tensors in the place of arrays; it must hold some."""
+    """A part of a batch with tensors in place of arrays; it must hold some."""
     part = _from_arrays(part)
     if not tensors(part):
         raise TypeError(_without_tensors(part))

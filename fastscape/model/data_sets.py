@@ -1,4 +1,4 @@
-"""Several data sets by name: each is read by itself, and a batch knows which one it is of."""
+"""Several data sets by name: each is read separately, and a batch knows its data set."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _SPELT = "fastscape.DataSets(train=..., test=...)"
 
 
 class DataSets(Mapping[str, Any]):
-    """Data sets by name, of which each gives the loss and the metrics a grid of its own.
+    """Data sets by name. For each, the loss and the metrics have a grid of their own.
 
-    The first one gives "loss" and the metrics under their names, another one for example "loss of test". Every value
-    is a mean over the samples of its set, and the weights of a grid point are made once for all sets. `surface` takes
-    a dictionary as well, where no value is a tensor or a dictionary; this class says it whatever the sets are.
+    The first set gives "loss" and the metrics under their names; a set "test" after it gives "loss of test". Every
+    value is a mean over the samples of its set. The weights of a grid point are made once for all sets. `surface` also
+    accepts a dictionary in which no value is a tensor or a dictionary. This class allows any sets.
 
     Args:
-        **sets: Data as `surface` takes them, by name, the first one first.
+        **sets: Data as `surface` takes them, by name, the first set first.
 
     Raises:
-        TypeError: When a set holds sets itself.
-        ValueError: When there is none, or a name is empty or has a slash.
+        TypeError: When a set itself consists of sets.
+        ValueError: When there is no set, or a name is empty or has a slash.
 
     Example:
         >>> import torch, fastscape
@@ -65,11 +65,11 @@ class DataSets(Mapping[str, Any]):
 
 
 def data_sets_in(data: Any, *, pairs: bool) -> Any:
-    """The data, as `DataSets` where they are several sets.
+    """The data, as `DataSets` if they are several sets.
 
-    A dictionary is several sets where every value is a Dataset or a DataLoader. Batches that are `(inputs, targets)`
-    are no dictionaries, so that there every value may also be a tuple, a list or another iterable; one of tensors or
-    dictionaries is one batch for an objective, as it would be in a list.
+    A dictionary is several sets if every value is a Dataset or a DataLoader. Batches that are `(inputs, targets)` are
+    no dictionaries, so for them every value may also be a tuple, a list or another iterable. A dictionary of tensors
+    or dictionaries is one batch for an objective, as it would be in a list.
 
     Args:
         data: The user's data.
@@ -112,19 +112,19 @@ def _is_set(value: Any, *, pairs: bool) -> bool:
 
 
 def holds_dataset(data: Any) -> bool:
-    """Whether the data, or a set of them, are a Dataset, which has no batches of its own."""
+    """Whether the data, or one of their sets, are a Dataset, which has no batches of its own."""
     return any(isinstance(one, Dataset) for one in (data.values() if isinstance(data, DataSets) else [data]))
 
 
 def samples_of_sets(data: DataSets, where: Mapping[str, Any]) -> Samples:
-    """All samples of all sets, one set after the other.
+    """All samples of all sets, one set after another.
 
     Args:
         data: The sets.
         where: The options of `fixed_samples`.
 
     Returns:
-        Groups of samples of one kind, each of one set.
+        Groups of samples of one kind, each from one set.
     """
     found: Samples = []
     for number, (name, one) in enumerate(data.items()):
@@ -134,7 +134,7 @@ def samples_of_sets(data: DataSets, where: Mapping[str, Any]) -> Samples:
 
 
 def parts_of_sets(data: DataSets, size: int, where: Mapping[str, Any]) -> Iterator[Samples]:
-    """All samples of all sets in parts, each of which is of one set.
+    """All samples of all sets in parts, each from one set.
 
     Args:
         data: The sets.
@@ -160,10 +160,10 @@ def _of(samples: Samples, number: int) -> Samples:
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Errors about a set say which one it is."""
+    """Errors about a set name the set."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        if type(error) not in (TypeError, ValueError):  # others are made of other things than a text
+        if type(error) not in (TypeError, ValueError):  # other errors are not made from a text alone
             raise
         raise type(error)(f"the data set {name[:80]!r}: {error}") from error

@@ -1,4 +1,4 @@
-"""The loss of a problem as something that torch can differentiate, more than once if need be."""
+"""The loss of a problem as a function that torch can differentiate, also more than once."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def of_first_set(problem: Problem) -> Problem:
     """The problem on its first data set alone, without classes: its mean loss is the "loss" of a landscape.
 
     Args:
-        problem: What is evaluated.
+        problem: The problem.
 
     Returns:
-        The problem; the same where there is one set and no class.
+        The problem; the same object if there is one set and no class.
     """
     if not problem.objective.columns.several:
         return problem
@@ -35,7 +35,7 @@ def of_first_set(problem: Problem) -> Problem:
 
 
 class _Plainly(TorchFunctionMode):
-    """Takes the definition of a weight norm: the backward pass of the fused one takes the norms for constants."""
+    """Uses the definition of a weight norm: the fused one's backward pass treats the norms as constants."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch._weight_norm:
@@ -49,12 +49,13 @@ def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
 
 @contextmanager
 def twice_differentiable(problem: Problem) -> Iterator[None]:
-    """Lets torch compute by what has second derivatives; values differ by rounding.
+    """Makes torch use operations that have second derivatives; values differ by rounding.
 
-    Fused attention has none, nor have the recurrent layers of cuDNN and oneDNN. The fused weight norm has wrong ones.
+    Fused attention has no second derivatives, and neither have the recurrent layers of cuDNN and oneDNN. The second
+    derivatives of the fused weight norm are wrong.
 
     Args:
-        problem: What is evaluated inside.
+        problem: The problem that is evaluated inside.
 
     Yields:
         Nothing.
@@ -66,7 +67,7 @@ def twice_differentiable(problem: Problem) -> Iterator[None]:
         if problem.layers.recurrent:
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
             stack.callback(setattr, torch.backends.mkldnn, "enabled", torch.backends.mkldnn.enabled)
-            setattr(torch.backends.mkldnn, "enabled", False)  # noqa: B010 - its `flags` sets more, and warns of that
+            setattr(torch.backends.mkldnn, "enabled", False)  # noqa: B010 - its `flags` sets more, and warns about it
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_Plainly())
         yield
@@ -77,13 +78,13 @@ def loss_sum(
 ) -> Tensor:
     """The sum of the losses over one microbatch from a fresh state, as a function of the weights.
 
-    The loss is that of the first data set: a microbatch of another one gives 0, without an evaluation.
-    `of_first_set` gives the problem that has those of the first set alone.
+    The loss is the loss of the first data set: a microbatch of another set gives 0, without an evaluation.
+    `of_first_set` gives the problem that has only the microbatches of the first set.
 
     Args:
-        problem: What is evaluated. Its footprint is known, and its model is not lent.
-        weights: All parameters and buffers, by name. What is to be differentiated by needs its gradient, or is a
-            dual number of `torch.func`.
+        problem: The problem. Its footprint is known, and its model is not lent.
+        weights: All parameters and buffers, by name. Tensors to differentiate by must require gradients, or be dual
+            numbers of `torch.func`.
         batch: The microbatch.
         index: Its number, from which the generators are seeded.
         model: A copy of the module; default: the problem's own.

@@ -1,4 +1,4 @@
-"""A fixed draw of the samples: some of them, chosen at random, that stand for all."""
+"""A fixed draw of samples, chosen at random, that represents all samples."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from fastscape.model.problem import Problem
 
 __all__ = ["drawn"]
 
-LEAST_OF_A_SET = 64  # samples, where there are several data sets
+LEAST_OF_A_SET = 64  # samples, if there are several data sets
 
 
 def drawn(problem: Problem, count: int, seed: int) -> Problem:
     """The same problem on a draw of its samples, without replacement.
 
-    What may be cut is drawn sample by sample. What is one thing, a batch that belongs to the result or a graph, is
-    drawn as a whole, so that there may be more samples than were asked for, by less than the largest such batch. Of
-    several data sets each is drawn from by itself, in proportion, and of a small one more.
+    Batches that may be cut are drawn sample by sample. A batch that belongs together, or a graph, is drawn as a whole.
+    There may then be more samples than requested, by less than the largest such batch. Each of several data sets is
+    drawn from separately, in proportion, with a larger share for a small set.
 
     Args:
         problem: The problem with all its samples.
-        count: How many samples are wanted; all, where there are no more.
-        seed: Of the draw, which depends on it and on the number and sizes of the batches alone.
+        count: Number of samples to draw; all samples if there are no more.
+        seed: Seed of the draw, which depends only on it and on the number and sizes of the batches.
 
     Returns:
         The problem; its samples keep their order.
@@ -62,7 +62,7 @@ def _drawn(problem: Problem, samples: Samples, count: int, seed: int) -> Samples
 
 
 def _units(problem: Problem, batch: Batch) -> int:
-    """Of how many things that are drawn by themselves a batch consists."""
+    """The number of units in a batch that are drawn separately."""
     return batch.samples if batch.divisible and not problem.whole else 1
 
 

@@ -1,4 +1,4 @@
-"""What is known of the user's model and data: facts for the report, and hashes by which they are known again."""
+"""Facts about the user's model and data for the report, and hashes that identify them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["DataHash", "Origin", "hash_of_weights", "origin_of"]
 
 @dataclass(frozen=True)
 class Origin:
-    """What the report says of the user's model.
+    """The report's facts about the user's model.
 
     Args:
-        name: Of its class.
+        name: Name of its class.
         parameters: Number of entries of all parameters, complex ones counted as two.
         untouched: Names of the parameters that do not move.
         hash: See `hash_of_weights`.
@@ -35,7 +35,7 @@ class Origin:
 
 
 def origin_of(model: nn.Module, moving: Set[str]) -> Origin:
-    """What the report says of a model.
+    """The report's facts about a model.
 
     Args:
         model: The user's model. It is not changed.
@@ -50,10 +50,10 @@ def origin_of(model: nn.Module, moving: Set[str]) -> Origin:
 
 
 def hash_of_weights(model: nn.Module) -> str:
-    """What tells one set of parameters and buffers from another, however they are shared out among processes.
+    """A hash that tells sets of parameters and buffers apart, however they are shared out among processes.
 
     Args:
-        model: The model. Where processes hold parts of it, all must ask, and each gets every tensor once.
+        model: The model. If processes hold parts of it, all of them must call this; each gets every tensor once.
 
     Returns:
         SHA-256 of names, dtypes, shapes and bytes, hexadecimal.
@@ -62,13 +62,13 @@ def hash_of_weights(model: nn.Module) -> str:
 
 
 class DataHash:
-    """What tells one sequence of samples from another, in whatever batches and parts it came.
+    """A hash that tells sequences of samples apart, in any batches and parts.
 
     The k-th tensors of all batches of a data set are read as one: their dtype, the shape of a sample, and all bytes.
-    Of batches that cannot be cut into samples the whole shape counts.
+    For batches that cannot be cut into samples the whole shape counts.
 
     Args:
-        names: Of the data sets, where there are several. Default: there is one.
+        names: Names of the data sets, if there are several. Default: there is one set.
     """
 
     def __init__(self, names: Sequence[str] = ()) -> None:
@@ -78,7 +78,7 @@ class DataHash:
         self._kinds: dict[tuple[int, int], str] = {}
 
     def update(self, samples: Samples) -> None:
-        """Goes on with further samples.
+        """Adds further samples.
 
         Args:
             samples: The samples.
@@ -95,7 +95,7 @@ class DataHash:
                 digest.update(_bytes(tensor))
 
     def hexdigest(self) -> str:
-        """SHA-256 of all samples so far, hexadecimal; of several data sets with their names."""
+        """SHA-256 of all samples so far, hexadecimal; for several data sets it includes their names."""
         if len(self.names) < 2:
             return self._of(0)
         each = (f"{name} {self._of(number)};" for number, name in enumerate(self.names))
@@ -103,7 +103,7 @@ class DataHash:
 
     @property
     def sets(self) -> dict[str, dict[str, Any]] | None:
-        """Of every data set by name how many samples it has, and its hash, as it has it alone; None for one set."""
+        """For every data set by name its number of samples, and its hash as a single set; None for one set."""
         if len(self.names) < 2:
             return None
         found = enumerate(self.names)

@@ -1,4 +1,4 @@
-"""What evaluations of a problem were seen to change, so that exactly that is put back at each, and nothing else."""
+"""What evaluations of a problem were seen to change, so that each evaluation restores exactly this."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ __all__ = ["Footprint", "Reads", "watched"]
 
 @dataclass(frozen=True)
 class Footprint:
-    """What an evaluation changes besides what it returns.
+    """What an evaluation changes in addition to its result.
 
     Args:
         tensors: Names of the parameters and buffers that it writes to. Default: none.
         samples: Whether it writes to the samples. Default False.
         parts: Ways to other parts of the model that it changes. Default: none.
-        draws: Whether it draws random numbers, from a global generator or one of the model's own. Default False.
-        aliases: Where the model holds a parameter or buffer besides its own place; see `state.aliases_of`.
-            Default: nowhere.
+        draws: Whether it draws random numbers, from a global generator or from the model's own. Default False.
+        aliases: Where the model holds a parameter or buffer outside its own place; see `state.aliases_of`. Default:
+            nowhere.
         outside: Names of tensors of the user's own model that the loss or objective reads. Default: none.
-        rebinds: Whether it puts other tensors in the place of parameters or buffers, which are swapped at every
-            evaluation anyway. Default False.
+        rebinds: Whether it replaces parameters or buffers with other tensors. They are swapped at every evaluation
+            anyway. Default False.
         state: What the parts of the model held while they were watched. Default: not known.
     """
 
@@ -58,7 +58,7 @@ class Footprint:
         return not (self.tensors or self.samples or self.parts or self.rebinds)
 
     def with_(self, other: Footprint) -> Footprint:
-        """What one of two evaluations changes, or both."""
+        """What either of two evaluations changes."""
         return Footprint(
             self.tensors | other.tensors,
             self.samples or other.samples,
@@ -74,7 +74,7 @@ class Footprint:
         """The parts that are changed, in the model itself or in a copy of it."""
         if not self.parts:
             return []
-        if model not in self._found:  # they are put back, and so stay the same
+        if model not in self._found:  # they are restored, and so stay the same
             self._found[model] = parts_at(model, self.parts)
         return self._found[model]
 
@@ -93,19 +93,19 @@ def watched(
     device: torch.device,
     state: Snapshot,
 ) -> Watched:
-    """Evaluates once. The evaluation gets memory of its own, and the model holds afterwards what it held before.
+    """Evaluates once. The evaluation gets its own memory, and the model afterwards holds the same as before.
 
     Args:
         evaluate: Evaluates with all tensors by name, and a batch.
         held: Parameters and buffers by name.
         batch: The samples.
-        device: Where it computes.
+        device: The device of the evaluation.
         state: What the parts of the model hold.
 
     Returns:
-        What was returned and changed.
+        The result, and what was changed.
     """
-    # What is made where it is written needs no memory of its own.
+    # A tensor that is made when it is read needs no separate memory.
     own = {n: tensor if isinstance(tensor, Deferred) else tensor.detach().clone() for n, tensor in held.items()}
     content = replace(batch, content=batch.copied())
     given = tensors(content.content)
@@ -127,7 +127,7 @@ def watched(
 
 
 class Reads(TorchDispatchMode):
-    """Watches which of some tensors are read while any of a model's modules runs.
+    """Watches which of some tensors are read while any module of a model runs.
 
     Args:
         originals: The tensors by name.
@@ -148,7 +148,7 @@ class Reads(TorchDispatchMode):
 
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
-        """Watches what runs inside."""
+        """Watches everything that runs inside."""
         modules = list(model.modules())
         registered = [tensors for module in modules for tensors in (module._parameters, module._buffers) if tensors]
         before: list[list[Any]] = []
@@ -179,7 +179,7 @@ class Reads(TorchDispatchMode):
 
     @property
     def footprint(self) -> Footprint:
-        """What was seen."""
+        """The reads and writes that were seen."""
         return Footprint(outside=frozenset(self.outside), rebinds=self.rebinds)
 
     def judge(self, kind: str) -> None:
@@ -202,7 +202,7 @@ class Reads(TorchDispatchMode):
         for argument in (*args, *(kwargs or {}).values()):
             if isinstance(argument, Tensor):
                 self._note(argument)
-            elif isinstance(argument, list | tuple):  # of tensors, which operations take no deeper
+            elif isinstance(argument, list | tuple):  # a list of tensors; operations take no deeper nesting
                 for part in argument:
                     if isinstance(part, Tensor):
                         self._note(part)
@@ -218,15 +218,15 @@ class Reads(TorchDispatchMode):
 
 
 def _storage(tensor: Tensor) -> int:
-    """Where the memory of a tensor begins; 0 of one without."""
+    """The address of a tensor's memory; 0 without memory."""
     try:
         return tensor.untyped_storage().data_ptr()
-    except RuntimeError:  # of a wrapper, or sparse
+    except RuntimeError:  # a wrapper, or a sparse tensor
         return 0
 
 
 def _place(tensor: Tensor) -> tuple[int, int, int] | None:
-    """The storage of a tensor, the first byte and the one behind the last it may read; None without memory."""
+    """The storage of a tensor, the first byte and the end of the bytes it may read; None without memory."""
     if not (storage := _storage(tensor)) or not tensor.numel():
         return None
     start = tensor.data_ptr()

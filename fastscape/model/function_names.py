@@ -1,4 +1,4 @@
-"""What functions are called in a report, so that they can be found again."""
+"""The names of functions in a report, by which they can be found again."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ __all__ = ["name_of", "public_name"]
 
 
 def name_of(function: Any) -> str:
-    """What a function is called, with the module of torch or fastscape that it comes from.
+    """The name of a function, with its module if it is from torch or fastscape.
 
     Args:
-        function: A function, or an object that is called.
+        function: A function, or a callable object.
 
     Returns:
-        Its full name, by which it can be found again; for functions of the user's only what it is called.
+        Its full name, by which it can be found again; for functions of the user's only the bare name.
     """
     name = getattr(function, "__qualname__", None)
     if name is None:
@@ -24,15 +24,16 @@ def name_of(function: Any) -> str:
 
 
 def public_name(name: str) -> str:
-    """The name of a function of fastscape without the module that it lies in, which may differ between versions.
+    """The name of a fastscape function without its module, which may differ between versions.
 
     Args:
-        name: What `name_of` returned, here or in an earlier version.
+        name: The result of `name_of`, here or in an earlier version.
 
     Returns:
-        The name, for example "fastscape.accuracy"; those of other functions as they are.
+        The name, for example "fastscape.accuracy"; names of other functions are unchanged.
     """
     parts = name.split(".")
-    if parts[0] != "fastscape" or not all(map(str.isidentifier, parts)):  # it says with which options it was made
+    # The name includes the options of the function.
+    if parts[0] != "fastscape" or not all(map(str.isidentifier, parts)):
         return name
     return f"fastscape.{parts[-1]}"

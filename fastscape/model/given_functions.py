@@ -1,4 +1,4 @@
-"""What is refused of the functions that a user gives: classes, functions that make others, and other forms."""
+"""Checks of the functions that a user gives: refuses classes, factories and other signatures."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _EXAMPLES = {
 
 
 def check_function(name: str, function: Any, form: str) -> None:
-    """Refuses what cannot be a loss, a metric or an objective.
+    """Refuses an object that cannot be a loss, a metric or an objective.
 
     Args:
-        name: What it came as: "loss", "objective" or the name of a metric.
-        function: What came.
-        form: How it is called, with two arguments, for example "f(outputs, targets)".
+        name: The argument's name: "loss", "objective" or the name of a metric.
+        function: The object.
+        form: Its call with two arguments, for example "f(outputs, targets)".
 
     Raises:
-        TypeError: When it is a class, cannot be called, or takes no two arguments; and when an objective came in the
-            place of a loss.
+        TypeError: When it is a class, cannot be called, or does not take two arguments; and when an objective was
+            given as a loss.
     """
     called = str(getattr(function, "__qualname__", type(function).__name__))[:80]
     if isinstance(function, type):
@@ -38,8 +38,8 @@ def check_function(name: str, function: Any, form: str) -> None:
             "metrics"
         )
     try:
-        signature = inspect.signature(function, follow_wrapped=False)  # who wraps it may give it more
-    except (TypeError, ValueError):  # a built-in function says nothing of its arguments
+        signature = inspect.signature(function, follow_wrapped=False)  # its wrapper may pass more arguments
+    except (TypeError, ValueError):  # a built-in function has no signature
         return
     try:
         signature.bind(None, None)

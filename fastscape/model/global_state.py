@@ -1,4 +1,4 @@
-"""The global state that a run may change while it lasts: random number generators, and the precision of products."""
+"""The global state that a run may change: random number generators, and the precision of products."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ T = TypeVar("T")
 
 
 class GlobalState:
-    """What a run may change of the process and of its thread, as it was when this was made.
+    """The state of the process and of its thread that a run may change, as it was when this object was made.
 
-    Random number generators (torch on the CPU and on the device, numpy, random), the precision of float32 matrix
-    products and convolutions, the TF32 switches, on a GPU cuDNN's search for the fastest convolution and the narrow
-    sums of products in half precision, autocast, the gradient mode, the list of filters of warnings, and in
-    a process that was forked the number of threads.
+    It covers random number generators (torch on the CPU and on the device, numpy, random), the precision of float32
+    matrix products and convolutions, and the TF32 switches. On a GPU it covers cuDNN's search for the fastest
+    convolution and the narrow sums of products in half precision. It also covers autocast, the gradient mode, the list
+    of warning filters, and in a forked process the number of threads.
 
     Args:
-        device: Where the run computes.
+        device: The device of the run.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -42,16 +42,16 @@ class GlobalState:
         self.done = False
 
     def begin(self) -> None:
-        """From here on float32 is full, without autocast."""
+        """Sets full float32 precision, without autocast."""
         if _forked:
-            # The threads of OpenMP are not there after a fork, and who waits for them waits for ever.
+            # The threads of OpenMP do not survive a fork, and waiting for them never ends.
             torch.set_num_threads(1)
         _set_full(self._device)
         for kind, _, dtype in self._modes.autocast:
             set_autocast(kind, False, dtype)
 
     def put_back(self) -> None:
-        """Everything becomes what it was; what was begun and not ended is done again."""
+        """Restores everything. Does nothing if this was done already."""
         if self.done:
             return
         _set_generators(self._generators, self._device)
@@ -59,19 +59,19 @@ class GlobalState:
         set_modes(self._modes)
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
-        if warnings.filters is not self._filters:  # who exchanged them was kept from putting them back
+        if warnings.filters is not self._filters:  # what replaced them prevented their restoration
             warnings.filters = self._filters
             with warnings.catch_warnings():
-                pass  # so that Python looks at them anew
+                pass  # makes Python read them again
         self.done = True
 
 
 def drawing_alone(items: Iterable[T], device: torch.device) -> Iterator[T]:
-    """The items of an iterable that may draw random numbers: it finds every generator as it has left it.
+    """The items of an iterable that may draw random numbers: it finds every generator as it left it.
 
     Args:
-        items: What is read, such as the batches of a loader that augments.
-        device: Where the run computes, which seeds the generators again and again.
+        items: The iterable, such as the batches of a loader that augments.
+        device: The device of the run, which seeds the generators repeatedly.
 
     Yields:
         The items.
@@ -97,7 +97,7 @@ def _generators(device: torch.device) -> tuple[Any, ...]:
 
 
 def _numpy_state() -> Any:
-    """The state of the legacy global generator, which is the one that models and losses draw from."""
+    """The state of the legacy global generator, from which models and losses draw."""
     return np.random.get_state(legacy=False)  # noqa: NPY002 - in the form that every bit generator has
 
 
@@ -124,21 +124,21 @@ def generators_of(device: torch.device) -> tuple[object, ...]:
 
 
 def _plain(state: Any) -> Any:
-    """The state of a bit generator of numpy, of any kind, as what can be compared."""
+    """The state of a numpy bit generator of any kind, in a form that can be compared."""
     if isinstance(state, np.ndarray):
         return state.tobytes()
     return {name: _plain(part) for name, part in state.items()} if isinstance(state, dict) else state
 
 
 def seed_everything(device: torch.device, seed: int) -> None:
-    """Seeds the generators of torch, numpy and Python, before every evaluation. `GlobalState` puts them back.
+    """Seeds the generators of torch, numpy and Python, before every evaluation. `GlobalState` restores them.
 
     Args:
         device: Where the model is.
         seed: The seed.
     """
     at_rest()
-    # torch.manual_seed would also seed the devices that are not used here, whose states nothing gives back.
+    # torch.manual_seed would also seed the devices that are not used here, whose states nothing restores.
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         with torch.cuda.device(device):
@@ -148,13 +148,13 @@ def seed_everything(device: torch.device, seed: int) -> None:
 
 
 class _Switches(NamedTuple):
-    """What lets float32 products be less than that.
+    """The switches that lower the precision of float32 products.
 
     Args:
-        matmul: Of the older switch for products; None where torch does not say it.
-        cudnn: Of the older one for convolutions; None where it is not touched.
-        each: Of each of the newer ones.
-        bits: On a GPU of what lets bits differ from run to run, or sums be narrower: `_narrowing`.
+        matmul: The older switch for products; None if torch does not tell it.
+        cudnn: The older switch for convolutions; None if it is not changed.
+        each: The newer switches.
+        bits: On a GPU, the switches that let bits differ from run to run, or sums be narrower: `_narrowing`.
     """
 
     matmul: str | None
@@ -166,12 +166,12 @@ class _Switches(NamedTuple):
 def _operations(device: torch.device) -> list[tuple[Any, Any]]:
     """The newer switches that a run sets, each with the backend from which it inherits.
 
-    torch has two sets of switches, the older global ones and one for each backend and operation, and refuses to
-    read a switch while the two disagree; so both are set, and both are put back. Those of the other kind of device
-    are not touched, but the older switch for products writes to both kinds.
+    torch has two sets of switches, the older global ones and newer ones per backend and operation. It refuses to read
+    a switch while the two sets disagree, so both are set, and both are restored. Switches of the other kind of device
+    are not changed, but the older switch for products writes to both kinds.
 
     Args:
-        device: Where the run computes.
+        device: The device of the run.
 
     Returns:
         The switches.
@@ -187,13 +187,13 @@ def _operations(device: torch.device) -> list[tuple[Any, Any]]:
 
 
 def _narrowing(device: torch.device) -> list[tuple[Any, str]]:
-    """The switches of a GPU besides those of float32, which are off in a run.
+    """The switches of a GPU, other than for float32, that are off in a run.
 
-    cuDNN's benchmark takes the convolution that was fastest just then, and another one in the next run. The others let
-    sums of half precision be rounded on the way.
+    cuDNN's benchmark chooses the convolution that was fastest at the moment, and may choose a different one in the
+    next run. The other switches allow intermediate rounding in half-precision sums.
 
     Args:
-        device: Where the run computes.
+        device: The device of the run.
 
     Returns:
         Their owners and names.
@@ -243,14 +243,14 @@ def _set_switches(switches: _Switches, device: torch.device) -> None:
 
 
 def _set_full(device: torch.device) -> None:
-    """No TF32 and no bfloat16 inside float32 products, where cuDNN takes TF32 by default, and the same bits always."""
+    """No TF32 (cuDNN's default) and no bfloat16 inside float32 products, and the same bits in every run."""
     operations = _operations(device)
     cudnn = False if device.type == "cuda" else None
     _set_switches(_Switches("highest", cudnn, ["ieee"] * len(operations), [False] * len(_narrowing(device))), device)
 
 
 def settings_of(device: torch.device) -> dict[str, object]:
-    """What decides for the whole process how torch computes, to be compared.
+    """The process-wide settings that decide how torch computes, to be compared.
 
     Args:
         device: Where the model is.
@@ -270,14 +270,14 @@ def settings_of(device: torch.device) -> dict[str, object]:
 
 @contextmanager
 def _older_switches_allowed() -> Iterator[None]:
-    """Without torch 2.9's warning of them: they must be set as long as torch has them."""
+    """Silences torch 2.9's warning about these switches: they must be set as long as torch has them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Please use the new API settings to control TF32")
         yield
 
 
 def _readable(read: Callable[[], T]) -> T | None:
-    """The value of a switch, or None where torch refuses to read it because the newer switches override it."""
+    """The value of a switch, or None if torch refuses to read it because the newer switches override it."""
     try:
         return read()
     except RuntimeError:
@@ -287,9 +287,9 @@ def _readable(read: Callable[[], T]) -> T | None:
 def _before_fork() -> None:
     global _threaded
     try:
-        _threaded = len(os.listdir("/proc/self/task")) > 1  # noqa: PTH208 - which makes no objects
+        _threaded = len(os.listdir("/proc/self/task")) > 1  # noqa: PTH208 - this makes no objects
     except OSError:
-        _threaded = True  # nobody says that there are none
+        _threaded = True  # there may be other threads
 
 
 def _after_fork() -> None:

@@ -1,4 +1,4 @@
-"""Data that give the same samples at every reading, for several runs on them."""
+"""Data that give the same samples at every reading, for several runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["held"]
 
 
 class _Batches:
-    """What a loader gives, kept as copies when it is first read: a loader may reuse its memory."""
+    """The batches of a loader, kept as copies at the first reading: a loader may reuse its memory."""
 
     def __init__(self, batches: Iterable[Any]) -> None:
         self._given = batches
@@ -29,15 +29,15 @@ class _Batches:
         for batch in self._given:
             kept.append(_copied(batch))
             yield kept[-1]
-        self._kept = kept  # all of it, or nothing
+        self._kept = kept  # kept only when complete
 
 
 class _Stream(_Batches, IterableDataset[Any]):
-    """The same of a dataset that can be read in its own order alone."""
+    """The same for a dataset that can only be read in its own order."""
 
 
 class _Dataset(Dataset[Any]):
-    """A dataset whose samples are kept when they are first read."""
+    """A dataset whose samples are kept at the first reading."""
 
     def __init__(self, given: Any) -> None:
         self._given = given
@@ -53,14 +53,14 @@ class _Dataset(Dataset[Any]):
 
 
 def held(data: Data, *, pairs: bool) -> Any:
-    """Data that give the same samples at every reading. They are read when they are first asked for.
+    """Data that give the same samples at every reading. They are read on first use.
 
     Args:
         data: The user's data, which may draw or shuffle, or be read once only.
         pairs: Whether batches are `(inputs, targets)`; else they may have any structure.
 
     Returns:
-        The same data in memory, of the same kind: a Dataset stays one, and several sets stay several.
+        The same data in memory, of the same kind: a Dataset stays a Dataset, and several sets stay several.
     """
     sets = data_sets_in(data, pairs=pairs)
     if isinstance(sets, DataSets):
@@ -69,7 +69,7 @@ def held(data: Data, *, pairs: bool) -> Any:
 
 
 def _held(data: Any, *, pairs: bool) -> Any:
-    if isinstance(data, TensorDataset | str | bytes):  # the first is in memory, and others are refused
+    if isinstance(data, TensorDataset | str | bytes):  # the first is in memory, and the others are refused
         return data
     if isinstance(data, IterableDataset):
         return _Stream(data)

@@ -1,4 +1,4 @@
-"""What the user gets without this library: a fresh copy of the model, weights loaded into it, and a plain call."""
+"""An evaluation without this library: a fresh copy of the model, weights loaded into it, and a plain call."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["Independent"]
 class Independent:
     """The user's model, copied with all its tensors for every batch, and called by itself.
 
-    No step is shared with an evaluation of a `Problem`: nothing is swapped, kept, put back, cut or joined.
+    It shares no step with an evaluation of a `Problem`: nothing is swapped, kept, restored, cut or joined.
 
     Args:
         model: The user's model. It is not changed.
-        mode: In which mode it is evaluated.
-        problem: What is evaluated.
+        mode: The mode in which it is evaluated.
+        problem: The problem.
     """
 
     model: nn.Module
@@ -41,11 +41,11 @@ class Independent:
         """The sums of every measure over some batches, at one point.
 
         Args:
-            tensors: Those that are to be loaded, by name; others stay as they are.
+            tensors: The tensors to load, by name; other tensors keep their values.
             batches: The batches.
 
         Returns:
-            Sums [measures], float64, as `Objective.sums` gives them.
+            Sums [measures], float64, in the form of `Objective.sums`.
         """
         changes = self.problem.footprint is None or not self.problem.footprint.nothing
         recalibrates = self.mode.batchnorm == "recalibrate"
@@ -53,7 +53,7 @@ class Independent:
         if recalibrates:
             self._recalibrate(fresh, batches)
         for index, batch in enumerate(batches):
-            # What a call leaves on a model, the next batch does not see.
+            # The next batch does not see what a call leaves on a model.
             model = whole_copy(fresh) if changes and index + 1 < len(batches) else fresh
             seed_everything(self.problem.device, index)
             sums = self.problem.objective.sums(model, batch.copied(), batch.samples)
@@ -61,21 +61,21 @@ class Independent:
         return torch.stack(total).sum(0)
 
     def _recalibrate(self, model: nn.Module, batches: Sequence[Batch]) -> None:
-        """Estimates the statistics of batch normalisation anew, as `torch.optim.swa_utils.update_bn` does."""
+        """Estimates the statistics of batch normalisation again, as `torch.optim.swa_utils.update_bn` does."""
         for _, layer in layers(model):
             layer.reset_running_stats()
         with calibrating(model):
             for index, batch in enumerate(batches):
-                if batch.of:  # another data set than the first one
+                if batch.of:  # another data set than the first set
                     continue
                 seed_everything(self.problem.device, index)
                 self.problem.objective.sums(model, batch.copied(), batch.samples)
 
     def loss(self, microbatch: int) -> float:
-        """The mean loss over all samples of the model as it is; of several data sets over the first one.
+        """The mean loss over all samples of the unchanged model; for several data sets, over the first set.
 
         Args:
-            microbatch: Samples in a batch at most, where batches may be cut.
+            microbatch: Most samples per batch, if batches may be cut.
 
         Returns:
             The loss.
@@ -96,7 +96,7 @@ class Independent:
         return copied
 
     def _fresh(self, tensors: Mapping[str, Tensor], *, copies: bool) -> nn.Module:
-        """A model with these tensors: one of its own, where evaluations change it."""
+        """A model with these tensors: a separate one if evaluations change it."""
         fresh = whole_copy(self._copied) if copies else self._copied
         own = {**dict(fresh.named_parameters()), **dict(fresh.named_buffers())}
         for name, tensor in tensors.items():

@@ -1,6 +1,6 @@
-"""The user's own model, lent for a run: weights are written into it, and it is put back bit for bit.
+"""The user's own model, lent for a run: weights are written into it, and it is restored bit for bit.
 
-This is for models that cannot be copied, or of which a copy reaches the original: scripted and traced models, wrappers
+This is for models that cannot be copied, or whose copy would reach the original: scripted and traced models, wrappers
 of several devices, weights behind weak references or registries.
 """
 
@@ -21,11 +21,11 @@ _GRADIENT = "gradient of {}"
 
 
 class Lent:
-    """A lent model, as it was when this was made.
+    """A lent model, as it was when this object was made.
 
     Args:
         model: The user's model.
-        loan: Keeps a copy of its tensors. Default: beside them.
+        loan: Keeps a copy of its tensors. Default: on their device.
     """
 
     def __init__(self, model: nn.Module, loan: Loan | None = None) -> None:
@@ -41,12 +41,12 @@ class Lent:
         self.done = False
 
     def begin(self) -> None:
-        """From here on nothing is taken from what the model has kept of its weights."""
+        """From here on, nothing that the model has kept of its weights is used."""
         for module in self._model.modules():
             forget_kept_results(module)
 
     def put_back(self) -> None:
-        """Parameters, buffers, gradients, training modes, attributes, hooks and generators become what they were."""
+        """Restores parameters, buffers, gradients, training modes, attributes, hooks and generators."""
         if self.done:
             return
         resharded(self._model)
@@ -67,13 +67,13 @@ class Lent:
 
 @torch.no_grad()
 def written_into(model: nn.Module, tensors: Mapping[str, Tensor], loan: Loan, *, anew: Set[str] | None) -> None:
-    """Writes tensors over those of a lent model.
+    """Writes tensors into a lent model.
 
     Args:
         model: The user's model.
-        tensors: Parameters and buffers by name; of those that are shared out among processes what is here.
-        loan: Knows what the model holds already.
-        anew: Names of those that an evaluation may have changed; None where any may be.
+        tensors: Parameters and buffers by name; for tensors shared out among processes, the parts that are here.
+        loan: Knows what the model already holds.
+        anew: Names of the tensors that an evaluation may have changed; None if any tensor may be changed.
     """
     for name, tensor in tensors_of(model).items():
         if (here := local(tensor)) is tensor:

@@ -1,4 +1,4 @@
-"""From the user's model to a problem: the private copy, and copies of all that does not move."""
+"""From the user's model to a problem: the private copy, and copies of all tensors that do not move."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def problem_of(
     place: Place,
     mode: Mode = Mode(),  # noqa: B008 - it is a tuple
 ) -> Problem:
-    """The problem with copies of all that does not move: a forward pass may write to it.
+    """The problem with copies of all tensors that do not move: a forward pass may write to them.
 
-    Of a model that is written in place these are made anew from what is kept of it.
+    If the model is written in place, these tensors are made again from the kept copy.
 
     Args:
         model: The user's model. It is not changed, unless it is lent.
         moving: Names of the tensors that move.
         objective: What is measured.
         samples: The samples, on the device.
-        place: Where to compute. Batch normalisation keeps float32 where the weights are narrower.
-        mode: In which mode the model is evaluated. Default: as in use.
+        place: The device and precision. Batch normalisation keeps float32 if the weights are narrower.
+        mode: The mode in which the model is evaluated. Default: as in use.
 
     Returns:
         The problem.
@@ -62,7 +62,7 @@ def problem_of(
 
 
 def _batch_normalisation(model: nn.Module, moving: set[str]) -> set[str]:
-    """The parameters and buffers of batch normalisation, without the layers of which some move: torch mixes none."""
+    """The parameters and buffers of batch normalisation, except for layers with moving tensors: torch cannot mix."""
     layers = {
         n: owner for n, (owner, _) in owners(model).items() if isinstance(owner, nn.modules.batchnorm._BatchNorm)
     }

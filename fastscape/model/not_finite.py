@@ -1,4 +1,4 @@
-"""Why the loss at a model is not finite: looked for in the data, in the weights, and in the precision."""
+"""Why the loss at a model is not finite: checks the data, the weights and the precision."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["loss_not_finite"]
 
 
 def loss_not_finite(user: nn.Module, problem: Problem, centre: Mapping[str, Any]) -> str:
-    """What is said of a loss at the model that is NaN or infinite.
+    """The message about a loss at the model that is NaN or infinite.
 
     Args:
         user: The user's model.
-        problem: What is evaluated.
-        centre: The loss at the model, and that of the model called by itself, as the report has them.
+        problem: The problem.
+        centre: The loss at the model, and the loss of the model called by itself, as in the report.
 
     Returns:
-        A sentence with what was found in data and weights.
+        A sentence with the findings in data and weights.
     """
     found = []
     given = [tensor for batch in problem.samples for tensor in tensors(batch.content)]
@@ -33,7 +33,7 @@ def loss_not_finite(user: nn.Module, problem: Problem, centre: Mapping[str, Any]
         found.append("the data hold NaN or infinite values")
     broken = []
     for name, tensor in every_tensor(user).items():
-        mask = not isinstance(tensor, nn.Parameter)  # which may hold -inf on purpose
+        mask = not isinstance(tensor, nn.Parameter)  # a mask may hold -inf on purpose
         if not _finite(local(tensor), infinite=mask):
             broken.append(name)
     if broken:
@@ -49,7 +49,7 @@ def loss_not_finite(user: nn.Module, problem: Problem, centre: Mapping[str, Any]
 
 
 def _finite(tensor: Tensor, *, infinite: bool = False) -> bool:
-    """Whether all values are finite, or no NaN where infinite ones are allowed."""
+    """Whether all values are finite, or, if infinite values are allowed, not NaN."""
     if not (tensor.is_floating_point() or tensor.is_complex()):
         return True
     tensor = tensor if tensor.layout == torch.strided else tensor.to_sparse_coo().coalesce().values()

@@ -1,8 +1,8 @@
 """Loss and metrics of one batch, as sums over its samples.
 
-A mean over all samples is the sum of the batch sums divided by the number of samples: exact for an uneven last
-batch, unlike the mean of batch means. Where the loss of every sample is known, the sum of its squares comes with them,
-from which follows how far the mean may be off because the samples are a draw.
+A mean over all samples is the sum of the batch sums divided by the number of samples. This is exact for an uneven last
+batch, unlike the mean of batch means. If the loss of every sample is known, the sum of its squares is computed too. It
+gives the sampling error of the mean.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ Custom: TypeAlias = Callable[[Call, Any], "Tensor | Mapping[str, Tensor]"]
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Which samples a classifier gets right: a metric for `surface(..., metrics={"accuracy": accuracy})`.
+    """Whether a classifier gets each sample right: for `surface(..., metrics={"accuracy": accuracy})`.
 
     Args:
         outputs: Scores [n, classes].
         targets: Class numbers [n], int64.
 
     Returns:
-        1.0 where the highest score is the target's, else 0.0; [n], float32.
+        1.0 if the highest score is the target's, else 0.0; [n], float32.
 
     Example:
         >>> import torch
@@ -54,9 +54,9 @@ class Derivatives(NamedTuple):
     """How the derivatives of the loss along the axes are measured.
 
     Args:
-        names: Of the derivatives, the first ones first.
-        forward: Whether by forward over forward mode, else by reverse over reverse mode.
-        reason: Why forward mode is not taken, or None.
+        names: Names of the derivatives, the first derivatives first.
+        forward: Whether forward over forward mode is used, else reverse over reverse mode.
+        reason: Why forward mode is not used, or None.
     """
 
     names: tuple[str, ...]
@@ -68,9 +68,9 @@ class Eigenvalues(NamedTuple):
     """How the eigenvalues of the loss's Hessian are measured.
 
     Args:
-        names: Of what is measured of them.
-        of: Makes of a problem, a layout of its weights and a number of samples in one pass what gives these measures
-            at a point [P], float64.
+        names: Names of the measures of the eigenvalues.
+        of: Takes a problem, a layout of its weights and a number of samples per pass. Returns the function that gives
+            these measures at a point [P], float64.
     """
 
     names: tuple[str, ...]
@@ -79,23 +79,23 @@ class Eigenvalues(NamedTuple):
 
 @dataclass(frozen=True)
 class Objective:
-    """What is measured at every grid point.
+    """The measures at every grid point.
 
     Args:
         loss: `f(outputs, targets)` that returns the mean over the batch, a scalar, or the values of its samples [n];
-            or a dictionary of such, with "loss" and its terms.
+            or a dictionary of such values, with "loss" and its terms.
         metrics: Further functions of the same kind, by name.
-        custom: `f(call, batch)` in the place of loss and metrics: `call(*args, **kwargs)` runs the model; it returns
-            the loss, or a dictionary with "loss" and further measures, each in one of the two forms above.
-        columns: What is measured by which name, over which samples; the names are known after `known`.
-        each: The loss in the form that returns the values of the samples; None where there is none.
+        custom: `f(call, batch)` in place of loss and metrics: `call(*args, **kwargs)` runs the model; it returns the
+            loss, or a dictionary with "loss" and further measures, each in one of the two forms above.
+        columns: The names of the measures, and the samples of each; the names are known after `known`.
+        each: The loss in the form that returns the values of the samples; None if there is none.
         squares: Whether the loss has the form of values of samples, so that their squares are summed too.
-        derivatives: What is known of the loss's derivatives besides. Default: they are not measured.
-        eigenvalues: What gives those of the loss's Hessian. Default: they are not measured.
+        derivatives: The derivatives of the loss to measure. Default: they are not measured.
+        eigenvalues: The eigenvalues of the loss's Hessian to measure. Default: they are not measured.
 
     Raises:
         TypeError: When loss, metric or objective is no function of two arguments, or metrics are no dict of names.
-        ValueError: When a metric is named "loss", or there is a custom objective besides metrics.
+        ValueError: When a metric is named "loss", or both a custom objective and metrics are given.
     """
 
     loss: Loss = F.cross_entropy
@@ -127,24 +127,24 @@ class Objective:
 
     @property
     def grids(self) -> tuple[str, ...]:
-        """The names of all grids: what `sums` gives, and what else is known of the loss at a point."""
+        """The names of all grids: the measures of `sums`, and the other measures of the loss at a point."""
         further = (more.names for more in (self.derivatives, self.eigenvalues) if more is not None)
         return (*self.names, *chain.from_iterable(further))
 
     def known(self, call: Call, content: Any, samples: int) -> tuple[Objective, Tensor | None]:
-        """The objective with what one batch shows of it, and what it gives there.
+        """The objective with what one batch shows of it, and its sums for this batch.
 
         Args:
             call: Runs the model.
             content: The batch.
-            samples: How many samples it counts as.
+            samples: The number of samples that the batch counts as.
 
         Returns:
-            The objective with its names; and in the form that gives the losses of the samples, where there is one of
-            the same sum. And what its `sums` are; None where only another evaluation can tell.
+            The objective with its names, in the form that gives the losses of the samples if there is one with the
+            same sum. And its `sums`; None if only another evaluation can tell them.
 
         Raises:
-            ValueError: When a term of the loss has the name of a metric, or see `Columns.seen`.
+            ValueError: When a term of the loss has the name of a metric, or for the reasons of `Columns.seen`.
         """
         if self.custom is not None:
             values = self._custom(call, content)
@@ -153,7 +153,7 @@ class Objective:
         loss, found, each = self.loss(outputs, content[1]), self, each_of(self.loss)
         if each is not None and isinstance(loss, Tensor) and loss.dim() == 0:
             losses = of_samples(each, outputs, content[1], loss, samples)
-            if losses is None:  # it may have written to the outputs
+            if losses is None:  # the function may have written to the outputs
                 return replace(
                     self, columns=self.columns.seen({"loss": loss, **dict.fromkeys(self.metrics, loss)})
                 ), None
@@ -164,7 +164,7 @@ class Objective:
         return found._seen({**terms, **self._measured(outputs, content[1])}, content, samples)
 
     def _seen(self, values: Mapping[str, Tensor], content: Any, samples: int) -> tuple[Objective, Tensor]:
-        """The objective with the names of what it measures, and its sums."""
+        """The objective with the names of its measures, and its sums."""
         own = [name for name, metric in self.metrics.items() if metric is accuracy]
         found = replace(self, columns=self.columns.seen(values, own), squares=values["loss"].dim() == 1)
         return found, found._summed(values, content, samples)
@@ -175,15 +175,15 @@ class Objective:
         Args:
             call: Runs the model.
             content: The batch: inputs and targets, or for a custom objective anything.
-            samples: How many samples n it counts as.
+            samples: The number n of samples that the batch counts as.
 
         Returns:
-            Sums [measures], float64, in the order of `names`; with `squares` that of the squared losses at the end.
+            Sums [measures], float64, in the order of `names`; with `squares`, the sum of the squared losses is last.
 
         Raises:
             TypeError: When a measure returns something else than a real tensor.
-            ValueError: When a measure returns a tensor of another shape than [] or [n], or a custom objective returns
-                other measures than before.
+            ValueError: When a measure returns a tensor of a shape other than [] or [n], or a custom objective returns
+                different measures than before.
         """
         return self._summed(self.values(call, content), content, samples)
 
@@ -200,7 +200,7 @@ class Objective:
         return values
 
     def check_same(self, returned: tuple[str, ...]) -> None:
-        """Refuses other measures of a batch than those of the first one."""
+        """Refuses a batch whose measures differ from the measures of the first batch."""
         before = self.columns.returned
         if returned != before:
             source = "loss" if self.custom is None else "objective"
@@ -210,7 +210,7 @@ class Objective:
             )
 
     def over_batches(self, sums: Sequence[Tensor], batches: Sequence[Batch]) -> Tensor:
-        """The sums [..., of all sets] over batches of which each gives those of its own set [..., of a set]."""
+        """The sums [..., of all sets] over batches, each of which gives the sums of its own set [..., of a set]."""
         if len(self.columns.sets) < 2:
             return torch.stack(list(sums)).sum(0)
         pairs = list(zip(sums, batches, strict=True))
@@ -223,15 +223,15 @@ class Objective:
         return self.columns.placed(sums, of, squares=self.squares)
 
     def counts(self, samples: Sequence[Batch]) -> Tensor:
-        """Over how many samples each sum is; see `Columns.counts`."""
+        """The number of samples of each sum; see `Columns.counts`."""
         return self.columns.counts(samples, squares=self.squares, size=size_by(self.custom))
 
     def over(self, samples: Sequence[Batch]) -> Objective:
-        """The objective with what it has to know of all samples; see `weighed`."""
+        """The objective with what it needs to know about all samples; see `weighed`."""
         return replace(self, custom=weighed(self.custom, samples))
 
     def counts_of_grids(self, samples: Sequence[Batch]) -> Tensor:
-        """The same with what else is known of the loss of the first set, in front of the squares."""
+        """The same with the other measures of the loss of the first set, before the squares."""
         found, named = self.counts(samples), len(self.names)
         if not found.dim():
             return found
@@ -239,21 +239,21 @@ class Objective:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of what is measured at a point, the loss first; known after `known`."""
+        """Names of the measures at a point, the loss first; known after `known`."""
         return self.columns.names
 
     @property
     def plain(self) -> Objective:
-        """The same for one data set, and without classes."""
+        """The objective for one data set, and without classes."""
         return replace(self, columns=Columns(returned=self.columns.returned))
 
     def loss_sum(self, call: Call, content: Any, samples: int) -> Tensor:
-        """The sum over the samples of a batch of the loss alone, which can be differentiated.
+        """The sum of the loss alone over the samples of a batch, which can be differentiated.
 
         Args:
             call: Runs the model.
             content: The batch, as for `sums`.
-            samples: How many samples n it counts as.
+            samples: The number n of samples that the batch counts as.
 
         Returns:
             The sum [], float64, with the graph that leads to it.
@@ -261,13 +261,13 @@ class Objective:
         return sum_of("loss", self.losses(call, content, samples), samples)
 
     def losses(self, call: Call, content: Any, samples: int) -> Tensor:
-        """The losses of the samples [n] where these are known, else their mean []; see `loss_sum`."""
+        """The losses of the samples [n] if these are known, else their mean []; see `loss_sum`."""
         if self.custom is not None:
             return self._custom(call, content)["loss"]
         return self._loss(self.outputs(call, content), content[1])
 
     def outputs(self, call: Call, content: Any) -> Any:
-        """What the model gives for a batch of inputs and targets."""
+        """The outputs of the model for a batch of inputs and targets."""
         return _outputs(call, content[0])
 
     def loss_of_outputs(self, outputs: Any, targets: Any, samples: int) -> Tensor:
@@ -292,16 +292,16 @@ class Objective:
         return sums
 
     def _custom(self, call: Call, content: Any) -> dict[str, Tensor]:
-        """What a custom objective returns, the loss first."""
+        """The values that a custom objective returns, the loss first."""
         assert self.custom is not None
-        # It may differentiate the outputs by the inputs; weights ask for no gradients, but for those that are lent.
+        # It may differentiate the outputs by the inputs; weights need no gradients, except for lent weights.
         with torch.enable_grad() if getattr(self.custom, "differentiates_inputs", True) else nullcontext():
             found = self.custom(call, content)
         return _by_name(found, "the objective")
 
 
 def _by_name(found: Any, source: str) -> dict[str, Tensor]:
-    """What a loss or an objective has returned, by name, the loss first."""
+    """The values that a loss or an objective has returned, by name, the loss first."""
     if not isinstance(found, Mapping):
         return {"loss": checked(source if source != "the loss" else "loss", found)}
     if "loss" not in found or not all(isinstance(name, str) for name in found):
@@ -314,7 +314,7 @@ def _by_name(found: Any, source: str) -> dict[str, Tensor]:
 
 
 def _outputs(call: Call, inputs: Any) -> Any:
-    """What the model gives for the inputs of a batch: several are its arguments, in their order or by name."""
+    """The model's outputs for the inputs of a batch: several inputs are its arguments, in order or by name."""
     if isinstance(inputs, Mapping):
         return call(**inputs)
     return call(*inputs) if type(inputs) in (tuple, list) else call(inputs)

@@ -1,4 +1,4 @@
-"""What the first evaluations show of a problem: what its objective gives, and what a forward pass changes."""
+"""The findings of a problem's first evaluations: the results of its objective, and what a forward pass changes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from fastscape.weights import tensors_of
 
 __all__ = ["Observed", "observed"]
 
-WATCHED = 2  # batches of which it is seen what a forward pass changes
+WATCHED = 2  # batches that are watched for what a forward pass changes
 
 
 class Observed(NamedTuple):
-    """What the first evaluations show.
+    """The findings of the first evaluations.
 
     Args:
-        problem: With the names of its objective, and its squares where every batch has them; and with its footprint.
-        sums: Those of every microbatch [measures], as `Problem.each` gives them; None where that was not seen.
+        problem: The problem with the names of its objective, its squares if every batch has them, and its footprint.
+        sums: The sums of every microbatch [measures], as `Problem.each` gives them; None if they were not seen.
     """
 
     problem: Problem
@@ -36,19 +36,19 @@ class Observed(NamedTuple):
 
 @torch.no_grad()
 def observed(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> Observed:
-    """Evaluates a problem at one point, and looks what that shows of the objective and changes of the model.
+    """Evaluates a problem at one point, and finds what this shows of the objective and changes in the model.
 
     Args:
-        problem: What is evaluated.
+        problem: The problem.
         tensors: The tensors that move, by name.
         microbatch: Samples in a microbatch.
 
     Returns:
-        What was seen.
+        The findings.
 
     Raises:
-        ValueError: When the objective returns other measures for a batch than for the first one, or the model reads
-            some of its weights by another way than from the problem's copy.
+        ValueError: When the objective returns different measures for a batch than for the first batch, or the model
+            reads some of its weights from outside the problem's copy.
     """
     weights = problem.in_own_dtypes({**problem.still, **tensors})
     given: dict[int, tuple[Objective, Tensor | None]] = {}
@@ -85,7 +85,7 @@ def observed(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -
     if not all(objective.squares == first.squares for objective, _ in given.values()):
         first, alike = replace(first, each=None, squares=False), False
     sums = [first.placed(sums, batches[k].of) for k, (_, sums) in given.items() if sums is not None]
-    # Where statistics are estimated anew, no evaluation with those of the model is one of the model.
+    # If statistics are estimated again, no evaluation with the model's own statistics is valid for the model.
     known = alike and len(sums) == len(given) and problem.batchnorm != "recalibrate"
     seen = replace(problem, objective=first, footprint=changed.with_(reads.footprint))
     return Observed(seen, sums if known else None)
@@ -99,15 +99,15 @@ def _first(
     state: Snapshot,
     reads: Reads,
 ) -> Footprint:
-    """What one evaluation changes; it is also seen what it reads, where that can be watched."""
+    """What one evaluation changes, and what it reads if this can be watched."""
     generator = torch.get_rng_state()
 
     def seen(model: nn.Module, held: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
-        with reads.watching(model):  # whose hooks are gone when it is looked what has changed
+        with reads.watching(model):  # the hooks are removed before changes are looked for
             return run(model, held, content, samples)
 
     try:
         return problem.watched(seen, problem.model, weights, batch, state).changed
-    except Exception:  # not every operation can; an error of the model itself comes again
+    except Exception:  # not every operation can be watched; an error of the model itself is raised again
         torch.set_rng_state(generator)
         return problem.watched(run, problem.model, weights, batch, state).changed

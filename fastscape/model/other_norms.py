@@ -1,4 +1,4 @@
-"""Normalisation of other classes than torch's, on which `batchnorm=` does not act: what it changes in training."""
+"""Normalisation by classes other than torch's, on which `batchnorm=` does not act: what it changes in training."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["norms_not_acted_on"]
 def norms_not_acted_on(
     user: nn.Module, policy: BatchNorm, problem: Problem, theta: Mapping[str, Tensor], microbatch: int
 ) -> str | None:
-    """What is said where `batchnorm=` asks for something that some layers, or all, do not do.
+    """The message for layers that do not follow what `batchnorm=` asks for.
 
     Args:
         user: The user's model.
-        policy: What batch normalisation is to use.
-        problem: What is evaluated.
+        policy: The policy for batch normalisation.
+        problem: The problem.
         theta: The model's own tensors that move, by name.
         microbatch: Samples in a microbatch.
 
     Returns:
-        A sentence; None where the policy acts on all normalisation that was found.
+        A sentence; None if the policy acts on all normalisation that was found.
     """
     if policy == "running":
         return None
@@ -51,11 +51,11 @@ def changing_in_training(
 ) -> list[tuple[str, str, list[str]]]:
     """Modules whose forward pass changes buffers in training mode, as running statistics do.
 
-    One batch is evaluated with these modules alone in training mode. Of torch's own classes only instance
-    normalisation is looked at: the others that write to buffers are no normalisation of activations.
+    One batch is evaluated with only these modules in training mode. Of torch's own classes only instance normalisation
+    is checked: the other classes that write to buffers do not normalise activations.
 
     Args:
-        problem: What is evaluated.
+        problem: The problem.
         theta: The model's own tensors that move, by name.
         microbatch: Samples in a microbatch.
 
@@ -91,7 +91,7 @@ def changing_in_training(
             hooks.enter_context(module.register_forward_hook(compare))
         try:
             problem.step(weights, problem.batches(microbatch)[0], 0, model=copied)
-        except Exception:  # a module that is called in training mode may want what evaluation does not give
+        except Exception:  # in training mode a module may need arguments that evaluation does not give
             return list(changed.values())
     return list(changed.values())
 

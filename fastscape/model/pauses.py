@@ -1,4 +1,4 @@
-"""Places between two evaluations, where nothing is half done: what has to wait for such a place is called there."""
+"""Points between two evaluations at which nothing is half done, and functions that wait for such a point."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _waiting: Callable[[], None] | None = None
 
 
 def at_rest() -> None:
-    """Says that nothing is half done here; what waits for that is called, and may raise."""
+    """Declares that nothing is half done here. Calls the waiting function, which may raise."""
     if _waiting is not None:
         _waiting()
 
 
 def when_at_rest(call: Callable[[], None] | None) -> None:
-    """Has something called at the next place, and at all after it until it is taken back.
+    """Has a function called at the next such point, and at every later one until it is taken back.
 
     Args:
-        call: What is called; None takes it back.
+        call: The function; None takes it back.
     """
     global _waiting
     _waiting = call

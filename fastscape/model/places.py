@@ -1,4 +1,4 @@
-"""Where a model holds its parameters and buffers, and other tensors in their place for a while."""
+"""The places where a model holds its parameters and buffers, and temporary tensors in these places."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ class HeldTensor(NamedTuple):
     """A place where a model holds a parameter or buffer.
 
     Args:
-        owner: What holds it: the parameters or buffers of a module, or a list, dictionary or other attributes.
-        key: Under which key.
-        name: Of the tensor, the first of several.
+        owner: The object that holds it: the parameters or buffers of a module, or a list, dictionary or other
+            attributes.
+        key: The key in the owner.
+        name: Name of the tensor, the first of several.
     """
 
     owner: Any
@@ -32,13 +33,13 @@ class HeldTensor(NamedTuple):
 
 
 class Places:
-    """Where a model registers its parameters and buffers, looked up once.
+    """The places where a model registers its parameters and buffers, looked up once.
 
-    `torch.func.functional_call` looks all of them up at every call, which takes longer than a small network itself.
+    `torch.func.functional_call` looks all of them up at every call, which takes longer than running a small network.
 
     Args:
         model: The private copy.
-        names: Of the tensors that are put there.
+        names: Names of the tensors that are put there.
     """
 
     def __init__(self, model: nn.Module, names: list[str]) -> None:
@@ -53,7 +54,7 @@ class Places:
                     found.append((registered, leaf, name, id(tensor)))
                     if name in wanted and tensor is not None:
                         tied.setdefault(id(tensor), name)
-        # A tensor that is registered twice has one name, and stands in both places.
+        # A tensor that is registered twice has one name, and is put into both places.
         every = (
             HeldTensor(of, leaf, name if name in wanted else tied.get(tensor, "")) for of, leaf, name, tensor in found
         )
@@ -61,7 +62,7 @@ class Places:
         self.usable &= {name for _, _, name in self.places} == wanted
 
     def run(self, weights: Mapping[str, Tensor], call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What `call` gives while the tensors stand in their places."""
+        """The result of `call` while the tensors are in these places."""
         before = [registered[leaf] for registered, leaf, _ in self.places]
         try:
             for registered, leaf, name in self.places:
@@ -73,14 +74,14 @@ class Places:
 
 
 def held_tensors(model: nn.Module, names: Iterable[str]) -> list[HeldTensor] | None:
-    """Every place where a model holds some of its parameters and buffers, also those where it does not register them.
+    """Every place where a model holds some of its parameters and buffers, including unregistered places.
 
     Args:
         model: The model.
-        names: Of the tensors.
+        names: Names of the tensors.
 
     Returns:
-        The places, or None where other tensors cannot be put into all of them, as in compiled scripts.
+        The places, or None if other tensors cannot be put into all of them, as in compiled scripts.
     """
     wanted = list(names)
     registered = Places(model, wanted)

@@ -1,4 +1,4 @@
-"""What is checked before a grid is evaluated: at the model itself, and how far the values depend on the batches."""
+"""Checks before a grid is evaluated: the values at the model itself, and how far they depend on the batches."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ __all__ = [
 ]
 
 
-# Relative differences between a batch and its parts: more than so many roundings of float32 are judged in float64,
-# where more than the second is none.
+# Relative differences between a batch and its parts. A difference of more than the first number of float32 roundings
+# is judged in float64, where more than the second number is real.
 ROUNDINGS = 16
 FLOAT64_DEPENDENCE = 1e-10
 
 
 class Settled(NamedTuple):
-    """A problem whose batches are settled, and what was evaluated on the way.
+    """A problem whose batches are settled, and the evaluations made on the way.
 
     Args:
-        problem: With batches that are cut and joined where that was seen not to matter.
-        given: The same with batches as the data gave them, or cut where they are larger than a microbatch.
+        problem: The problem, with batches that are cut and joined if this was seen not to matter.
+        given: The same with batches as the data gave them, or cut if they are larger than a microbatch.
         dependence: How far the values depend on the batches, see `batch_dependence`.
-        centre: The sums [measures] of each batch of `given` at the model; None where they were not seen.
+        centre: The sums [measures] of each batch of `given` at the model; None if they were not seen.
         far: The same far from the model.
     """
 
@@ -63,24 +63,24 @@ def settled(
     widened: Callable[[Problem], Problem],
     cut: bool = False,
 ) -> Settled:
-    """The problem with what its batches show, and with batches cut and joined where that was seen not to matter.
+    """The problem with the findings from its batches, with batches cut and joined if this was seen not to matter.
 
     Args:
-        problem: What is evaluated, with batches as the data gave them, unless they are read in parts.
+        problem: The problem, with batches as the data gave them, unless they are read in parts.
         theta: The model's own tensors that move, by name.
-        far: Gives the same at a point far from the model.
-        microbatch: Samples of a microbatch, where batches may be cut.
+        far: Returns these tensors at a point far from the model.
+        microbatch: Samples per microbatch, if batches may be cut.
         widened: Makes a problem in float64.
-        cut: Whether batches stay cut whatever they show, as those of data that are read in parts. Default False.
+        cut: Whether batches stay cut in any case, as for data that are read in parts. Default False.
 
     Returns:
-        The problem, and what was evaluated on the way.
+        The problem, and the evaluations made on the way.
     """
     if cut and not problem.whole:
         seen = observed(problem, theta, microbatch)
         dependence, sums = batch_dependence(seen.problem, seen.problem.free(), far(), microbatch)
         draws = seen.problem.footprint is not None and seen.problem.footprint.draws
-        # Numbers are drawn for every batch, whatever its size.
+        # Random numbers are drawn per batch, whatever its size.
         return Settled(seen.problem, seen.problem, math.inf if draws else dependence, seen.sums, sums)
     if problem.whole or not problem.would_change(microbatch):
         seen = observed(problem if problem.whole else replace(problem, whole=True), theta, microbatch)
@@ -91,10 +91,10 @@ def settled(
         free = seen.problem.free()
         dependence, sums = batch_dependence(seen.problem, free, far(), microbatch)
         rounding = _is_rounding(seen.problem, dependence, far, microbatch, widened)
-        draws = seen.problem.footprint is not None and seen.problem.footprint.draws  # for every batch anew
+        draws = seen.problem.footprint is not None and seen.problem.footprint.draws  # again for every batch
         if rounding and not draws:
             return Settled(free, seen.problem, dependence, seen.sums, sums)
-    except Exception:  # it wants batches of one size, or parts of one thing
+    except Exception:  # the model may require batches of one size, or parts that belong together
         pass
     seen = observed(replace(problem, whole=True), theta, microbatch)
     return Settled(seen.problem, seen.problem, dependence, seen.sums)
@@ -107,7 +107,7 @@ def _is_rounding(
     microbatch: int,
     widened: Callable[[Problem], Problem],
 ) -> bool:
-    """Whether a difference is so small that it is rounding, or float64 does not show it."""
+    """Whether a difference is small enough to be rounding, or does not appear in float64."""
     if depends_on_batches(dependence, known.dtype):
         return False
     if dependence <= ROUNDINGS * torch.finfo(known.dtype).eps or known.dtype.itemsize < 4:
@@ -118,25 +118,24 @@ def _is_rounding(
         wide = widened(known)
         tensors = {name: tensor.to(wide.dtype) for name, tensor in far().items()}
         return batch_dependence(wide, wide.free(), tensors, microbatch)[0] < FLOAT64_DEPENDENCE
-    except RuntimeError:  # not every model has a float64
+    except RuntimeError:  # not every model runs in float64
         return True
 
 
 def at_the_model(
     found: Settled, theta: Mapping[str, Tensor], microbatch: int, *, plain: Callable[[int], float] | None
 ) -> tuple[dict[str, Any], list[str]]:
-    """The loss at the model, its agreement with the model called as its user calls it, and whether it repeats.
+    """The loss at the model, its agreement with the model called as the user calls it, and whether it repeats.
 
     Args:
-        found: What is evaluated, and what is known of it.
+        found: The problem, and what is known of it.
         theta: The model's own tensors that move, by name, in the precision of the run.
         microbatch: Samples in a microbatch.
-        plain: Gives the loss of the model called by itself, see `Independent.loss`; None where that is not to be
-            compared.
+        plain: Returns the loss of the model called by itself, see `Independent.loss`; None to skip the comparison.
 
     Returns:
-        For the report "centre" with the loss, that of the plain model and the difference as a fraction of it, and
-        "deterministic"; and what is to be warned of.
+        For the report: "centre" with the loss, the loss of the plain model and their difference as a fraction of the
+        latter, and "deterministic"; and the warnings.
     """
     problem = found.given
     sums = found.centre or problem.each(theta, microbatch)
@@ -164,11 +163,11 @@ def at_the_model(
 
 
 def _repeats(found: Settled, theta: Mapping[str, Tensor], microbatch: int, sums: list[Tensor]) -> bool:
-    """Whether another evaluation of a batch gives the same bits."""
+    """Whether a second evaluation of a batch gives the same bits."""
     problem, index = found.given, 0
     once = sums[0]
     if found.centre is not None:
-        # Under a watch torch may take other kernels than else, so the first batch is not compared with what it gave.
+        # While it is watched torch may use different kernels, so the first batch's earlier result is not compared.
         index = min(1, len(sums) - 1)
         once = sums[1] if index else problem.each(theta, microbatch, only=0)[0]
     again = problem.each(theta, microbatch, only=index)[0]
@@ -183,19 +182,19 @@ def agrees_far_away(
     *,
     widened: Callable[[Problem], Problem],
 ) -> None:
-    """Compares the first batch at a point far from the model with what a fresh copy of the model gives there.
+    """Compares the first batch at a point far from the model with a fresh copy of the model at this point.
 
-    A difference that float64 does not show is rounding.
+    A difference that does not appear in float64 is rounding.
 
     Args:
-        found: What is evaluated, and what is known of it.
+        found: The problem, and what is known of it.
         far: The tensors that move there, by name.
         independent: The model called by itself.
         microbatch: Samples in a microbatch.
         widened: Makes the problem in float64.
 
     Raises:
-        ValueError: When they differ: the values of the landscape would be those of something else.
+        ValueError: When they differ: the landscape would have the values of something else.
     """
     problem = found.given
     (batch, *_) = problem.batches(microbatch)
@@ -211,7 +210,7 @@ def agrees_far_away(
         own = _first_sums(wide, tensors, precise)
         if not depends_on_batches(_difference(wanted, own, batch.samples), torch.float32):
             return
-    except RuntimeError:  # not every model has a float64
+    except RuntimeError:  # not every model runs in float64
         pass
     values = [f"{float(sums[0]) / batch.samples:.6g}" for sums in (theirs, ours)]
     raise ValueError(
@@ -234,12 +233,12 @@ def batch_dependence(
     """How far the measures are from being means over samples, at one point.
 
     Every batch is evaluated whole and in two halves, the halves of neighbouring batches together, and all samples in
-    the batches that they would be joined to. For a mean over samples whose outputs do not depend on the rest of the
-    batch, the sums agree to rounding; they differ for class weights and ignored targets in a scalar loss, for batch
+    the batches into which they would be joined. For a mean over samples whose outputs do not depend on the rest of the
+    batch, the sums agree to rounding. They differ for class weights and ignored targets in a scalar loss, for batch
     statistics, and for random outputs.
 
     Args:
-        problem: What is evaluated, with batches as the data gave them.
+        problem: The problem, with batches as the data gave them.
         free: The same with batches joined.
         tensors: The tensors that move, by name.
         microbatch: Samples in a microbatch.
@@ -258,7 +257,7 @@ def batch_dependence(
         first, second = batch.part(0, batch.samples // 2), batch.part(batch.samples // 2, batch.samples)
         parts = [problem.step(weights, half, index) for half in (first, second)]
         largest = max(largest, _difference(whole, parts[0] + parts[1], batch.samples))
-        if before and before[0].fits(first):  # samples that are sorted show it nowhere else
+        if before and before[0].fits(first):  # samples that are sorted show it only here
             across = before[0].joined(first)
             largest = max(largest, _difference(problem.step(weights, across, 0), before[1] + parts[0], across.samples))
         before = second, parts[1]
@@ -269,11 +268,11 @@ def batch_dependence(
 
 
 def depends_on_batches(dependence: float, dtype: torch.dtype) -> bool:
-    """Whether a difference between a batch and its parts is more than rounding makes.
+    """Whether a difference between a batch and its parts is larger than rounding.
 
     Args:
         dependence: The largest relative difference.
-        dtype: Of the computation.
+        dtype: Dtype of the computation.
 
     Returns:
         Whether the values depend on how the samples are batched.
@@ -286,12 +285,12 @@ def differs(found: Tensor, wanted: Tensor, samples: Tensor, dtype: torch.dtype) 
 
     Args:
         found: Sums [measures].
-        wanted: What they should be.
-        samples: Of how many samples [measures] or [].
-        dtype: Of the computation.
+        wanted: The expected sums.
+        samples: Number of samples of each sum [measures] or [].
+        dtype: Dtype of the computation.
 
     Returns:
-        Whether they do.
+        Whether they differ.
     """
     return depends_on_batches(_difference(wanted, found, samples), dtype)
 
@@ -300,7 +299,7 @@ def _difference(whole: Tensor, parts: Tensor, samples: int | Tensor) -> float:
     """The largest relative difference between sums [measures] over the whole and over its parts."""
     least = 1e-3 * samples
     if isinstance(least, Tensor):
-        least = least.clamp(min=1e-3).to(whole.device)  # of some classes or sets these may be no samples
+        least = least.clamp(min=1e-3).to(whole.device)  # some classes or sets may have no samples here
     # Below 1e-3 a loss may be all rounding: log-softmax subtracts nearly equal numbers.
     relative = (parts - whole).abs() / (whole.abs() + least)
     return max([0.0, *relative[whole.isfinite()].nan_to_num(nan=torch.inf).tolist()])

@@ -33,21 +33,20 @@ Measured = Callable[[nn.Module, Mapping[str, Tensor], Any, int], Tensor]
 class Problem:
     """One model, one objective and one set of samples.
 
-    Every evaluation of a batch starts from the same state: tensors, samples, and whatever else the model holds, as
-    they were, random number generators seeded alike. Whatever a forward pass leaves behind, no grid point sees it of
-    another.
+    Every evaluation of a batch starts from the same state: tensors, samples and everything else in the model are
+    restored, and random number generators are seeded alike. No grid point sees state left behind by another.
 
     Args:
-        model: A private copy of the module, which is called with swapped weights; or the user's own, which is lent.
+        model: A private copy of the module, which is called with swapped weights; or the user's own model, lent.
         still: The parameters and buffers that do not move, by name, on the device.
-        objective: What is measured.
+        objective: The measures.
         samples: The samples, on the device; in their dtype or a wider one.
-        place: Where everything is, and the dtype of weights and floating-point inputs.
+        place: The device, and the dtype of weights and floating-point inputs.
         batchnorm: What batch normalisation uses.
         begun: Microbatches of the data before these samples, which were evaluated elsewhere.
-        footprint: What an evaluation changes; None where that is not known, so that everything is put back.
+        footprint: What an evaluation changes; None if this is not known, so that everything is restored.
         whole: Whether batches stay as the data gave them; else they may be cut and joined.
-        dtypes: Of each parameter and buffer, where they differ and are to stay. Default: all have that of the place.
+        dtypes: The dtype of each parameter and buffer, if they differ and must stay. Default: the dtype of the place.
     """
 
     model: nn.Module
@@ -63,17 +62,17 @@ class Problem:
 
     @property
     def device(self) -> torch.device:
-        """Where everything is."""
+        """The device of all tensors."""
         return self.place.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of weights and floating-point inputs."""
+        """The dtype of weights and floating-point inputs."""
         return self.place.precision.weights
 
     @property
     def narrowest(self) -> torch.dtype:
-        """The dtype in which most is rounded."""
+        """The dtype with the coarsest rounding."""
         own = [dtype for dtype in self.dtypes.values() if dtype.is_floating_point]
         return max([self.dtype, *own], key=lambda dtype: torch.finfo(dtype).eps)
 
@@ -84,17 +83,17 @@ class Problem:
 
     @cached_property
     def counts(self) -> Tensor:
-        """Over how many samples each sum is [sums] or, where all are over the same, []; float64, on the CPU."""
+        """The number of samples of each sum [sums] or, if all sums have the same, []; float64, on the CPU."""
         return self.objective.counts(self.samples)
 
     @property
     def loss_samples(self) -> int:
-        """Over how many samples the loss is: all, or those of the first data set."""
+        """The number of samples of the loss: all samples, or the samples of the first data set."""
         return sum(batch.samples for batch in self.samples if not batch.of)
 
     @cached_property
     def layers(self) -> Layers:
-        """Which layers the model has."""
+        """The kinds of layers in the model."""
         return layers_of(self.model)
 
     @cached_property
@@ -103,10 +102,10 @@ class Problem:
         return convolutions(self.model)
 
     def batches(self, microbatch: int, *, channels_last: bool = False) -> list[Batch]:
-        """The samples in microbatches, images with their channels last if asked for.
+        """The samples in microbatches, images with their channels last if requested.
 
         Args:
-            microbatch: Samples in a microbatch at most, where batches may be cut.
+            microbatch: Most samples per microbatch, if batches may be cut.
             channels_last: Whether images get their channels last. Default False.
 
         Returns:
@@ -114,7 +113,8 @@ class Problem:
         """
 
         def prepared(batch: Batch) -> Batch:
-            if self.objective.custom is not None:  # it may need what it reads in full; the model narrows its arguments
+            # It may need its inputs in full precision; the model narrows its arguments.
+            if self.objective.custom is not None:
                 return replace(batch, content=mapped(batch.content, order))
             inputs, targets = batch.content
             return replace(batch, content=(mapped(mapped(inputs, self._narrowed), order), targets))
@@ -123,12 +123,12 @@ class Problem:
         return [prepared(batch) for batch in (self.samples if self.whole else batches_of(self.samples, microbatch))]
 
     def would_change(self, microbatch: int) -> bool:
-        """Whether microbatches would be others than the batches that the data gave."""
+        """Whether microbatches would differ from the batches that the data gave."""
         cut = any(batch.divisible and batch.samples > microbatch for batch in self.samples)
         return cut or any(a.fits(b) for a, b in pairwise(self.samples))
 
     def free(self) -> Problem:
-        """The problem with batches that were seen to be cut and joined without a change of the values."""
+        """The problem with batches that may be cut and joined, because this was seen not to change the values."""
         return replace(
             self, samples=joined_where_alike(self.samples, pairs=self.objective.custom is None), whole=False
         )
@@ -137,13 +137,13 @@ class Problem:
         return inputs if self.dtypes or not inputs.is_floating_point() else inputs.to(self.dtype)
 
     def in_own_dtypes(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """The weights in the dtypes that the model has them in."""
+        """The weights in the dtypes that they have in the model."""
         if not self.dtypes:
             return weights
         return {name: tensor.to(self.dtypes.get(name, tensor.dtype)) for name, tensor in weights.items()}
 
     def fixed(self, *, channels_last: bool = False) -> dict[str, Tensor]:
-        """What does not move, the weights of convolutions with their channels last if asked for."""
+        """The tensors that do not move, with convolution weights in channels-last order if requested."""
         moved = self.convolutions if channels_last else set[str]()
         return {name: in_channels_last(t) if name in moved else t for name, t in self.still.items()}
 
@@ -152,7 +152,7 @@ class Problem:
         return self.at(model, weights, self.objective.sums, content, samples)
 
     def at(self, model: nn.Module, weights: Mapping[str, Tensor], run: Any, content: Any, samples: int) -> Any:
-        """What `run(call, content, samples)` gives; see `at_weights`."""
+        """The result of `run(call, content, samples)`; see `at_weights`."""
         if self.place.lent is not None:
             changed = None if self.footprint is None else self.footprint.tensors
             wanted = {n: t for n, t in weights.items() if changed is None or n not in self.still or n in changed}
@@ -180,7 +180,7 @@ class Problem:
             measure: `measure` in another form, for example compiled.
 
         Returns:
-            Sums [measures], float64; 0 for those of other data sets than the batch's.
+            Sums [measures], float64; 0 for other data sets than the batch's.
         """
         return self.objective.placed(self.evaluated(weights, batch, index, model=model, measure=measure), batch.of)
 
@@ -193,7 +193,7 @@ class Problem:
         model: nn.Module | None = None,
         measure: Measured | None = None,
     ) -> Tensor:
-        """What `measure`, or anything that is called in its place, gives for one microbatch; see `step`."""
+        """The result of `measure`, or of another function in its place, for one microbatch; see `step`."""
         model = self.model if model is None else model
         run = self.measure if measure is None else measure
         seed_everything(self.device, self.begun + index)
@@ -201,7 +201,7 @@ class Problem:
         if changed is None:
             return self.watched(run, model, weights, batch, Snapshot(model)).made
         held = dict(weights)
-        if self.place.lent is None:  # which is written to itself
+        if self.place.lent is None:  # a lent model is written to itself
             held |= {name: weights[name].clone() for name in changed.tensors if name in weights}
         with restored(changed.parts_in(model)), put_at(model, changed.aliases, held):
             return run(model, held, batch.copied() if changed.samples else batch.content, batch.samples)
@@ -213,12 +213,12 @@ class Problem:
         return known and self.batchnorm != "recalibrate" and self.place.lent is None
 
     def bare(self, weights: Mapping[str, Tensor], batch: Batch, model: nn.Module, measure: Measured) -> Tensor:
-        """`step` of a problem that repeats itself: nothing is seeded, copied or put back.
+        """`step` of a problem that repeats itself: nothing is seeded, copied or restored.
 
         Args:
             weights: All parameters and buffers, by name.
             batch: The microbatch.
-            model: The problem's own, or a copy.
+            model: The problem's own module, or a copy.
             measure: As for `step`.
 
         Returns:
@@ -232,17 +232,17 @@ class Problem:
     def watched(
         self, run: Measured, model: nn.Module, weights: Mapping[str, Tensor], batch: Batch, state: Snapshot
     ) -> Watched:
-        """One evaluation with memory of its own, and what it changed.
+        """One evaluation in separate memory, and what it changed.
 
         Args:
             run: As `measure`.
-            model: The problem's own, or a copy.
+            model: The problem's own module, or a copy.
             weights: All parameters and buffers, by name.
             batch: The microbatch.
             state: What the parts of the model hold.
 
         Returns:
-            What it returned and changed. Whatever the model holds besides is put back.
+            The result and the changes. Everything else in the model is restored.
         """
         aliases = () if self.place.lent is not None else state.aliases
         written: set[str] = set()
@@ -260,10 +260,10 @@ class Problem:
     def calibrated(
         self, weights: Mapping[str, Tensor], batches: Sequence[Batch], model: nn.Module | None = None
     ) -> dict[str, Tensor]:
-        """The weights of one point with the statistics of batch normalisation that belong to them.
+        """The weights of one point with their statistics of batch normalisation.
 
-        With `batchnorm="recalibrate"` they are means over the batches of the first data set, each normalised by its
-        own, as `torch.optim.swa_utils.update_bn` estimates them; otherwise nothing changes.
+        With `batchnorm="recalibrate"` these are means over the batches of the first data set, each batch normalised by
+        its own statistics, as `torch.optim.swa_utils.update_bn` estimates them. Otherwise nothing changes.
 
         Args:
             weights: All parameters and buffers, by name.
@@ -282,7 +282,7 @@ class Problem:
         with calibrating(model):
             for index, batch in enumerate(batches):
                 if not batch.of:
-                    self.evaluated(whole, batch, index, model=model)  # writes to the statistics
+                    self.evaluated(whole, batch, index, model=model)  # this writes to the statistics
         return whole
 
     @torch.no_grad()
@@ -294,7 +294,7 @@ class Problem:
             microbatch: Samples in a microbatch.
 
         Returns:
-            Sums [measures], float64, as `Objective.sums` gives them.
+            Sums [measures], float64, in the form of `Objective.sums`.
         """
         return torch.stack(self.each(tensors, microbatch)).sum(0)
 
@@ -308,7 +308,7 @@ class Problem:
             only: The number of a single microbatch. Default: all.
 
         Returns:
-            Sums [measures] of each.
+            Sums [measures] of each microbatch.
         """
         batches = self.batches(microbatch)
         weights = self.calibrated({**self.still, **tensors}, batches)

@@ -1,4 +1,4 @@
-"""How the data of a run are read: once, all of them or one part after the other."""
+"""How the data of a run are read: once, all at a time or part by part."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["Reading", "ReadingAsked", "reading_of"]
 
 @dataclass(frozen=True)
 class ReadingAsked:
-    """How data are to be read.
+    """How to read the data.
 
     Args:
         pairs: Whether batches are `(inputs, targets)`; else they may have any structure.
         join: Whether neighbouring batches are joined and cut; else they stay as the data give them.
-        part: Samples of a part. Default: all.
-        some: Whether not all may be read, so that the first ones must be a draw from all. Default False.
+        part: Samples per part. Default: all.
+        some: Whether perhaps not all samples are read, so that the first ones must be a draw from all. Default False.
     """
 
     pairs: bool
@@ -37,9 +37,9 @@ class Reading:
     """Data that are being read.
 
     Args:
-        parts: The samples, one part after the other.
-        order: "random", where the order is not that of the data.
-        available: How many samples there are, where not all may be read and the data say it.
+        parts: The samples, one part after another.
+        order: "random" if the order differs from the order of the data.
+        available: Number of samples, if perhaps not all are read and the data give the number.
     """
 
     parts: Iterator[Samples]
@@ -51,16 +51,16 @@ def reading_of(data: Data | DataSets, asked: ReadingAsked, place: Place) -> Read
     """Begins to read data.
 
     Args:
-        data: The data, or several sets of them, of which none is read in part.
-        asked: How they are to be read.
-        place: Where the samples go.
+        data: The data, or several sets, none of which is read in part.
+        asked: How to read them.
+        place: The device and precision of the samples.
 
     Returns:
         The parts of the samples, and what is known of them.
 
     Raises:
-        TypeError: When the data, or a batch, is of no kind that is known.
-        ValueError: When there are no samples, or a single batch that must stay one is to be read in part.
+        TypeError: When the data, or a batch, are of an unknown kind.
+        ValueError: When there are no samples, or a single batch that must stay whole is to be read in part.
     """
     device, options = place.device, {"pairs": asked.pairs, "join": asked.join}
     where: dict[str, Any] = {"device": device, "dtype": place.samples, **options}

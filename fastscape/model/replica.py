@@ -12,7 +12,7 @@ __all__ = ["Layers", "Mode", "layers_of", "set_mode"]
 
 
 class Mode(NamedTuple):
-    """In which mode a model is evaluated.
+    """The mode in which a model is evaluated.
 
     Args:
         batchnorm: What batch normalisation uses. Default "running".
@@ -24,12 +24,12 @@ class Mode(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """Which layers a model has, as far as a plan depends on it.
+    """The kinds of layers in a model, as far as a plan depends on them.
 
     Args:
         leaves: Number of modules without modules inside.
         convolutions: Whether there are convolutions.
-        images: Whether there are two-dimensional ones.
+        images: Whether there are two-dimensional convolutions.
         batchnorm: Whether there is batch normalisation.
         recurrent: Whether there are recurrent layers of torch. Default False.
     """
@@ -56,7 +56,7 @@ def set_mode(model: nn.Module, mode: Mode) -> None:
 
 
 def layers_of(model: nn.Module) -> Layers:
-    """Which layers a model has.
+    """The kinds of layers in a model.
 
     Args:
         model: The model.

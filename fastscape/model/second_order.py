@@ -5,8 +5,8 @@ of the loss L at w,
 
     L_x = g . w_x,    L_xx = w_x . H w_x + g . w_xx,    L_xy = w_x . H w_y + g . w_xy
 
-and likewise along y. H is never formed. Both ways below are exact; forward mode keeps no activations and needs a rule
-for every operation of the model, reverse mode knows more operations and takes more memory.
+and likewise along y. H is never formed. Both ways below are exact. Forward mode keeps no activations and needs a rule
+for every operation of the model; reverse mode supports more operations and takes more memory.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ LossOf: TypeAlias = Callable[[Tensor], Tensor]
 
 
 def leads_to_weights(loss: LossOf, at: Tensor) -> bool:
-    """Whether torch can go back from the loss to the weights.
+    """Whether torch can differentiate from the loss back to the weights.
 
     Args:
         loss: A function of the weights [P].
-        at: Where [P].
+        at: The weights [P].
 
     Returns:
-        Whether it can; a count, or what is computed without gradients, has none.
+        Whether it can; it cannot for a count, or for a loss that is computed without gradients.
     """
     return loss(at.detach().requires_grad_()).requires_grad
 
 
 def once_differentiable(loss: LossOf, at: Tensor) -> bool:
-    """Whether the gradient of a loss comes through a function that torch can go back through once only.
+    """Whether the gradient of a loss passes through a function that torch can differentiate only once.
 
     Args:
         loss: A function of the weights [P].
-        at: Where [P].
+        at: The weights [P].
 
     Returns:
-        Whether there is one; see `ends_in_error`.
+        Whether it does; see `ends_in_error`.
     """
     at = at.detach().requires_grad_()
     try:
@@ -64,15 +64,16 @@ def once_differentiable(loss: LossOf, at: Tensor) -> bool:
 
 
 def ends_in_error(derived: Sequence[Tensor]) -> bool:
-    """Whether behind what was derived once stands a function that is marked with `once_differentiable`.
+    """Whether first derivatives lead to a function that is marked with `once_differentiable`.
 
-    At its end stands a node that raises. torch leaves it out where only the weights are asked for, and gives 0.
+    The graph of such a function ends in a node that raises. If only the weights are asked for, torch leaves this node
+    out and gives 0.
 
     Args:
         derived: Derivatives, with the graph that leads to them.
 
     Returns:
-        Whether there is one.
+        Whether they lead to such a function.
     """
     seen: set[Any] = set()
     left: list[Any] = [tensor.grad_fn for tensor in derived]
@@ -92,7 +93,7 @@ def forward_over_forward(loss: LossOf, rows: Tensor, axes: int) -> Tensor:
 
     Args:
         loss: A function of the weights [P] that returns a sum [], float64.
-        rows: w, the first derivatives of w along the axes, and the second ones in the order xx, xy, yy [R, P].
+        rows: w, the first derivatives of w along the axes, and the second derivatives in the order xx, xy, yy [R, P].
         axes: The number of axes D.
 
     Returns:
@@ -114,7 +115,7 @@ def forward_over_forward(loss: LossOf, rows: Tensor, axes: int) -> Tensor:
 
 
 def reverse_over_reverse(loss: LossOf, rows: Tensor, axes: int) -> Tensor:
-    """The same by the gradient, and the gradient of its products with the directions.
+    """The same derivatives by the gradient, and the gradient of its products with the directions.
 
     Args:
         loss: As for `forward_over_forward`.
@@ -138,7 +139,7 @@ def reverse_over_reverse(loss: LossOf, rows: Tensor, axes: int) -> Tensor:
 
 
 def _gradient_of(value: Tensor, at: Tensor) -> Tensor:
-    """The gradient [P]; 0 where the value does not depend on the weights, as that of a linear loss."""
+    """The gradient [P]; 0 if the value does not depend on the weights, like the gradient of a linear loss."""
     if not value.requires_grad:
         return torch.zeros_like(at)
     (found,) = torch.autograd.grad(value, at, retain_graph=True, materialize_grads=True)

@@ -1,4 +1,4 @@
-"""The order in which samples are read where not all may be read: the first ones must be a draw from all."""
+"""The order of reading if perhaps not all samples are read: the first ones must be a draw from all."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SEED = 0
 
 
 def shuffled(data: Data, size: int, *, pairs: bool = True, join: bool = True) -> Data:
-    """Data that can be indexed, in a random order; others as they are.
+    """Data that can be indexed, in a random order; other data unchanged.
 
-    Tensors and Datasets are often sorted, by their classes for example, so that their first samples are no draw from
-    all. The order depends on the number of samples alone. Global random number generators are left as they are.
+    Tensors and Datasets are often sorted, for example by class, so their first samples are no draw from all. The order
+    depends only on the number of samples. Global random number generators are not changed.
 
     Args:
         data: As for `fixed_samples`.
@@ -31,11 +31,11 @@ def shuffled(data: Data, size: int, *, pairs: bool = True, join: bool = True) ->
         join: As for `fixed_samples`; else a single batch cannot be cut.
 
     Returns:
-        Batches in that order; the data themselves where they have an order of their own: a DataLoader, an iterable, an
+        Batches in that order; the data themselves if they have an order of their own: a DataLoader, an iterable, or an
         object that cannot be cut into samples.
 
     Raises:
-        ValueError: When the data are a single batch that must stay one.
+        ValueError: When the data are a single batch that must stay whole.
 
     Example:
         >>> import torch
@@ -61,15 +61,15 @@ def shuffled(data: Data, size: int, *, pairs: bool = True, join: bool = True) ->
 
 
 def in_batches(data: Data, size: int, *, pairs: bool = True) -> Data | None:
-    """Data that can be indexed in batches of their own order, of equal sizes or sizes that differ by one.
+    """Data that can be indexed, in batches of their own order; the sizes differ by at most one.
 
     Args:
         data: As for `fixed_samples`.
-        size: Samples of a batch at most.
+        size: Most samples per batch.
         pairs: As for `fixed_samples`.
 
     Returns:
-        The batches; None where the data have batches of their own, or cannot be cut into samples.
+        The batches; None if the data have batches of their own, or cannot be cut into samples.
 
     Example:
         >>> import torch
@@ -99,14 +99,14 @@ def _rows(numbers: Tensor, tensor: Tensor) -> Tensor:
 
 
 def size_of(data: Data, *, pairs: bool = True) -> int | None:
-    """Number of samples, where the data say it before they are read.
+    """Number of samples, if the data give it before they are read.
 
     Args:
         data: As for `fixed_samples`.
         pairs: As for `fixed_samples`.
 
     Returns:
-        The number; None for an iterable, or a DataLoader whose batches something of the user's own chooses.
+        The number; None for an iterable, or for a DataLoader whose batches are chosen by the user's own code.
 
     Example:
         >>> import torch
@@ -124,5 +124,5 @@ def size_of(data: Data, *, pairs: bool = True) -> int | None:
             return None
         samples = len(data.sampler)  # type: ignore[arg-type]
         return samples - samples % data.batch_sampler.batch_size if data.drop_last else samples
-    except TypeError:  # it has no length
+    except TypeError:  # a sampler without a length
         return None

@@ -1,9 +1,9 @@
-"""What a forward pass changes of a model besides what it returns: found by comparison, and put back.
+"""What a forward pass changes in a model in addition to its result: found by comparison, and restored.
 
 A part is something whose contents can change: the attributes of a module or of another object, a dictionary, list, set
-or deque, a tensor that is no parameter or buffer, an array, a random number generator. Parts are found by walking from
-the modules through attributes, containers, closures and bound methods, and are named by the way to them, so that the
-same part can be found in a copy of the model.
+or deque, a tensor that is no parameter or buffer, an array, a random number generator. The search for parts starts at
+the modules and follows attributes, containers, closures and bound methods. A part is named by the way to it, so that
+the same part can be found in a copy of the model.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Part(NamedTuple):
     """A part of a model.
 
     Args:
-        way: How it is reached.
+        way: The way to it.
         owner: The object itself.
-        kind: What can be done with it.
+        kind: How its contents are read, compared and restored.
     """
 
     way: Way
@@ -59,9 +59,9 @@ class Alias(NamedTuple):
     """A place in a container where a model holds one of its parameters or buffers a second time.
 
     Args:
-        way: To the container.
-        key: In it.
-        name: Of the tensor.
+        way: The way to the container.
+        key: The key in it.
+        name: The name of the tensor.
     """
 
     way: Way
@@ -70,16 +70,16 @@ class Alias(NamedTuple):
 
 
 def parts_of(model: nn.Module) -> Iterator[Part]:
-    """Every part of a model but its parameters and buffers, each once.
+    """Every part of a model except its parameters and buffers, each once.
 
     Args:
         model: The model.
 
     Yields:
-        The parts, those of the outer ones first.
+        The parts, outer parts first.
     """
     met = {id(model), *(id(tensor) for tensor in (*model.parameters(), *model.buffers()))}
-    kinds: dict[type, Kind | None] = {}  # what `kind_of` knows, without the weak references to types
+    kinds: dict[type, Kind | None] = {}  # caches `kind_of`, without the weak references to types
     waiting = collections.deque([Part((), model, ATTRIBUTES)])
     while waiting and len(met) < _MOST_PARTS:
         part = waiting.popleft()
@@ -97,11 +97,11 @@ def parts_at(model: nn.Module, ways: Iterable[Way]) -> list[Part]:
     """Parts of a model by the ways to them.
 
     Args:
-        model: The model, or a copy of the one that the ways are of.
+        model: The model to which the ways belong, or a copy of it.
         ways: The ways.
 
     Returns:
-        The parts; those that the copy does not have are left out.
+        The parts, without those that the copy does not have.
     """
     found = []
     for way in ways:
@@ -118,7 +118,7 @@ def parts_at(model: nn.Module, ways: Iterable[Way]) -> list[Part]:
 
 
 def aliases_of(model: nn.Module, parts: Iterable[Part]) -> tuple[Alias, ...]:
-    """Where a model holds parameters and buffers besides the places in which modules register them.
+    """The places where a model holds parameters and buffers, other than where modules register them.
 
     Args:
         model: The model.
@@ -139,7 +139,7 @@ def aliases_of(model: nn.Module, parts: Iterable[Part]) -> tuple[Alias, ...]:
 
 @contextmanager
 def put_at(model: nn.Module, places: Iterable[Alias], tensors: Mapping[str, Any]) -> Iterator[None]:
-    """Other tensors stand at some places for a while.
+    """Puts other tensors into some places temporarily.
 
     Args:
         model: The model.
@@ -175,11 +175,11 @@ class Snapshot:
         self.aliases = aliases_of(model, [part for part, _ in self._saved])
 
     def changed(self) -> list[Way]:
-        """The ways to the parts that hold something else now."""
+        """The ways to the parts that now hold something else."""
         return [part.way for part, saved in self._saved if not part.kind.same(part.owner, saved)]
 
     def differences(self) -> list[Way]:
-        """The ways to what is another one now: to attributes and items where those of a part are, else to the part."""
+        """The ways to what has changed: to attributes and items of a part if possible, else to the part."""
         found = []
         for part, saved in self._saved:
             if part.kind.same(part.owner, saved):
@@ -193,7 +193,7 @@ class Snapshot:
         return found
 
     def put_back(self) -> list[Way]:
-        """Gives every part what it held, those that hold it still aside.
+        """Gives every changed part its earlier contents.
 
         Returns:
             The ways to the parts that held something else.
@@ -208,7 +208,7 @@ class Snapshot:
 
 @contextmanager
 def restored(parts: list[Part]) -> Iterator[None]:
-    """Parts hold afterwards what they hold now.
+    """Restores the parts' present contents on exit.
 
     Args:
         parts: The parts.
@@ -225,7 +225,7 @@ def restored(parts: list[Part]) -> Iterator[None]:
 
 
 def named(way: Way) -> str:
-    """A way as an error or a report says it.
+    """A way, as an error or a report names it.
 
     Args:
         way: The way.

@@ -1,4 +1,4 @@
-"""The modes of torch that belong to a thread, and switches of the process that a forward pass sets for a while."""
+"""The modes of torch that belong to a thread, and process-wide switches that a forward pass sets temporarily."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Modes(NamedTuple):
 
     Args:
         gradients: Whether operations are recorded.
-        autocast: For each kind of device whether there is autocast, and to what.
-        caches: Whether autocast keeps what it has cast.
-        inference: Whether tensors are made that no operation will be recorded of.
-        device: Where tensors are made of which nobody says it.
+        autocast: For each kind of device whether autocast is on, and its dtype.
+        caches: Whether autocast caches its casts.
+        inference: Whether new tensors are inference tensors, of which no operation is recorded.
+        device: The default device of new tensors.
     """
 
     gradients: bool
@@ -30,11 +30,11 @@ class Modes(NamedTuple):
 
 
 class Switches(NamedTuple):
-    """What a forward pass may set of the whole process, and put back when it ends.
+    """Process-wide settings that a forward pass may change, and restores when it ends.
 
     Args:
-        dtype: That floating-point tensors get of which nobody says it.
-        attention: Which kernels of attention may be taken: flash, with little memory, plain, cuDNN's.
+        dtype: The default dtype of new floating-point tensors.
+        attention: The attention kernels that may be used: flash, memory-efficient, plain, cuDNN's.
     """
 
     dtype: torch.dtype
@@ -52,7 +52,7 @@ def set_modes(modes: Modes) -> None:
     """Sets the gradient mode and autocast of this thread.
 
     Args:
-        modes: What they become.
+        modes: The new modes.
     """
     torch.set_grad_enabled(modes.gradients)
     for kind, enabled, dtype in modes.autocast:
@@ -64,9 +64,9 @@ def set_autocast(kind: str, enabled: bool, dtype: torch.dtype) -> None:
     """Sets autocast of this thread for a kind of device.
 
     Args:
-        kind: Of the device.
-        enabled: Whether there is any.
-        dtype: To what it casts.
+        kind: The kind of the device.
+        enabled: Whether autocast is on.
+        dtype: Its dtype.
     """
     torch.set_autocast_enabled(kind, enabled)
     torch.set_autocast_dtype(kind, dtype)
@@ -74,7 +74,7 @@ def set_autocast(kind: str, enabled: bool, dtype: torch.dtype) -> None:
 
 @contextmanager
 def modes_of(modes: Modes) -> Iterator[None]:
-    """Another thread's modes in this one, which begins with those of torch.
+    """Sets another thread's modes in this thread, which starts with torch's defaults.
 
     Args:
         modes: The modes.
@@ -91,7 +91,7 @@ def modes_of(modes: Modes) -> Iterator[None]:
 
 
 def switches_here() -> Switches:
-    """What the switches of the process are."""
+    """The present switches of the process."""
     cuda = torch.backends.cuda
     attention = (
         cuda.flash_sdp_enabled(),
@@ -103,10 +103,10 @@ def switches_here() -> Switches:
 
 
 def set_switches(switches: Switches) -> None:
-    """Sets the switches of the process, those that are not what they should be.
+    """Sets the switches of the process that differ from the given ones.
 
     Args:
-        switches: What they become.
+        switches: The new switches.
     """
     here, cuda = switches_here(), torch.backends.cuda
     if here.dtype != switches.dtype:

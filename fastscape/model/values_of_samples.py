@@ -1,4 +1,4 @@
-"""What a loss or a metric returns for a batch: a mean, or the values of its samples; checked, and summed."""
+"""The results of a loss or a metric for a batch, a mean or the values of its samples: checked, and summed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 __all__ = ["checked", "each_of", "of_samples", "sum_of"]
 
-# Of the sum of the losses of single samples, by how many roundings it may differ from what the loss itself gives.
+# The number of roundings by which the sum of the losses of single samples may differ from the loss's own value.
 _ROUNDINGS = 32
 
 
@@ -25,7 +25,7 @@ def each_of(loss: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor] | N
         loss: The loss.
 
     Returns:
-        The form, or None for others than torch's.
+        The form, or None for losses that are not torch's.
     """
     unreduced: Any
     if isinstance(loss, nn.Module) and getattr(loss, "reduction", None) == "mean":
@@ -35,7 +35,7 @@ def each_of(loss: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor] | N
         inner = loss.func if isinstance(loss, functools.partial) else loss
         try:
             reduced = inspect.signature(loss).parameters.get("reduction")
-        except (TypeError, ValueError):  # a built-in function says nothing of its arguments
+        except (TypeError, ValueError):  # a built-in function has no signature
             return None
         if getattr(inner, "__module__", None) != F.__name__ or reduced is None or reduced.default != "mean":
             return None
@@ -51,14 +51,14 @@ def each_of(loss: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor] | N
 def of_samples(
     each: Callable[[Any, Any], Tensor], outputs: Any, targets: Any, loss: Tensor, samples: int
 ) -> Tensor | None:
-    """The losses of the samples, where their sum is that of the loss to rounding.
+    """The losses of the samples, if their sum equals the loss to rounding.
 
     Args:
         each: The loss in the form that returns them.
-        outputs: Of the model.
-        targets: Of the batch.
-        loss: What the loss itself gives.
-        samples: How many samples the batch counts as.
+        outputs: Outputs of the model.
+        targets: Targets of the batch.
+        loss: The value of the loss itself.
+        samples: The number of samples that the batch counts as.
 
     Returns:
         The losses [n], or None.
@@ -67,20 +67,20 @@ def of_samples(
         values = each(outputs, targets)
         error = abs(float(sum_of("loss", values, samples) - sum_of("loss", loss, samples)))
         allowed = _ROUNDINGS * torch.finfo(loss.dtype).eps * float(values.double().abs().sum())
-    except (TypeError, ValueError, RuntimeError):  # of these outputs the loss has no values of samples
+    except (TypeError, ValueError, RuntimeError):  # for these outputs the loss has no values of samples
         return None
     return values if values.dim() == 1 and error <= allowed else None
 
 
 def checked(name: str, value: Any) -> Tensor:
-    """What a measure has returned, if it is a real tensor.
+    """The result of a measure, if it is a real tensor.
 
     Args:
-        name: Of the measure.
-        value: What it has returned.
+        name: Name of the measure.
+        value: Its result.
 
     Returns:
-        The same.
+        The result.
 
     Raises:
         TypeError: When it is something else.
@@ -93,19 +93,19 @@ def checked(name: str, value: Any) -> Tensor:
 
 
 def sum_of(name: str, value: Any, samples: int) -> Tensor:
-    """The sum over the samples of a batch of what a measure has returned.
+    """The sum over the samples of a batch of a measure's result.
 
     Args:
-        name: Of the measure.
+        name: Name of the measure.
         value: The mean [] over the batch, or the values of the samples [n].
-        samples: How many samples n the batch counts as.
+        samples: The number n of samples that the batch counts as.
 
     Returns:
         The sum [], float64, with the graph that leads to it.
 
     Raises:
         TypeError: When it is no real tensor.
-        ValueError: When it has another shape.
+        ValueError: When its shape is neither [] nor [n].
     """
     value = checked(name, value)
     if value.dim() == 0:

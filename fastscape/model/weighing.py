@@ -1,9 +1,9 @@
-"""Objectives whose mean is over something else than samples, such as tokens: samples have weights.
+"""Objectives whose mean is not over samples but, for example, over tokens: samples have weights.
 
     value = sum_i v_i / sum_i w_i,    v_i = the value of sample i, times w_i
 
-Weights are divided by their mean over the samples of the first data set, so that there their sum is the number of
-samples, and v_i are values of samples as all others. Any constant in the place of that mean gives the same values.
+Weights are divided by their mean over the samples of the first data set. Their sum there is then the number of
+samples, and v_i are values of samples like all others. Any other constant in place of this mean gives the same values.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ class Weighing(Protocol):
     """An objective that weighs samples."""
 
     def over(self, samples: Sequence[Batch]) -> Any:
-        """The objective with the mean weight of these samples; the same one, where it has a mean weight."""
+        """The objective with the mean weight of these samples; the same object if it has a mean weight."""
 
     def size(self, batch: Any) -> float:
         """The sum of the weights of the samples of a batch."""
 
     def truths(self, batch: Any) -> tuple[str, ...]:
-        """The measures of a batch that are true or not for each sample, and weigh the same for all."""
+        """The measures of a batch that are true or false for each sample, and weigh the same for all."""
 
 
 def weighed(custom: C, samples: Sequence[Batch]) -> C:
     """An objective with the mean weight of samples.
 
     Args:
-        custom: The objective; one that weighs nothing, or None, is returned as it is.
+        custom: The objective. An objective that weighs nothing, or None, is returned unchanged.
         samples: All samples, or the first part of them.
 
     Returns:
@@ -48,7 +48,7 @@ def weighed(custom: C, samples: Sequence[Batch]) -> C:
 
 
 def size_by(custom: Any) -> Callable[[Batch], float]:
-    """What says how many samples a batch counts as in means.
+    """The function that gives the number of samples that a batch counts as in means.
 
     Args:
         custom: The objective, or None.
@@ -66,12 +66,12 @@ def size_by(custom: Any) -> Callable[[Batch], float]:
 
 
 def shares_in(custom: Any, columns: Columns, samples: Sequence[Batch]) -> list[str]:
-    """The names of the measures that are shares of samples for which something is true.
+    """The names of the measures that are the share of samples for which something is true.
 
     Args:
         custom: The objective, or None.
-        columns: Which measures there are.
-        samples: Of the data sets of which the measures are.
+        columns: The measures.
+        samples: Samples of the data sets of the measures.
 
     Returns:
         The names, those of the first set first.

@@ -1,7 +1,7 @@
-"""What language models are scored by at every point: losses over tokens, choices by likelihood, exact answers.
+"""Scores of language models at every point: losses over tokens, choices by likelihood, exact answers.
 
-Each function here makes an `objective=` of `fastscape.surface`. The scores of tokens come from the head of the model
-in chunks, so that the logits of a batch are never in memory as a whole.
+Each function here makes an `objective=` for `fastscape.surface`. The head of the model scores tokens in chunks, so the
+logits of a whole batch are never in memory at once.
 """
 
 from fastscape.objectives.choices import choice_accuracy, multiple_choice

@@ -1,4 +1,4 @@
-"""Multiple choice without generation: the ending is taken that the model finds the likeliest."""
+"""Multiple choice without generation: the model's answer is the ending that it finds most likely."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _WANTED = "give a dictionary as fastscape.objectives.multiple_choice(contexts, e
 
 @dataclass(frozen=True)
 class ChoiceAccuracy:
-    """What `choice_accuracy` makes.
+    """The objective that `choice_accuracy` makes.
 
     Args:
-        normalise: By what log-likelihoods are divided.
+        normalise: The divisor of log-likelihoods.
         head: Name of the head.
-        reader: How logits are read.
+        reader: Reads the logits.
     """
 
     normalise: Normalise = "none"
@@ -45,11 +45,11 @@ class ChoiceAccuracy:
         return f"fastscape.objectives.choice_accuracy({said}, kernel={self.reader.kernel!r})"
 
     def takes(self, batch: Any) -> bool:
-        """Whether a batch is of questions with endings to choose from."""
+        """Whether a batch has questions with endings to choose from."""
         return isinstance(batch, Mapping) and {"input_ids", "ending_mask", "answer"} <= batch.keys()
 
     def __call__(self, call: Call, batch: Any) -> dict[str, Tensor]:
-        """For each question [n] minus the log-likelihood of the right ending, and whether it is the likeliest."""
+        """For each question [n], minus the log-likelihood of the right ending, and whether it is the most likely."""
         if not self.takes(batch):
             came = ", ".join(map(str, batch))[:200] if isinstance(batch, Mapping) else type(batch).__name__
             raise TypeError(f"a batch cannot be read, got {came}; {_WANTED}")
@@ -71,7 +71,8 @@ class ChoiceAccuracy:
         likelihoods = likelihoods.gather(1, _firsts(batch, tokens, ending))
         counted = (labels != IGNORED).sum(1).view(questions, endings)
         likelihoods = likelihoods / self._lengths(batch, counted)
-        likelihoods = likelihoods.masked_fill(counted == 0, -torch.inf)  # no ending, where others have more of them
+        # A missing ending, if other questions have more of them.
+        likelihoods = likelihoods.masked_fill(counted == 0, -torch.inf)
         answer = batch["answer"].long()
         right = likelihoods.gather(1, answer[:, None])[:, 0]
         return {"loss": -right, "accuracy": likelihoods.argmax(dim=1) == answer}
@@ -91,22 +92,22 @@ class ChoiceAccuracy:
 
 
 def _firsts(batch: Mapping[str, Any], tokens: Tensor, ending: Tensor) -> Tensor:
-    """For each ending [n, m] the number of the first one of its question that is the same to the model.
+    """For each ending [n, m], the index of the first ending of its question that is the same to the model.
 
     Args:
         batch: The questions, with the mask and further arguments of the model.
         tokens: Their tokens [n, m, L].
-        ending: Which of them belong to endings [n, m, L].
+        ending: Whether each token belongs to an ending [n, m, L].
 
     Returns:
-        Numbers [n, m], int64.
+        Indices [n, m], int64.
     """
     mask, pairs = batch.get("attention_mask"), tokens.shape[:2]
     read = [tokens, ending] if mask is None else [tokens.masked_fill(mask == 0, 0), ending, mask]
     others = (part for name, part in batch.items() if name not in _KEYS)
     parts = [part.reshape(*pairs, -1) for part in (*read, *others)]
     firsts = torch.arange(pairs[1], device=tokens.device).expand(pairs)
-    for k in reversed(range(pairs[1])):  # one after the other, as all pairs would take m^2 n L numbers
+    for k in reversed(range(pairs[1])):  # one after another, because all pairs at once would take m^2 n L numbers
         same = torch.stack([(part == part[:, k : k + 1]).all(2) for part in parts]).all(0)
         firsts = firsts.masked_fill(same, k)
     return firsts
@@ -115,32 +116,32 @@ def _firsts(batch: Mapping[str, Any], tokens: Tensor, ending: Tensor) -> Tensor:
 def choice_accuracy(
     *, normalise: Normalise = "none", head: str | None = None, chunk: int | None = None, kernel: Kernel = "auto"
 ) -> ChoiceAccuracy:
-    """How often the likeliest ending of a text is the right one: `objective=choice_accuracy()`.
+    """How often the most likely ending of a text is the right one: `objective=choice_accuracy()`.
 
         s_ij = 1 / m_ij  sum over tokens t of ending j of log p(x_t | context i, x_<t)
         accuracy = share of questions i with argmax_j s_ij = answer_i
         loss = mean over i of -s_i,answer(i)
 
-    Nothing is generated: context and ending go through the model once for every ending. Of endings with the same score
-    the first counts as the likeliest one. Endings of a question that are the same tokens have the same log-likelihood
-    to the bit, that of the first of them, although rounding depends on the chunk that a token is in; so the first one
-    is taken, whatever `chunk` is.
+    Nothing is generated: context and ending go through the model once per ending. If several endings have the same
+    score, the first counts as the most likely. Equal endings of a question share one log-likelihood, bit for bit: the
+    value of the first of them. Rounding depends on the chunk of a token, so without this rule `chunk` could change the
+    choice between them.
 
     Args:
-        normalise: What m is: "none", 1; "tokens", the number of tokens of the ending; "lengths", the batch's `lengths`
-            [questions, endings], such as numbers of bytes. Default "none".
+        normalise: The divisor m: "none", 1; "tokens", the number of tokens of the ending; "lengths", the batch's
+            `lengths` [questions, endings], such as numbers of bytes. Default "none".
         head: As for `causal_lm`.
         chunk: As for `causal_lm`.
         kernel: As for `causal_lm`.
 
     Returns:
-        An objective for batches as `multiple_choice` makes them, with "loss" and "accuracy": for every question [n] a
-        number, and whether it is answered rightly. `Landscape.binomial_error` has the standard error of the latter.
+        An objective for batches that `multiple_choice` makes, with "loss" and "accuracy": for every question [n] a
+        number, and whether the answer is right. `Landscape.binomial_error` gives the standard error of the accuracy.
 
     Raises:
         ImportError: When a kernel is asked for and its package is not installed.
-        TypeError: When the head is no name.
-        ValueError: When an option has another value than these.
+        TypeError: When `head` is not a name.
+        ValueError: When an option has an unknown value.
 
     Example:
         >>> import torch, fastscape
@@ -167,23 +168,24 @@ def multiple_choice(
     lengths: Sequence[Sequence[float]] | None = None,
     pad: int = 0,
 ) -> dict[str, Tensor]:
-    """Questions with endings to choose from as one batch, for `choice_accuracy`.
+    """Makes one batch of questions with endings to choose from, for `choice_accuracy`.
 
     Args:
-        contexts: The tokens of every context, at least one each.
-        endings: For each context the tokens of every ending, at least one each. There may be more of them for one
-            context than for another.
-        answers: The number of the right ending of each.
-        lengths: Of every ending, by which `normalise="lengths"` divides. Default: none.
-        pad: The token behind the end of shorter texts. Default 0.
+        contexts: The tokens of every context, at least one token each.
+        endings: For each context the tokens of every ending, at least one token each. The number of endings may differ
+            between contexts.
+        answers: The index of the right ending of each context.
+        lengths: The divisor of every ending for `normalise="lengths"`. Default: none.
+        pad: The token that fills up shorter texts. Default 0.
 
     Returns:
         `input_ids`, `attention_mask` and `ending_mask` [questions, endings, tokens], `answer` [questions], and
-        `lengths` [questions, endings] where they are given.
+        `lengths` [questions, endings] if they are given.
 
     Raises:
-        TypeError: When a text came in the place of its tokens, or an answer is no number.
-        ValueError: When the numbers do not fit each other, or a context or an ending has no token.
+        TypeError: When text was given instead of its tokens, or an answer is not a number.
+        ValueError: When the numbers of contexts, endings, answers or lengths do not match, or a context or an ending
+            has no token.
 
     Example:
         >>> from fastscape.objectives import multiple_choice

@@ -1,4 +1,4 @@
-"""Several objectives as one, each for the data sets whose batches it takes."""
+"""Several objectives as one, each for the data sets whose batches it accepts."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _MADE_BY = {CausalLM: "causal_lm", ChoiceAccuracy: "choice_accuracy", ExactMatch
 
 @dataclass(frozen=True)
 class Combined:
-    """What `combined` makes.
+    """The objective that `combined` makes.
 
     Args:
-        parts: The objectives; the first one that takes a batch measures it.
+        parts: The objectives; the first objective that accepts a batch measures it.
     """
 
     parts: tuple[_Part, ...]
@@ -51,12 +51,12 @@ class Combined:
         return self._of(batch)(call, batch)
 
     def size(self, batch: Any) -> float:
-        """How many samples a batch counts as, by weight."""
+        """The number of samples that a batch counts as, by weight."""
         part = self._of(batch)
         return part.size(batch) if isinstance(part, CausalLM) else float(len(batch["answer"]))
 
     def truths(self, batch: Any) -> tuple[str, ...]:
-        """The measures of a batch that are true or not for each sample."""
+        """The measures of a batch that are true or false for each sample."""
         part = self._of(batch)
         return () if isinstance(part, CausalLM) else ("accuracy",)
 
@@ -66,17 +66,18 @@ class Combined:
         for part in self.parts:
             own = [batch for batch in samples if self._of(batch.content) is part]
             if isinstance(part, CausalLM) and part.weight is None:
-                # Any other weight gives the same means, as all of the weights are divided by it.
+                # Any other weight gives the same means, because all weights are divided by it.
                 part = part.over(own) if own else replace(part, weight=1.0)
             parts.append(part)
         return Combined(tuple(parts))
 
 
 def combined(*objectives: _Part) -> Combined:
-    """Several objectives as one, for several data sets: each batch is measured by the objective that takes it.
+    """Combines objectives for several data sets: each batch is measured by the objective that accepts it.
 
-    `choice_accuracy` takes batches of `multiple_choice`, `exact_match` those of `questions`, and `causal_lm` all
-    others. All have the same measures, "loss" and "accuracy", so that each data set has both, under its own name.
+    `choice_accuracy` accepts batches of `multiple_choice`, `exact_match` accepts batches of `questions`, and
+    `causal_lm` accepts all other batches. All of them have the measures "loss" and "accuracy", so each data set has
+    both, under its own name.
 
     Args:
         *objectives: Made by `causal_lm(accuracy=True)`, `choice_accuracy()` and `exact_match()`.
@@ -85,8 +86,8 @@ def combined(*objectives: _Part) -> Combined:
         An objective for `data=fastscape.DataSets(...)`.
 
     Raises:
-        TypeError: When one is something else.
-        ValueError: When there is none, or they have other measures than each other.
+        TypeError: When an argument is something else.
+        ValueError: When there is no objective, or their measures differ.
 
     Example:
         >>> import torch, fastscape
@@ -108,13 +109,13 @@ def combined(*objectives: _Part) -> Combined:
         )
     if len({one.measures for one in objectives}) > 1:
         raise ValueError("causal_lm has no accuracy beside objectives that have one; write causal_lm(accuracy=True)")
-    # Texts are whatever nobody else takes.
+    # All batches that no other objective accepts are texts.
     return Combined(tuple(sorted(objectives, key=lambda one: isinstance(one, CausalLM))))
 
 
 def _instead(one: Any) -> str:
-    """What is wrong with an objective, and what to write."""
-    if isinstance(one, nn.Module):  # as which an objective gets it
+    """Explains what is wrong with an objective, and what to write."""
+    if isinstance(one, nn.Module):  # this is how an objective gets it
         return (
             "objective must be what combined returns, got combined itself; write "
             "objective=combined(choice_accuracy(), exact_match())"

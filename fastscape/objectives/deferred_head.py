@@ -1,7 +1,7 @@
-"""The head of a language model, which for a while returns products that are made where they are read.
+"""The head of a language model, which temporarily returns products that are computed when they are read.
 
-Several passes of one model may be under way side by side, each in a thread of its own, and each says for itself
-whether it defers the head.
+Several passes of one model may run at the same time, each in its own thread. Each pass decides for itself whether it
+defers the head.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ __all__ = ["deferred"]
 
 @contextmanager
 def deferred(head: nn.Module | None) -> Iterator[None]:
-    """While it is active a head returns products that are made where they are read.
+    """Has a head return products that are computed when they are read.
 
-    It does so in this context alone: a pass of another thread gets what the head always returns, unless it asks too.
+    It does so only in this context: a pass in another thread gets the head's usual result, unless it asks too.
 
     Args:
         head: The head; None changes nothing.
@@ -34,7 +34,7 @@ def deferred(head: nn.Module | None) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    # What is gathered for the call alone (`fully_shard`) is gone when the logits are read.
+    # Tensors that are gathered only for the call (`fully_shard`) are gone when the logits are read.
     if head is None or torch.compiler.is_compiling() or hasattr(head, "reshard"):
         yield
         return
@@ -73,7 +73,7 @@ class _Deferred:
         own["forward"] = standing_in(forward, head)
 
     def put_back(self) -> None:
-        """Gives the head the forward pass that it had."""
+        """Restores the head's own forward pass."""
         own: Any = vars(self._head)
         if self._before is None:
             del own["forward"]
@@ -81,13 +81,13 @@ class _Deferred:
             own["forward"] = self._before
 
 
-_changing = Lock()  # of the following, and of heads
+_changing = Lock()  # guards the following, and heads
 _deferred: dict[int, _Deferred] = {}  # by the identity of the head
 _asked: ContextVar[tuple[_Deferred, ...]] = ContextVar("heads that this pass defers", default=())
 
 
 def _product(head: nn.Module, plain: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What the head returns meanwhile; called otherwise than with hidden states, what it always returns."""
+    """The head's temporary result; if it is not called with hidden states, its usual result."""
     cut = any(hasattr(parameter, "placements") for parameter in head.parameters())  # among processes
     if len(args) == 1 and not kwargs and isinstance(args[0], Tensor) and args[0].dim() > 1 and not cut:
         return Product(args[0], plain)

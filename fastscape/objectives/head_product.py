@@ -1,8 +1,8 @@
 """The product of hidden states and a head, made only for the tokens that are read.
 
-A language model ends in `logits = head(hidden)`, of V numbers a token, and may scale or cap them afterwards. While
-its head is deferred it returns a `Product`, which keeps the hidden states and notes what is done with every
-logit. Whoever needs more of it than that, such as a model that reshapes its logits, gets the whole tensor.
+A language model ends in `logits = head(hidden)`, V numbers per token, and may scale or cap them afterwards. While its
+head is deferred it returns a `Product`, which keeps the hidden states and notes the operations on single logits. A
+model that needs more than this, for example because it reshapes its logits, gets the whole tensor.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from torch.utils._pytree import tree_map
 
 __all__ = ["Product", "head_of", "inside_a_transform"]
 
-# What acts on every logit alone, as methods and functions of torch name it, and writes to none.
+# Operations on every logit by itself, under the names of torch's methods and functions; none writes to the logits.
 _OPERATORS = frozenset(
     ("__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__rtruediv__", "__neg__")
 )
 _FUNCTIONS = frozenset(
     ("add", "sub", "mul", "multiply", "div", "divide", "true_divide", "neg", "tanh", "clamp", "clip")
 )
-# What writes to the logits, or is more than a step: whole logits are asked.
+# Operations that write to the logits, or are more than a step: they need whole logits.
 _WRITING = "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow"
 _ASKING = (
     "eq", "ne", "lt", "le", "gt", "ge", "pow", "rpow", "abs", "mod", "rmod", "floordiv", "rfloordiv",
@@ -31,17 +31,17 @@ _ASKING = (
 )  # fmt: skip
 _KINDS = frozenset(("float", "double", "half", "bfloat16", "to", "type", "contiguous", "clone"))
 _STEPS = _OPERATORS | _FUNCTIONS | _KINDS
-_COMPARED = 4  # tokens by which a head is compared with itself on single tokens
-_ROUNDINGS = 256  # of the largest logit, by which they may differ
+_COMPARED = 4  # tokens on which a head is compared with itself, token by token
+_ROUNDINGS = 256  # roundings of the largest logit, by which the results may differ
 
 
 class Product:
-    """What a head makes of hidden states, not multiplied yet.
+    """The product of a head and hidden states, not computed yet.
 
     Args:
         hidden: Hidden states [..., H].
-        product: Makes logits [..., V] of some of them.
-        steps: What is done with the logits afterwards, one step after the other; each acts on every logit alone.
+        product: Computes the logits [..., V] of some hidden states.
+        steps: The operations on the logits afterwards, in order; each acts on every logit by itself.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Product:
         """The logits of some tokens.
 
         Args:
-            numbers: Which ones [c], of all tokens in their order.
+            numbers: Indices [c], counted over all tokens in order.
 
         Returns:
             Logits [c, V].
@@ -68,14 +68,14 @@ class Product:
         return self._finished(self.product(self.hidden.flatten(0, -2)[numbers]))
 
     def whole(self) -> Tensor:
-        """All logits [..., V], as the model would have them; kept, as who asks may write to them."""
+        """All logits [..., V], as the model would have them. They are kept, because the caller may write to them."""
         if self._whole is None:
             self._whole = self._finished(self.product(self.hidden))
         return self._whole
 
     @property
     def is_whole(self) -> bool:
-        """Whether somebody has asked for all logits."""
+        """Whether all logits have been asked for."""
         return self._whole is not None
 
     def _finished(self, logits: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class Product:
 
     @property
     def _one(self) -> Tensor:
-        """The logits of the first token [1, V], from which width and dtype of all are known."""
+        """The logits of the first token [1, V], which show the width and dtype of all logits."""
         if self._first is None:
             self._first = self.rows(slice(0, 1))
         return self._first
@@ -102,7 +102,7 @@ class Product:
 
     @property
     def device(self) -> torch.device:
-        """Where the hidden states are."""
+        """The device of the hidden states."""
         return self.hidden.device
 
     @property
@@ -115,11 +115,11 @@ class Product:
         return self.hidden.dim()
 
     def size(self, dim: int | None = None) -> Any:
-        """The shape of the logits, or one length of it."""
+        """The shape of the logits, or one dimension's length."""
         return self.shape if dim is None else self.shape[dim]
 
     def by_token(self) -> bool:
-        """Whether the head treats every token alone: a few are compared with themselves, one at a time."""
+        """Whether the head treats every token by itself: a few tokens are compared, together and one at a time."""
         few = self.hidden[(0,) * (self.hidden.dim() - 2)][:_COMPARED].detach()
         together = self._finished(self.product(few[None]))[0]
         alone = torch.cat([self._finished(self.product(token)) for token in few.split(1)])
@@ -131,7 +131,7 @@ class Product:
         return not len(apart) or bool(apart.max() <= _ROUNDINGS * eps * size.max())
 
     def _step(self, func: Callable[..., Tensor], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """The same with one more step, where its operands are the same for every token."""
+        """The product with one more step, if the step's operands are the same for every token."""
         if self._whole is None and all(map(_for_every_token, (*args, *kwargs.values()))):
             return Product(self.hidden, self.product, (*self.steps, lambda logits: func(logits, *args, **kwargs)))
         return func(self.whole(), *args, **kwargs)
@@ -140,7 +140,7 @@ class Product:
     def __torch_function__(
         cls, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Functions of torch: a step is noted, all others get the whole tensor."""
+        """Functions of torch: a step is noted, all other functions get the whole tensor."""
         kwargs = dict(kwargs or {})
         own = bool(args) and isinstance(args[0], cls)
         if own and getattr(func, "__name__", "") in _STEPS and "out" not in kwargs:
@@ -163,7 +163,7 @@ class Product:
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        """What a model that asks for the type of its logits is to see."""
+        """The type that a model sees if it asks for the type of its logits."""
         return torch.Tensor
 
     __hash__ = object.__hash__
@@ -193,7 +193,7 @@ def _asking(name: str) -> Callable[..., Any]:
 
 def _writing(name: str) -> Callable[[Product, Any], Product]:
     def applied(self: Product, other: Any) -> Product:
-        getattr(self.whole(), name)(other)  # it is kept, so that whoever else holds these logits sees it too
+        getattr(self.whole(), name)(other)  # it is kept, so that other holders of these logits see it too
         return self
 
     applied.__name__ = name
@@ -209,7 +209,7 @@ for _name in _WRITING:
 
 
 def _for_every_token(operand: Any) -> bool:
-    """Whether an operand of a step is the same for every token: a number, or one for each logit [V]."""
+    """Whether an operand of a step is the same for every token: a number, or a vector over the logits [V]."""
     return not isinstance(operand, Product) and not (isinstance(operand, Tensor) and operand.dim() > 1)
 
 
@@ -218,10 +218,10 @@ def head_of(call: Any, name: str | None) -> nn.Module | None:
 
     Args:
         call: The model.
-        name: Of the head in it. Default: what its `get_output_embeddings()` says.
+        name: Name of the head in the model. Default: the result of its `get_output_embeddings()`.
 
     Returns:
-        The head; None where nobody says which it is, or `call` is no module.
+        The head; None if neither names it, or `call` is no module.
 
     Raises:
         ValueError: When the model has no such part.
@@ -243,7 +243,7 @@ def head_of(call: Any, name: str | None) -> nn.Module | None:
 
 
 def inside_a_transform(tensor: Tensor) -> bool:
-    """Whether the entries of a tensor decide nothing: they are those of several points, or are being recorded."""
+    """Whether the entries of a tensor cannot be examined: they belong to several points, or are being recorded."""
     if torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(tensor):
         return True
     return tensor.is_cuda and torch.cuda.is_current_stream_capturing()

@@ -1,4 +1,4 @@
-"""Which token is the right one at every position of a batch: labels that are given, or the next token of the text."""
+"""The right token at every position of a batch: given labels, or the next token of the text."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Labelled(NamedTuple):
     """A batch of texts.
 
     Args:
-        args: What the model is called with.
-        kwargs: And by name.
-        labels: At each position the token that is right to come next [n, L]; `IGNORED` where none counts.
+        args: The positional arguments of the model.
+        kwargs: The keyword arguments of the model.
+        labels: At each position the right next token [n, L]; `IGNORED` at positions that do not count.
     """
 
     args: tuple[Any, ...]
@@ -38,8 +38,8 @@ def labelled(batch: Any, *, shift: bool | None, ignored: int) -> Labelled:
 
     Args:
         batch: A dictionary, a pair, or tokens.
-        shift: Whether the label at a position is the token at it, so that it belongs to the position before, as in
-            `labels` of transformers. Default: it is in dictionaries, and is not in pairs.
+        shift: Whether the label at a position is the token at this position, and so belongs to the position before, as
+            in `labels` of transformers. Default: yes in dictionaries, no in pairs.
         ignored: The label that does not count.
 
     Returns:
@@ -47,7 +47,7 @@ def labelled(batch: Any, *, shift: bool | None, ignored: int) -> Labelled:
 
     Raises:
         TypeError: When it is something else.
-        ValueError: When labels are no matrix.
+        ValueError: When labels are not a matrix.
     """
     if isinstance(batch, tuple | list) and len(batch) == 1:
         (batch,) = batch
@@ -76,7 +76,7 @@ def labelled(batch: Any, *, shift: bool | None, ignored: int) -> Labelled:
 
 
 def next_tokens(tokens: Tensor) -> Tensor:
-    """The token after each, none after the last.
+    """The token after each token, and none after the last.
 
     Args:
         tokens: Tokens [n, L].
@@ -88,7 +88,7 @@ def next_tokens(tokens: Tensor) -> Tensor:
 
 
 def _own(batch: Mapping[str, Any]) -> Tensor:
-    """The next tokens of a text itself: none where it or its next one is padding, or another document begins."""
+    """The next tokens of a text: none if the token or the next is padding, or another document begins."""
     tokens: Any = batch.get("input_ids")
     if not isinstance(tokens, Tensor):
         raise TypeError(f"a batch cannot be read, got the keys {', '.join(map(str, batch))[:200]}; {_WANTED}")
@@ -104,7 +104,7 @@ def _own(batch: Mapping[str, Any]) -> Tensor:
 
 
 def _mask(batch: Mapping[str, Any]) -> Tensor | None:
-    """Which tokens [n, L] are no padding, where a batch says so; masks of more dimensions are the model's own."""
+    """Which tokens [n, L] are no padding, if a batch tells; masks of more dimensions are the model's own."""
     mask, tokens = batch.get("attention_mask"), batch.get("input_ids")
     if not isinstance(mask, Tensor) or not isinstance(tokens, Tensor) or mask.dim() != 2:
         return None
@@ -116,11 +116,11 @@ def _mask(batch: Mapping[str, Any]) -> Tensor | None:
 
 
 def doubts(batch: Any, *, shift: bool | None, ignored: int) -> list[str]:
-    """What may be meant otherwise in the labels of a batch.
+    """Warnings about labels of a batch that may be meant differently.
 
     Args:
         batch: The batch, as for `labelled`.
-        shift: Whether a label belongs to the position before it; None where nobody said so.
+        shift: Whether a label belongs to the position before it; None if the user did not choose.
         ignored: The label that does not count.
 
     Returns:

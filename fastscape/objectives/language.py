@@ -21,16 +21,16 @@ Per = Literal["token", "sequence"]
 
 @dataclass(frozen=True)
 class CausalLM:
-    """What `causal_lm` makes.
+    """The objective that `causal_lm` makes.
 
     Args:
-        per: Over what the mean is.
+        per: The unit of the mean.
         ignored: The label that does not count.
         shift: Whether labels belong to the position before them.
         head: Name of the head.
-        reader: How logits are read.
+        reader: Reads the logits.
         accuracy: Whether the share of right tokens is measured too.
-        weight: How much a sample weighs on average, by which all weights are divided; None before the data are known.
+        weight: The mean weight of a sample, by which all weights are divided; None before the data are known.
     """
 
     per: Per = "token"
@@ -57,15 +57,15 @@ class CausalLM:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """The names of what is measured."""
+        """The names of the measures."""
         return ("loss", "accuracy") if self.accuracy else ("loss",)
 
     def takes(self, batch: Any) -> bool:
-        """Whether a batch is of texts; here any may be."""
+        """Whether a batch has texts; here every batch may."""
         return True
 
     def __call__(self, call: Call, batch: Any) -> dict[str, Tensor]:
-        """The values of the samples [n] by name, weighted so that their mean over all data is the wanted one."""
+        """The values of the samples [n] by name, weighted so that their mean over all data is the requested mean."""
         texts = labelled(batch, shift=self.shift, ignored=self.ignored)
         logits = logits_of(call, texts.args, texts.kwargs, self.head)
         if logits.values.shape[:-1] != texts.labels.shape:
@@ -85,24 +85,24 @@ class CausalLM:
         weights, sums = self._weights(counted), values.double().sum(1)
         if self.per == "sequence":
             sums = sums / counted.sum(1).clamp(min=1)
-        if _samples(batch) != len(sums):  # the library counts it as one
+        if _samples(batch) != len(sums):  # the library counts the batch as one sample
             weights, sums = weights.sum(0, keepdim=True), sums.sum(0, keepdim=True)
         mean = weights.mean() if self.weight is None else self.weight
         return sums / mean
 
     def _weights(self, counted: Tensor) -> Tensor:
-        """How much each sequence weighs [n], float64."""
+        """The weight of each sequence [n], float64."""
         tokens = counted.sum(1)
         return (tokens if self.per == "token" else tokens > 0).double()
 
     def size(self, batch: Any) -> float:
-        """How many samples a batch counts as, by weight."""
+        """The number of samples that a batch counts as, by weight."""
         assert self.weight is not None
         labels = labelled(batch, shift=self.shift, ignored=self.ignored).labels
         return float(self._weights(labels != IGNORED).sum()) / self.weight
 
     def truths(self, batch: Any) -> tuple[str, ...]:
-        """The measures that are true or not for each sample; here all are means over tokens."""
+        """The measures that are true or false for each sample: none, because all are means over tokens."""
         return ()
 
     def over(self, samples: Sequence[Batch]) -> CausalLM:
@@ -112,7 +112,7 @@ class CausalLM:
         first = [batch for batch in samples if batch.of == samples[0].of]
         one = replace(self, weight=1.0)
         found = (doubts(batch.content, shift=self.shift, ignored=self.ignored) for batch in first)
-        for message in next(filter(None, found), []):  # those of one batch speak for all
+        for message in next(filter(None, found), []):  # one batch's messages represent all
             warnings.warn(message, UserWarning, stacklevel=2)
         total = sum(one.size(batch.content) for batch in first)
         if not total:
@@ -124,7 +124,7 @@ class CausalLM:
 
 
 def _samples(batch: Any) -> int:
-    """How many samples the library counts a batch as: one, where its tensors differ in length."""
+    """The number of samples that the library counts a batch as: one if its tensors differ in length."""
     lengths = {len(tensor) if tensor.dim() else -1 for tensor in tensors_of_batch(batch)}
     return lengths.pop() if len(lengths) == 1 else 1
 
@@ -148,43 +148,43 @@ def causal_lm(
         l_it = log sum_v exp(z_itv) - z_it,y(it)
 
     where T_i is the number of tokens of sequence i that count. The sums are over all data, so the value does not
-    depend on how they are batched, unlike a mean of `model(**batch).loss` over uneven batches; of a single batch it is
-    that loss, per token.
+    depend on how they are batched, unlike a mean of `model(**batch).loss` over uneven batches. For a single batch the
+    loss per token equals `model(**batch).loss`.
 
-    A batch is a dictionary as transformers takes it, a pair `(tokens, labels)`, or tokens [n, L] alone. Labels of a
-    dictionary are the tokens themselves, of which each is predicted by the position before; those of a pair belong
-    to their own positions, as targets do elsewhere. Without labels the next token of the text is right. It does not
-    count where it or the position before it is padding by `attention_mask` [n, L], or where another document begins,
-    `position_ids` being 0 (several documents packed into a row; whether they see each other is up to the model).
-    Labels that are given are taken as they are, also at padding. The model is called with the batch as it is: where
-    texts are padded at the left, give `position_ids` if your model does not make them from the mask.
+    A batch is a dictionary of transformers, a pair `(tokens, labels)`, or tokens [n, L] alone. In a dictionary the
+    labels are the tokens themselves, each predicted by the position before it. In a pair each label belongs to its own
+    position, like targets elsewhere. Without labels the next token of the text is right. It does not count if it or
+    the position before it is padding by `attention_mask` [n, L]. It does not count either if another document begins,
+    with `position_ids` of 0 (for several documents packed into a row; the model decides whether they see each other).
+    Given labels are used unchanged, also at padding. The model is called with the unchanged batch: if texts are padded
+    on the left, give `position_ids` unless your model makes them from the mask.
 
-    The logits are made in chunks of tokens from the hidden states in front of the head, for tokens that count, and
-    never kept; what the model does with every logit afterwards, such as scaling and capping, is done with the
-    chunks. A model that uses its logits in another way gets them whole.
+    The logits are computed from the hidden states before the head, in chunks of tokens, only for tokens that count,
+    and are never kept. Operations of the model on every logit afterwards, such as scaling and capping, are applied to
+    the chunks. A model that uses its logits in another way gets the whole tensor.
 
     Args:
-        per: Over what the mean is: "token" or "sequence". Default "token".
+        per: The unit of the mean: "token" or "sequence". Default "token".
         ignore_index: The label that does not count. Default -100.
-        shift: Whether a label belongs to the position before it. Default: in dictionaries, and not in pairs.
-        head: Name of the layer that makes the logits, such as "lm_head". Default: that of the model's
-            `get_output_embeddings()`, which all models of transformers have.
-        chunk: Tokens of which logits are in memory at once. Default: so many that they are 32 MiB in float32, on a GPU
-            256 MiB.
-        kernel: "torch"; "liger" or "cce" for those of liger-kernel and cut-cross-entropy, on a GPU; or "auto", which
-            takes one of these on a GPU where it is installed and can. Default "auto".
-        accuracy: Whether to measure also how often the largest logit is that of the right token, with the same
-            weights, as "accuracy". Default False.
+        shift: Whether a label belongs to the position before it. Default: yes in dictionaries, no in pairs.
+        head: Name of the layer that makes the logits, such as "lm_head". Default: the layer that the model's
+            `get_output_embeddings()` returns, which all models of transformers have.
+        chunk: Number of tokens whose logits are in memory at once. Default: 32 MiB of logits in float32, on a GPU 256
+            MiB.
+        kernel: "torch"; "liger" or "cce" for the kernels of liger-kernel and cut-cross-entropy, on a GPU; or "auto",
+            which uses one of these on a GPU if it is installed and supports the model. Default "auto".
+        accuracy: Whether to measure also how often the largest logit is the right token's, with the same weights, as
+            "accuracy". Default False.
 
     Returns:
-        An objective, which gives values of samples [n], float64; a sample is a sequence. They are sums over tokens
-        divided by the mean number of tokens of a sequence, so that their mean is the loss. Their standard error takes
-        the lengths of the sequences as drawn too.
+        An objective that gives values of samples [n], float64; a sample is a sequence. The values are sums over tokens
+        divided by the mean number of tokens per sequence, so their mean is the loss. Their standard error treats the
+        lengths of the sequences as random too.
 
     Raises:
         ImportError: When a kernel is asked for and its package is not installed.
-        TypeError: When the head is no name.
-        ValueError: When an option has another value than these.
+        TypeError: When `head` is not a name.
+        ValueError: When an option has an unknown value.
 
     Example:
         >>> import torch, fastscape

@@ -1,4 +1,4 @@
-"""Whether the text that a model generates, taking the likeliest token each time, is the right answer."""
+"""Whether a model generates the right answer if it takes the most likely token at each step."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _WANTED = "give a dictionary as fastscape.objectives.questions(prompts, answers)
 
 @dataclass(frozen=True)
 class ExactMatch:
-    """What `exact_match` makes.
+    """The objective that `exact_match` makes.
 
     Args:
-        most: Tokens that are generated at most; None for as many as the answer has.
+        most: Most tokens that are generated; None for as many as the answer has.
         stops: Tokens that end a text.
-        match: Says whether a generated text is right; None where it must be the answer.
+        match: Decides whether a generated text is right; None if it must equal the answer.
         head: Name of the head.
-        reader: How logits are read.
+        reader: Reads the logits.
     """
 
     most: int | None = None
@@ -50,16 +50,16 @@ class ExactMatch:
         return f"fastscape.objectives.exact_match({said}, head={self.head!r}, chunk={self.reader.chunk!r})"
 
     def takes(self, batch: Any) -> bool:
-        """Whether a batch is of prompts with answers."""
+        """Whether a batch has prompts with answers."""
         return isinstance(batch, Mapping) and {"input_ids", "answer"} <= batch.keys() and "ending_mask" not in batch
 
     def __call__(self, call: Call, batch: Any) -> dict[str, Tensor]:
-        """For each prompt [n] minus the log-likelihood of its answer, and whether the generated text is right."""
+        """For each prompt [n], minus the log-likelihood of its answer, and whether the generated text is right."""
         if not self.takes(batch):
             came = ", ".join(map(str, batch))[:200] if isinstance(batch, Mapping) else type(batch).__name__
             raise TypeError(f"a batch cannot be read, got {came}; {_WANTED}")
         answer = batch["answer"].long()
-        ended = _among(answer, self.stops).cumsum(1) > 0  # an answer ends in front of what stops a text
+        ended = _among(answer, self.stops).cumsum(1) > 0  # an answer ends before the token that stops a text
         answer = answer.masked_fill(ended, IGNORED)
         tokens, lengths = at_the_left(batch["input_ids"], batch.get("attention_mask"))
         others = {name: part for name, part in batch.items() if name not in _KEYS}
@@ -83,7 +83,7 @@ class _Asked:
 
     Args:
         call: Runs the model.
-        tokens: Of the prompts [n, L].
+        tokens: Tokens of the prompts [n, L].
         lengths: Numbers of tokens [n].
         others: Further arguments of the model.
         how: The objective.
@@ -96,13 +96,13 @@ class _Asked:
     how: ExactMatch
 
     def along(self, answer: Tensor) -> tuple[Tensor, Tensor]:
-        """Minus the log-likelihoods of the answers [n], and whether they are what the model generates [n].
+        """Minus the log-likelihoods of the answers [n], and whether the model would generate the answers [n].
 
-        The likeliest tokens are those of the answer if and only if each of them is the likeliest behind the prompt
-        and those before it; so one call of the model says it, with nothing generated.
+        The model generates the answer if and only if each answer token is the most likely after the prompt and the
+        answer tokens before it. So one call of the model is enough, and nothing is generated.
 
         Args:
-            answer: Tokens of the answers [n, A], `IGNORED` behind their ends.
+            answer: Tokens of the answers [n, A], `IGNORED` after their ends.
 
         Returns:
             Both.
@@ -110,7 +110,7 @@ class _Asked:
         how, there = self.how, answer != IGNORED
         sizes = there.sum(1)
         tokens = followed_by(self.tokens, self.lengths, answer.clamp(min=0))
-        # The position before a token says how likely it is.
+        # The position before a token gives the token's likelihood.
         labels = followed_by(torch.full_like(self.tokens, IGNORED), self.lengths - 1, answer, pad=IGNORED)
         logits = logits_of_tokens(self.call, tokens, self._mask(tokens, sizes), self.others, how.head)
         read = how.reader.read(logits.values, labels, logits.head, right=True)
@@ -125,15 +125,15 @@ class _Asked:
         return read.losses.double().sum(1), right
 
     def generated(self, count: int) -> Tensor:
-        """The likeliest tokens, one after the other: every one is a call of the model with all before it.
+        """The most likely tokens, one after another: each needs a call of the model with all tokens before it.
 
-        No cache is kept, so that no point of a landscape sees that of another one.
+        No cache is kept, so that no grid point sees the cache of another.
 
         Args:
-            count: How many, at most.
+            count: Most tokens to generate.
 
         Returns:
-            Tokens [n, count or less]. Behind one that stops a text anything may stand.
+            Tokens [n, count or less]. After a token that stops a text the content is arbitrary.
         """
         made = self.tokens.new_zeros((len(self.tokens), 0))
         for step in range(count):
@@ -147,7 +147,7 @@ class _Asked:
         return made
 
     def _mask(self, tokens: Tensor, sizes: Tensor) -> Tensor:
-        """Where texts have tokens, those of the prompt and so many further ones."""
+        """The mask of the texts: the tokens of the prompt and the further tokens."""
         places = torch.arange(tokens.shape[1], device=tokens.device)
         return (places < (self.lengths + sizes)[:, None]).long()
 
@@ -159,7 +159,7 @@ class _Asked:
 
 
 def _among(tokens: Tensor, some: Sequence[int]) -> Tensor:
-    """Which tokens are among some; they are compared one by one, as a GPU records no copy of a list."""
+    """Whether tokens are among some tokens; compared one by one, because a GPU records no copy of a list."""
     found = torch.zeros_like(tokens, dtype=torch.bool)
     for token in some:
         found = found | (tokens == token)
@@ -167,7 +167,7 @@ def _among(tokens: Tensor, some: Sequence[int]) -> Tensor:
 
 
 def _texts(tokens: Tensor, stops: Sequence[int]) -> list[list[int]]:
-    """The tokens of every text [n, M] in front of the first one that stops it, or that is none."""
+    """The tokens of every text [n, M] before the first token that stops it, or that is no token."""
     found = []
     for row in tokens.tolist():
         end = next((place for place, token in enumerate(row) if token in stops or token == IGNORED), len(row))
@@ -183,32 +183,32 @@ def exact_match(
     head: str | None = None,
     chunk: int | None = None,
 ) -> ExactMatch:
-    """How often a model, taking the likeliest token each time, generates the right answer: `objective=exact_match()`.
+    """How often greedy generation gives exactly the right answer: `objective=exact_match()`.
 
         y_1 = argmax_v p(v | prompt),  y_2 = argmax_v p(v | prompt, y_1),  ...
         accuracy = share of prompts whose y_1, y_2, ... are the answer
         loss = mean over prompts of -log p(answer | prompt)
 
-    A text ends in front of the first token of `stop`, or after `max_new_tokens`. It is the answer if and only if
-    every token of the answer is the likeliest one behind the prompt and the answer's tokens before it. So the model
-    is called once for all tokens, and nothing is generated, unless a function `match` is to see the text. Then the
-    model is called for every token with all tokens before it, without a cache.
+    A text ends before the first token of `stop`, or after `max_new_tokens`. It equals the answer if and only if every
+    token of the answer is the most likely after the prompt and the answer's tokens before it. So one call of the model
+    covers all tokens, and nothing is generated, unless a function `match` needs the text. The model is then called for
+    every token with all tokens before it, without a cache.
 
     Args:
-        max_new_tokens: Tokens of a text at most. Default: as many as the answer has, and one of `stop`.
-        stop: Token, or tokens, that end a text. Default: none, so that a text that begins with the answer is right.
-        match: `f(text, answer)` of two lists of tokens, which says whether the text is right, for example because the
-            number in it is. It needs `max_new_tokens`. Default: the text must be the answer.
+        max_new_tokens: Most tokens of a text. Default: as many as the answer has, and one token of `stop`.
+        stop: Token, or tokens, that end a text. Default: none, so a text that begins with the answer is right.
+        match: `f(text, answer)` of two lists of tokens, which returns whether the text is right, for example because
+            it contains the right number. It needs `max_new_tokens`. Default: the text must equal the answer.
         head: As for `causal_lm`.
         chunk: As for `causal_lm`.
 
     Returns:
-        An objective for batches as `questions` makes them, with "loss" and "accuracy": for every prompt [n] a number,
-        and whether the answer is right. `Landscape.binomial_error` has the standard error of the latter.
+        An objective for batches that `questions` makes, with "loss" and "accuracy": for every prompt [n] a number, and
+        whether the answer is right. `Landscape.binomial_error` gives the standard error of the accuracy.
 
     Raises:
-        TypeError: When `match` is no function, `stop` no tokens, or the head no name.
-        ValueError: When `max_new_tokens` is no number of tokens, or is missing with `match`.
+        TypeError: When `match` is not a function, `stop` not tokens, or `head` not a name.
+        ValueError: When `max_new_tokens` is not a number of tokens, or is missing with `match`.
 
     Example:
         >>> import torch, fastscape
@@ -246,20 +246,20 @@ def _stops(stop: Any) -> tuple[int, ...]:
 def questions(
     prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], *, pad: int = 0
 ) -> dict[str, Tensor]:
-    """Prompts with answers as one batch, for `exact_match`.
+    """Makes one batch of prompts with answers, for `exact_match`.
 
     Args:
-        prompts: The tokens of every prompt, at least one each.
-        answers: The tokens of every answer, at least one each. What is in `stop` ends them, too.
-        pad: The token behind the end of shorter prompts. Default 0.
+        prompts: The tokens of every prompt, at least one token each.
+        answers: The tokens of every answer, at least one token each. A token of `stop` ends an answer too.
+        pad: The token that fills up shorter prompts. Default 0.
 
     Returns:
-        `input_ids` and `attention_mask` [n, L], and `answer` [n, A] with -100 behind the end of shorter ones. Prompts
-        that are padded at the left may be given in the same form.
+        `input_ids` and `attention_mask` [n, L], and `answer` [n, A], filled up with -100. You may also pass prompts
+        that are padded on the left, in the same form.
 
     Raises:
-        TypeError: When a text came in the place of its tokens.
-        ValueError: When there are other numbers of both, or one has no token.
+        TypeError: When text was given instead of its tokens.
+        ValueError: When the numbers of prompts and answers differ, or one of them has no token.
 
     Example:
         >>> from fastscape.objectives import questions

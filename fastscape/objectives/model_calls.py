@@ -1,4 +1,4 @@
-"""Calls a language model for its logits, with its head held back where that is possible."""
+"""Calls a language model for its logits, and defers its head if possible."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _found_by_token: dict[int, tuple[weakref.ref[nn.Module], bool]] = {}
 
 
 class Logits(NamedTuple):
-    """What a model says of the next tokens.
+    """The scores that a model gives the next tokens.
 
     Args:
-        values: Logits [n, L, V], or what will be logits.
-        head: What they are a product with; None where they are whole.
+        values: Logits [n, L, V], or a product that becomes logits.
+        head: The head whose product they are; None if the logits are whole.
     """
 
     values: Product | Tensor
@@ -37,15 +37,15 @@ def logits_of(call: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], name:
 
     Args:
         call: Runs the model.
-        args: What it is called with.
-        kwargs: And by name. A cache is not asked for, unless it is here.
-        name: Of the head in the model. Default: what its `get_output_embeddings()` says.
+        args: The positional arguments.
+        kwargs: The keyword arguments. No cache is requested, unless it is given here.
+        name: Name of the head in the model. Default: the result of its `get_output_embeddings()`.
 
     Returns:
         The logits.
 
     Raises:
-        TypeError: When the model does not take what the batch holds, or returns nothing that can be logits.
+        TypeError: When the model does not accept the batch, or returns nothing that can be logits.
         ValueError: When the model has no such head.
     """
     head = head_of(call, name)
@@ -66,13 +66,13 @@ def logits_of(call: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], name:
 def logits_of_tokens(
     call: Any, tokens: Tensor, mask: Tensor | None, others: Mapping[str, Any], name: str | None
 ) -> Logits:
-    """The logits of texts whose padding, if there is some, is behind their ends.
+    """The logits of texts whose padding, if any, follows their ends.
 
     Args:
-        call: Runs the model. It takes `input_ids` and `attention_mask` by name where it knows them, else the tokens
+        call: Runs the model. It gets `input_ids` and `attention_mask` by name if it accepts them, else the tokens
             alone.
-        tokens: Of the texts [n, L], int64.
-        mask: 1 where there is a token, else 0 [n, L]; None where all are.
+        tokens: Tokens of the texts [n, L], int64.
+        mask: 1 at tokens, else 0 [n, L]; None if there is no padding.
         others: Further arguments by name.
         name: As for `logits_of`.
 
@@ -86,13 +86,13 @@ def logits_of_tokens(
 
 
 def check_head(head: object) -> None:
-    """Refuses what is no name of a head.
+    """Refuses a value that is no name of a head.
 
     Args:
         head: The option.
 
     Raises:
-        TypeError: When it is no string.
+        TypeError: When it is not a string.
     """
     if head is not None and not isinstance(head, str):
         raise TypeError(
@@ -102,8 +102,8 @@ def check_head(head: object) -> None:
 
 
 def _check_taken(call: Any, kwargs: Mapping[str, Any]) -> None:
-    """Refuses what a batch holds and the model does not take."""
-    if getattr(call, "_forward_pre_hooks_with_kwargs", None):  # which may leave out what the model does not take
+    """Refuses parts of a batch that the model does not accept."""
+    if getattr(call, "_forward_pre_hooks_with_kwargs", None):  # a hook may remove what the model does not accept
         return
     try:
         forward = call.forward if isinstance(call, nn.Module) else call
@@ -128,7 +128,7 @@ def _takes(call: Any, name: str) -> bool:
 
 
 def _logits_in(outputs: Any) -> Product | Tensor:
-    """The logits among what a model returns."""
+    """The logits in the result of a model."""
     found = outputs
     if isinstance(outputs, Mapping):
         found = outputs.get("logits")
@@ -143,12 +143,12 @@ def _logits_in(outputs: Any) -> Product | Tensor:
 
 
 def _by_token(found: Product, head: nn.Module) -> bool:
-    """Whether the head treats every token alone, seen at the first batch."""
+    """Whether the head treats every token by itself, checked at the first batch."""
     known = _found_by_token.get(id(head))
     if known is not None and known[0]() is head:
         return known[1]
     drops = any(isinstance(part, nn.modules.dropout._DropoutNd) and part.training for part in head.modules())
-    if drops or inside_a_transform(found.hidden):  # then nothing can be compared
+    if drops or inside_a_transform(found.hidden):  # nothing can be compared
         return True
     with torch.no_grad():
         right = found.by_token()

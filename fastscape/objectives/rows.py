@@ -13,14 +13,14 @@ __all__ = ["at_the_left", "check_tokens", "followed_by", "is_whole", "padded"]
 
 
 def check_tokens(name: str, tokens: object) -> None:
-    """Refuses what is no text as tokens.
+    """Refuses a value that is not a text as tokens.
 
     Args:
-        name: Of the text, for the error.
-        tokens: Numbers of a list, a tensor or an array.
+        name: Name of the text in the error.
+        tokens: A list, a tensor or an array of numbers.
 
     Raises:
-        TypeError: When it is the text itself, a single token, or holds something else than whole numbers.
+        TypeError: When it is the text itself, a single token, or holds anything but whole numbers.
     """
     if isinstance(tokens, str):
         raise TypeError(
@@ -35,7 +35,7 @@ def check_tokens(name: str, tokens: object) -> None:
 
 
 def is_whole(token: object) -> bool:
-    """Whether it is a whole number, of Python or a tensor or an array."""
+    """Whether it is a whole number, from Python, a tensor or an array."""
     try:
         operator.index(token)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -48,7 +48,7 @@ def padded(rows: Sequence[Sequence[int]], pad: int) -> Tensor:
 
     Args:
         rows: The numbers.
-        pad: What stands behind the end of shorter rows.
+        pad: The number that fills up shorter rows.
 
     Returns:
         The rows [n, longest], int64, on the CPU.
@@ -58,14 +58,14 @@ def padded(rows: Sequence[Sequence[int]], pad: int) -> Tensor:
 
 
 def at_the_left(tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Texts that begin at the left, wherever their padding was.
+    """Texts moved to the left, from any position of their padding.
 
     Args:
-        tokens: Of the texts [n, L].
-        mask: 1 where there is a token, else 0 [n, L]; None where all are.
+        tokens: Tokens of the texts [n, L].
+        mask: 1 at tokens, else 0 [n, L]; None if there is no padding.
 
     Returns:
-        Tokens [n, L], with those of the padding behind them, and numbers of tokens [n].
+        Tokens [n, L], followed by the padding, and numbers of tokens [n].
     """
     tokens = tokens.long()
     if mask is None:
@@ -75,13 +75,13 @@ def at_the_left(tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
 
 
 def followed_by(tokens: Tensor, lengths: Tensor, more: Tensor, *, pad: int = 0) -> Tensor:
-    """Texts with further tokens right behind their ends.
+    """Texts with further tokens directly after their ends.
 
     Args:
-        tokens: Of texts that begin at the left [n, L].
+        tokens: Tokens of texts that begin at the left [n, L].
         lengths: Numbers of tokens [n].
         more: Further tokens [n, M].
-        pad: What new columns hold elsewhere. Default 0.
+        pad: The token in the rest of the new columns. Default 0.
 
     Returns:
         Tokens [n, L + M].

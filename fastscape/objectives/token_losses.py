@@ -1,10 +1,10 @@
-"""Head and cross-entropy in one, for some tokens at a time: the logits of a batch are never in memory as a whole.
+"""Head and cross-entropy in one step, chunk by chunk: the logits of a whole batch are never in memory at once.
 
     loss_t = log sum_v exp(z_tv) - z_t,label(t),    z_t = head(h_t)
 
-With T tokens and V logits each, whole logits and their log-softmax take 2 T V numbers, a chunk of c tokens 2 c V. Only
-tokens with a label are multiplied. On a GPU the kernels of liger-kernel or cut-cross-entropy do the same without even
-the chunk.
+With T tokens and V logits each, whole logits and their log-softmax take 2 T V numbers, a chunk of c tokens takes 2 c
+V. Only tokens with a label are multiplied. On a GPU the kernels of liger-kernel or cut-cross-entropy do the same
+without the chunk's logits.
 
 Source: Hsu et al. 2024, arXiv 2410.10989 (chunks of tokens); Wijmans et al. 2024, arXiv 2411.09009 (no logits).
 """
@@ -30,20 +30,20 @@ IGNORED = -100
 
 Kernel = Literal["auto", "torch", "liger", "cce"]
 
-_LOGITS = {"cpu": 1 << 23}  # of a chunk: 32 MiB in float32
-_LOGITS_ELSEWHERE = 1 << 26  # a product of few rows leaves a GPU waiting for the weights
-_WARNED_FROM = 1 << 26  # logits that are whole in memory
+_LOGITS = {"cpu": 1 << 23}  # logits of a chunk: 32 MiB in float32
+_LOGITS_ELSEWHERE = 1 << 26  # with few rows per product, a GPU waits for the weights
+_WARNED_FROM = 1 << 26  # logits that are in memory at once
 _PACKAGES = {"liger": "liger_kernel", "cce": "cut_cross_entropy"}
 _INSTALLED = {"liger": "liger-kernel", "cce": "cut-cross-entropy"}
 
 
 class Read(NamedTuple):
-    """What was read of the logits.
+    """The results of reading the logits.
 
     Args:
-        losses: Of each token [n, L], 0 where it has no label.
-        right: Whether the largest logit is that of the label [n, L], False where there is none; None where that was
-            not asked for.
+        losses: Loss of each token [n, L], 0 if it has no label.
+        right: Whether the largest logit is the label's [n, L], False if there is no label; None if this was not
+            requested.
     """
 
     losses: Tensor
@@ -52,12 +52,13 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True)
 class Reader:
-    """How logits are read.
+    """Reads logits.
 
     Args:
-        chunk: Tokens of which logits are in memory. Default: so many that they are 32 MiB in float32, on a GPU 256.
-        kernel: What computes the losses. Default "auto": on a GPU liger-kernel or cut-cross-entropy where one of them
-            is installed and can, else torch.
+        chunk: Number of tokens whose logits are in memory at once. Default: 32 MiB of logits in float32, on a GPU 256
+            MiB.
+        kernel: The library that computes the losses. Default "auto": on a GPU liger-kernel or cut-cross-entropy, if
+            one of them is installed and can compute them, else torch.
 
     Raises:
         ValueError: When there is no such kernel, or a chunk has no tokens.
@@ -81,16 +82,16 @@ class Reader:
         """The losses of tokens.
 
         Args:
-            logits: Logits [n, L, V], or what will be logits.
-            labels: For each the token that is right [n, L], int64; `IGNORED` where it does not count.
-            head: What the logits are a product with; None where they are whole.
-            right: Whether to say also where the largest logit is that of the label. Default False.
+            logits: Logits [n, L, V], or a product that becomes logits.
+            labels: For each token the right next token [n, L], int64; `IGNORED` if it does not count.
+            head: The head whose product the logits are; None if the logits are whole.
+            right: Whether to return also if the largest logit is the label's. Default False.
 
         Returns:
             The losses, in the dtype of the logits, float32 at least.
 
         Raises:
-            ValueError: When a kernel is asked for that cannot compute them.
+            ValueError: When the requested kernel cannot compute them.
         """
         flat = labels.flatten()
         kernel = self._kernel(logits, head, right=right)
@@ -114,10 +115,10 @@ class Reader:
 
         Args:
             logits: As for `read`.
-            numbers: Which tokens [c], of all in their order.
+            numbers: Indices of tokens [c], counted over all tokens in order.
 
         Yields:
-            Numbers [chunk] and logits [chunk, V].
+            Indices [chunk] and logits [chunk, V].
         """
         size = self.chunk or max(_LOGITS.get(logits.device.type, _LOGITS_ELSEWHERE) // logits.shape[-1], 1)
         for some in numbers.split(size):
@@ -138,7 +139,7 @@ class Reader:
     def _kernel(
         self, logits: Product | Tensor, head: nn.Module | None, *, right: bool
     ) -> Callable[[Tensor, Any, Tensor], Tensor] | None:
-        """What computes the losses in the place of torch, if anything is to."""
+        """The function that computes the losses instead of torch, if there is one."""
         if self.kernel == "torch":
             return None
         why = _why_not(logits, head, right=right)
@@ -148,19 +149,19 @@ class Reader:
             return _FUSED[self.kernel]
         if why is not None or not isinstance(logits, Product):
             return None
-        # Sums of products in float32 are full here; those of cut-cross-entropy are for half precision.
+        # Float32 products here have full precision; cut-cross-entropy's are for half precision.
         able = ["liger", *(["cce"] if logits.hidden.dtype.itemsize < 4 else [])]
         return next((_FUSED[name] for name in able if _there(name)), None)
 
 
 class _Joined:
-    """Values that come part by part.
+    """Values that are collected part by part.
 
-    They are written into one tensor where that can be. As small tensors that stay between large ones that go they
-    would keep the C library from using the memory of a chunk for the next one.
+    They are written into one tensor if possible. Small tensors that stay between large tensors that are freed would
+    keep the C library from using the memory of one chunk for the next.
 
     Args:
-        length: How many values come.
+        length: Total number of values.
     """
 
     def __init__(self, length: int) -> None:
@@ -170,7 +171,7 @@ class _Joined:
         self._filled = 0
 
     def add(self, values: Tensor) -> None:
-        """Takes the next values [c]."""
+        """Adds the next values [c]."""
         if values.requires_grad or inside_a_transform(values):
             self._parts.append(values)
             return
@@ -185,21 +186,21 @@ class _Joined:
 
 
 def _counted(flat: Tensor) -> Tensor:
-    """The numbers of the tokens with a label; of all where that may not be asked, which then have losses of 0."""
+    """The indices of the tokens with a label; of all tokens if this cannot be checked, with losses of 0."""
     if inside_a_transform(flat):
         return torch.arange(len(flat), device=flat.device)
     return (flat != IGNORED).nonzero()[:, 0]
 
 
 def _back(flat: Tensor, numbers: Tensor) -> Tensor:
-    """Where each token is found among those that were read [N]; one behind them where it was not."""
+    """The position of each token among the tokens that were read [N]; the end if it was not read."""
     back = torch.full_like(flat, len(numbers))
     back[numbers] = torch.arange(len(numbers), device=flat.device)
     return back
 
 
 def _why_not(logits: Product | Tensor, head: nn.Module | None, *, right: bool) -> str | None:
-    """Why no kernel can compute the losses; None where one can."""
+    """Why no kernel can compute the losses; None if one can."""
     if not isinstance(logits, Product):
         return "the head of the model was not found, or its logits are used by the model"
     if right:
@@ -234,7 +235,7 @@ def _liger(hidden: Tensor, head: Any, labels: Tensor) -> Tensor:
 
 
 def _cce(hidden: Tensor, head: Any, labels: Tensor) -> Tensor:
-    """The losses by cut-cross-entropy, whose first versions know no bias."""
+    """The losses by cut-cross-entropy, whose first versions do not support a bias."""
     package = importlib.import_module("cut_cross_entropy")
     bias = {} if head.bias is None else {"bias": head.bias}
     found: Tensor = package.linear_cross_entropy(
@@ -247,7 +248,7 @@ _FUSED: dict[str, Callable[[Tensor, Any, Tensor], Tensor]] = {"liger": _liger, "
 
 
 def warn_of_whole(logits: Tensor, model: Any) -> None:
-    """Warns of logits that are whole in memory and large.
+    """Warns if the logits are large and in memory at once.
 
     Args:
         logits: Logits [n, L, V].

@@ -1,6 +1,6 @@
-"""Weight space: which tensors move, the flat buffer that holds them, directions through it, norms, schemes and grids.
+"""Weight space: which tensors move, the flat buffer that holds them, directions, norms, schemes and grids.
 
-Every point of a landscape is a combination of the vectors of one basis, and a norm is read off Gram matrices. Nothing
+Every point of a landscape is a combination of the vectors of one basis. All norms follow from Gram matrices. Nothing
 here evaluates a model.
 """
 

@@ -24,17 +24,17 @@ __all__ = ["Basis", "basis_of", "basis_redrawn", "basis_seeded", "basis_tensorwi
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """What every point of a landscape is a combination of.
+    """The vectors whose combinations are the points of a landscape.
 
     Args:
-        vectors: (theta, d1, ...) [K, P], on the device of the run; or what makes them, or parts of them, anew. Of a
-            model that is shared out among processes what this one holds of them.
+        vectors: (theta, d1, ...) [K, P], on the device of the run; or an object that computes them, or parts of them,
+            again when they are read. If the model is shared out among processes, the part that this process holds.
         gram: Gram matrices [S, K, K] of the normalised vectors, float64, on the CPU.
         layout: What the P entries are.
-        factors: What normalises the vectors [S, K], where they are not in memory and so could not be scaled in place;
-            the coefficients carry it then. None when they are normalised.
-        unscaled: For each direction, whether its norm left it as it was drawn or given. Default: none of them.
-        here: What of the P entries this process holds. Default: all.
+        factors: The factors [S, K] that normalise the vectors, if these are not in memory and so could not be scaled
+            in place; the coefficients then carry the factors. None when the vectors are normalised.
+        unscaled: For each direction, whether its norm left it as it was drawn or given. Default: no direction.
+        here: The part of the P entries that this process holds. Default: all.
     """
 
     vectors: Tensor | Seeded | Tensorwise
@@ -46,11 +46,11 @@ class Basis:
 
     @property
     def held(self) -> Layout:
-        """What the entries of the vectors are: those of the layout, or of what this process holds of it."""
+        """The layout of the entries of the vectors: the whole layout, or the part that this process holds."""
         return self.layout if self.here is None else self.here.layout
 
     def held_coefficients(self, c: Tensor) -> Tensor:
-        """The coefficients [G, S' or 1, K] of the segments of `held`, from those [G, S or 1, K] of all."""
+        """Selects the segments of `held`: from coefficients [G, S or 1, K] to [G, S' or 1, K]."""
         return c if self.here is None else self.here.coefficients(c)
 
     @cached_property
@@ -61,20 +61,20 @@ class Basis:
     @property
     def theta(self) -> Tensor:
         """The first vector [P]."""
-        assert not isinstance(self.vectors, Tensorwise)  # of which no vector is whole
+        assert not isinstance(self.vectors, Tensorwise)  # a tensorwise basis holds no whole vector
         return self.vectors.theta if isinstance(self.vectors, Seeded) else self.vectors[0]
 
     def relaid(self, *, channels_last: bool) -> Basis:
         """The basis with the weights of convolutions in another order; its vectors are reordered in place.
 
         Args:
-            channels_last: The order that is wanted.
+            channels_last: Whether to store the channels last.
 
         Returns:
-            The basis, with a layout of that order; this one is used up.
+            The basis with a layout in this order; do not use the old basis afterwards.
 
         Raises:
-            ValueError: When the directions are not in memory: their numbers have one order.
+            ValueError: When the directions are not in memory, because their numbers have one fixed order.
         """
         if channels_last == self.layout.channels_last:
             return self
@@ -124,14 +124,14 @@ class Basis:
             multiples: The multiples. Default: the coordinates.
 
         Returns:
-            Whether it does in every segment.
+            Whether this holds in every segment.
         """
         c = self._of_scheme(scheme, torch.tensor([at], dtype=torch.float64, device="cpu"))
         wanted = torch.tensor([1.0, *(at if multiples is None else multiples)], dtype=torch.float64, device="cpu")
         off = (c[0].cpu().double() - wanted).expand(len(self.gram), -1)
         square = torch.einsum("sk,skl,sl->s", off, self.gram, off).clamp(min=0)  # ||sum_k off_k B_k||^2
         norms = self.gram.diagonal(dim1=1, dim2=2).sqrt()
-        there = norms.sum(1) != 0  # in the padding nothing is
+        there = norms.sum(1) != 0  # the padding has norm 0
         exact = (off == 0).all(1)  # also where weights are not finite
         return bool((exact | (square.sqrt() <= 1e-5 * norms @ wanted.abs()))[there].all())
 
@@ -154,8 +154,8 @@ def basis_of(
         directions: For each direction a function that writes it to the row `out` [P] of the basis.
         normalize: One of `fastscape.weights.norms.NORMS`.
         place: Where the basis goes.
-        together: What writes all of them at once, to rows [K - 1, P]. Default: one after the other.
-        here: What of the flat buffer this process holds. Default: all.
+        together: Function that writes all directions at once, to rows [K - 1, P]. Default: one after another.
+        here: The part of the flat buffer that this process holds. Default: all.
 
     Returns:
         The basis.
@@ -196,7 +196,7 @@ def basis_seeded(
 ) -> Basis:
     """The basis of the model's weights and random directions that take no memory.
 
-    The directions are those of `direction_random`, computed again wherever they are read.
+    The directions equal `direction_random`. They are computed again on every read.
 
     Args:
         theta: The model's tensors by name.
@@ -217,9 +217,9 @@ def basis_seeded(
 def basis_tensorwise(
     layout: Layout, random: Random, normalize: str, place: Place, *, count: int, here: Here | None = None
 ) -> Basis:
-    """The basis of a lent model's weights and random directions, of which no vector is whole in memory.
+    """The basis of a lent model's weights and random directions, with no whole vector in memory.
 
-    Its numbers are those of `basis_seeded`.
+    Its numbers equal the numbers of `basis_seeded`.
 
     Args:
         layout: The flat buffer.
@@ -227,12 +227,12 @@ def basis_tensorwise(
         normalize: One of `fastscape.weights.norms.NORMS`.
         place: Where the model is, with the loan that keeps its weights.
         count: Number of directions, 1 or 2.
-        here: What of the flat buffer this process holds. Default: all.
+        here: The part of the flat buffer that this process holds. Default: all.
 
     Returns:
         The basis.
     """
-    assert place.lent is not None  # who calls has looked
+    assert place.lent is not None  # the caller has checked this
     vectors = (Tensorwise if here is None else partial(TensorwiseHere, here=here))(
         layout if here is None else here.layout,
         place.lent,
@@ -248,7 +248,7 @@ def basis_tensorwise(
 
 
 def _regenerated(vectors: Seeded | Tensorwise, layout: Layout, normalize: str, backend: Backend) -> Basis:
-    """The basis of directions that are not in memory, with what normalises them."""
+    """The basis of directions that are not in memory, with the factors that normalise them."""
     moving = layout.drawn[:, None].repeat(1, 1 + vectors.directions).double()
     moving[:, 0] = 1.0
     own = vectors.gram() if isinstance(vectors, Tensorwise) else gram(vectors, layout.segments, backend=backend)
@@ -259,17 +259,17 @@ def _regenerated(vectors: Seeded | Tensorwise, layout: Layout, normalize: str, b
 
 
 def basis_redrawn(basis: Basis, random: Random, normalize: str, backend: Backend) -> Basis:
-    """The basis of the same weights and other random directions, which have memory of their own.
+    """The basis of the same weights and different random directions, in memory of their own.
 
     Args:
         basis: The basis, of random directions. It is not changed.
-        random: Seed and distribution of the directions that are wanted.
+        random: Seed and distribution of the new directions.
         normalize: One of `fastscape.weights.norms.NORMS`.
-        backend: Of the kernels.
+        backend: Backend of the kernels.
 
     Returns:
-        The basis, in the same order of the weights; as it would be without the other one, to rounding, and bit for bit
-        where convolutions do not have their channels last.
+        The basis, with the weights in the same order. It equals a basis that was built without the old one: to
+        rounding, and bit for bit if convolutions do not store their channels last.
     """
     layout, vectors = basis.layout, basis.vectors
     if not isinstance(vectors, Tensor):

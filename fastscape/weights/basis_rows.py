@@ -1,4 +1,4 @@
-"""A basis in memory, read tensor by tensor: the same calls as those of a basis that is nowhere whole."""
+"""A basis in memory, read tensor by tensor with the same calls as a basis that is never whole in memory."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["BasisRows", "Rows"]
 
 
 class Rows(Protocol):
-    """What gives the vectors of a basis tensor by tensor, and combines them. See `Tensorwise`."""
+    """Gives the vectors of a basis tensor by tensor, and combines them. See `Tensorwise`."""
 
     @property
     def layout(self) -> Layout:
         """The flat buffer that the entries are counted in."""
 
     def parts(self, entry: Entry) -> Iterator[Part]:
-        """A tensor in parts of bounded size, one behind the other in the order of storage."""
+        """A tensor in parts of bounded size, one after another in the order of storage."""
 
     def rows(self, entry: Entry, part: Part | None = None) -> Tensor:
         """The vectors of the basis in one tensor or a part of it [K, n], in the order of storage."""
@@ -37,11 +37,11 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class BasisRows:
-    """The vectors of a basis, tensor by tensor: views of those that are in memory, others drawn again.
+    """Reads the vectors of a basis tensor by tensor: views of vectors in memory, random vectors drawn again.
 
     Args:
         basis: The basis.
-        backend: Of the kernels. Default "auto".
+        backend: Backend of the kernels. Default "auto".
     """
 
     basis: Basis
@@ -64,7 +64,7 @@ class BasisRows:
             entry: The tensor.
 
         Yields:
-            Its parts, one behind the other.
+            Its parts, one after another.
         """
         for start in range(entry.offset, entry.stop, PART):
             yield Part((), start, min(start + PART, entry.stop))
@@ -83,7 +83,7 @@ class BasisRows:
         start, stop = (entry.offset, entry.stop) if part is None else (part.start, part.stop)
         if isinstance(vectors, Tensor):
             return vectors[:, start:stop]
-        assert isinstance(vectors, Seeded)  # a basis that is nowhere whole gives its rows itself
+        assert isinstance(vectors, Seeded)  # a basis that is never whole in memory gives its rows itself
         return vectors.rows(start, stop)
 
     def combined(self, rows: Tensor, c: Tensor, start: int, *, dtype: torch.dtype | None = None) -> Tensor:
@@ -92,8 +92,8 @@ class BasisRows:
         Args:
             rows: The vectors there [K, n].
             c: Coefficients [S or 1, K] of all segments.
-            start: The first of the entries.
-            dtype: What the sums are rounded to, once. Default: as the rows.
+            start: The first entry.
+            dtype: The dtype to which the sums are rounded, once. Default: the dtype of the rows.
 
         Returns:
             The point there [n], in memory of its own.

@@ -1,7 +1,7 @@
 """The checkpoints of trainings as users give them: recordings, modules, state dicts, files.
 
-A training is the folder of a recording, a `Recording`, or a list of checkpoints; several are a mapping from names to
-trainings. Nothing is read here but what a file says of its tensors.
+A training is the folder of a recording, a `Recording`, or a list of checkpoints. Several trainings are a mapping from
+names to trainings. Of a file only the description of its tensors is read here.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ TrainingsGiven: TypeAlias = "TrainingGiven | Mapping[str, TrainingGiven]"
 
 
 class Readable(Protocol):
-    """A checkpoint of which slices can be read."""
+    """A checkpoint from which slices can be read."""
 
     @property
     def kept(self) -> Mapping[str, Kept]:
-        """What it holds, by the names that it has there."""
+        """The tensors that it holds, by their names in the checkpoint."""
 
     def numbers(self, name: str, start: int, stop: int) -> Tensor:
-        """Real numbers [stop - start] of a tensor, pairs of a complex one, in the order of the model."""
+        """Real numbers [stop - start] of a tensor, in the order of the model; pairs for a complex tensor."""
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors."""
 
 
 class InMemory:
-    """A checkpoint whose tensors are in memory, or in a file that is mapped.
+    """A checkpoint whose tensors are in memory, or in a memory-mapped file.
 
     Args:
         tensors: The tensors by name.
@@ -53,7 +53,7 @@ class InMemory:
 
     @cached_property
     def kept(self) -> dict[str, Kept]:
-        """What it holds."""
+        """The tensors that it holds."""
         return {
             name: Kept(
                 tuple(tensor.shape),
@@ -68,7 +68,7 @@ class InMemory:
         tensor = self._tensors[name].detach()
         if tensor.is_complex():
             tensor = pairs_of(tensor)
-        if not tensor.is_contiguous():  # only the part that is wanted is copied
+        if not tensor.is_contiguous():  # copies only the requested part
             row = tensor[0].numel()
             first = start // row
             tensor, start, stop = tensor[first : -(-stop // row)], start - first * row, stop - first * row
@@ -81,14 +81,14 @@ class InMemory:
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """A training with its checkpoints, the first one first.
+    """A training with its checkpoints, from the first to the last.
 
     Args:
-        name: What it is called in pictures.
-        checkpoints: What can be read of each.
-        steps: Of the training [n]. Default: unknown.
-        measures: What was recorded beside the weights, by name [n] each. Default: nothing.
-        recording: Where it was recorded. Default: nowhere.
+        name: Its name in pictures.
+        checkpoints: The readers of its checkpoints.
+        steps: Training step of each checkpoint [n]. Default: unknown.
+        measures: Values recorded besides the weights, n values by name. Default: none.
+        recording: The recording. Default: none.
     """
 
     name: str
@@ -156,10 +156,10 @@ def readable(given: object, whose: str) -> Readable:
 
     Args:
         given: A module, a state dict, or the path of a file.
-        whose: What it is called in an error.
+        whose: Its name in an error.
 
     Returns:
-        What can be read of it.
+        The reader of the checkpoint.
 
     Raises:
         TypeError: When it is something else.
@@ -181,7 +181,7 @@ def readable(given: object, whose: str) -> Readable:
 
 
 def _check_apart(training: Training) -> None:
-    """Refuses checkpoints that are one and the same: what `state_dict` returns follows the model."""
+    """Refuses checkpoints that share memory: the tensors that `state_dict` returns follow the model."""
     seen: dict[tuple[int, ...], int] = {}
     for k, one in enumerate(training.checkpoints):
         if not isinstance(one, InMemory):

@@ -1,8 +1,8 @@
-"""Complex numbers as pairs of real ones: the real part, then the imaginary part.
+"""Complex numbers as pairs of real numbers: the real part, then the imaginary part.
 
-A complex tensor of n entries moves as 2n real numbers. The norm of its filter is that of these numbers,
-`sqrt(sum |z|^2) = sqrt(sum (Re z)^2 + (Im z)^2)`, and a real combination of complex tensors is that of their pairs. So
-nothing behind the flat buffer has to know of complex numbers.
+A complex tensor of n entries moves as 2n real numbers. The norm of a filter is the norm of these numbers,
+`sqrt(sum |z|^2) = sqrt(sum (Re z)^2 + (Im z)^2)`. A real combination of complex tensors is the same combination of
+their pairs. So no code behind the flat buffer has to handle complex numbers.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ def complex_of(pairs: Tensor) -> Tensor:
         pairs: Real numbers [..., 2].
 
     Returns:
-        The tensor [...]: a view in complex128 or complex64, or of a narrower dtype a copy in complex64, because torch
-        computes with no narrower one.
+        The tensor [...]: a view in complex128 or complex64. A narrower dtype gives a copy in complex64, because torch
+        does not compute with narrower complex numbers.
     """
     return torch.view_as_complex(pairs if pairs.dtype.itemsize >= 4 else pairs.float())
 
 
 def real_of(tensor: Tensor, name: str) -> Tensor:
-    """The real numbers of a tensor that has no others.
+    """The real part of a tensor without imaginary parts.
 
     Args:
         tensor: Real, or complex with imaginary parts of 0.
-        name: What it is called in the error.
+        name: Its name in the error.
 
     Returns:
         The tensor, or its real part.

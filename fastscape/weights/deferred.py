@@ -1,4 +1,4 @@
-"""Tensors of which nothing is in memory: they are made where they are read, and written over others part by part."""
+"""Tensors that hold no memory: they are made when they are read, and written into other tensors part by part."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ class Making(Protocol):
 
     @property
     def like(self) -> Tensor:
-        """A tensor of its shape and dtype, whatever it holds."""
+        """A tensor of the same shape and dtype, with any content."""
 
     @property
     def device(self) -> torch.device:
-        """Where it is made."""
+        """The device on which it is made."""
 
     def write(self, out: Tensor) -> None:
-        """Writes it over a tensor of its shape, of any strides."""
+        """Writes the values into a tensor of the same shape, with any strides."""
 
     def holds(self, other: Tensor) -> bool:
-        """Whether a tensor of its shape and dtype holds the same."""
+        """Whether a tensor of the same shape and dtype holds the same values."""
 
 
 class Deferred(Tensor):
     """A tensor that is made when it is read.
 
-    To torch it is a tensor like others, with a shape, a dtype and a device, and it cannot be written to. What reads it
-    gets it whole, in memory of its own; `copy_` into another tensor and `torch.equal` take it part by part.
+    For torch it is a read-only tensor with a shape, a dtype and a device. A read returns the whole tensor in new
+    memory; `copy_` into another tensor and `torch.equal` read it part by part.
 
     Args:
         making: How it is made.
@@ -52,7 +52,7 @@ class Deferred(Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
-    def __new__(cls, making: Making) -> Deferred:  # noqa: D102 - the docstring is that of the class
+    def __new__(cls, making: Making) -> Deferred:  # noqa: D102 - the class has the docstring
         like = making.like
         made = Tensor._make_wrapper_subclass(cls, like.shape, dtype=like.dtype, device=making.device)
         made.making = making
@@ -82,27 +82,27 @@ class Deferred(Tensor):
 
 
 def as_kept(kept: KeptTensors, name: str, device: torch.device) -> Tensor:
-    """A tensor as it was, which is read from where it is kept.
+    """The original values of a tensor, read on demand from where they are kept.
 
     Args:
-        kept: Where it is kept.
+        kept: The kept tensors.
         name: Its name.
-        device: Where it is wanted.
+        device: The device of the result.
 
     Returns:
-        The tensor, of which nothing is in memory before it is read.
+        The tensor, which takes no memory before it is read.
     """
     return Deferred(_AsKept(kept, name, device))
 
 
 def write(tensor: Deferred, out: Tensor) -> Tensor:
-    """Writes a deferred tensor over another one; as `out.copy_(tensor)`, but without a detour through torch.
+    """Writes a deferred tensor into another tensor, like `out.copy_(tensor)` but without torch's Python dispatch.
 
-    The first such detour of a process imports what takes 30 MB.
+    The first such dispatch of a process imports modules that take 30 MB.
 
     Args:
         tensor: The tensor.
-        out: What is written over.
+        out: The tensor that is overwritten.
 
     Returns:
         `out`.
@@ -114,14 +114,14 @@ def write(tensor: Deferred, out: Tensor) -> Tensor:
 
 
 def equal(tensor: Tensor, other: Tensor) -> bool:
-    """Whether a tensor, which may be deferred, holds what another one does; as `torch.equal`, but see `write`.
+    """Whether a tensor, which may be deferred, equals another tensor; like `torch.equal`, but see `write`.
 
     Args:
         tensor: The tensor.
-        other: The other one.
+        other: The other tensor.
 
     Returns:
-        Whether it does.
+        Whether they are equal.
     """
     if not isinstance(tensor, Deferred):
         return torch.equal(tensor, other)
@@ -132,7 +132,7 @@ def equal(tensor: Tensor, other: Tensor) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _AsKept:
-    """A tensor as it was."""
+    """The original values of a tensor."""
 
     kept: KeptTensors
     name: str
@@ -150,7 +150,7 @@ class _AsKept:
 
 
 def _whole(value: Any) -> Any:
-    """A tensor in memory in the place of a deferred one."""
+    """The tensor in memory in place of a deferred tensor."""
     if not isinstance(value, Deferred):
         return value
     out = torch.empty(value.shape, dtype=value.dtype, device=value.device)

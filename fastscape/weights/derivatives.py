@@ -13,8 +13,8 @@ from fastscape.weights.space import Space
 
 __all__ = ["check_differentiable", "coefficient_rows"]
 
-STEP = 1e-4  # of coordinates, for differences that tell whether a derivative was lost
-ALLOWED = 1e-3  # of the coefficients around, beyond what a difference of such a step may be off
+STEP = 1e-4  # step in the coordinates of differences that show whether a derivative was lost
+ALLOWED = 1e-3  # as a fraction of the nearby coefficients, on top of the error of such a difference
 
 
 def coefficient_rows(space: Space, points: Tensor) -> Tensor:
@@ -23,12 +23,12 @@ def coefficient_rows(space: Space, points: Tensor) -> Tensor:
     With `w(x, y) = sum_k c_k(x, y) B_k`, the derivatives of w are `sum_k (d c_k / d x) B_k` and so on.
 
     Args:
-        space: Where the points lie.
+        space: The space of the points.
         points: Grid coordinates [G, D], float64.
 
     Returns:
-        Coefficients [G, R, S or 1, K]: of w itself, of the D first derivatives, and of the second ones in the order
-        xx, xy, yy. NaN where a norm jumps.
+        Coefficients [G, R, S or 1, K]: of w itself, of the D first derivatives, and of the second derivatives in the
+        order xx, xy, yy. NaN where a norm jumps.
 
     Raises:
         ValueError: When torch cannot differentiate the scheme.
@@ -49,11 +49,11 @@ def coefficient_rows(space: Space, points: Tensor) -> Tensor:
 
 
 def _along(space: Space, points: Tensor, i: int, j: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The coefficients, their derivatives along axes i and j, and the mixed one."""
+    """The coefficients, their derivatives along axes i and j, and the mixed derivative."""
     coordinates = points.unbind(1)
 
     def at(changed: dict[int, Tensor]) -> Tensor:
-        # A coordinate that stays has no slope, rather than one of 0: times an infinite one, that would be NaN.
+        # A fixed coordinate gets no slope instead of slope 0, because 0 times an infinite slope would be NaN.
         return space.coefficients([changed.get(k, values) for k, values in enumerate(coordinates)])
 
     def slope(moved: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,14 +66,14 @@ def _along(space: Space, points: Tensor, i: int, j: int) -> tuple[Tensor, Tensor
 
 
 def check_differentiable(space: Space, points: Tensor) -> None:
-    """Refuses a scheme on whose way torch loses the coordinates, as `float(alpha)` does.
+    """Refuses a scheme in which torch loses the coordinates, as in `float(alpha)`.
 
     Args:
-        space: Where the points lie.
+        space: The space of the points.
         points: Some grid coordinates [n, D], float64.
 
     Raises:
-        ValueError: When the derivatives are not what differences of the coefficients say, at most of the points.
+        ValueError: When the derivatives disagree with differences of the coefficients at most of the points.
     """
     rows = coefficient_rows(space, points)
     for axis, name in enumerate(axis_names(points.shape[1])):
@@ -82,7 +82,7 @@ def check_differentiable(space: Space, points: Tensor) -> None:
         places = points - step, points, points + step
         before, here, after = (space.coefficients(at).expand_as(rows[:, 0]) for at in places)
         width = step[:, axis][:, None, None]
-        # The differences to both sides say how far their mean may be off.
+        # The forward and the backward difference bound the error of their mean.
         slack = ((after - here) / width - (here - before) / width).abs() + ALLOWED * (1 + rows[:, 1 + axis].abs())
         off = ((after - before) / (2 * width) - rows[:, 1 + axis]).abs() > slack
         if off.flatten(1).any(1).double().mean() > 0.5:

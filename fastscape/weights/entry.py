@@ -1,4 +1,4 @@
-"""Where one tensor lies in the flat buffer, and how its numbers are ordered there."""
+"""Where one tensor is in the flat buffer, and the order of its numbers there."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["Entry"]
 
 @dataclass(frozen=True)
 class Entry:
-    """Where one tensor lies in the flat buffer.
+    """The place of one tensor in the flat buffer.
 
     Args:
         name: Its name in the model, as in `named_parameters` or `named_buffers`.
         shape: Its shape in the model.
         offset: Its first entry in the buffer.
         filters: How many filters it holds, each of `numel / filters` contiguous entries.
-        split: The shape that it is viewed in before its dimensions are reordered; differs from `shape` only for
-            grouped transposed convolutions, and for complex tensors, which have pairs of real numbers at the end.
+        split: The shape in which it is viewed before its dimensions are reordered. It differs from `shape` only for
+            grouped transposed convolutions, and for complex tensors, which end in pairs of real numbers.
         order: The dimensions of `split` in the order of storage.
         variance: Whether it is a running variance, which must stay positive.
-        convolution: Whether it is the weight of a two-dimensional convolution, which may lie with its channels last.
-        complex: Whether it is complex, and so two real numbers for each of its own.
+        convolution: Whether it is the weight of a two-dimensional convolution, whose channels may be stored last.
+        complex: Whether it is complex, with two real numbers per entry.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Entry:
 
     @property
     def stop(self) -> int:
-        """The entry behind its last."""
+        """The position after its last entry."""
         return self.offset + self.numel
 
     def stored(self, tensor: Tensor) -> Tensor:
@@ -57,10 +57,10 @@ class Entry:
             tensor: In the shape of the model.
 
         Returns:
-            The same numbers, with the dimensions `order` of `split`; real numbers of a complex tensor.
+            The same numbers, with the dimensions `order` of `split`; a complex tensor as real numbers.
 
         Raises:
-            ValueError: When it has another shape, or imaginary parts where the model has none.
+            ValueError: When it has a different shape, or imaginary parts where the model has none.
         """
         if tuple(tensor.shape) != self.shape:
             raise ValueError(f"{self.name} must have shape {self.shape}, got {tuple(tensor.shape)}")
@@ -71,14 +71,14 @@ class Entry:
         """A tensor of the model in the order of storage: a view, so that it can be written to.
 
         Args:
-            tensor: In the shape of the model, of any strides; complex where that is.
+            tensor: In the shape of the model, with any strides; complex if the model's tensor is complex.
 
         Returns:
-            A view with the dimensions `order` of `split`; real numbers of a complex tensor. Of the view of a conjugate
-            it is a copy.
+            A view with the dimensions `order` of `split`; a complex tensor as real numbers. A conjugate view gives a
+            copy.
         """
         values = torch.view_as_real(tensor.resolve_conj()) if self.complex else tensor
-        # A dimension that is cut in two stays a view whatever the strides are.
+        # Splitting a dimension gives a view for any strides.
         return (
             values.view(self.split).permute(self.order)
             if self.split != tuple(values.shape)
@@ -86,23 +86,23 @@ class Entry:
         )
 
     def taken(self, flat: Tensor) -> Tensor:
-        """The tensor of one point, or of each of a stack of points, in the shape of the model.
+        """The tensor of one point, or of each point of a stack, in the shape of the model.
 
         Args:
             flat: Buffers [..., P].
 
         Returns:
-            A view [..., *shape] of them where there is one.
+            A view [..., *shape] if there is one, else a copy.
         """
         stack = flat.shape[:-1]
         tensor = self.split_view(flat)
         if self.complex:
             return complex_of(tensor).reshape((*stack, *self.shape))
-        # Reshaping to the same shape gives a dimension of one channel another stride, and with it another order.
+        # Reshaping to the same shape gives a dimension of one channel a different stride, and so a different order.
         return tensor if self.split == self.shape else tensor.reshape((*stack, *self.shape))
 
     def split_view(self, flat: Tensor) -> Tensor:
-        """The tensor of each of a stack of points in the order of the model, before its shape is that of the model.
+        """The tensor of each point of a stack in the order of the model, before it gets the shape of the model.
 
         Args:
             flat: Buffers [..., P].

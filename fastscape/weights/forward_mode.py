@@ -1,4 +1,4 @@
-"""torch's forward mode, without what it says of itself when it is used first."""
+"""torch's forward mode, without the message of its first use."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def jvp(function: Callable[..., Any], at: tuple[Tensor, ...], along: tuple[Tenso
 
     Args:
         function: Takes tensors and returns tensors.
-        at: Where it is differentiated.
+        at: The point at which it is differentiated.
         along: The direction, a tensor for each argument.
 
     Returns:
-        What it returns, and the derivatives of that.
+        The value of the function, and the derivatives of this value.
     """
     _loaded()
     before = differentiating()
@@ -38,13 +38,13 @@ def jvp(function: Callable[..., Any], at: tuple[Tensor, ...], along: tuple[Tenso
 
 
 def differentiating() -> bool:
-    """Whether a function is being differentiated in this thread, so that its derivatives matter too."""
+    """Whether this thread is differentiating a function, so that its derivatives matter too."""
     return getattr(_here, "inside", False)
 
 
 @cache
 def _loaded() -> None:
-    """Has torch load its rules, which it compiles by what it calls deprecated."""
+    """Has torch load its rules, which it compiles with a function that it calls deprecated."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.func.jvp(torch.sin, (torch.zeros((), device="cpu"),), (torch.ones((), device="cpu"),))

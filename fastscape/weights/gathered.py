@@ -1,10 +1,10 @@
-"""The tensors of a model that `fully_shard` shares out, each whole for as long as it is wanted.
+"""The tensors of a model that `fully_shard` shares out, each whole for as long as it is needed.
 
-Those that are wanted at the same time are gathered together, as bytes one behind the other:
+Tensors that are needed at the same time are gathered together, as bytes one after another:
 
     process 0:  [a0 . b0 .. c0]      process 1:  [a1 . b1 .. c1]   ->   a = a0 | a1,  b = b0 | b1,  c = c0 | c1
 
-A part that is shorter than that of the first process is padded, and every part begins where any dtype may.
+A part that is shorter than the first process's part is padded. Every part begins at an address for any dtype.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from fastscape.weights.sharded import Cut, cut_of
 
 __all__ = ["Gathered"]
 
-ALIGNED = 16  # bytes, a multiple of those of a number of any dtype
+ALIGNED = 16  # bytes, a multiple of the size of any number
 
 
 class Gathered:
-    """The tensors of a model as they were, of which every process keeps its own part; see `KeptTensors`.
+    """The original tensors of a model, of which every process keeps its own part; see `KeptTensors`.
 
     All processes read the same tensors in the same order, as they are gathered when they are read.
 
     Args:
         model: The model. It is not changed.
-        kept: What of its tensors is here.
-        device: Where they are gathered.
+        kept: The parts of its tensors in this process.
+        device: The device on which they are gathered.
     """
 
     def __init__(self, model: nn.Module, kept: KeptTensors, device: torch.device) -> None:
@@ -47,13 +47,13 @@ class Gathered:
         return self._model[name].shape
 
     def read(self, name: str) -> Tensor:
-        """A tensor as it was, in its shape and dtype; it is not to be written to.
+        """The original values of a tensor, in its shape and dtype; do not write to it.
 
         Args:
             name: Its name.
 
         Returns:
-            The tensor. Where it is not here yet all that are wanted and shared out alike are gathered with it.
+            The tensor. If it is not here yet, all needed tensors that are shared out alike are gathered with it.
         """
         if name not in self._whole:
             cut = cut_of(self._model[name])
@@ -66,21 +66,21 @@ class Gathered:
         return cut_of(self._model[name])
 
     def only(self, names: Iterable[str]) -> None:
-        """Lets all tensors go but those that are wanted from here on.
+        """Releases all tensors except those that are still needed.
 
         Args:
-            names: Those that are.
+            names: Names of the tensors that are still needed.
         """
         self._wanted = set(names)
         self._whole = {name: tensor for name, tensor in self._whole.items() if name in self._wanted}
 
     def close(self) -> None:
-        """Lets all tensors go; what is kept is closed by whoever keeps it."""
+        """Releases all tensors; whoever keeps the parts closes them."""
         self.only(())
 
 
 def _joined(cut: Cut, here: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
-    """Whole tensors of some shapes from what each process has of them, by one call to the others."""
+    """Whole tensors of some shapes from the parts of all processes, in one collective call."""
     distributed: Any = sys.modules["torch.distributed"]
     parts = {name: [cut.part(shapes[name], number) for number in range(cut.parts)] for name in here}
     starts, end = {}, 0

@@ -1,9 +1,9 @@
-"""What is computed of all checkpoints: scalar products, combinations, and where they lie along given directions.
+"""Computations over all checkpoints: scalar products, combinations, and coordinates along given directions.
 
 Each is one pass over the blocks of a stack. The Gram matrix G[i, j] = <w_i - w_b, w_j - w_b>, where b is the base, is
-all that a plane through checkpoints needs: every vector between them is a combination of these differences, and so
-are its length and its angles. It has to be exact: a second component that is a thousandth of the first has a millionth
-of its square.
+all that a plane through checkpoints needs: every vector between them is a combination of these differences, and so its
+length and its angles follow. The matrix has to be exact: a second component that is a thousandth of the first has a
+millionth of its square.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ __all__ = ["KEPT", "Along", "Gram", "along", "combine", "gram_of", "nearest"]
 KEPT = "gram.npz"
 """Name of the file that keeps a Gram matrix beside a recording."""
 
-_EVERY = 8  # blocks of which one is computed in float64 too
-_MANY = 1 << 26  # products of weights: below, float64 takes no second
-_PANEL = 256  # rows of the Gram matrix that are computed at once; what lies left of their diagonal is not
+_EVERY = 8  # of this many blocks, one is computed in float64 too
+_MANY = 1 << 26  # products of weights: float64 takes less than a second for fewer
+_PANEL = 256  # rows of the Gram matrix that are computed at once; the part left of their diagonal is skipped
 
 
 class Gram(NamedTuple):
-    """Scalar products of what checkpoints and the model differ by from the base.
+    """Scalar products of the differences of the checkpoints and the model to the base.
 
     Args:
         products: The matrix [N, N], float64.
-        error: Of an entry, as a fraction of the lengths of its two vectors; 0 where only float64 rounds.
+        error: Error of an entry, as a fraction of the lengths of its two vectors; 0 if only float64 rounds.
     """
 
     products: Tensor
@@ -46,18 +46,18 @@ class Gram(NamedTuple):
 
 
 def gram_of(stack: Stack, *, exact: bool = True) -> Gram:
-    """The Gram matrix of what checkpoints and the model differ by from the base.
+    """The Gram matrix of the differences of the checkpoints and the model to the base.
 
-    Where all trainings are recordings, it is kept in the folder of the first, and read from there as long as no
-    record, and no tensor that moves, has changed. For another model its row alone is computed anew.
+    If all trainings are recordings, the folder of the first keeps the matrix. It is read from there as long as no
+    record, and no tensor that moves, has changed. For a different model only its row is computed again.
 
-    Products in float32 take half the time. They are summed in float64 block by block, so that their errors, which
-    have no sign, get small beside the sums; how small is measured on some of the blocks.
+    Products in float32 take half the time. They are summed in float64 block by block. Their errors have no fixed sign,
+    so they become small beside the sums; how small is measured on some of the blocks.
 
     Args:
         stack: The checkpoints.
-        exact: Whether all is in float64. Otherwise products of many checkpoints with many weights, none of them in
-            float64, are in float32. Default True.
+        exact: Whether everything is in float64. Otherwise products of many checkpoints with many weights are in
+            float32, if none of them is in float64. Default True.
 
     Returns:
         The matrix.
@@ -108,9 +108,9 @@ def _with_model(stack: Stack, known: Tensor) -> Tensor:
 def _single(stack: Stack) -> Gram:
     """The matrix of products in float32, and their error.
 
-    Of some blocks some rows are computed in float64 too. What the sums there are off by, times how many times more
-    blocks there are, is no less than what the whole is off by: errors without a sign are overestimated, those with one
-    are met.
+    For some blocks, some rows are computed in float64 too. The error of the sums there, times the ratio of all blocks
+    to these blocks, bounds the error of the whole: it overestimates errors of random sign, and matches errors of one
+    sign.
 
     Args:
         stack: The checkpoints.
@@ -141,8 +141,8 @@ def combine(stack: Stack, coefficients: Tensor, rows: Tensor) -> None:
 
     Args:
         stack: The checkpoints.
-        coefficients: Of the differences [K, N], float64.
-        rows: Where they are written to [K, P].
+        coefficients: Coefficients of the differences [K, N], float64.
+        rows: The rows [K, P] to which they are written.
     """
     rows.zero_()
     for block in stack.blocks():
@@ -151,10 +151,10 @@ def combine(stack: Stack, coefficients: Tensor, rows: Tensor) -> None:
 
 
 class Along(NamedTuple):
-    """Where checkpoints lie along directions.
+    """The places of checkpoints along directions.
 
     Args:
-        coordinates: Of each [n, K], those of the nearest point of the plane: least squares.
+        coordinates: Coordinates [n, K] of the nearest point of the plane to each: least squares.
         off: Their distances [n] from the plane.
     """
 
@@ -163,7 +163,7 @@ class Along(NamedTuple):
 
 
 def along(stack: Stack, rows: Tensor) -> Along:
-    """Where the checkpoints lie on any plane through the model, in one pass.
+    """The places of the checkpoints on any plane through the model, in one pass.
 
     Args:
         stack: The checkpoints.
@@ -200,7 +200,7 @@ def nearest(products: Tensor, squares: Tensor, gram: Tensor) -> Along:
     Returns:
         Coordinates and distances.
     """
-    # Scaled to a diagonal of 1, so that a short direction beside a long one is not taken for none.
+    # Scaled to a diagonal of 1, so that a short direction beside a long one is not taken for 0.
     lengths = gram.diagonal().sqrt()
     unit = torch.where(lengths > 0, 1 / lengths, 0.0)
     inverse = torch.linalg.pinv(unit[:, None] * gram * unit, hermitian=True, rtol=1e-12)
@@ -210,7 +210,7 @@ def nearest(products: Tensor, squares: Tensor, gram: Tensor) -> Along:
 
 
 def _columns(rows: Tensor, block: Block) -> tuple[Tensor, tuple[Any, ...]]:
-    """Where a block lies in rows of a basis: a view of these, and an index for it."""
+    """The place of a block in rows of a basis: a view of the rows, and an index for it."""
     entry = block.entry
     if entry.order == tuple(range(len(entry.split))):
         return rows, (slice(None), slice(entry.offset + block.start, entry.offset + block.stop))
@@ -219,13 +219,13 @@ def _columns(rows: Tensor, block: Block) -> tuple[Tensor, tuple[Any, ...]]:
 
 
 def _key(stack: Stack) -> str:
-    """What the matrix follows from, besides the model."""
+    """The key of the matrix: everything it depends on except the model."""
     files = []
     for training in stack.trainings:
         recording = training.recording
-        assert recording is not None  # _beside has looked
+        assert recording is not None  # _beside has checked this
         folder = "" if training is stack.trainings[0] else str(recording.folder.resolve())
-        # A folder that was emptied and written anew may have files of the same names and lengths.
+        # A folder that was emptied and written again may have files of the same names and lengths.
         stats = [(recording.folder / row.file).stat().st_mtime_ns for row in recording.rows]
         files.append(
             [folder, *((row.step, row.file, row.bytes, at) for row, at in zip(recording.rows, stats, strict=True))]
@@ -235,13 +235,13 @@ def _key(stack: Stack) -> str:
 
 
 def _beside(stack: Stack) -> Path | None:
-    """The file that keeps the matrix; None where a training is no recording, which has no place for one."""
+    """The file that keeps the matrix; None if a training is no recording and so has no place for a file."""
     recordings = [training.recording for training in stack.trainings]
     return None if None in recordings or recordings[0] is None else recordings[0].folder / KEPT
 
 
 def _read(path: Path, key: str, count: int) -> tuple[Gram | None, str]:
-    """A matrix that was kept, and the hash of its model; None where there is none of this key."""
+    """A kept matrix and the hash of its model; None if there is no matrix with this key."""
     with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), path.open("rb") as file:
         found = np.load(file)
         gram = found["gram"] if str(found["key"]) == key else np.empty(0)
@@ -251,7 +251,7 @@ def _read(path: Path, key: str, count: int) -> tuple[Gram | None, str]:
 
 
 def _write(path: Path, key: str, model: str, gram: Gram) -> None:
-    """Keeps a matrix, where the folder can be written to."""
+    """Keeps a matrix, if the folder can be written to."""
     content = io.BytesIO()
     np.savez(content, gram=gram.products.numpy(), error=gram.error, key=np.array(key), model=np.array(model))
     with suppress(OSError):

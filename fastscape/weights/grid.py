@@ -29,7 +29,7 @@ POINTS = 51
 
 @dataclass(frozen=True)
 class Auto:
-    """An axis from -reach to reach, of which the reach is still to be chosen.
+    """An axis from -reach to reach, whose reach is still to be chosen.
 
     Args:
         count: Grid points, at least 2. Default 51.
@@ -40,7 +40,7 @@ class Auto:
 
 @dataclass(frozen=True)
 class AlongPath:
-    """An axis that holds the paths which the directions bring, with a margin.
+    """An axis that contains the paths of the directions, with a margin.
 
     Args:
         count: Grid points, at least 2. Default 51.
@@ -53,11 +53,11 @@ _CHOSEN: dict[str, type[Auto] | type[AlongPath]] = {"auto": Auto, "path": AlongP
 
 
 def wanted_axis(name: str, spec: AxisSpec) -> Axis:
-    """The coordinates of one axis, or how many it is to have.
+    """The coordinates of one axis, or the number of its points if the range is still to be chosen.
 
     Args:
-        name: What the axis is called in error messages: "x" or "y".
-        spec: What `axis` takes; or "auto", "path", `("auto", count)` or `("path", count)` where the range is to be
+        name: The name of the axis in error messages: "x" or "y".
+        spec: Any argument of `axis`; or "auto", "path", `("auto", count)` or `("path", count)` to have the range
             chosen.
 
     Returns:
@@ -65,7 +65,7 @@ def wanted_axis(name: str, spec: AxisSpec) -> Axis:
 
     Raises:
         TypeError: When the specification is none of these.
-        ValueError: When the count is below 2, or as for `axis`.
+        ValueError: When the count is below 2, or for the reasons of `axis`.
 
     Example:
         >>> from fastscape.weights import wanted_axis
@@ -98,13 +98,13 @@ def axis(name: str, spec: _Numbers) -> np.ndarray:
     """The coordinates of one axis.
 
     A tuple is read as `(start, stop, count)`, ends included, never as coordinates. Coordinate i is
-    `((n-1-i) start + i stop) / (n-1)`, computed from its index, so that nothing accumulates, both ends are exact, and
+    `((n-1-i) start + i stop) / (n-1)`, computed from its index. So no error accumulates, both ends are exact, and
     the middle of a symmetric axis is exactly 0.
 
     Args:
-        name: What the axis is called in error messages: "x" or "y".
-        spec: `(start, stop, count)`, the count an integer, at least 2, or 1 where start and stop are the same; or the
-            coordinates themselves as a list or a 1-D array, increasing.
+        name: The name of the axis in error messages: "x" or "y".
+        spec: `(start, stop, count)`, with an integer count of at least 2, or 1 if start and stop are the same; or the
+            coordinates themselves as an increasing list or 1-D array.
 
     Returns:
         Coordinates [count], float64, strictly increasing.
@@ -161,7 +161,7 @@ def _from_range(name: str, spec: tuple[Any, ...]) -> np.ndarray:
 
 
 def _as_list(name: str, spec: tuple[Any, ...]) -> str:
-    """What to write for a tuple that may have been meant as coordinates."""
+    """Shows how to write a tuple that may have been meant as coordinates."""
     if not all(isinstance(part, numbers.Real) for part in spec) or any(a >= b for a, b in pairwise(spec)):
         return ""
     return f"; for coordinates a list, {name}=[{', '.join(map(str, spec)):.80}]"
@@ -194,7 +194,8 @@ def points(*axes: np.ndarray) -> Tensor:
         *axes: Coordinates [H], [W] and so on.
 
     Returns:
-        Points [H * W * ..., axes], float64, the last axis running fastest; of two, row i * W + j is (x[i], y[j]).
+        Points [H * W * ..., axes], float64, the last axis running fastest; with two axes, row i * W + j is (x[i],
+        y[j]).
     """
     return torch.cartesian_prod(*map(torch.from_numpy, axes)).reshape(-1, len(axes))
 
@@ -220,7 +221,7 @@ class Grid:
         return points(*self.axes.values())
 
     def repeated(self, repeats: int) -> Grid:
-        """The grid once for every repeat, whose number is the first coordinate; for one repeat the grid itself."""
+        """The grid once per repeat, whose number is the first coordinate; the grid itself for one repeat."""
         return Grid({REPEAT: np.arange(float(repeats)), **self.axes}) if repeats > 1 else self
 
     def __len__(self) -> int:

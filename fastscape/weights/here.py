@@ -1,13 +1,13 @@
-"""What a process holds of the flat buffer, where the tensors of a model are shared out among several.
+"""The part of the flat buffer that a process holds, if a model's tensors are shared out among several processes.
 
-A process has a flat buffer of its own, of its parts of the tensors one behind the other, and it is known for each
-entry which one of the whole buffer it is. So random numbers, which are functions of the place in the whole buffer, and
-Gram matrices, which are sums over processes, are the same however a model is shared out.
+A process has its own flat buffer, which holds its parts of the tensors one after another. For each entry its place in
+the whole buffer is known. Random numbers depend on the place in the whole buffer, and Gram matrices are sums over
+processes. So both are the same however a model is shared out.
 
-A part of a tensor lies in blocks of one length, each within one filter: whole filters where these are shared out, and
-pieces of all filters where their entries are.
+A part of a tensor consists of blocks of one length, each within one filter: whole filters if filters are shared out,
+and pieces of all filters if their entries are.
 
-Shapes: a buffer here [P'] of the P entries of the whole one, S' segments of S; blocks R of n entries for each tensor.
+Shapes: a buffer here [P'] of the P entries of the whole buffer, S' segments of S; blocks R of n entries per tensor.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from fastscape.weights.sharing import Sharing
 __all__ = ["Here", "here_of", "part_of"]
 
 APART = 2048  # entries that are drawn in the time that one more call of `draw` takes
-AT_ONCE = 1 << 20  # entries that are drawn together, of which some are taken
+AT_ONCE = 1 << 20  # entries that are drawn together, even if only some of them are used
 
 
 class _Stretch(NamedTuple):
-    """Entries that are neighbours here and in the whole buffer."""
+    """Entries that are neighbours both here and in the whole buffer."""
 
     here: int
     whole: int
@@ -46,12 +46,12 @@ class _Stretch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Here:
-    """What a process holds of the flat buffer.
+    """The part of the flat buffer that a process holds.
 
     Args:
-        whole: The layout of all.
-        layout: Of what is here: a filter of it is a block.
-        blocks: For each tensor by name, where in the whole buffer each of its blocks begins [R].
+        whole: The layout of the whole buffer.
+        layout: The layout of the part that is here: a filter of it is a block.
+        blocks: For each tensor by name, where each of its blocks begins in the whole buffer [R].
         sharing: The processes that hold the rest.
     """
 
@@ -62,15 +62,15 @@ class Here:
 
     @cached_property
     def _stretches(self) -> list[_Stretch]:
-        """All that is here."""
+        """All stretches that are here."""
         return [one for entry in self.layout.entries for one in _stretches(entry, self.blocks[entry.name])]
 
     @cached_property
     def segment(self) -> Tensor:
-        """For each segment that is here [S'], int64, the number of the one that it is a part of."""
+        """For each segment that is here [S'], int64, the number of the whole segment that it is a part of."""
         ours, theirs = self.layout.segments_of, self.whole.segments_of
         firsts = torch.tensor([theirs[entry.name].start for entry in self.whole.entries], device="cpu")
-        found = firsts[self.layout.layer_of_segment]  # the padding holds nothing, so it may belong anywhere
+        found = firsts[self.layout.layer_of_segment]  # the padding holds nothing, so any segment will do
         for entry in self.whole.entries:
             length = max(entry.numel // entry.filters, 1)
             found[ours[entry.name]] += (self.blocks[entry.name] - entry.offset) // length
@@ -83,28 +83,28 @@ class Here:
         return torch.tensor(each, dtype=torch.bool, device="cpu")[self.layout.layer_of_segment]
 
     def gram(self, own: Tensor) -> Tensor:
-        """The Gram matrices [S, K, K] of all segments, from what each process has of them.
+        """The Gram matrices [S, K, K] of all segments, from the parts of all processes.
 
         Args:
-            own: Those of the segments that are here [S', K, K], float64, on the CPU.
+            own: The Gram matrices of the segments that are here [S', K, K], float64, on the CPU.
 
         Returns:
-            The same on all processes.
+            The Gram matrices, the same on all processes.
         """
         found = own.new_zeros(self.whole.segments.count, *own.shape[1:])
         found.index_add_(0, self.segment[self.counted], own[self.counted])
         return self.sharing.added(found)
 
     def coefficients(self, c: Tensor) -> Tensor:
-        """The coefficients [..., S' or 1, K] of the segments that are here, from those [..., S or 1, K] of all."""
+        """Selects the segments that are here: from coefficients [..., S or 1, K] to [..., S' or 1, K]."""
         return c if c.shape[-2] == 1 else c.index_select(-2, self.segment.to(c.device))
 
     def random(self, seed: int, axis: int, *, distribution: Distribution, out: Tensor) -> None:
-        """Writes what is here of a random direction, see `direction_random`.
+        """Writes the part of a random direction that is here, see `direction_random`.
 
         Args:
             seed: From 0 to 2^64 - 1.
-            axis: 0 for the direction of x, 1 for that of y.
+            axis: 0 for the direction of x, 1 for the direction of y.
             distribution: See `direction_random`.
             out: The buffer [P']; its padding becomes 0.
         """
@@ -117,15 +117,15 @@ class Here:
     def draw(
         self, out: Tensor, seed: int, axis: int, start: int, *, distribution: Distribution, backend: Backend = "torch"
     ) -> None:
-        """Random numbers for neighbouring entries; what is padding is left as it was.
+        """Random numbers for neighbouring entries; padding keeps its values.
 
         Args:
             out: Where to write the numbers [n], contiguous.
             seed: From 0 to 2^64 - 1.
             axis: Number of the stream.
-            start: The first of the entries, counted here.
+            start: The first entry, counted here.
             distribution: As `draw` takes it.
-            backend: Of the kernels. Default "torch", as for `direction_random`.
+            backend: Backend of the kernels. Default "torch", as for `direction_random`.
         """
         if not len(out):
             return
@@ -141,7 +141,7 @@ class Here:
             torch.cat([drawn[one.whole - first.whole :][: one.length] for one in part], out=to)
 
     def _between(self, start: int, stop: int) -> Iterator[_Stretch]:
-        """The stretches of tensors, as far as they lie in the entries start .. stop - 1."""
+        """The parts of the stretches of tensors in the entries start .. stop - 1."""
         every = self._stretches
         at = max(bisect(every, start, key=lambda one: one.here) - 1, 0)
         while at < len(every) and every[at].here < stop:
@@ -153,15 +153,15 @@ class Here:
 
 
 def here_of(model: nn.Module, layout: Layout, sharing: Sharing) -> Here:
-    """What this process holds of the flat buffer.
+    """The part of the flat buffer that this process holds.
 
     Args:
-        model: The model, of which every process holds its part alone.
+        model: The model, of which every process holds only its part.
         layout: The layout of the whole tensors.
         sharing: The processes.
 
     Returns:
-        What is here.
+        The part that is here.
     """
     tensors, entries, offset = tensors_of(model), [], 0
     blocks: dict[str, Tensor] = {}
@@ -173,12 +173,12 @@ def here_of(model: nn.Module, layout: Layout, sharing: Sharing) -> Here:
 
 
 def part_of(entry: Entry, lists: Sequence[Tensor], offset: int) -> tuple[Entry, Tensor]:
-    """The entry of a part of a tensor, and where its blocks begin in the whole buffer.
+    """The entry of a part of a tensor, and the places where its blocks begin in the whole buffer.
 
     Args:
-        entry: That of the whole tensor.
-        lists: Which indices of each dimension are here, increasing.
-        offset: Where the part begins here.
+        entry: The entry of the whole tensor.
+        lists: The indices of each dimension that are here, increasing.
+        offset: The position here at which the part begins.
 
     Returns:
         The entry, whose filters are the blocks, and the places [R], int64.
@@ -186,7 +186,7 @@ def part_of(entry: Entry, lists: Sequence[Tensor], offset: int) -> tuple[Entry, 
     shape = tuple(map(len, lists))
     plain = entry.split == (*entry.shape, *((2,) if entry.complex else ()))
     split = (*shape, 2) if entry.complex else shape
-    # A dimension that storage cuts in two, the groups of a convolution, is one here: a part may hold half a group.
+    # A dimension that storage splits, the groups of a convolution, stays whole here: a part may hold half a group.
     order = entry.order if plain else tuple(range(len(split)))
     own = replace(entry, shape=shape, offset=offset, filters=0, split=split, order=order)
     if not own.numel:
@@ -209,13 +209,13 @@ def part_of(entry: Entry, lists: Sequence[Tensor], offset: int) -> tuple[Entry, 
 
 
 def _places(entry: Entry, lists: Sequence[Tensor]) -> list[Tensor]:
-    """How far each index of each dimension is from the first entry of a tensor, in the order of storage."""
+    """The distance of each index of each dimension from the first entry of a tensor, in the order of storage."""
     sizes = [entry.split[d] for d in entry.order]
     strides = {d: math.prod(sizes[j + 1 :]) for j, d in enumerate(entry.order)}
     found, at = [], 0
     for index, size in zip(lists, entry.shape, strict=True):
         place, left = torch.zeros_like(index), size
-        while left > 1:  # storage may cut a dimension in two
+        while left > 1:  # storage may split a dimension
             left //= entry.split[at]
             place += index // left * strides[at]
             index, at = index % left, at + 1
@@ -225,14 +225,14 @@ def _places(entry: Entry, lists: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _run(places: Tensor, length: int) -> int:
-    """How many neighbours lie behind each other in equal runs, where each is so many entries long."""
+    """The number of neighbours in equal runs, if each neighbour is `length` entries long."""
     cuts = (places.diff() != length).nonzero().flatten() + 1
     bounds = [0, *cuts.tolist(), len(places)]
     return math.gcd(*(b - a for a, b in pairwise(bounds)))
 
 
 def _stretches(entry: Entry, blocks: Tensor) -> list[_Stretch]:
-    """The blocks of a tensor, joined where they are neighbours in the whole buffer too."""
+    """The blocks of a tensor, joined if they are neighbours in the whole buffer too."""
     length = entry.numel // max(entry.filters, 1)
     cuts = (blocks.diff() != length).nonzero().flatten() + 1
     firsts = [0, *cuts.tolist()] if len(blocks) else []
@@ -245,7 +245,7 @@ def _stretches(entry: Entry, blocks: Tensor) -> list[_Stretch]:
 
 
 def _together(stretches: Iterable[_Stretch]) -> Iterator[list[_Stretch]]:
-    """Groups of stretches so near to each other that it is quicker to draw what lies between them too."""
+    """Groups of stretches so close together that it is faster to draw the gaps between them too."""
     group: list[_Stretch] = []
     for one in stretches:
         if group:

@@ -1,4 +1,4 @@
-"""A model's tensors as they were, kept where the user says: on their device, in main memory, or in a file.
+"""A copy of a model's tensors, kept where the user chooses: on their device, in main memory, or in a file.
 
 The file is a safetensors file that is written tensor by tensor and read through a shared, read-only map: its pages
 belong to the file, and the system takes them away when memory is short.
@@ -44,24 +44,24 @@ _NAMES = {
 }
 """What safetensors calls dtypes. Others are written as their bytes."""
 
-_AT_ONCE = 1 << 24  # bytes that are on their way to the file
+_AT_ONCE = 1 << 24  # bytes that are written to the file at once
 
 
 class KeptTensors(Protocol):
-    """A model's tensors as they were."""
+    """A copy of a model's tensors."""
 
     def read(self, name: str) -> Tensor:
-        """A tensor as it was, in its shape and dtype; it is not to be written to.
+        """The original values of a tensor, in its shape and dtype; do not write to it.
 
         Args:
             name: Its name.
 
         Returns:
-            The tensor, on the CPU where it is kept there or in a file, else on its device.
+            The tensor: on the CPU if it is kept there or in a file, else on its device.
         """
 
     def close(self) -> None:
-        """Frees what the copy takes; nothing can be read afterwards."""
+        """Frees the copy; nothing can be read afterwards."""
 
 
 def kept_tensors(tensors: Mapping[str, Tensor], keep: Keep) -> KeptTensors:
@@ -69,8 +69,8 @@ def kept_tensors(tensors: Mapping[str, Tensor], keep: Keep) -> KeptTensors:
 
     Args:
         tensors: The tensors by name. They are not changed.
-        keep: "device", beside them; "cpu", in main memory; "disk", in a file in the folder for temporary files, or in
-            the folder whose path this is.
+        keep: "device", on the device of each tensor; "cpu", in main memory; "disk", in a file in the folder for
+            temporary files; or the path of another folder for this file.
 
     Returns:
         The copy.
@@ -112,15 +112,15 @@ class _InMemory:
 
 
 class _OnDisk:
-    """Copies in a file of its own folder.
+    """Copies in a file with its own folder.
 
-    Where a system lets a file go that is still mapped, as Linux and macOS do, the file has no name any more once it is
-    written: its room on the disk is free again when this is closed, or the process ends by whatever means. Elsewhere
-    its folder is removed when this is closed or nobody needs it, or Python ends.
+    On systems that can delete a mapped file, such as Linux and macOS, the file has no name any more once it is
+    written. Its room on the disk is then free again when the copy is closed, or the process ends in any way. On other
+    systems its folder is removed when the copy is closed or no longer referenced, or Python ends.
 
     Args:
         tensors: The tensors by name.
-        folder: Where the folder goes.
+        folder: The folder in which the file's folder is made.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], folder: str) -> None:
@@ -155,7 +155,7 @@ class _OnDisk:
 
 
 def _new_folder(parent: str) -> str:
-    """A folder in another one, which must be there and take it."""
+    """Makes a folder inside another folder, which must exist and be writable."""
     try:
         return tempfile.mkdtemp(prefix="fastscape-kept-", dir=parent)
     except OSError as error:
@@ -178,11 +178,11 @@ def _written(path: Path, tensors: Mapping[str, Tensor]) -> tuple[mmap.mmap | Non
         tensors: The tensors by name.
 
     Returns:
-        The map, None where there is nothing in it; and where each tensor begins.
+        The map, None if there are no bytes; and where each tensor begins.
     """
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     places, stop = {}, 0
-    for name, tensor in sorted(tensors.items(), key=lambda item: -item[1].element_size()):  # so that all are aligned
+    for name, tensor in sorted(tensors.items(), key=lambda item: -item[1].element_size()):  # keeps all tensors aligned
         start, stop = stop, stop + tensor.numel() * tensor.element_size()
         known = tensor.dtype in _NAMES
         shape = list(tensor.shape) if known else [stop - start]
@@ -203,13 +203,13 @@ def _seen(mapped: mmap.mmap | None, like: Tensor, start: int) -> Tensor:
     if mapped is None or not like.numel():
         return torch.empty(like.shape, dtype=like.dtype, device="cpu")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given buffer is not writable")  # and nobody writes to it
+        warnings.filterwarnings("ignore", message="The given buffer is not writable")  # nobody writes to it
         flat = torch.frombuffer(mapped, dtype=like.dtype, count=like.numel(), offset=start)
     return flat.view(like.shape)
 
 
 def _write_tensor(file: Any, tensor: Tensor) -> None:
-    """Writes the bytes of a tensor in the order of its shape, a little after the other."""
+    """Writes the bytes of a tensor in the order of its shape, piece by piece."""
     if not tensor.numel():
         return
     rows = tensor.detach().resolve_conj().resolve_neg()
@@ -222,7 +222,7 @@ def _write_tensor(file: Any, tensor: Tensor) -> None:
 
 
 def _write(file: Any, data: Any) -> None:
-    """Writes all bytes; a file without a buffer takes them piece by piece."""
+    """Writes all bytes; an unbuffered file may take them piece by piece."""
     view = memoryview(data)
     while len(view):
         view = view[file.write(view) :]

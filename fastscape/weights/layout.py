@@ -1,13 +1,13 @@
 """The perturbed tensors of a model as one flat buffer, and back.
 
-Shapes: flat_P [P] or [G, P]. Tensors lie one behind the other, each beginning at a multiple of 16 entries, so that
-every tensor of every point is aligned for the widest loads; the entries in between are 0 and belong to no tensor.
+Shapes: flat_P [P] or [G, P]. Tensors follow one another, each beginning at a multiple of 16 entries, so that every
+tensor of every point is aligned for the widest loads. The entries in between are 0 and belong to no tensor.
 
-A filter is what produces one output channel or neuron (Li et al. 2018, arXiv 1712.09913, section 4): one row of a
-linear or convolution weight. For the norm "filter-input" a filter of a dense layer is the weights of one input, one
-column. Where the output channel is not the first dimension, the tensor is stored with that
-dimension in front, so that a filter is always contiguous. A tensor of one dimension is one segment. A complex tensor
-has two real entries for each of its own, and the same filters (`fastscape.weights.complex_pairs`).
+A filter produces one output channel or neuron (Li et al. 2018, arXiv 1712.09913, section 4): it is one row of a linear
+or convolution weight. For the norm "filter-input" a filter of a dense layer is the weights of one input, one column. If
+the output channel is not the first dimension, the tensor is stored with that dimension first, so that a filter is
+always contiguous. A tensor of one dimension is one segment. A complex tensor has two real entries for each complex
+entry, and the same filters (`fastscape.weights.complex_pairs`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Layout:
     Args:
         entries: The tensors in the order of the model.
         channels_last: Whether the weights of two-dimensional convolutions are stored with their channels last, each
-            filter in the order height, width, channel: what convolutions on such images read without a copy.
+            filter in the order height, width, channel. Convolutions on channels-last images read this order without a
+            copy.
 
     Example:
         >>> import torch
@@ -60,7 +61,7 @@ class Layout:
 
     @cached_property
     def perturbed(self) -> int:
-        """Entries that belong to a tensor: two for each of a complex one."""
+        """Number of entries that belong to a tensor: two for each complex entry."""
         return sum(entry.numel for entry in self.entries)
 
     @cached_property
@@ -70,17 +71,17 @@ class Layout:
 
     @cached_property
     def segments(self) -> Segments:
-        """The filters of all tensors; the padding behind a tensor is a segment of its own."""
+        """The filters of all tensors; the padding after a tensor is a segment of its own."""
         return Segments(torch.tensor([0, *self._cuts[0]], dtype=torch.int64, device="cpu"))
 
     @cached_property
     def layer_of_segment(self) -> Tensor:
-        """For each segment [S], int64, the number of its tensor in `entries`; padding counts to the tensor before."""
+        """For each segment [S], int64, the index of its tensor in `entries`; padding belongs to the tensor before."""
         return torch.tensor(self._cuts[1], dtype=torch.int64, device="cpu")
 
     @cached_property
     def segments_of(self) -> dict[str, slice]:
-        """For each tensor, by name, which of the segments are its filters."""
+        """For each tensor, by name, the slice of segments that are its filters."""
         layer = self.layer_of_segment
         firsts = torch.searchsorted(layer, torch.arange(len(self.entries), device="cpu")).tolist()
         return {
@@ -90,7 +91,7 @@ class Layout:
 
     @cached_property
     def drawn(self) -> Tensor:
-        """For each segment [S], bool, whether random directions move it: not padding, and no running variance."""
+        """For each segment [S], bool, whether random directions move it: neither padding nor a running variance."""
         return torch.tensor(self._cuts[2], dtype=torch.bool, device="cpu")
 
     @cached_property
@@ -112,13 +113,13 @@ class Layout:
         return stops, layers, drawn
 
     def relaid(self, vectors: Tensor, *, channels_last: bool) -> Layout:
-        """Reorders vectors in place, so that convolutions have their channels last, or no longer have.
+        """Reorders vectors in place, so that convolutions have their channels last, or no longer have them last.
 
-        A filter stays where it is, so the segments are the same.
+        Every filter keeps its place, so the segments are the same.
 
         Args:
-            vectors: Buffers [K, P] of this layout; afterwards of the layout that is returned.
-            channels_last: The order that is wanted.
+            vectors: Buffers [K, P] of this layout; afterwards of the returned layout.
+            channels_last: Whether to store the channels last.
 
         Returns:
             The layout of the reordered vectors.
@@ -134,10 +135,10 @@ class Layout:
         return wanted
 
     def reordered(self, *, channels_last: bool) -> Layout:
-        """The layout of vectors that are still to be written, with convolutions in an order.
+        """The layout of vectors that are still to be written, with convolutions in the given order.
 
         Args:
-            channels_last: The order that is wanted.
+            channels_last: Whether to store the channels last.
 
         Returns:
             The layout.
@@ -158,16 +159,16 @@ class Layout:
 
         Args:
             tensors: A tensor for each entry, by name, in the shape of the model.
-            dtype: Of the buffer, a real one; default: of the first tensor, or of its real part.
-            device: Of the buffer; default: of the first tensor.
-            out: A buffer [P] to write to instead of a new one; its dtype and device then count.
+            dtype: Dtype of the buffer, a real one. Default: the dtype of the first tensor, or of its real part.
+            device: Device of the buffer. Default: the device of the first tensor.
+            out: A buffer [P] to write to instead of a new one. Its dtype and device then apply.
 
         Returns:
             The buffer [P]; its padding is 0.
 
         Raises:
             KeyError: When a tensor is missing.
-            ValueError: When a tensor has another shape than its entry, or is complex where that is real.
+            ValueError: When a tensor and its entry differ in shape, or the tensor is complex and the entry real.
         """
         if out is None:
             first = tensors[self.entries[0].name]
@@ -186,7 +187,7 @@ class Layout:
 
         Returns:
             By name, a view of the buffer in the tensor's shape, or in [G, *shape]. Only grouped transposed
-            convolutions are copies, and complex tensors of a buffer that is narrower than float32.
+            convolutions, and complex tensors of a buffer narrower than float32, are copies.
         """
         return {entry.name: entry.taken(flat) for entry in self.entries}
 
@@ -201,7 +202,7 @@ def layout_of(model: nn.Module, perturb: Perturb = "weights", *, by_input: bool 
             input, not of one output. Default False.
 
     Returns:
-        The layout, as the functions of `fastscape.weights.directions` want it.
+        The layout, for the functions of `fastscape.weights.directions`.
 
     Example:
         >>> import torch
@@ -240,7 +241,7 @@ def layout_of(model: nn.Module, perturb: Perturb = "weights", *, by_input: bool 
 
 
 def convolutions(model: nn.Module) -> set[str]:
-    """The names of the weights of two-dimensional convolutions, but for complex ones, which stay as they lie.
+    """The names of the weights of two-dimensional convolutions, except complex weights, which keep their order.
 
     Args:
         model: The model.
@@ -262,8 +263,8 @@ def convolutions(model: nn.Module) -> set[str]:
 def in_channels_last(tensor: Tensor) -> Tensor:
     """A copy whose dimension 1 is the innermost in memory.
 
-    `tensor.to(memory_format=torch.channels_last)` leaves a tensor with one channel as it is, because both orders are
-    the same there, and torch then takes the convolution for one without channels last.
+    `tensor.to(memory_format=torch.channels_last)` does not change a tensor with one channel, because both orders are
+    the same for it. Torch then runs the convolution without channels last.
 
     Args:
         tensor: Images or weights [n, c, h, w].

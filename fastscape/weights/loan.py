@@ -1,4 +1,4 @@
-"""A model that is lent: where its tensors are kept meanwhile, and which weights it holds now."""
+"""A model that is lent: the copy that is kept of its tensors, and the weights that it holds now."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Loan"]
 
 
 class Loan:
-    """A model that is lent, of which a copy is kept while a run writes to it.
+    """A model that is lent. A copy of it is kept while a run writes to it.
 
     Args:
         keep: Where the copy is kept, see `kept_tensors`. Default "device".
-        in_place: Whether nothing else of the model is in memory: the weights of a point are made in the model itself.
-            Default False.
+        in_place: Whether the weights of a point are made in the model itself, so that nothing else of the model is in
+            memory. Default False.
     """
 
     def __init__(self, keep: Keep = "device", *, in_place: bool = False) -> None:
@@ -37,7 +37,7 @@ class Loan:
             tensors: The tensors by name.
 
         Raises:
-            ValueError: When entries of one lie in the same memory, so that they cannot be written one by one.
+            ValueError: When entries of a tensor share memory, so that they cannot be written one by one.
         """
         for name, tensor in tensors.items():
             _check_apart(name, tensor)
@@ -46,51 +46,52 @@ class Loan:
         self._kept = kept_tensors(tensors, self.keep)
 
     def put_in_place(self, name: str, tensor: Tensor) -> None:
-        """Gives a tensor the memory that it had, where `tensor.data = ...` has given it another one meanwhile.
+        """Gives a tensor its original memory, if `tensor.data = ...` has given it different memory meanwhile.
 
-        Whoever shares this memory (a view, an optimizer that keeps all weights in one buffer) then sees the tensor.
+        Views of this memory, and optimizers that keep all weights in one buffer, then see the tensor.
 
         Args:
-            name: Of the tensor.
-            tensor: Of the model itself, and no part of it that a process holds.
+            name: Name of the tensor.
+            tensor: The model's own tensor, not the part of it that a process holds.
         """
         place = self._places.get(name)
         if place is not None and _memory(tensor) != _memory(place):
             tensor.data = place
 
     def read(self, name: str) -> Tensor:
-        """A tensor as it was; see `KeptTensors.read`."""
+        """The original values of a tensor; see `KeptTensors.read`."""
         if self._kept is None:
             raise RuntimeError("nothing is kept of the model outside of a run")
         return self._kept.read(name)
 
     def write(self, tensor: Tensor, weight: Tensor, *, anew: bool) -> None:
-        """Writes weights over a tensor of the model, unless it holds them already.
+        """Writes weights into a tensor of the model, unless it holds them already.
 
-        Only what is made where it is written is worth a look: nobody could tell whether other weights are the same.
+        Only weights that are made where they are written are checked: nothing tells whether other weights are the
+        same.
 
         Args:
-            tensor: Of the model.
-            weight: What is to be there.
-            anew: Whether it is written whatever the tensor is known to hold.
+            tensor: The tensor of the model.
+            weight: The weights to write.
+            anew: Whether it is written even if the tensor is known to hold these weights.
         """
         if not isinstance(weight, Deferred):
             self._holds.clear()
             tensor.data.copy_(weight)
             return
-        if tensor.layout is not torch.strided:  # nobody can tell where it lies
+        if tensor.layout is not torch.strided:  # its memory cannot be found
             write(weight, tensor.data)
             return
         place, now = tensor.data_ptr(), (weight.making, _version(tensor))
         if not anew and self._holds.get(place) == now:
             return
-        self._holds.pop(place, None)  # until it is written whole
+        self._holds.pop(place, None)  # until it is completely written
         with torch.inference_mode() if torch.is_inference(tensor) else nullcontext():
             write(weight, tensor.data)
         self._holds[place] = now
 
     def close(self) -> None:
-        """Frees what the copy takes."""
+        """Frees the copy."""
         self._holds, self._places = {}, {}
         if self._kept is not None:
             self._kept.close()
@@ -98,12 +99,12 @@ class Loan:
 
 
 def _version(tensor: Tensor) -> int | None:
-    """How often a tensor was written to, but for what goes through `Tensor.data`; None where nobody counts."""
+    """How often a tensor was written to, except through `Tensor.data`; None if nothing counts this."""
     return None if torch.is_inference(tensor) else tensor._version
 
 
 def _memory(tensor: Tensor) -> tuple[object, ...]:
-    """Where the entries of a tensor lie, and how they are read; nothing where nobody can tell."""
+    """The memory of a tensor's entries, and how they are read; empty if this cannot be known."""
     if tensor.layout is not torch.strided:
         return ()
     return tensor.device, tensor.dtype, tensor.data_ptr(), tensor.shape, tensor.stride()
@@ -119,7 +120,7 @@ def _check_apart(name: str, tensor: Tensor) -> None:
 
 
 def _overlaps(tensor: Tensor) -> bool:
-    """Whether entries of a tensor lie in the same memory."""
+    """Whether entries of a tensor share memory."""
     reach = 0
     sizes = [(stride, size) for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1]
     for stride, size in sorted(sizes):

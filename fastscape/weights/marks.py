@@ -1,4 +1,4 @@
-"""Where models lie in a space, and why others do not."""
+"""Where models are in a space, and why other models are not reached."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["Marks", "placed"]
 
 
 class Marks(NamedTuple):
-    """What pictures mark, and what they do not.
+    """The marks of pictures, and the models that get none.
 
     Args:
         at: Coordinates [axes] of the models by name.
         staying: Models that are not reached, with the tensors in which they differ from the model and that stay.
-        scaled: Names of what a norm of the directions has moved.
-        passed: Names of what the scheme does not lead to.
+        scaled: Names of models that a norm of the directions has moved.
+        passed: Names of models to which the scheme does not lead.
     """
 
     at: dict[str, list[float]]
@@ -30,13 +30,13 @@ class Marks(NamedTuple):
 def placed(
     basis: Basis, scheme: Scheme, given: Mapping[str, Sequence[float]], staying: Mapping[str, Sequence[str]]
 ) -> Marks:
-    """Marks the model itself and others, each where the space passes through it exactly.
+    """Marks the model itself and other models, each if the space passes through it exactly.
 
     Args:
         basis: Theta and the directions.
         scheme: How coordinates combine them.
-        given: Where others would lie, in units of the directions as they were given: coordinates by name.
-        staying: The tensors in which these differ and that do not move.
+        given: Where other models would be, in units of the directions as given: coordinates by name.
+        staying: The tensors that do not move and in which these models differ.
 
     Returns:
         The marks.
@@ -48,7 +48,7 @@ def placed(
         at = [float(coordinate) for coordinate in coordinates]
         if staying.get(name):
             marks.staying[name] = list(staying[name])
-        elif own is not None:  # of a scheme of its own the source knows where models lie
+        elif own is not None:  # a source with its own scheme knows the places of its models
             if name in given or basis.leads_to(scheme, at, [0.0] * directions):
                 marks.at[name] = at
         elif any(step and not kept for step, kept in zip(at, basis.unscaled, strict=False)):

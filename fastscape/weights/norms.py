@@ -1,4 +1,4 @@
-"""Norms of directions, read from Gram matrices; only "weight" acts on single entries, in `basis_of`.
+"""Norms of directions, from Gram matrices; only "weight" acts on single entries, in `basis_of`.
 
 Shapes: gram_SKK [S, K, K], float64, the Gram matrices of the segments of a basis (theta, d1, ...).
 """
@@ -33,7 +33,7 @@ norms of filters keep those of its columns, and a seed draws different direction
 
 
 def check_norm(normalize: str) -> None:
-    """Refuses what is no norm.
+    """Refuses an unknown norm.
 
     Args:
         normalize: One of `NORMS`.
@@ -118,7 +118,7 @@ def rescaled(gram: Tensor, factors: Tensor) -> Tensor:
 
 
 def cosine(gram: Tensor, k: int, l: int) -> float:  # noqa: E741 - the indices of M[s, k, l]
-    """The cosine between the vectors k and l of the basis, over all segments; 0 when one of them is 0."""
+    """The cosine between the vectors k and l of the basis, over all segments; 0 if one of the vectors is 0."""
     whole = gram.sum(0)
     length = (whole[k, k] * whole[l, l]).sqrt()
     return float(whole[k, l] / length) if length > 0 else 0.0

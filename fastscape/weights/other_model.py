@@ -1,4 +1,4 @@
-"""Another model by the names of this one: a module, a wrapper around one, or a state dict."""
+"""Another model with the names of this model: a module, a wrapper around a module, or a state dict."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _COUNTERS = "num_batches_tracked", "n_averaged"
 
 
 def every_tensor(model: nn.Module) -> dict[str, Tensor]:
-    """All parameters and buffers, a tied one by each of its names; none is copied."""
+    """All parameters and buffers, a tied tensor under each of its names; none is copied."""
     parameters = dict(model.named_parameters(remove_duplicate=False))
     return {**parameters, **dict(model.named_buffers(remove_duplicate=False))}
 
@@ -40,10 +40,10 @@ def check_present(tensors: Mapping[str, Tensor], whose: str) -> None:
 
     Args:
         tensors: The tensors by name.
-        whose: What they belong to, as the error says it.
+        whose: Their owner, as the error names it.
 
     Raises:
-        ValueError: When one lies on the device "meta".
+        ValueError: When a tensor is on the device "meta".
     """
     absent = [name for name, tensor in tensors.items() if isinstance(tensor, Tensor) and tensor.is_meta]
     if absent:
@@ -54,11 +54,11 @@ def check_present(tensors: Mapping[str, Tensor], whose: str) -> None:
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:
-    """The first names of several, as a sentence has them.
+    """The first of several names, as they appear in a sentence.
 
     Args:
         names: The names.
-        most: How many are said. Default 4.
+        most: How many names are listed. Default 4.
 
     Returns:
         For example "0.weight, 0.bias, ...".
@@ -69,17 +69,17 @@ def listed(names: Iterable[str], most: int = 4) -> str:
 
 
 def named_as(names: Collection[str], other: Other) -> Mapping[str, Tensor]:
-    """The tensors of another model by the names that this one has for them.
+    """The tensors of another model, by the names in this model.
 
-    `DataParallel`, `AveragedModel` and their like put "module." before every name, and `torch.compile` "_orig_mod."
-    before those of what it has compiled. Where names differ by these alone, they are taken for the same.
+    `DataParallel`, `AveragedModel` and similar wrappers put "module." before every name, and `torch.compile` puts
+    "_orig_mod." before the names of the compiled modules. Names that differ only in these prefixes count as the same.
 
     Args:
         names: The names of this model.
         other: The other model.
 
     Returns:
-        The tensors, those that this model has no name for by their own.
+        The tensors; a tensor without a name in this model keeps its own name.
     """
     found = every_tensor(other) if isinstance(other, nn.Module) else other
     if set(names) <= found.keys():
@@ -90,16 +90,17 @@ def named_as(names: Collection[str], other: Other) -> Mapping[str, Tensor]:
 
 
 def bare_names(names: Collection[str]) -> dict[str, str]:
-    """Names without what wrappers put before them: "module.", where all have it, and "_orig_mod.".
+    """Names without the prefixes of wrappers: "module.", if all names have it, and "_orig_mod.".
 
     Args:
-        names: Of the tensors of one model.
+        names: Names of the tensors of one model.
 
     Returns:
-        The bare name of each.
+        The bare name of each tensor.
     """
     bare = {name: name.replace("_orig_mod.", "") for name in names}
-    while inner := [name for name in bare.values() if "." in name]:  # what has none is the wrapper's own
+    # A name without a dot belongs to the wrapper itself.
+    while inner := [name for name in bare.values() if "." in name]:
         if not all(name.startswith("module.") for name in inner):
             break
         bare = {name: short.removeprefix("module.") for name, short in bare.items()}
@@ -107,19 +108,19 @@ def bare_names(names: Collection[str]) -> dict[str, str]:
 
 
 def model_given(model: nn.Module, other: object) -> Other:
-    """Another model as `to=` takes it.
+    """Another model, as given for `to=`.
 
     Args:
         model: This model.
-        other: A module, or a state dict: the tensors of such a model by name.
+        other: A module, or a state dict: the tensors of a module by name.
 
     Returns:
-        The module; or all tensors of a state dict by the names of this model. Buffers that no state dict holds are
-        those of this model.
+        The module; or all tensors of a state dict by the names in this model. Buffers that no state dict holds are
+        taken from this model.
 
     Raises:
         TypeError: When it is neither.
-        ValueError: When a state dict lacks a tensor, or has one that this model has not.
+        ValueError: When a state dict lacks a tensor, or has a tensor that this model lacks.
     """
     if isinstance(other, nn.Module):
         return other
@@ -151,14 +152,14 @@ def model_given(model: nn.Module, other: object) -> Other:
 
 
 def warn_of_other_code(model: nn.Module, other: object) -> None:
-    """Warns of another model whose modules are of other classes: its weights are evaluated by the code of this one.
+    """Warns if another model's modules have different classes: its weights are evaluated by the code of this model.
 
-    What a class computes cannot be compared, but modules of one name that are of classes of another name do differ: a
-    ReLU where the other has a Tanh, for example. The outermost modules may, as a class around a model does.
+    The computations of two classes cannot be compared. But modules with the same name and classes of different names
+    do differ: a ReLU and a Tanh, for example. The outermost modules may differ, for example a class around a model.
 
     Args:
         model: This model, whose code is run.
-        other: The other one; of a state dict nothing is known.
+        other: The other model; nothing is known of a state dict.
     """
     if not isinstance(other, nn.Module):
         return
@@ -173,16 +174,16 @@ def warn_of_other_code(model: nn.Module, other: object) -> None:
 
 
 def _classes(model: nn.Module) -> dict[str, str]:
-    """The classes of the modules inside a model by their names, without those of wrappers."""
+    """The classes of the modules inside a model by their names, without the classes of wrappers."""
     found = {f"{name}.": module for name, module in model.named_modules() if name}
     while found and all(name.startswith("module.") for name in found):
         found = {name.removeprefix("module."): module for name, module in found.items()}
-    inner = {name.replace("_orig_mod.", ""): module for name, module in found.items()}  # what is inside comes last
+    inner = {name.replace("_orig_mod.", ""): module for name, module in found.items()}  # inner modules come last
     return {name: getattr(module, "original_name", class_name(module)) for name, module in inner.items() if name}
 
 
 def _in_state_dicts(model: nn.Module) -> list[str]:
-    """The names that a state dict of the model has, of which no hook of its is asked."""
+    """The names in a state dict of the model, before any of its hooks has run."""
     return [
         f"{path}.{leaf}" if path else leaf
         for path, module in model.named_modules(remove_duplicate=False)
@@ -196,7 +197,7 @@ def _is_weight(value: object) -> bool:
 
 
 def staying(model: nn.Module, moving: Set[str], other: Other, *, unused: Set[str] = frozenset()) -> list[str]:
-    """In what another model differs from this one where nothing moves, so that it is not reached.
+    """The tensors that do not move and in which another model differs from this model, so that it is not reached.
 
     Args:
         model: This model.
@@ -208,7 +209,7 @@ def staying(model: nn.Module, moving: Set[str], other: Other, *, unused: Set[str
         Names of tensors.
 
     Raises:
-        ValueError: When one of the models has a parameter that the other has not.
+        ValueError: When one model has a parameter that the other model lacks.
     """
     here = every_tensor(model)
     there = _with_tied(here, named_as(list(here), other))
@@ -221,7 +222,8 @@ def staying(model: nn.Module, moving: Set[str], other: Other, *, unused: Set[str
                 f"{listed(odd)}"
             )
     check_present(there, "the other model")
-    beside = [name for name, tensor in there.items() if name not in here and _is_weight(tensor)]  # of buffers
+    # The others are buffers.
+    beside = [name for name, tensor in there.items() if name not in here and _is_weight(tensor)]
     first: dict[int, str] = {}
     differ = []
     for name, tensor in here.items():
@@ -235,14 +237,14 @@ def staying(model: nn.Module, moving: Set[str], other: Other, *, unused: Set[str
 
 
 def _with_tied(here: Mapping[str, Tensor], there: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of another model, also under further names of tied ones, which files leave out."""
+    """The tensors of another model, also under further names of tied tensors, which files leave out."""
     first: dict[int, str] = {}
     names = {name: first.setdefault(id(tensor), name) for name, tensor in here.items()}
     return {**{name: there[known] for name, known in names.items() if known in there}, **there}
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors have the same values, NaN among them."""
+    """Whether two tensors have the same values; NaN equals NaN."""
     if a.shape != b.shape:
         return False
     wide = torch.promote_types(a.dtype, b.dtype)

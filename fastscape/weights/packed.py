@@ -1,4 +1,4 @@
-"""Weights that no landscape moves, because they are no floating-point parameters: those of quantised layers."""
+"""The weights of quantised layers, which no landscape moves because they are no floating-point parameters."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _PARTS = re.compile(r"(\.|^)(_packed_params|_all_weight_values\.\d+)$")
 def packed_modules(model: nn.Module) -> dict[str, str]:
     """The modules that hold weights which are no floating-point parameters.
 
-    That is what torch has packed (`torch.ao.nn.quantized`), parameters that are integer codes (bitsandbytes), and
-    integer codes in a buffer or an attribute, beside the floating-point scales that give them a meaning, in a module
-    that has no floating-point weight of two or more dimensions.
+    These are weights that torch has packed (`torch.ao.nn.quantized`), and parameters that are integer codes
+    (bitsandbytes). They are also integer codes in a buffer or an attribute, beside their floating-point scales, in a
+    module that has no floating-point weight of two or more dimensions.
 
     Args:
         model: The model.
 
     Returns:
-        The class of each by its path.
+        The class of each module by its path.
     """
     found = {}
     for path, module in model.named_modules():

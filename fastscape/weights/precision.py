@@ -1,8 +1,8 @@
-"""Where a run computes, and in which precision.
+"""The device of a run, and its precision.
 
-With a reduced precision theta and the directions stay in float32; the weights of a point are rounded once, when it is
-made. Complex tensors are complex128 in float64, else complex64: there is no narrower complex arithmetic. The numbers
-of those that move are rounded like all others, and lie in complex64 then.
+With a reduced precision theta and the directions stay in float32; the weights of a point are rounded once, when they
+are made. Complex tensors are complex128 in float64, else complex64, because there is no narrower complex arithmetic.
+The real numbers of complex tensors that move are rounded like all others, and are then stored in complex64.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Precision(NamedTuple):
     """Dtypes of a run.
 
     Args:
-        weights: Of the weights of a point, and of activations.
-        basis: Of theta, the directions, and the targets.
+        weights: Dtype of the weights of a point, and of activations.
+        basis: Dtype of theta, the directions, and the targets.
     """
 
     weights: torch.dtype
@@ -50,13 +50,13 @@ _REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 
 
 def precision_of(model: nn.Module) -> tuple[str, bool]:
-    """The precision that a model's parameters have.
+    """The precision of a model's parameters.
 
     Args:
         model: The model.
 
     Returns:
-        Its name, of several the one that holds all; and whether there are several.
+        Its name, the widest if there are several; and whether there are several.
     """
     names = {precision.weights: name for name, precision in PRECISIONS.items()}
     found = {names.get(_REAL.get(parameter.dtype, parameter.dtype)) for parameter in model.parameters()} - {None}
@@ -66,14 +66,14 @@ def precision_of(model: nn.Module) -> tuple[str, bool]:
 
 
 def keeps_dtypes(model: nn.Module, place: Place) -> bool:
-    """Whether a model in its own precision is another than one in the precision of that name.
+    """Whether a model in its own precision differs from a model in the precision of that name.
 
     Args:
         model: The model.
         place: Where it is evaluated.
 
     Returns:
-        Whether parameters or buffers of several dtypes stay as they are, or samples and targets as they came.
+        Whether parameters or buffers of several dtypes keep them, or samples and targets keep theirs.
     """
     wanted, tensors = place.precision.weights, (*model.parameters(), *model.buffers())
     odd = any(tensor.dtype != dtype_of(tensor, wanted) for tensor in tensors)
@@ -85,10 +85,10 @@ def dtype_of(tensor: Tensor, wanted: torch.dtype | None) -> torch.dtype:
 
     Args:
         tensor: Any tensor.
-        wanted: What floating-point tensors get; None for what they are.
+        wanted: The dtype for floating-point tensors; None to keep theirs.
 
     Returns:
-        `wanted` for a floating-point tensor; complex128 or complex64 for a complex one; else its own.
+        `wanted` for a floating-point tensor; complex128 or complex64 for a complex tensor; else its own dtype.
 
     Example:
         >>> import torch
@@ -105,16 +105,16 @@ def dtype_of(tensor: Tensor, wanted: torch.dtype | None) -> torch.dtype:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run computes.
+    """The device and precision of a run.
 
     Args:
         device: A CPU or a GPU.
         precision: The dtypes.
-        backend: Of the kernels. Default "auto".
+        backend: Backend of the kernels. Default "auto".
         own: Whether the precision is the model's own. Default False.
-        mixed: Whether its tensors are of several precisions, and stay so. Default False.
-        lent: The user's own model, which is written to in the place of a copy. Default: a copy is evaluated.
-        sharing: The processes that hold a model together, which is shared out among them. Default: it is not.
+        mixed: Whether its tensors have several precisions, and keep them. Default False.
+        lent: The user's own model, which is written to instead of a copy. Default: a copy is evaluated.
+        sharing: The processes that share one model out among them. Default: the model is not shared out.
     """
 
     device: torch.device
@@ -126,16 +126,16 @@ class Place:
     sharing: Sharing | None = None
 
     def evaluating(self, model: nn.Module, what: str) -> AbstractContextManager[None]:
-        """Surrounds a forward pass of a lent model, which all who hold it together begin together; see `Sharing`."""
+        """Surrounds a forward pass of a lent model, which all processes of the model begin together; see `Sharing`."""
         return nullcontext() if self.sharing is None else self.sharing.evaluating(model, what)
 
     @property
     def samples(self) -> torch.dtype | None:
-        """What floating-point samples become; None for what they are."""
+        """The dtype of floating-point samples; None to keep theirs."""
         return None if self.own and (self.mixed or self.precision.reduced) else self.precision.basis
 
     @property
     def wide(self) -> Place:
-        """The same with weights as precise as the basis."""
+        """This place, with weights as precise as the basis."""
         precision = Precision(self.precision.basis, self.precision.basis)
         return replace(self, precision=precision, own=self.own and not self.precision.reduced)

@@ -1,13 +1,14 @@
-"""The folder of a recorded training: an index with a row for each checkpoint, and a file of tensors beside it.
+"""The folder of a recorded training: an index with a row per checkpoint, and a file of tensors per row.
 
-`index.jsonl` has the format and its version in the first line, and then a line for each record:
+`index.jsonl` has the format and its version in the first line, and one more line per record:
 
     {"format": "fastscape-recording", "version": 1}
     {"step": 12, "file": "step-000000000012.safetensors", "bytes": 44000512, "measures": {"loss": 0.3}}
 
-A line is written in one go and after its file is whole, so that a writer which is killed leaves at most half a line at
-the end: that is no record. A row whose step is not above those before it takes the place of all rows from its step on,
-because the training went back to a checkpoint of its own. A file name is never used for other weights.
+A line is written in one go, after its file is complete. A writer that is killed therefore leaves at most half a line
+at the end, which does not count as a record. If a training resumes from an earlier checkpoint, a row may have a step
+that is not above the steps before it. This row replaces all rows from its step on. A file name is never used for
+different weights.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Row:
-    """A record, as the index has it.
+    """A record in the index.
 
     Args:
-        step: Of the training, 0 or more.
+        step: Step of the training, 0 or more.
         file: Name of its file in the folder.
-        bytes: How many that file has.
-        measures: What was recorded beside the weights, by name. Default: nothing.
+        bytes: Number of bytes of this file.
+        measures: The recorded values other than weights, by name. Default: none.
     """
 
     step: int
@@ -50,20 +51,20 @@ class Row:
 
 
 def rows_of(folder: str | os.PathLike[str]) -> list[Row]:
-    """The records of a folder that count, in the order of their steps.
+    """The valid records of a folder, in the order of their steps.
 
     Args:
         folder: The folder of a recording.
 
     Returns:
-        The rows, none of which a later one has taken the place of; no file of tensors is looked at.
+        The rows that no later row replaces; no file of tensors is read.
 
     Raises:
-        ValueError: When it is no folder of a recording, or of another version, or a line in it is no record.
+        ValueError: When the folder is no recording, or has a different version, or a line in it is no record.
     """
     index = Path(folder) / INDEX
     try:
-        whole, newline, _ = index.read_bytes().rpartition(b"\n")  # behind the last newline is no record
+        whole, newline, _ = index.read_bytes().rpartition(b"\n")  # the text after the last newline is no record
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(
             f"{_short(folder)} is no recording: it has no {INDEX}; give the folder that a Recorder writes, or a list "
@@ -98,7 +99,7 @@ def _parsed(line: bytes) -> Any:
 
 
 def _row(found: Any) -> Row | None:
-    """The row that a line holds; None where it holds none."""
+    """The row in a line; None if the line holds none."""
     if not isinstance(found, dict):
         return None
     step, file, size, measures = (found.get(name) for name in ("step", "file", "bytes", "measures"))
@@ -114,13 +115,13 @@ def _row(found: Any) -> Row | None:
 
 
 class Recording:
-    r"""The recorded training of a folder, as it is at this moment: what a training writes later is not seen.
+    r"""The recorded training of a folder, as it is now: records that the training writes later are not seen.
 
     Args:
-        folder: The folder, as a Recorder writes it.
+        folder: The folder that a Recorder writes.
 
     Raises:
-        ValueError: When it is none, or has no record yet.
+        ValueError: When the folder is no recording, or has no record yet.
 
     Example:
         >>> import json, tempfile, pathlib, torch
@@ -159,12 +160,12 @@ class Recording:
 
     @property
     def measures(self) -> dict[str, np.ndarray]:
-        """What was recorded beside the weights, by name [n] each; NaN where a record lacks it."""
+        """The recorded values other than weights, an array [n] by name; NaN if a record lacks the value."""
         names = dict.fromkeys(name for row in self.rows for name in row.measures)
         return {name: np.array([row.measures.get(name, math.nan) for row in self.rows]) for name in names}
 
     def file(self, k: int) -> TensorFile:
-        """The file of record k, of which slices can be read.
+        """The file of record k, from which slices can be read.
 
         Args:
             k: Number of the record.
@@ -173,7 +174,7 @@ class Recording:
             The file.
 
         Raises:
-            ValueError: When it is missing, or is not the one that was written.
+            ValueError: When it is missing, or differs from the file that was written.
         """
         row = self.rows[k]
         path = self.folder / row.file
@@ -196,7 +197,7 @@ class Recording:
             k: Number of the record.
 
         Returns:
-            The tensors, complex ones too.
+            The tensors, including complex tensors.
 
         Raises:
             ValueError: When the file of the record is missing or damaged.

@@ -1,4 +1,4 @@
-"""Repeats: the same axes along other random directions, of which each repeat has its own seed."""
+"""Repeats: the same axes along different random directions. Each repeat has its own seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastscape.weights.directions import Random
 
 __all__ = ["Repeats", "by_repeat", "seeds_of"]
 
-EXACT_BITS = 53  # of an integer that every reader of JSON holds exactly
+EXACT_BITS = 53  # bits of an integer that every reader of JSON holds exactly
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Repeats:
     """How the directions of each repeat are drawn.
 
     Args:
-        seeds: Of each repeat, see `seeds_of`.
-        distribution: Of all.
+        seeds: The seed of each repeat, see `seeds_of`.
+        distribution: The distribution of all directions.
         normalize: Norm of the directions.
-        backend: Of the kernels.
+        backend: Backend of the kernels.
     """
 
     seeds: Sequence[int]
@@ -37,11 +37,11 @@ class Repeats:
         """The basis along the directions of a repeat.
 
         Args:
-            first: That of repeat 0.
+            first: The basis of repeat 0.
             repeat: The number of the repeat.
 
         Returns:
-            The basis; that of repeat 0 is the one that was given.
+            The basis; for repeat 0 the given basis itself.
         """
         if repeat == 0:
             return first
@@ -50,15 +50,15 @@ class Repeats:
 
 
 def seeds_of(seed: int, repeats: int) -> list[int]:
-    """The seeds of repeats: a run with the seed of one of them, and without repeats, has its directions.
+    """The seeds of repeats: a run with one of these seeds, and without repeats, has the directions of that repeat.
 
     Args:
-        seed: That of the run, from 0 to 2^64 - 1, which is also that of repeat 0.
-        repeats: How many there are.
+        seed: Seed of the run and of repeat 0, from 0 to 2^64 - 1.
+        repeats: Number of repeats.
 
     Returns:
-        A seed for each; but for the first they are below 2^53, and what `numpy.random.SeedSequence` spawns from the
-        seed, so that two runs with seeds of their own do not share directions.
+        A seed per repeat. All but the first are below 2^53 and spawned from the seed by `numpy.random.SeedSequence`,
+        so that two runs with different seeds share no directions.
 
     Example:
         >>> from fastscape.weights import seeds_of
@@ -70,14 +70,14 @@ def seeds_of(seed: int, repeats: int) -> list[int]:
 
 
 def by_repeat(points: Tensor, axes: int) -> Iterator[tuple[int, Tensor]]:
-    """Points in the order in which they come, cut where another repeat begins.
+    """Points in the given order, split wherever the next repeat begins.
 
     Args:
-        points: Coordinates [n, axes], all of repeat 0; or [n, 1 + axes], the number of the repeat in front.
+        points: Coordinates [n, axes], all of repeat 0; or [n, 1 + axes], with the number of the repeat first.
         axes: Number of axes.
 
     Yields:
-        The number of a repeat, and the coordinates [m, axes] of points that lie along its directions.
+        The number of a repeat, and the coordinates [m, axes] of points along its directions.
     """
     if points.shape[1] == axes:
         yield 0, points

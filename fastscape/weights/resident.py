@@ -1,4 +1,4 @@
-"""The coefficients of a scheme, computed where the weights are: those of many filters would be a long way to a GPU."""
+"""Coefficients of a scheme, computed on the device of the weights, to save sending many filters' to a GPU."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _OWN = {scheme.coefficients for scheme in (*SURFACES.values(), *LINES.values())}
 
 @dataclass(frozen=True, eq=False)
 class Resident:
-    """A scheme with all that it reads on one device.
+    """A scheme with everything that it reads on one device.
 
     Args:
         scheme: The scheme.
         grams: Gram matrices of its segments or layers [S, K, K], float64.
-        layer: For each segment its layer [S], where the scheme is over layers; else None.
-        factors: What normalises the vectors [S, K]; None when they are normalised.
+        layer: For each segment its layer [S], if the scheme is over layers; else None.
+        factors: The factors that normalise the vectors [S, K]; None when they are normalised.
     """
 
     scheme: Scheme
@@ -37,11 +37,11 @@ class Resident:
 
         Args:
             space: The space.
-            device: Where its coefficients are wanted.
+            device: The device for its coefficients.
 
         Returns:
-            The scheme there; None for a scheme of the user's own, which may hold tensors of the CPU, and for one with
-            so few coefficients that they are sent.
+            The scheme on the device. None for a scheme of the user's own, which may hold tensors on the CPU, and for a
+            scheme with so few coefficients that they are sent instead.
         """
         basis, scheme = space.basis, space.scheme
         if scheme.coefficients not in _OWN or (scheme.coefficients is plane and basis.factors is None):
@@ -52,7 +52,7 @@ class Resident:
         return cls(scheme, grams.to(device), layer, None if basis.factors is None else basis.factors.to(device))
 
     def coefficients(self, points: Tensor) -> Tensor:
-        """The coefficients [G, S or 1, K] of points [G, D] on the device; as `Space.coefficients` gives them."""
+        """The coefficients [G, S or 1, K] of points [G, D] on the device; equal to `Space.coefficients`."""
         c = self.scheme.coefficients(self.grams, *points.unbind(1))
         if self.layer is not None and c.shape[1] > 1:
             c = c[:, self.layer]

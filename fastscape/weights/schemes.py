@@ -3,9 +3,9 @@
 Shapes: gram_SKK [S, K, K], float64, the Gram matrices of the segments of a basis (theta, d1, d2), or (theta, d) on a
 line; alpha_G, beta_G [G], the coordinates of G points; coefficients [G, S or 1, K] of w = sum_k c_k B_k.
 
-n(v) is v with every segment scaled to the norm of theta's. As ||sum_k a_k B_k||^2 = a^T M a, its factor follows from
-the Gram matrix M. Where the parts of v nearly cancel, to a fraction r of the sum of their norms, the factor has a
-relative error below 2e-16 / r^2: to agree with the norm of v itself to 1e-10, r must be above 1.5e-3.
+n(v) is v with every segment scaled to the norm of theta's segment. As ||sum_k a_k B_k||^2 = a^T M a, its factor
+follows from the Gram matrix M. If the parts of v nearly cancel, to a fraction r of the sum of their norms, the factor
+has a relative error below 2e-16 / r^2. For an error of 1e-10 against the norm of v itself, r must be above 1.5e-3.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ Coefficients: TypeAlias = Callable[..., Tensor]
 
 
 class Scheme(NamedTuple):
-    """A way of walking through weight space.
+    """A map from coordinates to points of weight space.
 
     Args:
         coefficients: `(gram, alpha, beta) -> c[G, S or 1, K]`, or `(gram, alpha)` on a line.
-        normalize: The norm that random directions get first, when the user names none. Default "filter".
-        over: What the segments of `gram` are: "filter", or "layer" for whole tensors. Default "filter".
-        axes: How many coordinates it takes, where these are not as many as the directions that it combines, as on a
-            curve through several models. Default: one for each direction.
+        normalize: The norm of random directions if the user names none. Default "filter".
+        over: The segments of `gram`: "filter", or "layer" for whole tensors. Default "filter".
+        axes: Number of coordinates, if it differs from the number of combined directions, as on a curve through
+            several models. Default: one per direction.
 
     Example:
         >>> import torch, fastscape
@@ -62,11 +62,11 @@ class Scheme(NamedTuple):
 
 
 def plane(gram: Tensor, *coordinates: Tensor) -> Tensor:
-    """Coefficients of `w = theta + alpha d1 + beta d2`, and likewise of one direction, or of more.
+    """Coefficients of `w = theta + alpha d1 + beta d2`, or of such a sum with one direction, or with more than two.
 
     Args:
         gram: Gram matrices [S, K, K]; the plane does not need them.
-        *coordinates: alpha [G] and beta [G], along d1 and d2; as many as there are directions.
+        *coordinates: alpha [G] and beta [G], along d1 and d2; one per direction.
 
     Returns:
         Coefficients [G, 1, K].
@@ -107,7 +107,7 @@ def linear2x(gram: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
 
 
 def barycentric(gram: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
-    """Coefficients of `w = alpha n(phi) + (1 - beta) n(psi)`, with `phi` and `psi` on the way to d1 and to d2.
+    """Coefficients of `w = alpha n(phi) + (1 - beta) n(psi)`; `phi` and `psi` are on the lines to d1 and to d2.
 
     `phi = alpha (d1 - theta) + theta` and `psi = beta (d2 - theta) + theta`.
 
@@ -193,13 +193,13 @@ LINES = {"line": Scheme(line, normalize="none", over="layer"), "plane": Scheme(p
 
 
 def schemes_of(axes: int) -> Mapping[str, Scheme]:
-    """The schemes that have names.
+    """The named schemes.
 
     Args:
-        axes: How many coordinates they take.
+        axes: Number of coordinates.
 
     Returns:
-        Schemes by name: `LINES`, `SURFACES`, or of more than two coordinates the one that is a sum.
+        Schemes by name: `LINES`, `SURFACES`, or for more than two coordinates the sum alone.
     """
     return {1: LINES, 2: SURFACES}.get(axes, {"plane": SURFACES["plane"]})
 
@@ -210,22 +210,22 @@ def _stack(*parts: Tensor) -> Tensor:
 
 
 def _along(k: int, value: Tensor) -> Tensor:
-    """Coefficients [G, 1, 3]: `value` [G] for basis vector k, 0 for the others."""
+    """Coefficients [G, 1, 3]: `value` [G] for basis vector k, 0 for the other vectors."""
     return _stack(*(value if j == k else torch.zeros_like(value) for j in range(3)))
 
 
 def _normed(gram_SKK: Tensor, a_GSK: Tensor) -> Tensor:
-    """The coefficients [G, S, K] of n(v) for v = sum_k a_k B_k; 0 in a segment where v or theta is 0."""
+    """The coefficients [G, S, K] of n(v) for v = sum_k a_k B_k; 0 in a segment in which v or theta is 0."""
     a_GSK = a_GSK.expand(-1, len(gram_SKK), -1)
-    # Rounding can bring the square of a nearly cancelled norm below 0, where it means 0.
+    # Rounding can bring the square of a nearly cancelled norm below 0; it then counts as 0.
     square = torch.einsum("gsk,skl,gsl->gs", a_GSK, gram_SKK, a_GSK)
     if not differentiating():
         return a_GSK * torch.where(square > 0, (gram_SKK[:, 0, 0] / square).sqrt(), 0.0)[:, :, None]
     theta = gram_SKK[:, 0, 0].expand_as(square)
     scaled = (square > 0) & (theta > 0)
-    # sqrt has no derivative at 0, so no 0 goes into it, also where its result is not taken.
+    # sqrt has no derivative at 0, so it never sees a 0, even if its result is discarded.
     factor = torch.where(scaled, theta / torch.where(scaled, square, 1.0), 1.0).sqrt()
     jumps = (square <= 0) & (theta > 0)
-    # There n(v) jumps, unless v is 0 wherever it goes: it has a value, and no derivatives but NaN.
+    # There n(v) jumps, unless v is 0 along the whole way: it has a value, but its derivatives are NaN.
     at_zero = torch.where(jumps, square, 1.0).clamp(min=0).sqrt() * 0.0
     return a_GSK * torch.where(scaled, factor, torch.where(jumps, at_zero, 0.0))[:, :, None]

@@ -1,4 +1,4 @@
-"""Which tensors of a model a landscape moves."""
+"""The tensors of a model that a landscape moves."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ Perturb: TypeAlias = "NamedPerturb | Callable[[str, nn.Parameter], bool]"
 def select(model: nn.Module, perturb: Perturb = "weights") -> dict[str, Tensor]:
     """The tensors of a model that a landscape moves.
 
-    Tied parameters appear once, under their first name, and move together. Frozen parameters are weights like
-    the others; leave them out with `perturb=lambda name, p: p.requires_grad`.
+    Tied parameters appear once, under their first name, and move together. Frozen parameters move like all others;
+    exclude them with `perturb=lambda name, p: p.requires_grad`.
 
     Args:
         model: The model.
         perturb: "weights", parameters of two or more dimensions (the paper's "ignore bias and batch norm");
             "weights+bias", also the biases of layers that have such a weight: convolutions, linear, recurrent and
-            attention layers; "all", every floating-point or complex parameter; "states", also every such buffer (the
-            statistics of batch normalisation; random directions do not move the variances); or a function of name
-            and parameter that returns whether it moves. A complex tensor counts by its own dimensions. Default
-            "weights".
+            attention layers; "all", every floating-point or complex parameter; "states", also every floating-point or
+            complex buffer (the statistics of batch normalisation; random directions do not move the variances); or a
+            function of name and parameter that returns whether the parameter moves. A complex tensor counts by its own
+            dimensions. Default "weights".
 
     Returns:
         The selected tensors by name, in the order of the model; none is copied.
 
     Raises:
-        ValueError: When the model has no parameters, one of them is uninitialised, the selection is unknown, or it
+        ValueError: When the model has no parameters, a parameter is uninitialised, the selection is unknown, or it
             selects nothing or a sparse tensor.
 
     Example:
@@ -75,7 +75,7 @@ def select(model: nn.Module, perturb: Perturb = "weights") -> dict[str, Tensor]:
 
 
 def own_buffers(model: nn.Module) -> dict[str, Tensor]:
-    """The buffers by name, but for those that are a parameter under a second name, which move with it."""
+    """The buffers by name, except those that are a parameter under a second name, which move with it."""
     parameters = {id(parameter) for parameter in model.parameters()}
     return {name: buffer for name, buffer in model.named_buffers() if id(buffer) not in parameters}
 
@@ -88,8 +88,8 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
 def owners(model: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     """The layer that each parameter and buffer belongs to, and what it is there.
 
-    A weight that is parametrised (weight or spectral normalisation, pruning) lies elsewhere or under another name,
-    but it is still the layer's weight.
+    A parametrised weight (weight or spectral normalisation, pruning) is stored elsewhere or under another name, but it
+    is still the layer's weight.
 
     Args:
         model: The model.

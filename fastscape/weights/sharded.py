@@ -1,7 +1,8 @@
-"""Models whose tensors torch shares out among processes: what of a tensor is here, and a model at rest.
+"""Models whose tensors torch shares out among processes: the part of a tensor that is here, and a model at rest.
 
-A parameter under `fully_shard` (FSDP2) or tensor parallelism is a DTensor: it has the shape of the whole tensor, and a
-process holds a part of it. Nothing of torch.distributed is imported here: where nobody has, there is no such tensor.
+A parameter under `fully_shard` (FSDP2) or tensor parallelism is a DTensor: it has the shape of the whole tensor, and
+each process holds a part of it. This module never imports torch.distributed: unless someone has imported it, there is
+no such tensor.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ class Cut(NamedTuple):
     """How a tensor is cut along one dimension.
 
     Args:
-        group: Of torch, of the processes that have its parts, in their order.
+        group: The process group of torch with the parts, in their order.
         dim: The dimension.
-        parts: How many processes these are.
+        parts: Number of processes.
     """
 
     group: Any
@@ -51,20 +52,20 @@ class Cut(NamedTuple):
     parts: int
 
     def part(self, shape: torch.Size, number: int) -> list[int]:
-        """The shape of a part of a tensor: all are as long as the first, as far as there is something left."""
+        """The shape of a part of a tensor: every part is as long as the first, until the tensor ends."""
         length = -(-shape[self.dim] // self.parts)
         left = max(shape[self.dim] - number * length, 0)
         return [*shape[: self.dim], min(length, left), *shape[self.dim + 1 :]]
 
 
 def local(tensor: Tensor) -> Tensor:
-    """What this process holds of a tensor.
+    """The part of a tensor that this process holds.
 
     Args:
         tensor: Any tensor.
 
     Returns:
-        The part that is here, in the same memory; the tensor itself, where it is not shared out.
+        The part that is here, in the same memory; the tensor itself if it is not shared out.
     """
     if not _shared_out(tensor):
         return tensor
@@ -75,13 +76,13 @@ def local(tensor: Tensor) -> Tensor:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """A tensor with the parts of all processes, which must all ask for it.
+    """A tensor with the parts of all processes. All of them must call this together.
 
     Args:
         tensor: Any tensor.
 
     Returns:
-        All of it; the tensor itself, where it is not shared out.
+        The whole tensor; the tensor itself if it is not shared out.
     """
     if not _shared_out(tensor):
         return tensor
@@ -92,13 +93,13 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def cut_of(tensor: Tensor) -> Cut | None:
-    """How a tensor is cut among processes, where that is along one dimension; see `never_gathered` for others.
+    """How a tensor is cut among processes along one dimension; for other cuts see `never_gathered`.
 
     Args:
         tensor: Any tensor.
 
     Returns:
-        The cut; None where each process has all of it.
+        The cut; None if each process has the whole tensor.
     """
     if not _shared_out(tensor):
         return None
@@ -116,18 +117,18 @@ def is_sharded(model: nn.Module) -> bool:
         model: The model. It is not changed.
 
     Returns:
-        Whether some are, or were until its last forward pass.
+        Whether some are shared out, or were until the model's last forward pass.
     """
     return bool(_fsdp_modules(model)) or any(map(_shared_out, tensors_of(model).values()))
 
 
 def tensors_here(model: nn.Module) -> dict[str, Tensor]:
-    """What this process holds of all parameters and buffers, by name, each once; none is copied."""
+    """This process's parts of all parameters and buffers, by name, each once; none is copied."""
     return {name: local(tensor) for name, tensor in tensors_of(model).items()}
 
 
 def class_name(model: nn.Module) -> str:
-    """The class of a model, which `fully_shard` gives another name."""
+    """The original class name of a model, which `fully_shard` changes."""
     kind = _fsdp_module()
     if kind is not None and isinstance(model, kind):
         own = (base for base in type(model).__mro__[1:] if base is not kind)
@@ -136,12 +137,12 @@ def class_name(model: nn.Module) -> str:
 
 
 def prepared_to_run(model: nn.Module) -> None:
-    """Has FSDP2 do at once what it would do at its first forward pass, so that a run does not undo it.
+    """Has FSDP2 do now what it would do at its first forward pass, so that a run does not undo it.
 
     Args:
-        model: The model; modules under `fully_shard` register hooks of theirs.
+        model: The model; modules under `fully_shard` register their hooks.
     """
-    for module in _fsdp_modules(model):  # the outer ones first
+    for module in _fsdp_modules(model):  # the outer modules first
         lazily = getattr(module._get_fsdp_state(), "_lazy_init", None)
         if lazily is not None:
             lazily()
@@ -149,9 +150,9 @@ def prepared_to_run(model: nn.Module) -> None:
 
 
 def resharded(model: nn.Module) -> None:
-    """Has every process hold its own part alone, as FSDP2 keeps some parameters whole after a forward pass.
+    """Has every process hold only its own part, because FSDP2 keeps some parameters whole after a forward pass.
 
-    What is written to the parts is then seen by the next forward pass.
+    The next forward pass sees what is written to the parts.
 
     Args:
         model: The model.
@@ -161,7 +162,7 @@ def resharded(model: nn.Module) -> None:
 
 
 def forward_abandoned(model: nn.Module) -> None:
-    """Has FSDP2 forget a forward pass that an exception has ended.
+    """Has FSDP2 forget a forward pass that an exception has stopped.
 
     Args:
         model: The model.
@@ -169,20 +170,20 @@ def forward_abandoned(model: nn.Module) -> None:
     for module in _fsdp_modules(model):
         forget = getattr(module, "reset_iter_state", None)
         if forget is not None:
-            with suppress(RuntimeError):  # it is not the outermost one
+            with suppress(RuntimeError):  # it is not the outermost module
                 forget()
         else:
             _reset(module._get_fsdp_state())
 
 
 def never_gathered(model: nn.Module) -> str | None:
-    """Why a forward pass of a model is another one with whole tensors in the place of all parts.
+    """Why a forward pass of a model differs if whole tensors replace all parts.
 
     Args:
         model: The model.
 
     Returns:
-        The reason; None where FSDP2 gathers all tensors, each before a module is called, and does nothing else.
+        The reason; None if FSDP2 gathers all tensors, each before a module is called, and does nothing else.
     """
     states = [module._get_fsdp_state() for module in _fsdp_modules(model)]
     inside = {id(tensor) for module in _fsdp_modules(model) for tensor in module.parameters()}
@@ -199,7 +200,7 @@ def never_gathered(model: nn.Module) -> str | None:
 
 @contextmanager
 def ungathered(model: nn.Module) -> Iterator[None]:
-    """While it is active FSDP2 gathers nothing when a module is called: whole tensors are there already.
+    """While this is active, FSDP2 gathers nothing when a module is called, because whole tensors are there already.
 
     Args:
         model: The model.
@@ -225,18 +226,18 @@ def ungathered(model: nn.Module) -> Iterator[None]:
 
 
 def indices_here(name: str, tensor: Tensor) -> list[Tensor]:
-    """Which entries of a tensor are here.
+    """The entries of a tensor that are here.
 
     Args:
-        name: The tensor's.
+        name: The name of the tensor.
         tensor: Any tensor.
 
     Returns:
-        For each dimension the indices [n], int64: an entry is here whose indices are all among them, and the part that
-        is here has them in this order.
+        For each dimension the indices [n], int64. An entry is here if all its indices are among them. The part that is
+        here has them in this order.
 
     Raises:
-        ValueError: When the processes hold sums and no parts, or the part is another one than the placements say.
+        ValueError: When the processes hold sums instead of parts, or the part differs from the placements.
     """
     lists = [torch.arange(size, device="cpu") for size in tensor.shape]
     if not _shared_out(tensor):
@@ -264,13 +265,13 @@ def indices_here(name: str, tensor: Tensor) -> list[Tensor]:
 
 
 def sharing_groups(tensor: Tensor) -> list[list[int]]:
-    """The processes that hold other parts of a tensor than this one.
+    """The processes that hold other parts of a tensor than this process.
 
     Args:
         tensor: Any tensor.
 
     Returns:
-        For each dimension of its mesh along which it is cut, the ranks of the processes, this one among them.
+        For each dimension of its mesh along which it is cut, the ranks of the processes, including this process.
     """
     if not _shared_out(tensor):
         return []
@@ -286,7 +287,7 @@ def _placed(tensor: Any) -> tuple[Any, Any]:
 
 
 def _chunk(index: Tensor, chunks: int, number: int) -> Tensor:
-    """One of several chunks of indices, of which the last may be shorter or empty."""
+    """One of several chunks of indices. The last chunk may be shorter or empty."""
     length = -(-len(index) // chunks)
     return index[number * length : (number + 1) * length]
 
@@ -302,13 +303,13 @@ def _fsdp_module() -> type | None:
 
 
 def _fsdp_modules(model: nn.Module) -> list[Any]:
-    """The modules under `fully_shard`, the outer ones first."""
+    """The modules under `fully_shard`, the outer modules first."""
     kind = _fsdp_module()
     return [] if kind is None else [module for module in model.modules() if isinstance(module, kind)]
 
 
 def _reset(state: Any) -> None:
-    """What `reset_iter_state` does, for versions of torch without it, of a forward pass without gradients."""
+    """Does what `reset_iter_state` does, for versions of torch without it, after a forward pass without gradients."""
     idle = type(state._training_state).IDLE
     state._training_state = idle
     state._state_ctx.iter_forward_root = None

@@ -1,4 +1,4 @@
-"""Directions that several models share, so that their landscapes can be laid side by side point by point."""
+"""Directions that several models share, so that their landscapes can be compared point by point."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ def random_directions(
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> list[dict[str, Tensor]]:
-    """The random directions that `surface` would take around a model, to be taken around others as well.
+    """The random directions that `surface` would use for a model, for use around other models as well.
 
-    Directions that are drawn for each model are scaled to the weights of each: the same coordinate is another step in
-    each of them. Around checkpoints of one training, or models of one architecture, one pair of directions makes
-    coordinates, and so pictures, comparable.
+    Directions that are drawn per model are scaled to each model's weights, so the same coordinate is a different step
+    in each model. With one pair of directions for the checkpoints of one training, or for models of one architecture,
+    coordinates and pictures are comparable.
 
     Args:
         model: The model to whose weights the directions are scaled.
-        count: How many; 1 for a line. Default 2.
+        count: Number of directions; 1 for a line. Default 2.
         normalize: Norm of the directions, as for `surface`. Default "filter".
         perturb: What moves, as for `surface`. Default "weights".
         distribution: "normal", "uniform" (from 0 to 1) or "rademacher" (-1 or 1). Default "normal".
         seed: As for `surface`: the same seed gives the same directions. Default 0.
-        dtype: Of the directions; those of complex tensors are complex128 for float64, else complex64. Default float32.
+        dtype: Dtype of the directions; complex tensors get complex128 for float64, else complex64. Default float32.
 
     Returns:
-        For each direction its tensors by name, on the CPU, to be given as `directions` of `surface` or `line`.
+        For each direction its tensors by name, on the CPU: pass them as `directions` to `surface` or `line`.
 
     Raises:
-        ValueError: When there is no such norm, distribution or seed, or nothing moves.
+        ValueError: When the norm, the distribution or the seed is invalid, or nothing moves.
 
     Example:
         >>> import torch, fastscape
@@ -62,5 +62,5 @@ def random_directions(
     theta = tensors_of(model)
     directions = Random(seed, distribution).directions(layout, theta, count)
     basis = basis_of(theta, layout, directions.writers, normalize, Place(torch.device("cpu"), Precision(dtype, dtype)))
-    assert isinstance(basis.vectors, Tensor)  # the kind that basis_of makes
+    assert isinstance(basis.vectors, Tensor)  # basis_of makes this kind
     return [layout.unflatten(vector) for vector in basis.vectors[1:]]

@@ -1,4 +1,4 @@
-"""Parameters that lie in the same memory without being one parameter: they move apart, unlike tied ones."""
+"""Parameters that share memory without being one parameter: they move separately, unlike tied parameters."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def sharing_memory(model: nn.Module, moving: Set[str]) -> list[list[str]]:
         moving: Names of the tensors that move.
 
     Returns:
-        Names of each such group of which one moves.
+        Names of the parameters of each such group in which one moves.
     """
     groups: dict[tuple[object, ...], list[str]] = {}
     for name, shared in model.named_parameters():
         parameter = local(shared)
-        dense = parameter.layout is torch.strided and not parameter.is_meta  # others have no place in memory
+        dense = parameter.layout is torch.strided and not parameter.is_meta  # other tensors have no place in memory
         if dense and parameter.numel() and parameter.data_ptr():
             where = parameter.device, parameter.data_ptr(), parameter.dtype, parameter.shape, parameter.stride()
             groups.setdefault(where, []).append(name)

@@ -1,4 +1,4 @@
-"""What weight space asks of the processes that hold one model together."""
+"""What weight space needs from the processes that hold one model together."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class Sharing(Protocol):
     """The processes that hold one model together, and evaluate each point together."""
 
     def counts(self, name: str) -> bool:
-        """Whether this process's part of a tensor counts in sums over the processes: of equal parts one does.
+        """Whether this process's part of a tensor counts in sums over the processes; of equal parts only one does.
 
         Args:
             name: The name of the tensor.
         """
 
     def added(self, sums: Tensor) -> Tensor:
-        """The sums over the processes, the same on each of them, in the place of this one's.
+        """The sums over the processes, the same on each process, in place of this process's sums.
 
         Args:
-            sums: This process's, of the same shape on all.
+            sums: This process's sums, of the same shape on all processes.
         """
 
     def evaluating(self, model: nn.Module, what: str) -> AbstractContextManager[None]:
@@ -32,5 +32,5 @@ class Sharing(Protocol):
 
         Args:
             model: The user's model, whose parameters are parts inside and outside.
-            what: The same on all processes, else they do not belong together.
+            what: A description that is the same on all processes; if it differs, they do not belong together.
         """

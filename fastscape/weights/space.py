@@ -1,4 +1,4 @@
-"""The space that a landscape lies in: a basis, the scheme that combines it, and what is drawn in it."""
+"""The space of a landscape: a basis, the scheme that combines it, and what is drawn in it."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from fastscape.weights.tensorwise import Tensorwise
 
 __all__ = ["Space", "SpaceAsked", "space_of"]
 
-SOMEWHERE = 1.0, -0.5  # to the power of 1, 2, ...: a scheme that leads there takes coordinates for what paths do
+SOMEWHERE = 1.0, -0.5  # to the power of 1, 2, ...: a scheme that leads there combines coordinates as paths do
 
 
 @dataclass(frozen=True)
 class SpaceAsked:
-    """Which space is asked for.
+    """The space that a run asks for.
 
     Args:
         axes: Number of axes.
         source: Where the directions come from.
         scheme: How coordinates combine them.
-        scheme_name: What the report calls the scheme.
+        scheme_name: The name of the scheme in the report.
         perturb: What moves.
         normalize: Norm of the directions.
-        low_memory: Whether random directions are computed again wherever they are read. Default False.
+            low_memory: Whether random directions are computed again on every read. Default False.
         unused: Names of tensors on which no value depends, see `staying`. Default: none.
         repeats: How many times random directions are drawn. Default 1.
     """
@@ -61,20 +61,20 @@ class SpaceAsked:
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """Where points lie: every point is a combination of the vectors of a basis.
+    """The space of the points: every point is a combination of the vectors of a basis.
 
     Args:
         basis: Theta and the directions.
         scheme: How coordinates combine them.
-        labels: What each axis runs along; None for the usual names.
-        given_marks: Where models may lie, besides the one at the origin: coordinates by name.
+        labels: The label of each axis; None for the usual names.
+        given_marks: Where models may be, besides the model at the origin: coordinates by name.
         paths: Paths through the space.
-        checkpoints: What lies at the points of a path, by the name of the path.
+        checkpoints: The models at the points of a path, by the name of the path.
         facts: What the report says of the plane.
-        astray: Names of paths whose points the norm or the scheme does not lead to, and that are left out.
-        staying: The tensors in which models at marks differ from the one at the origin, and that do not move.
-        repeats: How other directions are drawn for the same axes, where those of the basis are the first of several.
-            The coordinates of a point may then begin with the number of its repeat.
+        astray: Names of paths that are left out, because the norm or the scheme does not lead to their points.
+        staying: The tensors that do not move and in which models at marks differ from the model at the origin.
+        repeats: How other directions are drawn for the same axes, if the basis is the first of several repeats. The
+            coordinates of a point may then begin with the number of its repeat.
     """
 
     basis: Basis
@@ -90,12 +90,12 @@ class Space:
 
     @property
     def layout(self) -> Layout:
-        """What the entries of a point are."""
+        """The layout of the entries of a point."""
         return self.basis.layout
 
     @property
     def axes(self) -> int:
-        """How many coordinates a point has: one for each direction, unless the scheme combines them otherwise."""
+        """Number of coordinates of a point: one per direction, unless the scheme combines directions differently."""
         own = self.scheme.axes
         return self.basis.gram.shape[2] - 1 if own is None else own
 
@@ -109,11 +109,11 @@ class Space:
         return replace(self, basis=self.basis.relaid(channels_last=channels_last))
 
     def by_repeat(self, points: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """Points [n, D], cut where another repeat begins, whose number they may have in front; see `by_repeat`."""
+        """Points [n, D], split where the next repeat begins; they may have its number first; see `by_repeat`."""
         return by_repeat(points, self.axes)
 
     def of_repeat(self, repeat: int) -> Space:
-        """The space along the directions of a repeat, which but for the first have memory of their own."""
+        """The space along the directions of a repeat; all repeats but the first take memory of their own."""
         if self.repeats is None or repeat == 0:
             return self
         return replace(self, basis=self.repeats.basis(self.basis, repeat), repeats=None)
@@ -148,24 +148,24 @@ class Space:
 
     @property
     def cosine(self) -> float | None:
-        """The cosine between the first two directions; None of a single one."""
+        """The cosine between the first two directions; None if there is only one."""
         return norms.cosine(self.basis.gram, 1, 2) if self.basis.gram.shape[2] > 2 else None
 
     @cached_property
     def marks(self) -> Marks:
-        """Where the scheme passes through the model itself, and through others that lie in the space."""
+        """Where the scheme passes through the model itself, and through other models in the space."""
         return placed(self.basis, self.scheme, self.given_marks, self.staying)
 
     @property
     def still(self) -> list[str]:
-        """Names of those tensors that are among what moves, and in which every direction is 0."""
+        """Names of the selected tensors in which every direction is 0."""
         lengths = norms.per_layer(self.basis.gram, self.layout.layer_of_segment).diagonal(dim1=1, dim2=2)
         moves = {k for k, row in enumerate(lengths[:, 1:].tolist()) if any(row)}
         return [entry.name for k, entry in enumerate(self.layout.entries) if k not in moves]
 
     @property
     def drawn(self) -> dict[str, Any]:
-        """What pictures draw besides the values, as plain values for the report."""
+        """What pictures draw in addition to the values, as plain values for the report."""
         found: dict[str, Any] = {"marks": self.marks.at}
         if self.labels is not None:
             found["labels"] = [str(label) for label in self.labels]
@@ -182,13 +182,14 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
     Args:
         model: The model. It is not changed.
         asked: Which space.
-        place: Where the basis goes, and with whom the model is shared out.
+        place: The device and precision, and the processes that share the model.
 
     Returns:
         The space.
 
     Raises:
-        ValueError: When a source gives another number of directions than there are axes, or has none for this model.
+        ValueError: When a source gives a number of directions that differs from the number of axes, or has none for
+            this model.
     """
     layout = layout_of(model, asked.perturb, by_input=norms.by_input(asked.normalize))
     theta = tensors_of(model)
@@ -225,7 +226,7 @@ def space_of(model: nn.Module, asked: SpaceAsked, place: Place) -> Space:
 def _shared_out(model: nn.Module, asked: SpaceAsked, place: Place, here: Here) -> Space:
     """The space around a model that is shared out among processes, along random directions."""
     random, layout = asked.source, here.whole
-    assert isinstance(random, Random)  # others are refused before
+    assert isinstance(random, Random)  # other sources are refused before
     if asked.low_memory:
         basis = basis_tensorwise(layout, random, asked.normalize, place, count=asked.axes, here=here)
         return Space(basis, asked.scheme)
@@ -234,7 +235,7 @@ def _shared_out(model: nn.Module, asked: SpaceAsked, place: Place, here: Here) -
 
 
 def _repeats(asked: SpaceAsked, place: Place) -> Repeats | None:
-    """How the directions of further repeats are drawn; None where there are none."""
+    """How the directions of further repeats are drawn; None if there are none."""
     if asked.repeats == 1 or not isinstance(asked.source, Random):
         return None
     seeds = seeds_of(asked.source.seed, asked.repeats)
@@ -242,8 +243,8 @@ def _repeats(asked: SpaceAsked, place: Place) -> Repeats | None:
 
 
 def _along(found: Directions, basis: Basis, normalize: str) -> Directions:
-    """What a source gave, with the paths of checkpoints along the directions as they are after their norm."""
-    assert found.along is not None  # who calls has looked
+    """A source's directions, with the paths of checkpoints along the directions after their norm."""
+    assert found.along is not None  # the caller has checked this
     assert isinstance(basis.vectors, Tensor)  # directions of a source are in memory
     scaled = not all(basis.unscaled)
     if not scaled and found.checkpoints.keys() <= {path.name for path in found.paths}:
@@ -259,7 +260,7 @@ def _along(found: Directions, basis: Basis, normalize: str) -> Directions:
 
 
 def _check_drawn(found: Directions, axes: int) -> None:
-    """Refuses marks and paths in another space before the run, whose landscape no file could hold."""
+    """Refuses, before the run, marks and paths with another number of axes: no file could hold the landscape."""
     places = {name: [at] for name, at in found.marks.items()} | {path.name: path.points for path in found.paths}
     for name, points in places.items():
         if len(points) and np.shape(points)[1:] != (axes,):

@@ -1,8 +1,8 @@
-"""All checkpoints of some trainings, one below the other, read block of weights by block.
+"""All checkpoints of some trainings, stacked, and read block of weights by block.
 
-Shapes: N = n + 1, the checkpoints of all trainings one after the other, and then the model at the origin. A block has
-the same few weights of all of them, so that nothing ever holds a whole checkpoint. What is computed of the blocks
-does not depend on the order of the weights; only what is written to the flat buffer does.
+Shapes: N = n + 1, the checkpoints of all trainings in order, followed by the model at the origin. A block has the same
+few weights of all of them, so a whole checkpoint is never in memory. Results that are computed from the blocks do not
+depend on the order of the weights; only the flat buffer does.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Block(NamedTuple):
     """The same weights of all checkpoints and of the model.
 
     Args:
-        entry: Of which tensor.
-        start: The first weight, in the order of the model; pairs of numbers of a complex tensor.
-        differences: What they differ by from the base [N, weights]. They change with the next block.
+        entry: The tensor of the weights.
+        start: The first weight, in the order of the model; a complex tensor counts as pairs of numbers.
+        differences: The differences to the base [N, weights]. They change with the next block.
     """
 
     entry: Entry
@@ -46,23 +46,23 @@ class Block(NamedTuple):
 
     @property
     def stop(self) -> int:
-        """The weight behind the last."""
+        """The position after the last weight."""
         return self.start + self.differences.shape[1]
 
 
 class Stack:
     """The checkpoints of trainings and the model at the origin, in the tensors of a layout.
 
-    A tensor that no checkpoint has has not moved: each has that of the model.
+    A tensor that no checkpoint has is taken not to have moved: each checkpoint then has the model's tensor.
 
     Args:
         trainings: The trainings.
         layout: The tensors.
         theta: All tensors of the model by name.
-        base: Number of the checkpoint that differences are of; near the others, so that they lose no digits.
+        base: Index of the checkpoint to which differences are taken; near the others, so that no digits are lost.
 
     Raises:
-        ValueError: When a checkpoint is of another model, or lacks what others have.
+        ValueError: When a checkpoint belongs to another model, or lacks tensors that other checkpoints have.
     """
 
     def __init__(self, trainings: Sequence[Training], layout: Layout, theta: Mapping[str, Tensor], base: int) -> None:
@@ -77,11 +77,11 @@ class Stack:
         self._names.append({name: name for name in theta})
 
     def __len__(self) -> int:
-        """How many checkpoints there are, n."""
+        """The number n of checkpoints."""
         return len(self._rows) - 1
 
     def said(self, i: int) -> str:
-        """Checkpoint i of all as a message calls it."""
+        """Checkpoint i of all checkpoints, as a message calls it."""
         for training in self.trainings:
             if i < len(training):
                 return training.said(i)
@@ -89,7 +89,7 @@ class Stack:
         return "the model"
 
     def tensors(self, i: int) -> dict[str, Tensor]:
-        """All tensors that were kept of checkpoint i, by the names that the model has for them."""
+        """All kept tensors of checkpoint i, by the names in the model."""
         found = self._rows[i].tensors()
         return {name: found[own] for name, own in self._names[i].items() if name in self.theta}
 
@@ -131,7 +131,7 @@ class Stack:
                 raise ValueError(f"{self.said(i)} must be a checkpoint of this model, but also has {listed(odd)}")
 
     def _numbers(self, i: int, entry: Entry, start: int, stop: int) -> Tensor:
-        """Real numbers of a tensor of row i, as the layout counts them."""
+        """Real numbers of a tensor of row i, in the order of the layout."""
         one, own = self._rows[i], self._names[i][entry.name]
         there = one.kept[own].complex
         if there == entry.complex:
@@ -146,7 +146,7 @@ class Stack:
 
     @cached_property
     def _dtype(self) -> torch.dtype:
-        """A dtype that holds what is read exactly."""
+        """A dtype that holds the numbers of the files exactly."""
         kept = (
             one.kept[names[e.name]] for one, names in zip(self._rows, self._names, strict=True) for e in self.entries
         )
@@ -154,19 +154,19 @@ class Stack:
 
     @property
     def narrow(self) -> bool:
-        """Whether float32 holds what is read."""
+        """Whether float32 holds the numbers of the files."""
         return self._dtype == torch.float32
 
     @property
     def size(self) -> int:
-        """How many products of weights the scalar products of all pairs have."""
+        """The number of products of weights in the scalar products of all pairs."""
         return len(self._rows) ** 2 * sum(entry.numel for entry in self.entries)
 
     def blocks(self, dtype: torch.dtype = torch.float64) -> Iterator[Block]:
         """Reads all checkpoints once, and the model.
 
         Args:
-            dtype: Of the differences. Default float64.
+            dtype: Dtype of the differences. Default float64.
 
         Yields:
             Blocks of weights, tensor by tensor.
@@ -183,7 +183,7 @@ class Stack:
                     stop = min(start + width, entry.numel)
                     rows = read[:, : stop - start].unbind()
                     for _ in readers.map(partial(self._read, entry, start, stop), range(count), rows):
-                        pass  # an exception comes out here
+                        pass  # raises an exception of the thread
                     for first in range(start, stop, part):
                         differences = read[:, first - start : min(first + part, stop) - start]
                         if dtype != self._dtype:
@@ -195,7 +195,7 @@ class Stack:
         row.copy_(self._numbers(i, entry, start, stop))
 
     def _first_not_finite(self) -> int | None:
-        """Number of the first row with a NaN or an infinite weight."""
+        """Index of the first row with a NaN or an infinite weight."""
         for i in range(len(self._rows)):
             for entry in self.entries:
                 for start in range(0, entry.numel, READ // 16):
@@ -211,7 +211,7 @@ class Stack:
             sums: Any sums over all weights of all checkpoints.
 
         Raises:
-            ValueError: When they are not finite because weights are not.
+            ValueError: When the sums are not finite because weights are not finite.
         """
         if not bool(sums.isfinite().all()) and (bad := self._first_not_finite()) is not None:
             raise ValueError(f"{self.said(bad)} has weights that are NaN or infinite; leave it out")
@@ -228,7 +228,7 @@ class Stack:
 
 
 def _named(names: list[str], checkpoints: Sequence[Mapping[str, Kept]]) -> list[Mapping[str, str]]:
-    """What each checkpoint calls the tensors of the model; see `_names_in`."""
+    """The names in each checkpoint for the tensors of the model; see `_names_in`."""
     known: dict[tuple[str, ...], Mapping[str, str]] = {}
     found = []
     for kept in checkpoints:
@@ -240,17 +240,18 @@ def _named(names: list[str], checkpoints: Sequence[Mapping[str, Kept]]) -> list[
 
 
 def _names_in(names: list[str], theirs: Collection[str]) -> Mapping[str, str]:
-    """What a checkpoint calls the tensors of the model.
+    """The names in a checkpoint for the tensors of the model.
 
-    Besides what wrappers add, either may be a part of the other, as the network in a `LightningModule` is: the names
-    of one are then those of the other behind the name of the part.
+    Apart from the prefixes of wrappers, the model or the checkpoint may be a part of the other, like the network in a
+    `LightningModule`. The names of the larger one are then the names of the part, each with the part's own name in
+    front.
 
     Args:
-        names: The names that the model has.
-        theirs: Those that the checkpoint has.
+        names: The names in the model.
+        theirs: The names in the checkpoint.
 
     Returns:
-        The names of the checkpoint by those of the model. What the model has no name for keeps its own.
+        The names in the checkpoint by the names in the model. A tensor that the model lacks keeps its own name.
     """
     same: Any = {name: name for name in theirs}
     found: Mapping[str, Any] = named_as(names, same)
@@ -269,7 +270,7 @@ def _names_in(names: list[str], theirs: Collection[str]) -> Mapping[str, str]:
 
 
 def _equal(one: Readable, a: str, b: str) -> bool:
-    """Whether two tensors of a checkpoint are the same: one that is tied, under its second name."""
+    """Whether two tensors of a checkpoint are the same, as a tied tensor is under its second name."""
     x, y = one.kept[a], one.kept[b]
     if (x.shape, x.dtype, x.complex) != (y.shape, y.dtype, y.complex):
         return False

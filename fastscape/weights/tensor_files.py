@@ -1,4 +1,4 @@
-"""Files of tensors, of which slices are read: safetensors, and what `torch.save` writes."""
+"""Files of tensors from which slices are read: safetensors files, and files that `torch.save` writes."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _LONGEST = 100_000_000  # bytes of a header, as in safetensors itself
 
 
 class Kept(NamedTuple):
-    """A tensor of a checkpoint, of which nothing was read yet.
+    """A tensor of a checkpoint that has not been read yet.
 
     Args:
         shape: Its shape in the model.
-        dtype: Of its real numbers; None where it has none.
+        dtype: Dtype of its real numbers; None if it has none.
         complex: Whether it is complex.
         start: Its first byte in the file.
-        stop: The byte behind its last.
+        stop: The position after its last byte.
     """
 
     shape: tuple[int, ...]
@@ -52,15 +52,15 @@ class Kept(NamedTuple):
 class TensorFile:
     """A safetensors file, whose tensors are read slice by slice.
 
-    The library safetensors reads a slice through a map of the whole file, which it makes anew whenever the file is
-    opened. From a thousand files, block by block, that takes longer than the reading; and maps that are kept count as
-    memory of the process. So the header is read once, and slices by their place.
+    The library safetensors reads a slice through a map of the whole file, and makes a new map whenever the file is
+    opened. For a thousand files, read block by block, this takes longer than the reading. Maps that are kept count as
+    memory of the process. So the header is read once, and slices are read by their positions.
 
     Args:
         path: The file.
 
     Raises:
-        ValueError: When it is no such file, or is damaged.
+        ValueError: When it is not a safetensors file, or is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,23 +91,23 @@ class TensorFile:
             raise self._damaged(f"its header cannot be read ({type(error).__name__})") from None
 
     def numbers(self, name: str, start: int, stop: int) -> Tensor:
-        """Real numbers of a tensor, pairs of a complex one, in the order of the model.
+        """Real numbers of a tensor in the order of the model; a complex tensor gives pairs.
 
         Args:
             name: Its name.
             start: The first number.
-            stop: The number behind the last.
+            stop: The position after the last number.
 
         Returns:
             The numbers [stop - start], in the dtype of the file.
         """
         kept = self.kept[name]
-        assert kept.dtype is not None  # who asks has looked
+        assert kept.dtype is not None  # the caller has checked this
         width = kept.dtype.itemsize
         return torch.frombuffer(self._read(kept.start + start * width, (stop - start) * width), dtype=kept.dtype)
 
     def _read(self, at: int, size: int) -> bytearray:
-        """Bytes of the file. Those behind them are read ahead, while somebody computes with these."""
+        """Bytes of the file. The bytes after them are read ahead during the next computation."""
         found = bytearray(size)
         view = memoryview(found)
         with self.path.open("rb", buffering=0) as file:
@@ -123,7 +123,7 @@ class TensorFile:
         return found
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors of the file by name, those that were kept as pairs of numbers complex again."""
+        """All tensors of the file by name; tensors that were kept as pairs of numbers are complex again."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -166,7 +166,7 @@ _INSIDE = "state_dict", "model_state_dict", "model"
 def mapped(path: Path) -> Mapping[str, Tensor]:
     """The tensors of a file that `torch.save` has written.
 
-    The file is mapped, not read: a tensor takes memory when it is read, and the system takes it back when it is short.
+    The file is mapped, not read: a tensor takes memory when it is read, and the system can take this memory back.
 
     Args:
         path: The file.
@@ -175,7 +175,7 @@ def mapped(path: Path) -> Mapping[str, Tensor]:
         The tensors by name.
 
     Raises:
-        ValueError: When it holds no state dict, or holds other things than tensors and plain values.
+        ValueError: When it holds no state dict, or holds objects other than tensors and plain values.
     """
     if path.is_file() and _of_old(path):
         raise ValueError(
@@ -205,13 +205,13 @@ def _of_old(path: Path) -> bool:
 
 
 def weights_in(found: object) -> dict[str, Tensor] | None:
-    """The tensors of a state dict, or of that in a checkpoint which holds other things too.
+    """The tensors of a state dict, or of the state dict in a checkpoint that also holds other things.
 
     Args:
-        found: A state dict, or a mapping with one as "state_dict", "model_state_dict" or "model".
+        found: A state dict, or a mapping with a state dict as "state_dict", "model_state_dict" or "model".
 
     Returns:
-        The tensors by name; None where there are none.
+        The tensors by name; None if there are none.
     """
     if not isinstance(found, Mapping):
         return None

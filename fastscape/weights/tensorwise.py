@@ -1,10 +1,10 @@
-"""A basis of which no vector is whole in memory: theta is read from where it is kept, directions from their seed.
+"""A basis with no whole vector in memory: theta is read from where it is kept, directions from their seed.
 
     B[0, p] = theta[p],   B[k, p] = draw(seed, stream k - 1, entry p), times theta[p] if asked for
 
-p counts the entries of the whole flat buffer, so that a tensor, or a part of one, has the same numbers as in a basis
-of all, `fastscape.kernels.Seeded`. A tensor is handled in parts of bounded size, so that what is in memory beside it
-is bounded too.
+p counts the entries of the whole flat buffer, so a tensor, or a part of it, has the same numbers as in a basis of all
+entries, `fastscape.kernels.Seeded`. A tensor is handled in parts of bounded size, so the additional memory is bounded
+too.
 
 Shapes: rows [K, n] of n neighbouring entries of the flat buffer; coefficients [S or 1, K] of all its segments.
 """
@@ -28,16 +28,16 @@ from fastscape.weights.layout import Layout
 
 __all__ = ["Part", "Tensorwise"]
 
-PART = 1 << 18  # entries that are in memory at once, where a tensor can be cut so
+PART = 1 << 18  # entries in memory at once, if a tensor can be cut into such parts
 
 
 class Part(NamedTuple):
-    """Neighbouring entries of the flat buffer, which lie in one tensor.
+    """Neighbouring entries of the flat buffer in one tensor.
 
     Args:
-        place: Which they are of the tensor in the order of storage (`Entry.storage`), as an index.
-        start: The first, counted in the whole flat buffer.
-        stop: The one behind the last.
+        place: Their index in the tensor in the order of storage (`Entry.storage`).
+        start: The first entry, counted in the whole flat buffer.
+        stop: The position after the last entry.
     """
 
     place: tuple[int | slice, ...]
@@ -47,18 +47,18 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Tensorwise:
-    """Theta and random directions, of which only parts are in memory, while they are needed.
+    """Theta and random directions, of which only the needed parts are in memory.
 
     Args:
-        layout: The flat buffer that the entries are counted in.
-        kept: Where theta is.
+        layout: The flat buffer in which entries are counted.
+        kept: Where theta is kept.
         seed: From 0 to 2^64 - 1.
-        directions: How many; direction k is stream k - 1 of the seed.
-        dtype: Of the rows, float32 or float64.
-        device: Where rows are made.
+        directions: Number of directions; direction k is stream k - 1 of the seed.
+        dtype: Dtype of the rows, float32 or float64.
+        device: The device on which rows are made.
         distribution: "normal", "uniform" or "rademacher". Default "normal".
-        weighted: Whether each entry of the directions is multiplied by theta's. Default False.
-        backend: Of the kernels. Default "auto".
+        weighted: Whether each entry of the directions is multiplied by the same entry of theta. Default False.
+        backend: Backend of the kernels. Default "auto".
     """
 
     layout: Layout
@@ -77,13 +77,13 @@ class Tensorwise:
         return torch.Size((1 + self.directions, self.layout.size))
 
     def parts(self, entry: Entry) -> Iterator[Part]:
-        """A tensor in parts of about `PART` entries, fewer or more where its dimensions cannot be cut so.
+        """A tensor in parts of about `PART` entries, fewer or more if its dimensions do not allow this.
 
         Args:
             entry: The tensor.
 
         Yields:
-            Its parts, one behind the other.
+            Its parts, one after another.
         """
         shape = [entry.split[d] for d in entry.order]
         if not entry.numel:
@@ -105,7 +105,7 @@ class Tensorwise:
         Args:
             entry: The tensor.
             part: Which part. Default: all of it.
-            drawn: Which of the directions are wanted; the others are 0. Default: all.
+            drawn: For each direction, whether it is needed; the other directions are 0. Default: all are needed.
 
         Returns:
             Vectors [K, n], in the order of storage.
@@ -116,12 +116,12 @@ class Tensorwise:
         return self.rows_at(part.start, theta[part.place], drawn=drawn)
 
     def rows_at(self, start: int, theta: Tensor, *, drawn: Sequence[bool] | None = None) -> Tensor:
-        """The vectors of the basis at some entries of the flat buffer, wherever theta comes from.
+        """The vectors of the basis at some entries of the flat buffer, for theta from any source.
 
         Args:
-            start: The first of the entries.
-            theta: What theta is there, of any shape and dtype, on any device.
-            drawn: Which of the directions are wanted; the others are 0. Default: all.
+            start: The first entry.
+            theta: The values of theta there, of any shape and dtype, on any device.
+            drawn: For each direction, whether it is needed; the other directions are 0. Default: all are needed.
 
         Returns:
             Vectors [K, n].
@@ -143,8 +143,8 @@ class Tensorwise:
         Args:
             rows: The vectors there [K, n].
             c: Coefficients [S or 1, K] of all segments.
-            start: The first of the entries.
-            dtype: What the sums are rounded to, once. Default: as the rows.
+            start: The first entry.
+            dtype: The dtype to which the sums are rounded, once. Default: the dtype of the rows.
 
         Returns:
             The point there [n].
@@ -156,14 +156,14 @@ class Tensorwise:
 
     @torch.no_grad()
     def write(self, entry: Entry, rows: Tensor, c: Tensor, out: Tensor, part: Part | None = None) -> None:
-        """Writes one point of weight space over a tensor, or over a part of it.
+        """Writes one point of weight space into a tensor, or into a part of it.
 
         Args:
             entry: The tensor.
             rows: The vectors [K, n] of the tensor, or of the part.
             c: Coefficients [S or 1, K] of all segments.
-            out: What is written over, in the shape of the model, of any strides, on any device; the sums are rounded
-                to its dtype once.
+            out: The tensor that is overwritten, in the shape of the model, with any strides, on any device; the sums
+                are rounded to its dtype once.
             part: Which part. Default: all of it.
         """
         target = entry.storage(out)
@@ -173,22 +173,22 @@ class Tensorwise:
 
     @torch.no_grad()
     def point(self, entry: Entry, c: Tensor, out: Tensor) -> None:
-        """Writes one point over a tensor, part by part.
+        """Writes one point into a tensor, part by part.
 
         Args:
             entry: The tensor.
             c: Coefficients [S or 1, K] of all segments.
-            out: What is written over, see `write`.
+            out: The tensor that is overwritten, see `write`.
         """
         drawn = (c[:, 1:] != 0).any(0).tolist()
         for part in self.parts(entry):
             self.write(entry, self.rows(entry, part, drawn=drawn), c, out, part)
 
     def tensors(self, c: Tensor | None = None) -> dict[str, Tensor]:
-        """The tensors of one point by name, of which nothing is in memory before they are read or written somewhere.
+        """The tensors of one point by name. They take no memory before they are read or written somewhere.
 
         Args:
-            c: Coefficients [S or 1, K] of all segments. Default: the tensors as they were.
+            c: Coefficients [S or 1, K] of all segments. Default: the original tensors.
 
         Returns:
             The tensors, in their own dtypes.
@@ -199,7 +199,7 @@ class Tensorwise:
         return {name: Deferred(_AtPoint(self, entry, c)) for name, entry in names.items()}
 
     def gathered(self, kept: KeptTensors) -> Tensorwise:
-        """The same vectors in whole tensors, of a model of which a process may hold parts.
+        """The same vectors in whole tensors, for a model of which a process may hold parts.
 
         Args:
             kept: Gives the whole tensors.
@@ -237,7 +237,7 @@ class _AtPoint:
         return self.vectors.device
 
     def write(self, out: Tensor) -> None:
-        if out.is_conj() or out.is_neg():  # the view of other numbers
+        if out.is_conj() or out.is_neg():  # a view with other numbers
             made = torch.empty(out.shape, dtype=out.dtype, device=out.device)
             self.vectors.point(self.entry, self.c, made)
             out.copy_(made)
@@ -251,6 +251,6 @@ class _AtPoint:
 
 
 def _rounded(rows: Tensor, target: Tensor) -> torch.dtype:
-    """The dtype that sums are rounded to: that of what is written, if the kernels have it and it is not wider."""
+    """The dtype to which sums are rounded: the target's, if the kernels have it and it is not wider."""
     known = target.dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16)
     return target.dtype if known and target.dtype.itemsize <= rows.dtype.itemsize else rows.dtype

@@ -1,4 +1,4 @@
-"""A basis of which no vector is whole in memory, of a model of which a process holds parts."""
+"""A basis with no whole vector in memory, for a model of which a process holds parts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["TensorwiseHere"]
 
 @dataclass(frozen=True, eq=False)
 class TensorwiseHere(Tensorwise):
-    """Theta and random directions as far as a process holds them; entries are counted in what is here.
+    """The part of theta and of random directions that a process holds; entries are counted within this part.
 
-    Coefficients are those of all segments of the whole buffer, and so are Gram matrices.
+    Coefficients and Gram matrices cover all segments of the whole buffer.
 
     Args:
-        here: What this process holds.
+        here: The part that this process holds.
     """
 
     here: Here = field(kw_only=True)

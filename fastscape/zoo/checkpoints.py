@@ -1,4 +1,4 @@
-"""Trained networks in files: safetensors, which cannot run code when it is read, with the facts in its header."""
+"""Trained networks in safetensors files, which cannot run code when they are read; the header holds the facts."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def save_checkpoint(
 ) -> None:
     """Write a network of the zoo into a file from which `load_checkpoint` rebuilds it bit for bit.
 
-    A failed save leaves an older file as it was. Missing folders are created.
+    A failed save does not change an older file. Missing folders are created.
 
     Args:
         model: A network from `models.build`.
         path: The file, for example "mlp.safetensors".
         model_name: The name that `models.build` took.
-        dataset_name: What the network was trained on.
+        dataset_name: Name of the training data set.
         extra: More facts for the header, such as `epochs=10`; they are kept as `str(value)`.
 
     Raises:
@@ -61,14 +61,14 @@ def save_checkpoint(
     facts = {"format": _FORMAT, "version": _VERSION, "model": model_name, "dataset": dataset_name, **sizes, **extra}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     content = serialize(tensors, {key: str(value) for key, value in facts.items()})
-    # Not safetensors' save_file, whose files nobody but their owner may read, whatever the umask.
+    # Not safetensors' save_file, whose files only their owner can read, whatever the umask.
     write_whole(Path(path), content)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, str]]:
     """Rebuild a network from a file of `save_checkpoint`.
 
-    The weights come back bit for bit, in the dtype that they were saved in, on the CPU. The global random state
+    The weights are restored bit for bit, in the dtype in which they were saved, on the CPU. The global random state
     does not change.
 
     Args:
@@ -76,11 +76,11 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, 
 
     Returns:
         The network in eval mode, and the facts of the header: format, version, model, dataset, in_channels,
-        image_size, classes, and what else was given to `save_checkpoint`.
+        image_size, classes, and the extra facts that were given to `save_checkpoint`.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is truncated, is not from `save_checkpoint`, or is of a newer version.
+        ValueError: If the file is truncated, was not written by `save_checkpoint`, or has a newer version.
 
     Example:
         >>> import tempfile
@@ -123,10 +123,10 @@ def _check_facts(path: Path, metadata: dict[str, str]) -> None:
 
 
 def _rebuilt(path: Path, metadata: dict[str, str], file: Any) -> nn.Module:
-    """The network that a header names, once the tensors are known to be those of such a network."""
+    """The network that a header names, after a check that the tensors belong to such a network."""
     try:
         names, wanted = file.keys(), models.tensors_of(metadata["model"])
-        if len(names) != wanted:  # before a network is built that may have any depth
+        if len(names) != wanted:  # before a network of any depth is built
             raise ValueError(f"such a network has {wanted} tensors, and the file {len(names)}")
         model = _empty(metadata["model"], {key: int(metadata[key]) for key in _SIZES})
         for name, tensor in model.state_dict().items():  # before anything is read
@@ -134,7 +134,7 @@ def _rebuilt(path: Path, metadata: dict[str, str], file: Any) -> nn.Module:
                 raise ValueError(f"size mismatch for {name}: {file.get_slice(name).get_shape()} came")
         # Without the copy the weights would be views of the file, and gone if it is overwritten in place.
         model.load_state_dict({name: file.get_tensor(name).clone() for name in names}, assign=True)
-    except (ValueError, RuntimeError, TypeError, OverflowError) as error:  # torch raises any of them for huge sizes
+    except (ValueError, RuntimeError, TypeError, OverflowError) as error:  # torch raises any of these for huge sizes
         raise ValueError(
             f"{path} does not hold the network {metadata['model']!r:.80} that its header names ({clipped(error)}); "
             "write it again with save_checkpoint"
@@ -143,6 +143,6 @@ def _rebuilt(path: Path, metadata: dict[str, str], file: Any) -> nn.Module:
 
 
 def _empty(model_name: str, sizes: dict[str, int]) -> nn.Module:
-    """Build a network without memory for its weights, which neither takes time nor draws random numbers."""
+    """Build a network without memory for its weights. This takes no time and draws no random numbers."""
     with torch.device("meta"):
         return models.build(model_name, **sizes)

@@ -1,6 +1,6 @@
-"""The data sets of the examples, each as one tensor of images and one of labels.
+"""The data sets of the examples, each as a tensor of images and a tensor of labels.
 
-Nothing is downloaded by importing this module. `digits` comes with scikit-learn and works without a network.
+Importing this module downloads nothing. `digits` is part of scikit-learn and works without a network.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DIGITS_IN_TRAIN = 1500
 
 
 class DataShape(NamedTuple):
-    """What a network must know of a data set; `models.build(name, **shape._asdict())` takes it as it is."""
+    """The facts about a data set that a network needs: `models.build(name, **shape._asdict())`."""
 
     in_channels: int
     image_size: int
@@ -80,14 +80,14 @@ def load(name: str, split: str = "train", *, root: str | os.PathLike[str] | None
 
 
 def describe(dataset: TensorDataset) -> DataShape:
-    """Read off a data set what a network must know of it.
+    """Find the facts about a data set that a network needs.
 
     Args:
         dataset: Images [N, C, H, H] and labels [N], as from `load`.
 
     Returns:
-        Channels, height = width in pixels, and number of classes, which is the largest label plus 1: describe a
-        whole data set, not a small part of it, in which the last class could be missing.
+        Channels, height = width in pixels, and number of classes. The last is the largest label plus 1: describe a
+        whole data set, because a small part of it could lack the last class.
 
     Raises:
         ValueError: If the data set is empty or is not a pair of square images and labels.
@@ -109,7 +109,7 @@ def describe(dataset: TensorDataset) -> DataShape:
 
 
 class _Source(NamedTuple):
-    """Where torchvision looks for a data set; `archive` says which compressed files it unpacks by itself."""
+    """The files of a data set in torchvision; `archive` names the compressed files that torchvision unpacks itself."""
 
     name: str
     torchvision_class: str
@@ -144,8 +144,8 @@ def _root(root: str | os.PathLike[str] | None) -> Path:
 
 
 def _digits(split: str) -> TensorDataset:
-    """Enlarge scikit-learn's digits to the size of MNIST and take the split's part of a fixed shuffle."""
-    # Half a second that only the users of the digits should pay.
+    """Enlarge scikit-learn's digits to the size of MNIST, and take the split's part of a fixed shuffle."""
+    # This import takes half a second, which only users of the digits should pay.
     from sklearn.datasets import load_digits
 
     raw = load_digits()
@@ -187,12 +187,12 @@ def _from_files(source: _Source, split: str, root: Path) -> TensorDataset:
 
 def _read(source: _Source, split: str, root: Path) -> Any:
     """Return torchvision's data set; only if its files are missing, torchvision unpacks or downloads them."""
-    # Importing torchvision takes a second that only the users of its data sets should pay.
+    # Importing torchvision takes a second, which only users of its data sets should pay.
     from torchvision import datasets
 
     torchvision_class = getattr(datasets, source.torchvision_class)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        # numpy 2.4.0 to 2.4.4 warns about the age of CIFAR's pickles, which nobody here can change.
+        # numpy 2.4.0 to 2.4.4 warns about the age of CIFAR's pickles, which we cannot change
         warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
         try:
             return torchvision_class(root, train=split == "train", download=False)

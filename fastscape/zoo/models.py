@@ -1,4 +1,4 @@
-"""Small image classifiers whose loss landscapes are worth a look.
+"""Small image classifiers with interesting loss landscapes.
 
 Every network maps images [N, C, H, H] to logits [N, classes]; its loss is
 `torch.nn.functional.cross_entropy`. None has an in-place operation or a branch on data, so that
@@ -40,8 +40,8 @@ def build(
         in_channels: Channels of an image; 1 is grey, 3 is colour. Default 1.
         image_size: Height and width of an image, in pixels. Default 28.
         classes: Number of logits. Default 10.
-        seed: Of the initial weights; the global random state is then left as it was. Default: the weights are
-            drawn from the global random state, as torch does.
+        seed: Seed of the initial weights; the global random state is then not changed. Default: the weights are drawn
+            from the global random state, as in torch.
 
     Returns:
         A network in train mode, [N, in_channels, image_size, image_size] -> [N, classes].
@@ -68,10 +68,10 @@ def build(
 
 
 def tensors_of(name: str) -> int:
-    """How many tensors a network has, parameters and buffers, without building it.
+    """The number of tensors of a network, parameters and buffers, without building it.
 
     Args:
-        name: As `build` takes it.
+        name: A name for `build`.
 
     Returns:
         The number of entries of its state dict.
@@ -103,10 +103,9 @@ def _residual(name: str) -> tuple[int, bool]:
 class VGG13(nn.Module):
     """The VGG-like network of Luciani, Huang & Danisch, "Efficient Neural Network Loss Landscape Generation".
 
-    Ten 3x3 convolutions (64-64, 128-128, 256-256-256, 512-512-512) and three dense layers (4096, 4096,
-    classes), dropout 0.5 before the last one. As in the text, batch normalisation comes *after* the relu.
-    The text's softmax is part of the loss here. 26,563,018 parameters for grey images of
-    28 pixels.
+    Ten 3x3 convolutions (64-64, 128-128, 256-256-256, 512-512-512) and three dense layers (4096, 4096, classes),
+    dropout 0.5 before the last layer. As in the text, batch normalisation follows *after* the relu. The text's softmax
+    is part of the loss here. 26,563,018 parameters for grey images of 28 pixels.
 
     Args:
         in_channels: Channels of an image. Default 1.
@@ -227,11 +226,11 @@ class ResNet(nn.Module):
 
     One 3x3 convolution, then three stages of n blocks with two 3x3 convolutions each and 16, 32, 64 channels,
     global average pooling, one dense layer: $6n + 2$ layers with weights. Shortcuts have no parameters
-    (option A): where the size changes they take every second pixel and fill the new channels with zeros.
+    (option A): if the size changes they take every second pixel and fill the new channels with zeros.
 
     Args:
         depth: Layers with weights, $6n + 2$ with $n \ge 1$. Default 20.
-        shortcuts: Whether a block adds its input to its output. Without, the parameters are the same and the
+        shortcuts: Whether a block adds its input to its output. Without shortcuts the parameters are the same, and the
             landscape is chaotic for large depths (Li et al. 2018, arXiv 1712.09913, section 5). Default True.
         in_channels: Channels of an image. Default 1.
         classes: Number of logits. Default 10.
@@ -247,7 +246,7 @@ class ResNet(nn.Module):
 
     def __init__(self, depth: int = 20, shortcuts: bool = True, in_channels: int = 1, classes: int = 10) -> None:
         super().__init__()
-        # The pooling takes any size; a checkpoint records the one of `build`.
+        # The pooling takes any size; a checkpoint records the image size of `build`.
         self.image_size = 28
         _check_sizes("ResNet", in_channels, self.image_size, classes, smallest=1)
         if depth < 8 or (depth - 2) % 6:
@@ -268,7 +267,7 @@ class ResNet(nn.Module):
         self.head = nn.Linear(64, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                # He et al. 2015 (arXiv 1502.01852), which section 4.2 asks for; torch's default is smaller.
+                # He et al. 2015 (arXiv 1502.01852), which section 4.2 prescribes; torch's default is smaller.
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

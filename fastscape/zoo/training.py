@@ -26,7 +26,7 @@ class Epoch:
         loss: Cross-entropy per sample in nats, averaged while the weights were changing.
         accuracy: Share of the samples classified correctly in [0, 1], averaged likewise.
         test_accuracy: Accuracy on the test set after the pass in eval mode; None without a test set.
-        seconds: Wall time of the pass, the evaluation on the test set included.
+        seconds: Wall time of the pass, including the evaluation on the test set.
     """
 
     epoch: int
@@ -41,7 +41,7 @@ class Step(NamedTuple):
 
     Args:
         step: 1 after the first step.
-        epoch: Passes over the training set, with their fraction.
+        epoch: Passes over the training set, including the fraction of the present pass.
         loss: Cross-entropy of the batch in nats, before the step.
     """
 
@@ -63,23 +63,23 @@ def train(
 ) -> list[Epoch]:
     """Train a classifier in place with Adam (Kingma & Ba 2015, arXiv 1412.6980; betas 0.9 and 0.999).
 
-    A last batch of a single sample joins the batch before it: batch normalisation cannot normalise one value.
-    The order of the samples (a new one in each epoch) and dropout depend on `seed` alone. The global random
-    state and all train/eval flags are left as they were, also after an exception; the gradients are cleared.
+    A last batch of a single sample joins the batch before it: batch normalisation cannot normalise one value. The
+    order of the samples (different in each epoch) and dropout depend only on `seed`. The global random state and all
+    train/eval flags are restored, also after an exception; the gradients are cleared.
 
     Args:
         model: A network that maps images [N, ...] to logits [N, classes].
         dataset: Images [N, ...] and labels [N], int64.
         epochs: Passes over the data set, at least 1.
-        batch_size: Samples for one step, at least 1. Default 64.
+        batch_size: Samples per step, at least 1. Default 64.
         lr: Learning rate of Adam, positive. Default 0.001.
         test: Images and labels on which the accuracy is measured after each epoch. Default: none.
         seed: Seed of shuffling and dropout. Default 0.
-        progress: Whether to show a bar on stderr; it is quiet when stderr is not a terminal. Or a function that is
-            told of every step, beside the bar. Default True.
+        progress: Whether to show a bar on stderr; no bar is shown when stderr is not a terminal. Or a function that is
+            called with every step, in addition to the bar. Default True.
 
     Returns:
-        One `Epoch` for each pass.
+        One `Epoch` per pass.
 
     Raises:
         ValueError: If a number is out of its range or a data set is empty.
@@ -120,7 +120,7 @@ def accuracy(model: nn.Module, dataset: TensorDataset, *, batch_size: int = 256)
     Args:
         model: A network that maps images [N, ...] to logits [N, classes]; its train/eval flags are kept.
         dataset: Images [N, ...] and labels [N], int64.
-        batch_size: Samples for one forward pass, at least 1; the result does not depend on it. Default 256.
+        batch_size: Samples per forward pass, at least 1; the result does not depend on it. Default 256.
 
     Returns:
         Share of the samples classified correctly, in [0, 1].
@@ -170,7 +170,7 @@ def _one_pass(
         loss = F.cross_entropy(logits_NC, labels_N)
         loss.backward()
         optimizer.step()
-        # Weighted by samples, because the last batch may be smaller or larger than the others.
+        # Weighted by samples, because the last batch may be smaller or larger than the other batches.
         loss_sum += loss.item() * len(batch_N)
         right += int((logits_NC.argmax(1) == labels_N).sum())
         seen += len(batch_N)
@@ -184,12 +184,12 @@ def _one_pass(
 
 
 def _tell(tell: Callable[[Step], Any], epoch: int, batches: int, number: int, loss: float) -> None:
-    """Tell of a step; at most the last batch of an epoch is of another size, so batches count alike."""
+    """Report a step; at most the last batch of an epoch has a different size, so batches count alike."""
     tell(Step((epoch - 1) * batches + number, epoch - 1 + number / batches, loss))
 
 
 def _bar(batches: int, title: str, progress: bool) -> tqdm[NoReturn]:
-    """Make a bar on stderr; `disable=None` keeps it quiet where stderr is not a terminal."""
+    """Make a bar on stderr; `disable=None` hides it when stderr is not a terminal."""
     return tqdm(total=batches, desc=title, unit="batch", disable=None if progress else True)
 
 
@@ -200,7 +200,7 @@ def _shown(loss: float, right: float, test_accuracy: float | None = None) -> dic
 
 
 def _batches(count: int, batch_size: int, shuffler: torch.Generator) -> Sequence[torch.Tensor]:
-    """Cut a new order of the samples into batches; a leftover of one sample joins the batch before it."""
+    """Cut a new order of the samples into batches; a last batch of one sample joins the batch before it."""
     # The generator is the CPU's, whatever torch's default device is.
     batches = list(torch.randperm(count, generator=shuffler, device="cpu").split(batch_size))
     if batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
@@ -210,14 +210,14 @@ def _batches(count: int, batch_size: int, shuffler: torch.Generator) -> Sequence
 
 
 def _device(model: nn.Module) -> torch.device:
-    """Tell where a model is."""
+    """Return the device of a model."""
     parameter = next(model.parameters(), None)
     return torch.device("cpu") if parameter is None else parameter.device
 
 
 @contextlib.contextmanager
 def _keeping_flags(model: nn.Module) -> Iterator[None]:
-    """Give every submodule its train/eval flag back."""
+    """Restore the train/eval flag of every submodule on exit."""
     flags = [(module, module.training) for module in model.modules()]
     try:
         yield
@@ -228,9 +228,9 @@ def _keeping_flags(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_randomness(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed the generators that dropout draws from, and give them their state back."""
+    """Seed the generators from which dropout draws, and restore their states on exit."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.default_generator.manual_seed(seed)  # and no device that is not used here
+        torch.default_generator.manual_seed(seed)  # without the devices that are not used here
         if device.type == "cuda":
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What `directions=` accepts: one room a source, and what makes a source of what a user gives."""
+"""The sources of directions, one module per source, and the conversion of `directions=` to a source."""
 
 from fastscape.weights.directions.between import direction_between
 from fastscape.weights.directions.combined import AlongModels, ModelsOfPath, PlaneOfModels

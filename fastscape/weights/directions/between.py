@@ -1,4 +1,4 @@
-"""Directions from the model to others of the same architecture."""
+"""Directions from the model to other models of the same architecture."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["Between", "direction_between"]
 
 @dataclass(frozen=True, eq=False)
 class Between:
-    """The direction to another model, which then lies at coordinate 1.
+    """The direction to another model, which is then at coordinate 1.
 
     Args:
-        other: The other model: a module, or all of its tensors by the names of this one.
+        other: The other model: a module, or all of its tensors by the names in this model.
     """
 
     kind: ClassVar[str] = "between models"
@@ -35,12 +35,12 @@ class Between:
 
 
 def direction_between(layout: Layout, model: nn.Module, other: Other) -> Tensor:
-    """The direction `theta_other - theta` from one model to another of the same architecture.
+    """The direction `theta_other - theta` from one model to another model of the same architecture.
 
     Args:
         layout: The flat buffer that the direction belongs to.
         model: Where the direction starts.
-        other: Where coordinate 1 lies: a module, also in a wrapper such as `DataParallel`, `AveragedModel` or what
+        other: The model at coordinate 1: a module, also in a wrapper such as `DataParallel`, `AveragedModel` or what
             `torch.compile` returns; or its state dict.
 
     Returns:
@@ -48,8 +48,9 @@ def direction_between(layout: Layout, model: nn.Module, other: Other) -> Tensor:
 
     Raises:
         TypeError: When the other model is neither a module nor a state dict.
-        ValueError: When the other model lacks a tensor, has another shape of it, or imaginary parts where the first
-            one is real, lies on the device "meta", or has values that are not finite where this one has others.
+        ValueError: When the other model lacks a tensor, has a tensor of a different shape, has imaginary parts where
+            the first model is real, is on the device "meta", or has values that are not finite and differ from the
+            first model's.
 
     Example:
         >>> import torch
@@ -72,7 +73,7 @@ def _difference(layout: Layout, theta: Mapping[str, Tensor], other: Other) -> Te
         raise ValueError(f"{what} must be a model of the same architecture, but has no {listed(missing)}")
     check_present({entry.name: end[entry.name] for entry in layout.entries}, "the other model")
     start, stop = (layout.flatten(tensors, dtype=torch.float64, device="cpu") for tensors in (theta, end))
-    found = torch.where(start == stop, 0.0, stop - start)  # a mask may hold infinities, the same ones
+    found = torch.where(start == stop, 0.0, stop - start)  # a mask may hold the same infinities in both models
     if not found.isfinite().all():
         odd = [name for name, part in layout.unflatten(found).items() if not part.isfinite().all()]
         raise ValueError(

@@ -1,6 +1,6 @@
-"""Lines along a path on which models are combined, and the plane of such a path: for curves through weight space.
+"""Lines along a path that combines models, and the plane of such a path: for curves through weight space.
 
-A path is a function from t in [0, 1] to coefficients of some models, whose sum is 1: `w(t) = sum_k C_k(t) w_k`. It
+A path is a function from t in [0, 1] to coefficients of some models, which sum to 1: `w(t) = sum_k C_k(t) w_k`. It
 begins in the first model and ends in the last.
 """
 
@@ -42,10 +42,10 @@ class ModelsOfPath:
 
     Args:
         kind: What the path is called, for example "bezier".
-        names: Of the models, as marks say them, the first one's first.
-        tensors: Of each model those that move, by name.
+        names: The names of the models in marks, in order.
+        tensors: For each model the tensors that move, by name.
         coefficients: `t [G] -> [G, models]`, float64, which torch can differentiate.
-        still: What all of them have in common, by name, as far as it is known. Default: nothing is.
+        still: The tensors that all models have in common, by name, as far as they are known. Default: none is known.
     """
 
     kind: str
@@ -74,23 +74,24 @@ class ModelsOfPath:
 
     @property
     def fine(self) -> int:
-        """Points on the whole path, among them all at which it may have a corner."""
+        """Number of points on the whole path, which include all its possible corners."""
         pieces = len(self.tensors) - 1
         return pieces * -(-FINE // pieces) + 1
 
     def stack(self, layout: Layout, theta: Mapping[str, Tensor]) -> Stack:
-        """The models below each other, as differences to the first one.
+        """The models stacked, as differences to the first model.
 
         Args:
-            layout: What moves.
+            layout: The tensors that move.
             theta: All tensors of the model at the origin.
 
         Returns:
             The stack.
 
         Raises:
-            ValueError: When the path moves a tensor that does not move, or the model differs from those of the path
-                in what none of them moves; statistics of batch normalisation may, which are estimated anew.
+            ValueError: When the path moves a tensor that the layout does not move, or the model differs from the
+                models of the path in a tensor that stays. Batch norm statistics may differ, because they are estimated
+                again.
         """
         odd = [
             name
@@ -115,10 +116,10 @@ class ModelsOfPath:
 
 @dataclass(frozen=True, eq=False)
 class AlongModels:
-    """A line along a path: its coordinate is t, and the model is the path's first one.
+    """A line along a path: its coordinate is t, and its origin is the path's first model.
 
     Args:
-        models: What is combined.
+        models: The models of the path.
         facts: What the report says of the directions.
     """
 
@@ -130,7 +131,7 @@ class AlongModels:
 
     @property
     def perturb(self) -> Perturb:
-        """What moves: what the path moves."""
+        """The tensors that the path moves."""
         return self.models.perturb
 
     @property
@@ -139,7 +140,7 @@ class AlongModels:
         return Scheme(_Combined(self.models), normalize="none", axes=1)
 
     def directions(self, layout: Layout, theta: Mapping[str, Tensor], axes: int) -> Directions:
-        """The ways from the first model to each of the others. See `Source.directions`."""
+        """The directions from the first model to each of the other models. See `Source.directions`."""
         if axes != 1:
             raise ValueError(
                 f"a curve has one coordinate, got {axes} axes; write fastscape.line(a, data, along=curve), or "
@@ -172,7 +173,7 @@ def _write(stack: Stack, part: Tensor, *, out: Tensor) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Combined:
-    """Coefficients of a line along a path, for a scheme: the model, and the ways from it to the other models."""
+    """Coefficients of a line along a path, for a scheme: of the model, and of the directions to the other models."""
 
     models: ModelsOfPath
 
@@ -186,11 +187,11 @@ class _Combined:
 
 @dataclass(frozen=True, eq=False)
 class PlaneOfModels:
-    """The plane through both ends of a path that is nearest to what lies between.
+    """The plane through both ends of a path that is nearest to the rest of the path.
 
     Args:
-        models: What is combined.
-        points: Of the path that is drawn.
+        models: The models of the path.
+        points: Number of points of the path that are drawn.
         facts: What the report says of the directions.
     """
 
@@ -204,11 +205,11 @@ class PlaneOfModels:
 
     @property
     def perturb(self) -> Perturb:
-        """What moves: what the path moves."""
+        """The tensors that the path moves."""
         return self.models.perturb
 
     def directions(self, layout: Layout, theta: Mapping[str, Tensor], axes: int) -> Directions:
-        """Both axes, the path, and where models lie. See `Source.directions`."""
+        """Both axes, the path, and the places of the models. See `Source.directions`."""
         if axes != 2:
             raise ValueError(
                 f"a curve spans a plane, got {axes} axes; write fastscape."
@@ -228,7 +229,8 @@ class PlaneOfModels:
         labels = ["A to B, distance", "the bend, distance"]
         found = plane.directions(labels, facts, None)
         found = plane.marked(found, {name: k for k, name in enumerate(self.models.names)})
-        evaluated = range(len(path)) if path.off_plane is not None else ()  # else its losses are those of the plane
+        # A path in the plane has the losses of the plane.
+        evaluated = range(len(path)) if path.off_plane is not None else ()
         at = torch.linspace(0, 1, self.points, dtype=torch.float64, device="cpu").tolist()
         return replace(
             found,
@@ -237,7 +239,7 @@ class PlaneOfModels:
         )
 
     def _axes(self, gram: Tensor) -> Tensor:
-        """Both axes as combinations of the differences to the first model, the origin behind them [2, models + 1]."""
+        """Both axes as combinations [2, models + 1] of the differences to the first model, with the origin last."""
         count = len(gram)
         parts = torch.zeros(2, count + 1, dtype=torch.float64, device="cpu")
         own = parts[:, :count]
@@ -257,14 +259,14 @@ class PlaneOfModels:
                 "along=curve)"
             )
         own[1] = beside.T @ vectors[:, -1] / squares[-1].sqrt()
-        own[1] -= (own[1] @ gram @ own[0]) * own[0]  # once more, for rounding
+        own[1] -= (own[1] @ gram @ own[0]) * own[0]  # a second time, against rounding
         own[1] /= (own[1] @ gram @ own[1]).sqrt()
         if (steps @ (c @ gram @ own[1])) < 0:
             own[1] *= -1
         return parts
 
     def _path(self, plane: Plane) -> tuple[Trajectory, float]:
-        """The path in the plane, with how far off it is, and the share of its length that is lost there."""
+        """The path in the plane with its distances from it, and the share of its length lost in the projection."""
         gram = plane.gram[:-1, :-1]
 
         def seen(count: int) -> tuple[Tensor, Tensor]:
@@ -275,17 +277,17 @@ class PlaneOfModels:
         lost = 1 - float((shadow[1:] - shadow[:-1]).norm(dim=1).sum() / _lengths(fine, gram).sum())
         c, places = seen(self.points)
         own = plane.axes[:, :-1]
-        beside = c - (c @ gram @ own.T) @ own  # from the first model, of which the axes are combinations
+        beside = c - (c @ gram @ own.T) @ own  # relative to the first model, like the axes
         off = torch.einsum("ti,ij,tj->t", beside, gram, beside).clamp(min=0).sqrt()
         name = f"{self.models.kind} curve"
-        if not bool((off > EXACT * plane.reach).any()):  # a picture has nothing to say of it but where it is
+        if not bool((off > EXACT * plane.reach).any()):  # the path is in the plane: a picture shows only its place
             return Trajectory(name, places.numpy()), 0.0
         t = torch.linspace(0, 1, self.points, dtype=torch.float64, device="cpu").numpy()
         return Trajectory(name, places.numpy(), off_plane=off.numpy(), measures={"t": t}), max(lost, 0.0)
 
 
 def _along(models: ModelsOfPath, count: int) -> Tensor:
-    """The coefficients [count, models] of points that are evenly spread over t."""
+    """The coefficients [count, models] of points spread evenly over t."""
     return models.coefficients(torch.linspace(0, 1, count, dtype=torch.float64, device="cpu"))
 
 

@@ -21,7 +21,7 @@ __all__ = ["Given", "direction_given"]
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """A direction that is given as it is.
+    """A direction that is used as it is given.
 
     Args:
         entries: See `direction_given`.
@@ -35,7 +35,7 @@ class Given:
     def write(self, layout: Layout, theta: Mapping[str, Tensor], *, out: Tensor) -> None:
         """Writes the direction to `out` [P]."""
         buffers = [e.name for e in layout.entries if not isinstance(theta[e.name], nn.Parameter)]
-        if not isinstance(self.entries, Mapping) and buffers:  # after all parameters, or each in its module?
+        if not isinstance(self.entries, Mapping) and buffers:  # after all parameters, or each in its module? unclear
             raise ValueError(
                 f"a direction without names cannot be used while buffers move too ({listed(buffers)}), because their "
                 "place in it is not clear; give a dict of tensors by name"
@@ -50,19 +50,19 @@ def direction_given(
 
     Args:
         layout: The flat buffer that the direction belongs to.
-        direction: A tensor for each tensor that moves, by name and in its shape; or a list of them in the order of
-            the model, as `torch.autograd.grad` gives them; or all of their entries as one vector or array in that
-            order, as `torch.nn.utils.parameters_to_vector` makes it. Where some are complex, that vector is complex;
-            a real vector has two numbers for each of their entries, the real part first. Real tensors get no
-            imaginary part. Buffers come after all parameters, unlike in a state dict.
+        direction: A dict with a tensor of the same shape for each tensor that moves, by name; or a list of these
+            tensors in the order of the model, as `torch.autograd.grad` returns them; or all entries as one vector or
+            array in this order, as `torch.nn.utils.parameters_to_vector` returns it. If some tensors are complex, the
+            vector is complex; a real vector has two numbers for each complex entry, the real part first. Real tensors
+            get no imaginary part. Buffers follow after all parameters, unlike in a state dict.
 
     Returns:
         Direction [P], float64, on the CPU.
 
     Raises:
         TypeError: When the direction is something else.
-        ValueError: When it has another length or shape, names a tensor that does not move, lacks one that does, or
-            has imaginary parts for a real one, or lies on the device "meta".
+        ValueError: When it has the wrong length or shape, names a tensor that does not move, lacks a tensor that
+            moves, has imaginary parts for a real tensor, or is on the device "meta".
 
     Example:
         >>> import torch
@@ -72,7 +72,7 @@ def direction_given(
     """
     names = [entry.name for entry in layout.entries]
     if isinstance(direction, np.ndarray):
-        direction = torch.from_numpy(direction.copy())  # which may be frozen
+        direction = torch.from_numpy(direction.copy())  # the array may be read-only
     if isinstance(direction, Tensor):
         direction = _by_name(layout, direction)
     elif isinstance(direction, list | tuple) and all(isinstance(part, Tensor) for part in direction):
@@ -106,7 +106,7 @@ def _in_order(layout: Layout, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
 
 
 def _by_name(layout: Layout, vector: Tensor) -> dict[str, Tensor]:
-    """The tensors that lie in a vector one behind the other."""
+    """The tensors that a vector holds one after another, by name."""
     entries = layout.entries
     sizes = [math.prod(entry.shape) if vector.is_complex() else entry.numel for entry in entries]
     if vector.shape != (sum(sizes),):

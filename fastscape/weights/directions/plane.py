@@ -1,9 +1,9 @@
-"""A plane through checkpoints, which their Gram matrix gives, and what is drawn in it.
+"""A plane through checkpoints, computed from their Gram matrix, and the paths that are drawn in it.
 
 Every axis is a combination of the differences of the checkpoints to a base, `d_k = sum_i C[k, i] (w_i - w_b)`. So
-lengths, angles, coordinates and distances follow from C and the Gram matrix, and weights are read once more only to
-write the axes. The plane passes through the model; it is parallel to that in which the checkpoints lie, or it is that
-plane where the model lies in it.
+lengths, angles, coordinates and distances follow from C and the Gram matrix; the weights are read again only to write
+the axes. The plane passes through the model. It is parallel to the plane of the checkpoints, and equals it if the
+model is in it.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ FLAT = 1e-12
 SURE = 1e-7
 """By how much an axis may be off because scalar products are."""
 
-MOST = 10  # shares of components that a report has
+MOST = 10  # most shares of components in a report
 
 
 def stacked(trainings: Sequence[Training], layout: Layout, theta: Mapping[str, Tensor]) -> Stack:
-    """The checkpoints of trainings as differences to the end of the first."""
+    """The checkpoints of trainings as differences to the end of the first training."""
     return Stack(trainings, layout, theta, base=len(trainings[0]) - 1)
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Which paths are drawn.
+    """The paths that are drawn.
 
     Args:
         stack: The checkpoints.
-        evaluated: How many checkpoints of a path have their own loss evaluated, at most.
+        evaluated: At most this many checkpoints per path have their own loss evaluated.
     """
 
     stack: Stack
@@ -59,7 +59,7 @@ class Drawn:
 
     @cached_property
     def firsts(self) -> list[int]:
-        """Number of the first checkpoint of each training."""
+        """Index of the first checkpoint of each training."""
         return [0, *np.cumsum([len(training) for training in self.stack.trainings])[:-1].tolist()]
 
     @property
@@ -77,10 +77,10 @@ class Drawn:
         """The paths of the trainings.
 
         Args:
-            found: Where all checkpoints lie.
+            found: The places of all checkpoints.
 
         Returns:
-            A path each.
+            One path per training.
         """
         return [
             Trajectory(
@@ -109,7 +109,7 @@ class Plane:
 
     Args:
         stack: The checkpoints.
-        gram: Of their differences to the base [N, N], the model behind them.
+        gram: Gram matrix [N, N] of their differences to the base, with the model last.
         axes: The axes as combinations of these differences [K, N].
     """
 
@@ -119,7 +119,7 @@ class Plane:
 
     @cached_property
     def placed(self) -> Along:
-        """Where the checkpoints lie, seen from the model."""
+        """The places of the checkpoints relative to the model."""
         return nearest(self._products, self._squares, self.axes @ self.gram @ self.axes.T)
 
     @cached_property
@@ -139,7 +139,7 @@ class Plane:
         return float(self._squares.max().sqrt())
 
     def holds(self, i: int) -> bool:
-        """Whether checkpoint i lies in the plane."""
+        """Whether checkpoint i is in the plane."""
         return float(self.placed.off[i]) <= EXACT * self.reach
 
     def write(self, k: int, *, out: Tensor) -> None:
@@ -150,12 +150,13 @@ class Plane:
         """The directions, and what is drawn.
 
         Args:
-            labels: Of the axes.
+            labels: Labels of the axes.
             facts: What the report says.
-            drawn: Which paths; None for none.
+            drawn: The paths to draw; None for no path.
 
         Returns:
-            The directions. Where a training begins or ends in the plane, and not in the model, it is marked.
+            The directions. The start and the end of a training are marked if they are in the plane, but not in the
+            model.
         """
         writers = [partial(self.write, k) for k in range(len(self.axes))]
         found = Directions(writers, labels, facts=facts, together=partial(combine, self.stack, self.axes))
@@ -174,18 +175,18 @@ class Plane:
         )
 
     def marked(self, found: Directions, which: Mapping[str, int]) -> Directions:
-        """The directions with marks where checkpoints lie in the plane, but for those in the model, which has a mark.
+        """Adds marks for the checkpoints in the plane, except for those equal to the model, which has a mark.
 
         Args:
             found: The directions.
-            which: Numbers of checkpoints by name.
+            which: Indices of checkpoints by name.
 
         Returns:
             The directions with the marks.
         """
         apart = {name: i for name, i in which.items() if float(self._squares[i].sqrt()) > EXACT * self.reach}
         there = {name: i for name, i in apart.items() if self.holds(i)}
-        # What a checkpoint lacks has not moved.
+        # A tensor that a checkpoint lacks has not moved.
         models: dict[str, Other] = {name: {**self.stack.theta, **self.stack.tensors(i)} for name, i in there.items()}
         marks = {name: self.placed.coordinates[i].tolist() for name, i in there.items()}
         return replace(found, marks=marks, models=models)
@@ -196,11 +197,11 @@ class Components:
     """The principal components of the vectors from a centre to the checkpoints, the largest first.
 
     Args:
-        parts: How much each takes of every vector [components, n], so that it has length 1; the first vector has no
+        parts: Each component as a combination of the vectors [components, n], of length 1; the first vector has no
             negative coordinate.
-        squares: Sum of the squared coordinates of all vectors along each [components].
-        total: Of the squared lengths of all vectors.
-        longest: The largest of these.
+        squares: Sum of the squared coordinates of all vectors along each component [components].
+        total: Sum of the squared lengths of all vectors.
+        longest: The largest squared length.
     """
 
     parts: Tensor
@@ -210,7 +211,7 @@ class Components:
 
     @classmethod
     def of(cls, moments: Tensor) -> Components:
-        """Those of vectors with the scalar products `moments` [n, n]."""
+        """The components of vectors with the scalar products `moments` [n, n]."""
         squares, vectors = torch.linalg.eigh(moments)
         there = squares.flip(0) > FLAT * squares[-1].clamp(min=0)
         squares, vectors = squares.flip(0)[there], vectors.flip(1)[:, there]
@@ -223,14 +224,14 @@ class Components:
     def sure(self, axes: int, error: float) -> bool:
         """Whether errors of the scalar products hardly move the first components.
 
-        An error E turns component k towards each other one j, with squares s, by <j, E k> / (s_k - s_j).
+        An error E turns component k towards component j, with squares s, by <j, E k> / (s_k - s_j).
 
         Args:
-            axes: How many components are wanted.
-            error: Of a product, as a fraction of the two lengths.
+            axes: Number of components.
+            error: Error of a product, as a fraction of the product of the two lengths.
 
         Returns:
-            Whether all together stays below a tenth of a millionth.
+            Whether all turns together stay below 1e-7.
         """
         squares = [*self.squares[: axes + 1].tolist(), 0.0]
         if not error or not axes:
@@ -245,7 +246,7 @@ class Components:
         return error * (nearest + others) < SURE
 
     def shares(self, of: float | None = None) -> list[float]:
-        """The share of each in the squared lengths of all vectors, or in another sum, of at most ten."""
+        """The share of each component in the squared lengths of all vectors or in another sum, for at most ten."""
         return (self.squares[:MOST] / (self.total if of is None else of)).tolist()
 
 
@@ -254,11 +255,11 @@ def components_of(stack: Stack, axes: int, moments: Callable[[Tensor], Tensor]) 
 
     Args:
         stack: The checkpoints.
-        axes: How many components are wanted.
+        axes: Number of components.
         moments: The scalar products [n, n] of the vectors, from the Gram matrix of the checkpoints [n, n].
 
     Returns:
-        The matrix [N, N] and the components: of products in float32 where these suffice.
+        The matrix [N, N] and the components, from products in float32 if these are exact enough.
     """
     for exact in (False, True):
         gram = gram_of(stack, exact=exact)
@@ -269,15 +270,15 @@ def components_of(stack: Stack, axes: int, moments: Callable[[Tensor], Tensor]) 
 
 
 def check_dimensions(found: int, wanted: int, count: int) -> None:
-    """Refuses checkpoints that do not span as many dimensions as there are axes.
+    """Refuses checkpoints that span fewer dimensions than there are axes.
 
     Args:
-        found: How many they span.
+        found: Number of dimensions that they span.
         wanted: Number of axes.
         count: Number of checkpoints.
 
     Raises:
-        ValueError: When they are fewer.
+        ValueError: When there are fewer dimensions than axes.
     """
     if not found:
         raise ValueError(
@@ -292,13 +293,13 @@ def check_dimensions(found: int, wanted: int, count: int) -> None:
 
 
 def check_evaluated(evaluated: int) -> None:
-    """Refuses what is no number of checkpoints.
+    """Refuses a value that is no number of checkpoints.
 
     Args:
-        evaluated: How many have their own loss evaluated.
+        evaluated: Number of checkpoints whose own loss is evaluated.
 
     Raises:
-        ValueError: When it is no whole number from 0 on.
+        ValueError: When it is not a whole number of at least 0.
     """
     if isinstance(evaluated, bool) or not isinstance(evaluated, int | np.integer) or evaluated < 0:
         raise ValueError(
@@ -308,7 +309,7 @@ def check_evaluated(evaluated: int) -> None:
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """At most so many numbers below `count`, evenly spread, the first and the last among them."""
+    """At most `most` numbers below `count`, evenly spread, with the first and the last."""
     if most == 1:
         return [count - 1]
     return sorted({round(k) for k in np.linspace(0, count - 1, min(most, count)).tolist()})

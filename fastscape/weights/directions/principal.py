@@ -26,8 +26,8 @@ class PrincipalComponents:
 
     Args:
         trainings: The trainings.
-        center: What differences are of.
-        evaluated: How many checkpoints of a path have their own loss evaluated, at most.
+        center: The centre, "last" or "mean".
+        evaluated: At most this many checkpoints per path have their own loss evaluated.
     """
 
     perturb: ClassVar[NamedPerturb] = "all"  # a training moves biases and scales too
@@ -55,7 +55,7 @@ class PrincipalComponents:
         return Plane(stack, gram, parts).directions(labels, facts, Drawn(stack, self.evaluated))
 
     def _centred(self, moments: Tensor) -> Tensor:
-        """The scalar products of the differences to the centre, from those of the differences to the last one."""
+        """Scalar products of differences to the centre, from scalar products of differences to the last checkpoint."""
         if self.center == "last":
             return moments
         to_mean = moments.mean(0)
@@ -69,33 +69,32 @@ def pca(checkpoints: TrainingsGiven, *, center: Center = "last", evaluated: int 
 
         D = [w_1 - c, ..., w_n - c],    d_k = the k-th left singular vector of D,
 
-    of all checkpoints to c: the last one of the first training, or the mean of all. They are orthogonal and of length
-    1, so coordinates are distances. The plane passes through the model that `surface` is given, and coordinates are
-    relative to it: with the last checkpoint as the model it is the plane of the components about that checkpoint. No
-    other plane through c loses less of the squared distances; how much each component has of them is in the labels,
-    and of the first ten in `report["plane"]["explained"]`.
+    of all checkpoints to the centre c: the last checkpoint of the first training, or the mean of all checkpoints. The
+    axes are orthogonal and of length 1, so coordinates are distances. The plane passes through the model that
+    `surface` is given, and coordinates are relative to this model. If the model is the last checkpoint, it is the
+    plane of the components about that checkpoint. No other plane through c loses less of the squared distances. The
+    labels give the share of each component, and `report["plane"]["explained"]` gives the shares of the first ten.
 
-    What moves are all parameters, `perturb="all"`: a training moves biases and scales too, and a distance without them
-    would be none. Buffers, such as the statistics of batch normalisation, are no weights that are optimised, and may
-    be so large that they hide the others; `perturb="states"` has them in the plane too.
+    All parameters move, `perturb="all"`: a training moves biases and scales too, and a distance without them would be
+    meaningless. Buffers, such as the statistics of batch normalisation, are not optimised, and may be large enough to
+    hide the parameters. `perturb="states"` moves them too.
 
-    The checkpoints are read block of weights by block, once for their Gram matrix and once for the axes, so that many
-    checkpoints take little more memory than two of them. The matrix is kept in the folder of a recording, as
-    `gram.npz`.
+    The checkpoints are read block by block, once for their Gram matrix and once for the axes, so many checkpoints take
+    little more memory than two. The matrix is kept in the folder of a recording, as `gram.npz`.
 
     Args:
         checkpoints: A training: the folder of a recording, a `fastscape.weights.Recording`, or a list of modules,
-            state dicts and files (safetensors, or what `torch.save` writes). Or a dict from names to trainings, which
-            then have a path each on one common plane.
-        center: "last" or "mean". Default "last".
-        evaluated: How many checkpoints of a path have their own loss evaluated, at most, evenly spread. Default 100.
+            state dicts and files (safetensors, or what `torch.save` writes). Or a dict from names to trainings: each
+            training then has a path on one common plane.
+        center: The centre c, "last" or "mean". Default "last".
+        evaluated: At most this many checkpoints per path have their own loss evaluated, evenly spread. Default 100.
 
     Returns:
         A source of directions, which `surface` and `line` take.
 
     Raises:
         TypeError: When the checkpoints are something else.
-        ValueError: When they cannot be read, or the centre or the number is none.
+        ValueError: When they cannot be read, or `center` or `evaluated` is invalid.
 
     Example:
         >>> import torch, fastscape

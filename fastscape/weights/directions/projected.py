@@ -27,7 +27,7 @@ class Projection:
     Args:
         trainings: The trainings.
         source: Where the directions come from.
-        evaluated: How many checkpoints of a path have their own loss evaluated, at most.
+        evaluated: At most this many checkpoints per path have their own loss evaluated.
     """
 
     shows_path: ClassVar[bool] = True
@@ -38,12 +38,12 @@ class Projection:
 
     @property
     def perturb(self) -> Perturb:
-        """What moves: what the directions move."""
+        """The tensors that the directions move."""
         return self.source.perturb
 
     @property
     def normalize(self) -> str | None:
-        """The norm of the directions, that of their source."""
+        """The norm of the directions, as their source gives it."""
         return self.source.normalize
 
     @property
@@ -52,7 +52,7 @@ class Projection:
         return self.source.facts
 
     def directions(self, layout: Layout, theta: Mapping[str, Tensor], axes: int) -> Directions:
-        """The directions, and paths that are known when these are. See `Source.directions`."""
+        """The directions, and the paths, which are known after the directions. See `Source.directions`."""
         found = self.source.directions(layout, theta, axes)
         drawn = Drawn(stacked(self.trainings, layout, theta), self.evaluated)
         taken = [training.name for training in self.trainings if training.name in {path.name for path in found.paths}]
@@ -73,15 +73,15 @@ class Projection:
 def projected(checkpoints: TrainingsGiven, directions: Any, *, evaluated: int = 100) -> Projection:
     """The paths of trainings on any plane: for `directions=`.
 
-    The plane is that of `directions`, and the path of a training is the nearest point of it to every checkpoint. For
-    directions d_k of any length and any angles, with G[k, l] = <d_k, d_l>,
+    The plane is spanned by `directions`. The path of a training has the nearest point of the plane to every
+    checkpoint. For directions d_k of any length and any angles, with G[k, l] = <d_k, d_l>,
 
         points[i] = G^+ [<d_1, w_i - theta>, <d_2, w_i - theta>]
         off_plane[i] = |w_i - theta - sum_k points[i, k] d_k|
 
-    where theta is the model that `surface` is given. The directions count as they are after their norm: random
-    directions with filter normalisation get paths in their units too. Distances are in what moves: with random
-    directions, the weights alone.
+    where theta is the model that `surface` is given. The directions are used after their normalisation, so random
+    directions with filter normalisation give paths in their units too. Distances count the tensors that move: with
+    random directions, the weights alone.
 
     Args:
         checkpoints: See `pca`.
@@ -94,7 +94,7 @@ def projected(checkpoints: TrainingsGiven, directions: Any, *, evaluated: int = 
 
     Raises:
         TypeError: When the checkpoints or the directions are something else.
-        ValueError: When they cannot be read, or the number is none.
+        ValueError: When they cannot be read, or `evaluated` is invalid.
 
     Example:
         >>> import torch, fastscape

@@ -1,4 +1,4 @@
-"""Random directions: every entry is a function of the seed, the axis and its place alone."""
+"""Random directions: every entry depends only on the seed, the axis and its place."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Random:
         distribution: See `direction_random`. Default "normal".
 
     Raises:
-        ValueError: When the seed or the distribution is none.
+        ValueError: When the seed or the distribution is invalid.
     """
 
     perturb: ClassVar[NamedPerturb] = "weights"
@@ -53,7 +53,7 @@ class Random:
 
 
 def check_seed(seed: int) -> None:
-    """Refuses what is no seed.
+    """Refuses an invalid seed.
 
     Args:
         seed: An integer from 0 to 2^64 - 1.
@@ -66,7 +66,7 @@ def check_seed(seed: int) -> None:
 
 
 def check_distribution(distribution: str) -> None:
-    """Refuses what is no distribution.
+    """Refuses an unknown distribution.
 
     Args:
         distribution: "normal", "uniform" or "rademacher".
@@ -90,16 +90,17 @@ def direction_random(
 ) -> Tensor:
     """A random direction with independent entries.
 
-    Entry p of the flat buffer is a function of the seed, the axis and p alone (`fastscape.kernels.draw`), so that the
-    direction is the same for every precision and device, to rounding, and can be computed again piece by piece. It is
-    drawn by torch in float64 on every device. Every pair of seed and axis has a stream of its own. Another selection
-    of tensors is another buffer, and gives other numbers. A complex entry gets two of them: its real and its imaginary
-    part are independent. Running variances, among the states, do not move: they must stay positive.
+    Entry p of the flat buffer is a function of only the seed, the axis and p (`fastscape.kernels.draw`). So the
+    direction is the same for every precision and device, to rounding, and can be computed again piece by piece. Torch
+    draws it in float64 on every device. Every pair of seed and axis has its own stream. A different selection of
+    tensors is a different buffer, and gives different numbers. A complex entry gets two numbers: its real and its
+    imaginary part are independent. Running variances, which are among the states, do not move, because they must stay
+    positive.
 
     Args:
         layout: The flat buffer that the direction belongs to.
-        seed: From 0 to 2^64 - 1; other seeds give other directions.
-        axis: 0 for the direction of x, 1 for that of y.
+        seed: From 0 to 2^64 - 1; different seeds give different directions.
+        axis: 0 for the direction of x, 1 for the direction of y.
         distribution: "normal", standard normal (Li et al.); "uniform", from 0 to 1 (the notebook "Navigating
             Through Loss Space"; its two directions are far from orthogonal); "rademacher", -1 or 1. Default
             "normal".
@@ -109,7 +110,7 @@ def direction_random(
         Direction [P]; the padding of the layout is 0.
 
     Raises:
-        ValueError: When the seed or the distribution is none.
+        ValueError: When the seed or the distribution is invalid.
 
     Example:
         >>> import torch

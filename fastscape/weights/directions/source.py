@@ -1,4 +1,4 @@
-"""What a source of directions is, and what it yields."""
+"""The form of a source of directions, and the directions that it yields."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ __all__ = ["Checkpoints", "Directions", "Source"]
 
 @dataclass(frozen=True, eq=False)
 class Checkpoints:
-    """The models that lie at the points of a path.
+    """The models at the points of a path.
 
     Args:
-        tensors: Gives all tensors that were kept of the checkpoint at point k of the path, by name.
-        evaluated: Numbers of the points whose own loss, and that of the plane below them, are evaluated.
+        tensors: Returns all kept tensors of the checkpoint at point k of the path, by name.
+        evaluated: Indices of the points where the checkpoint's own loss, and the loss of the plane below it, are
+            evaluated.
     """
 
     tensors: Callable[[int], Mapping[str, Tensor]]
@@ -31,23 +32,23 @@ class Checkpoints:
 
 @dataclass(frozen=True, eq=False)
 class Directions:
-    """A direction for each axis, and what is to be drawn in the space that they span.
+    """A direction for each axis, and what to draw in the space that they span.
 
     Args:
         writers: For each axis a function that writes the direction to a row `out` [P] of the basis.
-        labels: What each axis runs along, as pictures say it. Default: "direction 1", "direction 2", ...
-        marks: Where models lie, besides the one at the origin: coordinates [axes] by name, in units of the
-            directions. In pictures they stand where the norm and the scheme lead there.
-        paths: Paths through the space, for example that of a training. They may lie beside the plane.
-        checkpoints: What lies at the points of a path, by the name of the path.
-        facts: What the report says of the plane that was found, as plain values: "orthonormal", whether the axes are
-            orthogonal and of length 1; and for example "explained". Default: nothing.
-        models: The models that lie at marks, by the name of the mark. A mark is left out where its model differs from
-            the one at the origin in a tensor that does not move.
-        together: Writes all directions to rows [axes, P] at once, where that takes less than one after the other.
-            Default: each writer writes its own.
-        along: Gives the paths of all checkpoints along any directions, rows [axes, P]. It is asked where a norm has
-            changed the directions, and where paths are not known before these are. Default: nobody can.
+        labels: Label of each axis in pictures. Default: "direction 1", "direction 2", ...
+        marks: Places of models other than the model at the origin: coordinates [axes] by name, in units of the
+            directions. Pictures show a mark if the norm and the scheme lead to its model.
+        paths: Paths through the space, for example the path of a training. They may be off the plane.
+        checkpoints: The models at the points of a path, by the name of the path.
+        facts: What the report says of the plane, as plain values: "orthonormal", whether the axes are orthogonal and
+            of length 1; and for example "explained". Default: nothing.
+        models: The models at marks, by the name of the mark. It lacks a model that differs from the model at the
+            origin in a tensor that does not move.
+        together: Writes all directions to rows [axes, P] at once, if this takes less than one after another. Default:
+            each writer writes its own.
+        along: Returns the paths of all checkpoints along any directions, rows [axes, P]. It is called if a norm has
+            changed the directions, or if paths are not known before the directions. Default: not available.
     """
 
     writers: Sequence[Callable[..., object]]
@@ -63,20 +64,20 @@ class Directions:
 
 @runtime_checkable
 class Source(Protocol):
-    """Where directions come from. Any object of this form can be given as `directions=`.
+    """A source of directions. Any object of this form can be given as `directions=`.
 
     It may also have `shows_path`, whether axes that are not given follow its paths; `scheme`, a `Scheme` that combines
-    its directions, for example several along one axis; and `batchnorm`, what batch normalisation uses where the user
-    does not say it.
+    its directions, for example several along one axis; and `batchnorm`, what batch normalisation uses if the user does
+    not say it.
     """
 
     @property
     def perturb(self) -> Perturb:
-        """What moves where the user does not say it."""
+        """What moves if the user does not say it."""
 
     @property
     def normalize(self) -> str | None:
-        """The norm that the directions get where the user does not say it; None for the scheme's own."""
+        """The norm of the directions if the user does not give one; None for the scheme's own norm."""
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -88,11 +89,11 @@ class Source(Protocol):
         Args:
             layout: The flat buffer that they belong to.
             theta: All tensors of the model at the origin, by name.
-            axes: How many are wanted.
+            axes: Number of directions.
 
         Returns:
-            As many directions, and what comes with them.
+            This many directions, with their marks, paths and facts.
 
         Raises:
-            ValueError: When the source has no such number.
+            ValueError: When the source cannot give this number of directions.
         """

@@ -1,4 +1,4 @@
-"""What makes a source of what a user gives."""
+"""Converts the argument `directions=` to a source of directions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Direction: TypeAlias = "nn.Module | Mapping[str, Tensor] | Tensor | np.ndarray |
 
 @dataclass(frozen=True)
 class OneEach:
-    """A direction for each axis, each of which was given by itself.
+    """A direction for each axis, each given by itself.
 
     Args:
         parts: Where the direction of each axis comes from.
@@ -37,7 +37,7 @@ class OneEach:
 
     @property
     def perturb(self) -> NamedPerturb:
-        """What moves: all of it, where one direction leads to another model."""
+        """What moves: everything if a direction leads to another model."""
         return "states" if any(part.perturb == "states" for part in self.parts) else "weights"
 
     @property
@@ -46,7 +46,7 @@ class OneEach:
         return {"directions": [part.kind for part in self.parts], "distribution": None, "seed": None}
 
     def directions(self, layout: Layout, theta: Mapping[str, Tensor], axes: int) -> Directions:
-        """The directions, and where the models lie that they lead to. See `Source.directions`."""
+        """The directions, and the places of the models to which they lead. See `Source.directions`."""
         others = {f"model {chr(ord('B') + k)}": k for k, part in enumerate(self.parts) if isinstance(part, Between)}
         return Directions(
             tuple(partial(part.write, layout, theta) for part in self.parts),
@@ -56,12 +56,12 @@ class OneEach:
 
 
 def source_of(given: Any, random: Random, axes: int) -> Source:
-    """The source that an argument `directions` means.
+    """The source for an argument `directions`.
 
     Args:
         given: None; a source; a sequence with a module, a dict or list of tensors, or a vector for each axis; or a
-            tensor or array [axes, P] of vectors. A dict is a direction, not a model; what `Module.state_dict`
-            returns is taken for neither.
+            tensor or array [axes, P] of vectors. A dict is a direction, not a model; the result of
+            `Module.state_dict` is accepted as neither.
         random: What None means.
         axes: Number of axes.
 
@@ -69,8 +69,8 @@ def source_of(given: Any, random: Random, axes: int) -> Source:
         The source.
 
     Raises:
-        TypeError: When it is nothing of these.
-        ValueError: When a sequence has another length.
+        TypeError: When it is none of these.
+        ValueError: When a sequence has the wrong length.
     """
     if given is None:
         return random
@@ -90,7 +90,7 @@ def source_of(given: Any, random: Random, axes: int) -> Source:
     if len(given) != axes:
         raise ValueError(f"directions must be {axes}, one per axis, got {len(given)}")
     for one in given:
-        if isinstance(one, Mapping) and hasattr(one, "_metadata"):  # torch's, of the modules that the tensors are of
+        if isinstance(one, Mapping) and hasattr(one, "_metadata"):  # torch's own attribute of a state dict
             raise TypeError(
                 "a direction must be a plain dict, as dict(direction) makes it, got the state dict of a module, "
                 "which is a model and not a direction; give the module, or to= of a line"
@@ -99,7 +99,7 @@ def source_of(given: Any, random: Random, axes: int) -> Source:
 
 
 def towards(model: nn.Module, to: Other) -> Source:
-    """The source of the direction from a model to another one.
+    """The source of the direction from a model to another model.
 
     Args:
         model: The model.

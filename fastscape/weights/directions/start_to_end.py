@@ -1,4 +1,4 @@
-"""The plane through the start and the end of a training that is nearest to what lies between."""
+"""The plane through the start and the end of a training that is nearest to the checkpoints between them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["StraightWay", "start_to_end"]
 
 @dataclass(frozen=True, eq=False)
 class StraightWay:
-    """The straight way of a training, and the strongest directions beside it; see `start_to_end`.
+    """The straight line of a training, and the strongest directions beside it; see `start_to_end`.
 
     Args:
         trainings: The trainings.
-        evaluated: How many checkpoints of a path have their own loss evaluated, at most.
+        evaluated: At most this many checkpoints per path have their own loss evaluated.
     """
 
     perturb: ClassVar[NamedPerturb] = "all"
@@ -36,7 +36,7 @@ class StraightWay:
     evaluated: int
 
     def directions(self, layout: Layout, theta: Mapping[str, Tensor], axes: int) -> Directions:
-        """The way, the components of what it leaves, and the paths. See `Source.directions`."""
+        """The straight line, the components of the remainder, and the paths. See `Source.directions`."""
         stack = stacked(self.trainings, layout, theta)
         count = len(stack)
         gram, rest = components_of(stack, axes - 1, _beside)
@@ -48,7 +48,7 @@ class StraightWay:
                 "the same weights; give a different training, or write fastscape.pca"
             )
         along = own[0] / length
-        # What is left of a straight line is rounding, of which components are none.
+        # The remainder of a straight path is rounding, which has no components.
         there = int((rest.squares > 1e-12 * own.trace()).sum())
         check_dimensions(1 + there, axes, count)
         parts = torch.zeros(axes, count + 1, dtype=torch.float64, device="cpu")
@@ -64,23 +64,23 @@ class StraightWay:
 
 
 def _beside(moments: Tensor) -> Tensor:
-    """The scalar products of what is left of the checkpoints without their part along the way."""
+    """The scalar products of the checkpoints without their parts along the straight line."""
     along = moments[0] / moments[0, 0].sqrt()
     return moments - torch.outer(along, along) if moments[0, 0] else moments
 
 
 def start_to_end(checkpoints: TrainingsGiven, *, evaluated: int = 100) -> StraightWay:
-    """The plane through the start and the end of a training that is nearest to what lies between: for `directions=`.
+    """The plane through a training's start and end that is nearest to the checkpoints between: for `directions=`.
 
-    With w_1 the first and w_n the last checkpoint (of the first training, where there are several),
+    With w_1 the first and w_n the last checkpoint (of the first training, if there are several),
 
         d_1 = (w_1 - w_n) / |w_1 - w_n|,
-        d_2 = the first left singular vector of what is left of all w_i - w_n without their part along d_1.
+        d_2 = the first left singular vector of all w_i - w_n without their part along d_1.
 
-    So both are of length 1 and orthogonal, and coordinates are distances. Of all planes through both ends this one has
-    the smallest squared distances from the checkpoints. With the last checkpoint as the model the start lies in the
-    plane and is marked, where it does not differ in what stays, such as the statistics of batch normalisation: write
-    `perturb="states"` to move these too. On a `line` d_1 alone is taken.
+    Both have length 1 and are orthogonal, so coordinates are distances. Of all planes through both ends, this plane
+    has the smallest squared distances from the checkpoints. If the model is the last checkpoint, the start is in the
+    plane. It is marked unless it differs in tensors that stay, such as the statistics of batch normalisation: write
+    `perturb="states"` to move these too. A `line` uses d_1 alone.
 
     Args:
         checkpoints: See `pca`.
@@ -91,7 +91,7 @@ def start_to_end(checkpoints: TrainingsGiven, *, evaluated: int = 100) -> Straig
 
     Raises:
         TypeError: When the checkpoints are something else.
-        ValueError: When they cannot be read, or the number is none.
+        ValueError: When they cannot be read, or `evaluated` is invalid.
 
     Example:
         >>> import torch, fastscape

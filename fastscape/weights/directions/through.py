@@ -31,7 +31,7 @@ class PlaneThrough:
     """The plane through three models; see `through`.
 
     Args:
-        models: The three.
+        models: The three models.
         orthonormal: Whether the axes are orthogonal and of length 1.
     """
 
@@ -44,7 +44,7 @@ class PlaneThrough:
     orthonormal: bool
 
     def directions(self, layout: Layout, theta: Mapping[str, Tensor], axes: int) -> Directions:
-        """The two axes, and where the models lie. See `Source.directions`."""
+        """The two axes, and the places of the models. See `Source.directions`."""
         if axes != 2:
             instead = "line(a, data, to=b)" if axes == 1 else "surface, or volume with directions=[b, c, ...]"
             raise ValueError(f"three models span a plane, got {axes} axes; write fastscape.{instead}")
@@ -71,7 +71,7 @@ class PlaneThrough:
         return plane.marked(plane.directions(labels, facts, None), {name: i for i, name in enumerate(_NAMES)})
 
     def _check_origin(self, plane: Plane) -> None:
-        """Refuses a model beside the plane, which no landscape around it could hold."""
+        """Refuses a model off the plane: a landscape around it could not contain the three models."""
         off = float(plane.placed.off.max())
         if off > 1e-5 * plane.reach:
             raise ValueError(
@@ -83,26 +83,26 @@ class PlaneThrough:
 def through(a: Model, b: Model, c: Model, *, orthonormal: bool = True) -> PlaneThrough:
     """The plane through three models of one architecture, in true distances: for `directions=` of `surface`.
 
-        d_1 = (b - a) / |b - a|,    d_2 = what is left of c - a without its part along d_1, of length 1
+        d_1 = (b - a) / |b - a|,    d_2 = c - a without its part along d_1, scaled to length 1
 
-    So angles and distances in the plane are those between the models: that of a Bezier curve between a and b with the
-    bend c, for example. With `orthonormal=False` the axes are `b - a` and `c - a` themselves, and the models lie at
-    (0, 0), (1, 0) and (0, 1) if the first is the model that `surface` is given. This is the origin of the landscape,
-    and has to lie in the plane: it is one of the three, or a point between them, such as one on the curve. The others
-    are marked. All tensors move, buffers too (`perturb="states"`), because another model is reached only when all of
-    it moves; distances are of all of them.
+    Angles and distances in the plane are the true ones between the models. An example is the plane of a Bezier curve
+    between a and b with the bend c. With `orthonormal=False` the axes are `b - a` and `c - a` themselves. The models
+    are then at (0, 0), (1, 0) and (0, 1) if `surface` is given the first model. The model that `surface` is given is
+    the origin of the landscape, and must be in the plane: it is one of the three models, or a point between them, such
+    as a point on the curve. The other models are marked. All tensors move, including buffers (`perturb="states"`),
+    because another model is reached only when all of it moves. Distances count all tensors.
 
     Args:
         a: The first model: a module, a state dict, or a file of one.
-        b: The second one.
-        c: The third one.
+        b: The second model.
+        c: The third model.
         orthonormal: Whether the axes are orthogonal and of length 1. Default True.
 
     Returns:
         A source of directions, which `surface` takes.
 
     Raises:
-        TypeError: When one is something else.
+        TypeError: When a model is something else.
         ValueError: When a file cannot be read.
 
     Example:

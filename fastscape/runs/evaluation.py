@@ -65,9 +65,9 @@ def evaluate(
     Args:
         parts: The problem with one part of the samples after the other.
         points: Grid coordinates [G, D].
-        evaluator: Evaluates points. It is closed in the end.
-        schedule: Which points are to be evaluated, and what is known of the others.
-        search: Whether a better plan may be looked for.
+        evaluator: Evaluates points. It is closed at the end.
+        schedule: The schedule, which chooses the points.
+        search: Whether to search for a better plan.
         title: What is computed, for a progress bar.
         progress: Whether to show a progress bar on a terminal.
 

@@ -117,7 +117,7 @@ def prepared(
     objective = replace(request.objective, columns=columns)
     problem = problem_of(request.model, space.moving, objective, samples, request.place, request.mode)
     theta, points = space.theta(problem.dtype), _expected(request)
-    far = partial(_far, request, space)  # one more point in memory, for as long as it is needed
+    far = partial(_far, request, space)  # one more point in memory, while it is needed
     wide = partial(widened, request, space=space, precision=PRECISIONS["float64"])
     with telling_of_the_first_batch(problem, theta):
         begun = plan_begun(request.options["plan"], problem, space)
@@ -145,7 +145,7 @@ def prepared(
     if alone is not None and facts["deterministic"] and _comparable(request):
         agrees_far_away(found, far(), alone, seen, widened=wide)
     say("")  # warnings are written where that was
-    for message in warnings:  # not beside the error, which says more
+    for message in warnings:  # not with the error, which says more
         warn(message)
     grid, reach, said = chosen_axes(request.axes, problem, space, plan, backing, say)
     said += unheeded(request, space, problem, theta, seen, facts["centre"])

@@ -63,7 +63,7 @@ def _backed(request: Request, finish: Finish | None) -> Values:
 
 
 def _computed(request: Request, backing: Backing, finish: Finish | None) -> Values:
-    """The walk of a call: request, space, problem, plan, schedule, values."""
+    """The steps of a call: request, space, problem, plan, schedule, values."""
     digest = DataHash(request.objective.columns.sets)
     with said_before(request.title, request.options["progress"] is True and backing.leads) as say:
         say("making the directions")

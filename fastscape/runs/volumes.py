@@ -57,7 +57,7 @@ def volume_request(
 
 
 def _specs(axes: Any, *, path: bool) -> list[AxisSpec]:
-    """What each axis is to be; of a number of axes each the same."""
+    """The specification of each axis; all the same if only a number of axes is given."""
     wanted = "give the number of axes, or a list with one entry per axis, for example axes=[(-1.0, 1.0, 21)] * 3"
     if not isinstance(axes, bool) and isinstance(axes, numbers.Integral):
         count = int(axes)

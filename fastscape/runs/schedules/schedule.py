@@ -56,10 +56,10 @@ class Followed(NamedTuple):
 class Schedule:
     """The sums of a grid, and the blocks of points that are still to be evaluated.
 
-    `parts` is how many parts of the data are done already; `total` how many points are shown as the end of a bar, of
-    which `counted` were done when the run began; `title` and `said` what is shown beside them, the first one for good;
-    `keeps_blocks` whether a block is safe once it is kept; `known` how many points are known, of which `before` were
-    when the run began.
+    `parts` is the number of finished parts of the data. `total` is the end of the progress bar in points, of which
+    `counted` were done when the run began. `title` is the fixed text beside the bar, and `said` the changing text.
+    `keeps_blocks` says whether a block is safe once it is kept. `known` is the number of known points, of which
+    `before` were known when the run began.
 
     Args:
         points: Number of points G.

@@ -4,8 +4,8 @@ Shapes: flat_P [P] or [G, P]. Tensors follow one another, each beginning at a mu
 tensor of every point is aligned for the widest loads. The entries in between are 0 and belong to no tensor.
 
 A filter produces one output channel or neuron (Li et al. 2018, arXiv 1712.09913, section 4): it is one row of a linear
-or convolution weight. For the norm "filter-input" a filter of a dense layer is the weights of one input, one column. If
-the output channel is not the first dimension, the tensor is stored with that dimension first, so that a filter is
+or convolution weight. For the norm "filter-input" a filter of a dense layer is the weights of one input, one column.
+If the output channel is not the first dimension, the tensor is stored with that dimension first, so that a filter is
 always contiguous. A tensor of one dimension is one segment. A complex tensor has two real entries for each complex
 entry, and the same filters (`fastscape.weights.complex_pairs`).
 """

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import make
+from networks import TEN, kept, trained
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -44,11 +44,11 @@ def small() -> fastscape.Landscape:
     """The plane around the small CNN of the gallery, on 41 x 41 points and 256 samples."""
 
     def compute() -> fastscape.Landscape:
-        network, data = make.trained("mnist-cnn", make.TEN)
+        network, digits = trained("mnist-cnn", TEN)
         axis = (-1, 1, 41)
-        return fastscape.surface(network, data[:256], x=axis, y=axis, metrics={"accuracy": fastscape.accuracy})
+        return fastscape.surface(network, digits[:256], x=axis, y=axis, metrics={"accuracy": fastscape.accuracy})
 
-    return make.landscape("page", compute)
+    return kept("page.npz", compute)
 
 
 def frames(page: Page) -> Iterator[Image.Image]:
@@ -77,7 +77,7 @@ def main() -> None:
     """Records the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "landscape", nargs="?", help="a file of a landscape; by default that of the small CNN of the gallery"
+        "landscape", nargs="?", help="a file of a landscape; by default the landscape of the small CNN of the gallery"
     )
     parser.add_argument("--name", default="a CNN on scikit-learn's digits", help="what the page calls it")
     parser.add_argument("--out", type=Path, default=OUT)

@@ -30,7 +30,7 @@ MOST = 12  # landscapes in a page: browsers keep 16 scenes or fewer
 
 _PLANE = Frame(
     "Drag a picture to turn it, scroll to zoom, point at it to read values. The sliders move the start of an "
-    "optimizer that walks downhill, and follow a training.",
+    "optimizer that walks downhill.",
     "plane.html",
     '<p id="call-line">In Python: <code id="call"></code></p>',
     ("texts.js", "walk.js", "paths.js", "basins.js", "shades.js", "scene.js", "maps.js", "page.js"),

@@ -20,10 +20,10 @@ from playwright.sync_api import Page, sync_playwright
 import fastscape
 
 OUT = Path(__file__).parent / "page.gif"
-SIZE = {"width": 620, "height": 1180}  # of the window, in pixels
+SIZE = {"width": 900, "height": 620}  # of the window, in pixels: the controls stand beside the scene
 WALK = range(0, 45, 3)  # steps of the optimizer, one frame each
-TURN = range(120, 480, 15)  # degrees of the camera, one frame each; from the first the whole walk is seen
-MILLISECONDS, COLOURS = 140, 64
+TURN = range(300, 660, 20)  # degrees of the camera, one frame each; from the first the whole walk is seen
+MILLISECONDS, COLOURS = 140, 80
 FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--disable-gpu-watchdog"]
 SET = """async ([id, value]) => {
   const control = document.getElementById(id);
@@ -35,7 +35,7 @@ SET = """async ([id, value]) => {
 NEARER = """async () => {
   const { div } = explorer.maps[0];
   const { eye } = div.layout.scene.camera;
-  const near = Object.fromEntries(Object.entries(eye).map(([axis, value]) => [axis, 0.75 * value]));
+  const near = Object.fromEntries(Object.entries(eye).map(([axis, value]) => [axis, 0.95 * value]));
   await Plotly.relayout(div, { "scene.camera.eye": near }); // as scrolling does
 }"""
 
@@ -52,16 +52,14 @@ def small() -> fastscape.Landscape:
 
 
 def frames(page: Page) -> Iterator[Image.Image]:
-    """Pictures of the page from its top to the slider of the steps."""
+    """Pictures of the whole window."""
     page.evaluate(SET, ["rotation", TURN[0]])
     page.evaluate(NEARER)
-    below = page.evaluate("document.getElementById('steps').getBoundingClientRect().bottom")
-    clip = {"x": 0, "y": 0, "width": SIZE["width"], "height": min(below + 12, SIZE["height"])}
     for control, values in (("steps", WALK), ("rotation", TURN)):
         for value in values:
             page.evaluate(SET, [control, value % 360 if control == "rotation" else value])
             page.wait_for_timeout(300)
-            yield Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
+            yield Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
 
 def save(pictures: list[Image.Image], file: Path) -> None:

@@ -45,15 +45,16 @@ class CausalLM:
 
     def __repr__(self) -> str:
         said = {
-            "per": self.per,
-            "ignore_index": self.ignored,
-            "shift": self.shift,
-            "head": self.head,
-            "chunk": self.reader.chunk,
-            "kernel": self.reader.kernel,
-            "accuracy": self.accuracy,
+            "per": (self.per, "token"),
+            "ignore_index": (self.ignored, IGNORED),
+            "shift": (self.shift, None),
+            "head": (self.head, None),
+            "chunk": (self.reader.chunk, None),
+            "kernel": (self.reader.kernel, "auto"),
+            "accuracy": (self.accuracy, False),
         }
-        return f"fastscape.objectives.causal_lm({', '.join(f'{name}={value!r}' for name, value in said.items())})"
+        chosen = (f"{name}={value!r}" for name, (value, default) in said.items() if value != default)
+        return f"fastscape.objectives.causal_lm({', '.join(chosen)})"
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -168,7 +169,8 @@ def causal_lm(
         ignore_index: The label that does not count. Default -100.
         shift: Whether a label belongs to the position before it. Default: in dictionaries, and not in pairs.
         head: Name of the layer that makes the logits, such as "lm_head". Default: that of the model's
-            `get_output_embeddings()`, which all models of transformers have.
+            `get_output_embeddings()`, which all models of transformers have. Without a head the logits
+            are made whole.
         chunk: Tokens of which logits are in memory at once. Default: so many that they are 32 MiB in float32, on a GPU
             256 MiB.
         kernel: "torch"; "liger" or "cce" for those of liger-kernel and cut-cross-entropy, on a GPU; or "auto", which
@@ -178,8 +180,9 @@ def causal_lm(
 
     Returns:
         An objective, which gives values of samples [n], float64; a sample is a sequence. They are sums over tokens
-        divided by the mean number of tokens of a sequence, so that their mean is the loss. Their standard error takes
-        the lengths of the sequences as drawn too.
+        divided by the mean number of tokens of a sequence, so that their mean is the loss. `per="token"` with
+        sequences of different lengths makes their standard error too large, because it counts the spread of the
+        lengths too. `per="sequence"` does not.
 
     Raises:
         ImportError: When a kernel is asked for and its package is not installed.

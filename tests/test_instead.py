@@ -57,7 +57,8 @@ class OfText(nn.Module):
     [
         (
             lambda: words(TEXT, causal_lm),
-            r"objective must be a function f\(call, batch\), got causal_lm, which cannot be called so; if it",
+            r"objective must be a function f\(call, batch\), got causal_lm, which cannot be called so; if it"
+            r" makes such a function, write causal_lm\(\), or on the command line the name of a variable",
         ),
         (
             lambda: words(CHOICES, choice_accuracy),

@@ -28,7 +28,8 @@ READ = 64  # samples of a Dataset that are read at a time
 
 _WANTED = (
     "give (inputs, targets) tensors, a Dataset, a DataLoader, or an iterable of (inputs, targets) batches; for other "
-    "batches write objective=lambda call, batch: ..., for several data sets fastscape.DataSets(train=..., test=...)"
+    "batches write objective=lambda call, batch: ..., for texts objective=fastscape.objectives.causal_lm(), for "
+    "several data sets fastscape.DataSets(train=..., test=...)"
 )
 
 

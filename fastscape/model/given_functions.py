@@ -46,5 +46,5 @@ def check_function(name: str, function: Any, form: str) -> None:
     except TypeError:
         raise TypeError(
             f"{name} must be a function {form}, got {called}, which cannot be called so; if it makes such a function, "
-            f"write {called}()"
+            f"write {called}(), or on the command line the name of a variable that holds {called}()"
         ) from None

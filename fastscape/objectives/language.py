@@ -45,15 +45,16 @@ class CausalLM:
 
     def __repr__(self) -> str:
         said = {
-            "per": self.per,
-            "ignore_index": self.ignored,
-            "shift": self.shift,
-            "head": self.head,
-            "chunk": self.reader.chunk,
-            "kernel": self.reader.kernel,
-            "accuracy": self.accuracy,
+            "per": (self.per, "token"),
+            "ignore_index": (self.ignored, IGNORED),
+            "shift": (self.shift, None),
+            "head": (self.head, None),
+            "chunk": (self.reader.chunk, None),
+            "kernel": (self.reader.kernel, "auto"),
+            "accuracy": (self.accuracy, False),
         }
-        return f"fastscape.objectives.causal_lm({', '.join(f'{name}={value!r}' for name, value in said.items())})"
+        chosen = (f"{name}={value!r}" for name, (value, default) in said.items() if value != default)
+        return f"fastscape.objectives.causal_lm({', '.join(chosen)})"
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -168,7 +169,8 @@ def causal_lm(
         ignore_index: The label that does not count. Default -100.
         shift: Whether a label belongs to the position before it. Default: yes in dictionaries, no in pairs.
         head: Name of the layer that makes the logits, such as "lm_head". Default: the layer that the model's
-            `get_output_embeddings()` returns, which all models of transformers have.
+            `get_output_embeddings()` returns, which all models of transformers have. Without a head the whole logits
+            are made.
         chunk: Number of tokens whose logits are in memory at once. Default: 32 MiB of logits in float32, on a GPU 256
             MiB.
         kernel: "torch"; "liger" or "cce" for the kernels of liger-kernel and cut-cross-entropy, on a GPU; or "auto",
@@ -178,8 +180,9 @@ def causal_lm(
 
     Returns:
         An objective that gives values of samples [n], float64; a sample is a sequence. The values are sums over tokens
-        divided by the mean number of tokens per sequence, so their mean is the loss. Their standard error treats the
-        lengths of the sequences as random too.
+        divided by the mean number of tokens per sequence, so their mean is the loss. `per="token"` with sequences of
+        different lengths makes their standard error too large, because it counts the spread of the lengths too.
+        `per="sequence"` does not.
 
     Raises:
         ImportError: When a kernel is asked for and its package is not installed.

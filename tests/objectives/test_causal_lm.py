@@ -61,6 +61,16 @@ def test_a_surface_over_uneven_batches_is_that_of_all_tokens(per, plan):
     assert not found.report["warnings"]
 
 
+def test_the_name_of_an_objective_has_the_options_that_differ_from_the_defaults():
+    assert repr(objectives.causal_lm()) == "fastscape.objectives.causal_lm()"
+    every = {"per": "sequence", "ignore_index": 0, "shift": False, "head": "head", "chunk": 5, "kernel": "torch"}
+    every["accuracy"] = True
+    named = ", ".join(f"{name}={value!r}" for name, value in every.items())
+    assert repr(objectives.causal_lm(**every)) == f"fastscape.objectives.causal_lm({named})"
+    found = fastscape.surface(Tiny(), batches(), objective=objectives.causal_lm(head="head"), **GRID)
+    assert "(fastscape.objectives.causal_lm(head='head'))" in found.caption()
+
+
 @pytest.mark.parametrize("options", [{"stream_samples": 2}, {"stream_samples": 4}])
 def test_data_in_parts_have_the_same_mean_over_tokens(options):
     model, data, objective = Tiny(), batches(), objectives.causal_lm(head="head")
@@ -413,10 +423,7 @@ def test_reports_name_it_and_it_can_be_sent_and_reproduced():
     assert pickle.loads(pickle.dumps(objective)) == objective
     options = {"x": (-1, 1, 2), "y": (-1, 1, 2), "progress": False}
     found = fastscape.surface(model, tokens, objective=objective, **options)
-    assert found.report["objective"] == (
-        "fastscape.objectives.causal_lm(per='sequence', ignore_index=-100, shift=None, head='head', chunk=4, "
-        "kernel='auto', accuracy=False)"
-    )
+    assert found.report["objective"] == "fastscape.objectives.causal_lm(per='sequence', head='head', chunk=4)"
     assert np.array_equal(found.reproduce(model, tokens, objective=objective).loss, found.loss)
 
 

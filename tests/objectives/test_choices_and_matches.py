@@ -316,8 +316,7 @@ NAMES = [
     "fastscape.objectives.choice_accuracy(normalise='tokens', head=None, chunk=3, kernel='auto')",
     "fastscape.objectives.exact_match(max_new_tokens=3, stop=(1, 2), match=max, head=None, chunk=None)",
     "fastscape.objectives.combined(fastscape.objectives.exact_match(max_new_tokens=None, stop=(), head=None, "
-    "chunk=None), fastscape.objectives.causal_lm(per='token', ignore_index=-100, shift=None, head=None, chunk=None, "
-    "kernel='auto', accuracy=True))",
+    "chunk=None), fastscape.objectives.causal_lm(accuracy=True))",
 ]
 
 

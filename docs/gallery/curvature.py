@@ -7,7 +7,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
-from networks import KEPT, TEN, kept, plane, trained, untrained
+from networks import KEPT, TEN, in_full, kept, plane, trained, untrained
 from torch import nn
 
 import fastscape
@@ -27,7 +27,7 @@ def curvature() -> Any:
         return fastscape.surface(network, digits[:256], x=axis, y=axis, scheme="bilinear", curvature="plane")
 
     found = kept("mlp-curvature.npz", compute)
-    _, (left, right) = plt.subplots(1, 2, figsize=(13, 5.2), layout="constrained")
+    _, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained")
     found.contour(ax=left, arrows=True)
     found.with_curvature().contour(ax=right, metric="gaussian_curvature", clip=CLIP)
     return left
@@ -81,7 +81,9 @@ def sharpness() -> Any:
     reports = [fastscape.Sharpness.load(file) for file in files.values()]
     both = reports[0].beside(*reports[1:], names=list(files))
     print(both)
-    return both.plot()
+    axes = both.plot()
+    in_full(axes.figure.texts, 140)
+    return axes
 
 
 def _networks() -> dict[str, nn.Module]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from matplotlib.text import Text
 from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
@@ -84,3 +86,15 @@ def plane(
         return fastscape.surface(network, digits[:samples], metrics={"accuracy": fastscape.accuracy}, **options)
 
     return kept(f"{picture}.npz", compute)
+
+
+def in_full(notes: Iterable[Text], width: int) -> None:
+    """Shows notes below a picture as a whole, in several lines, instead of their beginning.
+
+    Args:
+        notes: Texts of a picture; texts that are not cut stay.
+        width: Of a line, in characters.
+    """
+    for note in notes:
+        if note.get_text().endswith("…"):
+            note.set_text(textwrap.fill(" ".join(note.get_label().split("\n")), width))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-from networks import KEPT, TEN, kept, plane, trained, untrained
+from networks import KEPT, TEN, in_full, kept, plane, trained, untrained
 from torch.utils.data import TensorDataset
 
 import fastscape
@@ -62,6 +62,7 @@ def spread() -> Any:
     _, places = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
     for place, metric in zip(places, ("loss", "spread of loss"), strict=True):
         found.contour(ax=place, metric=metric, log=True)
+        in_full(place.texts, 63)
     return places[0]
 
 
@@ -69,7 +70,7 @@ def bilinear() -> Any:
     """log10 of the loss of the small CNN between its weights and two random directions, by the bilinear scheme."""
     axis = (-1.0, 1.0, 51)
     found = plane("mnist-cnn-bilinear", "mnist-cnn", TEN, samples=1000, scheme="bilinear", x=axis, y=axis)
-    return found.surface3d(azimuth=-60)
+    return found.surface3d(azimuth=-66, elevation=32)
 
 
 def sets() -> Any:
@@ -94,7 +95,7 @@ def page(file: Path) -> None:
     flags = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
-        shown = browser.new_page(viewport={"width": 1000, "height": 1240})
+        shown = browser.new_page(viewport={"width": 1100, "height": 780})
         shown.goto(html.as_uri())
         shown.evaluate("explorer.ready")
         shown.wait_for_timeout(1000)

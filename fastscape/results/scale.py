@@ -103,9 +103,10 @@ def signed(metric: str, low: float, high: float) -> bool:
         high: The highest height.
 
     Returns:
-        Whether 0 is between the heights of a metric; the 0 of a loss means nothing.
+        Whether 0 is between the heights of a metric. The 0 of a loss means nothing, and a spread below 0 is a
+        logarithm.
     """
-    return not is_loss(metric) and low < 0 < high
+    return not is_loss(metric) and not metric.startswith("spread of ") and low < 0 < high
 
 
 def logarithms(values: np.ndarray, smallest: float) -> np.ndarray:

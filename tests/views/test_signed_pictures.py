@@ -50,6 +50,14 @@ def test_zero_has_the_colour_in_the_middle():
     assert bar.get_ylim()[0] == -bar.get_ylim()[1]
 
 
+def test_the_logarithm_of_a_spread_has_no_middle():
+    spread = np.geomspace(0.001, 10, X.size * Y.size).reshape(X.size, Y.size)
+    landscape = Landscape(X, Y, np.ones_like(spread), {"spread of loss": spread})
+    shades = landscape.contour(metric="spread of loss", log=True).collections[0]
+    assert shades.cmap.name == "viridis"
+    assert shades.norm.vmin != -shades.norm.vmax
+
+
 def test_what_has_one_sign_is_drawn_as_before():
     for metric in ("accuracy", "d2L_dx2", "loss"):
         shades = valley().contour(metric=metric).collections[0]

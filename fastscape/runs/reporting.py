@@ -192,7 +192,8 @@ def warned(
     if loss.size > 1 and moves and finite.all() and (loss == loss.flat[0]).all():
         messages.append(
             "the loss is the same at every point: does the model use its own parameters in its forward pass, and "
-            "none that were bound to functions or lists elsewhere?"
+            "none that were bound to functions or lists elsewhere? Does the loss depend on what the model returns "
+            "(a cross-entropy over one class is always 0)?"
         )
     if report["repeats"] > 1 and (some := finite.any(axis=0) & ~finite.all(axis=0)).any():
         messages.append(

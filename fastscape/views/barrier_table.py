@@ -21,7 +21,7 @@ _LEGEND = (
     "negative one is."
 )
 _BOUND = ", ≤ a bound of it"
-_MEAN = "Over mean: the value that is farthest from the mean of the ends, minus that mean."
+_MEAN = "Off mean: the value that is farthest from the mean of the ends, minus that mean."
 
 
 def barrier_text(reports: BarrierValues | Mapping[str, BarrierValues]) -> str:

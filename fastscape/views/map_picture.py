@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["areas", "contour", "map_of"]
 
+LOW = 0.6  # height of a map for its width, below which a label beside it takes two lines
 WIDTH = 44  # letters of an axis label, where maps stand side by side
 
 
@@ -106,7 +107,8 @@ def map_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     if shown.trajectories:  # unlike a walk, it may leave the grid
         ax.set(**limits)
     _crosses(ax, shown)
-    xlabel, ylabel = (fill(text, WIDTH) for text in shown.carried.labels)
+    low = ratio is not None and ratio < LOW
+    xlabel, ylabel = map(fill, shown.carried.labels, (WIDTH, WIDTH // 2 if low else WIDTH))
     ax.set(xlabel=xlabel, ylabel=ylabel, aspect="equal" if similar else "auto")
     note([*shown.said(), *crowded_said(shown, options)], ax, own=options["ax"] is None)
     band_or_key(landscape, shown, drawn, (ax, band), options)

@@ -275,3 +275,16 @@ def test_names_keep_apart():
     assert kept(places, [np.array([0.1, 0.04])], 0.05) == [0]
     assert kept(places, [], (0.2, 0.05)) == [0]
     assert kept(places[[0, 3]], [np.array([0.1, 0.1])], (0.2, 0.05)) == [0]
+
+
+def test_the_label_beside_a_low_map_is_seen_whole():
+    x, y = np.linspace(-1, 10, 23), np.linspace(-2, 2, 9)
+    plane = {"kind": "pca", "center": "last", "orthonormal": True, "explained": [0.94, 0.05]}
+    labels = ["PC 1, 94 % of the variance", "PC 2, 5.5 % of the variance"]
+    low = Landscape(x, y, 1 + x[:, None] ** 2 + y**2, report={"plane": plane, "labels": labels})
+    ax = low.contour()
+    ax.figure.draw_without_rendering()
+    assert ax.get_ylabel().replace("\n", " ") == "y (along PC 2, 5.5 % of the variance)"
+    label, page = ax.yaxis.label.get_window_extent(), ax.figure.bbox
+    assert page.y0 <= label.y0
+    assert label.y1 <= page.y1

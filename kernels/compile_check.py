@@ -41,7 +41,7 @@ TARGETS: dict[str, tuple[str, Any, int]] = {
 """Backend, architecture and threads in a warp, by name."""
 
 SHARED = {"cuda 80": 163 << 10, "cuda 90": 227 << 10, "cuda 100": 227 << 10, "hip gfx942": 64 << 10}
-"""Bytes of shared memory that one program may take, by target."""
+"""Bytes of shared memory that one program may use, by target."""
 
 _MATRIX = r"\b(?:HMMA|HGMMA|UTC[A-Z]*MMA|DMMA|v_s?mfmac?)(?:\b|_)"
 _OPTIONS = "num_warps", "num_stages"

@@ -71,7 +71,7 @@ CROSSOVERS = {
     "float64": Crossovers(48, 48, 48),
     "cpu": Crossovers(12, 12, 12),
 }
-"""By the arithmetic of a GPU, and for any on a CPU."""
+"""The crossovers by the arithmetic of a GPU, and for any arithmetic on a CPU."""
 
 
 def choose_method(

@@ -35,16 +35,16 @@ _FLAGS = [
     "-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-pthread",
 ]  # fmt: skip
 _SECONDS = 60
-"""Time that a compiler has."""
+"""Seconds that a compiler may take."""
 
 _ENOUGH = 1 << 24
 """Numbers that a process draws by numpy before it calls the compiler."""
 
 _EACH = 1 << 16
-"""Numbers for which a further thread is worth being started: 0.1 ms."""
+"""Numbers from which a further thread is worth starting: 0.1 ms."""
 
 _PIECE = 1 << 26
-"""Numbers in a call, after which Ctrl-C is heard: 0.1 s."""
+"""Numbers per call, after which Ctrl-C is handled: 0.1 s."""
 
 _DISTRIBUTIONS = {"normal": 0, "uniform": 1, "rademacher": 2}
 

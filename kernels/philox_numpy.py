@@ -28,7 +28,7 @@ _COUNTERS = 1 << 13
 _ROWS = 8
 
 _EACH = 1 << 16
-"""Numbers for which a further thread is worth being started: 1 ms."""
+"""Numbers from which a further thread is worth starting: 1 ms."""
 
 _MASK, _WORD, _BYTE = (np.uint64(n) for n in ((1 << 32) - 1, 32, 8))
 _MULTIPLIERS = np.array([[0xD2511F53, 0xCD9E8D57], [0xCD9E8D57, 0xD2511F53]], np.uint64)[:, :, None]

@@ -14,10 +14,10 @@ __all__ = ["BATCHNORM", "BatchNorm", "calibrating", "layers", "statistics_of", "
 BatchNorm: TypeAlias = Literal["running", "batch", "recalibrate"]
 
 BATCHNORM = get_args(BatchNorm)
-"""The policies: running statistics of training, those of each batch, or estimated anew at every point."""
+"""The policies: running statistics of training, statistics of each batch, or statistics estimated again per point."""
 
 _UNSET = {"running_mean": 0.0, "running_var": 1.0, "num_batches_tracked": 0}
-"""The buffers of a layer, and what they hold before a batch has come."""
+"""The buffers of a layer, and their values before the first batch."""
 
 _Layer: TypeAlias = nn.modules.batchnorm._BatchNorm
 

@@ -25,7 +25,7 @@ def drawn(problem: Problem, count: int, seed: int) -> Problem:
 
     Batches that may be cut are drawn sample by sample. A batch that belongs together, or a graph, is drawn as a whole.
     There may then be more samples than requested, by less than the largest such batch. Each of several data sets is
-    drawn from separately, in proportion, with a larger share for a small set.
+    drawn from separately, in proportion to its size, with at least 64 samples or the whole set.
 
     Args:
         problem: The problem with all its samples.

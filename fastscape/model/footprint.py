@@ -179,7 +179,7 @@ class Reads(TorchDispatchMode):
 
     @property
     def footprint(self) -> Footprint:
-        """The reads and writes that were seen."""
+        """The footprint that these reads show."""
         return Footprint(outside=frozenset(self.outside), rebinds=self.rebinds)
 
     def judge(self, kind: str) -> None:

@@ -33,7 +33,7 @@ def public_name(name: str) -> str:
         The name, for example "fastscape.accuracy"; names of other functions are unchanged.
     """
     parts = name.split(".")
-    # The name includes the options of the function.
+    # A name that is no dotted path includes the options of the function.
     if parts[0] != "fastscape" or not all(map(str.isidentifier, parts)):
         return name
     return f"fastscape.{parts[-1]}"

@@ -26,7 +26,7 @@ __all__ = [
 
 
 # Relative differences between a batch and its parts. A difference of more than the first number of float32 roundings
-# is judged in float64, where more than the second number is real.
+# is judged in float64, where a difference of more than the second number counts as real.
 ROUNDINGS = 16
 FLOAT64_DEPENDENCE = 1e-10
 

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 Way = tuple[Any, ...]
-"""Steps from a model to a part of it: attribute names, keys, and numbers of items."""
+"""Steps from a model to a part of it: attribute names, keys, and indices of items."""
 
 _MOST_PARTS = 1_000_000
 

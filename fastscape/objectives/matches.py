@@ -79,7 +79,7 @@ class ExactMatch:
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """Prompts that begin at the left, and the model that goes on with them.
+    """Prompts that begin at the left, and the model that continues them.
 
     Args:
         call: Runs the model.

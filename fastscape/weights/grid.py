@@ -24,7 +24,7 @@ AxisSpec: TypeAlias = "_Numbers | _Ways | tuple[_Ways, int]"
 Axis: TypeAlias = "np.ndarray | Auto | AlongPath"
 
 POINTS = 51
-"""Grid points of an axis, where nobody says how many."""
+"""Grid points of an axis, if the user gives no number."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ NamedKeep: TypeAlias = Literal["device", "cpu", "disk"]
 Keep: TypeAlias = "NamedKeep | os.PathLike[str]"
 
 KEEPS = get_args(NamedKeep)
-"""Where a copy of a model can be kept, besides in a folder that is named."""
+"""Where a copy of a model can be kept, besides a named folder."""
 
 _NAMES = {
     torch.float64: "F64",
@@ -42,7 +42,7 @@ _NAMES = {
     torch.bool: "BOOL",
     torch.complex64: "C64",
 }
-"""What safetensors calls dtypes. Others are written as their bytes."""
+"""The names of dtypes in safetensors. Tensors of other dtypes are written as their bytes."""
 
 _AT_ONCE = 1 << 24  # bytes that are written to the file at once
 

@@ -20,7 +20,7 @@ NORMS = get_args(Norm)
 - "filter", "layer": every filter, or every tensor, gets the norm that it has in theta;
 - "filter-input": as "filter", but a filter of a dense layer is the weights of one input, a column of its matrix;
 - "dfilter", "dlayer": every filter, or every tensor, gets norm 1;
-- "weight": every entry is multiplied by theta's;
+- "weight": every entry is multiplied by the same entry of theta;
 - "none": the direction stays as it was drawn or given.
 
 The norm of complex numbers is the square root of the sum of their |z|^2. "weight" multiplies real parts by real parts

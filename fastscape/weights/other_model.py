@@ -26,7 +26,7 @@ __all__ = [
 Other: TypeAlias = "nn.Module | Mapping[str, Tensor]"
 
 _COUNTERS = "num_batches_tracked", "n_averaged"
-"""Of torch's batch normalisation and averaged models. No loss depends on them; they differ with the training."""
+"""Counters of torch's batch norm and averaged models. No loss depends on them; they differ with the training."""
 
 
 def every_tensor(model: nn.Module) -> dict[str, Tensor]:

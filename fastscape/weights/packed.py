@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 __all__ = ["packed_modules"]
 
 _CODES = torch.int8, torch.uint8, torch.int16, torch.int32
-"""Of quantised weights. Tables of indices are int64, masks are bool."""
+"""Dtypes of quantised weights. Tables of indices are int64, masks are bool."""
 
 
 _PARTS = re.compile(r"(\.|^)(_packed_params|_all_weight_values\.\d+)$")

@@ -25,10 +25,10 @@ from fastscape.weights.tensor_files import Kept
 __all__ = ["Block", "Stack"]
 
 READ = 48 << 20
-"""Bytes of what is read at once: of a thousand checkpoints some ten thousand weights each."""
+"""Bytes that are read at once: of a thousand checkpoints some ten thousand weights each."""
 
 COMPUTED = 16 << 20
-"""Bytes of what is computed with at once, in float64."""
+"""Bytes that are computed with at once, in float64."""
 
 
 class Block(NamedTuple):

@@ -26,7 +26,7 @@ _DTYPES = {
     "F8_E5M2": torch.float8_e5m2,
     "C64": torch.complex64,
 }
-"""Of safetensors, those that weights have. Others are no numbers that move."""
+"""Dtypes of weights in safetensors. Tensors of other dtypes hold no numbers that move."""
 
 _LONGEST = 100_000_000  # bytes of a header, as in safetensors itself
 
@@ -136,7 +136,7 @@ class TensorFile:
 
 
 _tables: dict[bytes, dict[str, Kept]] = {}
-"""What headers say, by their bytes: those of a training are all the same, and are kept in memory once."""
+"""The contents of headers, by their bytes: all headers of a training are the same, and are kept in memory once."""
 
 _TABLES = 32
 
@@ -160,7 +160,7 @@ _OLD = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """With which files of `torch.save` began before torch 1.6, which are no zip archives."""
 
 _INSIDE = "state_dict", "model_state_dict", "model"
-"""Under which of these names training loops put the weights into a file with other things."""
+"""Names under which training loops put the weights into a file with other things."""
 
 
 def mapped(path: Path) -> Mapping[str, Tensor]:

@@ -28,12 +28,12 @@ from fastscape.weights.stack import Stack
 __all__ = ["AlongModels", "ModelsOfPath", "PlaneOfModels"]
 
 FINE = 256
-"""Pieces, or a few more, by which the length of a path and its strongest direction are found."""
+"""About how many pieces of a path are used to find its length and its strongest direction."""
 
 STATISTICS = "running_mean", "running_var", "num_batches_tracked"
 
 FLAT = 1e-12
-"""Below this share of its squared length a path is straight, but for rounding."""
+"""A path is straight, up to rounding, below this share of its squared length."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

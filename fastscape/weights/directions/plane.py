@@ -29,13 +29,13 @@ from fastscape.weights.stack import Stack
 __all__ = ["Components", "Drawn", "Plane", "check_dimensions", "check_evaluated", "components_of", "stacked"]
 
 EXACT = 1e-6
-"""How far off the plane a checkpoint lies in it, as a fraction of the largest distance from the model."""
+"""A checkpoint is in the plane up to this distance, as a fraction of the largest distance from the model."""
 
 FLAT = 1e-12
-"""Below this share of the largest component there is no further one, but rounding: a millionth of its length."""
+"""Below this share of the largest component, a component is only rounding: a millionth of its length."""
 
 SURE = 1e-7
-"""By how much an axis may be off because scalar products are."""
+"""The error that an axis may have from errors of scalar products."""
 
 MOST = 10  # most shares of components in a report
 

@@ -237,7 +237,7 @@ def _other_project(draw: random.Random, folder: Path) -> Ended:
         with contextlib.suppress(OSError):
             (folder / name).mkdir() if draw.random() < 0.5 else (folder / name).write_bytes(draw.randbytes(9))
     said = mixed_in(folder)
-    there = (folder / "processes" / "erosion.py").exists()
+    there = (folder / "processes" / "erosion.py").exists() or not (folder / "__init__.py").exists()
     return None if (said is not None) == there else ("other project", repr(said))
 
 

@@ -121,7 +121,7 @@ def test_metrics_of_an_objective():
 @pytest.mark.parametrize(
     ("objective", "error", "message"),
     [
-        (3, TypeError, "objective came as 3"),
+        (3, TypeError, r"objective must be a function f\(call, batch\), got 3; for example objective=lambda call,"),
         (lambda call, batch: call(batch[0]).mean().item(), TypeError, "the objective returned float"),
         (
             lambda call, batch: {"accuracy": call(batch[0]).mean()},

@@ -51,7 +51,7 @@ _options = {"debug": False}
 _START, _COMPUTE, _AROUND = "Start", "Landscapes", "One model"
 _BETWEEN, _SHOW = "Between models", "Files"
 
-_CHECKOUT = Path(fastscape.__file__).resolve().parent.parent
+_CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def _version(asked: bool) -> None:

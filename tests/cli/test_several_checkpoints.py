@@ -144,7 +144,7 @@ def test_networks_of_different_kinds_have_directions_of_their_own(runs, tmp_path
         ),
         (
             ("epoch1.safetensors", "epoch2.safetensors", "--normalize", "zz"),
-            "--normalize must be filter, layer",
+            "--normalize must be filter, filter-input, layer",
         ),
         (
             ("epoch1.safetensors", "epoch2.safetensors", "--distribution", "zz"),

@@ -371,5 +371,8 @@ def test_what_cannot_be_used_is_refused():
     batch = choice([[1]], [[[1], [2]]], [0])
     with pytest.raises(ValueError, match="the batch says none; give lengths"):
         objectives.choice_accuracy(normalise="lengths", head="head")(model, batch)
-    with pytest.raises(ValueError, match=r"input_ids came as \[2, 2\] and ending_mask as \[1, 2, 2\]"):
+    with pytest.raises(
+        ValueError,
+        match=r"input_ids and ending_mask must both be \[questions, endings, tokens\], got \[2, 2\] and \[1,",
+    ):
         objectives.choice_accuracy(head="head")(model, {**batch, "input_ids": batch["input_ids"][0]})

@@ -120,7 +120,9 @@ def test_what_is_saved_is_read_again(data, tmp_path):
         _ = again.model
     with pytest.raises(ValueError, match=r"0\.weight has shape"):
         again.applied(mlp(2, width=8).state_dict())
-    with pytest.raises(ValueError, match=r"ends in \.json"):
+    with pytest.raises(
+        ValueError, match=r"the name of the file of an alignment must end in \.json, got 'aligned\.npz'"
+    ):
         found.save(tmp_path / "aligned.npz")
 
 

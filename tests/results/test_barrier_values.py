@@ -148,7 +148,7 @@ def test_what_is_saved_is_read_again_as_it_was(made, tmp_path):
     again = kind.load(made.save(tmp_path / "new" / "kept.json"))
     assert json.dumps(again.as_dict()) == json.dumps(made.as_dict())
     assert str(again) == str(made)
-    with pytest.raises(ValueError, match=r"ends in \.json"):
+    with pytest.raises(ValueError, match="the name of the file of"):
         made.save(tmp_path / "kept.npz")
 
 

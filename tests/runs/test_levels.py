@@ -248,5 +248,5 @@ def test_mistakes(options, message):
 
 @pytest.mark.filterwarnings("ignore:batchnorm='batch' acts on no layer")
 def test_one_batch_that_must_stay_one_has_no_part():
-    with pytest.raises(ValueError, match="smaller batches where these are one thing"):
+    with pytest.raises(ValueError, match="smaller batches if a batch is one thing"):
         surface(batchnorm="batch")

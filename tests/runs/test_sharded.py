@@ -177,7 +177,7 @@ def test_what_cannot_be_done_with_parts_is_refused(two):
         found = one["refused"]
         assert "Transformer are shared out among processes" in found["lend"]
         assert "write lend=True in surface or line" in found["lend"]
-        assert "random directions are drawn part by part" in found["directions"]
+        assert "each process draws its part of random directions" in found["directions"]
         assert "batchnorm='batch' looks for layers in a copy" in found["batchnorm"]
         assert "shared out among 2 processes" in found["distributed"]
         assert "leave it out, and make the call in all of them" in found["distributed"]

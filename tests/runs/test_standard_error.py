@@ -80,5 +80,7 @@ def test_it_has_the_shape_of_the_grid_and_is_kept_in_the_file(tmp_path):
 
 
 def test_it_must_fit_the_axes():
-    with pytest.raises(ValueError, match="standard_error came with shape"):
+    with pytest.raises(
+        ValueError, match=r"standard_error must have shape \(3, 2\), the lengths of the axes, got \(3,\)"
+    ):
         Landscape(np.arange(3.0), np.arange(2.0), np.zeros((3, 2)), standard_error=np.zeros(3))

@@ -445,12 +445,12 @@ def test_several_checkpoints_have_the_range_of_the_first(checkpoints, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("surface", "--reach", "far"), "--reach far came; wanted auto, or a number above 0, for example --reach 0.5"),
-        (("surface", "--reach", -1), "--reach -1 came"),
-        (("surface", "--reach", "nan"), "--reach nan came"),
-        (("line", "--reach", "auto", "--points", 1), "wanted at least 2"),
-        (("line", "--x", 0, 1, 2, "--points", 5), "--reach and --points are of axes that are not given, but --x came"),
-        (("surface", "--x", 0, 1, 2, "--y", 0, 1, 2, "--reach", "auto"), "but --x and --y came; leave out one or the"),
+        (("surface", "--reach", "far"), "--reach must be auto or a number above 0, got far; write for example 0.5"),
+        (("surface", "--reach", -1), "--reach must be auto or a number above 0, got -1"),
+        (("surface", "--reach", "nan"), "--reach must be auto or a number above 0, got nan"),
+        (("line", "--reach", "auto", "--points", 1), "--points must be at least 2 with --reach auto, got 1"),
+        (("line", "--x", 0, 1, 2, "--points", 5), "--reach and --points are for axes not given, got --x too"),
+        (("surface", "--x", 0, 1, 2, "--y", 0, 1, 2, "--reach", "auto"), "got --x and --y too; leave out one or the"),
     ],
 )
 def test_mistakes_on_the_command_line(arguments, message, checkpoints, capsys, monkeypatch, tmp_path):

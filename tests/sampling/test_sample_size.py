@@ -371,7 +371,9 @@ def test_a_landscape_is_reproduced_with_the_same_samples(tmp_path, monkeypatch):
     again = loaded.reproduce(net, data, progress=False)
     assert again.report["standard_error"] == loaded.report["standard_error"]
     for others in [(data[0].flip(0), data[1]), (data[0][:1999], data[1][:1999])]:
-        with pytest.raises(ValueError, match="the data are others, or in another order, than those of the landscape"):
+        with pytest.raises(
+            ValueError, match="the data are others, or in another order, than the landscape's: data_hash must be"
+        ):
             loaded.reproduce(net, others, progress=False)
 
 

@@ -26,6 +26,7 @@ from fastscape.weights import (
     tensorwise,
 )
 from fastscape.weights import kept as keeping
+from fastscape.weights.norms import by_input
 
 CPU = torch.device("cpu")
 TENSORS = {
@@ -45,7 +46,7 @@ TENSORS = {
 
 def whole(model: nn.Module, distribution: str, normalize: str, perturb: str = "states"):
     """The two bases of a model: tensor by tensor, and with theta whole in memory."""
-    layout, loan = layout_of(model, perturb), Loan("disk", in_place=True)
+    layout, loan = layout_of(model, perturb, by_input=by_input(normalize)), Loan("disk", in_place=True)
     loan.take(tensors_of(model))
     asked = SpaceAsked(2, Random(5, distribution), SURFACES["plane"], "plane", perturb, normalize, low_memory=True)
     space = space_of(model, asked, Place(CPU, PRECISIONS["float64"], own=True, lent=loan))

@@ -122,13 +122,21 @@ def test_metrics_of_an_objective():
     ("objective", "error", "message"),
     [
         (3, TypeError, r"objective must be a function f\(call, batch\), got 3; for example objective=lambda call,"),
-        (lambda call, batch: call(batch[0]).mean().item(), TypeError, "the objective returned float"),
+        (
+            lambda call, batch: call(batch[0]).mean().item(),
+            TypeError,
+            "^the objective must return a real tensor .*, got float",
+        ),
         (
             lambda call, batch: {"accuracy": call(batch[0]).mean()},
             ValueError,
-            "dictionary of 'accuracy'; wanted one with",
+            "must return a dictionary with 'loss', and further measures by name, got 'accuracy'",
         ),
-        (lambda call, batch: {"loss": call(batch[0])}, ValueError, "loss returned shape"),
+        (
+            lambda call, batch: {"loss": call(batch[0])},
+            ValueError,
+            "loss must return a scalar, the batch mean, or shape",
+        ),
     ],
 )
 def test_objectives_that_cannot_be_used(objective, error, message):

@@ -133,7 +133,7 @@ def test_axes(axis, error, message, name):
         (
             {"normalize": "neuron"},
             ValueError,
-            "normalize must be one of 'filter', 'layer'.*, got 'neuron'",
+            "normalize must be one of 'filter', 'filter-input', 'layer'.*, got 'neuron'",
         ),
         ({"perturb": ""}, ValueError, "perturb must be .*, got ''"),
         ({"perturb": "heads"}, ValueError, "perturb must be 'weights', 'weights\\+bias'.*, got 'heads'"),

@@ -87,7 +87,7 @@ def checked(name: str, value: Any) -> Tensor:
     """
     if not isinstance(value, Tensor) or value.is_complex():
         came = f"a {value.dtype} tensor" if isinstance(value, Tensor) else type(value).__name__
-        what = name if name == "loss" else f"the metric {name!r:.80}"
+        what = name if name in ("loss", "the objective") else f"the metric {name!r:.80}"
         raise TypeError(f"{what} must return a real tensor (the batch mean, or one value per sample), got {came}")
     return value
 

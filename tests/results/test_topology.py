@@ -172,7 +172,7 @@ def put(at, value):
         ),
         (
             {"measures": ["loss"]},
-            r"is no topology that this version can read \(measures must be the shape \(2, 4\), got the shape",
+            r"is no topology that this version can read \(measures must have shape \(2, 4\), got shape",
         ),
         ({"labels": put((0, 3), 0)}, "its labels are not those of its heights"),
         ({"labels": put((0, 0), -1)}, "its labels are not those of its heights"),
@@ -191,11 +191,11 @@ def put(at, value):
         ({"basins": put((1, 1), -1)}, "a basin lies above its saddle"),
         (
             {"heights": lambda a: a.astype(np.float32)[:2]},
-            r"is no topology that this version can read \(heights must be the shape \(4, 5\), got the shape \(2,",
+            r"is no topology that this version can read \(heights must have shape \(4, 5\), got shape \(2,",
         ),
         (
             {"extents": lambda a: a[:, :1]},
-            r"is no topology that this version can read \(extents must be the shape \(4, 4\), got the shape \(4,",
+            r"is no topology that this version can read \(extents must have shape \(4, 4\), got shape \(4,",
         ),
         ({"pairs": None}, "its parts are not those that were written"),
     ],

@@ -81,7 +81,7 @@ def test_a_tolerance_says_round_and_error_and_its_end_is_that_of_the_round(model
     assert points == end == found["evaluated"] < landscape.loss.size
     shown = "\n".join(lines_of(terminal))
     assert "surface, round 1: " in shown
-    assert "surface, round 2, error " in shown
+    assert re.search(r"surface, round \d+, error ", shown)  # a quick round may end before the bar is drawn again
 
 
 def test_data_in_parts_say_which_part_and_count_points_of_all_parts(model, data, monkeypatch):

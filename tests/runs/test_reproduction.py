@@ -82,8 +82,12 @@ def test_what_a_report_cannot_hold_is_given_again():
 @pytest.mark.parametrize(
     ("model", "data", "message"),
     [
-        (model_of(1), DATA, "the model has other weights than those of the landscape"),
-        (model_of(), (DATA[0].flip(0), DATA[1]), "the data are others, or in another order, than those"),
+        (model_of(1), DATA, "the model has other weights than the landscape's: weights_hash must be"),
+        (
+            model_of(),
+            (DATA[0].flip(0), DATA[1]),
+            "the data are others, or in another order, than the landscape's: data_hash must be",
+        ),
         (model_of(), (DATA[0][:5], DATA[1][:5]), "the data are others"),
     ],
 )

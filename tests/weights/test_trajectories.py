@@ -130,7 +130,7 @@ def test_planes_of_random_sizes(count, width, axes, seed, center):
     _, sizes, components = torch.linalg.svd(vectors - middle, full_matrices=False)
     rank = min(count - 1, vectors.shape[1])
     if rank < axes:
-        with pytest.raises(ValueError, match=f"the {count} checkpoints span {rank} dimension"):
+        with pytest.raises(ValueError, match=f"must span {axes} dimension.*, but the {count} of them span {rank}"):
             found_by(fastscape.pca(models, center=center), model, axes)
         return
     found, rows, names = found_by(fastscape.pca(models, center=center), model, axes)

@@ -220,6 +220,42 @@ def test_an_objective_says_what_came():
     assert said.endswith(". The batch is a tuple of float32 [50, 4], int64 [50]")
 
 
+def test_an_error_of_a_differentiating_objective_is_its_own():
+    def broken(call, batch):
+        inputs = batch[0].detach().requires_grad_()
+        torch.autograd.grad(call(inputs).sum(), inputs)
+        raise RuntimeError("too steep")
+
+    assert ": too steep. The batch is " in message_of(objective=broken)
+    said = message_of(loss=lambda outputs, targets: torch.autograd.grad(outputs.sum(), targets)[0])
+    assert said.endswith("without gradients: to differentiate, write objective=lambda call, batch: ...")
+
+
+def test_an_error_that_fewer_samples_do_not_raise_stays_as_it_is():
+    inputs, targets = X.repeat(2, 1), Y.repeat(2)[:, None]
+    said = message_of(Returns(lambda outputs: outputs.reshape(100, 3)), (inputs, targets))
+    assert said == "RuntimeError: 0D or 1D target tensor expected, multi-target not supported"
+
+
+def test_an_error_that_a_model_catches_is_not_where_the_next_one_happened():
+    class Tries(Returns):
+        def forward(self, inputs):
+            try:
+                self.scores(inputs[:, :2])
+            except RuntimeError:
+                self.scores(inputs)
+            return inputs @ inputs.new_zeros(7, 7)
+
+    said = message_of(Tries(None))
+    assert "(50x4 and 7x7)" in said
+    assert "It happened in" not in said
+
+
+def test_a_recurrent_layer_has_its_article():
+    said = message_of(nn.Sequential(nn.LSTM(5, 3)))
+    assert "It happened in 0, an LSTM(5, 3), which got float32 [50, 4]. " in said
+
+
 @pytest.mark.parametrize("loss", ["mse", None])
 def test_a_loss_that_is_no_function(loss):
     assert message_of(loss=loss) == (

@@ -248,6 +248,16 @@ def test_a_plan_that_the_model_cannot_follow(plan):
     assert np.isfinite(fastscape.surface(OfText(), DATA, **GRID).loss).all()
 
 
+def test_vmap_says_what_to_write_where_inputs_require_gradients():
+    def squares(call, batch):
+        inputs = batch.detach().requires_grad_()
+        return torch.autograd.grad(call(inputs).sum(), inputs)[0].square().sum(1)
+
+    model, plan = nn.Sequential(nn.Linear(4, 3), nn.Tanh()), fastscape.Plan(batching="vmap", chunk=4)
+    with pytest.raises(RuntimeError, match=r"which the model cannot .*requires_grad_.*; write plan='auto'"):
+        fastscape.surface(model, torch.randn(9, 4), objective=squares, plan=plan, **GRID)
+
+
 def test_what_looks_odd_and_works():
     """Functions that others wrap, and tokens of every kind of number."""
 

@@ -14,7 +14,7 @@ __all__ = ["gpu_is_lost", "out_of_memory", "plan_smaller", "vmap_refused"]
 # Libraries take memory of their own, and say in their own words that there is none.
 _NO_MEMORY = "out of memory", "ALLOC_FAILED", "CUDNN_STATUS_NOT_SUPPORTED_WORKSPACE", "failed to allocate"
 # After these, whatever is asked of the GPU fails, until the process ends.
-_VMAP = "Batching rule", "vmap"  # as torch says what it cannot map over points
+_VMAP = "Batching rule", "vmap", "functorch transform"  # as torch says what it cannot map over points
 _LOST = "device-side assert", "illegal memory access", "unspecified launch failure", "misaligned address"
 
 

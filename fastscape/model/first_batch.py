@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -65,23 +67,29 @@ def _told(problem: Problem, tensors: Mapping[str, Tensor], error: Exception) -> 
         with torch.no_grad(), steps.watched():
             problem.evaluated({**problem.still, **tensors}, problem.batches(SAMPLES)[0], 0, measure=measure)
     except _Again as again:
-        return type(error)(again.said) if again.kind is type(error) else None
+        return type(error)(again.said) if _same(again.error, error) else None
     except Exception:  # nothing is known then, and the error says what it says
         return None
     return None
 
 
+def _same(again: Exception, error: Exception) -> bool:
+    """Whether an error came again; its numbers may differ, because it came of fewer samples."""
+    said, before = (re.sub(r"0x[0-9a-f]+|\d+", "#", str(one)) for one in (again, error))
+    return type(again) is type(error) and said == before
+
+
 class _Again(Exception):
-    """What is said of an error that came again.
+    """What is said of an error of a step.
 
     Args:
-        kind: Its type.
+        error: The error.
         said: What is said of it.
     """
 
-    def __init__(self, kind: type[Exception], said: str) -> None:
+    def __init__(self, error: Exception, said: str) -> None:
         super().__init__(said)
-        self.kind, self.said = kind, said
+        self.error, self.said = error, said
 
 
 class _Steps:
@@ -96,7 +104,8 @@ class _Steps:
     def __init__(self, problem: Problem) -> None:
         self.problem, self.objective = problem, problem.objective
         self.doing = ""  # what is called now
-        self._layers: list[tuple[str, nn.Module, Any]] = []
+        self._failed: list[tuple[BaseException, tuple[str, nn.Module, Any]]] = []  # errors, and where they came from
+        self._layer: tuple[str, nn.Module, Any] | None = None
         self._content: Any = None
         self._outputs: Any = None
 
@@ -106,14 +115,16 @@ class _Steps:
             self._run(call, content)
         except KINDS as error:
             said = f"while calling {self.doing} on the first batch: {self.said(error)}"
-            raise _Again(type(error), said) from error
+            raise _Again(error, said) from error
         return torch.zeros(())
 
     def _run(self, call: Any, content: Any) -> None:
         objective, self._content = self.objective, content
         if objective.custom is not None:
             self.doing = f"your objective {name_of(objective.custom):.80}"
-            objective.custom(call, content)
+            # With gradients, as every evaluation of an objective.
+            with torch.set_grad_enabled(getattr(objective.custom, "differentiates_inputs", True)):
+                objective.custom(call, content)
         else:
             self.doing = "your model"
             self._outputs = objective.outputs(call, content)
@@ -125,47 +136,62 @@ class _Steps:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Keeps in mind which layers are being called, the innermost one last."""
+        """Keeps in mind which layers raised an error, the innermost one first."""
+        handled = sys.exc_info()[1]  # is no error of this evaluation
 
-        def entered(name: str, module: nn.Module, args: Any) -> None:
-            self._layers.append((name, module, args))
+        def left(name: str, module: nn.Module, args: Any) -> None:
+            error = sys.exc_info()[1]
+            if error is not None and error is not handled and all(error is not known for known, _ in self._failed):
+                self._failed.append((error, (name, module, args)))
 
         with ExitStack() as hooks:
             for name, module in self.problem.model.named_modules():
                 if name and not isinstance(module, torch.jit.ScriptModule):
-                    handle = module.register_forward_pre_hook(lambda m, args, name=name: entered(name, m, args))
+                    handle = module.register_forward_hook(
+                        lambda m, args, _, name=name: left(name, m, args), always_call=True
+                    )
                     hooks.callback(handle.remove)
-                    hooks.callback(module.register_forward_hook(lambda *_: self._left()).remove)
             yield
 
-    def _left(self) -> None:
-        self._layers.pop()
+    def _layer_of(self, error: BaseException | None) -> tuple[str, nn.Module, Any] | None:
+        """The layer that raised an error, or the error from which a model made it."""
+        while error is not None:
+            for known, layer in self._failed:
+                if known is error:
+                    return layer
+            error = error.__context__
+        return None
 
     def said(self, error: Exception) -> str:
         """The error, what came, and what to write."""
         text = str(error.args[0] if isinstance(error, KeyError) and error.args else error).strip()[:LONG].rstrip(".")
+        self._layer = self._layer_of(error)
         said = [text, self._place()]
         if self.objective.custom is not None:
             said.append(f"The batch is {_described(self._content)}")
         elif self.doing == "your model":
-            said += [f"The inputs are {_described(self._content[0])}", self._for_the_model()]
+            said += [f"The inputs are {_described(self._content[0])}", _for_gradients(text, self._for_the_model())]
         else:
             outputs, targets = _described(self._outputs), _described(self._content[1])
-            said = [text, f"The model returned {outputs}, and the targets are {targets}", self._for_a_measure()]
+            said = [
+                text,
+                f"The model returned {outputs}, and the targets are {targets}",
+                _for_gradients(text, self._for_a_measure()),
+            ]
         return ". ".join(filter(None, said))
 
     def _place(self) -> str:
         """The layer in which it happened."""
-        if not self._layers:
+        if self._layer is None:
             return ""
-        name, module, args = self._layers[-1]
+        name, module, args = self._layer
         plain = f"({module.extra_repr()})" if not list(module.children()) else ""
         said = f"It happened in {name}, {_an(type(module).__name__)}{plain:.150}"
         return f"{said}, which got {_described(args[0])}" if args else said
 
     def _for_the_model(self) -> str:
         """What to write where the model does not take its inputs."""
-        module, args = self._layers[-1][1:] if self._layers else (None, ())
+        module, args = self._layer[1:] if self._layer else (None, ())
         x = args[0] if args and isinstance(args[0], Tensor) else None
         if x is None:
             return _UNKNOWN
@@ -196,6 +222,13 @@ class _Steps:
         if loss and isinstance(targets, Tensor) and targets.shape != outputs.shape:
             return f"Give targets of shape {list(outputs.shape)}, or write a loss f(outputs, targets) that takes these"
         return "Write a function f(outputs, targets) that takes both"
+
+
+def _for_gradients(text: str, otherwise: str) -> str:
+    """What to write where outputs are differentiated without gradients."""
+    if "does not require grad" not in text:
+        return otherwise
+    return "Models and losses are called without gradients: to differentiate, write objective=lambda call, batch: ..."
 
 
 def _for_classes(outputs: Tensor, targets: Tensor, inputs: Any) -> str:
@@ -261,4 +294,5 @@ def _described(value: Any) -> str:
 
 
 def _an(word: str) -> str:
-    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word:.80}"
+    letters = word[:2].isupper()  # as LSTM, which is spoken letter by letter
+    return f"{'an' if word[:1] in ('AEFHILMNORSX' if letters else 'AEIOUaeiou') else 'a'} {word:.80}"

@@ -179,5 +179,5 @@ def test_what_cannot_be_done_with_parts_is_refused(two):
         assert "write lend=True in surface or line" in found["lend"]
         assert "each process draws its part of random directions" in found["directions"]
         assert "batchnorm='batch' looks for layers in a copy" in found["batchnorm"]
-        assert "shared out among 2 processes" in found["distributed"]
+        assert "a model that 2 processes share and evaluate together" in found["distributed"]
         assert "leave it out, and make the call in all of them" in found["distributed"]

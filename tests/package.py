@@ -138,9 +138,7 @@ def steps(page: Path, *, long: bool = False) -> list[Step]:
         A step for each block of Python, for each command of a block of shell, and for each command in the text.
     """
     text, found, before = page.read_text(), [], ""
-    for match in re.finditer(
-        r"^```(\w+)\n(.*?)^```|`(fastscape\s[a-z]+\s[^`]+)`", text, flags=re.MULTILINE | re.DOTALL
-    ):
+    for match in SHOWN.finditer(text):
         line = text.count("\n", 0, match.start()) + 1
         language, block, command = match.groups()
         if language == "python":

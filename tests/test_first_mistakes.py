@@ -211,6 +211,14 @@ def test_a_metric_says_that_it_is_one():
     )
 
 
+@pytest.mark.parametrize(("shape", "reduce"), [((50, 3), ".mean(dim=1)"), ((50, 1, 8, 8), ".flatten(1).mean(dim=1)")])
+def test_a_metric_of_pixels_says_how_to_reduce_it(shape, reduce):
+    said = message_of(metrics={"a": lambda o, t: torch.zeros(shape)})
+    assert said.endswith(f"for a batch of 50 samples: reduce the other dimensions, for example with {reduce}")
+    reduced = eval(f"torch.zeros(shape){reduce}")
+    fastscape.surface(torch.nn.Linear(4, 3), (X, Y), metrics={"a": lambda o, t: reduced}, **AXES)
+
+
 def test_an_objective_says_what_came():
     def broken(call, batch):
         return call(batch[0]) @ batch[0]

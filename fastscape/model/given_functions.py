@@ -44,6 +44,8 @@ def check_function(name: str, function: Any, form: str) -> None:
     try:
         signature.bind(None, None)
     except TypeError:
+        if called.endswith("<lambda>"):  # its name says nothing, and it rarely makes a function
+            raise TypeError(f"{name} must be a function {form}, got a lambda of {str(signature)[:200]}") from None
         raise TypeError(
             f"{name} must be a function {form}, got {called}, which cannot be called so; if it makes such a function, "
             f"write {called}(), or on the command line the name of a variable that holds {called}()"

@@ -112,8 +112,9 @@ def sum_of(name: str, value: Any, samples: int) -> Tensor:
         return value.double() * samples
     if value.shape == (samples,):
         return value.double().sum()
+    reduce = ".mean(dim=1)" if value.dim() <= 2 else ".flatten(1).mean(dim=1)"
     raise ValueError(
         f"{name} must return a scalar, the batch mean, or shape ({samples},), one value per sample; got shape "
         f"{tuple(value.shape)} for a batch of {samples} samples: reduce the other dimensions, for example with "
-        ".mean(dim=1)"
+        f"{reduce}"
     )

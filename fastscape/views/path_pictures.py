@@ -250,7 +250,9 @@ def _legend(ax: Any, found: Sequence[DrawnPath]) -> None:
         handles.append(Line2D([], [], label=f" {one.path.name}", **style))  # one that begins with _ would be left out
     if len(found) > NAMES:
         handles.append(Line2D([], [], linestyle="none", label=f"and {len(found) - NAMES} more"))
-    ends = {"start": ("white", INK), "end": (INK, "white")}
+    only = found[0].look if len(found) == 1 else None
+    ink = INK if only is None else only.last  # as the ends are drawn; several paths have several colours
+    ends = {"start": ("white", ink), "end": (ink, "white")}
     for name, (face, edge) in ends.items():
         style = {"markerfacecolor": face, "markeredgecolor": edge, "linestyle": "none", "marker": "o"}
         handles.append(Line2D([], [], label=name, **style))

@@ -56,6 +56,7 @@ def test_the_slider_is_there_where_there_is_a_training(show):
     shown = show(THREE)
     assert shown.page.locator("#training").is_visible()
     assert shown.page.locator("#steps").input_value() == "0"
+    assert shown.page.locator(".walk").first.inner_text().startswith("start of a walk: (")
     seen = set()
     for _ in range(40):
         shown.page.keyboard.press("Tab")

@@ -48,6 +48,8 @@ def test_a_path_is_drawn_in_the_colours_of_its_steps(draw):
     assert start.get_markerfacecolor() != end.get_markerfacecolor()
     assert names(ax)[:2] in (["epoch 1", "2"], ["epoch 1", "3"])
     assert [text.get_text().strip() for text in ax.get_legend().get_texts()] == ["SGD", "start", "end"]
+    _, start, end = ax.get_legend().legend_handles  # as the ends are drawn, not as the dots of the checkpoints
+    assert (start.get_markeredgecolor(), end.get_markerfacecolor()) == (look.last, look.last)
 
 
 def test_steps_of_several_paths_have_one_scale_and_other_colours():

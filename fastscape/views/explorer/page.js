@@ -205,8 +205,10 @@ const explorer = (() => {
     if (ended === "no start") return "The start has no value near it; move it.";
     const last = x.length - 1;
     const to = `(${shown(x[last])}, ${shown(y[last])})`;
+    const metric = cleaned(scale.metric, LETTERS.name);
     const [from, until] = [height[0], height[last]].map((at) => shown(scale.log ? 10 ** at : at)); // as beside the pointer
-    return `${last} step${last === 1 ? "" : "s"} to ${to}, ${cleaned(scale.metric, LETTERS.name)} from ${from} to ${until}${ENDED[ended]}`;
+    if (!last && ended === "steps") return `start of a walk: ${to}, ${metric} ${from}`;
+    return `${last} step${last === 1 ? "" : "s"} to ${to}, ${metric} from ${from} to ${until}${ENDED[ended]}`;
   }
 
   /** Turns every camera to the angle of the slider. */

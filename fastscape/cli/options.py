@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_origin
 
@@ -34,6 +34,7 @@ __all__ = [
     "SeveralOut",
     "Split",
     "SurfaceOut",
+    "choice",
     "offering",
     "reaching",
 ]
@@ -42,6 +43,29 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MODELS = f"Network: {', '.join(models.MODELS)}, or a ResNet of another depth 6n+2."
 OWN = "Or your own model, package.module:name or path/to/file.py:name, with --data: importing it runs your code."
+
+
+def choice(option: str, choices: Sequence[str], panel: str, text: str) -> Any:
+    """An option whose value is one of a few.
+
+    Args:
+        option: How it is written, for example "--kind".
+        choices: What can be written.
+        panel: The panel of the help.
+        text: What the help says.
+
+    Returns:
+        The option, which refuses any other value.
+    """
+    return typer.Option(
+        help=text, metavar=f"[{'|'.join(choices)}]", rich_help_panel=panel, callback=one_of(option, choices)
+    )
+
+
+def _samples(default: str) -> Any:
+    text = f"First samples of the data set. {default}"
+    return typer.Option(help=text, rich_help_panel=INPUT, callback=at_least("--samples", 1))
+
 
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", rich_help_panel=RUNNING)]
 Device = Annotated[
@@ -97,30 +121,9 @@ Out = Annotated[
         help="Landscape to write; pictures go beside it.", rich_help_panel=OUTPUT, callback=ending_in("--out", ".npz")
     ),
 ]
-Samples = Annotated[
-    int | None,
-    typer.Option(
-        help="First samples of the data set. Default: 64, or all with --target-standard-error.",
-        rich_help_panel=INPUT,
-        callback=at_least("--samples", 1),
-    ),
-]
-FewSamples = Annotated[
-    int | None,
-    typer.Option(
-        help="First samples of the data set. Default: 64.",
-        rich_help_panel=INPUT,
-        callback=at_least("--samples", 1),
-    ),
-]
-AllSamples = Annotated[
-    int | None,
-    typer.Option(
-        help="First samples of the data set. Default: all.",
-        rich_help_panel=INPUT,
-        callback=at_least("--samples", 1),
-    ),
-]
+Samples = Annotated[int | None, _samples("Default: 64, or all with --target-standard-error.")]
+FewSamples = Annotated[int | None, _samples("Default: 64.")]
+AllSamples = Annotated[int | None, _samples("Default: all.")]
 Split = Annotated[
     str | None,
     typer.Option(

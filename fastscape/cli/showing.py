@@ -12,10 +12,10 @@ import typer
 
 from fastscape.cli.landscape_files import check_landscape_file, landscape_in
 from fastscape.cli.option_texts import INPUT, MEASURES, OUTPUT, PICTURE, WALK
-from fastscape.cli.options import offering
+from fastscape.cli.options import choice, offering
 from fastscape.cli.pictures import ENDINGS, save_picture
 from fastscape.cli.rehearsal import bowl
-from fastscape.cli.values import above_zero, at_least, either, ending_in, one_of
+from fastscape.cli.values import above_zero, at_least, either, ending_in
 from fastscape.landscape import Landscape
 from fastscape.views import compare, drawn_by, to_html
 
@@ -42,12 +42,7 @@ def plot(
     ] = Path("landscape.png"),
     kind: Annotated[
         str | None,
-        typer.Option(
-            help="Picture of a plane. Default: contour.",
-            metavar=f"[{'|'.join(_KINDS)}]",
-            rich_help_panel=PICTURE,
-            callback=one_of("--kind", _KINDS),
-        ),
+        choice("--kind", _KINDS, PICTURE, "Picture of a plane. Default: contour."),
     ] = None,
     metric: Annotated[
         list[str] | None,
@@ -66,12 +61,7 @@ def plot(
     ] = None,
     how: Annotated[
         str | None,
-        typer.Option(
-            help="Axes outside a panel, for three axes or more. Default: slice.",
-            metavar=f"[{'|'.join(_HOWS)}]",
-            rich_help_panel=PICTURE,
-            callback=one_of("--how", _HOWS),
-        ),
+        choice("--how", _HOWS, PICTURE, "Axes outside a panel, for three axes or more. Default: slice."),
     ] = None,
     start: Annotated[
         tuple[float, float] | None,

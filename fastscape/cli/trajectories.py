@@ -14,12 +14,12 @@ from torch.utils.data import TensorDataset
 from fastscape import api
 from fastscape.cli.checkpoints import Asked, asking, options_of_command, said
 from fastscape.cli.option_texts import GRID, INPUT
-from fastscape.cli.options import Out, Pictures, Points, Root, Samples, Split, offering, reaching
+from fastscape.cli.options import Out, Pictures, Points, Root, Samples, Split, choice, offering, reaching
 from fastscape.cli.own_models import OwnMeasures
 from fastscape.cli.pictures import save_pictures
 from fastscape.cli.rehearsal import rehearsed
 from fastscape.cli.several_checkpoints import names_of
-from fastscape.cli.values import at_least, one_of
+from fastscape.cli.values import at_least
 from fastscape.landscape import Landscape
 from fastscape.runs import SurfaceOptions
 from fastscape.training import Recorder
@@ -82,21 +82,11 @@ def trajectory(
     out: Out = Path("trajectory.npz"),
     plane: Annotated[
         str,
-        typer.Option(
-            help="Plane of the paths.",
-            rich_help_panel=GRID,
-            metavar=f"[{'|'.join(_PLANES)}]",
-            callback=one_of("--plane", _PLANES),
-        ),
+        choice("--plane", _PLANES, GRID, "Plane of the paths."),
     ] = "pca",
     center: Annotated[
         str | None,
-        typer.Option(
-            help="Centre of pca. Default: last.",
-            rich_help_panel=GRID,
-            metavar=f"[{'|'.join(_CENTERS)}]",
-            callback=one_of("--center", _CENTERS),
-        ),
+        choice("--center", _CENTERS, GRID, "Centre of pca. Default: last."),
     ] = None,
     evaluated: Annotated[
         int,

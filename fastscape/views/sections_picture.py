@@ -28,7 +28,6 @@ _SIDE = {3: 2.7, 4: 2.3, 5: 2.05}  # inches of a panel, by the number of axes
 _LEAST = 1.8  # likewise, of more axes
 _WIDTH = 24  # letters of an axis label
 _SMALL = 8  # size of letters
-_LEVELS = 15
 _HOW = {
     "slice": "Slices: each panel is where the axes that it does not show are at",
     "min": "Minimum: each panel shows, along the axes that it does not show, the point where the loss is smallest, so "

@@ -64,6 +64,7 @@ FRAGMENTS = {
 """Why a block marked `py` is not run, by what it contains. A block marked `python` always runs."""
 
 TRAIN = "fastscape train mnist-cnn digits --epochs 1 --out"
+STATE = 'python -c "import torch, mine; torch.save(mine.make_model().state_dict(),'
 SMALL = "fastscape surface model.safetensors --points 11"
 MINE = """import torch
 
@@ -90,7 +91,9 @@ FILES = {
     "epoch*.safetensors": f"{TRAIN} epoch1.safetensors && {TRAIN} epoch2.safetensors --seed 1",
     "run/epoch*.safetensors": f"{TRAIN} run/epoch1.safetensors && {TRAIN} run/epoch2.safetensors --seed 1",
     "run": f"{TRAIN} recorded.safetensors --record run",
-    "last.pt": "python -c \"import torch, mine; torch.save(mine.make_model().state_dict(), 'last.pt')\"",
+    "last.pt": f"{STATE} 'last.pt')\"",
+    "a.pt": f"{STATE} 'a.pt')\"",
+    "b.pt": f"{STATE} 'b.pt')\"",
     "landscape.npz": f"{SMALL} --out landscape.npz",
     "surface.npz": f"{SMALL} --out surface.npz",
     "demo/model.safetensors": f"{TRAIN} demo/model.safetensors",
@@ -213,6 +216,8 @@ def run(page: Path, *, long: bool, lines: list[str]) -> list[str]:
 
 def _run(step: Step, folder: Path) -> str | None:
     if step.kind == "python":
+        if name := re.match(r"# (\w+\.py)\n", step.text):  # a file of the reader's own, which later steps import
+            (folder / name[1]).write_text(step.text)
         (folder / "block.py").write_text(step.text)
         return _called([sys.executable, "block.py"], folder)
     return _made(step.text, folder) or _called(step.text, folder)
@@ -221,7 +226,8 @@ def _run(step: Step, folder: Path) -> str | None:
 def _made(command: str, folder: Path) -> str | None:
     """Makes what a command reads and the folder does not have, and what that takes in turn."""
     for name, source in SOURCES.items():
-        if name in command or re.search(rf"\b{Path(name).stem}[:.]", command):
+        named = name in command or re.search(rf"\b{Path(name).stem}[:.]", command)
+        if named and not (folder / name).exists():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(source)
     words = shlex.split(command)

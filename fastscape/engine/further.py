@@ -19,7 +19,7 @@ __all__ = ["FurtherEngine", "rows_at"]
 
 
 class FurtherEngine(Engine):
-    """An engine that puts further values of points between the measures and the squares of the losses.
+    """An engine that puts further values of points between the measures and the moments of the loss.
 
     It evaluates nothing itself but these, and so has nothing of what an engine prepares.
 
@@ -55,10 +55,10 @@ class FurtherEngine(Engine):
             points: Grid coordinates [g, D], at most `plan.chunk` of them.
 
         Returns:
-            Sums [g, measures, further values, squares], float64, on the device.
+            Sums [g, measures, further values, moments], float64, on the device.
         """
         found = self.measures.sums(points)
-        named = found.shape[1] - self.problem.objective.squares
+        named = found.shape[1] - self.problem.objective.moments
         further = torch.cat([self.values(self.space.of_repeat(k), own) for k, own in self.space.by_repeat(points)])
         return torch.cat([found[:, :named], further.to(found), found[:, named:]], dim=1)
 

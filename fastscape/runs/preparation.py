@@ -81,7 +81,7 @@ class Work:
     @property
     def measures(self) -> int:
         """Number of sums per point."""
-        return len(self.problem.objective.grids) + self.problem.objective.squares
+        return len(self.problem.objective.grids) + self.problem.objective.moments
 
     @property
     def recut(self) -> bool:
@@ -245,7 +245,7 @@ def _sized(
 
 def _check_losses(request: Request, objective: Objective) -> None:
     """Refuses a loss that gives only means over batches, if its standard error is needed."""
-    if request.enough is None or objective.squares:
+    if request.enough is None or objective.moments:
         return
     if objective.custom is not None:
         name, instead = f"objective {name_of(objective.custom)}", "let it return one value a sample [n] as loss"

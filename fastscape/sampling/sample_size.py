@@ -28,23 +28,33 @@ SAMPLES_A_PART = 256  # samples that are read at once where nothing else is aske
 LEAST_PARTS, LEAST_SAMPLES = 2, 100  # the variance of a few samples is a poor estimate, most often too small a one
 
 
-def standard_error(means: np.ndarray, squares: np.ndarray, samples: int) -> np.ndarray | None:
+def standard_error(means: np.ndarray, moments: np.ndarray, samples: float) -> np.ndarray | None:
     """The standard error of a mean over samples, as an estimate for the population that they are drawn from.
 
-        sqrt((mean of squares - mean^2) / (n - 1))
+        sqrt((mean of v^2 - m^2) / (n - 1)),    m = mean of v
+        sqrt((mean of v^2 - 2 m mean of w v + m^2 mean of w^2) / (n - 1)),    m = sum of v / sum of w
+
+    The second form is for samples with weights w and values v, which are multiplied by w. It is the error of a ratio
+    of two means to first order.
 
     Args:
-        means: Means over the samples.
-        squares: Means of the squares.
-        samples: Number of samples n.
+        means: Means m over the samples.
+        moments: Means of v^2, or of v^2, w v and w^2 [..., 1 or 3].
+        samples: Number of samples n, the sum of their weights.
 
     Returns:
         The standard error of each mean; None for a single sample.
+
+    Source: Cochran 1977, Sampling Techniques, section 6.4 (ratios).
     """
     if samples < 2:
         return None
     with np.errstate(invalid="ignore", over="ignore"):
-        return np.sqrt(np.maximum(squares - means**2, 0.0) / (samples - 1))
+        if moments.shape[-1] == 1:
+            variance = moments[..., 0] - means**2
+        else:
+            variance = moments[..., 0] - 2 * means * moments[..., 1] + means**2 * moments[..., 2]
+        return np.sqrt(np.maximum(variance, 0.0) / (samples - 1))
 
 
 class Spread(NamedTuple):
@@ -147,18 +157,19 @@ def spread(means: np.ndarray, errors: np.ndarray) -> Spread | None:
     return Spread(float(errors[finite].max()), float(means[finite].min()), float(means[finite].max()))
 
 
-def spread_of_sums(sums: np.ndarray, samples: int) -> Spread | None:
+def spread_of_sums(sums: np.ndarray, samples: float, moments: int) -> Spread | None:
     """The same from sums over at least two samples.
 
     Args:
-        sums: Sums [n, measures]: of the losses first, and of their squares last.
-        samples: Number of samples.
+        sums: Sums [n, measures]: of the losses first, and their moments last.
+        samples: Number of samples, by weight.
+        moments: Number of moments.
 
     Returns:
         As `spread`.
     """
-    means, squares = sums[:, 0] / samples, sums[:, -1] / samples
-    errors = standard_error(means, squares, samples)
+    means = sums[:, 0] / samples
+    errors = standard_error(means, sums[:, -moments:] / samples, samples)
     return None if errors is None else spread(means, errors)
 
 

@@ -1,6 +1,7 @@
 """Runs before any test module is imported."""
 
 import os
+import signal
 
 import torch
 
@@ -15,6 +16,10 @@ import pytest
 from hypothesis import settings
 
 matplotlib.use("Agg")
+
+# A shell starts what runs in the background with Ctrl-C ignored, and every child would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The examples of a property are the same on every run, and a slow machine is no failure.
 settings.register_profile("fastscape", derandomize=True, deadline=None, max_examples=25)

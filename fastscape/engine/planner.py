@@ -3,9 +3,9 @@
 A run begins with the plan of fixed rules. The search then tries the options in turn, each alternative on the next
 points of the grid, and keeps the faster plan. All values count, so a try costs only the time by which it is slower
 than the best plan. A try is skipped if this cost, and the expected cost of the try, would exceed a twentieth of the
-expected rest of the run. A compilation is not part of this cost. It is tried if the rest of the run is several times
-as long, unless nearly all of the time goes to products and convolutions, which compiled code leaves to the same
-libraries.
+expected rest of the run. A compilation is not part of this cost. It is tried if the rest of the run takes several
+times as long as a compilation, unless nearly all of the time goes to products and convolutions, which compiled code
+leaves to the same libraries.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from fastscape.model import Problem
 
 __all__ = ["Planned", "plan_measured"]
 
-TRY_SECONDS = 0.25  # a try of a loop takes so long, and needs no full chunk
+TRY_SECONDS = 0.25  # length of a try of a loop, which needs no full chunk
 OVERHEAD = 0.05  # of the expected rest of the run
 GAIN = 0.97  # of the best time so far: a smaller gain counts as noise
 SHORT_CALL = 0.005  # seconds of a microbatch
 LOOPED_CALL = 1e-4  # seconds that a call of the smallest model takes in a loop
 COMPILE_SECONDS = 8.0, 0.2  # seconds that a compilation may take: at least, and per layer
-WORTH_COMPILING = 4  # the rest of the run must take so many times as long as a compilation may take
+WORTH_COMPILING = 4  # the least time of the rest of the run, as a multiple of the time of a compilation
 
 MOSTLY_PRODUCTS = 0.8  # of the time: above this share, a compilation gains little
 

@@ -4,8 +4,8 @@ A round takes the most informative points and some random points. Their values a
 points, and then evaluated. The error of the prediction at unknown points is estimated by leaving out known points, and
 is corrected by the points that were predicted before they were evaluated. The surface is good enough if this estimate,
 with a margin, is within the tolerance, and if every edge of a region without finite values is known to the point. The
-choice of points does not depend on the tolerance, so a run with a smaller tolerance continues at the point where a run
-with a larger tolerance has stopped.
+choice of points does not depend on the tolerance, so a smaller tolerance continues a run that a larger tolerance
+has ended.
 """
 
 from __future__ import annotations

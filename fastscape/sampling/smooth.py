@@ -75,7 +75,7 @@ class Smooth:
 
     @cached_property
     def _missed(self) -> tuple[np.ndarray, np.ndarray]:
-        """The leave-one-out error at every point [n, M], and the squared power function there without the point [n]."""
+        """The leave-one-out error at each point [n, M], and the squared power function there without the point [n]."""
         n = len(self.points)
         if self._whole:
             free = np.diagonal(self._inverse)[:n]

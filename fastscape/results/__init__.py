@@ -1,7 +1,7 @@
-"""Plain values at the ground of the house: named axes, measures on their grid, and the report of how they were made.
+"""Plain values, on which all other wings build: named axes, measures on their grid, and the report of a run.
 
-Here are the values themselves, their heights on a log scale, and every file format that holds them; and the few tools
-that every wing needs: options that are written once, whole writes, warnings. Nothing here knows a model.
+This wing has the values themselves, their heights on a log scale, and every file format that holds them. It also has
+the few tools that every wing needs: options that are defined once, atomic writes, warnings. It knows no models.
 """
 
 from fastscape.results.alignment import AlignmentValues, Permutation

@@ -30,8 +30,8 @@ _WIDTH = 24  # letters of an axis label
 _SMALL = 8  # size of letters
 _HOW = {
     "slice": "Slices: each panel fixes the axes that it does not show at",
-    "min": "Minimum: each panel has the values at the point of smallest loss along the axes that it does not show; "
-    "for neighbouring points of a panel, these points may be far apart",
+    "min": "Minimum: each panel has the values at the point of smallest loss along the axes that it does not show. "
+    "These points may be far apart for neighbouring points of a panel",
     "mean": "Mean: each panel shows the mean over the range of the axes that it does not show",
 }
 

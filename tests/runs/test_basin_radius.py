@@ -219,7 +219,8 @@ def test_a_flat_score_is_censored():
     with pytest.raises(ValueError, match="never left along 8 of 8 directions"):
         found.mean()
     assert (
-        "Along 8 of 8 directions the score is still within the range at 0.3, so the median is not known: write a larger limit to "
+        "Along 8 of 8 directions the score is still within the range at 0.3, "
+        "so the median is not known: write a larger limit to "
         "find it, for example limit=1.2." in found.summary().replace("\n", " ")
     )
     assert found.share_inside(0.3).value == 1

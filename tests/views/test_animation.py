@@ -59,7 +59,8 @@ def test_landscapes_follow_each_other_on_one_scale(kind, tmp_path):
         (
             (landscape(SGD, ADAM),),
             {},
-            r"walk must be given for a landscape with several paths, got 2 paths \(SGD, Adam\); write for example walk=landscape.paths",
+            r"walk must be given for a landscape with several paths, got 2 paths \(SGD, Adam\); "
+            r"write for example walk=landscape.paths",
         ),
         (
             (EPOCHS[0], Trajectory("far", [[9.0, 9.0], [8.0, 8.0]])),

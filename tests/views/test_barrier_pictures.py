@@ -97,7 +97,7 @@ def test_before_and_after_are_on_one_scale():
 
 def test_what_is_refused():
     found = barrier()
-    with pytest.raises(ValueError, match="measures must be some of loss, accuracy.*, got 'size'"):
+    with pytest.raises(ValueError, match=r"measures must be some of loss, accuracy.*, got 'size'"):
         found.plot(measures=["size"])
     with pytest.raises(ValueError, match="measures must be some of loss, accuracy, got none"):
         found.plot(measures=[])

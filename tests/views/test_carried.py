@@ -129,7 +129,10 @@ LEFT_OUT = [
     ({"labels": ["x", 2]}, [("the label of y", "not a text")]),
     (
         {"paths": [{"name": "p", "points": [[0, 0], [np.nan, 0], [9, 9], None]}]},
-        [('2 of 4 points of the path "p"', "no finite coordinates"), ('1 of 4 points of the path "p"', "outside the grid")],
+        [
+            ('2 of 4 points of the path "p"', "no finite coordinates"),
+            ('1 of 4 points of the path "p"', "outside the grid"),
+        ],
     ),
     (
         {"marks": {str(k): [0, 0] for k in range(201)}},

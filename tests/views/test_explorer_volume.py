@@ -59,7 +59,10 @@ def four() -> Values:
     [
         (four(), r"a landscape on a page must have two or three axes, got 4; write landscape\.slice"),
         ([wells(), four()], "must have two or three axes, got 4"),
-        ([wells(), Landscape(np.arange(2.0), np.arange(2.0), np.eye(2))], "must have the same number of axes, got 2 and 3"),
+        (
+            [wells(), Landscape(np.arange(2.0), np.arange(2.0), np.eye(2))],
+            "must have the same number of axes, got 2 and 3",
+        ),
         (
             Values({"x": np.arange(2.0), "y": np.zeros(1), "z": np.arange(2.0)}, {"loss": np.ones((2, 1, 2))}),
             "one point",

@@ -144,7 +144,7 @@ def test_a_note_is_one_line_within_the_page(draw, size):
 
 def test_a_prediction_beyond_its_tolerance_is_said():
     missed = PLANE.with_report({**PLANE.report, "refinement": {**REFINED, "rms": 0.03, "met": False}})
-    assert noted(missed.contour()).endswith("to 3 % of the range (rms), above the tolerance of 1 %")
+    assert noted(missed.contour()).endswith("rms error 3 % of the range, above the tolerance of 1 %")
 
 
 @pytest.mark.parametrize("ending", ["pdf", "svg"])

@@ -118,7 +118,9 @@ def test_a_band_is_drawn_where_something_is_known_and_there_is_room():
     band = landscape(off).contour().figure.axes[1]
     assert band.get_ylabel() == "off the plane"
     assert len(band.lines) == 1
-    with pytest.raises(ValueError, match="band must be left out if no path has losses or distances off the plane, got band=True"):
+    with pytest.raises(
+        ValueError, match="band must be left out if no path has losses or distances off the plane, got band=True"
+    ):
         landscape(bare).contour(band=True)
     with pytest.raises(
         ValueError, match="band=True cannot be combined with ax: there is no room below given axes; write band=axes"
@@ -222,8 +224,8 @@ def test_what_cannot_be_drawn_of_given_paths_is_named(draw):
     ax = draw(landscape(), paths=[np.array([[0, 0], [np.nan, 1], [50, 0]]), np.full((2, 2), 99.0)])
     ax.figure.canvas.draw()
     assert noted(ax) == (
-        'Not drawn: 1 of 3 points of the path "path" (no finite coordinates), 1 of 3 points of the path "path", 2 of 2 '
-        'points of the path "path" (outside the grid)'
+        'Not drawn: 1 of 3 points of the path "path" (no finite coordinates), 1 of 3 points of the path "path", 2 of '
+        '2 points of the path "path" (outside the grid)'
     )
     assert ax.get_xlim() == before
     with pytest.raises(

@@ -1,6 +1,6 @@
-"""What the help of a command says of the options that it takes from the library: panel, one or two lines, choices.
+"""The help texts of options that commands take from the library: panel, one or two lines, choices.
 
-The documentation in Python says everything (`help(fastscape.surface)`); these lines fit a terminal of 80 columns.
+These lines fit a terminal of 80 columns; the documentation in Python is complete (`help(fastscape.surface)`).
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ PANELS = INPUT, MEASURES, GRID, DIRECTIONS, TRAINING, PICTURE, WALK, ACCURACY, R
 
 @dataclass(frozen=True)
 class Shown:
-    """How the help of a command shows an option.
+    """The help of an option.
 
     A default that is a number or a name is added from the option itself.
 
     Args:
         panel: The panel.
-        text: What it says.
-        choices: What can be written. Default: anything of its type.
+        text: The help text.
+        choices: The allowed values. Default: any value of the type.
     """
 
     panel: str
@@ -165,7 +165,7 @@ _OWN: dict[str, dict[str, Shown]] = {
         "store": Shown(RUNNING, "Folder that keeps finished points; the same command resumes. Needs zarr."),
     },
     "AlignOptions": {
-        "to": Shown(INPUT, "Model to come near to: a checkpoint, or a state dict for a model of your own. Required."),
+        "to": Shown(INPUT, "Reference model: a checkpoint, or a state dict for a model of your own. Required."),
         "method": Shown(ACCURACY, "What is matched.", ("weights", "activations")),
         "restarts": Shown(ACCURACY, "Starts of the search."),
         "seed": Shown(ACCURACY, "Seed of the random starts."),
@@ -226,14 +226,14 @@ _OWN: dict[str, dict[str, Shown]] = {
 
 
 def shown(kind: Any, name: str) -> Shown | None:
-    """How the help shows an option.
+    """The help of an option.
 
     Args:
-        kind: The TypedDict that defines it.
-        name: Its name.
+        kind: The TypedDict that defines the option.
+        name: The name of the option.
 
     Returns:
-        How, with its default; None for an option without a text here, of which the first sentences are shown.
+        The help, with the default. None for an option without a text here; its documentation is shown instead.
     """
     found = _OWN.get(kind.__name__, {}).get(name) or _SHARED.get(name)
     if found is None or "Default:" in found.text:

@@ -1,4 +1,4 @@
-"""The commands that show landscapes of files: pictures, the page, and files for other programs."""
+"""The commands that show landscapes from files: pictures, the page, and files for other programs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def plot(
         ),
     ] = None,
     clip: Annotated[
-        float | None, typer.Option(help="Largest value drawn; higher ones are cut.", rich_help_panel=PICTURE)
+        float | None, typer.Option(help="Largest value drawn; higher values are cut.", rich_help_panel=PICTURE)
     ] = None,
     how: Annotated[
         str | None,
@@ -121,7 +121,7 @@ def explore(
     topology = [landscape.topology() for landscape in landscapes] if basins else None
     typer.echo(str(to_html(landscapes, out, names=[file.stem for file in files], topology=topology)))
     if show and not webbrowser.open(out.resolve().as_uri()):
-        raise ValueError(f"no browser could be started here; open {out} in one by hand")
+        raise ValueError(f"no browser could be started here; open {out} in a browser yourself")
 
 
 def export(
@@ -141,7 +141,7 @@ def export(
 
 
 def _check_walk(walk: dict[str, Any], start: tuple[float, float] | None, named: Sequence[str], count: int) -> None:
-    """Refuses options of a walk without one, and a walk that cannot be drawn."""
+    """Refuses options of a walk without a start, and a walk that cannot be drawn."""
     if len(named) > 1 and (start is not None or count > 1):
         raise ValueError(f"--metric must come once for several landscapes or a walk, got {', '.join(named):.200}")
     if start is not None and count > 1:
@@ -153,7 +153,7 @@ def _check_walk(walk: dict[str, Any], start: tuple[float, float] | None, named: 
 
 
 def _check_axes(landscape: Landscape, kind: str | None, how: str | None) -> None:
-    """Refuses options of pictures with other numbers of axes."""
+    """Refuses options for pictures with a different number of axes."""
     axes = len(landscape.axes)
     if kind is not None and axes != 2:
         drawn = "has one kind of picture" if axes == 1 else "is drawn as a map for each pair of axes"
@@ -171,7 +171,7 @@ def _drawing(
     options: dict[str, Any],
     walk: dict[str, Any],
 ) -> Any:
-    """What draws the picture."""
+    """The function that draws the picture."""
     (first, *others), named = landscapes, options.pop("metric")
     one: dict[str, Any] = {**options, "metric": named[0]}
     picture = cast(Any, kind or "contour")

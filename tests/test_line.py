@@ -211,6 +211,23 @@ DATA = torch.rand(4, 3), torch.tensor([0, 1, 0, 1])
         ({"directions": nn.Linear(3, 2)}, TypeError, "directions must be a list or tuple of 1.*, got Linear"),
         ({"directions": []}, ValueError, "directions must be 1, one per axis, got 0"),
         ({"scheme": "bilinear"}, ValueError, "scheme must be one of 'line', 'plane'.*, got 'bilinear'"),
+        (
+            {"tolerance": 0.01},
+            TypeError,
+            r"line has no option 'tolerance'; a line evaluates every point.*fewer points, for example x=\(-1, 1, 21\)",
+        ),
+        ({"draw_samples": 9}, TypeError, "line has no option 'draw_samples'; a line evaluates every point"),
+        ({"y": (0, 1, 3)}, TypeError, "line has no option 'y'; a line has one axis, x; use surface for two"),
+        (
+            {"to": nn.Linear(3, 2), "low_memory": True},
+            ValueError,
+            "low_memory=True computes.*, and to gives a direction, which memory must hold; leave out low_memory$",
+        ),
+        (
+            {"to": nn.Linear(3, 2), "repeats": 3},
+            ValueError,
+            "repeats=3 draws.*, and to gives a direction; leave out one",
+        ),
         ({"distribution": "cauchy"}, ValueError, "must be one of 'normal', 'uniform', 'rademacher'"),
     ],
 )

@@ -148,9 +148,9 @@ def test_each_call_refuses_the_options_of_the_other():
     with pytest.raises(TypeError, match="line has no option 'tolerance'"):
         fastscape.line(MODEL, DATA, tolerance=0.1)
     with pytest.raises(
-        TypeError, match="surface has no option 'bends'; give one of loss, metrics, objective, batchnorm,"
+        TypeError, match="surface has no option 'quartz'; give one of loss, metrics, objective, batchnorm,"
     ):
-        fastscape.surface(MODEL, DATA, bends=1)
+        fastscape.surface(MODEL, DATA, quartz=1)
     with pytest.raises(
         TypeError, match="reproduce has no option 'plan'; give one of loss, metrics, objective, directions,"
     ):

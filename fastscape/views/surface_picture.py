@@ -11,7 +11,7 @@ from fastscape.results import Trajectory, Values, colour_ends, documented, with_
 from fastscape.views.bands import band_or_key, places
 from fastscape.views.carried import LeftOut, Mark
 from fastscape.views.drawable import Drawable, drawable
-from fastscape.views.figure_parts import colour_bar, note, outlined
+from fastscape.views.figure_parts import ROUND, colour_bar, note, outlined
 from fastscape.views.levels import beyond_clip, colours_of, crowded_said, levels_of
 from fastscape.views.options import Surface3dOptions
 from fastscape.views.path_pictures import DrawnPath, Placed, add_stems, draw_paths
@@ -109,8 +109,9 @@ def _surface(
 ) -> None:
     """Draws the surface, its colour bar and its contours."""
     (x, y), z, (low, high) = shown.axes, shown.heights, ends
-    first, last = colour_ends(shown.vertical.metric, low, high)
-    colours: dict[str, Any] = {**colours_of(shown.vertical.metric, ends, options["cmap"]), "vmin": first, "vmax": last}
+    metric, log = shown.vertical.metric, shown.vertical.log
+    first, last = colour_ends(metric, low, high, log=log)
+    colours: dict[str, Any] = {**colours_of(metric, ends, options["cmap"], log=log), "vmin": first, "vmax": last}
     x_HW, y_HW = np.meshgrid(x, y, indexing="ij")
     # Every cell is drawn: matplotlib would thin the grid to 50 lines and cut off the minimum.
     every = {"rcount": z.shape[0], "ccount": z.shape[1]}
@@ -162,7 +163,7 @@ def _dress(ax: Any, shown: Drawable, low: float, options: Surface3dOptions) -> N
         one.set_major_locator(MaxNLocator(ticks))
         one.labelpad = 8 * weight() ** 1.6 + 7 * weight() * one.get_label_text().count("\n")
     floor, top = ax.get_zlim()
-    ax.set_zticks([at for at in MaxNLocator(ticks).tick_values(low, top) if low <= at <= top])
+    ax.set_zticks([at for at in MaxNLocator(ticks, steps=ROUND).tick_values(low, top) if low <= at <= top])
     ax.set_zlim(floor, top)
     ax.view_init(options["elevation"], options["azimuth"])
 

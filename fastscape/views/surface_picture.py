@@ -35,7 +35,7 @@ LABEL_WIDTH = 28  # letters of an axis label in three dimensions, where the layo
 
 @documented(Surface3dOptions)
 def surface3d(landscape: Values, **given: Unpack[Surface3dOptions]) -> Axes3D:
-    """Draws the surface in three dimensions above its contours, with a pin at every model that is a grid point.
+    """Draws the surface in three dimensions above its contours, with a pin at every model on it.
 
     Paths of a training lie on the surface, as on a map; the losses that their checkpoints have themselves stand above
     or below it, on stems. The band below the picture is that of `contour`.
@@ -95,13 +95,29 @@ def surface_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     top = low + height_of(low, high)
     drawn, unknown = _on_top(ax, shown, (low, top), scale is None)
     floor = ax.get_zlim()[0] if options["floor"] else None
-    lost = [_pin(ax, shown, mark, (floor, top)) for mark in shown.carried.marks]
-    unknown += lost if "marks" in landscape.report else []  # nobody asked for the mark of one without
+    asked = "marks" in landscape.report  # nobody asked for the mark of one without
+    marks = [mark for mark in shown.carried.marks if asked or _on_grid(shown, mark)]
+    lost = [_pin(ax, shown, mark, (floor, top)) for mark in marks]
+    unknown += lost if asked else []
+    pinned = [mark for mark, left_out in zip(marks, lost, strict=True) if left_out is None]
+    between = _between_said(shown, pinned) if asked else []
     ax.computed_zorder = False  # otherwise the surface is drawn over the pins and the paths
     _dress(ax, shown, low, options)
     band_or_key(landscape, shown, drawn, (ax, band), options)
-    note([*shown.said(*filter(None, unknown)), *crowded_said(shown, options)], ax, own=options["ax"] is None)
+    said = [*shown.said(*filter(None, unknown)), *between, *crowded_said(shown, options)]
+    note(said, ax, own=options["ax"] is None)
     return ax, drawn
+
+
+def _between_said(shown: Drawable, pinned: list[Mark]) -> list[str]:
+    """Says which pins are between grid points, where no loss was evaluated and the surface is interpolated."""
+    between = [mark.name for mark in pinned if not _on_grid(shown, mark)]
+    heights = "its height is" if len(between) == 1 else "their heights are"
+    return [f"between grid points: {', '.join(between)}; {heights} interpolated"] if between else []
+
+
+def _on_grid(shown: Drawable, mark: Mark) -> bool:
+    return all(at in axis for at, axis in zip(mark.at, shown.axes, strict=True))
 
 
 def _surface(
@@ -199,9 +215,10 @@ def _pin(ax: Any, shown: Drawable, mark: Mark, ends: tuple[float | None, float])
     """Shows where a model stands, also where the front of the surface hides its foot; or says why it cannot."""
     (x, y), (at_x, at_y), said = shown.axes, mark.at, f'the mark "{mark.name}"'
     floor, top = ends
-    if at_x not in x or at_y not in y:
-        return LeftOut(said, "between grid points")  # where the height of the model is not known
-    foot = shown.heights[x.tolist().index(at_x), y.tolist().index(at_y)]
+    if _on_grid(shown, mark):
+        foot = shown.heights[x.tolist().index(at_x), y.tolist().index(at_y)]
+    else:  # on the surface that is drawn, as paths are
+        foot = Smooth(x, y, shown.heights).at(at_x, at_y)[0]
     if np.isnan(foot):
         return LeftOut(said, "no value there")
     ax.plot([at_x, at_x], [at_y, at_y], [foot, top], "-", color="black", linewidth=weight(), zorder=10)

@@ -168,9 +168,10 @@ def options_of_command(given: Mapping[str, Any], asked: Asked) -> dict[str, Any]
 def _checkpoint(file: Path) -> tuple[nn.Module, dict[str, str]]:
     """A network of the zoo, and the facts in its file."""
     if not file.is_file():
+        why = "is a folder" if file.is_dir() else "does not exist"
         raise FileNotFoundError(
             f"the model must be a checkpoint from `fastscape train` or the name of your own, got {clipped(file)}, "
-            "which does not exist; write for example model.safetensors, or package.module:make_model with --data"
+            f"which {why}; write for example model.safetensors, or package.module:make_model with --data"
         )
     return load_checkpoint(file)
 

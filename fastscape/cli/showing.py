@@ -15,7 +15,7 @@ from fastscape.cli.option_texts import INPUT, MEASURES, OUTPUT, PICTURE, WALK
 from fastscape.cli.options import choice, offering
 from fastscape.cli.pictures import ENDINGS, save_picture
 from fastscape.cli.rehearsal import bowl
-from fastscape.cli.values import above_zero, at_least, either, ending_in
+from fastscape.cli.values import a_size, above_zero, at_least, either, ending_in
 from fastscape.landscape import Landscape
 from fastscape.views import compare, drawn_by, to_html
 
@@ -59,6 +59,15 @@ def plot(
     clip: Annotated[
         float | None, typer.Option(help="Largest value drawn; higher values are cut.", rich_help_panel=PICTURE)
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Size: column (of a paper), slide, or inches, as 5x4. Default: 7x5.5 at most.",
+            metavar="[column|slide|WxH]",
+            rich_help_panel=PICTURE,
+            callback=a_size("--size"),
+        ),
+    ] = None,
     how: Annotated[
         str | None,
         choice("--how", _HOWS, PICTURE, "Axes outside a panel, for three axes or more. Default: slice."),
@@ -94,6 +103,9 @@ def plot(
     landscapes = [landscape_in(file) for file in files]
     _check_axes(landscapes[0], kind, how)
     options: dict[str, Any] = {"clip": clip} | ({} if log is None else {"log": log})
+    if size is not None:
+        _check_sized(landscapes, named)
+        options["size"] = size
     save_picture(_drawing(landscapes, files, kind, how, start, {**options, "metric": named}, walk), out)
     typer.echo(str(out))
 
@@ -160,6 +172,20 @@ def _check_axes(landscape: Landscape, kind: str | None, how: str | None) -> None
         raise ValueError(f"--kind is for a landscape of 2 axes, got {axes}, which {drawn}; leave it out")
     if how is not None and axes < 3:
         raise ValueError(f"--how is for a landscape of 3 axes or more, got {axes}; leave it out")
+
+
+def _check_sized(landscapes: Sequence[Landscape], named: Sequence[str]) -> None:
+    """Refuses a size for pictures of several panels, whose number says their size."""
+    axes = len(landscapes[0].axes)
+    if len(landscapes) > 1:
+        came = f"{len(landscapes)} landscapes"
+    elif axes > 2:
+        came = f"a landscape of {axes} axes, which has several panels"
+    elif axes == 2 and len(named) > 1:
+        came = f"{len(named)} measures"
+    else:
+        return
+    raise ValueError(f"--size is for the picture of one line, or of one measure of a plane, got {came}; leave it out")
 
 
 def _drawing(

@@ -14,6 +14,7 @@ from fastscape.results import clipped
 __all__ = [
     "a_folder",
     "a_reach",
+    "a_size",
     "above_zero",
     "at_least",
     "checked_device",
@@ -157,6 +158,33 @@ def parts_of_data(option: str) -> Check:
         if any(name not in SPLITS for name in names) or len(set(names)) < len(names):
             raise ValueError(f"{option} must be train, test or train,test, got {clipped(value)}")
         return value
+
+    return check
+
+
+def a_size(option: str) -> Check:
+    """Reads the size of a picture.
+
+    Args:
+        option: How it is written.
+
+    Returns:
+        The check, which gives "column", "slide", or width and height in inches.
+    """
+
+    def check(value: Any) -> Any:
+        if value is None or value in ("column", "slide"):
+            return value
+        try:
+            width, height = (float(length) for length in value.lower().split("x"))
+        except ValueError:
+            width = height = 0.0
+        if not (0 < width < 100 and 0 < height < 100):
+            raise ValueError(
+                f"{option} must be column, slide or the width and height in inches, got {clipped(value)}; write for "
+                f"example {option} 5x4"
+            )
+        return width, height
 
     return check
 

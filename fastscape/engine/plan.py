@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fastscape.kernels import Backend
-from fastscape.results import clipped, parsed, write_whole
+from fastscape.results import check_file, clipped, parsed, write_whole
 
 __all__ = ["Batching", "Plan"]
 
@@ -183,6 +183,7 @@ class Plan(_Layers):
             OSError: When the file cannot be read.
             ValueError: When the file is no plan, or names an option that does not exist.
         """
+        check_file(Path(path), "a plan must be a .json file that Plan.save wrote")
         with Path(path).open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
         known = {field.name for field in fields(cls)}

@@ -33,6 +33,7 @@ from fastscape.results.features import Basin, Pair
 from fastscape.results.formats import exported, loaded, saved
 from fastscape.results.formats.xarray import to_xarray
 from fastscape.results.json_files import plain_json
+from fastscape.results.missing_files import check_file
 from fastscape.results.optional import package
 from fastscape.results.options import Option, among, chosen, documented, options_of, with_defaults
 from fastscape.results.order_statistics import Interval
@@ -87,6 +88,7 @@ __all__ = [
     "binomial_error",
     "cell_sizes",
     "check_alike",
+    "check_file",
     "check_values",
     "chosen",
     "clipped",

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from fastscape.results.atomic import write_whole
 from fastscape.results.checks import clipped, parsed
+from fastscape.results.missing_files import check_file
 
 __all__ = ["JsonFile", "JsonFormat", "plain_json"]
 
@@ -90,6 +91,7 @@ class JsonFormat(NamedTuple):
         Raises:
             OSError: When the file cannot be read.
         """
+        check_file(path, f"{self.what} must be a .json file that {self.saved_by}.save wrote")
         with path.open("rb") as file:
             return file.read(_MOST_BYTES + 1)
 

@@ -134,7 +134,14 @@ def options_of(kind: Any) -> dict[str, tuple[Any, Option]]:
     return {name: found[name] for name in names}
 
 
-def with_defaults(kind: type[T], given: Any, call: str, *, formerly: Mapping[str, str] = MappingProxyType({})) -> T:
+def with_defaults(
+    kind: type[T],
+    given: Any,
+    call: str,
+    *,
+    formerly: Mapping[str, str] = MappingProxyType({}),
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+) -> T:
     """The given options, with defaults for all other options.
 
     Args:
@@ -142,6 +149,7 @@ def with_defaults(kind: type[T], given: Any, call: str, *, formerly: Mapping[str
         given: Options by name.
         call: The name of the called function, for the error.
         formerly: Present names of other arguments of the call by their former names. Default: no name has changed.
+        elsewhere: What to write instead of options that only other calls have, by their names. Default: no such name.
 
     Returns:
         All options by name.
@@ -152,8 +160,8 @@ def with_defaults(kind: type[T], given: Any, call: str, *, formerly: Mapping[str
     known = options_of(kind)
     for name in given:
         if name not in known:
-            instead = f"write {formerly[name]}=" if name in formerly else _instead(name, known)
-            raise TypeError(f"{call} has no option {name!r}; {instead}")
+            said = {old: f"write {now}=" for old, now in formerly.items()} | dict(elsewhere)
+            raise TypeError(f"{call} has no option {name!r}; {said.get(name) or _instead(name, known)}")
     return cast(T, {**{name: option.default for name, (_, option) in known.items()}, **given})
 
 

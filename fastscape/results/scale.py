@@ -65,13 +65,14 @@ def heights(
     return logarithms(z, positive.min()), f"log10 {metric}"
 
 
-def colour_ends(metric: str, low: float, high: float) -> tuple[float, float]:
+def colour_ends(metric: str, low: float, high: float, *, log: bool = False) -> tuple[float, float]:
     """The heights at which the colours of a picture begin and end.
 
     Args:
         metric: "loss" or the name of a metric.
         low: The lowest height.
         high: The highest height.
+        log: Whether the heights are logarithms. Default False.
 
     Returns:
         The same heights; for a metric of both signs, heights equally far below and above 0, so that 0 has the colour
@@ -82,7 +83,7 @@ def colour_ends(metric: str, low: float, high: float) -> tuple[float, float]:
         >>> colour_ends("d2L_dx2", -1.0, 3.0), colour_ends("accuracy", 0.0, 1.0)
         ((-3.0, 3.0), (0.0, 1.0))
     """
-    if not signed(metric, low, high):
+    if not signed(metric, low, high, log=log):
         return low, high
     farthest = max(-low, high)
     return -farthest, farthest
@@ -93,19 +94,20 @@ def is_loss(metric: str) -> bool:
     return metric == "loss" or metric.startswith("loss of ")
 
 
-def signed(metric: str, low: float, high: float) -> bool:
+def signed(metric: str, low: float, high: float, *, log: bool = False) -> bool:
     """Whether a picture of a measure has 0 in the middle of its colours.
 
     Args:
         metric: "loss" or the name of a metric.
         low: The lowest height.
         high: The highest height.
+        log: Whether the heights are logarithms, whose 0 is the value 1 and no middle. Default False.
 
     Returns:
         Whether 0 is between the heights of a metric. A loss of 0 has no special meaning, and a spread below 0 is a
         logarithm.
     """
-    return not is_loss(metric) and not metric.startswith("spread of ") and low < 0 < high
+    return not log and not is_loss(metric) and not metric.startswith("spread of ") and low < 0 < high
 
 
 def logarithms(values: np.ndarray, smallest: float) -> np.ndarray:

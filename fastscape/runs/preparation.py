@@ -44,6 +44,7 @@ from fastscape.results import warn
 from fastscape.runs.axes import chosen_axes
 from fastscape.runs.backing import Backing
 from fastscape.runs.curvature import differentiated_by, with_curvature
+from fastscape.runs.negative_variances import negative_variances
 from fastscape.runs.progress import Say, quiet
 from fastscape.runs.reporting import about
 from fastscape.runs.request import Request
@@ -149,6 +150,7 @@ def prepared(
         warn(message)
     grid, reach, said = chosen_axes(request.axes, problem, space, plan, backing, say)
     said += unheeded(request, space, problem, theta, seen, facts["centre"])
+    said += negative_variances(request, space, grid)
     problem, doubts = with_curvature(request, problem, space, grid, plan, wide)
     said += doubts
     report = about(request, origin, space)

@@ -64,7 +64,7 @@ def compare(landscapes: Sequence[Values] | Values, **given: Unpack[SeveralOption
     if len(names) != len(landscapes):
         raise ValueError(f"names must be one per landscape, got {len(names)} for {len(landscapes)} landscapes")
     log, scale, label = common_scale(landscapes, metrics, log=options["log"], clip=clip)
-    colours = colours_of(metrics[0], scale, options["cmap"])
+    colours = colours_of(metrics[0], scale, options["cmap"], log=bool(log))
     cmap = colours["cmap"]
     figure = plt.figure(figsize=(5.2 * len(landscapes) + 1, 5.0), layout="constrained")
     projection = "3d" if kind == "surface3d" else None
@@ -82,7 +82,7 @@ def compare(landscapes: Sequence[Values] | Values, **given: Unpack[SeveralOption
         ax.set_title(fill(literal(cleaned(str(name), LABEL)), 32) if name else "")
         axes.append(ax)
     unit = Unit.of(np.array(scale))
-    shades = ScalarMappable(Normalize(*unit.scaled(np.array(colour_ends(metrics[0], *scale)))), cmap)
+    shades = ScalarMappable(Normalize(*unit.scaled(np.array(colour_ends(metrics[0], *scale, log=bool(log))))), cmap)
     figure.colorbar(shades, ax=axes, label=literal(unit.labelled(cleaned(label, 2 * LABEL))), shrink=0.8)
     return axes
 

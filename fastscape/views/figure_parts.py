@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from fastscape.views.sizes import Size, deep_size, flat_size, letters, settled
 
-__all__ = ["colour_bar", "new_axes", "note", "note_of_all", "outlined"]
+__all__ = ["ROUND", "colour_bar", "new_axes", "note", "note_of_all", "outlined"]
 
 WIDE = 0.58  # mean width of a letter, in units of its size
 BAND = 0.4  # the height of the band below a picture, in units of that of the picture
 TICKS = 6  # numbers at a colour bar, at most
+ROUND = [1, 2, 5, 10]  # steps between numbers, times a power of ten: 0.54, 0.55 and not 0.544, 0.552
 
 
 def new_axes(
@@ -64,7 +65,7 @@ def colour_bar(coloured: Any, ax: Any, label: str, **options: Any) -> Any:
     bar = first.figure.colorbar(coloured, ax=ax, label=label, **options)
     low, high = bar.vmin, bar.vmax
     # matplotlib would draw ticks beyond the ends at the ends, labelled with wrong heights.
-    bar.set_ticks([at for at in MaxNLocator(TICKS).tick_values(low, high) if low <= at <= high])
+    bar.set_ticks([at for at in MaxNLocator(TICKS, steps=ROUND).tick_values(low, high) if low <= at <= high])
     bar.ax.minorticks_off()
     settled(bar.ax)
     return bar

@@ -51,19 +51,22 @@ def levels_of(z: np.ndarray, levels: Any, unit: Unit, usual: int) -> np.ndarray:
     return unit.scaled(given)
 
 
-def colours_of(metric: str, ends: np.ndarray | tuple[float, float], cmap: str | None) -> dict[str, Any]:
+def colours_of(
+    metric: str, ends: np.ndarray | tuple[float, float], cmap: str | None, *, log: bool = False
+) -> dict[str, Any]:
     """The colours of a map; for a metric of both signs, 0 is in the middle.
 
     Args:
         metric: The measure that is drawn.
         ends: Heights, of which the lowest and the highest are used.
         cmap: The name of the colour map; None for the default.
+        log: Whether the heights are logarithms, for which 0 is not in the middle. Default False.
 
     Returns:
         "cmap", and "vmin" and "vmax", which are None for the range of the levels.
     """
     low, high = float(np.min(ends)), float(np.max(ends))
-    if not signed(metric, low, high):
+    if not signed(metric, low, high, log=log):
         return {"cmap": cmap or SEQUENTIAL, "vmin": None, "vmax": None}
     first, last = colour_ends(metric, low, high)
     return {"cmap": cmap or DIVERGING, "vmin": first, "vmax": last}
@@ -99,7 +102,11 @@ def crowded_said(shown: Drawable, options: Any) -> list[str]:
     if options["clip"] is not None or options["scale"] is not None or z.size < FEWEST:
         return []
     low, most, high = float(z.min()), float(np.quantile(z, 1 - FEW)), float(z.max())
-    if not low < most or most - low > CROWDED * (high - low) or signed(shown.vertical.metric, low, high):
+    if (
+        not low < most
+        or most - low > CROWDED * (high - low)
+        or signed(shown.vertical.metric, low, high, log=shown.vertical.log)
+    ):
         return []
     height = float(Unit(-shown.unit.exponent).scaled(np.array(most)))
     with np.errstate(over="ignore"):

@@ -15,6 +15,7 @@ from fastscape.views.direction_bands import direction_band, mean_label
 from fastscape.views.drawable import Drawable, drawable
 from fastscape.views.figure_parts import new_axes, note, outlined
 from fastscape.views.path_pictures import DrawnPath, Placed, add_stems, draw_along, step_key
+from fastscape.views.sample_band import sample_band
 from fastscape.views.sizes import Size, at_size, letters, settled
 from fastscape.views.texts import LABEL, cleaned, literal
 from fastscape.views.units import FAR, Unit
@@ -43,6 +44,8 @@ def plot(
 
     If random directions were drawn several times, the curve is the mean over the directions, and a band reaches from
     the 10 % to the 90 % quantile. Up to eight directions are also drawn one by one.
+
+    If the standard error of the loss over samples is known, a band around it shows two standard errors.
 
     Paths are dots on the curve, in the colours of their steps. The own losses of their checkpoints are drawn on stems
     above or below the curve.
@@ -86,6 +89,7 @@ def plot(
     lines = ax.plot(x, z, **{"label": mean_label(landscape, shown), **style})
     lines += direction_band(ax, landscape, shown, clip, lines[0].get_color())
     several = len(lines) > 1
+    said = sample_band(ax, landscape, shown, clip, lines[0].get_color())
     if right:
         lines += _beside(ax, shown, right)
     drawn, unknown = _paths(ax, shown)
@@ -103,7 +107,7 @@ def plot(
         text = ax.text(at, 0.98, f" {mark.name} ", transform=transform, **style)
         text.set_path_effects(outlined(2, "white"))
     ax.set(xlabel=fill(shown.carried.labels[0], WIDTH), ylabel=shown.label)
-    note(shown.said(*unknown), ax, own=own)
+    note([*shown.said(*unknown), *said], ax, own=own)
     if own:
         step_key(ax, drawn)
     return ax

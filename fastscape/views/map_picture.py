@@ -92,7 +92,9 @@ def map_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     similar = 0.5 <= np.ptp(x) / np.ptp(y) <= 2 or spans is not None
     ratio = float(np.ptp(y) / np.ptp(x)) if similar else None
     ax, band = places(options, shown, "compressed", ratio)
-    colours = {**colours_of(shown.vertical.metric, edges, options["cmap"]), "extend": beyond_clip(shown, options)}
+    vertical = shown.vertical
+    colours = colours_of(vertical.metric, edges, options["cmap"], log=vertical.log)
+    colours["extend"] = beyond_clip(shown, options)
     coloured = areas(ax, (x, y, z), edges, options, colours)
     if options["colorbar"]:
         colour_bar(coloured, ax, shown.label)

@@ -180,7 +180,7 @@ def _drawn(made: _Sections, panels: Mapping[tuple[int, int], np.ndarray]) -> lis
     edges = levels_of(
         every if scale is None else shown.unit.scaled(np.array(scale)), options["levels"], shown.unit, 15
     )
-    colours = colours_of(shown.vertical.metric, edges, options["cmap"])
+    colours = colours_of(shown.vertical.metric, edges, options["cmap"], log=shown.vertical.log)
     side = _SIDE.get(count, max(_LEAST, _SIDE[3]) if count < 3 else _LEAST)
     figure = plt.figure(figsize=(side * count + 0.6, side * count + 0.5), layout="constrained")
     grid = figure.add_gridspec(count, count)

@@ -11,7 +11,7 @@ from fastscape.results import Trajectory, Values, colour_ends, documented, with_
 from fastscape.views.bands import band_or_key, places
 from fastscape.views.carried import LeftOut, Mark
 from fastscape.views.drawable import Drawable, drawable
-from fastscape.views.figure_parts import colour_bar, note, outlined
+from fastscape.views.figure_parts import ROUND, colour_bar, note, outlined
 from fastscape.views.levels import beyond_clip, colours_of, crowded_said, levels_of
 from fastscape.views.options import Surface3dOptions
 from fastscape.views.path_pictures import DrawnPath, Placed, add_stems, draw_paths
@@ -35,7 +35,7 @@ LABEL_WIDTH = 28  # letters of an axis label in three dimensions, for which the 
 
 @documented(Surface3dOptions)
 def surface3d(landscape: Values, **given: Unpack[Surface3dOptions]) -> Axes3D:
-    """Draws the surface in three dimensions above its contours, with a pin at every model that is a grid point.
+    """Draws the surface in three dimensions above its contours, with a pin at every model on it.
 
     Paths of a training are drawn on the surface, as on a map. The own losses of their checkpoints are drawn on stems
     above or below the surface. The band below the picture is the same as for `contour`.
@@ -95,13 +95,29 @@ def surface_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     top = low + height_of(low, high)
     drawn, unknown = _on_top(ax, shown, (low, top), scale is None)
     floor = ax.get_zlim()[0] if options["floor"] else None
-    lost = [_pin(ax, shown, mark, (floor, top)) for mark in shown.carried.marks]
-    unknown += lost if "marks" in landscape.report else []  # the default mark is left out without a sentence
+    reported = "marks" in landscape.report  # without a report only a mark at a grid point is drawn
+    marks = [mark for mark in shown.carried.marks if reported or _on_grid(shown, mark)]
+    lost = [_pin(ax, shown, mark, (floor, top)) for mark in marks]
+    unknown += lost if reported else []
+    pinned = [mark for mark, left_out in zip(marks, lost, strict=True) if left_out is None]
+    between = _between_said(shown, pinned) if reported else []
     ax.computed_zorder = False  # otherwise the surface is drawn over the pins and the paths
     _dress(ax, shown, low, options)
     band_or_key(landscape, shown, drawn, (ax, band), options)
-    note([*shown.said(*filter(None, unknown)), *crowded_said(shown, options)], ax, own=options["ax"] is None)
+    said = [*shown.said(*filter(None, unknown)), *between, *crowded_said(shown, options)]
+    note(said, ax, own=options["ax"] is None)
     return ax, drawn
+
+
+def _between_said(shown: Drawable, pinned: list[Mark]) -> list[str]:
+    """Says which pins are between grid points, where no loss was evaluated and the surface is interpolated."""
+    between = [mark.name for mark in pinned if not _on_grid(shown, mark)]
+    heights = "its height is" if len(between) == 1 else "their heights are"
+    return [f"between grid points: {', '.join(between)}; {heights} interpolated"] if between else []
+
+
+def _on_grid(shown: Drawable, mark: Mark) -> bool:
+    return all(at in axis for at, axis in zip(mark.at, shown.axes, strict=True))
 
 
 def _surface(
@@ -109,8 +125,9 @@ def _surface(
 ) -> None:
     """Draws the surface, its colour bar and its contours."""
     (x, y), z, (low, high) = shown.axes, shown.heights, ends
-    first, last = colour_ends(shown.vertical.metric, low, high)
-    colours: dict[str, Any] = {**colours_of(shown.vertical.metric, ends, options["cmap"]), "vmin": first, "vmax": last}
+    metric, log = shown.vertical.metric, shown.vertical.log
+    first, last = colour_ends(metric, low, high, log=log)
+    colours: dict[str, Any] = {**colours_of(metric, ends, options["cmap"], log=log), "vmin": first, "vmax": last}
     x_HW, y_HW = np.meshgrid(x, y, indexing="ij")
     # Every cell is drawn: by default matplotlib thins the grid to 50 lines, which cuts off the minimum.
     every = {"rcount": z.shape[0], "ccount": z.shape[1]}
@@ -162,7 +179,7 @@ def _dress(ax: Any, shown: Drawable, low: float, options: Surface3dOptions) -> N
         one.set_major_locator(MaxNLocator(ticks))
         one.labelpad = 8 * weight() ** 1.6 + 7 * weight() * one.get_label_text().count("\n")
     floor, top = ax.get_zlim()
-    ax.set_zticks([at for at in MaxNLocator(ticks).tick_values(low, top) if low <= at <= top])
+    ax.set_zticks([at for at in MaxNLocator(ticks, steps=ROUND).tick_values(low, top) if low <= at <= top])
     ax.set_zlim(floor, top)
     ax.view_init(options["elevation"], options["azimuth"])
 
@@ -198,9 +215,10 @@ def _pin(ax: Any, shown: Drawable, mark: Mark, ends: tuple[float | None, float])
     """Draws a pin at a model, visible also if the surface hides its foot; returns the reason if it cannot be drawn."""
     (x, y), (at_x, at_y), said = shown.axes, mark.at, f'the mark "{mark.name}"'
     floor, top = ends
-    if at_x not in x or at_y not in y:
-        return LeftOut(said, "between grid points")  # there the height of the model is not known
-    foot = shown.heights[x.tolist().index(at_x), y.tolist().index(at_y)]
+    if _on_grid(shown, mark):
+        foot = shown.heights[x.tolist().index(at_x), y.tolist().index(at_y)]
+    else:  # on the surface that is drawn, as paths are
+        foot = Smooth(x, y, shown.heights).at(at_x, at_y)[0]
     if np.isnan(foot):
         return LeftOut(said, "no value there")
     ax.plot([at_x, at_x], [at_y, at_y], [foot, top], "-", color="black", linewidth=weight(), zorder=10)

@@ -117,6 +117,6 @@ def shown_together(several: Sequence[TopologyValues], options: Any) -> list[Show
     ends = heights if scale is None else np.array(scale, dtype=float)
     unit = Unit.of(ends)
     edges = levels_of(unit.scaled(ends), options["levels"], unit, 25)
-    colours = colours_of(first.measure, edges, options["cmap"])
+    colours = colours_of(first.measure, edges, options["cmap"], log=first.scale == "log10")
     label = literal(unit.labelled(height_name(first)))
     return [ShownTopology(found, unit, label, edges, colours, options) for found in several]

@@ -12,6 +12,7 @@ from fastscape.results import Values
 from fastscape.views import page, refinement_said
 from fastscape.views.captions import section_said
 from fastscape.views.carried import carried, not_drawn
+from fastscape.views.smooth import Smooth
 
 AXIS = np.linspace(-1, 1, 5)
 REPORT = {
@@ -207,8 +208,13 @@ def test_pins_stand_at_every_mark_whose_height_is_known():
     loss[0, 0] = np.nan
     marks = {"a": [0.0, 0.5], "b": [0.1, 0.0], "c": [-1.0, -1.0]}
     ax = Landscape(AXIS, AXIS, loss, report={"marks": marks}).surface3d()
-    assert [line.get_label() for line in ax.lines][1::2] == ["a"]
-    assert 'Not drawn: the mark "b" (between grid points), the mark "c" (no value there)' in noted(ax)
+    pins = {line.get_label(): line for line in ax.lines if line.get_label() in marks}
+    assert pins.keys() == {"a", "b"}
+    (height,) = pins["b"].get_data_3d()[2]  # between two grid points of the surface that is drawn
+    heights = np.log10(loss) if ax.figure.axes[-1].get_ylabel().startswith("log10") else loss
+    assert height == pytest.approx(Smooth(AXIS, AXIS, heights).at(0.1, 0.0)[0])
+    assert 'Not drawn: the mark "c" (no value there)' in noted(ax)
+    assert "between grid points: b; its height is interpolated" in noted(ax)
 
 
 def test_a_line_with_odd_things():

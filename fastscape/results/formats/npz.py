@@ -27,6 +27,7 @@ import numpy as np
 from fastscape.results.axes import AXES
 from fastscape.results.checks import check_values, clipped, parsed, report_in
 from fastscape.results.formats.columns import by_name
+from fastscape.results.missing_files import check_file
 from fastscape.results.values import Values
 
 __all__ = ["check_path", "read", "read_parts", "written"]
@@ -113,6 +114,7 @@ def read_parts(path: Path, made: Callable[[Parts], T], what: str, writer: str) -
         OSError: When the file does not exist, or cannot be read.
         ValueError: When the file is damaged, or has a different content.
     """
+    check_file(path, f"a {what} must be a .npz file that {writer} wrote")
     with path.open("rb") as file:
         try:
             with zipfile.ZipFile(file if file.seekable() else io.BytesIO(file.read())) as archive:

@@ -55,7 +55,7 @@ const maps = (() => {
     for (const map of all) map.heights = walking.heights(map.values.get(metric), map.facts.get(metric), log);
     const ends = all.map((map) => walking.facts(map.heights));
     const [low, high] = [Math.min(...ends.map((end) => end.low)), Math.max(...ends.map((end) => end.high))];
-    return { ...scenes.scaleOf(low, high, log ? `log10 ${metric}` : metric, walking.colourEnds(metric, low, high)), metric, log };
+    return { ...scenes.scaleOf(low, high, log ? `log10 ${metric}` : metric, log ? [low, high] : walking.colourEnds(metric, low, high)), metric, log };
   }
 
   /** Moves a camera; meanwhile, the events of plotly for this camera are ignored. */

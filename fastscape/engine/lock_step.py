@@ -126,7 +126,7 @@ class LockStep:
         """
         call: _Call | None = getattr(_here, "call", None)
         if call is None:
-            raise Entangled("the model calls its modules, or reads its weights, in its own threads")
+            raise Entangled("the model calls its modules, or reads its weights, in threads of its own")
         if call.ended:
             raise _Ended
         if torch._C._functorch.maybe_current_level() is not None or torch.autograd.forward_ad._current_level >= 0:

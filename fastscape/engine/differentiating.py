@@ -237,8 +237,8 @@ def _doubts(verdict: _Verdict, names: Sequence[str], axes: int) -> list[str]:
     else:
         said = f"{', '.join(names[len(which) :])} that differences of {' and '.join(which)} do not confirm"
     return [
-        f"for the first batch torch has {said}: a part of the model or loss has other derivatives than its values, as "
-        "what is detached, rounded or passed straight through; the derivatives here are torch's"
+        f"for the first batch torch has {said}: a part of the model or loss has derivatives that do not match its "
+        "values, as it is detached, rounded or passed straight through; the derivatives here are torch's"
     ]
 
 

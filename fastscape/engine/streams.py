@@ -36,7 +36,7 @@ class AheadWeights(PointWeights):
         self._left: list[Any] = [None, None]  # for this and the spare memory: a mark behind its last read
 
     def turn(self, repeat: int) -> None:
-        """Like `PointWeights.turn`, after the second stream has read the old directions; it waits for the new ones."""
+        """Like `PointWeights.turn`, after the second stream has read the old directions; it waits for the new."""
         here = gpu.here(self._device)
         here.wait_stream(self._stream)
         super().turn(repeat)

@@ -16,7 +16,7 @@ __all__ = ["Workers"]
 
 
 class Workers:
-    """One worker in the thread of the caller, or several in threads of their own.
+    """One worker in the thread of the caller, or several workers, each in a new thread.
 
     Args:
         count: How many workers.

@@ -72,7 +72,7 @@ def _knows_samples(values: Values, measure: str) -> bool:
 
 
 def _half_widths(values: Values, measure: str, known: np.ndarray, tail: float) -> np.ndarray:
-    """The half-width at each point [H, W, ...], beyond which no point is but with a probability of at most `tail`."""
+    """Half-widths by samples [H, W, ...]; the probability that any point exceeds its own is at most `tail`."""
     if measure == "loss":
         assert values.standard_error is not None
         error, samples = values.standard_error, values.report.get("samples")
@@ -87,7 +87,7 @@ def _count(error: np.ndarray, known: np.ndarray) -> int:
 
 
 def _quantile(tail: float, points: int, draws: int | None) -> float:
-    """How many standard errors the means of all points may be off, on either side, but with probability `tail`."""
+    """The number of standard errors by which any mean is off, on either side, with a probability of at most `tail`."""
     from scipy.special import ndtri, stdtrit  # imported only if needed: `import fastscape` stays lean
 
     above = tail / (2 * points)

@@ -54,8 +54,8 @@ def distance(
             raise ValueError(f"{name} must be a number of at least 1, got {value!r:.80}")
     if one.scale != other.scale:
         raise ValueError(
-            f"the heights of one are {one.scale} and those of the other {other.scale}, which no distance compares; "
-            "compute both with log=True or both with log=False"
+            f"both topologies must have heights on the same scale, got {one.scale} and {other.scale}; compute both "
+            "with log=True or both with log=False"
         )
     diagrams = [found.diagram(dimension) for found in (one, other)]
     ending = [diagram[np.isfinite(diagram[:, 1])] for diagram in diagrams]

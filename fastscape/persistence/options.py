@@ -20,8 +20,8 @@ class TopologyOptions(TypedDict, total=False):
         bool | None,
         Option(
             None,
-            "Whether heights are log10 of the values, as pictures draw them. Default: True for a loss that is "
-            "nowhere negative.",
+            "Whether heights are log10 of the values, as pictures draw them. Default: for a loss that is nowhere "
+            "negative, yes.",
             WHAT,
             bool,
         ),

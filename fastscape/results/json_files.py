@@ -50,7 +50,7 @@ class JsonFormat(NamedTuple):
 
         Raises:
             OSError: When the file cannot be written.
-            ValueError: When the name has another ending.
+            ValueError: When the name has a different ending.
         """
         if path.suffix != ".json":
             raise ValueError(f"the name of the file of {self.what} must end in .json, got {path.name!r:.200}")

@@ -24,7 +24,7 @@ How = Literal["min", "mean"]
 
 
 def slice_of(landscape: V, at: Mapping[str, float]) -> V:
-    """The part of a landscape where some of its coordinates have given values.
+    """The part of a landscape at given values of some of its coordinates.
 
     The slice is at the grid coordinate nearest to the given coordinate of each named axis. So every value is a value
     of the landscape: nothing is interpolated, and NaN stays.

@@ -33,7 +33,7 @@ class TopologyValues:
         axes: Coordinates by the name of the axis, in the order of the grid's dimensions.
         measure: The measure of the heights: "loss" or the name of a metric.
         scale: "log10" if heights are log10 of the measure, else "linear".
-        heights: The heights [H, W, ...]; NaN outside, where the measure is not finite.
+        heights: The heights [H, W, ...]; NaN outside, that is if the measure is not finite.
         labels: The number of the basin that each point drains into [H, W, ...]; -1 outside.
         pairs: Every feature of positive persistence in the requested dimensions: by dimension, then the most
             persistent first.
@@ -230,7 +230,7 @@ class TopologyValues:
 
         Raises:
             OSError: When the file cannot be written.
-            ValueError: When the name has another ending.
+            ValueError: When the name has a different ending.
         """
         return topologies.saved(vars(self), Path(path))
 

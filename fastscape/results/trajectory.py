@@ -33,8 +33,8 @@ class Trajectory:
         points: Coordinates [n, axes], the first point first.
         steps: Steps of the training [n]. Default: unknown.
         off_plane: Distances [n] of the checkpoints from the plane, in units of the weights. Default: unknown.
-        loss: The loss [n] of each checkpoint itself; NaN where it was not evaluated. Default: unknown.
-        height: The loss [n] of the plane at the points; NaN where it was not evaluated. Default: unknown.
+        loss: The loss [n] of each checkpoint itself; NaN if it was not evaluated. Default: unknown.
+        height: The loss [n] of the plane at the points; NaN if it was not evaluated. Default: unknown.
         measures: Further numbers that the training recorded, by name [n] each. Default: none.
 
     Raises:

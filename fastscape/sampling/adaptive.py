@@ -1,4 +1,4 @@
-"""Adaptive sampling: chooses the points of a grid to evaluate, predicts the remaining ones and judges the prediction.
+"""Adaptive sampling: chooses the points of a grid to evaluate, predicts the other points, judges the prediction.
 
 A round takes the most informative points and some random points. Their values are first predicted from the known
 points, and then evaluated. The error of the prediction at unknown points is estimated by leaving out known points, and

@@ -79,7 +79,10 @@ class _Walk:
         self.loss_at, self.name, self.centre = loss_at, name, loss_at(0.0)
         self.scale: float | None = None  # of the losses: their mean at reach 1
         if not math.isfinite(self.centre):
-            raise ValueError(f"the loss at the centre is {self.centre}, of which there is no tenfold; {self._instead}")
+            raise ValueError(
+                f"an axis without a range ends at ten times the loss at the centre, which is {self.centre}; "
+                f"{self._instead}"
+            )
 
     @property
     def _instead(self) -> str:
@@ -96,8 +99,8 @@ class _Walk:
         for at, loss in ((0.0, self.centre), (-reach, ends[0]), (reach, ends[1])):
             if loss < -SHARE * self.scale:  # a loss nearer to 0 may be rounding
                 raise ValueError(
-                    f"the loss at {self.name}={at:.6g} is {loss:.6g}, and below 0 a tenfold says nothing; "
-                    f"{self._instead}"
+                    f"an axis without a range needs losses of at least 0, and the loss at {self.name}={at:.6g} is "
+                    f"{loss:.6g}; {self._instead}"
                 )
         return ends
 

@@ -32,7 +32,7 @@ def first_points(axes: tuple[np.ndarray, ...], *, size: int = 1, told: bool = Fa
     model = [[int(np.abs(axis).argmin()) for axis in axes]]
     fixed = np.concatenate([corners, model])
     further = 2 ** max(len(shape) - 2, 0)
-    rows = max(shape) + len(fixed) if len(shape) > 1 else 0  # on a line every point is a row of its own
+    rows = max(shape) + len(fixed) if len(shape) > 1 else 0  # on a line every point is a row
     count = (FIRST_OF_MANY * further if told else max(FIRST * further, rows)) - len(fixed)
     k = np.arange(count)
     places = np.empty((count, len(shape)), dtype=np.int64)

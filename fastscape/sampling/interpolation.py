@@ -1,4 +1,4 @@
-"""Predicts grid points by interpolation between known points, and marks points where it must not interpolate."""
+"""Predicts grid points by interpolation between known points, and marks points that it must not interpolate."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ class Smooth:
 
 
 def _row(points: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The radial functions around known points [..., n, D] and the linear ones at points [..., q, D]."""
+    """The radial functions around known points [..., n, D] and the linear functions at points [..., q, D]."""
     squares = np.square(points[..., :, None, 0] - known[..., None, :, 0])
     for k in range(1, points.shape[-1]):
         squares += np.square(points[..., :, None, k] - known[..., None, :, k])

@@ -99,7 +99,7 @@ def test_distances_are_those_of_an_assignment():
 
 def test_distances_that_cannot_be_taken():
     one = line([0.0, 3.0, 1.0])
-    with pytest.raises(ValueError, match=r"the heights of one are linear and those of the other log10"):
+    with pytest.raises(ValueError, match=r"heights on the same scale, got linear and log10; compute"):
         one.distance(line([1.0, 3.0, 2.0], log=True))
     with pytest.raises(ValueError, match=r"kind must be one of 'bottleneck', 'wasserstein'.*, got 'sup'"):
         one.distance(one, "sup")

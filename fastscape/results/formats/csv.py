@@ -83,7 +83,7 @@ def _values(file: IO[str], name: str) -> Values:
     seen = np.zeros(len(table), dtype=bool)
     seen[np.minimum(place, len(table) - 1)] = True  # NaN is sorted behind all other coordinates
     if not seen.all():
-        raise ValueError("its rows are no whole grid: one point is there twice, another is not")
+        raise ValueError("its rows are no whole grid: one point occurs twice, and a different point is missing")
     grids = by_name((name, _placed(table[:, k], place, shape)) for k, name in enumerate(names) if k >= count)
     apart = beside(grids)
     return Values.keeping(axes, grids, {"imported": name}, *apart)
@@ -141,7 +141,7 @@ def _plain(block: str, width: int) -> np.ndarray | None:
 
 
 def _any(block: str, width: int) -> Iterator[np.ndarray]:
-    """The numbers [rows, columns] of lines that another program may have made, some at a time."""
+    """The numbers [rows, columns] of lines that a different program may have made, some at a time."""
     rows = filter(None, csv.reader(io.StringIO(block, newline="")))
     while some := list(itertools.islice(rows, max(_CELLS // width, 1))):
         part = np.array(some, dtype=np.float64)

@@ -83,7 +83,7 @@ def _length(name: str, axis: Any) -> int:
 def _numbers(name: str, data: Any) -> np.ndarray:
     """The numbers of a data set, if every part was written, and into this file."""
     if data.is_virtual or data.external:
-        raise ValueError(f"{name} lies in another file")
+        raise ValueError(f"{name} is stored in a different file")
     there, wanted, what = data.id.get_storage_size(), data.nbytes, "bytes"
     if data.chunks is not None:
         whole = math.prod(data.chunks) * data.dtype.itemsize

@@ -148,7 +148,7 @@ def _check_basins(places: np.ndarray, heights: np.ndarray, labels: np.ndarray) -
     if (at < 0).any() or (saddles < -1).any() or (places[:, :2] >= heights.size).any():
         raise ValueError("a basin is of points that the grid does not have")
     if (labels.ravel()[at] != numbers).any() or (joins < -1).any() or (joins >= numbers).any():
-        raise ValueError("a basin has the number of another one")
+        raise ValueError("the number of a basin, or of the basin that it joins, is wrong")
     minima, passes = heights.ravel()[at], np.where(saddles < 0, np.inf, heights.ravel()[saddles])
     if ((saddles < 0) != (joins < 0)).any() or not (minima < passes).all() or (np.diff(minima) < 0).any():
         raise ValueError("a basin lies above its saddle, or below one that comes before it")

@@ -75,7 +75,7 @@ def note(sentences: list[str], ax: Any, *, own: bool = False) -> None:
     """Writes below a picture, in one line, what it does not show.
 
     If the sentences are longer than the line, the line has the first sentences and ends in "…"; no sentence is cut.
-    The label of the text, as `get_label` returns it, has all sentences. `landscape.caption()` is a full description.
+    The label of the text has all sentences. `landscape.caption()` is a full description.
 
     Args:
         sentences: The sentences; nothing is drawn if there are none.
@@ -97,7 +97,7 @@ def note(sentences: list[str], ax: Any, *, own: bool = False) -> None:
         at, of = (0.006, "subfigure fraction") if lowest else (-0.13, "axes fraction")
         style = {"fontsize": points, "va": "bottom", "bbox": ground}
         text = ax.annotate(shown, (0.0, at), xycoords=("axes fraction", of), **style)
-    text.set_label("\n".join(sentences))
+    text.set_label("_" + "\n".join(sentences))  # without "_", matplotlib would warn of it in every legend
 
 
 def note_of_all(sentences: list[str], figure: Any) -> None:

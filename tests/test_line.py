@@ -190,7 +190,7 @@ class TestPlot:
 
     def test_what_is_no_line_is_refused(self):
         for landscape in (Landscape(np.zeros(1), None, np.zeros(1)), Landscape(np.arange(2.0), AXIS, np.eye(2))):
-            with pytest.raises(ValueError, match="a line needs one axis of at least 2 points, got a landscape of"):
+            with pytest.raises(ValueError, match="a line must have one axis of at least 2 points, got a landscape of"):
                 views.plot(landscape)
 
     def test_plot_draws_by_dimensions(self):

@@ -161,7 +161,8 @@ def space_asked(model: nn.Module, options: SurfaceOptions, axes: int) -> SpaceAs
         _check_shared_out(source, options)
     if options["low_memory"] and not isinstance(source, Random):
         raise ValueError(
-            "low_memory=True computes random directions again at every use, and directions were given; leave out one"
+            "low_memory=True computes random directions again at every use, and directions were given; leave out "
+            "directions or low_memory"
         )
     scheme, name = _scheme(source, options, axes)
     perturb = source.perturb if options["perturb"] is None else options["perturb"]

@@ -168,9 +168,29 @@ class TestPlot:
         assert [line.get_label() for line in ax.lines[1:]] == ["the model"]
         np.testing.assert_allclose(ax.lines[0].get_ydata()[-1], np.log10(4.0))
 
+    @pytest.mark.parametrize("log", [False, True])
+    def test_the_loss_has_a_band_of_two_standard_errors(self, log):
+        x, error = np.arange(3.0), np.array([0.5, 0.1, 1.0])
+        line = Landscape(x, None, np.array([2.0, 1.0, 3.0]), {"m": x}, standard_error=error)
+        ax = line.plot(log=log)
+        (band,) = ax.collections
+        corners = band.get_paths()[0].vertices
+        wanted = {at: (loss - 2 * e, loss + 2 * e) for at, loss, e in zip(x, line.loss, error, strict=True)}
+        for at, ends in wanted.items():
+            heights = corners[corners[:, 0] == at][:, 1]
+            np.testing.assert_allclose([heights.min(), heights.max()], np.log10(ends) if log else ends)
+        assert any("two standard errors of the mean loss" in text.get_label() for text in ax.figure.texts + ax.texts)
+        assert not line.plot(metric="m").collections
+        assert not Landscape(x, None, line.loss).plot().collections
+
+    def test_a_band_below_0_ends_at_the_smallest_logarithm(self):
+        line = Landscape(np.arange(2.0), None, np.array([2.0, 1.0]), standard_error=np.array([0.5, 5.0]))
+        (band,) = line.plot(log=True).collections
+        assert np.isclose(band.get_paths()[0].vertices[:, 1].min(), 0.0)
+
     def test_what_is_no_line_is_refused(self):
         for landscape in (Landscape(np.zeros(1), None, np.zeros(1)), Landscape(np.arange(2.0), AXIS, np.eye(2))):
-            with pytest.raises(ValueError, match="a line needs one axis of at least 2 points, got a landscape of"):
+            with pytest.raises(ValueError, match="a line must have one axis of at least 2 points, got a landscape of"):
                 views.plot(landscape)
 
     def test_plot_draws_by_dimensions(self):
@@ -211,6 +231,23 @@ DATA = torch.rand(4, 3), torch.tensor([0, 1, 0, 1])
         ({"directions": nn.Linear(3, 2)}, TypeError, "directions must be a list or tuple of 1.*, got Linear"),
         ({"directions": []}, ValueError, "directions must be 1, one per axis, got 0"),
         ({"scheme": "bilinear"}, ValueError, "scheme must be one of 'line', 'plane'.*, got 'bilinear'"),
+        (
+            {"tolerance": 0.01},
+            TypeError,
+            r"line has no option 'tolerance'; a line evaluates every point.*fewer points, for example x=\(-1, 1, 21\)",
+        ),
+        ({"draw_samples": 9}, TypeError, "line has no option 'draw_samples'; a line evaluates every point"),
+        ({"y": (0, 1, 3)}, TypeError, "line has no option 'y'; a line has one axis, x; use surface for two"),
+        (
+            {"to": nn.Linear(3, 2), "low_memory": True},
+            ValueError,
+            "low_memory=True computes.*, and to gives a direction, which memory must hold; leave out low_memory$",
+        ),
+        (
+            {"to": nn.Linear(3, 2), "repeats": 3},
+            ValueError,
+            "repeats=3 draws.*, and to gives a direction; leave out one",
+        ),
         ({"distribution": "cauchy"}, ValueError, "must be one of 'normal', 'uniform', 'rademacher'"),
     ],
 )

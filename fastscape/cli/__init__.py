@@ -1,4 +1,4 @@
-"""The command line: one command a job, each a thin layer over the library."""
+"""The command line: one command per job, each a thin layer over the library."""
 
 from fastscape.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The command that brings one model near to another by the order of its units."""
+"""The command that permutes the units of a model to bring it close to a different model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def align(
     out: Annotated[
         Path,
         typer.Option(
-            help="Aligned weights to write; the permutations go beside them, as .json.",
+            help="Aligned weights to write; the permutations are written beside them, as .json.",
             rich_help_panel=OUTPUT,
             callback=ending_in("--out", ".safetensors"),
         ),
@@ -41,10 +41,10 @@ def align(
     root: Root = None,
     **given: Any,
 ) -> None:
-    """Permute the units of a model so that it comes nearest to another one, and prove that it computes the same."""
+    """Permute the units of a model to bring it close to a second model, and verify that its outputs stay the same."""
     to: Path | None = given["to"]
     if to is None:
-        raise ValueError("--to must be the model to come near to, got nothing; write for example --to a.safetensors")
+        raise ValueError("--to must be the reference model, got nothing; write for example --to a.safetensors")
     asked = asking([checkpoint], given, samples, split, root, most=1)
     options = with_functions({name: value for name, value in given.items() if name != "to"})
     rehearsed(api.align, others=("to",), **options)
@@ -58,7 +58,7 @@ def align(
 
 
 def _save(model: nn.Module, asked: Asked, out: Path, to: Path) -> None:
-    """Writes a checkpoint of the zoo with its facts, or the state dict of a model of one's own."""
+    """Writes a checkpoint of the zoo with its facts, or the state dict of the user's own model."""
     if asked.own is not None:
         state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
         write_whole(out, save(state))

@@ -227,9 +227,9 @@ def bench(context: typer.Context) -> None:
 
 
 def main() -> None:
-    """Runs the command line: whatever goes wrong ends with one message and exit code 2."""
+    """Runs the command line; every error ends with one message and exit code 2."""
     overwritten = mixed_in(Path(commands.__file__).parent.parent)
-    if overwritten and not hasattr(fastscape, "surface"):  # the other project has replaced or deleted our __init__.py
+    if overwritten and not hasattr(fastscape, "surface"):  # a different project replaced or deleted our __init__.py
         typer.echo(f"fastscape: {overwritten}", err=True)
         sys.exit(2)
     run(app, debug=lambda: _options["debug"])

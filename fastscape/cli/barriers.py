@@ -1,4 +1,4 @@
-"""The command for what is between models: the barrier of two, or the matrix of several."""
+"""The command for barriers between models: the barrier of two models, or the matrix of several."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def barrier(
 
 
 def _others(asked: Asked) -> list[nn.Module]:
-    """The other networks, which must be trained on the data set of the first."""
+    """The networks after the first, which must be trained on the data set of the first."""
     if asked.own is not None:
         return [asked.network(k) for k in range(1, len(asked.files))]
     first, *files = asked.files
@@ -95,7 +95,7 @@ def _others(asked: Asked) -> list[nn.Module]:
 
 
 def _files(found: Any, place: Path) -> dict[str, Path]:
-    """The pictures: one of a line with all its measures, or a matrix for each measure."""
+    """The files of the pictures: one picture of a line with all measures, or a matrix per measure."""
     if isinstance(found, Barrier):
         return {"": place.with_suffix(".png")}
     ending = {measure: measure.replace(" ", "-") for measure in found.measures}

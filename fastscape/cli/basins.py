@@ -1,4 +1,4 @@
-"""The command for how far around checkpoints a score holds."""
+"""The command for basin radii: how far from a model a score stays within a range."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def basin(
     pictures: Pictures = True,
     **given: Any,
 ) -> None:
-    """Find how far along random directions the loss of a model, or its accuracy, stays within a range."""
+    """Find how far along random directions the loss or a metric of a model stays within a range."""
     started, asked = time.perf_counter(), asking(checkpoints, given, samples, split, root)
     several, names = len(asked.files) > 1, names_of(asked.files)
     place = place_of(out, len(names), "basin", ".json")

@@ -1,4 +1,4 @@
-"""What commands on trained networks have in common: the networks and their samples, the options, and what they say."""
+"""Parts shared by commands on trained networks: the networks and their samples, the options, and the output."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _FEW = 64  # samples
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Of which networks and which samples a command is, before anything of them is read.
+    """The networks and samples of a command, before any of them is read.
 
     Args:
-        files: What each network is read from: checkpoints, or the weights of a model of one's own, or its name.
-        samples: How many samples of a data set there are to be; None for all.
-        split: Part of the data set, or several with commas between them. Default: train.
-        root: Folder of the data sets. Default: where they are kept.
-        own: The model of one's own, if it is one.
+        files: The sources of the networks: checkpoints, or the weights or the name of the user's own model.
+        samples: Number of samples of a data set; None for all.
+        split: Part of the data set, or several parts separated by commas. Default: train.
+        root: Folder of the data sets. Default: the usual folder.
+        own: The user's own model, if there is one.
     """
 
     files: tuple[Path, ...]
@@ -51,7 +51,7 @@ class Asked:
         """One of the networks.
 
         Args:
-            number: Which. Default: the first.
+            number: The index of the network. Default: the first.
 
         Returns:
             The network.
@@ -59,10 +59,10 @@ class Asked:
         return _checkpoint(self.files[number])[0] if self.own is None else self.own.network(number)
 
     def facts(self, number: int = 0) -> dict[str, str]:
-        """What the file of a checkpoint says: its network, its data set and so on.
+        """The facts in the file of a checkpoint: its network, its data set and so on.
 
         Args:
-            number: Of the checkpoint. Default: the first.
+            number: The index of the checkpoint. Default: the first.
 
         Returns:
             The facts.
@@ -73,11 +73,11 @@ class Asked:
         """One of the networks, and its samples.
 
         Args:
-            number: Which. Default: the first.
+            number: The index of the network. Default: the first.
 
         Returns:
-            The network, and inputs and targets, of several parts by the name of the part; or a model of one's own and
-            its data.
+            The network, and its inputs and targets; several parts of the data are given by name. Or the user's own
+            model and its data.
 
         Raises:
             ValueError: When the network does not fit the data set.
@@ -93,7 +93,7 @@ class Asked:
         return network, found if len(found) > 1 else found[names[0]]
 
     def other(self, file: Path) -> Any:
-        """The model that `--to` names: of a model of one's own a state dict, else a checkpoint."""
+        """The model that `--to` names: a state dict for the user's own model, else a checkpoint."""
         return _checkpoint(file)[0] if self.own is None else tensors_in(file, "--to")
 
     @cached_property
@@ -112,30 +112,30 @@ def asking(
     few: int | None = _FEW,
     most: int | None = None,
 ) -> Asked:
-    """What a command is asked about. Names are looked up here; no function is called and nothing is read.
+    """Finds the networks and samples of a command. Names are looked up; no function is called and no data are read.
 
     Args:
-        models: What came in the place of checkpoints.
-        given: The options of the command by name, of which those of a model of one's own are taken out.
-        samples: How many samples, if that was written.
-        split: Part of the data set, if that was written.
-        root: Folder of the data sets, if that was written.
-        few: How many samples of a data set there are if nobody says it; None for all. Default 64.
-        most: How many networks the command takes. Default: any number.
+        models: The arguments in the place of checkpoints.
+        given: The options of the command by name; options of the user's own model are removed from it.
+        samples: Number of samples, if given.
+        split: Part of the data set, if given.
+        root: Folder of the data sets, if given.
+        few: Default number of samples of a data set; None for all. Default 64.
+        most: Largest number of networks that the command takes. Default: any number.
 
     Returns:
-        What it is; all samples where it is found out how many are needed.
+        The networks and samples; all samples if a target standard error determines how many are read.
 
     Raises:
-        ValueError: When a model of one's own came, and a name is wrong or an option is one of data sets of the zoo.
-        TypeError: When a name is that of something else.
+        ValueError: When a name of the user's own model is wrong, or comes with an option for data sets of the zoo.
+        TypeError: When a name belongs to an object of a different kind.
     """
     own = own_model(models, given.pop("data"), given.pop("weights"))
     for option, value in {"--samples": samples, "--split": split, "--root": root}.items():
         if own is not None and value is not None:
             raise ValueError(
-                f"{option} is for data sets of the zoo, got --data {clipped(own.data_name)}, of which all samples are "
-                f"taken; leave {option} out, and have --data name those that are wanted"
+                f"{option} is for data sets of the zoo, got --data {clipped(own.data_name)}, whose samples are all "
+                f"used; leave {option} out, and let --data give only the samples you want"
             )
     if given.get("to") is not None:
         check_there(given["to"], "--to")
@@ -148,11 +148,11 @@ def asking(
 
 
 def options_of_command(given: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
-    """What was written, as the library takes it.
+    """The given options in the form that the library takes.
 
     Args:
-        given: The options of a command by name, None where one was not written.
-        asked: What the command is about: of a network of the zoo the accuracy is measured too.
+        given: The options of a command by name; None for options not given.
+        asked: The networks and samples; for networks of the zoo, accuracy is added to the metrics.
 
     Returns:
         The options of `surface` or `line`.
@@ -166,17 +166,18 @@ def options_of_command(given: Mapping[str, Any], asked: Asked) -> dict[str, Any]
 
 
 def _checkpoint(file: Path) -> tuple[nn.Module, dict[str, str]]:
-    """A network of the zoo, and what its file says."""
+    """A network of the zoo, and the facts in its file."""
     if not file.is_file():
+        why = "is a folder" if file.is_dir() else "does not exist"
         raise FileNotFoundError(
             f"the model must be a checkpoint from `fastscape train` or the name of your own, got {clipped(file)}, "
-            "which does not exist; write for example model.safetensors, or package.module:make_model with --data"
+            f"which {why}; write for example model.safetensors, or package.module:make_model with --data"
         )
     return load_checkpoint(file)
 
 
 def _check_fits(checkpoint: Path, network: nn.Module, data: TensorDataset, name: str) -> None:
-    """Refuses a network that cannot take the images of its data set, or has not all of its classes."""
+    """Refuses a network that cannot take the images of its data set, or lacks some of its classes."""
     classes = datasets.describe(data).classes
     with torch.no_grad():
         try:
@@ -194,12 +195,12 @@ def _check_fits(checkpoint: Path, network: nn.Module, data: TensorDataset, name:
 
 
 def said(files: Sequence[Path], landscape: Landscape, started: float) -> None:
-    """Says what was computed.
+    """Prints the written files and a summary of the landscape.
 
     Args:
-        files: What was written.
+        files: The files that were written.
         landscape: The landscape.
-        started: When the command began, by `time.perf_counter`.
+        started: Start of the command, from `time.perf_counter`.
     """
     for file in files:
         typer.echo(str(file))
@@ -208,6 +209,6 @@ def said(files: Sequence[Path], landscape: Landscape, started: float) -> None:
         samples += f" of {error['available']}"
     typer.echo(f"{landscape!r}, {samples} samples, {time.perf_counter() - started:.1f} s")
     if not error.get("met", True):
-        typer.echo(f"the standard error is not everywhere within {error['target']:g} of the range")
+        typer.echo(f"at some points the standard error is above {error['target']:g} of the range")
     for sentence in filter(None, [refinement_said(landscape), repeats_said(landscape)]):
         typer.echo(sentence)

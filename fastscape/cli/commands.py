@@ -1,4 +1,4 @@
-"""The commands that compute landscapes: of one checkpoint, or of several on common directions and one scale."""
+"""The commands that compute landscapes: of one checkpoint, or of several with common directions and one scale."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ _Axis = tuple[float, float, int] | None
 
 
 class _Task(NamedTuple):
-    """One of the landscapes that are asked for.
+    """One of the landscapes to compute.
 
     Args:
         out: The file to write.
-        store: Where points are kept.
+        store: The folder that keeps finished points.
     """
 
     out: Path
@@ -69,7 +69,7 @@ def surface(
         bool,
         typer.Option(
             "--own-directions",
-            help="Scale the directions to each model, not to the first of several.",
+            help="Scale the directions to each model, instead of the first model.",
             rich_help_panel=DIRECTIONS,
         ),
     ] = False,
@@ -77,7 +77,7 @@ def surface(
     pictures: Pictures = True,
     **given: Any,
 ) -> None:
-    """Compute the loss landscape of a model, or of several on common directions, and draw it."""
+    """Compute the loss landscape of a model, or of several with common directions, and draw it."""
     axes = _axes({name: given.pop(name) for name in ("x", "y")}, reach, points)
     files, store = [file for one in checkpoints for file in _expanded(one)], given.pop("store")
     asked = asking(files, given, samples, split, root)
@@ -96,7 +96,7 @@ def surface(
         network, data = asked.loaded(k)
         own: dict[str, Any] = {"store": task.store, "progress": "live" if live else True}
         landscape = api.surface(network, data, **axes, **own, **options)
-        axes = dict(landscape.axes)  # a range that is chosen is chosen for the first, and that of all
+        axes = dict(landscape.axes)  # an automatic range is chosen for the first model and used for all
         if about:
             landscape = landscape.with_report({**landscape.report, "common_directions": about})
         said([landscape.save(task.out)], landscape, started)
@@ -135,7 +135,7 @@ def line(
 
 
 def _axes(given: Mapping[str, _Axis], reach: str | None, points: int | None) -> dict[str, Any]:
-    """The axes: those that are given, and the others by their reach."""
+    """The axes: given axes, and `--reach` and `--points` for the rest."""
     if None not in given.values() and (reach is not None or points is not None):
         raise ValueError(
             f"--reach and --points are for axes not given, got {' and '.join(f'--{name}' for name in given)} too; "
@@ -146,7 +146,7 @@ def _axes(given: Mapping[str, _Axis], reach: str | None, points: int | None) -> 
 
 
 def _tasks(files: Sequence[Path], out: Path | None, store: Path | None) -> list[_Task]:
-    """One file, and one store if asked for, for each model; several get theirs in a folder."""
+    """A file, and a store if asked for, per model; for several models, in a folder."""
     place = place_of(out, len(files), "landscapes" if len(files) > 1 else "landscape", ".npz")
     if len(files) == 1:
         return [_Task(place, store)]
@@ -154,7 +154,7 @@ def _tasks(files: Sequence[Path], out: Path | None, store: Path | None) -> list[
 
 
 def _expanded(given: Path) -> list[Path]:
-    """The files that a pattern means where no shell has expanded it, in their order; others as they are."""
+    """The sorted files that match a pattern, if no shell has expanded it; other names are returned unchanged."""
     if given.exists() or not glob.has_magic(str(given)):
         return [given]
     found = sorted(Path(given.anchor).glob(str(given.relative_to(given.anchor))))
@@ -164,23 +164,23 @@ def _expanded(given: Path) -> list[Path]:
 
 
 def _check_common(options: Mapping[str, Any]) -> None:
-    """Refuses what common directions cannot be."""
+    """Refuses options that exclude common directions."""
     for name, usual in (("low_memory", False), ("repeats", 1)):
         if options.get(name, usual) != usual:
             raise ValueError(
-                f"--{name.replace('_', '-')} draws directions again, which common directions cannot; write "
-                "--own-directions too"
+                f"--{name.replace('_', '-')} cannot be combined with common directions, because it draws directions "
+                "again; write --own-directions too"
             )
 
 
 def _common(asked: Asked, options: dict[str, Any]) -> dict[str, Any]:
-    """Puts the directions of the first model, for all, into the options; each is looked at before the first run.
+    """Puts the directions of the first model into the options for all; checks every model before the first run.
 
     Returns:
-        What the reports say of them.
+        The facts of the common directions for the reports.
 
     Raises:
-        ValueError: When they cannot be common: another architecture.
+        ValueError: When the models have different architectures.
     """
     every = with_defaults(SurfaceOptions, cast(SurfaceOptions, options), "surface")
     moving = every["perturb"] or Random.perturb
@@ -204,7 +204,7 @@ def _common(asked: Asked, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _draw(tasks: Sequence[_Task], landscapes: Sequence[Landscape]) -> None:
-    """Draws a map and a surface of each, several on one scale."""
+    """Draws a map and a surface per landscape; several landscapes share one scale."""
     scale = common_scale(landscapes) if len(tasks) > 1 else None
     drawn: dict[str, Any] = {} if scale is None else {"log": scale[0], "scale": scale[1]}
     for task, landscape in zip(tasks, landscapes, strict=True):

@@ -1,4 +1,4 @@
-"""The commands that say how a loss bends around models: the spectrum of its Hessian, and its sharpness."""
+"""The commands for the curvature of a loss at models: the spectrum of its Hessian, and its sharpness."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def spectrum(
     out: Annotated[
         Path,
         typer.Option(
-            help="File to write; the picture goes beside it.",
+            help="File to write; the picture is written beside it.",
             rich_help_panel=OUTPUT,
             callback=ending_in("--out", ".json"),
         ),
@@ -63,7 +63,7 @@ def sharpness(
     pictures: Pictures = True,
     **given: Any,
 ) -> None:
-    """Measure how sharp the loss is around a model, or around several side by side, and draw it."""
+    """Measure the sharpness of the loss around a model, or around several models side by side, and draw it."""
     asked = asking(checkpoints, given, samples, split, root)
     several, names = len(asked.files) > 1, names_of(asked.files)
     place = place_of(out, len(names), "sharpness", ".json")

@@ -26,7 +26,7 @@ from fastscape.runs import ConnectOptions
 __all__ = ["connect", "straight_and_curved"]
 
 TOLERANCE = 0.01
-"""Of the plane, as a fraction of its range."""
+"""The tolerance of the plane, as a fraction of its range."""
 
 _MEASURED = "loss", "objective", "device", "precision"
 
@@ -44,7 +44,7 @@ def connect(
     out: Annotated[
         Path,
         typer.Option(
-            help="Curve to write; landscapes and pictures go beside it.",
+            help="Curve to write; landscapes and pictures are written beside it.",
             rich_help_panel=OUTPUT,
             callback=ending_in("--out", ".safetensors"),
         ),
@@ -106,7 +106,7 @@ def straight_and_curved(straight: Landscape, curved: Landscape) -> Axes:
     ax = straight.plot(label=names[0])
     curved.plot(ax=ax, label=names[1])
     ax.set_xlabel("from model A to model B (t)")
-    ax.legend(handles=[line for line in ax.get_lines() if line.get_label() in names])  # without the marks
+    ax.legend(handles=[line for line in ax.get_lines() if line.get_label() in names])  # without entries for marks
     return ax
 
 
@@ -115,7 +115,7 @@ def _saved(draw: Any, out: Path, kind: str) -> Path:
 
 
 def _said(straight: Landscape, curved: Landscape) -> str:
-    """The ends, and the worst point of both ways."""
+    """The losses at the ends, and the worst point of both lines."""
     tops = []
     for way in (straight, curved):
         worst = int(np.nanargmax(way.loss)) if np.isfinite(way.loss).any() else 0

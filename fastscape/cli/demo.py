@@ -1,4 +1,4 @@
-"""The main job from end to end: train a network, compute its landscape, draw it."""
+"""The demo: trains a network, computes its landscape and draws it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastscape.zoo.checkpoints import save_checkpoint
 
 __all__ = ["TOLERANCE", "Step", "demo"]
 
-# Epochs and learning rates. Without the smaller rate in the end the accuracy jumps by a tenth from epoch to epoch.
+# Epochs and learning rates. Without the smaller rate at the end, the accuracy jumps by a tenth between epochs.
 EPOCHS = (6, 1e-3), (2, 1e-4)
 SAMPLES = 64
 TOLERANCE = 0.005
@@ -25,7 +25,7 @@ SKIP = {"resnet56": "ResNet-56", "resnet56-noshort": "ResNet-56 without shortcut
 
 
 class Step(NamedTuple):
-    """One step of the demo: what it did, how long it took, and the files it wrote."""
+    """One step of the demo: its description, its seconds, and the files that it wrote."""
 
     name: str
     seconds: float
@@ -51,11 +51,11 @@ def demo(
         out: Folder for model.safetensors, landscape.npz, contour.png, surface.png and explorer.html.
         model: A name of `fastscape.zoo.models.build`. Default "resnet20".
         grid: Grid points along each axis, at least 2. Default 51.
-        seed: Of the initial weights, the training and the directions. Default 0.
-        compare_skip: Whether to do the same with a ResNet-56 with and without its shortcuts, and to draw both into
-            compare.png on one scale (Li et al. 2018, arXiv 1712.09913, figure 1); their checkpoints and landscapes
+        seed: Seed of the initial weights, the training and the directions. Default 0.
+        compare_skip: Whether to do the same for a ResNet-56 with and without its shortcuts, and to draw both into
+            compare.png on one scale (Li et al. 2018, arXiv 1712.09913, figure 1). Their checkpoints and landscapes
             are written too. Default False.
-        exact: Whether to evaluate every grid point. Default False: as many as the tolerance needs.
+        exact: Whether to evaluate every grid point. Default False: only the points that the tolerance needs.
         progress: Whether to show progress bars and the growing surface on a terminal. Default True.
 
     Returns:
@@ -68,7 +68,7 @@ def demo(
     if grid < 2:
         raise ValueError(f"grid must be at least 2 points along an axis, got {grid}; write for example 51")
     check_seed(seed)
-    models.tensors_of(model)  # refuses a network that is none, before data are read
+    models.tensors_of(model)  # refuses an unknown network before data are read
     options: dict[str, Any] = {"grid": grid, "seed": seed, "exact": exact, "progress": progress}
     landscape, steps = _landscape_of(model, out / "model.safetensors", out / "landscape.npz", **options)
     started = time.perf_counter()
@@ -93,7 +93,7 @@ def _compared(out: Path, **options: Any) -> list[Step]:
 def _landscape_of(
     model: str, checkpoint: Path, file: Path, *, grid: int, seed: int, exact: bool, progress: bool
 ) -> tuple[Landscape, list[Step]]:
-    """The landscape of a network that is trained first."""
+    """Trains a network and computes its landscape."""
     train_set, test_set = datasets.load("digits"), datasets.load("digits", "test")
     network = models.build(model, seed=seed, **datasets.describe(train_set)._asdict())
 

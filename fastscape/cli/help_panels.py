@@ -1,4 +1,4 @@
-"""The help of the command line: options in panels, their types beside their names, everything within the terminal."""
+"""The help of the command line: options in panels, with types beside names, within the width of the terminal."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _console() -> Console:
 
 
 def _begin(console: Console, command: Any, ctx: Any) -> None:
-    """The usage, and what the command does."""
+    """Prints the usage and the description of the command."""
     console.print(Padding(Text(" ".join(command.get_usage(ctx).split()), style="bold"), (0, 1)))
     if command.help:
         console.print(Padding(_in_one_line(command.help), (0, 1), expand=False), markup=False)
@@ -87,7 +87,7 @@ def _in_one_line(text: str | None) -> str:
 
 
 def _print_parameters(console: Console, parameters: Iterable[Any], ctx: Any) -> None:
-    """The panels, in their order; the option for help stands in the last one."""
+    """Prints the panels in their order; the option for help is in the last panel."""
     panels: dict[str, list[tuple[str, str]]] = {}
     for parameter in parameters:
         if getattr(parameter, "hidden", False):
@@ -106,7 +106,7 @@ def _is_argument(parameter: Any) -> bool:
 
 
 def _row(parameter: Any, ctx: Any) -> tuple[str, str]:
-    """What stands left and right: name with type, and meaning with choices."""
+    """The left and the right part of a row: name with type, and help text with choices."""
     metavar = parameter.metavar or ""
     choices = metavar if metavar.startswith("[") else ""
     if _is_argument(parameter):
@@ -123,14 +123,14 @@ def _row(parameter: Any, ctx: Any) -> tuple[str, str]:
 
 
 def _type_of(parameter: Any, ctx: Any) -> str:
-    """One word for the type, which versions of typer name in ways of their own."""
+    """One word for the type; versions of typer name types differently."""
     told = getattr(parameter, "display_type", None) or parameter.make_metavar
     said = str(told(ctx)).lower()
     return next((short for name, short in TYPES.items() if name in said), said.strip("<>").upper())
 
 
 def _with_default(parameter: Any) -> str:
-    """The help with the default, where the text does not say it and there is one to write."""
+    """The help text with the default added, if there is one and the text does not have it."""
     said, default = str(parameter.help or ""), parameter.default
     plain = isinstance(default, int | float | str) or hasattr(default, "__fspath__")
     if "Default" in said or isinstance(default, bool) or not plain:
@@ -145,7 +145,7 @@ def _print_panel(console: Console, title: str, rows: Sequence[tuple[str, str]], 
 
 
 def _lines(name: str, said: str, *, left: int, width: int) -> Iterator[Text]:
-    """The lines of one row: a name that is longer than its column has a line of its own."""
+    """The lines of one row; a name that is longer than its column has its own line."""
     wrapped = _wrapped(said, width - left) or [""]
     head = Text(name, style="bold cyan")
     if len(name) >= left:
@@ -156,7 +156,7 @@ def _lines(name: str, said: str, *, left: int, width: int) -> Iterator[Text]:
 
 
 def _wrapped(said: str, width: int) -> list[str]:
-    """The lines of a text; a list of choices breaks behind a bar, and begins a line if it fits no other one."""
+    """The lines of a text; a list of choices breaks after a bar, and begins a new line if it does not fit."""
     text, bracket, choices = said.partition("[")
     lines = textwrap.wrap(text, width, break_on_hyphens=False)
     if not bracket:

@@ -1,4 +1,4 @@
-"""The command that says what a file holds, and what fastscape runs on."""
+"""The command that describes a file, or the machine that fastscape runs on."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def info(
         bool, typer.Option("--json", help="Print the whole report as JSON.", rich_help_panel=OUTPUT)
     ] = False,
 ) -> None:
-    """Say what a file holds and how it was made, or what fastscape runs on here."""
+    """Show what a file contains and how it was made, or what fastscape runs on here."""
     if everything and as_json:
         raise ValueError("--all must come without --json, got both; they show the same report, as a table or as JSON")
     if file is None:
@@ -58,7 +58,7 @@ def info(
 
 
 def _read(file: Path) -> Landscape | Topology:
-    """The landscape of a file, or the topology, whose files have the same ending."""
+    """The landscape or the topology in a file; both kinds of files have the same ending."""
     if not file.exists():
         raise FileNotFoundError(
             f"the file must be a landscape, store, topology or checkpoint, got {clipped(file)}, which does not exist"
@@ -69,7 +69,7 @@ def _read(file: Path) -> Landscape | Topology:
         if file.suffix == ".npz":
             try:
                 return Topology.load(file)
-            except ValueError:  # what is neither is called no landscape
+            except ValueError:  # a file that is neither gets the error for landscapes
                 pass
         raise
 

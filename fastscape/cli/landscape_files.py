@@ -1,4 +1,4 @@
-"""Files of landscapes on the command line: what is read, and what to write instead of a file that is none."""
+"""Reads landscape files for commands; errors for other files say what to write instead."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _WEIGHTS = ".safetensors", ".pt", ".pth", ".ckpt"
 
 
 def check_landscape_file(file: Path) -> None:
-    """Refuses a file that is not there, and one that holds a model.
+    """Refuses a file that does not exist, and a file that contains a model.
 
     Args:
         file: The file, or the folder of a store.
 
     Raises:
         FileNotFoundError: When there is no such file.
-        ValueError: When it is a checkpoint by its name.
+        ValueError: When its name is the name of a checkpoint.
     """
     if file.suffix in _WEIGHTS:
         named = str(clipped(file))
@@ -48,7 +48,7 @@ def landscape_in(file: Path) -> Landscape:
 
     Raises:
         FileNotFoundError: When there is no such file.
-        ValueError: When it holds something else.
+        ValueError: When it contains something else.
     """
     check_landscape_file(file)
     return Landscape.load(file)

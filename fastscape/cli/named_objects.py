@@ -20,13 +20,13 @@ FORMS = "package.module:name or path/to/file.py:name"
 
 
 def is_name(text: str) -> bool:
-    r"""Whether a text has the form of a name: something, a colon, and a name of Python, which may have dots.
+    r"""Whether a text has the form of a name: a module or file, a colon, and a Python name, which may have dots.
 
     Args:
         text: The text.
 
     Returns:
-        Whether it has; nothing is imported.
+        Whether it has this form; nothing is imported.
 
     Example:
         >>> from fastscape.cli.named_objects import is_name
@@ -38,20 +38,21 @@ def is_name(text: str) -> bool:
 
 
 def named(text: str, what: str) -> Any:
-    """The object of a name. Its module is imported, which runs the code of that module.
+    """Imports the module of a name, which runs its code, and returns the named object.
 
-    The current folder is on the path from then on, as for `python -m`, and that of a file, as for `python file.py`.
+    From then on, the current folder is on the path, as for `python -m`; for a file also its folder, as for
+    `python file.py`.
 
     Args:
         text: The name.
-        what: What it is given as, for the error, for example "--data".
+        what: The option that gave the name, for errors, for example "--data".
 
     Returns:
         The object.
 
     Raises:
-        ValueError: When the text is no name, or there is no such module, file or object, or its import fails.
-        ImportError: When it imports a module that is not there.
+        ValueError: When the text is not a name, there is no such module, file or object, or the import fails.
+        ImportError: When the module imports a module that is not installed.
     """
     if not is_name(text):
         raise ValueError(f"{what} must be {FORMS}, got {clipped(text)}")
@@ -69,17 +70,17 @@ def named(text: str, what: str) -> Any:
 
 
 def called(function: Callable[[], Any], text: str) -> Any:
-    """What a function of the user's returns.
+    """Calls a function of the user.
 
     Args:
         function: The function.
-        text: Its name, for the error.
+        text: The name of the function, for errors.
 
     Returns:
-        What it returns.
+        The value that the function returns.
 
     Raises:
-        ValueError: When it raises an error.
+        ValueError: When the function raises an error.
     """
     try:
         return function()
@@ -104,7 +105,7 @@ def _from_path(place: str, what: str) -> ModuleType:
         return _imported(lambda: importlib.import_module(place), place)
     except ModuleNotFoundError as error:
         missing = error.name or ""
-        if place != missing and not place.startswith(f"{missing}."):  # of another one, which this one imports
+        if place != missing and not place.startswith(f"{missing}."):  # the module imports a module that is missing
             raise ImportError(f"{clipped(place)}, given as {what}, needs {missing}: install it") from error
         raise ValueError(
             f"{what} names {clipped(place)}, but there is no module {clipped(missing)} on the path or in "
@@ -140,7 +141,7 @@ def _from_file(place: str, what: str) -> ModuleType:
 
 
 def _imported(load: Callable[[], Any], place: str) -> Any:
-    """What an import gives. Modules that are not there are told apart by who asks; a program that ends is an error."""
+    """Runs an import. Missing modules are left to the caller; a module that exits the program is an error."""
     try:
         return load()
     except ModuleNotFoundError:

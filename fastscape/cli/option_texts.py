@@ -1,14 +1,15 @@
-"""What the help of a command says of the options that it takes from the library: panel, one or two lines, choices.
+"""The help texts of options that commands take from the library: panel, one or two lines, choices.
 
-The documentation in Python says everything (`help(fastscape.surface)`); these lines fit a terminal of 80 columns.
+These lines fit a terminal of 80 columns; the documentation in Python is complete (`help(fastscape.surface)`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from fastscape.results import options_of
 from fastscape.weights import LINES, NORMS, PRECISIONS, SURFACES, Distribution, NamedPerturb
 
 __all__ = [
@@ -36,12 +37,14 @@ PANELS = INPUT, MEASURES, GRID, DIRECTIONS, TRAINING, PICTURE, WALK, ACCURACY, R
 
 @dataclass(frozen=True)
 class Shown:
-    """How the help of a command shows an option.
+    """The help of an option.
+
+    A default that is a number or a name is added from the option itself.
 
     Args:
         panel: The panel.
-        text: What it says.
-        choices: What can be written. Default: anything of its type.
+        text: The help text.
+        choices: The allowed values. Default: any value of the type.
     """
 
     panel: str
@@ -81,7 +84,7 @@ _SHARED = {
         {
             "x": "First axis. Default: -1 1 51.",
             "y": "Second axis. Default: -1 1 51.",
-            "points": "Points on the line, both ends included. Default: 25.",
+            "points": "Points on the line, both ends included.",
         },
     ),
     **_of(
@@ -90,9 +93,9 @@ _SHARED = {
             "scheme": ("How coordinates combine the directions. Default: plane.", SURFACES),
             "normalize": ("Norm of the directions. Default: filter.", NORMS),
             "perturb": ("Tensors that move. Default: weights.", _PERTURB),
-            "distribution": ("Distribution of random directions. Default: normal.", get_args(Distribution)),
-            "seed": "Seed of the random directions. Default: 0.",
-            "repeats": "Number of draws of the directions. Default: 1.",
+            "distribution": ("Distribution of random directions.", get_args(Distribution)),
+            "seed": "Seed of the random directions.",
+            "repeats": "Number of draws of the directions.",
         },
     ),
     **_of(
@@ -102,7 +105,7 @@ _SHARED = {
             "target_standard_error": "Read samples until the standard error is this fraction of the range. Default: "
             "read all.",
             "tolerance": "Evaluate some points and predict the rest within this fraction of the range.",
-            "tolerance_scale": ("Scale of the tolerance. Default: log10.", ("log10", "linear")),
+            "tolerance_scale": ("Scale of the tolerance.", ("log10", "linear")),
             "topology": "With --tolerance, refine until every basin deeper than this fraction of the range is "
             "certain.",
             "draw_samples": "With --tolerance, samples at most points; 0 for all. Default: chosen automatically.",
@@ -115,7 +118,7 @@ _SHARED = {
             "plan": "Plan from Plan.save. Default: the fastest found.",
             "low_memory": "Recompute random directions instead of storing them.",
             "store": "Folder that keeps finished points; the same command resumes. Needs zarr.",
-            "timeout": "Seconds to wait for a silent process. Default: 300.",
+            "timeout": "Seconds to wait for a silent process.",
             "microbatch": "Samples per pass. Default: chosen by fixed rules.",
         },
     ),
@@ -125,20 +128,18 @@ _SHARP = _of(
     MEASURES,
     {
         "measures": ("Measure to compute; repeatable. Default: all.", _SHARPNESS),
-        "rho": "Radius of worst_case and m_sharpness, in units of weights. Default: 0.05.",
-        "adaptive_rho": "Radius of adaptive_worst_case, relative to the weights. Default: 0.5.",
-        "m": "Samples per group of m_sharpness. Default: 64.",
+        "rho": "Radius of worst_case and m_sharpness, in units of weights.",
+        "adaptive_rho": "Radius of adaptive_worst_case, relative to the weights.",
+        "m": "Samples per group of m_sharpness.",
         "radii": "Distance along random directions; repeatable. Default: 0.1 and 0.3.",
-        "increase": "Rise of the mean loss that defines pac_bayes_sigma. Default: 0.1.",
+        "increase": "Rise of the mean loss that defines pac_bayes_sigma.",
     },
 )
 _AT_POINT = {
     "perturb": Shown(MEASURES, "Parameters that the loss is differentiated by. Default: all.", _PARAMETERS),
     "precision": Shown(ACCURACY, "Number format. Default: the model's.", _FLOATS),
-    "seed": Shown(ACCURACY, "Seed of start vectors and probes. Default: 0."),
-    "tolerance": Shown(
-        ACCURACY, "Largest residual of an eigenvector, relative to the largest eigenvalue. Default: 1e-5."
-    ),
+    "seed": Shown(ACCURACY, "Seed of start vectors and probes."),
+    "tolerance": Shown(ACCURACY, "Largest residual of an eigenvector, relative to the largest eigenvalue."),
 }
 
 _OWN: dict[str, dict[str, Shown]] = {
@@ -164,74 +165,81 @@ _OWN: dict[str, dict[str, Shown]] = {
         "store": Shown(RUNNING, "Folder that keeps finished points; the same command resumes. Needs zarr."),
     },
     "AlignOptions": {
-        "to": Shown(INPUT, "Model to come near to: a checkpoint, or a state dict for a model of your own. Required."),
-        "method": Shown(ACCURACY, "What is matched. Default: weights.", ("weights", "activations")),
-        "restarts": Shown(ACCURACY, "Starts of the search. Default: 3."),
-        "seed": Shown(ACCURACY, "Seed of the random starts. Default: 0."),
+        "to": Shown(INPUT, "Reference model: a checkpoint, or a state dict for a model of your own. Required."),
+        "method": Shown(ACCURACY, "What is matched.", ("weights", "activations")),
+        "restarts": Shown(ACCURACY, "Starts of the search."),
+        "seed": Shown(ACCURACY, "Seed of the random starts."),
     },
     "ConnectOptions": {
-        "curve": Shown(TRAINING, "Shape of the curve. Default: bezier.", ("bezier", "polygon", "band")),
+        "curve": Shown(TRAINING, "Shape of the curve.", ("bezier", "polygon", "band")),
         "bends": Shown(TRAINING, "Trained points between the ends. Default: 1; 7 for a band."),
         "perturb": Shown(TRAINING, "Tensors that move. Default: all.", _PERTURB),
         "epochs": Shown(TRAINING, "Passes over the data. Default: 20."),
         "steps": Shown(TRAINING, "Optimizer steps, instead of --epochs."),
         "batch_size": Shown(TRAINING, "Samples per step. Default: 64."),
-        "lr": Shown(TRAINING, "Learning rate of SGD. Default: 0.05."),
+        "lr": Shown(TRAINING, "Learning rate of SGD."),
         "train_mode": Shown(TRAINING, "Train in evaluation mode: stored batch-norm statistics, no dropout."),
-        "spring": Shown(TRAINING, "Stiffness of a band's springs. Default: 1."),
-        "seed": Shown(TRAINING, "Seed of the training. Default: 0."),
+        "spring": Shown(TRAINING, "Stiffness of a band's springs."),
+        "seed": Shown(TRAINING, "Seed of the training."),
         "store": Shown(RUNNING, "Folder that keeps the training; the same command resumes."),
     },
     "BasinOptions": {
-        "measure": Shown(MEASURES, "Score that must hold: loss, or the name of a metric. Default: loss."),
-        "drop": Shown(MEASURES, "Share of the score at the model that may be lost. Default: 0.05."),
+        "measure": Shown(MEASURES, "Score that must hold: loss, or the name of a metric."),
+        "drop": Shown(MEASURES, "Share of the score at the model that may be lost."),
         "level": Shown(MEASURES, "Score itself that must not be passed, instead of --drop."),
         "worse": Shown(
             MEASURES, "Which scores are worse. Default: higher for a loss, else lower.", ("higher", "lower")
         ),
-        "directions": Shown(DIRECTIONS, "Number of random directions. Default: 32."),
-        "limit": Shown(DIRECTIONS, "Largest radius to search, in units of the directions. Default: 1."),
-        "steps": Shown(ACCURACY, "Steps of the scan from the model to the limit. Default: 50."),
-        "tolerance": Shown(ACCURACY, "Width of the interval of a radius, as a fraction of it. Default: 0.01."),
-        "confidence": Shown(ACCURACY, "Confidence of intervals over directions. Default: 0.95."),
+        "directions": Shown(DIRECTIONS, "Number of random directions."),
+        "limit": Shown(DIRECTIONS, "Largest radius to search, in units of the directions."),
+        "steps": Shown(ACCURACY, "Steps of the scan from the model to the limit."),
+        "tolerance": Shown(ACCURACY, "Width of the interval of a radius, as a fraction of it."),
+        "confidence": Shown(ACCURACY, "Confidence of intervals over directions."),
     },
     "SpectrumOptions": {
         **_AT_POINT,
         "matrix": Shown(
             MEASURES, "Curvature matrix. Default: hessian.", ("hessian", "ggn", "fisher", "empirical-fisher")
         ),
-        "k": Shown(MEASURES, "Eigenvalues at each end. Default: 5."),
+        "k": Shown(MEASURES, "Eigenvalues at each end."),
         "layers": Shown(MEASURES, "Also compute trace and largest eigenvalue per tensor."),
-        "probes": Shown(ACCURACY, "Random vectors for the density. Default: 10."),
-        "steps": Shown(ACCURACY, "Lanczos steps per probe. Default: 80."),
-        "trace_probes": Shown(ACCURACY, "Random vectors for trace and Frobenius norm. Default: 32."),
+        "probes": Shown(ACCURACY, "Random vectors for the density."),
+        "steps": Shown(ACCURACY, "Lanczos steps per probe."),
+        "trace_probes": Shown(ACCURACY, "Random vectors for trace and Frobenius norm."),
     },
     "SharpnessOptions": {
         **_AT_POINT,
         **_SHARP,
-        "steps": Shown(ACCURACY, "Gradients per ascent of the worst cases. Default: 10."),
-        "restarts": Shown(ACCURACY, "Starts of an ascent. Default: 3."),
-        "directions": Shown(ACCURACY, "Random directions of random_directions and the noise. Default: 16."),
-        "probes": Shown(ACCURACY, "Random vectors for the trace. Default: 32."),
+        "steps": Shown(ACCURACY, "Gradients per ascent of the worst cases."),
+        "restarts": Shown(ACCURACY, "Starts of an ascent."),
+        "directions": Shown(ACCURACY, "Random directions of random_directions and the noise."),
+        "probes": Shown(ACCURACY, "Random vectors for the trace."),
     },
     "TopologyOptions": {
-        "measure": Shown(MEASURES, "Measure: loss or the name of a metric. Default: loss."),
+        "measure": Shown(MEASURES, "Measure: loss or the name of a metric."),
         "log": Shown(MEASURES, "Scale of heights. Default: log10 for a loss that is nowhere negative."),
-        "threshold": Shown(ACCURACY, "Least depth of a basin, as a fraction of the range. Default: 0.05."),
-        "confidence": Shown(ACCURACY, "Confidence of the error band. Default: 0.95."),
+        "threshold": Shown(ACCURACY, "Least depth of a basin, as a fraction of the range."),
+        "confidence": Shown(ACCURACY, "Confidence of the error band."),
         "error": Shown(ACCURACY, "Half-width of the error band. Default: what the landscape says."),
     },
 }  # fmt: skip
 
 
 def shown(kind: Any, name: str) -> Shown | None:
-    """How the help shows an option.
+    """The help of an option.
 
     Args:
-        kind: The TypedDict that defines it.
-        name: Its name.
+        kind: The TypedDict that defines the option.
+        name: The name of the option.
 
     Returns:
-        How; None for an option without a text here, of which the first sentences are shown.
+        The help, with the default. None for an option without a text here; its documentation is shown instead.
     """
-    return _OWN.get(kind.__name__, {}).get(name) or _SHARED.get(name)
+    found = _OWN.get(kind.__name__, {}).get(name) or _SHARED.get(name)
+    if found is None or "Default:" in found.text:
+        return found
+    default = options_of(kind)[name][1].default
+    if isinstance(default, bool | None) or not isinstance(default, int | float | str):
+        return found
+    written = default if isinstance(default, str) else f"{default:g}".replace("e-0", "e-")
+    return replace(found, text=f"{found.text} Default: {written}.")

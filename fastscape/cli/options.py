@@ -1,4 +1,4 @@
-"""The options of commands: those that commands have of their own, and those that they take from the library."""
+"""The options of commands: options of the commands themselves, and options taken from the library."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ OWN = "Or your own model, package.module:name or path/to/file.py:name, with --da
 
 
 def choice(option: str, choices: Sequence[str], panel: str, text: str) -> Any:
-    """An option whose value is one of a few.
+    """An option with a fixed list of choices.
 
     Args:
-        option: How it is written, for example "--kind".
-        choices: What can be written.
+        option: The option as written, for example "--kind".
+        choices: The allowed values.
         panel: The panel of the help.
-        text: What the help says.
+        text: The help text.
 
     Returns:
-        The option, which refuses any other value.
+        The option, which refuses all values that are not choices.
     """
     return typer.Option(
         help=text, metavar=f"[{'|'.join(choices)}]", rich_help_panel=panel, callback=one_of(option, choices)
@@ -118,7 +118,9 @@ SurfaceOut = Annotated[
 Out = Annotated[
     Path,
     typer.Option(
-        help="Landscape to write; pictures go beside it.", rich_help_panel=OUTPUT, callback=ending_in("--out", ".npz")
+        help="Landscape to write; pictures are written beside it.",
+        rich_help_panel=OUTPUT,
+        callback=ending_in("--out", ".npz"),
     ),
 ]
 Samples = Annotated[int | None, _samples("Default: 64, or all with --target-standard-error.")]
@@ -155,17 +157,17 @@ Live = Annotated[
 
 
 def reaching(reach: str | None, count: int) -> tuple[Any, ...]:
-    """An axis of so many points that goes as far as `--reach` says.
+    """An axis with the range of `--reach`.
 
     Args:
-        reach: What came: a number, "auto" or nothing.
-        count: Grid points.
+        reach: The value of `--reach`: a number, "auto" or None.
+        count: Number of grid points.
 
     Returns:
-        What an option such as `x` takes.
+        The axis in the form that an option such as `x` takes.
 
     Raises:
-        ValueError: When one point is to reach as far as the loss says.
+        ValueError: When an automatic range is asked for a single point.
     """
     if reach == "auto":
         if count < 2:
@@ -178,13 +180,13 @@ def reaching(reach: str | None, count: int) -> tuple[Any, ...]:
 
 
 def offering(*kinds: Any) -> Callable[[F], F]:
-    """Gives a command that takes `**options` those of the library that a command line can express.
+    """Adds to a command with `**options` the options of the library that a command line can express.
 
     Args:
-        *kinds: The TypedDicts of the options; of two with one name the first one is offered.
+        *kinds: The TypedDicts of the options; if two options have the same name, the first is used.
 
     Returns:
-        A decorator. The command gets None for what was not written; True for a switch that is on.
+        A decorator. The command gets None for options not given, and True for switches that are on.
     """
     known: dict[str, tuple[Any, Option]] = {}
     for kind in kinds:
@@ -212,7 +214,7 @@ def offering(*kinds: Any) -> Callable[[F], F]:
 
 
 def _annotation(kind: Any, name: str) -> Any:
-    """The type of an option on the command line, with its help, and what checks its value."""
+    """The type of an option on the command line, with its help and the check of its value."""
     option = options_of(kind)[name][1]
     how = shown(kind, name) or Shown(option.group or RUNNING, option.brief.replace('"', ""))
     written = f"--{name.replace('_', '-')}"

@@ -1,6 +1,6 @@
-"""A model of the user's own on the command line: the names of model and data, its weights, and what is measured.
+"""The user's own model on the command line: the names of model and data, its weights, and the loss and metrics.
 
-Without `from __future__ import annotations`, as the options are read from the annotations.
+This file has no `from __future__ import annotations`, because the options are read from the annotations.
 """
 
 import copy
@@ -33,7 +33,7 @@ Objective = Annotated[
 
 
 class OwnData(TypedDict, total=False):
-    """What says of which data and weights a model of one's own is."""
+    """The options for the data and weights of the user's own model."""
 
     data: Annotated[
         str | None,
@@ -57,13 +57,13 @@ class OwnData(TypedDict, total=False):
 
 
 class OwnObjective(OwnData, total=False):
-    """And how a model is evaluated whose batches are no pairs."""
+    """The same options, and the objective for batches that are not pairs."""
 
     objective: Objective
 
 
 class OwnOptions(OwnData, total=False):
-    """And its loss."""
+    """The same options, and the loss."""
 
     loss: Annotated[
         str | None,
@@ -78,7 +78,7 @@ class OwnOptions(OwnData, total=False):
 
 
 class OwnMeasures(OwnOptions, total=False):
-    """And what is measured beside the loss."""
+    """The same options, and the metrics."""
 
     metric: Annotated[
         list[str] | None,
@@ -94,14 +94,14 @@ class OwnMeasures(OwnOptions, total=False):
 
 
 class OwnModel(NamedTuple):
-    """A model of one's own, of which the modules are imported and nothing else has run.
+    """The user's own model; its modules are imported, but no function has been called.
 
     Args:
-        name: As it was written.
-        model: What has that name.
-        data_name: The data, as they were written.
-        data: What has that name.
-        weights: The files of its weights; none where it is as its function returns it.
+        name: The name of the model, as given.
+        model: The object of that name.
+        data_name: The name of the data, as given.
+        data: The object of that name.
+        weights: The files of weights; empty if the weights of the returned model are used.
     """
 
     name: str
@@ -111,17 +111,17 @@ class OwnModel(NamedTuple):
     weights: tuple[Path, ...]
 
     def network(self, number: int = 0) -> nn.Module:
-        """The model with weights of one of the files.
+        """The model with the weights of one of the files.
 
         Args:
-            number: Of the file. Default: the first one.
+            number: The index of the file. Default: the first.
 
         Returns:
-            The model, a new one if there are several.
+            The model; a separate copy per file if there are several.
 
         Raises:
-            ValueError: When a function ends in an error, or the weights are not those of the model.
-            TypeError: When no model came.
+            ValueError: When a function ends in an error, or the weights do not fit the model.
+            TypeError: When the function returns no model.
         """
         model = self.model if isinstance(self.model, nn.Module) else called(self.model, self.name)
         if not isinstance(model, nn.Module):
@@ -136,11 +136,11 @@ class OwnModel(NamedTuple):
         """The data.
 
         Returns:
-            What the library takes.
+            The data in the form that the library takes.
 
         Raises:
-            ValueError: When their function ends in an error.
-            TypeError: When there are none.
+            ValueError: When the function that makes the data ends in an error.
+            TypeError: When the function returns None.
         """
         data = called(self.data, self.data_name) if _is_function(self.data) else self.data
         if data is None:
@@ -152,19 +152,19 @@ class OwnModel(NamedTuple):
 
 
 def own_model(models: Sequence[Path], data: str | None, weights: Sequence[Path] | None) -> OwnModel | None:
-    """The model of one's own that a command line names.
+    """The user's own model that a command line names.
 
     Args:
-        models: What came in the place of checkpoints.
-        data: What came as `--data`.
-        weights: What came as `--weights`.
+        models: The arguments in the place of checkpoints.
+        data: The value of `--data`.
+        weights: The values of `--weights`.
 
     Returns:
         The model; None for checkpoints that `fastscape train` wrote.
 
     Raises:
-        ValueError: When a part of it is missing or is not there, or options of both kinds came.
-        TypeError: When the name is neither that of a model nor of a function.
+        ValueError: When a part of it is missing or does not exist, or options of both kinds are given.
+        TypeError: When the named object is neither a model nor a function.
     """
     first = str(models[0])
     options = {"--data": data, "--weights": weights or None}
@@ -196,17 +196,17 @@ def own_model(models: Sequence[Path], data: str | None, weights: Sequence[Path] 
 
 
 def with_functions(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a command that were written, with the functions that they name.
+    """The given options of a command, with names replaced by the functions that they name.
 
     Args:
-        options: What was written, by name; None or an empty list where nothing was.
+        options: The options by name; None or an empty list for options not given.
 
     Returns:
-        The options as the library takes them.
+        The options in the form that the library takes.
 
     Raises:
-        ValueError: When there is no such function, or two metrics have one name.
-        TypeError: When it is no function.
+        ValueError: When there is no such function, or two metrics have the same name.
+        TypeError: When the named object is not a function.
     """
     found = {name: value for name, value in options.items() if value is not None and value != []}
     metrics: dict[str, Any] = {}
@@ -222,7 +222,7 @@ def with_functions(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_no_state_dict(models: Sequence[Path]) -> None:
-    """Says what belongs around weights, which alone are no model."""
+    """Refuses a state dict in the place of a model, and says how to name the model."""
     for file in models:
         if file.suffix == ".py" or (file.is_file() and saved_by_torch(file)):
             raise ValueError(
@@ -240,11 +240,11 @@ def _function(text: str, option: str) -> Callable[..., Any]:
 
 
 def _is_function(data: Any) -> bool:
-    """Whether data are made by a call; a Dataset may be one that can be called."""
+    """Whether the data are a function to call; a Dataset may be callable too."""
     return isinstance(data, type) or (callable(data) and not isinstance(data, Dataset))
 
 
 def _kind(given: Any) -> str:
-    """What something is, with its article."""
+    """The type of an object in words, with its article."""
     name = type(given).__name__
     return "None" if given is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name:.80}"

@@ -1,4 +1,4 @@
-"""The weights of a model of the user's own: files of state dicts and recordings, and how they get into the model."""
+"""The weights of the user's own model: reads files of state dicts and recordings, and loads them into the model."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # fr
 
 
 def check_there(file: Path, option: str) -> None:
-    """Refuses a file that is not there.
+    """Refuses a file that does not exist.
 
     Args:
         file: The file, or the folder of a recording.
-        option: What it came as.
+        option: The option that gave the file.
 
     Raises:
         ValueError: When there is no such file or folder.
@@ -35,13 +35,13 @@ def tensors_in(file: Path, option: str) -> dict[str, Tensor]:
 
     Args:
         file: The file, or the folder.
-        option: What it came as, for the error.
+        option: The option that gave the file, for errors.
 
     Returns:
         The tensors by name.
 
     Raises:
-        ValueError: When there is no such file, or it holds no state dict.
+        ValueError: When there is no such file, or it contains no state dict.
     """
     check_there(file, option)
     if file.is_dir():
@@ -51,13 +51,13 @@ def tensors_in(file: Path, option: str) -> dict[str, Tensor]:
 
 
 def saved_by_torch(file: Path) -> bool:
-    """Whether `torch.save` wrote a file, today or before torch 1.6.
+    """Whether `torch.save` wrote a file, in its current format or in the format before torch 1.6.
 
     Args:
         file: The file.
 
     Returns:
-        Whether it did.
+        Whether `torch.save` wrote it.
     """
     with file.open("rb") as opened:
         begins = opened.read(len(_PICKLE))
@@ -65,14 +65,14 @@ def saved_by_torch(file: Path) -> bool:
 
 
 def put_into(model: nn.Module, file: Path) -> None:
-    """Puts the weights of a file into a model, whatever wrappers have put before their names.
+    """Loads the weights of a file into a model; prefixes that wrappers add to names are removed.
 
     Args:
         model: The model.
         file: The file, or the folder of a recording.
 
     Raises:
-        ValueError: When they are not those of the model.
+        ValueError: When the weights do not fit the model.
     """
     here = model.state_dict(keep_vars=True)
     found = dict(named_as(list(here), tensors_in(file, "--weights")))
@@ -83,11 +83,11 @@ def put_into(model: nn.Module, file: Path) -> None:
     except RuntimeError as error:
         said = str(error).partition("\n")[2].strip() or str(error)  # the first line names the class
         raise ValueError(
-            f"--weights must fit the model, got others in {clipped(file)}: {clipped(said)}; give a state dict of it"
+            f"--weights must fit the model, got {clipped(file)}: {clipped(said)}; give a state dict of this model"
         ) from error
     there = {id(here[name]) for name in found if name in here}
     missing = [name for name in odd.missing_keys if id(here.get(name)) not in there]  # files leave out tied names
-    if file.is_dir():  # a recording has what training moves, and no integers
+    if file.is_dir():  # a recording has only tensors that training moves, and no integers
         missing = [name for name in missing if here[name].is_floating_point() or here[name].is_complex()]
     for names, fault in ((missing, "lack"), (odd.unexpected_keys, "also have")):
         if names:

@@ -17,11 +17,11 @@ from fastscape.results import clipped, write_whole
 __all__ = ["ENDINGS", "save_picture", "save_pictures"]
 
 ENDINGS = ".png", ".pdf", ".svg", ".eps", ".jpg"
-"""Of the files of pictures, as the help names them."""
+"""The endings of picture files, as the help names them."""
 
 FONTS: Any = {"pdf.fonttype": 42, "ps.fonttype": 42}  # TrueType, whole: publishers refuse Type 3
 PIXELS = "png", "jpg"
-PRINTED = 300  # pixels per inch of the parts of a vector file that are pixels
+PRINTED = 300  # pixels per inch of the rasterised parts of a vector file
 
 
 def save_pictures(landscape: Landscape, contour: Path, surface3d: Path, **options: Any) -> tuple[Path, Path]:
@@ -31,7 +31,7 @@ def save_pictures(landscape: Landscape, contour: Path, surface3d: Path, **option
         landscape: The landscape, at least 2 x 2 points.
         contour: File of the contour map.
         surface3d: File of the surface.
-        **options: Of both pictures, for example `scale`.
+        **options: Options of both pictures, for example `scale`.
 
     Returns:
         Both files.
@@ -46,15 +46,15 @@ def save_picture(draw: Callable[[], Any], path: Path) -> Path:
     """Draws one picture into an image file.
 
     Args:
-        draw: Returns the axes that it drew on.
-        path: The file, whose ending says the format. Missing folders are created.
+        draw: A function that draws and returns the axes.
+        path: The file, whose ending gives the format. Missing folders are created.
 
     Returns:
         The file.
 
     Raises:
-        OSError: When the file cannot be written; an older one is as it was.
-        ValueError: When the name has the ending of no picture.
+        OSError: When the file cannot be written; an older file stays as it was.
+        ValueError: When the name does not have the ending of a picture file.
     """
     if path.suffix.lower() not in ENDINGS:
         raise ValueError(f"a picture must end in {either(ENDINGS)}, got {clipped(path.name)}")

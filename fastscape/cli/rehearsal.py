@@ -1,8 +1,8 @@
-"""Options are checked before checkpoints and data are read: the library is called on a small model first.
+"""Checks options before checkpoints and data are read, by a call of the library on a small model.
 
 The library checks the options of a call before it reads the first sample. A command therefore first makes its call on
-a model of one layer, whose data end the call as soon as a sample is read. What the library refuses until then, the
-command refuses.
+a model of one layer, whose data end the call as soon as a sample is read. The command refuses all options that the
+library refuses until then.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ class _Samples(Dataset[Any]):
 def rehearsed(
     call: Callable[..., Any], *, others: tuple[str, ...] = (), with_directions: bool = False, **options: Any
 ) -> None:
-    """Refuses what the library refuses of the options of a call.
+    """Refuses the options of a call that the library would refuse.
 
     Args:
         call: A function of the library.
-        others: Arguments that are models too, behind the first one or by name. Default: none.
+        others: Further arguments that are models, after the first or by name. Default: none.
         with_directions: Whether directions will be given. Default False.
-        **options: The options that the call will have. A store is left out, as it would be begun.
+        **options: The options that the call will have. A store is left out, because the call would create it.
 
     Raises:
         ValueError: When an option has no such choice, or options exclude each other.
-        TypeError: When an option is of another kind.
-        ImportError: When a package is not installed that an option needs.
+        TypeError: When an option has a wrong type.
+        ImportError: When a package that an option needs is not installed.
     """
     samples = _Samples()
     given = {name: value for name, value in options.items() if name != "store"}
@@ -74,7 +74,7 @@ def rehearsed(
 
 
 def bowl() -> Landscape:
-    """A small landscape, on which options of a command are tried before files are read.
+    """A small landscape, on which the options of a command are checked before files are read.
 
     Returns:
         A bowl with its minimum in the middle.

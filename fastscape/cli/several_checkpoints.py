@@ -1,4 +1,4 @@
-"""Several checkpoints at once: whether they have directions in common, and what their files are called."""
+"""Several checkpoints: checks that common directions fit them, and names their files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["check_alike", "names_of", "place_of"]
 
 
 def check_alike(models: Sequence[nn.Module], names: Sequence[str], perturb: Perturb) -> None:
-    """Refuses models that have no directions in common.
+    """Refuses models that cannot have common directions.
 
     Args:
         models: The models.
-        names: What each is called in the error.
-        perturb: What moves.
+        names: The names of the models, for errors.
+        perturb: The tensors that move.
 
     Raises:
-        ValueError: When the tensors that move differ from those of the first.
+        ValueError: When the tensors that move differ from the tensors of the first model.
     """
     layouts = [layout_of(model, perturb) for model in models]
     moving = [{entry.name: (entry.shape, entry.complex) for entry in layout.entries} for layout in layouts]
@@ -39,16 +39,16 @@ def place_of(out: Path | None, count: int, usual: str, ending: str) -> Path:
     """The file that a command writes, or the folder if there are several.
 
     Args:
-        out: What came as `--out`, if anything.
-        count: How many files there are.
-        usual: The name without an ending if nothing came.
-        ending: Of a file.
+        out: The value of `--out`, if given.
+        count: Number of files.
+        usual: The default name without an ending.
+        ending: The ending of a file.
 
     Returns:
         The file or folder.
 
     Raises:
-        ValueError: When a folder is needed and a file came, or the other way round.
+        ValueError: When a folder is needed and a file is given, or the other way round.
     """
     if count > 1:
         if out is not None and out.suffix == ending:
@@ -60,16 +60,16 @@ def place_of(out: Path | None, count: int, usual: str, ending: str) -> Path:
 
 
 def names_of(files: Sequence[str | os.PathLike[str]]) -> list[str]:
-    """A short name for each of several files, which tells it from the others.
+    """A short, unique name per file.
 
     Args:
         files: The files.
 
     Returns:
-        Their names without endings; with the folders in which they differ, where names occur twice.
+        The names without endings; if names occur twice, with the folders in which the files differ.
 
     Raises:
-        ValueError: When one file came twice.
+        ValueError: When one file is given twice.
 
     Example:
         >>> from fastscape.cli.several_checkpoints import names_of
@@ -86,6 +86,6 @@ def names_of(files: Sequence[str | os.PathLike[str]]) -> list[str]:
     if len(set(names)) < len(names):
         common = Path(os.path.commonpath(paths))
         names = ["-".join(path.relative_to(common).with_suffix("").parts) for path in paths]
-    if len(set(names)) < len(names):  # they differ in their endings alone
+    if len(set(names)) < len(names):  # the files differ in their endings only
         names = [f"{name}{path.suffix}" for name, path in zip(names, paths, strict=True)]
     return names

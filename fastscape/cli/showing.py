@@ -1,4 +1,4 @@
-"""The commands that show landscapes of files: pictures, the page, and files for other programs."""
+"""The commands that show landscapes from files: pictures, the page, and files for other programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastscape.cli.option_texts import INPUT, MEASURES, OUTPUT, PICTURE, WALK
 from fastscape.cli.options import choice, offering
 from fastscape.cli.pictures import ENDINGS, save_picture
 from fastscape.cli.rehearsal import bowl
-from fastscape.cli.values import above_zero, at_least, either, ending_in
+from fastscape.cli.values import a_size, above_zero, at_least, either, ending_in
 from fastscape.landscape import Landscape
 from fastscape.views import compare, drawn_by, to_html
 
@@ -57,7 +57,16 @@ def plot(
         ),
     ] = None,
     clip: Annotated[
-        float | None, typer.Option(help="Largest value drawn; higher ones are cut.", rich_help_panel=PICTURE)
+        float | None, typer.Option(help="Largest value drawn; higher values are cut.", rich_help_panel=PICTURE)
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Size: column (of a paper), slide, or inches, as 5x4. Default: 7x5.5 at most.",
+            metavar="[column|slide|WxH]",
+            rich_help_panel=PICTURE,
+            callback=a_size("--size"),
+        ),
     ] = None,
     how: Annotated[
         str | None,
@@ -94,6 +103,9 @@ def plot(
     landscapes = [landscape_in(file) for file in files]
     _check_axes(landscapes[0], kind, how)
     options: dict[str, Any] = {"clip": clip} | ({} if log is None else {"log": log})
+    if size is not None:
+        _check_sized(landscapes, named)
+        options["size"] = size
     save_picture(_drawing(landscapes, files, kind, how, start, {**options, "metric": named}, walk), out)
     typer.echo(str(out))
 
@@ -121,7 +133,7 @@ def explore(
     topology = [landscape.topology() for landscape in landscapes] if basins else None
     typer.echo(str(to_html(landscapes, out, names=[file.stem for file in files], topology=topology)))
     if show and not webbrowser.open(out.resolve().as_uri()):
-        raise ValueError(f"no browser could be started here; open {out} in one by hand")
+        raise ValueError(f"no browser could be started here; open {out} in a browser yourself")
 
 
 def export(
@@ -141,7 +153,7 @@ def export(
 
 
 def _check_walk(walk: dict[str, Any], start: tuple[float, float] | None, named: Sequence[str], count: int) -> None:
-    """Refuses options of a walk without one, and a walk that cannot be drawn."""
+    """Refuses options of a walk without a start, and a walk that cannot be drawn."""
     if len(named) > 1 and (start is not None or count > 1):
         raise ValueError(f"--metric must come once for several landscapes or a walk, got {', '.join(named):.200}")
     if start is not None and count > 1:
@@ -153,13 +165,27 @@ def _check_walk(walk: dict[str, Any], start: tuple[float, float] | None, named: 
 
 
 def _check_axes(landscape: Landscape, kind: str | None, how: str | None) -> None:
-    """Refuses options of pictures with other numbers of axes."""
+    """Refuses options for pictures with a different number of axes."""
     axes = len(landscape.axes)
     if kind is not None and axes != 2:
         drawn = "has one kind of picture" if axes == 1 else "is drawn as a map for each pair of axes"
         raise ValueError(f"--kind is for a landscape of 2 axes, got {axes}, which {drawn}; leave it out")
     if how is not None and axes < 3:
         raise ValueError(f"--how is for a landscape of 3 axes or more, got {axes}; leave it out")
+
+
+def _check_sized(landscapes: Sequence[Landscape], named: Sequence[str]) -> None:
+    """Refuses a size for pictures of several panels, whose number says their size."""
+    axes = len(landscapes[0].axes)
+    if len(landscapes) > 1:
+        came = f"{len(landscapes)} landscapes"
+    elif axes > 2:
+        came = f"a landscape of {axes} axes, which has several panels"
+    elif axes == 2 and len(named) > 1:
+        came = f"{len(named)} measures"
+    else:
+        return
+    raise ValueError(f"--size is for the picture of one line, or of one measure of a plane, got {came}; leave it out")
 
 
 def _drawing(
@@ -171,7 +197,7 @@ def _drawing(
     options: dict[str, Any],
     walk: dict[str, Any],
 ) -> Any:
-    """What draws the picture."""
+    """The function that draws the picture."""
     (first, *others), named = landscapes, options.pop("metric")
     one: dict[str, Any] = {**options, "metric": named[0]}
     picture = cast(Any, kind or "contour")

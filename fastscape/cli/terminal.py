@@ -1,4 +1,4 @@
-"""How the command line shows facts, and how it ends."""
+"""Prints facts as tables, and runs the command line with short error messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LISTED = 12  # entries of a list
 
 
 def table(facts: Mapping[str, Any], indent: str = "") -> None:
-    """Prints names and values, one a line; what belongs to one name is indented.
+    """Prints names and values, one per line; parts of a value are indented below its name.
 
     Args:
         facts: Values by name.
@@ -42,11 +42,11 @@ def _joined(entries: list[str], most: int) -> str:
 
 
 def run(command: Callable[[], Any], *, debug: Callable[[], bool]) -> None:
-    """Runs a command line: whatever goes wrong ends with one message and exit code 2.
+    """Runs a command line; every error ends with one message and exit code 2.
 
     Args:
         command: The command line.
-        debug: Whether the traceback was asked for.
+        debug: Returns whether to show the traceback.
     """
     try:
         command()
@@ -56,5 +56,5 @@ def run(command: Callable[[], Any], *, debug: Callable[[], bool]) -> None:
         expected = isinstance(error, ValueError | TypeError | OSError | ImportError)
         typer.echo(f"fastscape: {'' if expected else f'{type(error).__name__}: '}{error}", err=True)
         if not expected and not debug():
-            typer.echo("fastscape: write fastscape --debug ... to see where", err=True)
+            typer.echo("fastscape: write fastscape --debug ... to see where the error is", err=True)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""The command for the basins of landscapes that were computed, and how far those of two are apart."""
+"""The command for the basins of computed landscapes, and for the distance between the topologies of two."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def topology(
     pictures: Pictures = True,
     **given: Any,
 ) -> None:
-    """Find the basins of a landscape, how deep they are and how they merge; of two, how far apart they are."""
+    """Find the basins of a landscape, their depths and how they merge; for two landscapes, also their distance."""
     if len(files) > 2:
         raise ValueError(f"topology must have one landscape or two, got {len(files)}")
     several = len(files) > 1
     place = place_of(out, len(files), "topologies" if several else "topology", ".npz")
     options = {name: value for name, value in given.items() if value is not None}
     options["dimensions"] = _dimensions(dimensions)
-    api.topology(bowl(), **{**options, "measure": "loss", "dimensions": (0,)})  # refuses numbers before files are read
+    api.topology(bowl(), **{**options, "measure": "loss", "dimensions": (0,)})  # checked before files are read
     for file in files:
         check_landscape_file(file)
     names = [file.stem for file in files] if len({file.stem for file in files}) == len(files) else ["first", "second"]

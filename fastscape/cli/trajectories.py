@@ -1,4 +1,4 @@
-"""Paths of trainings: what `fastscape train` records, and the command that draws it."""
+"""Paths of trainings: the recordings of `fastscape train`, and the command that draws them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from fastscape.zoo import training
 __all__ = ["TRAINED", "recorded_training", "trajectory"]
 
 TRAINED = "model.safetensors"
-"""In the folder of a recording the checkpoint at its end, with the facts of network and data set."""
+"""The checkpoint at the end of a training, in the folder of its recording, with the facts of network and data set."""
 
 TOLERANCE = 0.01
 
@@ -45,12 +45,12 @@ def recorded_training(
     Args:
         network: The network.
         data: The training set.
-        folder: Of the recording.
-        every: Steps from one record to the next.
-        **options: Of `training.train`.
+        folder: The folder of the recording.
+        every: Number of steps between two records.
+        **options: The options of `training.train`.
 
     Returns:
-        One entry for each epoch.
+        One entry per epoch.
     """
     with Recorder(folder, every, background=True) as recorder:
         recorder.record(network, 0, epoch=0.0)
@@ -64,7 +64,7 @@ def recorded_training(
 
 
 class TrajectoryOptions(SurfaceOptions, total=False):
-    """Those of a surface, with defaults of their own."""
+    """The options of a surface, with different defaults."""
 
 
 @offering(OwnMeasures, TrajectoryOptions)
@@ -91,7 +91,7 @@ def trajectory(
     evaluated: Annotated[
         int,
         typer.Option(
-            help="Checkpoints of a path evaluated at their own weights, at most.",
+            help="Largest number of checkpoints per path whose own loss is evaluated.",
             rich_help_panel=GRID,
             callback=at_least("--evaluated", 1),
         ),
@@ -103,7 +103,7 @@ def trajectory(
     pictures: Pictures = True,
     **given: Any,
 ) -> None:
-    """Draw the path of trainings on the loss surface of a plane that holds it, within a tolerance of 0.01."""
+    """Draw the paths of trainings on the loss surface of their plane, within a tolerance of 0.01."""
     if plane != "pca" and center is not None:
         raise ValueError(f"--center is for --plane pca, got --plane {plane}; leave it out")
     started = time.perf_counter()
@@ -129,7 +129,7 @@ def trajectory(
 
 
 def _trainings(folders: Sequence[Path], asked: Asked) -> Any:
-    """The trainings: recordings, or one that has the files as its checkpoints."""
+    """The trainings: recordings, or one training whose checkpoints are the files."""
     if asked.own is not None:
         folders = asked.own.weights
         there = [file.is_dir() for file in folders]
@@ -144,7 +144,7 @@ def _trainings(folders: Sequence[Path], asked: Asked) -> Any:
 
 
 def _last(asked: Asked) -> int:
-    """The number of the model at the end of the first training."""
+    """The index of the model at the end of the first training."""
     return len(asked.files) - 1 if asked.own is not None and not asked.files[0].is_dir() else 0
 
 
@@ -161,6 +161,6 @@ def _end_of(folder: Path) -> Path:
 
 
 def _drawn(landscape: Landscape, out: Path) -> Sequence[Path]:
-    """Both pictures, the page, and every path as a table."""
+    """Writes both pictures, the page, and a table per path."""
     beside = (out.with_name(f"{out.stem}-{kind}.png") for kind in ("contour", "surface"))
     return [*save_pictures(landscape, *beside), to_html(landscape, out.with_suffix(".html"))]

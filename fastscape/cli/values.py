@@ -1,4 +1,4 @@
-"""What checks the value of an option as it is written, before anything is read."""
+"""Checks of the values of options, before any file is read."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from fastscape.results import clipped
 __all__ = [
     "a_folder",
     "a_reach",
+    "a_size",
     "above_zero",
     "at_least",
     "checked_device",
@@ -47,11 +48,11 @@ def either(names: Sequence[str]) -> str:
 
 
 def one_of(option: str, choices: Iterable[str], *, several: bool = False) -> Check:
-    """Refuses what is no choice.
+    """Refuses values that are not choices.
 
     Args:
-        option: How it is written, for example "--kind".
-        choices: What there is.
+        option: The option as written, for example "--kind".
+        choices: The allowed values.
         several: Whether the option is repeated. Default False.
 
     Returns:
@@ -72,8 +73,8 @@ def at_least(option: str, least: int) -> Check:
     """Refuses whole numbers below the least.
 
     Args:
-        option: How it is written.
-        least: The smallest that can be used.
+        option: The option as written.
+        least: The smallest allowed value.
 
     Returns:
         The check.
@@ -91,7 +92,7 @@ def above_zero(option: str) -> Check:
     """Refuses numbers that are not finite and above 0.
 
     Args:
-        option: How it is written.
+        option: The option as written.
 
     Returns:
         The check.
@@ -109,8 +110,8 @@ def ending_in(option: str, *endings: str) -> Check:
     """Refuses file names with other endings.
 
     Args:
-        option: How it is written.
-        *endings: What a name may end in.
+        option: The option as written.
+        *endings: The allowed endings.
 
     Returns:
         The check.
@@ -125,10 +126,10 @@ def ending_in(option: str, *endings: str) -> Check:
 
 
 def a_folder(option: str) -> Check:
-    """Refuses what is there and is no folder.
+    """Refuses existing files that are not folders.
 
     Args:
-        option: How it is written.
+        option: The option as written.
 
     Returns:
         The check.
@@ -146,7 +147,7 @@ def parts_of_data(option: str) -> Check:
     """Refuses parts that no data set has.
 
     Args:
-        option: How it is written.
+        option: The option as written.
 
     Returns:
         The check.
@@ -161,11 +162,38 @@ def parts_of_data(option: str) -> Check:
     return check
 
 
-def a_reach(option: str) -> Check:
-    """Refuses what is neither auto nor a number above 0.
+def a_size(option: str) -> Check:
+    """Reads the size of a picture.
 
     Args:
         option: How it is written.
+
+    Returns:
+        The check, which gives "column", "slide", or width and height in inches.
+    """
+
+    def check(value: Any) -> Any:
+        if value is None or value in ("column", "slide"):
+            return value
+        try:
+            width, height = (float(length) for length in value.lower().split("x"))
+        except ValueError:
+            width = height = 0.0
+        if not (0 < width < 100 and 0 < height < 100):
+            raise ValueError(
+                f"{option} must be column, slide or the width and height in inches, got {clipped(value)}; write for "
+                f"example {option} 5x4"
+            )
+        return width, height
+
+    return check
+
+
+def a_reach(option: str) -> Check:
+    """Refuses values that are neither auto nor a number above 0.
+
+    Args:
+        option: The option as written.
 
     Returns:
         The check.
@@ -184,11 +212,11 @@ def a_reach(option: str) -> Check:
 
 
 def checked_device(option: str, *, trains: bool = False) -> Check:
-    """Refuses devices that torch does not know, or that are not there.
+    """Refuses devices that torch does not know, or that this machine does not have.
 
     Args:
-        option: How it is written.
-        trains: Whether a network is trained there, for which every device of torch will do. Default False.
+        option: The option as written.
+        trains: Whether the device is for training, which runs on every device of torch. Default False.
 
     Returns:
         The check.

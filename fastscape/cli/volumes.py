@@ -25,7 +25,7 @@ from fastscape.runs import CUBE, VolumeOptions
 __all__ = ["volume"]
 
 MOST = 10**9
-"""Points of a grid, above which the library refuses it."""
+"""The largest number of grid points that the library accepts."""
 
 
 @offering(OwnMeasures, VolumeOptions)
@@ -42,7 +42,7 @@ def volume(
     points: Annotated[
         int,
         typer.Option(
-            help="Grid points of every axis; the grid has their product.",
+            help="Grid points along every axis; the size of the grid is their product.",
             rich_help_panel=GRID,
             callback=at_least("--points", 1),
         ),
@@ -65,7 +65,7 @@ def volume(
 
 
 def _check_size(dimensions: int, points: int) -> None:
-    """Refuses a grid that the library would, with the option to write."""
+    """Refuses a grid that the library would refuse, with a message that names the option."""
     if dimensions > MOST_AXES:
         raise ValueError(f"--dimensions must be at most {MOST_AXES}, got {dimensions}")
     if dimensions * math.log(points) > math.log(MOST) + 1e-9:
@@ -77,6 +77,6 @@ def _check_size(dimensions: int, points: int) -> None:
 
 
 def _drawn(landscape: Landscape) -> Any:
-    """The axes of its picture; of three or more, which has several, the first."""
+    """Draws the landscape; returns the axes, or the first axes if the picture has several panels."""
     drawn = landscape.plot()
     return drawn[0] if len(landscape.axes) > 2 else drawn

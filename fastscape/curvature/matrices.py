@@ -190,7 +190,7 @@ def check_matrix(kind: str, problem: Problem) -> None:
             "matrix='fisher' needs a loss that is a likelihood (cross_entropy, binary_cross_entropy_with_logits, "
             f"mse_loss of torch), got {name_of(objective.loss):.80}; write matrix='ggn'"
         )
-    if kind == "empirical-fisher" and not objective.squares:
+    if kind == "empirical-fisher" and not objective.moments:
         raise ValueError(
             "matrix='empirical-fisher' needs the losses of single samples, and the loss gives one value for a batch; "
             "let it return one value a sample [n], or write matrix='ggn'"

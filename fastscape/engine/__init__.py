@@ -1,7 +1,7 @@
-"""Many evaluations, fast: plans, the planner that measures them, and the engine that follows one.
+"""Evaluates many points fast: plans, the planner that measures plans, and the engine that follows a plan.
 
-A plan changes the time of a run, and its values by no more than rounding. `layers/` has what makes single layers
-faster where many points share the samples.
+A plan changes the time of a run, and its values by no more than rounding. `layers/` makes single layers faster if many
+points share the samples.
 """
 
 from fastscape.engine.comparison import Comparison

@@ -1,4 +1,4 @@
-"""The weights of one block at a time: put into the model for the point whose pass runs, and taken out again."""
+"""Puts the weights of one block at a time into the model, for the point whose pass runs, and takes them out again."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from fastscape.weights import BasisRows, Entry, Gathered, Place, Rows
 
 __all__ = ["Blocks", "Sweep"]
 
-ROWS = 256 << 20  # bytes of the vectors of a block; what would take more is read again for every point, part by part
+ROWS = 256 << 20  # bytes of basis vectors kept for all points; further vectors are read again per point, in parts
 
 
 class _Stop(NamedTuple):
     """Where a pass waits.
 
     Args:
-        unit: The number of the part of the model that it is in; None outside of all.
-        name: Of a tensor of another part that it reads there, or None.
+        unit: The number of the part of the model that the pass is in; None outside all parts.
+        name: The name of a tensor of a different part that the pass reads there, or None.
     """
 
     unit: int | None
@@ -41,7 +41,8 @@ class _Part(NamedTuple):
 
     Args:
         module: The part.
-        names: Of the tensors that move and that it has, or was seen to read of others.
+        names: The names of its tensors that move or are gathered, and of tensors of other parts that it was seen to
+            read.
     """
 
     module: nn.Module
@@ -49,11 +50,11 @@ class _Part(NamedTuple):
 
 
 class _Present(NamedTuple):
-    """A tensor that is in its places.
+    """A tensor that is in the model at the moment.
 
     Args:
-        tensor: At the point whose pass runs.
-        sign: That it is absent, for when it is taken out again.
+        tensor: The tensor at the point whose pass runs.
+        sign: The stand-in that replaces the tensor afterwards.
     """
 
     tensor: Tensor
@@ -61,17 +62,17 @@ class _Present(NamedTuple):
 
 
 class _First:
-    """What the first sweep looks at.
+    """The records of the first sweep: the shared state, and how many bytes a pass brings to a part.
 
     Args:
-        shared: What the passes have in common.
+        shared: The state that the passes share.
     """
 
     def __init__(self, shared: SharedState) -> None:
         self.shared, self.held = shared, 0
 
     def brought(self, tensors: Iterable[Tensor]) -> None:
-        """Notes what a pass brings to a part."""
+        """Records the size of the tensors that a pass brings to a part."""
         self.held = max(self.held, sum(tensor.numel() * tensor.element_size() for tensor in tensors))
 
 
@@ -82,10 +83,10 @@ class Blocks:
         model: The model.
         still: Its tensors that do not move, by name.
         entries: The tensors that move.
-        dtypes: Of each tensor that is in the model only while a part runs that has it, by name: of those that move,
-            and of those that are gathered.
-        place: Where they are made.
-        gathered: What gathers tensors that are shared out among processes. Default: none are.
+        dtypes: The dtype, by name, of each tensor that is in the model only while a part that has it runs: of the
+            tensors that move, and of the tensors that are gathered.
+        place: Where the tensors are made.
+        gathered: Gathers tensors that are sharded over several processes. Default: no tensor is sharded.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Blocks:
             for module in part.module.modules()
             for registered in (module._parameters, module._buffers)
         }
-        self.held: int | None = None  # bytes that a pass brings to a part at most; None before one was seen
+        self.held: int | None = None  # the most bytes that a pass brings to a part; None before a sweep
         for at in held or ():
             self.places[at.name].append(at)
             if at.name in dtypes and id(at.owner) in unit_of:
@@ -119,16 +120,16 @@ class Blocks:
 class Sweep:
     """Passes through a model at some points, which go through its parts together.
 
-    A tensor that moves is in its places only while a part runs that has it. Everywhere else there is a sign that it is
-    absent: who reads it waits there as at a part, until it is there. So nothing is assumed of the model but that its
-    passes have nothing in common that they change. In the first sweep that is looked at wherever a pass waits.
+    A moving tensor is in the model only while a part that has it runs. At other times a stand-in takes its place: a
+    pass that reads the stand-in waits, as in front of a part, until the tensor is there. So the only assumption about
+    the model is that its passes change no shared state. The first sweep checks this wherever a pass waits.
 
     Args:
         blocks: The parts of the model.
         rows: The vectors of the basis, tensor by tensor.
         coefficients: Of the points [g, S or 1, K].
-        points: Of which point each pass is.
-        surrounding: What a pass runs in; see `LockStep`.
+        points: The point of each pass.
+        surrounding: The context in which a pass runs; see `LockStep`.
     """
 
     def __init__(
@@ -142,19 +143,19 @@ class Sweep:
         self.blocks, self._source, self._c, self._points = blocks, rows, coefficients, points
         self._step = LockStep(self._entered, surrounding)
         self._thread = threading.local()
-        self._rows: dict[str, Tensor] = {}  # of the place that all are at
+        self._rows: dict[str, Tensor] = {}  # of the place where the passes are
         self._present: dict[str, _Present] = {}  # of the point whose pass runs
         self._now: tuple[_Stop | None, int] = (None, -1)
         self._first: _First | None = None
 
     def run(self, passes: Sequence[Callable[[], Any]]) -> list[Any]:
-        """What the passes return.
+        """Runs the passes together.
 
         Args:
-            passes: Each calls the model.
+            passes: Functions, each of which calls the model.
 
         Returns:
-            What they return, in their order.
+            The results of the passes, in order.
         """
         with self._installed():
             if self.blocks.held is None:
@@ -173,7 +174,7 @@ class Sweep:
 
     @contextmanager
     def _installed(self) -> Iterator[None]:
-        """The model without its weights, and with a place to wait at in front of each part."""
+        """Takes the weights out of the model, and adds a place to wait in front of each part."""
         blocks = self.blocks
         before = [(owner, key, owner[key]) for places in blocks.places.values() for owner, key, _ in places]
         modules = [part.module for part in blocks.parts]
@@ -194,7 +195,7 @@ class Sweep:
                     vars(module).pop("forward", None)
             for owner, key, tensor in before:
                 owner[key] = tensor
-            self._present.clear()  # who is absent knows this sweep, which so lives until a cycle is collected
+            self._present.clear()  # stand-ins refer to this sweep, and would keep it until garbage collection
             self._rows, self._first = {}, None
             if blocks.gathered is not None:
                 blocks.gathered.close()
@@ -208,7 +209,7 @@ class Sweep:
             inside.append(number)
             if self._first is not None:
                 self._first.brought(_tensors((args, kwargs)))
-            # What is there already, as for every chunk of a head's rows, need not be made again.
+            # Tensors that are there already, as for every chunk of a head's rows, need not be made again.
             if not self.blocks.parts[number].names <= self._present.keys():
                 self._step.arrive(_Stop(number))
             try:
@@ -225,7 +226,7 @@ class Sweep:
         return found
 
     def _read(self, name: str) -> Tensor:
-        """A tensor that is read where it is absent."""
+        """The tensor behind a stand-in that a pass reads."""
         if name not in self._present:
             inside = self._inside[-1] if self._inside else None
             if inside is not None:
@@ -252,7 +253,7 @@ class Sweep:
         self._now = (place, point)
 
     def _compare(self) -> None:
-        """Looks at what passes have in common, in the first sweep; the weights of a point are out of the way then."""
+        """Checks the shared state in the first sweep, while the weights of the point are out of the model."""
         if self._first is None:
             return
         present = dict(self._present)
@@ -263,7 +264,7 @@ class Sweep:
         self._present.update(present)
 
     def _take_out(self, names: Iterable[str]) -> None:
-        """Tensors that are in their places are absent there again."""
+        """Replaces tensors in the model by their stand-ins."""
         for name in list(names):
             self._put(name, self._present.pop(name).sign)
 
@@ -274,7 +275,7 @@ class Sweep:
         return own | {place.name} if place.name else set(own)
 
     def _made(self, name: str, point: int) -> Tensor:
-        """A tensor at a point, in memory of its own: an autograd graph, or a view, may outlive its place."""
+        """A tensor at a point, in new memory: an autograd graph or a view may use it after its part has run."""
         if name not in self.blocks.entries:  # it does not move
             assert self.blocks.gathered is not None
             return self.blocks.gathered.read(name).to(self.blocks.dtypes[name])

@@ -1,4 +1,4 @@
-"""A plan is compared with a plain evaluation at one point before it is followed."""
+"""Compares a plan with a plain evaluation at one point before the plan is followed."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["Comparison"]
 
 
 class Comparison:
-    """What a plain evaluation gives at one point far from the model.
+    """Compares plans with a plain evaluation at one point far from the model.
 
-    `microbatch` is how many samples its batches had, which were seen to give what the batches of the data give.
+    Microbatches of the plain evaluation were seen to give the same values as the batches of the data.
 
     Args:
-        microbatch: Samples of a microbatch.
-        far: Its sums [measures] at the point where every coordinate is 1. Default: they are evaluated at the first
-            comparison.
+        microbatch: Samples per microbatch of the plain evaluation.
+        far: Sums [measures] of the plain evaluation at the point where every coordinate is 1. Default: the first
+            comparison evaluates them.
     """
 
     def __init__(self, microbatch: int, far: Tensor | None = None) -> None:
         self.microbatch, self._far = microbatch, far
 
     def wanted(self, plan: Plan) -> bool:
-        """Whether a plan does anything that a plain evaluation does not."""
+        """Whether a plan differs from a plain evaluation in anything that could change values."""
         return not plan.plain or plan.microbatch != self.microbatch
 
     def check(self, engine: Engine, problem: Problem, space: Space) -> None:
@@ -40,12 +40,12 @@ class Comparison:
             space: The space of the points.
 
         Raises:
-            ValueError: When it gives others.
+            ValueError: When its values differ.
         """
         point = torch.ones(1, space.axes, dtype=torch.float64, device="cpu")
         points = [point]
         if engine.plan.batching == "layers" and engine.plan.chunk > 1:
-            # Points that go through the model together may disturb each other: two of them, in both orders, show it.
+            # Points that go through the model together may disturb each other: two points, in both orders, show this.
             points.append(-0.5 * point)
         found = [*engine.sums(torch.cat(points))]
         if len(points) > 1:

@@ -1,4 +1,4 @@
-"""The derivatives of the loss along the axes, beside whatever a plan evaluates.
+"""Adds the derivatives of the loss along the axes to the values that a plan evaluates.
 
     w, w_x, w_y, w_xx, w_xy, w_yy of a point  ->  for each microbatch: the derivatives of the sum of its losses
 
@@ -28,7 +28,7 @@ __all__ = ["DerivativeEngine", "loss_at"]
 
 
 class DerivativeEngine(FurtherEngine):
-    """An engine that has the derivatives of the loss along the axes besides. See `FurtherEngine`."""
+    """An engine that adds the derivatives of the loss along the axes. See `FurtherEngine`."""
 
     def prepare(self) -> None:
         """Prepares the sum of the losses over each microbatch."""
@@ -43,7 +43,7 @@ class DerivativeEngine(FurtherEngine):
     def _at(self, space: Space, coefficients: Tensor) -> Tensor:
         """The derivatives [R - 1] at one point, over all samples."""
         derivatives = self.problem.objective.derivatives
-        assert derivatives is not None  # who makes this engine has looked
+        assert derivatives is not None  # checked before this engine is made
         way = forward_over_forward if derivatives.forward else reverse_over_reverse
         rows, axes = rows_at(self.problem, space, coefficients), space.axes
         at_rest()  # for signals, which arrive between two points

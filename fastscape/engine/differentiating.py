@@ -1,7 +1,7 @@
-"""How a model is differentiated twice: forward mode where torch has it for every operation, else reverse mode.
+"""Chooses how a model is differentiated twice: in forward mode if torch has it for every operation, else in reverse.
 
-Both are tried once, on one microbatch at one point in float64, and held against differences: torch has no rule for
-some operations, and for a few a wrong one.
+Both modes are tried on one microbatch in float64, at up to three points, and compared with finite differences: torch
+has no rule for some operations, and a wrong rule for a few.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ from fastscape.weights import Space, check_differentiable, coefficient_rows
 
 __all__ = ["differentiated"]
 
-FRACTIONS = 0.5573, 0.3819, 0.7639  # of the axes, where models are seldom and norms jump nowhere
-SAME = 1e-2  # of the largest derivative of an order: both ways differ by rounding, or one is wrong
-ALLOWED = 1e-3  # likewise, what differences may be off beyond what they say themselves
-ROUNDINGS = 1e4  # of a loss, in a difference
-STILL = 1e-8  # of the weights: what moves less along a whole axis does not move
+FRACTIONS = 0.5573, 0.3819, 0.7639  # of the axes: places where models are seldom and no norm jumps
+SAME = 1e-2  # of the largest derivative of an order: if the modes differ by more than this rounding, one mode is wrong
+ALLOWED = 1e-3  # likewise: the allowed error of finite differences, beyond their own error estimate
+ROUNDINGS = 1e4  # times eps times a loss: the rounding error of a finite difference, before it is divided by the step
+STILL = 1e-8  # of the norm of the weights: an axis that moves the weights by less does not count as moving them
 
 Way = Callable[[LossOf, Tensor, int], Tensor]
 
 
 @dataclass
 class _Verdict:
-    """What is known of a way after it was tried.
+    """The outcome of trying a mode.
 
     Args:
         found: The derivatives [R - 1] at the last point that was tried, in units of the weights.
-        error: What it raised.
-        slopes: What differences say of the first derivatives there, where they say another thing.
-        bends: Whether differences of the slopes say the second derivatives, too.
+        error: The exception that the mode raised.
+        slopes: The first derivatives there by finite differences, if they disagree with the mode; else None.
+        bends: Whether differences of the slopes confirm the second derivatives.
     """
 
     found: Tensor | None = None
@@ -65,20 +65,21 @@ class _Verdict:
 def differentiated(
     problem: Problem, space: Space, axes: Sequence[Tensor], microbatch: int, widened: Callable[[Problem], Problem]
 ) -> tuple[Derivatives, list[str]]:
-    """How the loss of a problem is differentiated.
+    """Chooses the mode in which the loss of a problem is differentiated.
 
     Args:
         problem: What is evaluated.
         space: The space of the points.
         axes: The coordinates of each axis.
-        microbatch: Samples in a microbatch.
+        microbatch: Samples per microbatch.
         widened: Makes the problem in float64.
 
     Returns:
-        The way, and what is to be warned of.
+        The mode, and the warnings to give.
 
     Raises:
-        ValueError: When the loss does not lead back to the weights, or torch cannot differentiate it or the scheme.
+        ValueError: When the loss has no gradient by the weights, or torch cannot differentiate the loss or the
+            interpolation scheme.
     """
     points = torch.stack([_within(axes, fraction) for fraction in FRACTIONS])
     check_differentiable(space, points)
@@ -120,7 +121,7 @@ def _within(axes: Sequence[Tensor], fraction: float) -> Tensor:
 def _wide(
     problem: Problem, space: Space, rows: list[Tensor], microbatch: int, widened: Callable[[Problem], Problem]
 ) -> tuple[LossOf, list[Tensor]]:
-    """The mean loss of the first microbatch and the rows of some points, in float64 where the model has one."""
+    """The mean loss of the first microbatch and the rows of some points, in float64 if the model runs in it."""
     try:
         wide = problem if problem.narrowest == torch.float64 else widened(problem)
         loss = _mean_loss(wide, space, microbatch)
@@ -140,9 +141,9 @@ def _mean_loss(problem: Problem, space: Space, microbatch: int) -> LossOf:
 
 
 def _in_units(rows: Tensor, spans: Sequence[float]) -> Tensor:
-    """The rows of a point in coordinates whose step of 1 is as long as the weights themselves."""
+    """The rows of a point in coordinates in which a step of 1 is as long as the weights themselves."""
     length = float(rows[0].norm()) or 1.0
-    # Along an axis with nothing but rounding, a step stays short.
+    # Along an axis that moves the weights only by rounding, a step stays short.
     least = [STILL * length / span for span in spans]
     norms = [float(row.norm()) for row in rows[1 : 1 + len(spans)]]
     units = [length / max(norm, low) for norm, low in zip(norms, least, strict=True)]
@@ -152,7 +153,7 @@ def _in_units(rows: Tensor, spans: Sequence[float]) -> Tensor:
 
 
 def _tried(way: Way, loss: LossOf, several: list[Tensor], axes: int) -> _Verdict:
-    """Tries a way at the points in turn, until it is right at one of them."""
+    """Tries a mode at the points in turn, until its derivatives are right at one point."""
     verdict = _Verdict()
     for rows in several:
         try:
@@ -182,7 +183,7 @@ def _moved(rows: Tensor, axes: int, k: int, step: float) -> Tensor:
 
 
 def _other_slopes(loss: LossOf, rows: Tensor, found: Tensor) -> Tensor | None:
-    """What differences of the loss say of the slopes, where it is another thing."""
+    """The slopes by finite differences of the loss, if they disagree with the slopes found; else None."""
     axes, eps = len(found), torch.finfo(rows.dtype).eps
     step = eps ** (1 / 3)
 
@@ -198,7 +199,7 @@ def _other_slopes(loss: LossOf, rows: Tensor, found: Tensor) -> Tensor | None:
 
 
 def _bends(way: Way, loss: LossOf, rows: Tensor, found: Tensor, axes: int) -> bool:
-    """Whether differences of slopes agree with the second derivatives. With a kink in between they say nothing."""
+    """Whether differences of slopes agree with the second derivatives; differences across a kink count as agreeing."""
     eps = torch.finfo(rows.dtype).eps
     step = eps ** (1 / 2)
     for k in range(axes):
@@ -214,7 +215,7 @@ def _bends(way: Way, loss: LossOf, rows: Tensor, found: Tensor, axes: int) -> bo
 
 
 def _same(forward: Tensor, backward: Tensor, axes: int) -> bool:
-    """Whether two ways agree beyond rounding, in each order of the derivatives."""
+    """Whether two modes agree up to rounding, in each order of the derivatives."""
     for one, other in zip(
         forward.split([axes, len(forward) - axes]), backward.split([axes, len(forward) - axes]), strict=True
     ):
@@ -225,7 +226,7 @@ def _same(forward: Tensor, backward: Tensor, axes: int) -> bool:
 
 
 def _doubts(verdict: _Verdict, names: Sequence[str], axes: int) -> list[str]:
-    """Warns of derivatives that differ from the derivatives of the surface: torch ignores what is detached."""
+    """Warnings if torch's derivatives differ from the derivatives of the surface, as torch ignores detached parts."""
     if verdict.right or verdict.found is None:
         return []
     which = names[:axes]
@@ -236,8 +237,8 @@ def _doubts(verdict: _Verdict, names: Sequence[str], axes: int) -> list[str]:
     else:
         said = f"{', '.join(names[len(which) :])} that differences of {' and '.join(which)} do not confirm"
     return [
-        f"for the first batch torch has {said}: a part of the model or loss has other derivatives than its values, as "
-        "what is detached, rounded or passed straight through; the derivatives here are torch's"
+        f"for the first batch torch has {said}: a part of the model or loss has derivatives that do not match its "
+        "values, as it is detached, rounded or passed straight through; the derivatives here are torch's"
     ]
 
 

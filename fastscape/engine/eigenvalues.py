@@ -1,7 +1,7 @@
-"""The eigenvalues of the Hessian of the loss, beside whatever a plan evaluates.
+"""Adds the eigenvalues of the Hessian of the loss to the values that a plan evaluates.
 
-They are no sums over samples, so all samples of the problem are taken at once, point by point. How is for the caller
-to say: the objective has what computes them.
+Eigenvalues are no sums over samples, so they are computed point by point, each over all samples of the problem. The
+objective of the problem has the function that computes them.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ __all__ = ["EigenvalueEngine"]
 
 
 class EigenvalueEngine(FurtherEngine):
-    """An engine that has the eigenvalues of the Hessian besides. See `FurtherEngine`."""
+    """An engine that adds the eigenvalues of the Hessian. See `FurtherEngine`."""
 
     def prepare(self) -> None:
         """Prepares the Hessian."""
         eigenvalues = self.problem.objective.eigenvalues
-        assert eigenvalues is not None  # who makes this engine has looked
+        assert eigenvalues is not None  # checked before this engine is made
         self._at = eigenvalues.of(self.problem, self.space.layout, self.plan.microbatch)
         self._samples = float(self.problem.counts.flatten()[0])  # by which sums are divided
 

@@ -1,4 +1,4 @@
-"""Evaluates points of weight space by a plan: the weights of a chunk of points at once, all samples for each."""
+"""Evaluates points of weight space by a plan: makes the weights of a chunk of points, and evaluates all samples."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from fastscape.weights import Space, Tensorwise
 
 __all__ = ["Engine"]
 
-LARGEST_KEPT = 31 << 20  # bytes
+LARGEST_KEPT = 31 << 20  # bytes; see `_keep_freed_memory`
 
-# For what hoisted layers give, or the patches that they read, kept from chunk to chunk.
+# Memory for results of hoisted layers, or for patches, that are kept from chunk to chunk.
 SHARED_BYTES = 256 << 20
 
 
@@ -36,12 +36,12 @@ _PRODUCTS = "mm.", "mv.", "convol", "linear", "attention"  # in the names of tor
 
 
 class _Measures(NamedTuple):
-    """What measures one microbatch.
+    """The functions that measure one microbatch.
 
     Args:
-        compiled: Compiled for batches of one size, where the plan wants that; else the same as `plain`.
-        plain: As the problem does.
-        samples: Of the batches that it was compiled for.
+        compiled: The function, compiled for batches of one size if the plan says so; else the same as `plain`.
+        plain: The function of the problem.
+        samples: Samples of the batches that `compiled` was compiled for.
     """
 
     compiled: Measured
@@ -49,7 +49,7 @@ class _Measures(NamedTuple):
     samples: int
 
     def for_batch(self, batch: Batch) -> Measured:
-        """Another shape would be compiled once more, for the last batch alone."""
+        """`plain` for a batch of a different size, often only the last, which would need a second compilation."""
         return self.compiled if batch.samples == self.samples else self.plain
 
 
@@ -62,8 +62,9 @@ class Engine:
         plan: How to evaluate.
 
     Raises:
-        ValueError: When the basis has another memory format than the plan, hoisting has no directions in memory,
-            weights whose layers are computed from the basis are rounded, or complex weights are to be compiled.
+        ValueError: When the basis has a different memory format than the plan, when layers are hoisted without
+            directions in memory, when layers are computed from the basis although weights are rounded, when complex
+            weights are to be compiled, or when the problem or the device does not allow the plan.
     """
 
     def __init__(self, problem: Problem, space: Space, plan: Plan) -> None:
@@ -84,17 +85,17 @@ class Engine:
         if plan.batching == "vmap" and problem.layers.recurrent and gpu.on_gpu(problem.device):
             raise ValueError("the recurrent layers of a GPU take the weights of one point; write batching='loop'")
         self.problem, self.plan = problem, plan
-        if problem.place.lent is None or not problem.place.lent.in_place:  # else there may be none to keep
+        if problem.place.lent is None or not problem.place.lent.in_place:  # else there may be no memory to spare
             _keep_freed_memory(problem.device)
         self._batches = problem.batches(plan.microbatch, channels_last=plan.channels_last)
         self._fixed = problem.fixed(channels_last=plan.channels_last)
         self._points = (AheadWeights if plan.overlap else PointWeights)(space, problem.dtype, plan.kernels)
         self._shared: Hoist | None = None
         if plan.together:
-            assert not isinstance(basis.vectors, Tensorwise)  # whose points are evaluated one by one
+            assert not isinstance(basis.vectors, Tensorwise)  # points of such a basis are evaluated one by one
             _check_together(plan, basis.vectors, problem.dtype)
             self._shared = Hoist(space, problem.dtype, plan, SHARED_BYTES)
-        bare = replace(problem, samples=[])  # what is compiled keeps no samples alive
+        bare = replace(problem, samples=[])  # compiled code must keep no samples alive
         compiled = _compiled(bare, graphed=not plan.graphs) if plan.compile else bare.measure
         self._measures = _Measures(compiled, bare.measure, self._batches[0].samples)
         self._patches: Patches | None = None
@@ -112,7 +113,7 @@ class Engine:
         self._workers = Workers(plan.workers)
 
     def exchange(self, problem: Problem) -> None:
-        """Continues with different samples of the same kind; what was compiled before serves them too.
+        """Continues with different samples of the same kind, for which compiled code is used again.
 
         Args:
             problem: The same problem with different samples, no more than before.
@@ -158,7 +159,7 @@ class Engine:
     def products(self) -> float:
         """The share of a point's time, on a CPU, that matrix products and convolutions take.
 
-        torch.compile calls the same libraries for them, so that it can gain on the rest alone.
+        torch.compile calls the same libraries for products and convolutions, so it gains only on the other operations.
 
         Returns:
             The share, from 0 to 1.
@@ -170,7 +171,7 @@ class Engine:
 
     @property
     def fallback(self) -> str | None:
-        """Why points are evaluated otherwise than by the plan; None where they are not."""
+        """Why points are not evaluated by the plan; None if they are."""
         return None
 
     def _evaluated(self, points: Tensor) -> Tensor:
@@ -194,8 +195,8 @@ class Engine:
 
         work = list(map(share, self._workers.shares(len(flat)), self._models))
         with warnings.catch_warnings():
-            # Where torch has no batching rule, vmap loops inside: the planner's concern, not the user's. The filters
-            # belong to all threads, so they are not set in the workers.
+            # If torch has no batching rule, vmap loops inside: the planner's concern, not the user's. All threads
+            # share the filters, so the workers do not set them.
             warnings.filterwarnings("ignore", message="There is a performance drop")
             sums = self._workers.run(work)
         if self._shared:
@@ -242,13 +243,13 @@ class Engine:
 
 
 def _check_together(plan: Plan, vectors: Tensor | Seeded, dtype: torch.dtype) -> None:
-    """Refuses to compute layers from a basis that does not give the weights of a point as they would be written.
+    """Refuses to compute layers from a basis if that would change the weights of a point.
 
-    Weights of a reduced precision are rounded when they are made, and that belongs to the value: "fused" forms them
-    and rounds them, "shared" and hoisted layers never have them.
+    Weights of a reduced precision are rounded when they are made, and the rounding is a part of the value. "fused"
+    makes weights and rounds them; "shared" and hoisted layers never make weights.
 
     Raises:
-        ValueError: When the plan does.
+        ValueError: When the plan would do so.
     """
     if plan.hoist and (not isinstance(vectors, Tensor) or vectors.dtype != dtype):
         raise ValueError(
@@ -263,7 +264,7 @@ def _check_together(plan: Plan, vectors: Tensor | Seeded, dtype: torch.dtype) ->
 
 
 class _Timed(TorchDispatchMode):
-    """Times operations, and among them products and convolutions."""
+    """Measures the time of all operations, and of the products and convolutions among them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -280,29 +281,30 @@ class _Timed(TorchDispatchMode):
 
 
 def _keep_freed_memory(device: torch.device) -> None:
-    """Lets the C library keep what activations free, as far as a program can ask for it without lasting settings.
+    """Makes the C library keep the memory of freed activations, as far as that needs no lasting settings.
 
-    glibc gives freed blocks back to the system from a size on, and every page of them costs a fault at its next use:
-    half the time of a small network. The size follows the largest block below 32 MiB that was ever freed.
+    glibc gives freed blocks above a threshold back to the system, and each of their pages costs a page fault at its
+    next use: half the time of a small network. The threshold follows the largest block below 32 MiB that was ever
+    freed.
     """
     if device.type == "cpu":
         torch.empty(LARGEST_KEPT, dtype=torch.uint8, device=device)
 
 
 def _compiled(problem: Problem, *, graphed: bool) -> Measured:
-    """`problem.measure`, compiled whole for one set of shapes; on a GPU as a graph of its own, if asked for."""
+    """`problem.measure`, compiled whole for one set of shapes; on a GPU as a CUDA graph if `graphed`."""
 
     def measure(model: nn.Module, weights: Mapping[str, Tensor], content: Any, samples: int) -> Tensor:
         return problem.measure(model, weights, content, samples)
 
-    # torch keeps what it compiled with the code object, and gives up after eight models. A copy starts with none.
+    # torch keeps compiled code with the code object, for eight models at most. A copy of the object starts with none.
     fresh = types.FunctionType(
         measure.__code__.replace(), measure.__globals__, closure=measure.__closure__, name="measure"
     )
     if problem.device.type == "cpu":
-        # Without this, three quarters of the time go to trying out which instructions the C++ compiler knows.
+        # Without this option, trying out which instructions the C++ compiler knows takes three quarters of the time.
         return torch.compile(fresh, fullgraph=True, dynamic=False, options={"cpp.vec_isa_ok": True})
-    if not graphed:  # a replay checks neither guards nor weights in other memory
+    if not graphed:  # a replay checks neither guards nor whether weights have moved in memory
         return torch.compile(fresh, fullgraph=True, dynamic=False)
     compiled = torch.compile(fresh, fullgraph=True, dynamic=False, mode="reduce-overhead")
     return lambda *arguments: compiled(*arguments).clone()  # a CUDA graph writes the next result to the same memory

@@ -1,4 +1,4 @@
-"""Evaluates the points of a run: looks for the plan, and says what to do when a chunk fails."""
+"""Evaluates the points of a run: searches for the fastest plan, and chooses a plainer plan when a chunk fails."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ from fastscape.weights import Space
 
 __all__ = ["Evaluator"]
 
-# Below this number of points a search for the best plan has nothing to choose from.
+# With fewer points, plans are compared by a few samples; see `small_grids`.
 WORTH_PLANNING = 128
 
 
 class Evaluator:
-    """Evaluates points by the plan that suits best, with the engine that is in use.
+    """Evaluates points by the best plan that it finds.
 
-    `plan`, `space`, `timings` and `reason` say what came of it: the plan that is followed, the space in its memory
-    format, what the planner measured, and why a plainer plan than requested is followed, or None.
+    `plan` is the plan that is followed, and `space` is the space in the memory format of this plan. `timings` are the
+    measurements of the planner. `reason` says why a plainer plan than requested is followed; None if none is.
 
     Args:
-        space: The space of the points. It is used up.
-        plan: How to evaluate, or what to begin with.
-        auto: Whether a model that refuses the plan may be evaluated by a plainer one.
+        space: The space of the points. The evaluator takes it over.
+        plan: The plan to follow, or the first plan of a search.
+        auto: Whether a plainer plan may evaluate a model that refuses the plan.
         recut: Whether a different microbatch gives the same values.
-        comparison: What a plan is compared with before it is followed; None where evaluations do not repeat.
+        comparison: Compares a plan with a plain evaluation before it is followed; None if evaluations are not
+            repeatable.
     """
 
     problem: Problem
@@ -55,7 +56,7 @@ class Evaluator:
         self.timings: list[dict[str, Any]] = []
 
     def exchange(self, problem: Problem) -> None:
-        """Goes on with another part of the samples.
+        """Continues with a different part of the samples.
 
         Args:
             problem: What is evaluated from now on.
@@ -71,7 +72,7 @@ class Evaluator:
             self.engine.exchange(problem)
 
     def prepare(self, plan: Plan) -> Engine:
-        """An engine for a plan, with the basis in the plan's memory format, whose values were compared at a point.
+        """Makes the engine of a plan, with the basis in the plan's memory format, and compares its values at a point.
 
         Args:
             plan: The plan.
@@ -80,7 +81,7 @@ class Evaluator:
             The engine.
 
         Raises:
-            ValueError: When it gives other values than a plain evaluation.
+            ValueError: When its values differ from a plain evaluation.
         """
         self.space = self.space.relaid(channels_last=plan.channels_last)
         engine = engine_for(self.problem, self.space, plan)
@@ -109,16 +110,16 @@ class Evaluator:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is known of the plan, as plain values by name."""
+        """Facts about the plan, as plain values by name."""
         return {"plan": self.plan.as_dict(), "plans_measured": self.timings, "fallback": self.reason}
 
     @property
     def repeatable(self) -> bool:
-        """Whether the model draws no random numbers: threads share the generators, and compiled code has its own."""
+        """Whether the model draws no random numbers: threads share generators, and compiled code has its own."""
         return self.problem.footprint is not None and not self.problem.footprint.draws
 
     def _check(self) -> None:
-        """Refuses a plan that would give other values on every run."""
+        """Refuses a plan that would give different values on every run."""
         if (self.plan.workers > 1 or self.plan.compile or self.plan.channels_last) and not self.repeatable:
             raise ValueError(
                 "the model or a measure draws random numbers, which workers, compiled code and another memory format "
@@ -126,20 +127,20 @@ class Evaluator:
             )
 
     def planned(self, points: Tensor, advance: Callable[[int], Any]) -> Tensor:
-        """Looks for the best plan; nothing is done when the plan to begin with fails, so that its error is raised.
+        """Searches for the best plan. If the first plan fails, nothing changes, and `sums` raises its error.
 
         Args:
             points: Grid coordinates [n, D].
-            advance: Is told the number of points after each chunk.
+            advance: Called with the number of points after each chunk.
 
         Returns:
-            The sums of the points that were evaluated on the way, the first ones, on the CPU.
+            The sums of the first points, which the search has evaluated, on the CPU.
         """
         if len(points) < max(WORTH_PLANNING, 4 * self.plan.chunk):
             self._plan_for_few(points)
             return torch.empty(0)
         options = ["batching", "chunk", *(["microbatch"] if self.recut else []), *options_on_gpu(self.problem)]
-        if isinstance(self.space.basis.vectors, Tensor):  # regenerated directions have one order and no parts
+        if isinstance(self.space.basis.vectors, Tensor):  # regenerated directions have one format and no parts
             options += ["hoist", *(["memory_format"] if self.repeatable else [])]
             # Weights of a reduced precision are rounded when they are made.
             options += ["products"] if self.space.basis.vectors.dtype == self.problem.dtype else []
@@ -159,7 +160,7 @@ class Evaluator:
         return torch.cat(found.sums).cpu()
 
     def _plan_for_few(self, points: Tensor) -> None:
-        """Looks for the best plan by the time of a few samples; an error leaves the plan as it is."""
+        """Searches for the best plan by timing a few samples; an error leaves the plan as it is."""
         if self.problem.place.lent or not len(points):
             return
         formats = self.repeatable and isinstance(self.space.basis.vectors, Tensor)
@@ -172,14 +173,14 @@ class Evaluator:
         self.plan, self.timings = plan_for_few(self.plan, prepare, points, self.problem, **options)
 
     def sums(self, chunk: Tensor) -> Tensor:
-        """The sums over the samples at the first points of a chunk: at all of a repeat, unless memory did not suffice.
+        """The sums over the samples at the first points of a chunk: one repeat, or fewer points if memory is short.
 
         Args:
             chunk: Grid coordinates [n, D], at most as many as the plan's chunk.
 
         Returns:
-            Sums [m, measures], float64, on the device of the problem; m is at least 1. Where directions repeat, these
-            are points of one repeat.
+            Sums [m, measures], float64, on the device of the problem; m is at least 1. With repeated directions,
+            these are points of one repeat.
         """
         (_, first), *_ = self.space.by_repeat(chunk)
         found = self._chunk(chunk[: len(first)], auto=self.auto and not self.begun)
@@ -203,13 +204,13 @@ class Evaluator:
                 raise
             reason = f"{type(error).__name__}: {error}"
             short = out_of_memory(error)
-        # Outside of the handler: the error holds all tensors of what has failed.
+        # Outside the handler, as the error keeps all tensors of the failed evaluation.
         once_more = self.plan.together or plainer.microbatch != self.plan.microbatch
         self._change(plainer)
         if short:
             return self._chunk(chunk[: self.plan.chunk], auto=False)
         sums = self._chunk(chunk[: self.plan.chunk], auto=once_more)
-        # Nobody asked for the plan and no value changes, so the report says it, and no warning.
+        # The user did not ask for this plan, and no value changes: the report says so, and no warning.
         self.reason = (self.reason or reason) if once_more else reason
         return sums
 
@@ -220,7 +221,7 @@ class Evaluator:
         clearer.
 
         Returns:
-            The plan; None where the error is to be raised.
+            The plan; None if the error is to be raised.
         """
         if gpu_is_lost(error):
             return None

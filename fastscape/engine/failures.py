@@ -11,10 +11,10 @@ from fastscape.engine.plan_rules import CHUNKS, plan_looped
 
 __all__ = ["gpu_is_lost", "out_of_memory", "plan_smaller", "vmap_refused"]
 
-# Libraries take memory of their own, and say in their own words that there is none.
+# Libraries allocate memory themselves, and report in their own words that there is none.
 _NO_MEMORY = "out of memory", "ALLOC_FAILED", "CUDNN_STATUS_NOT_SUPPORTED_WORKSPACE", "failed to allocate"
-# After these, whatever is asked of the GPU fails, until the process ends.
-_VMAP = "Batching rule", "vmap", "functorch transform"  # as torch says what it cannot map over points
+_VMAP = "Batching rule", "vmap", "functorch transform"  # how torch names what it cannot map over points
+# After these errors, every call to the GPU fails until the process ends.
 _LOST = "device-side assert", "illegal memory access", "unspecified launch failure", "misaligned address"
 
 
@@ -33,10 +33,10 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def gpu_is_lost(error: BaseException) -> bool:
-    """Whether an error is of the GPU itself, which nothing can be asked of any more.
+    """Whether an error has made the GPU unusable for this process.
 
-    A label or an index out of range is such an error. It appears at a later operation, so it says nothing of the
-    plan under which it appeared.
+    A label or an index out of range causes such an error. The error appears at a later operation, so it says nothing
+    about the plan under which it appears.
 
     Args:
         error: The error.
@@ -48,14 +48,14 @@ def gpu_is_lost(error: BaseException) -> bool:
 
 
 def vmap_refused(error: BaseException, plan: Plan) -> str | None:
-    """What to say of an error that evaluating several points as one has raised, where that was asked for.
+    """A message for an error that comes from evaluating several points as one, if the plan asks for that.
 
     Args:
         error: The error.
-        plan: That was followed.
+        plan: The plan that was followed.
 
     Returns:
-        What was asked for and what to write instead; None of other errors.
+        What the plan asks for and what to write instead; None for other errors.
     """
     said = str(error)
     if plan.batching != "vmap" or not isinstance(error, RuntimeError) or not any(words in said for words in _VMAP):
@@ -70,16 +70,16 @@ def vmap_refused(error: BaseException, plan: Plan) -> str | None:
 def plan_smaller(plan: Plan, samples: int, *, recut: bool) -> Plan | None:
     """A plan that needs less memory.
 
-    Under vmap all points of a chunk have their activations at once; in a loop the activations of a microbatch are
-    large, and next the weights of a chunk.
+    Under vmap, the activations of all points of a chunk are in memory at once. In a loop, the activations of a
+    microbatch take most memory, and the weights of a chunk come next.
 
     Args:
         plan: The plan whose memory did not suffice.
         samples: Samples of the largest microbatch.
-        recut: Whether another microbatch gives the same values.
+        recut: Whether a different microbatch gives the same values.
 
     Returns:
-        The plan; None where there is no smaller one.
+        The plan; None if there is no smaller plan.
     """
     if plan.overlap:
         return replace(plan, overlap=False)

@@ -1,6 +1,6 @@
-"""What else is known of the loss at a point, beside whatever a plan evaluates.
+"""Adds further values of the loss, such as its derivatives, to the measures that a plan evaluates.
 
-The plan's own engine evaluates the measures, so that they stay what they are without anything else.
+The plan's own engine evaluates the measures, so the further values do not change them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["FurtherEngine", "rows_at"]
 
 
 class FurtherEngine(Engine):
-    """An engine that puts further values of points between the measures and the squares of the losses.
+    """An engine that puts further values of points between the measures and the moments of the loss.
 
-    It evaluates nothing itself but these, and so has nothing of what an engine prepares.
+    It evaluates only the further values itself, so it skips what an `Engine` prepares.
 
     Args:
-        measures: Evaluates the measures by a plan, and maybe other values.
+        measures: The engine that evaluates the measures by a plan, and possibly other further values.
         problem: What is evaluated.
         space: The space of the points, in the memory format of the plan.
     """
@@ -34,7 +34,7 @@ class FurtherEngine(Engine):
         self.prepare()
 
     def exchange(self, problem: Problem) -> None:
-        """Goes on with other samples. See `Engine.exchange`."""
+        """Continues with different samples. See `Engine.exchange`."""
         self.measures.exchange(problem)
         self.problem = problem
         self.prepare()
@@ -45,7 +45,7 @@ class FurtherEngine(Engine):
 
     @property
     def fallback(self) -> str | None:
-        """Why points are evaluated otherwise than by the plan. See `Engine.fallback`."""
+        """Why points are not evaluated by the plan. See `Engine.fallback`."""
         return self.measures.fallback
 
     def sums(self, points: Tensor) -> Tensor:
@@ -55,10 +55,10 @@ class FurtherEngine(Engine):
             points: Grid coordinates [g, D], at most `plan.chunk` of them.
 
         Returns:
-            Sums [g, measures, further values, squares], float64, on the device.
+            Sums [g, measures, further values, moments], float64, on the device.
         """
         found = self.measures.sums(points)
-        named = found.shape[1] - self.problem.objective.squares
+        named = found.shape[1] - self.problem.objective.moments
         further = torch.cat([self.values(self.space.of_repeat(k), own) for k, own in self.space.by_repeat(points)])
         return torch.cat([found[:, :named], further.to(found), found[:, named:]], dim=1)
 
@@ -68,7 +68,7 @@ class FurtherEngine(Engine):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Prepares what serves all points on the samples of the problem."""
+        """Prepares what all points need, for the samples of the problem."""
 
     @abstractmethod
     def values(self, space: Space, points: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class FurtherEngine(Engine):
 
 
 def rows_at(problem: Problem, space: Space, coefficients: Tensor) -> Tensor:
-    """The weights of points, and of what else has coefficients, as their derivatives have.
+    """The weights of points, or derivatives of weights along the axes: one row for each set of coefficients.
 
     Args:
         problem: What is evaluated.
@@ -95,7 +95,7 @@ def rows_at(problem: Problem, space: Space, coefficients: Tensor) -> Tensor:
         Rows [R, P] in the dtype of the problem, on its device.
     """
     vectors, place = space.basis.vectors, problem.place
-    assert not isinstance(vectors, Tensorwise)  # of a lent model, which nothing differentiates
+    assert not isinstance(vectors, Tensorwise)  # belongs to a lent model, which is never differentiated
     rows = torch.empty(len(coefficients), vectors.shape[1], dtype=problem.dtype, device=vectors.device)
     interpolate(vectors, coefficients.to(rows.device), space.layout.segments, out=rows, backend=place.backend)
     return rows

@@ -1,6 +1,6 @@
 """All that the engine asks of a GPU besides arithmetic: copies, streams, clocks, captured work, and free memory.
 
-The other rooms call these by their module, so that the tests can pretend a GPU where there is none.
+Other files call these functions through the module, so that tests can pretend a GPU on a machine without one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
     "sent",
 ]
 
-WARM_UPS = 2  # calls before a capture: libraries choose and load their kernels at the first
+WARM_UPS = 2  # calls before a capture: at the first call, libraries choose and load their kernels
 
 
 def on_gpu(device: torch.device) -> bool:
@@ -42,10 +42,10 @@ def sent(tensor: Tensor, device: torch.device) -> Tensor:
 
     Args:
         tensor: On the CPU. It may be changed afterwards.
-        device: Where it goes.
+        device: The target device.
 
     Returns:
-        The tensor there. On its way to a GPU it is in pinned memory, so nobody waits for the copy.
+        The tensor on the device. The copy to a GPU goes through pinned memory, so the CPU does not wait for it.
     """
     return tensor.pin_memory().to(device, non_blocking=True) if on_gpu(device) else tensor.to(device)
 
@@ -61,28 +61,28 @@ def second_stream(device: torch.device) -> Any:
 
 
 def queued_on(stream: Any) -> AbstractContextManager[Any]:
-    """What is queued inside goes to this stream."""
+    """A context in which work is queued on this stream."""
     return torch.cuda.stream(stream)
 
 
 def kept_for(stream: Any, tensor: Tensor) -> None:
-    """The memory of a tensor that was made on another stream is not used again before this one has read it."""
+    """Keeps the memory of a tensor of a different stream from being used again before this stream has read it."""
     tensor.record_stream(stream)
 
 
 def event() -> Any:
-    """A mark in a stream that others can wait for."""
+    """A mark in a stream that other streams can wait for."""
     return torch.cuda.Event()
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that this process may still take: what nobody holds, and what torch keeps for it unused."""
+    """Bytes that this process may still take: free memory, and unused memory that torch keeps."""
     free, _ = torch.cuda.mem_get_info(device)
     return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
 
 
 def release(device: torch.device) -> None:
-    """Gives back what torch keeps of a GPU's memory unused."""
+    """Gives back the unused memory of a GPU that torch keeps."""
     if on_gpu(device):
         torch.cuda.empty_cache()
 
@@ -91,7 +91,7 @@ class Clock:
     """Measures how long the work that is queued from now on takes.
 
     Args:
-        device: Where it is done.
+        device: Where the work is done.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -104,7 +104,7 @@ class Clock:
             self._started = time.perf_counter()
 
     def seconds(self) -> float:
-        """Seconds since, once all of it is done: on a GPU between two events of its stream."""
+        """Waits for the work, and returns the seconds since the start; on a GPU between two events of its stream."""
         if not on_gpu(self._device):
             return time.perf_counter() - float(self._started)
         ended = torch.cuda.Event(enable_timing=True)
@@ -117,7 +117,7 @@ class Captured(NamedTuple):
     """Work that was captured.
 
     Args:
-        replay: Queues all of it again, on the same memory.
+        replay: Queues the work again, on the same memory.
         forget: Gives its memory back.
     """
 
@@ -126,7 +126,7 @@ class Captured(NamedTuple):
 
 
 def pool(device: torch.device) -> Any:
-    """Memory that several captures may share, whose work never runs side by side."""
+    """Memory that several captures may share if their work never runs side by side."""
     with torch.cuda.device(device):
         return torch.cuda.graph_pool_handle()
 
@@ -135,7 +135,8 @@ def captured(work: Callable[[], None], device: torch.device, memory: Any) -> Cap
     """Captures work as a CUDA graph.
 
     Args:
-        work: Queues the work, the same each time, on memory that stays in its place. It is called some times before.
+        work: Queues the work, the same each time, on memory that stays in its place. It is also called a few times
+            before the capture.
         device: The GPU.
         memory: What `pool` returned.
 
@@ -143,10 +144,10 @@ def captured(work: Callable[[], None], device: torch.device, memory: Any) -> Cap
         The graph.
 
     Raises:
-        RuntimeError: When something in it cannot be captured.
+        RuntimeError: When something in the work cannot be captured.
     """
     stream, current = second_stream(device), here(device)
-    with torch.cuda.stream(current):  # a capture that fails does not find back to it by itself
+    with torch.cuda.stream(current):  # a failed capture does not return to this stream by itself
         stream.wait_stream(current)
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):

@@ -1,8 +1,8 @@
 """Which plans suit a model on a GPU, by fixed rules, and which alternatives are measured there.
 
 Each operation costs a GPU some microseconds before it begins, so few and large operations are best: thousands of
-samples in a microbatch, as far as memory goes, hundreds of points under vmap, and a loop as one graph. On an H100
-graphs and vmap were seen to be worth that; the other numbers below were not tuned there.
+samples in a microbatch, as far as memory allows, hundreds of points under vmap, and a loop as one graph. On an H100,
+graphs and vmap were measured to be faster; the other numbers below were not tuned there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LARGEST = 4096  # samples of a microbatch to begin with; the search continues fr
 FEW = 256  # samples of a microbatch under vmap, below which its chunk is made smaller first
 LIVE = 4  # activations of the widest layer that are in memory at once
 CHUNKS_OF_A_GRID = 20  # each try takes two or four of them
-WORTH_BATCHING = 32  # points under vmap: fewer share too little of what the calls cost
+WORTH_BATCHING = 32  # points under vmap: fewer points do not share enough of the cost of the calls
 SHARE = 0.25  # of the free memory, for activations
 
 
@@ -37,8 +37,8 @@ def plan_begun_on_gpu(plan: Plan, problem: Problem, tensors: Mapping[str, Tensor
         tensors: The tensors that move, by name, at some point.
 
     Returns:
-        The plan, on a GPU fitted to the activations of the model and to the free memory. Under vmap the rule of
-        `perturbed_linear` says for each layer whether weights are made for it.
+        The plan; on a GPU it is fitted to the activations of the model and to the free memory. Under vmap, the rule of
+        `perturbed_linear` decides for each layer whether its weights are made.
     """
     if not gpu.on_gpu(problem.device):
         return plan
@@ -53,15 +53,15 @@ def plan_filling(plan: Plan, widest_a_sample: float, free: int, samples: int) ->
 
     Args:
         plan: The plan of fixed rules.
-        widest_a_sample: Bytes of the widest activation of a sample, at one point; 0 where it is not known.
+        widest_a_sample: Bytes of the widest activation of a sample, at one point; 0 if unknown.
         free: Bytes of memory that may be taken.
         samples: How many samples there are.
 
     Returns:
-        The plan; a loop in the place of vmap, where only a few points would fit.
+        The plan; a loop instead of vmap if only a few points would fit.
     """
     fitting = max(int(SHARE * free / (LIVE * max(widest_a_sample, 1.0))), 1)  # samples times points
-    # In two at least: only of what is cut, it is seen whether it may be cut.
+    # At least two microbatches: only then can the run show that batches may be cut.
     wanted = max(min(LARGEST, max(samples // 2, MICROBATCH)), 1)
     if plan.batching == "vmap":
         points = min(plan.chunk, fitting // min(wanted, FEW))
@@ -92,7 +92,7 @@ def plan_fitted_on_gpu(plan: Plan, problem: Problem, points: int) -> Plan | None
 
 
 def options_on_gpu(problem: Problem) -> list[str]:
-    """The options of a plan that are of a GPU alone, as far as a problem allows them.
+    """The options of a plan that exist only on a GPU, if a problem allows them.
 
     Args:
         problem: What is evaluated.
@@ -113,7 +113,7 @@ def alternatives_on_gpu(
     Args:
         best: Gives the best plan so far.
         problem: What is evaluated.
-        compiled: Gives the same with compiled code.
+        compiled: Gives the best plan so far with compiled code.
 
     Yields:
         The option and the plan.

@@ -7,9 +7,9 @@ A replay reads and writes the memory of its capture, so weights and samples are 
 is queued without waiting for the GPU, and the CPU has a handful of calls to make for a microbatch, however many layers
 there are.
 
-What an evaluation does on the CPU happens at the capture alone. So a graph is made only where nothing is drawn,
-written or kept from call to call, which the footprint of the problem says, and where no number returns from the GPU
-and no tensor is taken from the CPU, which a trial shows.
+A replay does not repeat what an evaluation does on the CPU. So a graph is made only under two conditions. The
+footprint of the problem must say that an evaluation draws nothing, writes nothing and keeps nothing from call to call.
+A trial must show that no number returns from the GPU and that no tensor comes from the CPU.
 """
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ MOST = 64  # graphs; data of more shapes are evaluated in a plain loop
 
 
 class _Graph(NamedTuple):
-    """The graph of one microbatch, or of all of one shape.
+    """The graph of one microbatch, or of all microbatches of one shape.
 
     Args:
-        captured: Replays it.
-        samples: The memory that it reads, where several microbatches take turns in it; None where it is their own.
-        sums: What it writes [measures].
+        captured: Replays the graph.
+        samples: The memory that the graph reads, if several microbatches take turns in it; None if the graph reads the
+            samples of its only microbatch.
+        sums: The sums that the graph writes [measures].
     """
 
     captured: gpu.Captured
@@ -52,7 +53,7 @@ class _Graph(NamedTuple):
 
 
 class GraphEngine(Engine):
-    """An engine whose loop is replayed. Where nothing can be captured, it is a plain loop, and `fallback` says why.
+    """An engine whose loop is replayed. If nothing can be captured, it runs a plain loop, and `fallback` says why.
 
     Args:
         problem: What is evaluated, on a GPU.
@@ -68,7 +69,7 @@ class GraphEngine(Engine):
 
     @property
     def fallback(self) -> str | None:
-        """Why no graph is replayed; None where one is."""
+        """Why no graph is replayed; None if graphs are replayed."""
         return self._reason
 
     def exchange(self, problem: Problem) -> None:
@@ -99,16 +100,16 @@ class GraphEngine(Engine):
         return table.sum(1)
 
     def _begin(self) -> None:
-        """Captures all graphs, or keeps in mind why that cannot be.
+        """Captures all graphs, or records why that is impossible.
 
-        They are captured at the model itself: a comparison at a second point shows what a graph does not read again.
+        Graphs are captured at theta. The comparison at a second point shows if a graph does not read weights again.
         """
         self._weights.copy_(self._points.space.basis.theta)
         try:
             self._graphs = self._captured()
         except Exception as error:
-            cause = error.__context__ or error  # when a capture ends badly, its end raises too
-            if out_of_memory(cause) or gpu_is_lost(cause):  # for whoever makes the plan smaller
+            cause = error.__context__ or error  # if a capture fails, its exit raises too
+            if out_of_memory(cause) or gpu_is_lost(cause):  # the evaluator makes the plan smaller
                 raise
             self._reason = f"no CUDA graph: {type(cause).__name__}: {str(cause)[:300]}"
 
@@ -178,7 +179,7 @@ def engine_for(problem: Problem, space: Space, plan: Plan) -> Engine:
 
 
 def _changes(problem: Problem) -> str:
-    """Why the evaluations of a problem cannot be recorded."""
+    """Why the evaluations of a problem cannot be captured."""
     seen = problem.footprint
     if seen is None or problem.place.lent:
         why = "a lent model is written to" if problem.place.lent else "it is not known what an evaluation changes"
@@ -190,16 +191,17 @@ def _changes(problem: Problem) -> str:
 
 
 def _shape(number: int, batch: Batch) -> Hashable:
-    """What microbatches that share a graph have in common; one that is more than dense tensors shares none."""
+    """A key that is equal for microbatches that share a graph; batches of more than dense tensors share none."""
     kind = kind_of_batch(batch.content)
     return number if kind is None else (batch.of, batch.samples, kind)
 
 
 class _Trial(TorchDispatchMode):
-    """Watches an evaluation for what a replay would not do again.
+    """Watches an evaluation for operations that a replay would not repeat.
 
-    `refused` says what that is, or is None: numbers that are read back from the GPU, which the CPU waits for and may
-    decide by; and tensors that move between them, whose memory on the CPU nobody keeps.
+    `refused` names the first such operation, or is None. Some operations read numbers back from the GPU: the CPU waits
+    for the numbers and may branch on them. Other operations copy tensors between CPU and GPU: nothing keeps their
+    memory on the CPU.
     """
 
     supports_higher_order_operators = True

@@ -1,4 +1,4 @@
-"""Points that are made in the user's own model, tensor by tensor, with no other weights in memory."""
+"""Evaluates points that are written into the user's own model, tensor by tensor, with no other weights in memory."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["EngineInPlace"]
 
 
 class EngineInPlace(Engine):
-    """One problem, of a lent model, whose points are written over the model one by one.
+    """An engine for a lent model, which writes the points over the model one by one.
 
-    Each tensor of the model is written once for a point, in parts of bounded size; the evaluation of a batch writes
-    again only what the batch before has changed.
+    It writes each tensor of the model once per point, in parts of bounded size. For a further batch, it writes again
+    only the tensors that the previous batch has changed.
 
     Args:
         problem: What is evaluated.
@@ -39,7 +39,7 @@ class EngineInPlace(Engine):
     def _evaluated(self, points: Tensor) -> Tensor:
         """The sums [g, measures] at some points."""
         vectors = self._points.space.basis.vectors
-        assert isinstance(vectors, Tensorwise)  # who chose this engine has looked
+        assert isinstance(vectors, Tensorwise)  # `engine_for` has checked it
         return torch.stack(
             [self._point(vectors.tensors(c), self._models[0]) for c in self._points.coefficients(points)]
         )

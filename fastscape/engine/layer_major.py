@@ -1,11 +1,11 @@
-"""Layer by layer: the points of a chunk go through the model together, and a block's weights are read once for all.
+"""Evaluates layer by layer: the points of a chunk go through the model together, and each block is read once for all.
 
     for each block:  theta and the directions of the block -> memory
         for each point:  the block's weights -> its pass continues to the next block
 
 Forward passes are unchanged Python code: every pass has its own thread, and waits in front of each block until all
-other passes are there. What is in memory is theta and the directions of one block, its weights at one point,
-and what the passes hold where they wait: the activations between two blocks, once for each point and microbatch.
+other passes are there. Memory holds theta and the directions of one block, its weights at one point, and the
+activations between two blocks, once for each waiting pass: for each point and microbatch.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from fastscape.weights import (
 __all__ = ["LayerEngine", "LayerEngineInPlace"]
 
 AT_ONCE = 64  # passes, each with a thread
-HELD = 1 << 30  # bytes that waiting passes hold, as far as that is known
-FIRST = 2  # passes at once, before it is known what they hold
+HELD = 1 << 30  # bytes that waiting passes may hold, as far as known
+FIRST = 2  # passes at once, until a sweep shows how much they hold
 
 
 class LayerEngine(Engine):
@@ -74,7 +74,7 @@ class LayerEngine(Engine):
         dtypes = {name: problem.dtypes.get(name, dtype_of(own[name], problem.dtype)) for name in moving}
         gathered = None
         if problem.place.sharing is not None:
-            assert problem.place.lent is not None  # what is shared out is lent
+            assert problem.place.lent is not None  # sharded models are lent
             gathered = Gathered(model, problem.place.lent, problem.device)
             dtypes |= {name: t.dtype for name, t in own.items() if local(t) is not t and name not in moving}
         if problem.place.lent:
@@ -97,7 +97,7 @@ class LayerEngine(Engine):
             begun = self._blocks.held is not None
             if out_of_memory(error) or gpu_is_lost(error) or (begun and not isinstance(error, Entangled)):
                 raise
-            # An error of the model itself occurs again.
+            # If the model itself raised the error, the evaluation below raises it again.
             self._reason = f"no layers: {type(error).__name__}: {str(error)[:300]}"
         return super()._evaluated(points)
 
@@ -113,7 +113,7 @@ class LayerEngine(Engine):
         return torch.cat(sums)
 
     def _together(self, c: Tensor, blocks: Blocks, step: int) -> Tensor:
-        """The sums [g, measures] at points with coefficients [g, S or 1, K], by `step` batches at once."""
+        """The sums [g, measures] at points with coefficients [g, S or 1, K], `step` batches at a time."""
         problem, (model,) = self.problem, self._models
         stream = gpu.here(problem.device) if gpu.on_gpu(problem.device) else None
         surrounding = partial(_surrounding, modes_here(), stream)
@@ -139,7 +139,7 @@ class LayerEngine(Engine):
 
     @contextmanager
     def _together_with_others(self, model: nn.Module, passes: int) -> Iterator[None]:
-        """Surrounds a sweep, which all processes that hold the model together begin together."""
+        """The context of a sweep; all processes that share the model begin it together."""
         with self.problem.place.evaluating(model, f"{passes} passes in layers"), ungathered(model):
             yield
 
@@ -149,12 +149,12 @@ class LayerEngine(Engine):
 
 
 class LayerEngineInPlace(LayerEngine, EngineInPlace):
-    """The same for a lent model whose points are else written over it; in layers nothing is written to it."""
+    """A `LayerEngine` for a lent model: a loop would write points over the model, layers write nothing to it."""
 
 
 @contextmanager
 def _surrounding(modes: Modes, stream: Any) -> Iterator[None]:
-    """The modes of another thread in this one, and on a GPU its stream."""
+    """A context with the modes of a different thread, and on a GPU with its stream."""
     with ExitStack() as stack:
         stack.enter_context(modes_of(modes))
         if stream is not None:
@@ -164,9 +164,9 @@ def _surrounding(modes: Modes, stream: Any) -> Iterator[None]:
 
 @contextmanager
 def _switches_kept() -> Iterator[None]:
-    """Where a process prints, and which of torch's ways to compute it takes, are the same afterwards.
+    """Restores afterwards where the process prints, and the settings that choose how torch computes.
 
-    Passes that run in turns put back what another one has set.
+    A pass that restores a setting at its end may restore the value that a different pass has set.
     """
     printing = sys.stdout, sys.stderr
     fixed = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
@@ -182,7 +182,7 @@ def _switches_kept() -> Iterator[None]:
 
 
 def _shared(problem: Problem, space: Space) -> str | None:
-    """Why passes of a problem cannot run side by side; None where they can."""
+    """Why passes of a problem cannot run side by side; None if they can."""
     seen = problem.footprint
     if seen is None:
         return "no layers: it is not known what an evaluation changes"

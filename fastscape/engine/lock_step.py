@@ -1,11 +1,12 @@
-"""Calls in their own threads: one runs at a time, and all stop when they arrive at a place.
+"""Runs calls in their own threads: one call runs at a time, and each call stops when it arrives at a place.
 
     call 0   ---| a  ---------| b  ---------| end
     call 1       ---| a  ---------| b  ---------| end        time runs to the right; only one line is drawn at a time
 
-Whoever is furthest behind says which place is next, and all that wait at this place go on from there, one after the
-other. So calls that take the same way pass a place together, and calls that take different ways are right as well.
-While a call runs, every other call waits, is done, or has not begun; so nothing is computed twice or at once.
+The call that is furthest behind decides which place is next. All calls that wait at this place then continue, one
+after the other. So calls that take the same path pass a place together, and calls that take different paths are right
+as well. While a call runs, every other call waits, is done, or has not begun; so nothing is computed twice or at the
+same time.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ from fastscape.model import at_rest, set_switches, switches_here
 
 __all__ = ["Entangled", "LockStep"]
 
-LOOK = 1.0  # seconds after which it is seen whether a call computes
-SILENCE = 60.0  # seconds without processor time, after which it is taken to wait for a lock of another call
+LOOK = 1.0  # seconds between two looks at whether a call computes
+SILENCE = 60.0  # seconds without processor time, after which a call is taken to wait for a lock
 
 _here = threading.local()
 
 
 class Entangled(RuntimeError):
-    """Calls that cannot be run side by side: one waits for another, or has threads of its own."""
+    """Calls cannot run side by side: a call waits for a different call, or has its own threads."""
 
 
 class _Ended(BaseException):
-    """Ends a call whose result nobody waits for any more; no `except Exception` of a model's takes it."""
+    """Ends a call whose result is no longer needed; an `except Exception` in a model does not catch it."""
 
 
 class _Call:
@@ -43,13 +44,13 @@ class _Call:
 
     Args:
         number: Its number.
-        work: What is called.
+        work: The function that is called.
     """
 
     def __init__(self, number: int, work: Callable[[], Any]) -> None:
         self.number, self.work = number, work
         self.place: Hashable = None  # where it waits; None before it has begun
-        self.arrived = 0  # how often it has
+        self.arrived = 0  # how often it has arrived
         self.go = threading.Semaphore(0)
         self.made: Any = None
         self.error: BaseException | None = None
@@ -57,7 +58,7 @@ class _Call:
         self.thread: threading.Thread | None = None
 
     def taken(self) -> BaseException:
-        """Its error, which is not kept: it holds all tensors of what has failed."""
+        """Its error, which the call drops, as the error keeps all tensors of the failed evaluation."""
         assert self.error is not None
         error, self.error = self.error, None
         return error
@@ -67,9 +68,9 @@ class LockStep:
     """Runs calls side by side.
 
     Args:
-        entered: Is told, in the thread that runs the calls, the place and the number of the call that continues there
-            next; the place is None where the call begins.
-        surrounding: What a thread does its work in, such as the modes of the one that runs the calls.
+        entered: Called in the thread that runs the calls, with the place and the number of the call that continues
+            there next; the place is None if the call begins.
+        surrounding: The context of the work of a thread, such as the modes of the thread that runs the calls.
     """
 
     def __init__(
@@ -79,16 +80,16 @@ class LockStep:
         self._back = threading.Semaphore(0)
 
     def run(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
-        """What some calls return.
+        """Runs calls side by side.
 
         Args:
-            works: The calls. A place is reached by `arrive` inside.
+            works: The calls. A call reaches a place by `arrive`.
 
         Returns:
-            What they return, in their order.
+            The results of the calls, in order.
 
         Raises:
-            BaseException: The first error of any call. All others are ended where they wait; no thread is left over.
+            BaseException: The first error of any call. All other calls end at their places; no thread is left over.
             Entangled: When a call holds what a different call waits for, or waits for something else for a minute.
         """
         calls = [_Call(number, work) for number, work in enumerate(works)]
@@ -114,14 +115,14 @@ class LockStep:
         return [call.made for call in calls]
 
     def arrive(self, place: Hashable) -> None:
-        """Waits at a place until it is this call's turn. Only to be called inside of a call.
+        """Waits at a place until it is this call's turn. Only a call may use it.
 
         Args:
             place: The place.
 
         Raises:
             Entangled: When it is called outside the thread of a call.
-            _Ended: When nobody waits for what the call returns any more.
+            _Ended: When the result of the call is no longer needed.
         """
         call: _Call | None = getattr(_here, "call", None)
         if call is None:
@@ -129,7 +130,7 @@ class LockStep:
         if call.ended:
             raise _Ended
         if torch._C._functorch.maybe_current_level() is not None or torch.autograd.forward_ad._current_level >= 0:
-            # Their levels belong to the process, and calls would leave them in another order than they entered them.
+            # The levels of transforms belong to the process; calls would not leave them in the order of entry.
             raise Entangled("a weight is read inside of a transform of functions, such as vmap, grad or jvp")
         call.place, call.arrived = place, call.arrived + 1
         own = switches_here()
@@ -171,7 +172,7 @@ class LockStep:
 
 
 def _processor_time(thread: threading.Thread) -> str | None:
-    """How long a thread has computed, as the system says it; None where it does not."""
+    """The processor time of a thread, as the system reports it; None if the system does not."""
     try:
         found = Path(f"/proc/self/task/{thread.native_id}/stat").read_text()
     except OSError:
@@ -180,7 +181,7 @@ def _processor_time(thread: threading.Thread) -> str | None:
 
 
 def _end(calls: Sequence[_Call]) -> None:
-    """Ends the calls that are not done: those that wait at once, one that still runs where it arrives next."""
+    """Ends the unfinished calls: waiting calls at once, a running call at the next place where it arrives."""
     for call in calls:
         call.ended = True
     for call in calls:

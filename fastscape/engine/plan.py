@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fastscape.kernels import Backend
-from fastscape.results import clipped, parsed, write_whole
+from fastscape.results import check_file, clipped, parsed, write_whole
 
 __all__ = ["Batching", "Plan"]
 
@@ -23,7 +23,7 @@ _MOST_BYTES = 1 << 16  # of a file; a plan has a few hundred
 
 @dataclass(frozen=True, kw_only=True)
 class _Layers:
-    """How layers are computed, whatever the plan is beside that."""
+    """How layers are computed: the keyword-only option of a plan."""
 
     products: Products = "materialised"
 
@@ -33,34 +33,35 @@ class Plan(_Layers):
     """How points are evaluated.
 
     Args:
-        batching: "vmap" runs the model once for a whole chunk of points, "loop" once for each point; "layers" too, but
-            the points of a chunk go through the model together, block by block, so that the weights of one block at
-            one point are in memory at a time. A model that draws random numbers or changes itself is evaluated in a
-            loop then, and the report says why. Default "auto": what suits the model by fixed rules.
+        batching: "vmap" runs the model once for a whole chunk of points, "loop" once for each point. "layers" also
+            runs it once for each point, but the points of a chunk go through the model together, block by block, so
+            that the weights of one block at one point are in memory at a time. Under "layers", a model that draws
+            random numbers or changes itself is evaluated in a loop, and the report says why. Default "auto": fixed
+            rules choose what suits the model.
         chunk: Grid points whose weights are in memory at once, from one launch of the interpolation. Default 0: as
             many as fixed rules give.
-        microbatch: Samples in one forward pass, where batches can be cut and joined without a change of the values; a
-            batch that is one thing stays whole. Default 64.
+        microbatch: Samples per forward pass, if batches can be cut and joined without a change of the values; a batch
+            that cannot be cut stays whole. Default 64.
         kernels: "auto", Triton on a GPU and torch elsewhere; or "triton" or "torch". Default "auto".
         memory_format: Order of images and of the weights of two-dimensional convolutions: "contiguous", channels
             first, or "channels_last". Default "contiguous".
         workers: Threads that evaluate points side by side and share the processor's cores. Default 1.
         compile: Whether `torch.compile` makes one program of the forward pass and the measures; needs the loop.
             Default False.
-        hoist: Whether what is the same at every point is computed once for all of them: under vmap the layers whose
-            input is, in a compiled loop the patches that the first convolution reads. Default False.
+        hoist: Whether results that are the same at every point are computed once: under vmap, layers whose input is
+            the same at every point; in a compiled loop, the patches that the first convolution reads. Default False.
         graphs: Whether a loop on a GPU is captured once, as one CUDA graph for each shape of a microbatch, and
             replayed at every point. If no graph of a model can be captured, a plain loop evaluates it, and the report
             says why. Default False.
-        overlap: Whether on a GPU the weights of the next chunk are made on a second stream while this one is
-            evaluated; they take twice the memory. Default False.
+        overlap: Whether on a GPU the weights of the next chunk are made on a second stream while this chunk is
+            evaluated; weights take twice the memory. Default False.
 
-        products: How linear layers, and convolutions whose kernel is one pixel, are computed under vmap where their
-            input depends on the point: "materialised", with the weights of every point in memory; "shared", as
-            products of the inputs of all points with the vectors of the basis, mixed by the coefficients of each
-            point; "fused", by a kernel that forms the weights tile by tile; or "auto", for each layer by how many rows
-            it has at a point. By the last three no weights are written to memory that nothing else reads. In a reduced
-            precision, which rounds weights, "shared" is refused. Default "materialised".
+        products: How linear layers, and convolutions whose kernel is one pixel, are computed under vmap if their input
+            depends on the point. "materialised" has the weights of every point in memory. "shared" multiplies the
+            inputs of all points with the vectors of the basis, mixed by the coefficients of each point. "fused" uses a
+            kernel that forms the weights tile by tile. "auto" chooses for each layer by its number of rows per point.
+            Under the last three, weights that nothing else reads are not written to memory. In a reduced precision,
+            which rounds weights, "shared" is refused. Default "materialised".
 
     Raises:
         ValueError: When an option is unknown, a number is below 1, or options exclude each other.
@@ -133,7 +134,7 @@ class Plan(_Layers):
 
     @property
     def plain(self) -> bool:
-        """Whether points are evaluated as `Problem.total` does it, with nothing that could change a value."""
+        """Whether points are evaluated as by `Problem.total`, with no option that could change a value."""
         fast = self.channels_last or self.workers > 1 or self.compile or self.hoist or self.graphs or self.overlap
         return self.batching == "loop" and not fast
 
@@ -145,7 +146,7 @@ class Plan(_Layers):
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain values, for the report."""
         options = asdict(self)
-        options["products"] = options.pop("products")  # behind those that are older, as it is in the signature
+        options["products"] = options.pop("products")  # behind older options, as in the signature
         return options
 
     def save(self, path: str | Path) -> Path:
@@ -182,6 +183,7 @@ class Plan(_Layers):
             OSError: When the file cannot be read.
             ValueError: When the file is no plan, or names an option that does not exist.
         """
+        check_file(Path(path), "a plan must be a .json file that Plan.save wrote")
         with Path(path).open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
         known = {field.name for field in fields(cls)}

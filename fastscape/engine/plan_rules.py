@@ -1,4 +1,4 @@
-"""Which plan suits a model by fixed rules, and how a plan is fitted to a grid. Nothing is measured here."""
+"""Chooses a plan for a model by fixed rules, and fits a plan to a grid. Nothing is measured here."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from fastscape.weights import Space, Tensorwise
 
 __all__ = ["plan_begun", "plan_fixed", "plan_looped", "plan_recut", "plan_settled", "plan_shared", "plan_sized"]
 
-# Points in a chunk, and memory for their weights. In a loop, two points of a VGG already fill the caches of any
-# processor, and the interpolation is read-bound only for the first few. vmap shares its overhead among the points, a
-# few milliseconds; those of weights that are hoisted are reserved, but never written. In layers the weights of one
-# block are in memory, however many points there are.
+# Points in a chunk, and bytes for their weights. In a loop, two points of a VGG already fill the caches of any
+# processor, and the interpolation is read-bound only for the first few points. vmap shares its overhead, a few
+# milliseconds, among the points; the memory of hoisted weights is reserved, but never written. In layers, the weights
+# of one block are in memory, however many points there are.
 CHUNKS: dict[Batching, tuple[int, int]] = {
     "loop": (16, 512 << 20),
     "vmap": (512, 256 << 20),
     "layers": (16, 1 << 62),
 }
-# Of the points and of the activations under vmap: few enough points that a few chunks remain to choose a plan by, and
-# activations that the C library keeps when they are freed. A chunk of few points is never smaller than the last: its
-# points share the overhead of a call. A transformer was a third slower with chunks of 128 points than with 16.
+# Limits of a chunk under vmap. A grid must have several chunks, so that the search has some to choose a plan by. The C
+# library must keep the activations when they are freed. `SMALL_CHUNK` is the least: its points share the overhead of a
+# call. A transformer was a third slower with chunks of 128 points than with 16.
 CHUNKS_OF_A_GRID = 5
 ACTIVATIONS = 16 << 20
 SMALL_CHUNK = 32
-# Of the largest activation of a microbatch in a loop, which is larger than that of fixed rules.
+# Bytes of the largest activation in a loop, if its microbatch is larger than the microbatch of fixed rules.
 CACHED = 2 << 20
 
-ROOM = 4  # times what layers hold besides activations must be free
+ROOM = 4  # times the memory that layers need besides activations must be free
 STACK = 8 << 20  # bytes of a thread's stack
 
-# The largest activation of one point, up to which vmap is faster than a loop on a CPU.
+# Bytes of the largest activation of one point up to which vmap is faster than a loop on a CPU.
 SMALL_BYTES = 256 << 10
 
 
@@ -69,14 +69,14 @@ def plan_begun(given: Plan | str, problem: Problem, space: Space) -> Plan:
 
 
 def _moves_weights(problem: Problem, space: Space) -> bool:
-    """Whether theta is kept elsewhere, so that it is read from there for every point, or once for several."""
+    """Whether theta is kept outside the device, and is read from there per point, or once for several points."""
     lent = problem.place.lent
-    alone = problem.place.sharing is None  # else each process would make all of a block, and not its part alone
+    alone = problem.place.sharing is None  # else each process would make a whole block, not only its part
     return alone and isinstance(space.basis.vectors, Tensorwise) and lent is not None and lent.keep != "device"
 
 
 def _room_for_layers(problem: Problem, space: Space) -> bool:
-    """Whether layers need a small part of the free memory, for the vectors and a point of a block, and for threads."""
+    """Whether layers need little of the free memory: for the vectors and one point of a block, and for threads."""
     free = free_memory(problem.device)
     blocks = [f"{unit.path}." for unit in units_of(problem.model)]
     largest = max(
@@ -84,20 +84,20 @@ def _room_for_layers(problem: Problem, space: Space) -> bool:
         default=space.layout.size,
     )
     held = (space.basis.gram.shape[2] + 1) * largest * problem.place.precision.basis.itemsize
-    # Where that is not known, whoever keeps weights elsewhere has little.
+    # If the free memory is unknown, it counts as little, since the user keeps weights outside the device.
     return free is not None and ROOM * (held + CHUNKS["layers"][0] * STACK) <= free
 
 
 def plan_settled(plan: Plan, problem: Problem, *, auto: bool) -> Plan:
-    """The plan for what is known of a problem.
+    """Adapts a plan to a problem.
 
-    Where batches belong to the result, its microbatch is the largest of them; and a model that draws random numbers
-    keeps the order of its user's tensors, in which they are drawn.
+    If the result depends on the batches, the microbatch is the largest batch. A model that draws random numbers keeps
+    the memory format of the user's tensors, as the numbers are drawn in that order.
 
     Args:
         plan: The plan.
         problem: What is evaluated.
-        auto: Whether the plan is not the user's.
+        auto: Whether fixed rules chose the plan, not the user.
 
     Returns:
         The plan.
@@ -109,9 +109,9 @@ def plan_settled(plan: Plan, problem: Problem, *, auto: bool) -> Plan:
 
 
 def plan_sized(plan: Plan, widest: int, points: int) -> Plan:
-    """The plan, with a smaller chunk, or a loop in the place of vmap, where the activations of a point are large.
+    """The plan, with a smaller chunk, or with a loop instead of vmap, if the activations of a point are large.
 
-    vmap shares the overhead of the calls among the points of a chunk. Where activations are large that overhead is
+    vmap shares the overhead of the calls among the points of a chunk. If activations are large, this overhead is
     small, and the activations of a whole chunk leave the caches, or do not fit into memory.
 
     Args:
@@ -133,18 +133,18 @@ def plan_sized(plan: Plan, widest: int, points: int) -> Plan:
 def plan_recut(plan: Plan, widest: int, points: int, samples: int) -> Plan:
     """The plan with a microbatch so large that calls cost little beside what they compute.
 
-    A call costs as much as torch takes to compute some thousand numbers. While what a call makes fits into the caches,
-    or under vmap into memory that the C library keeps, more samples in it cost nothing.
+    A call costs as much time as torch takes to compute some thousand numbers. As long as the results of a call fit
+    into the caches, or under vmap into memory that the C library keeps, more samples per call cost nothing.
 
     Args:
         plan: The plan.
-        widest: Bytes of the largest activation of one microbatch at one point; 0 where that is not known.
+        widest: Bytes of the largest activation of one microbatch at one point; 0 if unknown.
         points: Points of the grid.
         samples: How many samples may be cut and joined.
 
     Returns:
-        The plan; its microbatches are of one size as far as can be, and two at least: of one alone nothing would show
-        whether batches may be cut and joined.
+        The plan; its microbatches have one size if possible. There are at least two, as a single microbatch would not
+        show whether batches may be cut and joined.
     """
     if not widest or samples <= 2 * plan.microbatch:
         return plan
@@ -156,12 +156,12 @@ def plan_recut(plan: Plan, widest: int, points: int, samples: int) -> Plan:
 
 
 def plan_shared(plan: Plan, points: int, processes: int) -> Plan:
-    """The plan, with a chunk so small that every process of several gets a few.
+    """The plan, with a chunk so small that each of several processes gets a few chunks.
 
     Args:
         plan: The plan.
-        points: Points that are evaluated by all.
-        processes: How many share them.
+        points: Points that all processes evaluate together.
+        processes: How many processes share the points.
 
     Returns:
         The plan.
@@ -170,13 +170,13 @@ def plan_shared(plan: Plan, points: int, processes: int) -> Plan:
 
 
 def plan_looped(plan: Plan) -> Plan:
-    """The plan with a loop in the place of vmap or layers, and with the chunk of one.
+    """The plan with a loop instead of vmap or layers, and with the chunk of a loop.
 
     Args:
         plan: The plan.
 
     Returns:
-        The plan; the same, where it is a loop.
+        The plan; the same plan if it is a loop.
     """
     if plan.batching == "loop":
         return plan
@@ -190,23 +190,23 @@ def plan_fixed(
     """The plan that fixed rules give, without measuring.
 
     A model without convolutions and recurrent layers runs under vmap: its matrix products then become one larger
-    product for all points of the chunk, and its first layer is hoisted. Grouped convolutions, which vmap makes of
-    convolutions, are slower than a loop, and so is on a CPU everything larger than the caches. There images have their
-    channels last, as pooling and narrow convolutions are several times faster so; but not in float64, for which there
-    are no such convolutions.
+    product for all points of the chunk, and its first layer is hoisted. vmap turns convolutions into grouped
+    convolutions, which are slower than a loop. On a CPU, so is everything larger than the caches. On a CPU, images
+    have their channels last, which makes pooling and narrow convolutions several times faster; but not in float64, for
+    which there are no such convolutions.
 
     Args:
         layers: Which layers the model has.
         size: Entries P of a point.
         device: Where it runs.
         dtype: Of the weights.
-        low_memory: Whether directions are recomputed, which have the contiguous order. Default False.
+        low_memory: Whether directions are recomputed, always in contiguous format. Default False.
 
     Returns:
         The plan.
     """
     on_cpu = device.type == "cpu"
-    # Its statistics keep float32, which vmap cannot mix with narrower activations.
+    # The statistics of BatchNorm stay float32, which vmap cannot mix with narrower activations.
     mixed = dtype.itemsize < 4 and layers.batchnorm
     # torch has no batching rule for recurrent layers.
     batching: Batching = "loop" if layers.convolutions or mixed or layers.recurrent else "vmap"

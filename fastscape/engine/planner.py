@@ -1,10 +1,11 @@
-"""Picks the fastest plan by measuring on the first grid points, which are kept.
+"""Picks the fastest plan by measuring on the first grid points, whose values are kept.
 
-A run begins with the plan of fixed rules. Then it tries the options in turn, each alternative on the next points of
-the grid, and keeps the faster one. All values count, so what a try costs is only the time by which it is
-slower than the best; when that reaches a twentieth of the expected run, or the next try would, the search ends. A
-compilation is not counted there: it is tried where the rest of the run is several times as long, and where not nearly
-all of the time goes to products and convolutions, which compiled code leaves to the same libraries.
+A run begins with the plan of fixed rules. The search then tries the options in turn, each alternative on the next
+points of the grid, and keeps the faster plan. All values count, so a try costs only the time by which it is slower
+than the best plan. A try is skipped if this cost, and the expected cost of the try, would exceed a twentieth of the
+expected rest of the run. A compilation is not part of this cost. It is tried if the rest of the run takes several
+times as long as a compilation, unless nearly all of the time goes to products and convolutions, which compiled code
+leaves to the same libraries.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ from fastscape.model import Problem
 
 __all__ = ["Planned", "plan_measured"]
 
-TRY_SECONDS = 0.25  # of points in a loop, which need no full chunk
-OVERHEAD = 0.05  # of the expected run
-GAIN = 0.97  # of the time so far: less is taken for noise
+TRY_SECONDS = 0.25  # length of a try of a loop, which needs no full chunk
+OVERHEAD = 0.05  # of the expected rest of the run
+GAIN = 0.97  # of the best time so far: a smaller gain counts as noise
 SHORT_CALL = 0.005  # seconds of a microbatch
 LOOPED_CALL = 1e-4  # seconds that a call of the smallest model takes in a loop
-COMPILE_SECONDS = 8.0, 0.2  # what a compilation may take: at least, and for each layer
-WORTH_COMPILING = 4  # times as long as a compilation may take, the rest of the run must be
+COMPILE_SECONDS = 8.0, 0.2  # seconds that a compilation may take: at least, and per layer
+WORTH_COMPILING = 4  # the least time of the rest of the run, as a multiple of the time of a compilation
 
-MOSTLY_PRODUCTS = 0.8  # of the time: a compilation gains little on the rest
+MOSTLY_PRODUCTS = 0.8  # of the time: above this share, a compilation gains little
 
 # Samples that a try may run at once, as a multiple of the microbatch of fixed rules: more may not fit into memory.
 LARGEST_MICROBATCH = 4 * MICROBATCH
@@ -51,9 +52,9 @@ class Planned:
     Args:
         plan: The fastest plan.
         engine: Its engine.
-        done: Number of points that were evaluated, the first ones of the grid.
+        done: Number of evaluated points, which are the first points of the grid.
         sums: Their sums [done, measures].
-        timings: For each plan that was tried the options that it had, seconds a point, and seconds of preparation.
+        timings: For each tried plan its options, the seconds per point, and the seconds of preparation.
     """
 
     plan: Plan
@@ -73,16 +74,16 @@ class _Search:
         self.done = 0
         self.wasted = 0.0
         self.timings: list[dict[str, Any]] = []
-        self.seconds = math.inf  # a point, by the best
-        self.latest = math.inf  # a point, the last time that some were evaluated
+        self.seconds = math.inf  # per point, by the best plan
+        self.latest = math.inf  # per point, in the latest evaluation
 
     def size(self, plan: Plan) -> int:
-        """Points of which a try evaluates as many twice: a chunk, or in a loop as many as take long enough."""
-        if plan.overlap:  # of a single chunk nothing is made ahead
+        """Points that a try evaluates in each of its two rounds: a chunk, or in a loop enough points for a timing."""
+        if plan.overlap:  # with a single chunk nothing is made ahead
             return 2 * plan.chunk
         if plan.batching == "vmap":
             return plan.chunk
-        # The plan to begin with is not known to be any good: its first try is a single point.
+        # The first plan may be slow: its first try is a single point.
         known = self.latest if self.seconds == math.inf else self.seconds
         return 1 if known == math.inf else min(plan.chunk, math.ceil(TRY_SECONDS / known))
 
@@ -102,7 +103,7 @@ class _Search:
         return engine, seconds
 
     def _evaluate(self, engine: Engine, plan: Plan) -> float:
-        """Seconds a point of the next ones."""
+        """Evaluates the next points, and returns the seconds per point."""
         chunk = self.points[self.done : self.done + self.size(plan)]
         clock = gpu.Clock(engine.problem.device)
         sums = torch.cat([engine.sums(part) for part in chunk.split(plan.chunk)])
@@ -133,15 +134,15 @@ def plan_measured(
     """Picks the fastest plan for a grid.
 
     Args:
-        start: The plan to begin with; an error under this plan is raised.
+        start: The first plan; an error under this plan is raised.
         prepare: Makes the engine of a plan. Engines share one basis, so only the last one made can be used.
         points: Grid coordinates [G, D].
         problem: What is evaluated.
         options: The options of a plan that may be changed.
-        advance: Is told the number of points after each chunk.
+        advance: Called with the number of points after each chunk.
 
     Returns:
-        The plan, and the values of the points that were evaluated on the way.
+        The plan, and the values of the points that the search has evaluated.
     """
     search = _Search(prepare, points, advance)
     search.best = start
@@ -157,13 +158,13 @@ def plan_measured(
                 continue
             if problem.device.type == "cpu" and engine.products() > MOSTLY_PRODUCTS:
                 continue
-        # A try is expected to be at most as slow again as the best.
+        # A try is expected to take at most twice the time of the best plan.
         elif search.wasted + search.seconds * trying > OVERHEAD * expected:
             continue
         started, done = time.perf_counter(), search.done
         try:
             tried, faster = search.measure(plan)
-        except Exception as error:  # a model may refuse any of the options, each in its own way
+        except Exception as error:  # a model may refuse any option, by any exception
             if gpu_is_lost(error):
                 raise
             search.timings.append({**plan.as_dict(), "error": f"{type(error).__name__}: {error}"[:200]})
@@ -176,22 +177,22 @@ def plan_measured(
             continue
         if tried is not None:
             tried.close()
-        if plan.channels_last != search.best.channels_last:  # the basis is in the other order now
+        if plan.channels_last != search.best.channels_last:  # the basis has the other memory format now
             engine.close()
             engine = prepare(search.best)
     return Planned(search.best, engine, search.done, search.sums, search.timings)
 
 
 def _compile_seconds(problem: Problem) -> float:
-    """What a compilation may take, by the number of layers."""
+    """The seconds that a compilation may take, by the number of layers."""
     return COMPILE_SECONDS[0] + COMPILE_SECONDS[1] * problem.layers.leaves
 
 
 def _compiled(search: _Search, problem: Problem, *, recut: bool) -> Plan:
-    """The best plan with a compiled step, and with microbatches of one size where one near divides the samples."""
+    """The best plan with a compiled step, and with microbatches of one size if a near size divides the samples."""
     plan = search.best
     call = search.seconds * plan.microbatch / problem.size
-    # A call of compiled code costs more than one of torch, and takes less time: short ones get a larger microbatch.
+    # A compiled call has more overhead than a call of torch, and computes faster: short calls get larger microbatches.
     larger = plan.microbatch * (4 if call < SHORT_CALL else 2 if call < 2 * SHORT_CALL else 1)
     near = range(max(min(larger, LARGEST_MICROBATCH), plan.microbatch), plan.microbatch // 2, -1)
     even = (size for size in near if problem.size % size == 0)
@@ -217,7 +218,7 @@ def _alternatives(search: _Search, problem: Problem, *, recut: bool) -> Iterator
         yield "hoist", replace(search.best, hoist=not search.best.hoist)
         if search.best.chunk >= 4:
             yield "chunk", replace(search.best, chunk=search.best.chunk // 4)
-    if problem.convolutions:  # first, as it may be right by twice and wrong by as much
+    if problem.convolutions:  # first, as either format may be twice as fast
         order: MemoryFormat = "contiguous" if search.best.channels_last else "channels_last"
         yield "memory_format", replace(search.best, memory_format=order)
     tried = {start := search.best.microbatch}

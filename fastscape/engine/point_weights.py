@@ -1,4 +1,4 @@
-"""The memory that the weights of a chunk of points are written to."""
+"""Makes the weights of a chunk of points, in memory that every chunk uses again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastscape.weights import Resident, Space, Tensorwise
 __all__ = ["PointWeights", "Ranges"]
 
 Ranges = Sequence[tuple[int, int]]
-"""Of entries of the flat buffer: the first one, and the one behind the last."""
+"""Ranges of entries of the flat buffer: for each the first entry, and the entry behind the last."""
 
 
 class PointWeights:
@@ -40,7 +40,7 @@ class PointWeights:
         Args:
             repeat: The number of the repeat.
         """
-        self._take(self.first)  # so that the directions before need no memory any more
+        self._take(self.first)  # frees the memory of the previous directions
         self._take(self.first.of_repeat(repeat))
         self.repeat = repeat
 
@@ -52,7 +52,7 @@ class PointWeights:
         return Resident.of(space, device) if gpu.on_gpu(device) else None
 
     def coefficients(self, points: Tensor) -> Tensor:
-        """The coefficients of some points, on a GPU those that are there.
+        """The coefficients of some points, on the GPU if the weights are made there.
 
         Args:
             points: Grid coordinates [g, D], on the CPU.
@@ -61,7 +61,7 @@ class PointWeights:
             Coefficients [g, S or 1, K].
         """
         device = self._memory.device
-        if self._resident is not None:  # the coordinates are little, the coefficients of many filters are not
+        if self._resident is not None:  # coordinates are few numbers, the coefficients of many filters are not
             return self._resident.coefficients(gpu.sent(points, device))
         c = self.space.coefficients(points)
         return gpu.sent(c, device) if gpu.on_gpu(device) and c.device.type == "cpu" else c
@@ -71,8 +71,8 @@ class PointWeights:
 
         Args:
             c: Their coefficients [g, S or 1, K].
-            ranges: The entries that are written, each range from its first to the one behind its last; the rest,
-                which nobody reads, stays as it was. Default: all.
+            ranges: The ranges of entries that are written; other entries, which nothing reads, stay as they were.
+                Default: all entries.
 
         Returns:
             Weights [g, P], in memory that the next call writes to.
@@ -80,7 +80,7 @@ class PointWeights:
         if len(self._memory) < len(c):
             self._memory = self._memory.new_empty(len(c), self._memory.shape[1])
         out, vectors = self._memory[: len(c)], self.space.basis.vectors
-        assert not isinstance(vectors, Tensorwise)  # which makes no points at once
+        assert not isinstance(vectors, Tensorwise)  # such a basis never makes several points at once
         c = self.space.basis.held_coefficients(c)
         for start, stop in ((0, out.shape[1]),) if ranges is None else ranges:
             touched, segments = self._cut(start, stop)
@@ -89,10 +89,10 @@ class PointWeights:
         return out
 
     def read(self) -> None:
-        """Says that all that reads the weights of the last call is queued."""
+        """Says that all work that reads the weights of the last call of `at` is queued."""
 
     def _cut(self, start: int, stop: int) -> tuple[slice, Segments]:
-        """The segments of a range, on the device; they are few, and a GPU would be waited for to make them."""
+        """The segments of a range, on the device; kept, as they are small and making them waits for a GPU."""
         if (start, stop) not in self._cuts:
             segments, every = self.space.basis.held.segments, slice(None)
             whole = (start, stop) == (0, segments.size)

@@ -1,4 +1,4 @@
-"""Measures the error of a reduced precision: compares values with a wider precision at a few points."""
+"""Measures the error of a reduced precision: compares it with a wider precision at a few points."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def spread(points: Tensor) -> Tensor:
 
 
 def values_at_some(problem: Problem, space: Space, points: Tensor, plan: Plan) -> Tensor:
-    """The means over the samples at those points that `error_of` compares, for values that have no such means.
+    """The means over the samples at the points that `error_of` compares, if a run has no such means itself.
 
     Args:
         problem: What is evaluated.
@@ -60,8 +60,9 @@ def error_of(values: Tensor, problem: Problem, space: Space, points: Tensor, pla
         plan: How the values were evaluated.
 
     Returns:
-        The number of points that were compared, those with finite losses, and the largest and the root-mean-square
-        difference of the loss, as fractions of the largest loss among them; None when there is no such point.
+        The number of compared points, which are points with finite losses; and the largest and the root-mean-square
+        difference of the loss, as fractions of their largest loss. Both are None if there is no such point or if all
+        losses are 0.
     """
     chosen = spread(points)
     wide = replace(plan, microbatch=min(plan.microbatch, MICROBATCH))

@@ -1,4 +1,4 @@
-"""What the evaluation of one batch shows of a problem: how large its tensors are."""
+"""Evaluates one batch of a problem to find how large its tensors are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["widest"]
 
 @torch.no_grad()
 def widest(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> int:
-    """How large the tensors are that an evaluation of a microbatch makes, at one point: by that of the first one.
+    """The size of the largest tensor that an evaluation of a microbatch makes at one point, by the first microbatch.
 
     Args:
         problem: What is evaluated.
@@ -25,7 +25,7 @@ def widest(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> 
         microbatch: Samples in a microbatch.
 
     Returns:
-        Bytes of the largest; 0 where that cannot be watched.
+        Bytes of the largest tensor; 0 if the evaluation cannot be watched.
     """
     (batch, *_) = problem.batches(microbatch)
     watching = _Widest()
@@ -36,13 +36,13 @@ def widest(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -> 
 
     try:
         problem.step({**problem.still, **tensors}, batch, 0, measure=watched)
-    except Exception:  # what is compiled inside a model may refuse to be watched
+    except Exception:  # compiled code inside a model may refuse to be watched
         return 0
     return watching.bytes * max(microbatch // batch.samples, 1)
 
 
 class _Widest(TorchDispatchMode):
-    """Watches how large the tensors are that operations make; views of others are not made."""
+    """Watches how large the tensors are that operations make; views do not count."""
 
     supports_higher_order_operators = True
 
@@ -52,7 +52,7 @@ class _Widest(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
-        if not getattr(func, "is_view", False):  # an operator of higher order does not say it
+        if not getattr(func, "is_view", False):  # an operator of higher order has no `is_view`
             sizes = [t.numel() * t.element_size() for t in tree_leaves(made) if isinstance(t, Tensor)]
             self.bytes = max([self.bytes, *sizes])
         return made

@@ -1,4 +1,4 @@
-"""How much memory a process may still take, as far as the system says it."""
+"""Asks the system how much memory a process may still take."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def free_memory(device: torch.device) -> int | None:
         device: A CPU or a GPU.
 
     Returns:
-        The least that any of its limits leaves; None where the system does not say it.
+        The least that any of its limits leaves; None if the system reports no limit.
     """
     if gpu.on_gpu(device):
         return gpu.free_memory(device)

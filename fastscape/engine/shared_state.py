@@ -1,7 +1,7 @@
-"""What passes that run side by side have in common, and may not change: the model around its weights, and the process.
+"""Checks the state that passes which run side by side share: the model around its weights, and the process.
 
-A pass that changes some of it and puts it back before it ends leaves nothing behind, and evaluations one after the
-other never meet it. Where it waits between two blocks others do.
+A pass may change shared state and put it back before it ends. Evaluations one after the other never see the change,
+but other passes see it if the pass waits between two blocks. So passes may not change shared state.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ __all__ = ["SharedState"]
 
 
 class SharedState:
-    """What passes have in common, as it was when this was made.
+    """The state that passes share, as it was when this object was made.
 
     Args:
-        model: The model; what stands in the place of its weights must be the same whenever it is compared.
-        device: Where it computes.
+        model: The model; at every comparison, the same objects must stand in the place of its weights.
+        device: Where the model computes.
     """
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
@@ -31,10 +31,10 @@ class SharedState:
         self._process = GlobalState(device)
 
     def check(self) -> None:
-        """Refuses passes if one of them has changed something at its waiting place.
+        """Refuses passes if a pass that waits has changed the shared state.
 
         Raises:
-            Entangled: When it has.
+            Entangled: When a pass has.
         """
         now = settings_of(self._device)
         found = [name for name, before in self._settings.items() if now[name] != before]
@@ -47,6 +47,6 @@ class SharedState:
             )
 
     def put_back(self) -> None:
-        """Everything becomes what it was, for passes that were ended where they would have put it back later."""
+        """Restores the state, as passes that were ended early could not restore it themselves."""
         self._state.put_back()
         self._process.put_back()

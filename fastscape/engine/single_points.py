@@ -1,4 +1,4 @@
-"""Points that are evaluated one by one, in the order of the layout that the basis has."""
+"""Evaluates points one by one, in the memory format of the basis."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def means_at(problem: Problem, space: Space, points: Tensor, plan: Plan) -> Tens
         problem: What is evaluated.
         space: The space of the points.
         points: Grid coordinates [n, D].
-        plan: The plan of a run; its microbatch and kernels count.
+        plan: The plan of a run, of which only the microbatch and the kernels are used.
 
     Returns:
         Means [n, measures], float64, on the CPU.

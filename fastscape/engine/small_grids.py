@@ -1,7 +1,7 @@
-"""Picks a plan for a grid with too few points to try plans on them: by the time of a few samples.
+"""Picks a plan by timing a few samples, for a grid with too few points to try plans on them.
 
-A try evaluates some samples at one point, and costs a hundredth of the run. Under vmap that would be too few samples
-to tell what a call with many takes, so there the plan of fixed rules stays.
+A try evaluates some samples at one point, and costs a hundredth of the run. Under vmap, these would be too few samples
+to show how long a full call takes, so the plan of fixed rules stays.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from fastscape.model import Problem
 __all__ = ["plan_for_few"]
 
 TRY = 0.01  # of the run
-PREPARED = 0.05  # of the run: a try that takes longer, its engine included, gains too little
-GAIN = 0.9  # of the time so far: less is taken for noise
-LEAST = 16  # samples that tell something
+PREPARED = 0.05  # of the run: a longer first try, engine included, means that a search gains too little
+GAIN = 0.9  # of the best time so far: a smaller gain counts as noise
+LEAST = 16  # samples of a try: fewer show nothing
 GROWN = 4  # times as many samples in a microbatch
 HELD = 16 << 20  # bytes of the samples of a microbatch
 
@@ -44,17 +44,17 @@ def plan_for_few(
         prepare: Makes the engine of a plan, for a problem with some of the samples.
         points: Grid coordinates [G, D].
         problem: What is evaluated.
-        formats: Whether another memory format gives the same values.
-        recut: Whether another microbatch does.
+        formats: Whether a different memory format gives the same values.
+        recut: Whether a different microbatch gives the same values.
 
     Returns:
-        The plan; and for each plan that was tried the options that it had and seconds a point, or the error.
+        The plan; and for each tried plan its options and the seconds per point, or the error.
     """
     timings: list[dict[str, Any]] = []
-    gain = GAIN * len(points) / (len(points) + 1)  # another plan is compared with a plain evaluation at one more point
+    gain = GAIN * len(points) / (len(points) + 1)  # a new plan is compared with a plain evaluation at one more point
 
     def seconds(plan: Plan) -> float:
-        """Of a point, by as many samples as a try may take."""
+        """Seconds per point, by as many samples as a try may take."""
         most = int(TRY * problem.size * len(points))
         few = _first(problem, min(plan.microbatch, max(most, 1)))
         if few.size > most or few.size < min(LEAST, problem.size):
@@ -65,14 +65,14 @@ def plan_for_few(
                 found = min(_timed(engine, points[:1]) for _ in range(2)) * problem.size / few.size
             finally:
                 engine.close()
-        except Exception as error:  # a model may refuse any of the options, each in its own way
+        except Exception as error:  # a model may refuse any option, by any exception
             timings.append({**plan.as_dict(), "error": f"{type(error).__name__}: {error}"[:200]})
             return math.inf
         timings.append({**plan.as_dict(), "seconds_a_point": found})
         return found
 
     def better(plan: Plan) -> tuple[Plan, float]:
-        """The plan and its time, where it is faster; else the best so far."""
+        """The plan and its time if it is faster, else the best plan so far and its time."""
         found = seconds(plan)
         return (plan, found) if found < gain * least else (best, least)
 
@@ -92,7 +92,7 @@ def plan_for_few(
 
 
 def _grown(plan: Plan, problem: Problem) -> Plan | None:
-    """The plan with a larger microbatch; None where all samples are in one, or one would hold too much."""
+    """The plan with a larger microbatch; None if one has all samples already, or a larger one holds too much."""
     each = max(sum(t.numel() * t.element_size() for t in _tensors(problem)) // problem.size, 1)
     larger = min(GROWN * plan.microbatch, problem.size)
     return None if larger == plan.microbatch or larger * each > HELD else replace(plan, microbatch=larger)
@@ -103,7 +103,7 @@ def _tensors(problem: Problem) -> list[Tensor]:
 
 
 def _first(problem: Problem, count: int) -> Problem:
-    """The problem with its first samples: a part of the first batch, where that may be cut."""
+    """The problem with its first samples: a part of the first batch if it may be cut, else the whole batch."""
     batch = problem.samples[0]
     if batch.divisible and not problem.whole and batch.samples > count:
         batch = batch.part(0, count)

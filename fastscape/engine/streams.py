@@ -1,4 +1,4 @@
-"""The weights of the next points, made on a second stream of a GPU while the points before are evaluated."""
+"""Makes the weights of the next points on a second stream of a GPU while the previous points are evaluated."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["AheadWeights"]
 
 
 class AheadWeights(PointWeights):
-    """Two memories that take turns: one is written to while the other is read.
+    """Two memories that take turns: one memory is written to while the other is read.
 
-    Nobody waits on the CPU: a chunk is queued while the chunk before it is at work, and the second stream begins with
-    it as soon as nobody reads its memory any more.
+    The CPU never waits: it queues a chunk while the GPU evaluates the previous chunk. The second stream begins with
+    the chunk as soon as nothing reads its memory any more.
 
     Args:
         space: The space of the points, on a GPU.
@@ -33,22 +33,22 @@ class AheadWeights(PointWeights):
         self._device = self._memory.device
         self._stream = gpu.second_stream(self._device)
         self._stream.wait_stream(gpu.here(self._device))  # for the basis
-        self._left: list[Any] = [None, None]  # marks, for this memory and the spare one, that nobody reads it any more
+        self._left: list[Any] = [None, None]  # for this and the spare memory: a mark behind its last read
 
     def turn(self, repeat: int) -> None:
-        """As `PointWeights` does; the second stream has read the directions before, and waits for these."""
+        """Like `PointWeights.turn`, after the second stream has read the old directions; it waits for the new."""
         here = gpu.here(self._device)
         here.wait_stream(self._stream)
         super().turn(repeat)
         self._stream.wait_stream(here)
 
     def coefficients(self, points: Tensor) -> Tensor:
-        """As `PointWeights` does, on the second stream."""
+        """Like `PointWeights.coefficients`, on the second stream."""
         with gpu.queued_on(self._stream):
             return super().coefficients(points)
 
     def at(self, c: Tensor, *, ranges: Ranges | None = None) -> Tensor:
-        """As `PointWeights` does, on the second stream, for which the current one waits."""
+        """Like `PointWeights.at`, on the second stream, for which the current stream waits."""
         self._memory, self._spare = self._spare, self._memory
         self._left.reverse()
         if self._left[0] is not None:
@@ -62,6 +62,6 @@ class AheadWeights(PointWeights):
         return made
 
     def read(self) -> None:
-        """Lets the second stream write to this memory after what is queued now."""
+        """Lets the second stream write to this memory after the work that is queued now."""
         self._left[0] = gpu.event()
         self._left[0].record(gpu.here(self._device))

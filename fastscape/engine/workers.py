@@ -16,7 +16,7 @@ __all__ = ["Workers"]
 
 
 class Workers:
-    """One worker in the thread of the caller, or several in threads of their own.
+    """One worker in the thread of the caller, or several workers, each in a new thread.
 
     Args:
         count: How many workers.
@@ -26,21 +26,21 @@ class Workers:
         self._count, threads = count, torch.get_num_threads()
         self._pool: ThreadPoolExecutor | None = None
         if count > 1:
-            # The workers change what later threads start with, even if nobody closes them.
+            # Workers change the thread count of later threads; it is restored even if nobody closes the workers.
             self._put_back = weakref.finalize(self, torch.set_num_threads, threads)
             share = max(threads // count, 1)
             self._pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(share,))
 
     def shares(self, points: int) -> list[slice]:
-        """Neighbouring points for each worker, as evenly as can be; none of them is empty."""
+        """Neighbouring points for each worker, as even as possible; no share is empty."""
         cuts = [points * k // self._count for k in range(self._count + 1)]
         return [slice(a, b) for a, b in itertools.pairwise(cuts) if a < b]
 
     def run(self, work: Sequence[Callable[[], Tensor]]) -> Tensor:
-        """What the workers make of their shares, one behind the other.
+        """Runs the shares of the workers and joins their results.
 
         Args:
-            work: What each worker does, or the first ones.
+            work: The share of each worker; with fewer shares, only the first workers run.
 
         Returns:
             The results, joined.

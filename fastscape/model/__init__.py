@@ -7,7 +7,7 @@ samples. Nothing here knows directions or grids.
 from fastscape.model.batch_norm import BATCHNORM, BatchNorm, statistics_of
 from fastscape.model.batch_structure import kind as kind_of_batch
 from fastscape.model.batch_structure import tensors as tensors_of_batch
-from fastscape.model.by_sample import by_sample
+from fastscape.model.by_sample import by_sample, weights_by_sample
 from fastscape.model.chains import units_of
 from fastscape.model.columns import Columns, with_classes
 from fastscape.model.contents import standing_in
@@ -134,6 +134,7 @@ __all__ = [
     "twice_differentiable",
     "twin",
     "units_of",
+    "weights_by_sample",
     "when_at_rest",
     "whole_copy",
     "with_classes",

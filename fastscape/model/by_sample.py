@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from fastscape.model.problem import Problem
+from fastscape.model.weighing import weights_of
 
-__all__ = ["by_sample"]
+__all__ = ["by_sample", "weights_by_sample"]
 
 
 @torch.no_grad()
@@ -45,3 +46,22 @@ def by_sample(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) 
         for name, column in columns.of_samples(values, batch.content, batch.of).items():
             found.setdefault(name, []).append(column.detach().to("cpu", torch.float64))
     return {name: torch.cat(columns) for name, columns in found.items() if name not in means}
+
+
+def weights_by_sample(problem: Problem, microbatch: int) -> dict[str, Tensor]:
+    """The weights by which the values of single samples are multiplied.
+
+    Args:
+        problem: The problem.
+        microbatch: Samples in a microbatch.
+
+    Returns:
+        Weights [samples that count] by the name of the measure, float64, on the CPU; all 1 for a plain mean.
+    """
+    objective = problem.objective
+    found: dict[str, list[Tensor]] = {}
+    for batch in problem.batches(microbatch):
+        weights = dict.fromkeys(objective.columns.returned, weights_of(objective.custom, batch))
+        for name, column in objective.columns.of_samples(weights, batch.content, batch.of).items():
+            found.setdefault(name, []).append(column)
+    return {name: torch.cat(columns) for name, columns in found.items()}

@@ -132,33 +132,31 @@ class Columns:
             row |= {f"{name} of class {number}": values[name][content[1] == number] for number in self.classes}
         return {f"{name} of {self.sets[of]}" if of else name: column for name, column in row.items()}
 
-    def placed(self, row: Tensor, of: int, *, squares: bool) -> Tensor:
+    def placed(self, row: Tensor, of: int, *, moments: int) -> Tensor:
         """The sums of all sets, from the sums of the set of a batch.
 
         Args:
-            row: Sums [..., of a set], followed, with `squares`, by the sum of the squared losses.
+            row: Sums [..., of a set], followed by the moments of the loss.
             of: The number of the set.
-            squares: Whether there are squares, which are kept only for the first set.
+            moments: Number of moments, which are kept only for the first set.
 
         Returns:
-            Sums [..., of all sets], 0 for the other sets; and the squares.
+            Sums [..., of all sets], 0 for the other sets; and the moments.
         """
         if len(self.sets) < 2:
             return row
-        width = row.shape[-1] - squares
+        width = row.shape[-1] - moments
         before, behind = of * width, (len(self.sets) - 1 - of) * width
-        if not squares:
-            return F.pad(row, (before, behind))
         if of:
-            return F.pad(row[..., :width], (before, behind + 1))
+            return F.pad(row[..., :width], (before, behind + moments))
         return torch.cat([F.pad(row[..., :width], (0, behind)), row[..., width:]], dim=-1)
 
-    def counts(self, samples: Sequence[Batch], *, squares: bool, size: Callable[[Batch], float]) -> Tensor:
+    def counts(self, samples: Sequence[Batch], *, moments: int, size: Callable[[Batch], float]) -> Tensor:
         """The number of samples of each sum.
 
         Args:
             samples: The samples.
-            squares: As for `placed`.
+            moments: As for `placed`.
             size: Returns the number of samples that a batch counts as.
 
         Returns:
@@ -172,7 +170,7 @@ class Columns:
             whole = _number(sum(size(batch) for batch in own))
             classes = [_members(own, number) for number in self.classes] * len(self.by_class)
             rows.append(torch.stack([whole] * len(self.returned) + classes))
-        return torch.cat([*rows, *([rows[0][:1]] if squares else [])])
+        return torch.cat([*rows, rows[0][:1].expand(moments)])
 
 
 def with_classes(

@@ -1,8 +1,7 @@
 """Loss and metrics of one batch, as sums over its samples.
 
 A mean over all samples is the sum of the batch sums divided by the number of samples. This is exact for an uneven last
-batch, unlike the mean of batch means. If the loss of every sample is known, the sum of its squares is computed too. It
-gives the sampling error of the mean.
+batch, unlike the mean of batch means. If the loss of every sample is known, `weighing` gives its moments too.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from fastscape.model.batch import Batch
 from fastscape.model.columns import Columns
 from fastscape.model.given_functions import check_function
 from fastscape.model.values_of_samples import checked, each_of, of_samples, sum_of
-from fastscape.model.weighing import size_by, weighed
+from fastscape.model.weighing import moments_of, number_of_moments, size_by, weighed
 
 __all__ = ["Call", "Custom", "Derivatives", "Eigenvalues", "Loss", "Measure", "Objective", "accuracy"]
 
@@ -85,11 +84,11 @@ class Objective:
         loss: `f(outputs, targets)` that returns the mean over the batch, a scalar, or the values of its samples [n];
             or a dictionary of such values, with "loss" and its terms.
         metrics: Further functions of the same kind, by name.
-        custom: `f(call, batch)` in place of loss and metrics: `call(*args, **kwargs)` runs the model; it returns the
-            loss, or a dictionary with "loss" and further measures, each in one of the two forms above.
+        custom: `f(call, batch)` in place of loss and metrics: `call(*args, **kwargs)` runs the model. It returns
+            the loss, or a dictionary with "loss" and further measures, each in one of the two forms above.
         columns: The names of the measures, and the samples of each; the names are known after `known`.
         each: The loss in the form that returns the values of the samples; None if there is none.
-        squares: Whether the loss has the form of values of samples, so that their squares are summed too.
+        moments: Number of moments of the loss; 0 if the loss does not have the form of values of samples.
         derivatives: The derivatives of the loss to measure. Default: they are not measured.
         eigenvalues: The eigenvalues of the loss's Hessian to measure. Default: they are not measured.
 
@@ -103,7 +102,7 @@ class Objective:
     custom: Custom | None = None
     columns: Columns = field(default_factory=Columns)
     each: Measure | None = None
-    squares: bool = False
+    moments: int = 0
     derivatives: Derivatives | None = None
     eigenvalues: Eigenvalues | None = None
 
@@ -166,7 +165,8 @@ class Objective:
     def _seen(self, values: Mapping[str, Tensor], content: Any, samples: int) -> tuple[Objective, Tensor]:
         """The objective with the names of its measures, and its sums."""
         own = [name for name, metric in self.metrics.items() if metric is accuracy]
-        found = replace(self, columns=self.columns.seen(values, own), squares=values["loss"].dim() == 1)
+        moments = number_of_moments(self.custom) if values["loss"].dim() == 1 else 0
+        found = replace(self, columns=self.columns.seen(values, own), moments=moments)
         return found, found._summed(values, content, samples)
 
     def sums(self, call: Call, content: Any, samples: int) -> Tensor:
@@ -178,7 +178,7 @@ class Objective:
             samples: The number n of samples that the batch counts as.
 
         Returns:
-            Sums [measures], float64, in the order of `names`; with `squares`, the sum of the squared losses is last.
+            Sums [measures], float64, as in `names`, followed by the moments of the loss.
 
         Raises:
             TypeError: When a measure returns something else than a real tensor.
@@ -220,18 +220,18 @@ class Objective:
 
     def placed(self, sums: Tensor, of: int) -> Tensor:
         """The sums of a batch among those of all data sets; see `Columns.placed`."""
-        return self.columns.placed(sums, of, squares=self.squares)
+        return self.columns.placed(sums, of, moments=self.moments)
 
     def counts(self, samples: Sequence[Batch]) -> Tensor:
         """The number of samples of each sum; see `Columns.counts`."""
-        return self.columns.counts(samples, squares=self.squares, size=size_by(self.custom))
+        return self.columns.counts(samples, moments=self.moments, size=size_by(self.custom))
 
     def over(self, samples: Sequence[Batch]) -> Objective:
         """The objective with what it needs to know about all samples; see `weighed`."""
         return replace(self, custom=weighed(self.custom, samples))
 
     def counts_of_grids(self, samples: Sequence[Batch]) -> Tensor:
-        """The same with the other measures of the loss of the first set, before the squares."""
+        """The same with the other measures of the loss of the first set, before the moments."""
         found, named = self.counts(samples), len(self.names)
         if not found.dim():
             return found
@@ -287,8 +287,8 @@ class Objective:
         sums = torch.stack([sum_of(name, value, samples).detach() for name, value in values.items()])
         if self.columns.classes:
             sums = torch.cat([sums, self.columns.over_classes(values, content[1]).detach()])
-        if self.squares:
-            sums = torch.cat([sums, values["loss"].detach().double().square().sum()[None]])
+        if self.moments:
+            sums = torch.cat([sums, moments_of(self.custom, values["loss"].detach(), content)])
         return sums
 
     def _custom(self, call: Call, content: Any) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ class Observed(NamedTuple):
     """The findings of the first evaluations.
 
     Args:
-        problem: The problem with the names of its objective, its squares if every batch has them, and its footprint.
+        problem: The problem with the names of its objective, its moments if every batch has them, and its footprint.
         sums: The sums of every microbatch [measures], as `Problem.each` gives them; None if they were not seen.
     """
 
@@ -82,8 +82,8 @@ def observed(problem: Problem, tensors: Mapping[str, Tensor], microbatch: int) -
                 "per_class needs measures that give one value a sample for every batch or for none, and one gives "
                 "them for some; let it return the same for all"
             )
-    if not all(objective.squares == first.squares for objective, _ in given.values()):
-        first, alike = replace(first, each=None, squares=False), False
+    if not all(objective.moments == first.moments for objective, _ in given.values()):
+        first, alike = replace(first, each=None, moments=0), False
     sums = [first.placed(sums, batches[k].of) for k, (_, sums) in given.items() if sums is not None]
     # If statistics are estimated again, no evaluation with the model's own statistics is valid for the model.
     known = alike and len(sums) == len(given) and problem.batchnorm != "recalibrate"

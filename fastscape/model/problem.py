@@ -87,9 +87,9 @@ class Problem:
         return self.objective.counts(self.samples)
 
     @property
-    def loss_samples(self) -> int:
-        """The number of samples of the loss: all samples, or the samples of the first data set."""
-        return sum(batch.samples for batch in self.samples if not batch.of)
+    def loss_samples(self) -> float:
+        """The number of samples, by weight, of the loss: of all samples, or of those of the first data set."""
+        return float(self.counts.flatten()[0])
 
     @cached_property
     def layers(self) -> Layers:

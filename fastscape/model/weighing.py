@@ -4,6 +4,10 @@
 
 Weights are divided by their mean over the samples of the first data set. Their sum there is then the number of
 samples, and v_i are values of samples like all others. Any other constant in place of this mean gives the same values.
+
+The standard error of the value needs the moments of the loss:
+
+    sum_i v_i^2    and, with weights,    sum_i w_i v_i,  sum_i w_i^2
 """
 
 from __future__ import annotations
@@ -11,10 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import torch
+from torch import Tensor
+
 from fastscape.model.batch import Batch
 from fastscape.model.columns import Columns
 
-__all__ = ["Weighing", "shares_in", "size_by", "weighed"]
+__all__ = ["Weighing", "moments_of", "number_of_moments", "shares_in", "size_by", "weighed", "weights_of"]
 
 C = TypeVar("C")
 
@@ -26,8 +33,8 @@ class Weighing(Protocol):
     def over(self, samples: Sequence[Batch]) -> Any:
         """The objective with the mean weight of these samples; the same object if it has a mean weight."""
 
-    def size(self, batch: Any) -> float:
-        """The sum of the weights of the samples of a batch."""
+    def weights(self, batch: Any) -> Tensor:
+        """The weights w of the samples of a batch [n], float64, by which the values are multiplied."""
 
     def truths(self, batch: Any) -> tuple[str, ...]:
         """The measures of a batch that are true or false for each sample, and weigh the same for all."""
@@ -60,9 +67,48 @@ def size_by(custom: Any) -> Callable[[Batch], float]:
         return lambda batch: batch.samples
 
     def size(batch: Batch) -> float:
-        return custom.size(batch.content)
+        return float(custom.weights(batch.content).sum())
 
     return size
+
+
+def weights_of(custom: Any, batch: Batch) -> Tensor:
+    """The weights of the samples of a batch, all 1 without an objective that weighs them.
+
+    Args:
+        custom: The objective, or None.
+        batch: The batch.
+
+    Returns:
+        The weights [n], float64, on the CPU.
+    """
+    if not isinstance(custom, Weighing):
+        return torch.ones(batch.samples, dtype=torch.float64, device="cpu")
+    return custom.weights(batch.content).to("cpu")
+
+
+def number_of_moments(custom: Any) -> int:
+    """How many moments an objective has, if its loss has values of samples."""
+    return 3 if isinstance(custom, Weighing) else 1
+
+
+def moments_of(custom: Any, losses: Tensor, content: Any) -> Tensor:
+    """The moments of the loss of a batch.
+
+    Args:
+        custom: The objective, or None.
+        losses: Losses v of the samples [n].
+        content: Content of the batch.
+
+    Returns:
+        The sums [moments], float64.
+    """
+    losses = losses.double()
+    squares = losses.square().sum()
+    if not isinstance(custom, Weighing):
+        return squares[None]
+    weights = custom.weights(content)
+    return torch.stack([squares, (weights * losses).sum(), weights.square().sum()])
 
 
 def shares_in(custom: Any, columns: Columns, samples: Sequence[Batch]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor, nn
 
 from fastscape.model import Batch, Call
@@ -50,10 +51,13 @@ class Combined:
         """The measures of a batch."""
         return self._of(batch)(call, batch)
 
-    def size(self, batch: Any) -> float:
-        """The number of samples that a batch counts as, by weight."""
+    def weights(self, batch: Any) -> Tensor:
+        """The weights of the samples of a batch [n], float64."""
         part = self._of(batch)
-        return part.size(batch) if isinstance(part, CausalLM) else float(len(batch["answer"]))
+        if isinstance(part, CausalLM):
+            return part.weights(batch)
+        answers = batch["answer"]
+        return torch.ones(len(answers), dtype=torch.float64, device=answers.device)
 
     def truths(self, batch: Any) -> tuple[str, ...]:
         """The measures of a batch that are true or false for each sample."""

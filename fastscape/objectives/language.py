@@ -83,24 +83,22 @@ class CausalLM:
 
     def _weighted(self, values: Tensor, counted: Tensor, batch: Any) -> Tensor:
         """The values of tokens [n, L] as values of samples [n]."""
-        weights, sums = self._weights(counted), values.double().sum(1)
+        sums = values.double().sum(1)
         if self.per == "sequence":
             sums = sums / counted.sum(1).clamp(min=1)
-        if _samples(batch) != len(sums):  # the library counts the batch as one sample
-            weights, sums = weights.sum(0, keepdim=True), sums.sum(0, keepdim=True)
-        mean = weights.mean() if self.weight is None else self.weight
-        return sums / mean
+        mean = self._weights(counted, batch).mean() if self.weight is None else self.weight
+        return _of_samples(sums, batch) / mean
 
-    def _weights(self, counted: Tensor) -> Tensor:
-        """The weight of each sequence [n], float64."""
+    def _weights(self, counted: Tensor, batch: Any) -> Tensor:
+        """The weight of each sample [n], not divided by their mean, float64."""
         tokens = counted.sum(1)
-        return (tokens if self.per == "token" else tokens > 0).double()
+        return _of_samples((tokens if self.per == "token" else tokens > 0).double(), batch)
 
-    def size(self, batch: Any) -> float:
-        """The number of samples that a batch counts as, by weight."""
-        assert self.weight is not None
+    def weights(self, batch: Any) -> Tensor:
+        """The weights of the samples of a batch [n], float64."""
         labels = labelled(batch, shift=self.shift, ignored=self.ignored).labels
-        return float(self._weights(labels != IGNORED).sum()) / self.weight
+        weights = self._weights(labels != IGNORED, batch)
+        return weights / (weights.mean() if self.weight is None else self.weight)
 
     def truths(self, batch: Any) -> tuple[str, ...]:
         """The measures that are true or false for each sample: none, because all are means over tokens."""
@@ -115,7 +113,7 @@ class CausalLM:
         found = (doubts(batch.content, shift=self.shift, ignored=self.ignored) for batch in first)
         for message in next(filter(None, found), []):  # one batch's messages represent all
             warnings.warn(message, UserWarning, stacklevel=2)
-        total = sum(one.size(batch.content) for batch in first)
+        total = sum(float(one.weights(batch.content).sum()) for batch in first)
         if not total:
             raise ValueError(
                 "no token of the data has a label that counts, so there is no loss; do the labels hold anything else "
@@ -124,10 +122,10 @@ class CausalLM:
         return replace(self, weight=total / sum(batch.samples for batch in first))
 
 
-def _samples(batch: Any) -> int:
-    """The number of samples that the library counts a batch as: one if its tensors differ in length."""
+def _of_samples(rows: Tensor, batch: Any) -> Tensor:
+    """The sums of sequences [n] as those of samples: of one, if the tensors of the batch differ in length."""
     lengths = {len(tensor) if tensor.dim() else -1 for tensor in tensors_of_batch(batch)}
-    return lengths.pop() if len(lengths) == 1 else 1
+    return rows if lengths == {len(rows)} else rows.sum(0, keepdim=True)
 
 
 def causal_lm(
@@ -180,9 +178,9 @@ def causal_lm(
 
     Returns:
         An objective that gives values of samples [n], float64; a sample is a sequence. The values are sums over tokens
-        divided by the mean number of tokens per sequence, so their mean is the loss. `per="token"` with sequences of
-        different lengths makes their standard error too large, because it counts the spread of the lengths too.
-        `per="sequence"` does not.
+        divided by the mean number of tokens per sequence, so their mean is the loss. The standard error of the loss
+        is that of a ratio of two means, over sequences: sqrt(sum_i T_i^2 (l_i - loss)^2 / (n (n - 1))) / mean of T,
+        where l_i is the mean over the tokens of sequence i.
 
     Raises:
         ImportError: When a kernel is asked for and its package is not installed.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fastscape.paths.shapes import SHAPES, ShapeName
-from fastscape.results import clipped, parsed, write_whole
+from fastscape.results import check_file, clipped, parsed, write_whole
 
 __all__ = ["CurveContent", "read_curve", "written_curve"]
 
@@ -91,7 +91,8 @@ def read_curve(path: Path) -> CurveContent:
     """
     from safetensors import SafetensorError, safe_open
 
-    with path.open("rb"):  # the error names a folder or a missing file
+    check_file(path, "a curve must be a .safetensors file that Curve.save wrote")
+    with path.open("rb"):  # the error of the system says why it cannot be read
         pass
     try:
         with safe_open(os.fspath(path), framework="pt", device="cpu") as file:

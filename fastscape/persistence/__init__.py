@@ -1,6 +1,6 @@
-"""The shape of the basins of a grid of values: how many there are, how deep, and how they merge.
+"""Finds the basins of a grid of values: how many there are, how deep they are, and how they merge.
 
-Everything here takes plain values, which no model made again: it knows grids and no weights.
+Everything here takes plain values on grids, and knows no models and no weights.
 """
 
 from fastscape.persistence.distances import DistanceKind, distance

@@ -1,6 +1,6 @@
-"""By how much the heights of a landscape may be off: the half-width of a band around them, source by source.
+"""Computes by how much the heights of a landscape may be off: half-widths of a band around them, source by source.
 
-The stability of persistence is in the largest error of all points, so each half-width is one for all of them at once.
+The stability of persistence depends on the largest error of all points, so each half-width holds for all points.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ __all__ = ["errors_of"]
 
 
 def errors_of(values: Values, measure: str, heights: np.ndarray, scale: str, confidence: float) -> dict[str, float]:
-    """Half-widths by their source, as far as the landscape knows them.
+    """Half-widths by their source, if the landscape knows them.
 
-    "samples" and "directions" hold together for the means over all samples and directions that these were drawn from,
-    with the confidence: Bonferroni's bound over the points that were evaluated and the two sources, which holds
-    however errors at different points depend on each other. All points share their samples, so it is on the safe
-    side. The quantile is from Student's t, or from the normal distribution if the number of draws is not known. The
-    band of a share is the simultaneous one of Wilson. In log10, an error e of a value f is `e / (f ln 10)`, to first
-    order.
+    "samples" and "directions" hold together, with the confidence, for the means over the populations from which
+    samples and directions were drawn. The bound is Bonferroni's, over the evaluated points and the two sources, so it
+    holds however errors at different points depend on each other. All points share their samples, so the bound is on
+    the safe side. The quantile is from Student's t, or from the normal distribution if the number of draws is not
+    known. The band of a share is Wilson's simultaneous band. In log10, an error e of a value f is `e / (f ln 10)`, to
+    first order.
 
-    "interpolation" is of the points that were predicted: of the loss the larger one of what was seen at points that
-    were held out and of the bound of the root mean square error, in the range of the heights; of other measures the
-    root mean square error. It is an estimate of the largest error and no bound of it. For a slice or a projection it
-    is the error of the whole landscape, in the range of the whole.
+    "interpolation" belongs to the predicted points. For the loss it is the larger of two numbers, in the range of the
+    heights: the largest error at held-out points, and the bound of the root mean square error. For other measures it
+    is the root mean square error. It is an estimate of the largest error and no bound of it. For a slice or a
+    projection it is the error of the whole landscape, in the range of the whole landscape.
 
     Args:
         values: The landscape.
         measure: The measure of the heights.
         heights: Of the grid; NaN outside.
         scale: "log10" or "linear".
-        confidence: Of samples and directions together.
+        confidence: The confidence of samples and directions together.
 
     Returns:
-        Half-widths in heights: "samples", "directions", "interpolation", those that are known.
+        Half-widths in heights: "samples", "directions" and "interpolation", if known.
     """
-    # What a section has of points that were not evaluated is predicted from others, beside it.
+    # Points of a section that were not evaluated are predicted from points beside the section.
     known, drawn = (values.evaluated | bool(values.report.get(SECTIONS))) & np.isfinite(heights), {}
     directions = measure in values.repeats
     samples = _knows_samples(values, measure)
@@ -72,7 +72,7 @@ def _knows_samples(values: Values, measure: str) -> bool:
 
 
 def _half_widths(values: Values, measure: str, known: np.ndarray, tail: float) -> np.ndarray:
-    """What samples leave open at each point [H, W, ...], all points together with probability `tail` at most."""
+    """Half-widths by samples [H, W, ...]; the probability that any point exceeds its own is at most `tail`."""
     if measure == "loss":
         assert values.standard_error is not None
         error, samples = values.standard_error, values.report.get("samples")
@@ -87,15 +87,15 @@ def _count(error: np.ndarray, known: np.ndarray) -> int:
 
 
 def _quantile(tail: float, points: int, draws: int | None) -> float:
-    """How many standard errors no mean of so many points is off, on either side, but with probability `tail`."""
-    from scipy.special import ndtri, stdtrit  # not before they are needed: `import fastscape` stays lean
+    """The number of standard errors by which any mean is off, on either side, with a probability of at most `tail`."""
+    from scipy.special import ndtri, stdtrit  # imported only if needed: `import fastscape` stays lean
 
     above = tail / (2 * points)
     return -float(ndtri(above) if draws is None or draws < 2 else stdtrit(draws - 1, above))
 
 
 def _predicted(values: Values, measure: str, heights: np.ndarray, scale: str) -> float | None:
-    """The error of predicted points, where there are any and the report says it."""
+    """The error of predicted points; None if there are no such points, or the report does not say their error."""
     report, spans = _refinement(values)
     finite = heights[np.isfinite(heights)]
     own: Any = "linear"
@@ -115,16 +115,16 @@ def _predicted(values: Values, measure: str, heights: np.ndarray, scale: str) ->
     error = max(known) * span
     if own == scale:
         return float(error)
-    if scale == "log10":  # errors of the values, as large at the smallest as anywhere
+    if scale == "log10":  # errors of values, which are as large at the smallest value as anywhere
         return float(error / raw.min() / math.log(10))
     return float(raw.max() * (10**error - 1))
 
 
 def _refinement(values: Values) -> tuple[Mapping[str, Any] | None, Any]:
-    """How good predicted points are, and for a section the ranges that this is in; None where none is predicted."""
+    """How good predicted points are, and for a section the ranges of the errors; None if no point is predicted."""
     sections = values.report.get(SECTIONS, [])
     sections = [said for said in sections if isinstance(said, Mapping)] if isinstance(sections, list) else []
-    # The smallest of several values may be evaluated, and a smaller one predicted too high.
+    # The smallest of several values may be an evaluated value, although a smaller value was predicted too high.
     if values.evaluated.all() and not any(said.get("how") == "min" for said in sections):
         return None, None
     for said in ({"refinement": values.report.get("refinement")}, *reversed(sections)):

@@ -1,4 +1,4 @@
-"""Basins that are deep enough, with what is known of each; shallower ones count to their neighbours."""
+"""Finds basins that are deep enough, and describes each; shallower basins count to their neighbours."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def merged(heights: np.ndarray, tree: MergeTree, threshold: float) -> tuple[np.n
         threshold: The depth up to which a basin is dropped.
 
     Returns:
-        The numbers, in the tree, of the basins that are left, the deepest first [B]; and for every basin of the tree
-        which of these it counts to.
+        The numbers, in the tree, of the remaining basins, the deepest first [B]; and for every basin of the tree the
+        remaining basin that it counts to.
     """
     flat = heights.ravel()
     minima = flat[tree.minima]
     with np.errstate(over="ignore"):  # of heights near the limits of float64
         depths = np.where(tree.saddles < 0, np.inf, flat[tree.saddles] - minima)
     kept = depths > threshold
-    # Basins in the region of a dropped basin are shallower still. So the pointers make no circle.
+    # Basins in the region of a dropped basin are even shallower, so the pointers make no circle.
     to = np.where(kept, np.arange(len(kept)), tree.across)
     while ((further := to[to]) != to).any():
         to = further
@@ -50,7 +50,7 @@ def deep_basins(
         values: The landscape.
         heights: Of the grid; NaN outside.
         tree: Their merge tree.
-        threshold: The depth up to which a basin is none.
+        threshold: The depth up to which a basin does not count.
         error: Half-width of the band of the heights.
 
     Returns:

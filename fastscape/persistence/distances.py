@@ -1,4 +1,4 @@
-"""How far two topologies are from each other: distances of persistence diagrams, by gudhi."""
+"""Computes distances of two topologies: distances of their persistence diagrams, by gudhi."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ def distance(
     order: float = 1.0,
     internal_p: float = math.inf,
 ) -> float:
-    """How far the persistence diagrams of two topologies are from each other. See `fastscape.Topology.distance`.
+    """The distance of the persistence diagrams of two topologies. See `fastscape.Topology.distance`.
 
     Args:
         one: A topology.
         other: The other topology.
         kind: "bottleneck" or "wasserstein".
-        dimension: Of the pairs.
+        dimension: The dimension of the pairs.
         order: The exponent q of a Wasserstein distance.
-        internal_p: Its norm between points of a diagram.
+        internal_p: The norm between points of a diagram, for a Wasserstein distance.
 
     Returns:
         The distance, in heights; infinite if they differ in the number of features that never end.
 
     Raises:
         ImportError: When gudhi is not installed.
-        TypeError: When one of them is no topology.
-        ValueError: When the scales differ, the pairs of the dimension are not known, or an argument has no such
-            value.
+        TypeError: When `other` is no topology.
+        ValueError: When the scales differ, the pairs of the dimension are not known, or the value of an argument is
+            not allowed.
     """
     if not isinstance(other, TopologyValues):
         raise TypeError(f"other must be a topology, as fastscape.topology returns it, got {type(other).__name__}")
@@ -54,8 +54,8 @@ def distance(
             raise ValueError(f"{name} must be a number of at least 1, got {value!r:.80}")
     if one.scale != other.scale:
         raise ValueError(
-            f"the heights of one are {one.scale} and those of the other {other.scale}, which no distance compares; "
-            "compute both with log=True or both with log=False"
+            f"both topologies must have heights on the same scale, got {one.scale} and {other.scale}; compute both "
+            "with log=True or both with log=False"
         )
     diagrams = [found.diagram(dimension) for found in (one, other)]
     ending = [diagram[np.isfinite(diagram[:, 1])] for diagram in diagrams]

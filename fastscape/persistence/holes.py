@@ -1,4 +1,4 @@
-"""Loops, voids and higher holes of the regions below a rising level, by gudhi."""
+"""Finds loops, voids and higher holes of the regions below a rising level, by gudhi."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["holes"]
 
 
 def holes(heights: np.ndarray, dimensions: Iterable[int]) -> dict[int, np.ndarray]:
-    """Births and deaths of holes, in the filtration that `merge_tree` has for regions.
+    """Births and deaths of holes, in the same filtration as the regions of `merge_tree`.
 
     Args:
         heights: Of the grid; NaN outside.
         dimensions: Which holes, from 1: loops, voids, and so on.
 
     Returns:
-        For each dimension the points of birth and of death of every pair [n, 2], as numbers of the flat grid; -1
-        where a hole is never filled, as one around points that are outside.
+        For each dimension the points of birth and of death of every pair [n, 2], as numbers of the flat grid; -1 if
+        a hole is never filled, such as a hole around points that are outside.
 
     Raises:
         ImportError: When gudhi is not installed.
@@ -46,7 +46,7 @@ def holes(heights: np.ndarray, dimensions: Iterable[int]) -> dict[int, np.ndarra
 
 
 def _of_grid(pairs: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """Pairs by the numbers of the grid, without those that are born outside; what ends outside never ends."""
+    """Pairs by the numbers of the grid, without pairs that are born outside; a death outside counts as none."""
     turned = np.arange(filled.size).reshape(filled.shape).ravel(order="F")  # gudhi numbers the first axis fastest
     births, deaths = turned[pairs[:, 0]], np.where(pairs[:, 1] < 0, -1, turned[pairs[:, 1]])
     flat = filled.ravel()

@@ -1,4 +1,4 @@
-"""The merge tree of a grid of values: its minima, and at which point the basin of each joins a deeper one."""
+"""Computes the merge tree of a grid of values: its minima, and the points at which their basins join deeper basins."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class MergeTree(NamedTuple):
 
     Args:
         minima: The lowest point of each basin [B].
-        saddles: The point at which each joins a deeper basin [B]; -1 where it joins none.
-        parents: The number of the basin that it joins: of all those that are connected there the deepest [B]; -1 where
+        saddles: The point at which each basin joins a deeper basin [B]; -1 if it joins none.
+        parents: The number of the basin that it joins: the deepest of all basins that are connected there [B]; -1 if
             it joins none.
         labels: The number of the basin that each point drains into, from neighbour to lowest neighbour, in the shape
             of the grid; -1 outside.
         across: The number of the basin on the other side of the saddle [B]: the parent, or a basin that is part
-            of the parent's region there; -1 where it joins none.
+            of the parent's region there; -1 if it joins none.
     """
 
     minima: np.ndarray
@@ -31,13 +31,14 @@ class MergeTree(NamedTuple):
 
 
 def merge_tree(values: np.ndarray) -> MergeTree:
-    """How the regions below a rising level are born at minima, and merge.
+    """The tree of the regions below a rising level: how they are born at minima, and how they merge.
 
     The region below a level is the graph of the points at or below it, each connected to its neighbours along the
     axes: the lower-star filtration of the cubical complex whose vertices are the points. A region is born at its
-    lowest point, and where two meet, the one with the higher minimum ends (the elder rule). Points that are NaN or
-    infinite are outside: nothing is connected through them. Of equal values the one with the smaller number counts as
-    lower, so every pair of birth and death is defined, and pairs of equal height have no persistence.
+    lowest point. If two regions meet, the region with the higher minimum ends (the elder rule). Points that are NaN or
+    infinite are outside: nothing is connected through them. Of two equal values, the value of the point with the
+    smaller number counts as lower. So every pair of birth and death is defined, and pairs of equal height have no
+    persistence.
 
     Args:
         values: Values of any shape.
@@ -72,7 +73,7 @@ def merge_tree(values: np.ndarray) -> MergeTree:
 
 
 def _ranks(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """The places of the points in the order of their values, all different; those outside come last."""
+    """The places of the points in the order of their values, all different; points outside come last."""
     order = np.argsort(np.where(inside, values, np.inf), axis=None, kind="stable")
     order = order[np.argsort(~inside.ravel()[order], kind="stable")]
     rank = np.empty(values.size, dtype=np.int64)
@@ -81,7 +82,7 @@ def _ranks(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def _lowest_neighbours(rank: np.ndarray) -> np.ndarray:
-    """For each point the number of the lowest among itself and its neighbours [G]."""
+    """For each point the number of the lowest point among itself and its neighbours [G]."""
     lowest, numbers = rank.copy(), np.arange(rank.size).reshape(rank.shape)
     found = numbers.copy()
     for axis in range(rank.ndim):
@@ -93,7 +94,7 @@ def _lowest_neighbours(rank: np.ndarray) -> np.ndarray:
 
 
 def _pairs(axis: int) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-    """Slices of a grid that stand beside each other along an axis, both ways."""
+    """Slices of a grid that are neighbours along an axis, in both orders."""
     before = (*(slice(None),) * axis, slice(None, -1))
     behind = (*(slice(None),) * axis, slice(1, None))
     return [(before, behind), (behind, before)]
@@ -103,7 +104,7 @@ def _passes(rank: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """The lowest pass between any two basins that touch, the lowest first.
 
     Returns:
-        The two basins [E, 2], and the point of the pass, which is the higher one of its two [E].
+        The two basins [E, 2], and the point of the pass, which is the higher of its two points [E].
     """
     numbers, count = np.arange(rank.size).reshape(rank.shape), int(labels.max(initial=0)) + 1
     couples, points, heights, lows = ([np.empty(0, dtype=np.int64)] for _ in range(4))
@@ -117,14 +118,14 @@ def _passes(rank: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
         heights.append(np.maximum(first, second))
         lows.append(np.minimum(first, second))
     couple, point, height, low = map(np.concatenate, (couples, points, heights, lows))
-    order = np.lexsort((low, height))  # over a point that is the pass to several, the steepest way is first
+    order = np.lexsort((low, height))  # if a point is the pass to several basins, the steepest way is first
     couple, point = couple[order], point[order]
     lowest = np.sort(np.unique(couple, return_index=True)[1])
     return np.stack(np.divmod(couple[lowest], count), axis=1), point[lowest]
 
 
 def _joined(count: int, couples: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """At which point every basin joins a deeper one, which, and across which [B], for basins sorted by depth."""
+    """For basins sorted by depth, the point at which each joins a deeper basin, that basin, and the one across [B]."""
     saddles, parents, across = ([-1] * count for _ in range(3))
     above = list(range(count))  # shortcuts on the way to the root
     for (one, other), point in zip(couples.tolist(), points.tolist(), strict=True):
@@ -135,7 +136,7 @@ def _joined(count: int, couples: np.ndarray, points: np.ndarray) -> tuple[np.nda
             across[shallow] = other if shallow == first else one
             above[shallow] = deep
     for basin, parent in enumerate(parents):  # parents are before their children
-        if parent >= 0 and saddles[parent] == saddles[basin]:  # several meet at one point
+        if parent >= 0 and saddles[parent] == saddles[basin]:  # several basins meet at one point
             parents[basin] = parents[parent]
     return np.array(saddles, dtype=np.int64), np.array(parents, dtype=np.int64), np.array(across, dtype=np.int64)
 

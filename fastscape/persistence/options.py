@@ -7,11 +7,11 @@ from fastscape.results import Option
 
 __all__ = ["TopologyOptions"]
 
-WHAT, TRUST = "What is looked at", "How far it is trusted"
+WHAT, TRUST = "Measure and features", "Errors"
 
 
 class TopologyOptions(TypedDict, total=False):
-    """What is asked of the topology of a landscape."""
+    """Options of the topology of a landscape."""
 
     measure: Annotated[
         str, Option("loss", 'Which measure: "loss" or the name of a metric. Default "loss".', WHAT, str)
@@ -30,8 +30,8 @@ class TopologyOptions(TypedDict, total=False):
         float,
         Option(
             0.05,
-            "Up to which depth a basin is none and counts to the one on the other side of its saddle, as a fraction "
-            "of the range of the heights. Default 0.05.",
+            "A basin up to this depth counts to the basin on the other side of its saddle; a fraction of the range of "
+            "the heights. Default 0.05.",
             WHAT,
             float,
         ),
@@ -49,7 +49,7 @@ class TopologyOptions(TypedDict, total=False):
         float,
         Option(
             0.95,
-            "How often the band of the errors that samples and directions cause holds the heights of all points at "
+            "The confidence of the band of the errors by samples and directions, for the heights of all points at "
             "once. Default 0.95.",
             TRUST,
             float,
@@ -59,8 +59,8 @@ class TopologyOptions(TypedDict, total=False):
         float | None,
         Option(
             None,
-            "Half-width of the band, in heights, in the place of what the landscape says. Default: the sum of what it "
-            "says of its samples, directions and predictions.",
+            "Half-width of the band, in heights. Default: the sum of the errors that the landscape has for its "
+            "samples, directions and predictions.",
             TRUST,
             float,
         ),

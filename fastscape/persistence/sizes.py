@@ -1,4 +1,4 @@
-"""How large basins are below their saddles, for all of them in one walk up the merge tree."""
+"""Computes how large all basins are below their saddles, in one walk up the merge tree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["sizes_below_saddles"]
 def sizes_below_saddles(
     heights: np.ndarray, tree: MergeTree, kept: np.ndarray, points: np.ndarray, axes: Mapping[str, np.ndarray]
 ) -> list[Extent]:
-    """The extents that `TopologyValues.volume` has without a level.
+    """The extents that `TopologyValues.volume` uses if no level is given.
 
     A point drains into its minimum below its own height. So the region of a basin below its saddle consists of the
     points below the saddle, of the basin itself and of all basins that joined it further below.
@@ -26,11 +26,11 @@ def sizes_below_saddles(
         heights: Of the grid; NaN outside.
         tree: The merge tree.
         kept: The numbers of the basins in the tree [B], the deepest first.
-        points: How many points drain into each [B].
+        points: How many points drain into each basin [B].
         axes: Coordinates by the name of the axis.
 
     Returns:
-        The extent of each.
+        The extent of each basin.
     """
     levels = _levels(heights, tree, kept)
     inside = np.flatnonzero(tree.labels.ravel() >= 0)
@@ -56,7 +56,7 @@ def sizes_below_saddles(
 
 
 def _levels(heights: np.ndarray, tree: MergeTree, kept: np.ndarray) -> dict[int, float]:
-    """Up to where each basin is measured: its saddle, or that of the most persistent one that joins it."""
+    """The level up to which each basin is measured: its saddle, or the saddle of the most persistent joining basin."""
     flat, levels = heights.ravel(), {}
     deepest: dict[int, tuple[float, float]] = {}
     for basin in kept.tolist():
@@ -74,11 +74,11 @@ def _levels(heights: np.ndarray, tree: MergeTree, kept: np.ndarray) -> dict[int,
 def _at_their_levels(
     levels: Mapping[int, float], heights: np.ndarray, tree: MergeTree
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Each basin with all that are connected with it strictly below its level, itself among them."""
+    """Each basin with all basins that are connected with it strictly below its level, itself included."""
     flat, members = heights.ravel(), [[basin] for basin in range(len(tree.minima))]
     joining = np.flatnonzero(tree.saddles >= 0)
     passes = flat[tree.saddles[joining]]
-    # If several join at one height, the shallowest is first: what it joins is still there.
+    # If several basins join at one height, the shallowest is first: the basin that it joins is still there.
     events = [(height, -basin, False) for height, basin in zip(passes.tolist(), joining.tolist(), strict=True)]
     events += [(level, -basin, True) for basin, level in levels.items()]
     for _, same in itertools.groupby(sorted(events), key=lambda event: event[0]):

@@ -1,4 +1,4 @@
-"""The topology of a landscape: pairs, basins, and how far both can be trusted."""
+"""Computes the topology of a landscape: pairs, basins, and the errors of their heights."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def topology_of(landscape: Values, given: TopologyOptions) -> TopologyValues:
         Pairs, basins and errors. An axis whose coordinates neither rise nor fall is sorted first.
 
     Raises:
-        ImportError: When holes are asked for, and gudhi is not installed.
-        TypeError: When there is no such option, or no landscape.
-        ValueError: When an option has no such value, or the measure is finite nowhere.
+        ImportError: When holes are requested, and gudhi is not installed.
+        TypeError: When an option does not exist, or `landscape` is no landscape.
+        ValueError: When the value of an option is not allowed, or the measure is finite nowhere.
     """
     options = with_defaults(TopologyOptions, given, "topology")
     if not isinstance(landscape, Values):
@@ -69,7 +69,7 @@ def topology_of(landscape: Values, given: TopologyOptions) -> TopologyValues:
 
 
 def _in_order(values: Values) -> Values:
-    """The values with axes along which neighbours in the grid are neighbours in space."""
+    """The values with sorted axes, along which neighbours in the grid are neighbours in space."""
     orders = []
     for axis in values.axes.values():
         steps = np.diff(axis)
@@ -104,7 +104,7 @@ def _check_number(name: str, value: Any) -> None:
 
 
 def _heights(values: Values, measure: str, log: bool | None) -> tuple[np.ndarray, str]:
-    """The heights as pictures draw them, but NaN where the measure is not finite; and their scale."""
+    """The heights as pictures draw them, but NaN if the measure is not finite; and their scale."""
     if measure not in values.measures:
         raise ValueError(f"measure={measure!r:.80} is unknown; this landscape has {', '.join(values.measures)}")
     found, name = heights(values, measure, log=log)
@@ -134,5 +134,5 @@ def _pairs(grid: np.ndarray, tree: MergeTree, dimensions: tuple[int, ...]) -> tu
 
 
 def _places(points: np.ndarray, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Grid indices of points of the flat grid, of which -1 stands for none."""
+    """Grid indices of points of the flat grid; a point of -1, which stands for none, gets the first index."""
     return list(map(tuple, np.stack(np.unravel_index(np.maximum(points, 0), shape), axis=1).tolist()))

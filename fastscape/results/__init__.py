@@ -1,7 +1,7 @@
-"""Plain values at the ground of the house: named axes, measures on their grid, and the report of how they were made.
+"""Plain values, on which all other wings build: named axes, measures on their grid, and the report of a run.
 
-Here are the values themselves, their heights on a log scale, and every file format that holds them; and the few tools
-that every wing needs: options that are written once, whole writes, warnings. Nothing here knows a model.
+This wing has the values themselves, their heights on a log scale, and every file format that holds them. It also has
+the few tools that every wing needs: options that are defined once, atomic writes, warnings. It knows no models.
 """
 
 from fastscape.results.alignment import AlignmentValues, Permutation
@@ -33,6 +33,7 @@ from fastscape.results.features import Basin, Pair
 from fastscape.results.formats import exported, loaded, saved
 from fastscape.results.formats.xarray import to_xarray
 from fastscape.results.json_files import plain_json
+from fastscape.results.missing_files import check_file
 from fastscape.results.optional import package
 from fastscape.results.options import Option, among, chosen, documented, options_of, with_defaults
 from fastscape.results.order_statistics import Interval
@@ -87,6 +88,7 @@ __all__ = [
     "binomial_error",
     "cell_sizes",
     "check_alike",
+    "check_file",
     "check_values",
     "chosen",
     "clipped",

@@ -1,4 +1,4 @@
-"""Permutations that align one model with a second model, as plain values: the tensors and places that they move."""
+"""Permutations that align one model with a second model, as plain values: tensors, and the places that they move."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ V = TypeVar("V", bound="AlignmentValues")
 
 @dataclass(frozen=True, eq=False)
 class Permutation:
-    """One permutation, and where it acts.
+    """One permutation, and the axes on which it acts.
 
     Args:
         axes: Pairs of the name of a tensor and the number of its axis.
-        index: From which place each place gets its numbers [n]: `after = before[index]` along these axes.
+        index: The place from which each place gets its numbers [n]: `after = before[index]` along these axes.
     """
 
     axes: tuple[tuple[str, int], ...]
@@ -34,7 +34,7 @@ class Permutation:
 
     @property
     def moved(self) -> int:
-        """How many places get the numbers of another one."""
+        """How many places get the numbers of a different place."""
         return int((self.index != np.arange(len(self.index))).sum())
 
 
@@ -43,15 +43,15 @@ class AlignmentValues(JsonFile):
     """Permutations of hidden units, channels and heads under which a model computes the same.
 
     Args:
-        permutations: By the name of the first axis that each acts on, for example "0.weight[0]".
+        permutations: By the name of the first axis on which each acts, for example "0.weight[0]".
         distance_before: The distance between the two models, over all parameters: `||b - a||`.
-        distance_after: The same once it is aligned.
+        distance_after: The distance after the alignment.
         error: The largest difference of the model's outputs before and after, in float64, as a fraction of the
             largest value of an output.
-        noise: The same between two evaluations of the model as it was.
-        samples: On how many samples that was computed.
-        not_understood: How often each operation was met whose operands had to stay as they are.
-        report: How all of it was found, as plain values.
+        noise: The largest difference between two evaluations of the model before the alignment, as the same fraction.
+        samples: The number of samples over which both differences were computed.
+        not_understood: How often each operation occurred whose operands had to stay as they are.
+        report: How the permutations were found, as plain values.
     """
 
     FORMAT: ClassVar[JsonFormat] = JsonFormat("fastscape-alignment", 1, "an alignment", "is no alignment", "Alignment")
@@ -82,10 +82,10 @@ class AlignmentValues(JsonFile):
             tensors: Tensors or arrays by name, such as a state dict. They are not changed.
 
         Returns:
-            All of them by name; those that are permuted are new.
+            All tensors by name; permuted tensors are new.
 
         Raises:
-            ValueError: When one has another length than the permutation.
+            ValueError: When the length of a tensor differs from the permutation.
         """
         found = dict(tensors)
         for name, permutation in self.permutations.items():
@@ -118,7 +118,7 @@ class AlignmentValues(JsonFile):
 
     @classmethod
     def of_dict(cls: type[V], plain: dict[str, Any]) -> V:
-        """The values of what `as_dict` gives. See `JsonFile.of_dict`."""
+        """The values from the output of `as_dict`. See `JsonFile.of_dict`."""
         permutations = {name: _read(found) for name, found in plain.pop("permutations").items()}
         made = cls(permutations, **plain)
         _check(made)

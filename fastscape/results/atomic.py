@@ -1,4 +1,4 @@
-"""Writing files so that nothing is ever half written, and nothing is left behind for ever."""
+"""Writes files so that no file is ever half written, and no temporary file is left behind for ever."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _TRIES = 4
 def write_whole(path: Path, content: bytes | bytearray) -> None:
     """Writes a file under a temporary name beside it and renames it, so that a failure leaves an older file as it was.
 
-    The content is on the disk before the name is, so that a loss of power leaves the old file or the new one. A
-    process that is killed leaves its temporary file; the next one that writes the same file deletes it. Whoever writes
-    holds a lock on the temporary file, which the system gives up for a process that has died, on this machine or
-    another. Where a file system has no such locks, a file that is still written to may be deleted; it is then written
-    again.
+    The content is on the disk before the name is, so that a loss of power leaves the old file or the new file. A
+    process that is killed leaves its temporary file; the next process that writes the same file deletes it. A writing
+    process holds a lock on its temporary file. The system releases the lock if the process dies, on this machine or a
+    different one. If a file system has no such locks, a file that is still written to may be deleted; it is then
+    written again.
 
     Args:
-        path: The file; of a link, what it leads to. Missing folders are created.
-        content: All of it.
+        path: The file, or a link to it. Missing folders are created.
+        content: The whole content.
 
     Raises:
-        OSError: When it cannot be written.
+        OSError: When the file cannot be written.
     """
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     for _ in range(_TRIES):
-        with suppress(FileNotFoundError):  # somebody took the temporary file for one that was left behind
+        with suppress(FileNotFoundError):  # a different process took the temporary file for an old one
             return _write(path, content)
     _write(path, content)
 
@@ -54,9 +54,9 @@ def _write(path: Path, content: bytes | bytearray) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Deletes what processes that were killed have left of a file."""
+    """Deletes the temporary files of a file that killed processes have left."""
     left = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]+\.tmp")
-    with suppress(OSError):  # what cannot be swept does no harm
+    with suppress(OSError):  # a file that cannot be deleted does no harm
         for entry in list(os.scandir(path.parent)):
             if left.fullmatch(entry.name):
                 with suppress(OSError):
@@ -69,12 +69,12 @@ def _delete_unless_locked(path: Path) -> None:
             return
         if sys.platform != "win32":
             path.unlink()
-    if sys.platform == "win32":  # where a file cannot be deleted that somebody has open: that is the lock
+    if sys.platform == "win32":  # an open file cannot be deleted there: that is the lock
         path.unlink()
 
 
 def _locked(file: IO[Any]) -> bool:
-    """Takes the lock of a file until it is closed, where there are locks; whether nobody else has it."""
+    """Locks a file until it is closed, if the file system has locks; False if a different process holds the lock."""
     if sys.platform != "win32":
         import fcntl
 

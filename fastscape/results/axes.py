@@ -9,9 +9,9 @@ from itertools import pairwise
 __all__ = ["AXES", "MOST_AXES", "axis_names", "known_axes"]
 
 AXES = ("x", "y", "z")
-"""The names of the axes, as far as there are letters for them."""
+"""The names of up to three axes."""
 
-MOST_AXES = 30  # numpy has arrays of 32 dimensions, and measures and repeats take one each
+MOST_AXES = 30  # numpy has arrays of 32 dimensions; measures and repeats take one dimension each
 
 
 def axis_names(count: int) -> tuple[str, ...]:
@@ -21,7 +21,7 @@ def axis_names(count: int) -> tuple[str, ...]:
         count: How many axes there are.
 
     Returns:
-        x, y and z as far as they go; of more axes x1, x2 and so on.
+        x, y and z for up to three axes; x1, x2 and so on for more axes.
 
     Example:
         >>> from fastscape.results import axis_names
@@ -32,7 +32,7 @@ def axis_names(count: int) -> tuple[str, ...]:
 
 
 def known_axes(names: Sequence[str]) -> bool:
-    """Whether names are as a run gives them to its axes, or as a slice or a projection leaves them.
+    """Whether names are the names that a run gives to its axes, or that a slice or a projection leaves.
 
     Args:
         names: The names, in order.

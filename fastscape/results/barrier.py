@@ -28,7 +28,7 @@ class BarrierValues(Mapping[str, MeasureBarrier], JsonFile):
         line: The line from the first model, at 0, to the second model, at 1; at least 3 points.
 
     Raises:
-        ValueError: When it is no such line.
+        ValueError: When `line` is no such line.
     """
 
     FORMAT: ClassVar[JsonFormat] = JsonFormat("fastscape-barrier", 1, "a barrier", "is no barrier", "Barrier")
@@ -69,12 +69,12 @@ class BarrierValues(Mapping[str, MeasureBarrier], JsonFile):
 
     @property
     def standard_error(self) -> float | None:
-        """Of the barrier of the loss."""
+        """The standard error of the barrier of the loss."""
         return self["loss"].highest.standard_error
 
     @property
     def at(self) -> float:
-        """Where the loss has its largest excess, from 0 to 1."""
+        """The place at which the loss has its largest excess, from 0 to 1."""
         return self["loss"].highest.at
 
     @property
@@ -88,7 +88,7 @@ class BarrierValues(Mapping[str, MeasureBarrier], JsonFile):
 
     @property
     def panels(self) -> dict[str, dict[str, str]]:
-        """The measures that belong together: for each the names over all data sets, by the name of the set."""
+        """The measures that belong together: for each measure its names over all data sets, by the name of the set."""
         sets = self.line.report.get("data_sets")
         names = [str(name) for name in sets] if isinstance(sets, Mapping) else [""]
         found: dict[str, dict[str, str]] = {}
@@ -112,12 +112,12 @@ class BarrierValues(Mapping[str, MeasureBarrier], JsonFile):
 
     @classmethod
     def of_dict(cls: type[B], plain: dict[str, Any]) -> B:
-        """The values of what `as_dict` gives. See `JsonFile.of_dict`."""
+        """The values from the output of `as_dict`. See `JsonFile.of_dict`."""
         return cls(barrier_in(plain).line)
 
 
 def barrier_in(plain: Mapping[str, Any]) -> BarrierValues:
-    """The barrier of what `as_dict` gives.
+    """The barrier from the output of `as_dict`.
 
     Args:
         plain: Plain values.
@@ -126,7 +126,7 @@ def barrier_in(plain: Mapping[str, Any]) -> BarrierValues:
         The barrier.
 
     Raises:
-        ValueError: When they say something else; so do TypeError, KeyError and AttributeError.
+        ValueError: When the plain values are no barrier; TypeError, KeyError and AttributeError mean the same.
     """
     measures = {name: np.array(values, dtype=np.float64) for name, values in plain["measures"].items()}
     report = report_in(plain["report"])

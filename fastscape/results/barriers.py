@@ -30,11 +30,11 @@ class BarriersValues(JsonFile):
     """The barriers between all pairs of some models.
 
     Args:
-        names: Of the models, at least two.
-        pairs: The barrier of each pair, by both names in their order.
+        names: The names of the models, at least two.
+        pairs: The barrier of each pair, by both names in the order of `names`.
 
     Raises:
-        ValueError: When names are not different, a pair is missing or there besides, or measures differ.
+        ValueError: When names are equal, a pair is missing, there are further pairs, or measures differ.
     """
 
     FORMAT: ClassVar[JsonFormat] = JsonFormat("fastscape-barriers", 1, "barriers", "holds no barriers", "Barriers")
@@ -68,7 +68,7 @@ class BarriersValues(JsonFile):
         return tuple(next(iter(self.pairs.values())))
 
     def between(self, a: str, b: str) -> BarrierValues:
-        """The barrier of two models; t runs from the model that is first among the names.
+        """The barrier of two models; t runs from the model whose name is first in `names`.
 
         Args:
             a: The name of one model.
@@ -90,9 +90,9 @@ class BarriersValues(JsonFile):
 
         Args:
             measure: The name of a measure. Default "loss".
-            which: "highest", the barrier; "lowest", the most negative excess; or "farthest", the one of both that is
-                farther from 0, with its sign. Default: "highest" of a loss, "farthest" of anything else, whose bad
-                direction is not known.
+            which: "highest", the barrier; "lowest", the most negative excess; or "farthest", the excess of both that
+                is farther from 0, with its sign. Default: "highest" for a loss; "farthest" for any other measure, as
+                its bad direction is not known.
 
         Returns:
             A symmetric matrix [n, n], 0 on the diagonal.
@@ -103,7 +103,7 @@ class BarriersValues(JsonFile):
         return self._filled(measure, which, lambda found: found.value)
 
     def standard_errors(self, measure: str = "loss", which: WhichExcess | None = None) -> np.ndarray:
-        """The standard errors of `matrix` [n, n]; NaN where they are not known. It takes the same arguments."""
+        """The standard errors of `matrix` [n, n]; NaN if unknown. It takes the same arguments."""
         return self._filled(
             measure, which, lambda found: np.nan if found.standard_error is None else found.standard_error
         )
@@ -132,7 +132,7 @@ class BarriersValues(JsonFile):
 
     @classmethod
     def of_dict(cls: type[M], plain: dict[str, Any]) -> M:
-        """The values of what `as_dict` gives. See `JsonFile.of_dict`."""
+        """The values from the output of `as_dict`. See `JsonFile.of_dict`."""
         pairs = {(str(one["a"]), str(one["b"])): barrier_in(one) for one in plain["pairs"]}
         return cls(tuple(map(str, plain["names"])), pairs)
 

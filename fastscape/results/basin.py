@@ -27,23 +27,23 @@ class BasinValues(JsonFile):
     """How far along random directions a score stays within its range. All numbers are float64.
 
     Each direction has an interval that holds its radius, in units of the direction: the coordinate of an axis along
-    it.
+    the direction.
 
     Args:
         measure: The name of the score.
-        score: At the model.
-        level: What the score must not pass.
-        inside: The largest radius before the exit at which the score was seen within its range [n]; where it never
-            left, the largest one that was looked at.
-        outside: The smallest radius at which it was seen outside [n]; infinite where it never was.
+        score: The score at the model.
+        level: The level that the score must not pass.
+        inside: The largest radius before the exit at which the score was seen within its range [n]; if the score never
+            left, the largest radius that was evaluated.
+        outside: The smallest radius at which the score was seen outside [n]; infinite if it never was.
         lengths: The Euclidean length of each direction [n].
-        seeds: Of each direction [n]: `surface` and `line` with this seed have it as their first.
+        seeds: The seed of each direction [n]: `surface` and `line` with this seed have it as their first direction.
         norm: The Euclidean length of the weights that move.
         settings: The options that the radii depend on.
-        report: How they were computed, as plain values.
+        report: How the radii were computed, as plain values.
 
     Raises:
-        ValueError: When what belongs together has other lengths, or a radius is none.
+        ValueError: When arrays differ in length, or an interval holds no radius.
     """
 
     FORMAT: ClassVar[JsonFormat] = JsonFormat(
@@ -85,17 +85,17 @@ class BasinValues(JsonFile):
 
     @property
     def confidence(self) -> float:
-        """Of the intervals, where no other one is asked for."""
+        """The confidence of the intervals by default."""
         return float(self.settings.get("confidence", 0.95))
 
     @property
     def censored(self) -> np.ndarray:
-        """Along which directions the score never left, so that the radius is larger than what was looked at [n]."""
+        """Whether the score never left along each direction, so that its radius is beyond the search [n]."""
         return np.isinf(self.outside)
 
     @property
     def radii(self) -> np.ndarray:
-        """The radius along each direction [n], in units of it: the middle of its interval; infinite if censored."""
+        """The radius along each direction [n], in its units: the middle of the interval; infinite if censored."""
         return np.asarray((self.inside + self.outside) / 2)
 
     def of_unit(self, unit: RadiusUnit = "coordinate") -> np.ndarray:
@@ -106,7 +106,7 @@ class BasinValues(JsonFile):
                 "relative", that distance as a fraction of the norm of the weights that move. Default "coordinate".
 
         Returns:
-            The radii [n]; infinite where censored.
+            The radii [n]; infinite if censored.
 
         Raises:
             ValueError: When the unit is unknown.
@@ -114,20 +114,20 @@ class BasinValues(JsonFile):
         return self._in(unit, self.radii)
 
     def quantile(self, q: float, *, unit: RadiusUnit = "coordinate", confidence: float | None = None) -> Interval:
-        """A quantile of the radius over random directions, with an interval for whatever distribution it has.
+        """A quantile of the radius over random directions, with an interval that holds for any distribution.
 
         The interval uses order statistics: the number of directions whose radius is below the quantile is
-        binomial. It covers the quantile of all directions with at least the given probability, also where radii are
+        binomial. It covers the quantile of all directions with at least the given probability, even if radii are
         censored.
 
         Args:
-            q: Which, between 0 and 1: the share of directions whose radius is smaller.
+            q: The share of directions whose radius is smaller than the quantile, between 0 and 1.
             unit: As for `of_unit`. Default "coordinate".
             confidence: The confidence of the interval. Default: the confidence of the call.
 
         Returns:
             The quantile; infinite if it is beyond the range of the search. An end is 0 or infinite if there are too
-            few directions, or too many of them are censored.
+            few directions, or if too many directions are censored.
 
         Raises:
             ValueError: When q or the confidence is not between 0 and 1, or the unit is unknown.
@@ -176,7 +176,7 @@ class BasinValues(JsonFile):
             confidence: The confidence of the interval, by Clopper and Pearson. Default: the confidence of the call.
 
         Returns:
-            The share; not a number, with an interval from 0 to 1, beyond what was looked at.
+            The share; NaN, with an interval from 0 to 1, if the radius is beyond the search.
         """
         confidence = self._checked(confidence)
         if (self.censored & (self.inside < radius)).any():
@@ -184,14 +184,14 @@ class BasinValues(JsonFile):
         return share_of(int((self.radii > radius).sum()), self.count, confidence)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values: dictionaries, lists, numbers and texts; None for a radius that is infinite."""
+        """Everything as plain values: dictionaries, lists, numbers and texts; None for an infinite radius."""
         plain: dict[str, Any] = {"measure": self.measure, **{name: getattr(self, name) for name in _NUMBERS}}
         plain |= {name: [_finite(value) for value in getattr(self, name).tolist()] for name in _ARRAYS}
         return {**plain, "seeds": list(self.seeds), "settings": dict(self.settings), "report": dict(self.report)}
 
     @classmethod
     def of_dict(cls: type[V], plain: dict[str, Any]) -> V:
-        """The values of what `as_dict` gives. See `JsonFile.of_dict`."""
+        """The values from the output of `as_dict`. See `JsonFile.of_dict`."""
         outside = [math.inf if value is None else value for value in plain.pop("outside")]
         made = cls(outside=np.array(outside), **plain)
         if not isinstance(made.measure, str) or not all(_is_number(getattr(made, name)) for name in _NUMBERS):

@@ -1,4 +1,4 @@
-"""What is made sure of before values are written or handed on from a file, and how an error quotes what came."""
+"""Checks values before they are written or after they are read from a file, and quotes user input in errors."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from fastscape.results.values import Values
 
 __all__ = ["check_axis", "check_depth", "check_report", "check_values", "clipped", "parsed", "report_in"]
 
-QUOTED = 200  # letters of what came that an error shows
+QUOTED = 200  # letters of an input that an error shows
 LARGEST = 10**300  # integer, which a float64 can still hold
 DEEPEST = 100  # levels of lists in lists in a report
 
 
 def clipped(given: object) -> str:
-    """What came, as an error quotes it.
+    """The text of an input, as an error quotes it.
 
     Args:
         given: Anything.
 
     Returns:
-        Its text, at most 200 letters of it.
+        Its text, at most 200 letters.
     """
     text = str(given)
     return text if len(text) <= QUOTED else f"{text[: QUOTED - 3]}..."
 
 
 def parsed(text: str | bytes) -> Any:
-    """What JSON says.
+    """The plain values of a JSON text.
 
     Args:
         text: The JSON.
@@ -42,7 +42,7 @@ def parsed(text: str | bytes) -> Any:
         Plain values.
 
     Raises:
-        ValueError: When it is no JSON, or has more than 100 levels.
+        ValueError: When the text is no JSON, or has more than 100 levels.
     """
     try:
         found = json.loads(text)
@@ -56,13 +56,13 @@ def report_in(given: Any) -> dict[str, Any]:
     """The report of a file.
 
     Args:
-        given: What its JSON says.
+        given: The plain values of its JSON text.
 
     Returns:
         The report.
 
     Raises:
-        ValueError: When that is something else.
+        ValueError: When they are no facts by name.
     """
     if not isinstance(given, dict):
         raise ValueError(f"its report must be facts by name, got {given!r}")
@@ -70,15 +70,15 @@ def report_in(given: Any) -> dict[str, Any]:
 
 
 def check_values(values: Values, *, named: bool = False) -> None:
-    """Refuses values that no run can have made, and that pictures and walks could do nothing with.
+    """Refuses values that no run can have made, and that cannot be drawn.
 
     Args:
         values: The values.
-        named: Whether the axes have the names that a run gives them, or some of these. Default: any.
+        named: Whether the axes must have the names that a run gives, or some of these names. Default: any names.
 
     Raises:
-        ValueError: When an axis is not one of finite numbers that are all different, there is no loss, a name is no
-            text, or the report has labels, marks or paths of other kinds than a run gives it.
+        ValueError: When the coordinates of an axis are not finite or not all different, there is no loss, a name is no
+            text, or labels, marks or paths of the report differ in kind from a run's.
     """
     if not values.axes or (named and not known_axes(list(values.axes))):
         came = clipped(", ".join(map(str, values.axes))) or "no axes"
@@ -95,10 +95,10 @@ def check_values(values: Values, *, named: bool = False) -> None:
 
 
 def check_axis(name: str, axis: np.ndarray) -> None:
-    """Refuses an axis that is not one of finite numbers, which are all different.
+    """Refuses an axis whose coordinates are not finite numbers, all different.
 
     Args:
-        name: Of the axis.
+        name: The name of the axis.
         axis: Its coordinates.
 
     Raises:
@@ -113,14 +113,14 @@ def check_axis(name: str, axis: np.ndarray) -> None:
 
 
 def check_report(report: Mapping[str, Any], axes: int) -> None:
-    """Refuses a report in which what pictures read is of other kinds than a run gives it.
+    """Refuses a report whose labels, marks or paths, which pictures read, differ in kind from a run's.
 
     Args:
         report: The report.
         axes: How many axes there are.
 
     Raises:
-        ValueError: When it has labels, marks or paths of other kinds.
+        ValueError: When labels, marks or paths differ in kind.
     """
     labels, marks, paths = report.get("labels", []), report.get("marks", {}), report.get("paths", [])
     if not _texts(labels) or ("labels" in report and len(labels) < axes):
@@ -162,7 +162,7 @@ def check_depth(given: Any) -> None:
         given: The values.
 
     Raises:
-        ValueError: When they have more.
+        ValueError: When the values have more levels.
     """
     level = [given]
     for _ in range(DEEPEST):

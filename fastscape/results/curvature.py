@@ -1,6 +1,6 @@
-"""What the derivatives of a loss along its axes say: gradient, Hessian, eigenvalues, and the curvature of the graph.
+"""Computes gradient, Hessian, eigenvalues and curvature of the graph from the derivatives of a loss along its axes.
 
-The derivatives are measures of a landscape that `surface(..., curvature="plane")` has computed. All of them are in
+The derivatives are measures of a landscape that `surface(..., curvature="plane")` has computed. They are in
 coordinates of the axes, so they change with the lengths of the directions.
 """
 
@@ -28,7 +28,7 @@ __all__ = [
 T = TypeVar("T")
 
 EIGENVALUES = "lambda_min", "lambda_max", "lambda_ratio", "lambda_residual"
-"""The names of what is measured of the spectrum of the whole Hessian at every point."""
+"""The names of the measures of the spectrum of the whole Hessian at every point."""
 
 
 def derivative_names(axes: Sequence[str]) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def derivative_names(axes: Sequence[str]) -> tuple[str, ...]:
         axes: The names of the axes.
 
     Returns:
-        First the first derivatives, then the second ones, each pair of axes once.
+        The first derivatives, then the second derivatives, each pair of axes once.
 
     Example:
         >>> from fastscape.results import derivative_names
@@ -59,7 +59,7 @@ def gradient(landscape: Values) -> np.ndarray:
         `(dL/dx, dL/dy)` [H, W, 2]; on a line [H, 1], and along N axes [..., N].
 
     Raises:
-        ValueError: When it has none.
+        ValueError: When the landscape has no derivatives.
 
     Example:
         >>> import torch, fastscape
@@ -82,7 +82,7 @@ def hessian(landscape: Values) -> np.ndarray:
         `((d2L/dx2, d2L/dxdy), (d2L/dxdy, d2L/dy2))` [H, W, 2, 2]; on a line [H, 1, 1], and along N axes [..., N, N].
 
     Raises:
-        ValueError: When it has none.
+        ValueError: When the landscape has no derivatives.
     """
     count = len(landscape.axes)
     found = np.empty((*landscape.shape, count, count))
@@ -98,11 +98,11 @@ def hessian_eigenvalues(landscape: Values) -> np.ndarray:
         landscape: A landscape with derivatives.
 
     Returns:
-        Eigenvalues [H, W, 2], the smaller one first; on a line [H, 1], and along N axes [..., N]. NaN where a second
-        derivative is not finite.
+        Eigenvalues [H, W, 2], the smaller eigenvalue first; on a line [H, 1], and along N axes [..., N]. NaN if a
+        second derivative is not finite.
 
     Raises:
-        ValueError: When it has none.
+        ValueError: When the landscape has no derivatives.
     """
     matrices = hessian(landscape)
     finite = np.isfinite(matrices).all(axis=(-2, -1))
@@ -135,7 +135,7 @@ def mean_curvature(landscape: Values) -> np.ndarray:
 
     Source: do Carmo, Differential Geometry of Curves and Surfaces, 1976, section 3-3, example 5.
     """
-    with np.errstate(all="ignore"):  # what is not finite stays so
+    with np.errstate(all="ignore"):  # values that are not finite stay so
         if len(landscape.axes) == 1:
             p, r = _derivatives(landscape)
             return np.asarray(r / (1 + p**2) ** 1.5)
@@ -164,7 +164,7 @@ def gaussian_curvature(landscape: Values) -> np.ndarray:
         Gaussian curvature in the shape of the landscape.
 
     Raises:
-        ValueError: When it has no derivatives, or is a line, which has none.
+        ValueError: When the landscape has no derivatives, or is a line, which has no Gaussian curvature.
 
     Example:
         >>> import numpy as np
@@ -193,14 +193,14 @@ def gaussian_curvature(landscape: Values) -> np.ndarray:
 
 
 def with_curvature(landscape: V) -> V:
-    """The landscape with curvatures and eigenvalues as further measures, which pictures, pages and files then have.
+    """The landscape with curvatures and eigenvalues as further measures, for pictures, pages and files.
 
     Args:
         landscape: A landscape with derivatives.
 
     Returns:
         The landscape with "mean_curvature", and if it is a plane with "gaussian_curvature", and "smaller_eigenvalue"
-        and "larger_eigenvalue" of its Hessian; of more axes these are "smallest_eigenvalue" and "largest_eigenvalue".
+        and "larger_eigenvalue" of its Hessian; with more axes, "smallest_eigenvalue" and "largest_eigenvalue".
 
     Raises:
         ValueError: When it has no derivatives.

@@ -1,7 +1,7 @@
-"""What a measure has over the line between its ends, along a straight line between two models.
+"""Computes the excess of a measure along a straight line between two models, over the chord between its end values.
 
-With m(t) a measure at `(1 - t) a + t b`, its excess is `m(t) - ((1 - t) m(0) + t m(1))`. Which sign is bad is not
-known here: a loss gets worse upwards, an accuracy downwards. So the largest and the most negative excess are kept.
+With m(t) a measure at `(1 - t) a + t b`, its excess is `m(t) - ((1 - t) m(0) + t m(1))`. The bad sign is not known
+here: a loss gets worse upwards, an accuracy downwards. So the largest and the most negative excess are kept.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ __all__ = [
 ]
 
 EXCESS_ERRORS = "excess_standard_errors"
-"""In the report of a line, by measure: the standard errors of its largest and of its most negative excess, paired."""
+"""The key of a line's report for the paired standard errors of the largest and most negative excess, by measure."""
 
 
 @dataclass(frozen=True)
 class Excess:
-    """The largest distance of a measure from the line between its ends.
+    """The largest distance of a measure from the chord between its ends.
 
     Args:
         at: The place t of the line, from 0 to 1.
-        value: The excess there; NaN or infinite where the measure is.
+        value: The excess there; NaN or infinite if the measure is.
         standard_error: The standard error of the excess, as an estimate for the population from which the samples
             were drawn; 0 at an end; None if it is not known.
         paired: Whether the standard error is computed from the differences, sample by sample. If not, it is the sum
@@ -52,16 +52,16 @@ class Excess:
 
 @dataclass(frozen=True)
 class MeasureBarrier:
-    """What a straight line says of one measure.
+    """The barrier of one measure along a straight line.
 
     Args:
-        name: Of the measure.
+        name: The name of the measure.
         start: Its value at the first model, t = 0.
         end: Its value at the second model, t = 1.
-        highest: The largest excess, the barrier; 0 at an end if the measure is nowhere above the line.
-        lowest: The most negative excess; 0 at an end if the measure is nowhere below the line.
-        above_mean: The largest value over the mean of the ends, as Frankle et al. 2020 have it.
-        below_mean: The smallest value over that mean.
+        highest: The largest excess, the barrier; 0 at an end if the measure is nowhere above the chord.
+        lowest: The most negative excess; 0 at an end if the measure is nowhere below the chord.
+        above_mean: The largest value minus the mean of the ends, as in Frankle et al. 2020.
+        below_mean: The smallest value minus the mean of the ends.
     """
 
     name: str
@@ -74,19 +74,19 @@ class MeasureBarrier:
 
     @property
     def farthest(self) -> Excess:
-        """The one of both that is farther from 0; the first that is no number."""
+        """The excess of both that is farther from 0; NaN if the measure is NaN at a point."""
         return self.lowest if abs(self.lowest.value) > abs(self.highest.value) else self.highest
 
 
 def excess_over_chord(line: Values, measure: str = "loss") -> np.ndarray:
-    """What a measure has over the line between its ends.
+    """The excess of a measure over the chord between its ends.
 
     Args:
         line: A line from 0 to 1.
         measure: "loss" or the name of a metric. Default "loss".
 
     Returns:
-        Excess [H], 0 at both ends; NaN where an end is not finite.
+        Excess [H], 0 at both ends; NaN if an end is not finite.
 
     Raises:
         ValueError: When there is no such measure.
@@ -107,7 +107,7 @@ def excess_over_chord(line: Values, measure: str = "loss") -> np.ndarray:
 
 
 def farthest_points(line: Values, measure: str) -> tuple[int, int]:
-    """The numbers of the points with the largest and with the most negative excess; the first one that is NaN.
+    """The numbers of the points with the largest and with the most negative excess; the first NaN counts as both.
 
     Args:
         line: A line from 0 to 1.
@@ -121,14 +121,14 @@ def farthest_points(line: Values, measure: str) -> tuple[int, int]:
 
 
 def not_finite_said(line: Values, measure: str) -> list[str]:
-    """At how many points a measure is no finite number.
+    """Says at how many points a measure is not finite.
 
     Args:
         line: A line.
         measure: The name of a measure.
 
     Returns:
-        A sentence without its full stop; none where all are finite.
+        A list with a sentence without its full stop; empty if all values are finite.
     """
     values = line.measures[measure]
     kinds = {"NaN": np.isnan(values).sum(), "infinite": np.isinf(values).sum()}
@@ -137,14 +137,14 @@ def not_finite_said(line: Values, measure: str) -> list[str]:
 
 
 def measure_barrier(line: Values, measure: str) -> MeasureBarrier:
-    """What a line says of a measure.
+    """The barrier of a measure along a line.
 
     Args:
         line: A line from 0 to 1.
         measure: The name of a measure.
 
     Returns:
-        Its ends, and both excesses.
+        The ends of the measure, and both excesses.
     """
     values = line.measures[measure]
     start, end = float(values[0]), float(values[-1])
@@ -156,7 +156,7 @@ def measure_barrier(line: Values, measure: str) -> MeasureBarrier:
 
 
 def _excess(line: Values, measure: str, which: int, place: int) -> Excess:
-    """The largest excess (0) or the most negative one (1), with what is known of its error."""
+    """The largest (0) or the most negative (1) excess, with its standard error if known."""
     t, value = float(line.axes["x"][place]), float(excess_over_chord(line, measure)[place])
     known = line.report.get(EXCESS_ERRORS, {}).get(measure)
     if known is not None:

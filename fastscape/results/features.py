@@ -1,4 +1,4 @@
-"""What a topology is made of: features with their births and deaths, and basins."""
+"""The parts of a topology: features with their births and deaths, and basins."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["Basin", "Pair"]
 
 
 class Pair(NamedTuple):
-    """A feature of the regions below a rising level: the height at which it appears, and that at which it is gone.
+    """A feature of the regions below a rising level, with the heights at which it appears and ends.
 
     Args:
         dimension: 0 for a region (a basin), 1 for a loop around something higher, 2 for a void, and so on.
         birth: The height at which it appears.
-        death: The height at which it ends: a region joins one with a deeper minimum, a hole is filled. Infinite where
-            it never does.
-        birth_at: The grid index of the point that begins it: for a region its minimum.
-        death_at: The grid index of the point that ends it: for a region the saddle, for a loop of a plane the maximum
-            in it; None where nothing does.
+        death: The height at which it ends: a region joins a region with a deeper minimum, a hole is filled. Infinite
+            if the feature never ends.
+        birth_at: The grid index of the point that begins the feature: for a region its minimum.
+        death_at: The grid index of the point that ends the feature: for a region the saddle, for a loop of a plane the
+            maximum inside; None if it never ends.
     """
 
     dimension: int
@@ -31,7 +31,7 @@ class Pair(NamedTuple):
 
     @property
     def persistence(self) -> float:
-        """For how many heights it lasts, death - birth; infinite where it never ends."""
+        """The range of heights over which the feature exists, death - birth; infinite if it never ends."""
         return self.death - self.birth
 
 
@@ -42,9 +42,10 @@ class Basin(NamedTuple):
         number: Its number, which its points have in `labels`; 0 is the lowest basin.
         at: The grid index of its minimum.
         minimum: The height there.
-        saddle_at: The grid index of the lowest pass to a deeper basin; None where it joins none.
-        saddle: The height there; infinite where it joins none.
-        joins: The number of the basin that it joins there, of all that are connected then the deepest; None for none.
+        saddle_at: The grid index of the lowest pass to a deeper basin; None if the basin joins no other.
+        saddle: The height there; infinite if the basin joins no other.
+        joins: The number of the basin that it joins there: the deepest of all basins that are connected at this
+            height; None if it joins none.
         certain: Whether it is deeper than twice the error of the heights, so that the function itself has a basin
             there too. If the error is not known, this is a statement about the grid alone.
         at_edge: Whether the minimum is at the border of the grid, or beside a point that is outside. The function
@@ -66,7 +67,7 @@ class Basin(NamedTuple):
 
     @property
     def depth(self) -> float:
-        """How deep it is below its saddle, saddle - minimum: its persistence. Infinite where it joins no other."""
+        """How deep it is below its saddle, saddle - minimum: its persistence. Infinite if it joins no other basin."""
         return self.saddle - self.minimum
 
     @property
@@ -76,10 +77,10 @@ class Basin(NamedTuple):
 
     @property
     def volume(self) -> float:
-        """How large its region below the saddle is, in the units of the axes. See `TopologyValues.volume`."""
+        """The volume of its region below the saddle, in the units of the axes. See `TopologyValues.volume`."""
         return self.extent.volume
 
     @property
     def width(self) -> tuple[float, ...]:
-        """How wide that region is along each axis, in its unit."""
+        """The width of its region below the saddle along each axis, in its unit."""
         return self.extent.width

@@ -1,4 +1,4 @@
-"""Plain values as one JSON file that says of itself what it is."""
+"""Saves plain values as one JSON file, which states its own format, and reads it again."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from fastscape.results.atomic import write_whole
 from fastscape.results.checks import clipped, parsed
+from fastscape.results.missing_files import check_file
 
 __all__ = ["JsonFile", "JsonFormat", "plain_json"]
 
@@ -24,10 +25,10 @@ class JsonFormat(NamedTuple):
     """A format of files.
 
     Args:
-        name: What a file of it calls itself.
-        version: Its version.
-        what: What it holds, in errors.
-        refused: What is said of a file of something else.
+        name: The name of the format in its files.
+        version: The version of the format.
+        what: The content of a file, as errors name it.
+        refused: What an error says of a file with different content.
         saved_by: The public class that writes such files.
     """
 
@@ -49,7 +50,7 @@ class JsonFormat(NamedTuple):
 
         Raises:
             OSError: When the file cannot be written.
-            ValueError: When the name has another ending.
+            ValueError: When the name has a different ending.
         """
         if path.suffix != ".json":
             raise ValueError(f"the name of the file of {self.what} must end in .json, got {path.name!r:.200}")
@@ -58,16 +59,16 @@ class JsonFormat(NamedTuple):
         return path
 
     def read(self, content: bytes) -> dict[str, Any]:
-        """What a file says.
+        """Reads the values of a file.
 
         Args:
-            content: Of the file.
+            content: The content of the file.
 
         Returns:
             The values by name.
 
         Raises:
-            ValueError: When it is no such file, or of another version.
+            ValueError: When the file has a different format or version.
         """
         if len(content) > _MOST_BYTES:
             raise ValueError(f"it has more than {_MOST_BYTES} bytes")
@@ -79,7 +80,7 @@ class JsonFormat(NamedTuple):
         return plain
 
     def content(self, path: Path) -> bytes:
-        """The content of a file, and of a larger one no more than shows that it is too large.
+        """The content of a file; for a file that is too large, only enough bytes to show this.
 
         Args:
             path: The file.
@@ -88,14 +89,15 @@ class JsonFormat(NamedTuple):
             Its content.
 
         Raises:
-            OSError: When it cannot be read.
+            OSError: When the file cannot be read.
         """
+        check_file(path, f"{self.what} must be a .json file that {self.saved_by}.save wrote")
         with path.open("rb") as file:
             return file.read(_MOST_BYTES + 1)
 
 
 class JsonFile(ABC):
-    """Plain values that are saved as a file of their own format, and read again."""
+    """Plain values that are saved as a file, in a separate format for each class, and read again."""
 
     FORMAT: ClassVar[JsonFormat]
 
@@ -106,16 +108,16 @@ class JsonFile(ABC):
     @classmethod
     @abstractmethod
     def of_dict(cls: type[J], plain: dict[str, Any]) -> J:
-        """The values of what `as_dict` gives.
+        """The values from the output of `as_dict`.
 
         Args:
-            plain: Plain values by name, which are used up.
+            plain: Plain values by name; the call may change them.
 
         Returns:
             The values.
 
         Raises:
-            ValueError: When they say something else; so do TypeError, KeyError and AttributeError.
+            ValueError: When the plain values do not fit; TypeError, KeyError and AttributeError mean the same.
         """
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -145,7 +147,7 @@ class JsonFile(ABC):
 
         Raises:
             OSError: When the file cannot be read.
-            ValueError: When the file is something else, or of a newer version.
+            ValueError: When the file has a different content, or a newer version.
         """
         content = cls.FORMAT.content(Path(path))
         try:
@@ -158,13 +160,13 @@ class JsonFile(ABC):
 
 
 def plain_json(value: Any) -> Any:
-    """What JSON can hold of plain values.
+    """Plain values in a form that JSON can hold.
 
     Args:
         value: Dictionaries, lists, tuples, numbers, texts, truths and None.
 
     Returns:
-        The same, with lists for tuples, and None in the place of numbers that are not finite.
+        The same values, with lists instead of tuples, and None instead of numbers that are not finite.
 
     Example:
         >>> plain_json({"rms": float("nan"), "of": (1, 2.5)})

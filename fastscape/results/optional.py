@@ -9,17 +9,17 @@ __all__ = ["package"]
 
 
 def package(name: str, extra: str) -> Any:
-    """A package that only this format needs.
+    """Imports a package that only some formats need.
 
     Args:
-        name: Of the package.
-        extra: The extra of this project that brings it.
+        name: The name of the package.
+        extra: The extra of this project that installs the package.
 
     Returns:
         The module.
 
     Raises:
-        ImportError: When it is not installed.
+        ImportError: When the package is not installed.
     """
     try:
         return importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""Options that are written once: a TypedDict says name, type, default and documentation of each.
+"""Defines each option once: a TypedDict has the name, type, default and documentation of each option.
 
     class Shared(TypedDict, total=False):
         seed: Annotated[int, Option(0, "Seed of the random directions, from 0.")]
@@ -36,19 +36,19 @@ WIDTH = 119  # letters of a line of documentation
 
 @dataclass(frozen=True)
 class Option:
-    """What is known of an option besides its name and type.
+    """The properties of an option besides its name and type.
 
     Args:
-        default: Its value where none is given.
-        text: What it means, in sentences; the last one says the default.
-        group: What it is about, as a heading in the help of a command. Default: none.
-        command: Its type on the command line. Default: it is not offered there.
-        beside: An option of the same group that it is listed behind. Default: in the order of the definition.
-        formerly: A name that it had, which an error then explains.
-        recorded: Its name in a report, for one that determines the values and is kept as it is. Default: it is kept
-            in another form, or not at all.
-        again: Its default, in words, where a landscape is computed again from its report. Default: the same.
-        sentences: How many of the first sentences the help of a command says, besides the default. Default 1.
+        default: The value of the option if none is given.
+        text: The meaning of the option, in sentences; the last sentence says the default.
+        group: The heading of the option in the help of a command. Default: no heading.
+        command: The type of the option on the command line. Default: the command line does not offer it.
+        beside: An option of the same group, behind which this option is listed. Default: the order of the definition.
+        formerly: A former name of the option, which an error explains.
+        recorded: The name in a report, if the option determines the values and is kept unchanged. Default: the option
+            is kept in a different form, or not at all.
+        again: The default, in words, if a landscape is computed again from its report. Default: the same.
+        sentences: How many first sentences the help of a command shows, besides the default. Default 1.
     """
 
     default: Any
@@ -63,21 +63,21 @@ class Option:
 
     @property
     def brief(self) -> str:
-        """The first sentences, and the default; but that of a switch that is off says nothing."""
+        """The first sentences, and the default unless the option is a switch that is off by default."""
         said = [sentence for sentence in self._meaning.split(". ")[: self.sentences] if sentence]
         said += [] if self.default is False else [self.text[len(self._meaning) :].strip()]
         return ". ".join(sentence.rstrip(".") for sentence in said if sentence) + "."
 
     @property
     def computed_again(self) -> Option:
-        """The option as it is where a landscape is computed again from its report."""
+        """The option for a call that computes a landscape again from its report."""
         return (
             self if self.again is None else replace(self, default=None, text=f"{self._meaning} Default: {self.again}.")
         )
 
     @property
     def _meaning(self) -> str:
-        """The sentences before that of the default."""
+        """The sentences before the sentence that says the default."""
         return self.text[: self.text.rfind("Default")].rstrip() if "Default" in self.text else self.text
 
 
@@ -98,15 +98,15 @@ def chosen(name: str, value: Any, choices: Mapping[str, Any]) -> Any:
     """The value that an argument names.
 
     Args:
-        name: Of the argument.
-        value: Its value.
-        choices: What there is, by name.
+        name: The name of the argument.
+        value: The value of the argument.
+        choices: All choices by name.
 
     Returns:
-        What the name stands for.
+        The choice of that name.
 
     Raises:
-        ValueError: When there is none of that name.
+        ValueError: When there is no choice of that name.
     """
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
@@ -134,26 +134,34 @@ def options_of(kind: Any) -> dict[str, tuple[Any, Option]]:
     return {name: found[name] for name in names}
 
 
-def with_defaults(kind: type[T], given: Any, call: str, *, formerly: Mapping[str, str] = MappingProxyType({})) -> T:
-    """Options with defaults in the place of those that were not given.
+def with_defaults(
+    kind: type[T],
+    given: Any,
+    call: str,
+    *,
+    formerly: Mapping[str, str] = MappingProxyType({}),
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+) -> T:
+    """The given options, with defaults for all other options.
 
     Args:
         kind: The TypedDict.
         given: Options by name.
-        call: What was called, for the error.
-        formerly: Present names of other arguments of the call by former ones. Default: none changed.
+        call: The name of the called function, for the error.
+        formerly: Present names of other arguments of the call by their former names. Default: no name has changed.
+        elsewhere: What to write instead of options that only other calls have, by their names. Default: no such name.
 
     Returns:
         All options by name.
 
     Raises:
-        TypeError: When one has no such name.
+        TypeError: When a given name is no option.
     """
     known = options_of(kind)
     for name in given:
         if name not in known:
-            instead = f"write {formerly[name]}=" if name in formerly else _instead(name, known)
-            raise TypeError(f"{call} has no option {name!r}; {instead}")
+            said = {old: f"write {now}=" for old, now in formerly.items()} | dict(elsewhere)
+            raise TypeError(f"{call} has no option {name!r}; {said.get(name) or _instead(name, known)}")
     return cast(T, {**{name: option.default for name, (_, option) in known.items()}, **given})
 
 
@@ -171,7 +179,7 @@ def documented(kind: Any, *, again: bool = False) -> Callable[[F], F]:
         again: Whether the function computes a landscape again from its report. Default False.
 
     Returns:
-        A decorator, which changes signature and docstring and nothing else.
+        A decorator, which changes only signature and docstring.
     """
     options = options_of(kind)
     if again:
@@ -193,7 +201,7 @@ def documented(kind: Any, *, again: bool = False) -> Callable[[F], F]:
 
 
 def _lines(docstring: str, given: str, options: Mapping[str, tuple[Any, Option]]) -> Iterator[str]:
-    """The lines of a docstring, with the options in the place of what is said of `**given`."""
+    """The lines of a docstring, with the options instead of the text about `**given`."""
     indent = None
     for line in docstring.split("\n"):
         depth = len(line) - len(line.lstrip())

@@ -1,6 +1,6 @@
 """Estimates quantiles and shares of any distribution from independent draws, by order statistics.
 
-Of some draws only a lower bound may be known, as of a radius beyond the limit of its search.
+Some draws may have only a lower bound, such as a radius beyond the limit of its search.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 __all__ = ["Interval", "mean_of", "quantile_of", "share_of"]
 
 _ROUNDED = 1e-9
-"""What rounding may do to a probability."""
+"""The largest effect of rounding on a probability."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Interval:
     Args:
         value: The estimate. Infinite if it is beyond the range of the search.
         low: The lower end.
-        high: The upper end; infinite where the draws set no bound.
+        high: The upper end; infinite if the draws set no bound.
         confidence: The probability that the caller chose.
     """
 
@@ -39,19 +39,20 @@ class Interval:
 def quantile_of(values: np.ndarray, censored: np.ndarray, q: float, confidence: float) -> Interval:
     """A quantile, with an interval that holds for every distribution.
 
-    The number of draws below the quantile is binomial, whatever they are drawn from. So the l-th and the u-th smallest
-    draw enclose it with the probability `P(l <= B < u)`, `B ~ Bin(n, q)`; l and u are the closest for which neither
-    tail has more than half of what the confidence leaves. Few draws set no bound on one side or on both.
+    The number of draws below the quantile is binomial for every distribution. So the l-th and the u-th smallest draw
+    enclose the quantile with the probability `P(l <= B < u)`, `B ~ Bin(n, q)`. l and u are the closest numbers for
+    which neither tail has more than half of 1 - confidence. Few draws set no bound on one side or on both sides.
 
     Args:
-        values: The draws [n]; of those that are censored a lower bound.
-        censored: Which are [n].
-        q: Which quantile, between 0 and 1.
-        confidence: Of the interval, between 0 and 1.
+        values: The draws [n]; lower bounds of the censored draws.
+        censored: Whether each draw is censored [n].
+        q: The quantile, between 0 and 1.
+        confidence: The confidence of the interval, between 0 and 1.
 
     Returns:
-        The quantile, of two that are as good their mean; and the interval. A lower end takes censored draws at their
-        bounds and an upper end at infinity, so that the interval holds whatever they are.
+        The quantile, or the mean of two quantiles that are equally good; and the interval. The lower end takes
+        censored draws at their bounds, and the upper end takes them at infinity, so the interval holds for all values
+        of censored draws.
 
     Raises:
         ValueError: When q is not between 0 and 1.
@@ -71,17 +72,17 @@ def quantile_of(values: np.ndarray, censored: np.ndarray, q: float, confidence: 
 
 
 def share_of(count: int, total: int, confidence: float) -> Interval:
-    """The share of all that have a property, from how many of a draw have it: Clopper and Pearson (1934).
+    """The share of a population that has a property, from a draw: Clopper and Pearson (1934).
 
     Args:
-        count: How many have it.
-        total: How many were drawn.
-        confidence: Of the interval.
+        count: How many members of the draw have the property.
+        total: The size of the draw.
+        confidence: The confidence of the interval.
 
     Returns:
         The share.
     """
-    from scipy.special import betaincinv  # not before it is needed: `import fastscape` stays lean
+    from scipy.special import betaincinv  # imported only if needed: `import fastscape` stays lean
 
     tail = (1 - confidence) / 2
     low = float(betaincinv(count, total - count + 1, tail)) if count else 0.0
@@ -90,14 +91,14 @@ def share_of(count: int, total: int, confidence: float) -> Interval:
 
 
 def mean_of(values: np.ndarray, confidence: float) -> Interval:
-    """The mean, with the interval of Student's t: exact for normal draws, and about right for many of any kind.
+    """The mean, with the interval of Student's t: exact for normal draws, and about right for many draws of any kind.
 
     Args:
         values: The draws [n].
-        confidence: Of the interval.
+        confidence: The confidence of the interval.
 
     Returns:
-        The mean; without a bound where there is one draw.
+        The mean; its interval has no bounds if there is only one draw.
     """
     from scipy.special import stdtrit
 
@@ -109,7 +110,7 @@ def mean_of(values: np.ndarray, confidence: float) -> Interval:
 
 
 def _product_limit(values: np.ndarray, censored: np.ndarray, q: float) -> float:
-    """The quantile of the estimate of Kaplan and Meier (1958): of all draws, where none is censored below it."""
+    """The quantile by Kaplan and Meier (1958); the quantile of all draws if no draw below it is censored."""
     order = np.lexsort((censored, values))  # at one value, draws that left precede draws that were lost
     left, times = ~censored[order], values[order]
     staying = np.cumprod(1 - left / np.arange(len(values), 0, -1))
@@ -123,7 +124,7 @@ def _product_limit(values: np.ndarray, censored: np.ndarray, q: float) -> float:
 
 
 def _binomial(count: int, q: float) -> np.ndarray:
-    """The probabilities of 0, 1, ..., n of n."""
+    """The probabilities of 0, 1, ..., n successes in n trials."""
     k = np.arange(count + 1)
     chosen = np.array([math.lgamma(count + 1) - math.lgamma(j + 1) - math.lgamma(count - j + 1) for j in k.tolist()])
     return np.asarray(np.exp(chosen + k * math.log(q) + (count - k) * math.log1p(-q)))

@@ -1,4 +1,4 @@
-"""Detects files of the landscape evolution model that is also called fastscape among ours."""
+"""Detects files of a different project, the landscape evolution model fastscape, in the folder of this package."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ __all__ = ["mixed_in"]
 
 
 def mixed_in(folder: Path) -> str | None:
-    """What is said when the other project named fastscape has written over our package, or has taken files along.
+    """A message if the other project named fastscape has written over our package, or has deleted its files.
 
     The other project is named `fastscape` on the package index and imports under that name, as ours does. The project
     that was installed last has written over `__init__.py`; the project that is uninstalled first deletes it.
 
     Args:
-        folder: Of our package.
+        folder: The folder of our package.
 
     Returns:
-        A sentence, or None if the package has its own files and no others.
+        A sentence, or None if the package has exactly its own files.
     """
     if not (folder / "__init__.py").exists():
         return (

@@ -1,8 +1,8 @@
-"""The files that hold a path: CSV, and HDF5 with the names that the code of Li et al. gives its projections.
+"""Writes a path as CSV, or as HDF5 with the names that the code of Li et al. gives its projections.
 
-Its `plot_2D.py` and `plot_trajectory.py` read `proj_xcoord` and `proj_ycoord` from the file of a projection, and the
-variance that the axes explain, `explained_variance_ratio_`, from the file of the directions. The export of a
-landscape can replace the latter file.
+`plot_2D.py` and `plot_trajectory.py` of that code read `proj_xcoord` and `proj_ycoord` from the file of a projection.
+They read the variance that the axes explain, `explained_variance_ratio_`, from the file of the directions. The export
+of a landscape can replace the file of the directions.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def table(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> dict[str, np
 
     Args:
         points: Coordinates [n, axes].
-        columns: What else is known of every point, by name [n].
+        columns: Further numbers of every point, by name [n].
 
     Returns:
-        "step" where it is known, "x", "y" and "z" or with more axes "x1", "x2" and so on, and the other columns.
+        "step" if it is known; "x", "y" and "z", or with more axes "x1", "x2" and so on; and the other columns.
     """
     names = axis_names(points.shape[1])
     others = {name: column for name, column in columns.items() if name != "steps"}
@@ -45,8 +45,8 @@ def exported_path(found: Mapping[str, np.ndarray], name: str, path: Path) -> Pat
     """Writes a path to a file.
 
     Args:
-        found: Its columns, as `table` gives them.
-        name: Of the path.
+        found: The columns of the path, as `table` gives them.
+        name: The name of the path.
         path: A name that ends in .csv, .h5 or .hdf5. Missing folders are created.
 
     Returns:
@@ -54,8 +54,8 @@ def exported_path(found: Mapping[str, np.ndarray], name: str, path: Path) -> Pat
 
     Raises:
         ImportError: When h5py is not installed, for .h5 and .hdf5.
-        OSError: When the file cannot be written; an older one is as it was.
-        ValueError: When the name has another ending, or a measure a name that HDF5 cannot hold.
+        OSError: When the file cannot be written; an older file stays as it was.
+        ValueError: When the name has a different ending, or HDF5 cannot hold the name of a measure.
     """
     ending = path.suffix.lower()
     if ending not in _ENDINGS:
@@ -65,11 +65,11 @@ def exported_path(found: Mapping[str, np.ndarray], name: str, path: Path) -> Pat
 
 
 def dataset(found: Mapping[str, np.ndarray], name: str) -> Any:
-    """A path as an `xarray.Dataset` over its points, of which the step is a coordinate.
+    """A path as an `xarray.Dataset` over its points, with the step as a coordinate.
 
     Args:
-        found: Its columns, as `table` gives them.
-        name: Of the path.
+        found: The columns of the path, as `table` gives them.
+        name: The name of the path.
 
     Returns:
         The dataset.

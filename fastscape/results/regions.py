@@ -1,4 +1,4 @@
-"""How large the regions of basins are: connected parts of a grid below a level, each point with its cell."""
+"""Measures the regions of basins: connected parts of a grid below a level; each point counts with its cell."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Extent(NamedTuple):
     Args:
         points: How many points of the grid drain into it, at any height.
         level: The height below which its region is measured.
-        volume: Of the region, in the product of the units of the axes.
-        width: Of the region along each axis, in its unit.
+        volume: The volume of the region, in the product of the units of the axes.
+        width: The width of the region along each axis, in its unit.
     """
 
     points: int
@@ -28,13 +28,13 @@ class Extent(NamedTuple):
 
 
 def cell_sizes(axes: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    """How long the cell of each point is along each axis: up to half-way to its neighbours, and to no end of the axis.
+    """The length of each point's cell along each axis: half-way to its neighbours, and not beyond an end of the axis.
 
     Args:
         axes: Coordinates by the name of the axis, rising or falling.
 
     Returns:
-        Lengths for each axis; they add up to its range. 1 where an axis has one point.
+        Lengths for each axis; they add up to its range. 1 if an axis has one point.
     """
     found = []
     for axis in axes.values():
@@ -44,14 +44,14 @@ def cell_sizes(axes: Mapping[str, np.ndarray]) -> list[np.ndarray]:
 
 
 def at_edge(heights: np.ndarray, at: tuple[int, ...]) -> bool:
-    """Whether a point lies at the border of a grid, or beside one that is outside.
+    """Whether a point is at the border of a grid, or beside a point that is outside.
 
     Args:
-        heights: Of the grid, NaN outside.
+        heights: The heights of the grid, NaN outside.
         at: The grid index of the point.
 
     Returns:
-        Whether it does; an axis of one point has no border.
+        Whether it is; an axis of one point has no border.
     """
     for axis, (k, count) in enumerate(zip(at, heights.shape, strict=True)):
         if count > 1:
@@ -65,22 +65,22 @@ def at_edge(heights: np.ndarray, at: tuple[int, ...]) -> bool:
 
 @np.errstate(over="ignore")  # of axes near the limits of float64
 def whole(sizes: Sequence[np.ndarray]) -> float:
-    """The volume of all cells of a grid, those outside too."""
+    """The volume of all cells of a grid, including cells outside."""
     return math.prod(float(size.sum()) for size in sizes)
 
 
 @np.errstate(over="ignore")
 def extent_of(points: int, level: float, region: Sequence[np.ndarray], cells: Sequence[np.ndarray]) -> Extent:
-    """How large a region is.
+    """The extent of a region.
 
     Args:
         points: How many points drain into the basin.
         level: The upper bound of the heights in the region.
-        region: The indices of its points along each axis, [n] each.
+        region: The indices of the region's points along each axis, [n] each.
         cells: The sizes of all cells along each axis, as `cell_sizes` gives them.
 
     Returns:
-        The extent; 0 wide where there are no points.
+        The extent; without points its width is 0.
     """
     along = [size[indices] for size, indices in zip(cells, region, strict=True)]
     width = [_between(size, indices) for size, indices in zip(cells, region, strict=True)]
@@ -96,9 +96,9 @@ def regions_below(heights: np.ndarray, level: float, minima: Sequence[tuple[int,
         minima: For each part to find, the grid index of one of its points.
 
     Returns:
-        For each the indices of its points along each axis; none where the point is above the level.
+        For each part the indices of its points along each axis; none if the given point is above the level.
     """
-    from scipy import ndimage  # not before it is needed: `import fastscape` stays lean
+    from scipy import ndimage  # imported only if needed: `import fastscape` stays lean
 
     parts, _ = ndimage.label(heights <= level)
     boxes, found = ndimage.find_objects(parts), []
@@ -113,5 +113,5 @@ def regions_below(heights: np.ndarray, level: float, minima: Sequence[tuple[int,
 
 
 def _between(size: np.ndarray, indices: np.ndarray) -> float:
-    """From the first to the last cell along an axis."""
+    """The length from the first to the last cell along an axis."""
     return float(size[indices.min() : indices.max() + 1].sum()) if len(indices) else 0.0

@@ -1,4 +1,4 @@
-"""Values along several random directions: their mean with all of them kept, and all of them again as one grid."""
+"""Takes the mean of values along several random directions, keeps all values, and restores them as one grid."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ __all__ = ["along_each", "direction_error_said", "mean_over_repeats"]
 
 
 def mean_over_repeats(values: Values) -> Values:
-    """The mean over random directions, with what is known along each.
+    """The mean over random directions, with the values along each direction.
 
-    The same samples serve all directions, and of the loss of a sample along several directions only its sums along
-    each are kept. The standard error of the mean over samples is therefore given by its upper bound, the mean of the
-    standard errors along the directions (triangle inequality), which it reaches where the samples differ alike along
-    all of them.
+    All directions use the same samples, and only sums of the losses along each direction are kept. So the standard
+    error of the mean over samples is replaced by its upper bound, the mean of the standard errors along the directions
+    (triangle inequality). It reaches this bound if the samples differ in the same way along all directions.
 
     Args:
-        values: Values whose first axis counts the repeats; others are returned as they are.
+        values: Values whose first axis counts the repeats; other values are returned unchanged.
 
     Returns:
-        Measures and standard error as means over the repeats; besides them, for each measure, "spread of ...", the
-        standard deviation over the repeats. The report has the standard error of the mean over directions.
+        Measures and standard error as means over the repeats; and for each measure "spread of ...", the standard
+        deviation over the repeats. The report has the standard error of the mean over directions.
     """
     if REPEAT not in values.axes:
         return values
@@ -40,13 +39,13 @@ def mean_over_repeats(values: Values) -> Values:
 
 
 def along_each(values: Values) -> Values:
-    """The values along each direction, the number of the repeat being the first axis.
+    """The values along each direction; the first axis is the number of the repeat.
 
     Args:
-        values: Values, of several repeats or of one.
+        values: Values of one or several repeats.
 
     Returns:
-        What `mean_over_repeats` was given, but for standard errors; values of one repeat as they are.
+        The input of `mean_over_repeats`, without standard errors; values of one repeat unchanged.
     """
     if not values.repeats:
         return values
@@ -56,13 +55,13 @@ def along_each(values: Values) -> Values:
 
 
 def direction_error_said(values: Values) -> dict[str, Any] | None:
-    """What a report says of the errors of the mean loss over directions.
+    """The entry of a report for the errors of the mean loss over directions.
 
     Args:
         values: Values with repeats.
 
     Returns:
-        Their median and the largest, of those that are finite; None where none is.
+        The median and the largest of the finite errors; None if no error is finite.
     """
     error = values.direction_error()
     finite = error[np.isfinite(error)]

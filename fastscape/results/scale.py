@@ -1,4 +1,4 @@
-"""Log scale and clipping happen here and nowhere else: they change what is drawn, never the landscape."""
+"""Applies log scale and clipping, in this file only: they change what is drawn, never the landscape."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ def heights(
     Args:
         landscape: The landscape.
         metric: "loss" or the name of a metric. Default "loss".
-        log: Whether to draw log10 of the values. Default: for a loss that is nowhere negative, yes; also for one of a
-            class or of another data set, which is named "loss of ...".
-        clip: Larger values are drawn at `clip`, and values below -clip of a metric of both signs at -clip. Default:
-            no limit.
+        log: Whether to draw log10 of the values. Default: True for a loss that is nowhere negative, including a loss
+            of a class or of a different data set, which is named "loss of ...".
+        clip: Larger values are drawn at `clip`. For a metric of both signs, values below -clip are drawn at -clip.
+            Default: no limit.
 
     Returns:
-        Heights in the shape of the landscape, and the label of their axis. Infinite values stand at the highest (or
-        lowest) finite one, NaN stays NaN and is drawn as a hole; on a log scale 0 stands at the smallest positive
-        value.
+        Heights in the shape of the landscape, and the label of their axis. Infinite values get the highest (or lowest)
+        finite value. NaN stays NaN and is drawn as a hole. On a log scale, 0 gets the smallest positive value.
 
     Raises:
         ValueError: When the metric is unknown, `log` is neither True nor False nor None, no value is finite, or a log
-            scale is asked for with negative values or a clip at or below 0.
+            scale is requested with negative values or a clip at or below 0.
 
     Example:
         >>> import numpy as np
@@ -56,7 +55,7 @@ def heights(
         least = "above 0 on a log scale: choose a larger value, or log=False" if log else "a number"
         raise ValueError(f"clip must be {least}; got {clip}")
     if clip is not None:
-        z = np.where(z > clip, clip, z)  # unlike np.minimum, it leaves NaN as it is without a warning
+        z = np.where(z > clip, clip, z)  # unlike np.minimum, it keeps NaN without a warning
         if clip > 0 and signed(metric, finite.min(), finite.max()):
             z = np.where(z < -clip, -clip, z)
     if not log:
@@ -66,47 +65,49 @@ def heights(
     return logarithms(z, positive.min()), f"log10 {metric}"
 
 
-def colour_ends(metric: str, low: float, high: float) -> tuple[float, float]:
+def colour_ends(metric: str, low: float, high: float, *, log: bool = False) -> tuple[float, float]:
     """The heights at which the colours of a picture begin and end.
 
     Args:
         metric: "loss" or the name of a metric.
         low: The lowest height.
-        high: The highest one.
+        high: The highest height.
+        log: Whether the heights are logarithms. Default False.
 
     Returns:
-        The same heights; but for a metric of both signs as far below 0 as above, so that 0 has the colour in the
-        middle.
+        The same heights; for a metric of both signs, heights equally far below and above 0, so that 0 has the colour
+        in the middle.
 
     Example:
         >>> from fastscape.results import colour_ends
         >>> colour_ends("d2L_dx2", -1.0, 3.0), colour_ends("accuracy", 0.0, 1.0)
         ((-3.0, 3.0), (0.0, 1.0))
     """
-    if not signed(metric, low, high):
+    if not signed(metric, low, high, log=log):
         return low, high
     farthest = max(-low, high)
     return -farthest, farthest
 
 
 def is_loss(metric: str) -> bool:
-    """Whether a measure is a loss: the loss itself, or that of a class or another data set, "loss of ..."."""
+    """Whether a measure is a loss: the loss itself, or "loss of ..." for a class or a different data set."""
     return metric == "loss" or metric.startswith("loss of ")
 
 
-def signed(metric: str, low: float, high: float) -> bool:
+def signed(metric: str, low: float, high: float, *, log: bool = False) -> bool:
     """Whether a picture of a measure has 0 in the middle of its colours.
 
     Args:
         metric: "loss" or the name of a metric.
         low: The lowest height.
         high: The highest height.
+        log: Whether the heights are logarithms, whose 0 is the value 1 and no middle. Default False.
 
     Returns:
-        Whether 0 is between the heights of a metric. The 0 of a loss means nothing, and a spread below 0 is a
+        Whether 0 is between the heights of a metric. A loss of 0 has no special meaning, and a spread below 0 is a
         logarithm.
     """
-    return not is_loss(metric) and not metric.startswith("spread of ") and low < 0 < high
+    return not log and not is_loss(metric) and not metric.startswith("spread of ") and low < 0 < high
 
 
 def logarithms(values: np.ndarray, smallest: float) -> np.ndarray:
@@ -114,7 +115,7 @@ def logarithms(values: np.ndarray, smallest: float) -> np.ndarray:
 
     Args:
         values: Values, none of them below 0.
-        smallest: The smallest one above 0, at which 0 stands.
+        smallest: The smallest value above 0, whose height 0 gets.
 
     Returns:
         log10 of the values; NaN and inf stay.

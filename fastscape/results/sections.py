@@ -1,4 +1,4 @@
-"""Landscapes of fewer axes: slices at a coordinate, and projections along axes."""
+"""Makes landscapes of fewer axes: slices at a coordinate, and projections along axes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ How = Literal["min", "mean"]
 
 
 def slice_of(landscape: V, at: Mapping[str, float]) -> V:
-    """The part of a landscape where some of its coordinates have given values.
+    """The part of a landscape at given values of some of its coordinates.
 
     The slice is at the grid coordinate nearest to the given coordinate of each named axis. So every value is a value
     of the landscape: nothing is interpolated, and NaN stays.
@@ -41,7 +41,7 @@ def slice_of(landscape: V, at: Mapping[str, float]) -> V:
 
     Raises:
         TypeError: When a coordinate is no number.
-        ValueError: When no axis is named, or none is left, there is none of that name, or a coordinate is beyond it.
+        ValueError: When no axis is named, no axis is left, a name is no axis, or a coordinate is beyond its axis.
 
     Example:
         >>> import numpy as np
@@ -71,11 +71,11 @@ def slice_of(landscape: V, at: Mapping[str, float]) -> V:
 
 
 def projection_of(landscape: V, along: Sequence[str], how: How = "min") -> V:
-    """What is left of a landscape when it is seen along some of its axes: the smallest loss, or the mean.
+    """A projection of a landscape along some of its axes: the smallest loss, or the mean.
 
     "min" takes, at each point of the remaining axes, the point along the removed axes with the smallest finite loss.
-    If no loss there is finite, the result is infinite, or NaN if all of them are NaN. Every measure, the standard
-    error and the values along single random directions are taken at that one point, so they belong to one model. The
+    If no loss there is finite, the result is infinite, or NaN if all losses are NaN. Every measure, the standard error
+    and the values along single random directions are taken at that one point, so they belong to one model. The
     smallest of several losses over a draw of samples is a little too low.
 
     "mean" is the mean of each measure over the range of the axes, by the trapezoidal rule,
@@ -86,7 +86,7 @@ def projection_of(landscape: V, along: Sequence[str], how: How = "min") -> V:
 
     Args:
         landscape: The landscape.
-        along: The names of the axes that go.
+        along: The names of the axes to remove.
         how: "min" or "mean". Default "min".
 
     Returns:
@@ -97,7 +97,7 @@ def projection_of(landscape: V, along: Sequence[str], how: How = "min") -> V:
         Marks and paths are projected.
 
     Raises:
-        ValueError: When no axis is named, or none is left, there is none of that name, or `how` is unknown.
+        ValueError: When no axis is named, no axis is left, a name is no axis, or `how` is unknown.
 
     Example:
         >>> import numpy as np
@@ -156,10 +156,10 @@ def _check_named(landscape: Values, names: Sequence[str], call: str, value: str)
 
 
 def _nearest(name: str, axis: np.ndarray, coordinate: Any) -> int:
-    """The number of the coordinate of an axis that is nearest to one within it."""
+    """The number of the axis coordinate that is nearest to a coordinate within the axis."""
     if isinstance(coordinate, bool) or not isinstance(coordinate, numbers.Real):
         raise TypeError(f"{name} must be a coordinate, got {coordinate!r:.80}; for example {name}=0.0")
-    if not axis.min() <= float(coordinate) <= axis.max():  # NaN is nowhere
+    if not axis.min() <= float(coordinate) <= axis.max():  # refuses NaN too
         raise ValueError(
             f"{name}={float(coordinate):g} lies beyond the axis {name}, which goes from {axis.min():g} to "
             f"{axis.max():g}; give a coordinate within it"
@@ -168,13 +168,13 @@ def _nearest(name: str, axis: np.ndarray, coordinate: Any) -> int:
 
 
 def _last(grid: np.ndarray, gone: Sequence[int]) -> np.ndarray:
-    """A grid [..., H, W, ...] with the axes that go as one, the last."""
+    """A grid [..., H, W, ...] whose removed axes are joined into one, the last axis."""
     moved = np.moveaxis(grid, gone, range(-len(gone), 0))
     return moved.reshape(*moved.shape[: -len(gone)], -1)
 
 
 def _smallest(flat: np.ndarray) -> tuple[np.ndarray, int]:
-    """Where the smallest value of each row [..., n] is, and how many values were passed over."""
+    """The place of the smallest value of each row [..., n], and how many values were skipped."""
     finite = np.isfinite(flat)
     nowhere = ~finite.any(axis=-1)
     found = np.where(finite, flat, np.inf).argmin(axis=-1)
@@ -196,7 +196,7 @@ def _weights(axes: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _kept(landscape: Values, gone: Sequence[str]) -> list[int]:
-    """The numbers of the axes that are left."""
+    """The numbers of the remaining axes."""
     return [k for k, name in enumerate(landscape.axes) if name not in gone]
 
 
@@ -210,7 +210,7 @@ def _points_left(landscape: Values, path: Trajectory, gone: Sequence[str]) -> np
 
 
 def _sliced_path(landscape: Values, path: Trajectory, chosen: Mapping[str, float]) -> Trajectory | None:
-    """A path in a slice; None where nobody knows how far it is from it."""
+    """A path in a slice; None if its distance from the slice is unknown."""
     names = list(landscape.axes)
     beside = np.stack([path.points[:, names.index(name)] - value for name, value in chosen.items()], axis=1)
     points = _points_left(landscape, path, list(chosen))
@@ -232,15 +232,15 @@ def _section(
     paths: Sequence[Trajectory],
     one: bool = True,
 ) -> V:
-    """The landscape of the axes that are left.
+    """The landscape of the remaining axes.
 
     Args:
-        landscape: The whole.
-        gone: The names of the axes that go.
+        landscape: The whole landscape.
+        gone: The names of the removed axes.
         taken: Maps a grid [..., H, W, ...], of numbers or booleans, to the grid of the remaining axes.
-        said: What the report says of it.
+        said: The entry of the report for this section.
         marks: The remaining models, at their new places.
-        paths: The paths that are left.
+        paths: The remaining paths.
         one: Whether every value is the value at one point. Default True.
 
     Returns:
@@ -259,7 +259,7 @@ def _section(
     left_out = [name for name in landscape.marks if name not in marks]
     left_out += [path.name for path in landscape.paths if path.name not in {left.name for left in paths}]
     said |= {"axes": [names[k] for k in kept], "left_out": left_out}
-    if "refinement" in report:  # which is of the whole grid, and so are the ranges that its errors are fractions of
+    if "refinement" in report:  # of the whole grid; its errors are fractions of the whole grid's ranges
         said |= {"refinement": report.pop("refinement"), "spans": _spans(landscape)}
     report[SECTIONS] = [*report.get(SECTIONS, []), said]
     labels = landscape.labels
@@ -277,7 +277,7 @@ def _section(
 
 
 def _spans(landscape: Values) -> dict[str, float]:
-    """The range of each measure, on the scale that the tolerance is of, as far as there are finite values."""
+    """The range of each measure with finite values, on the scale of the tolerance."""
     refinement, spans = landscape.report["refinement"], {}
     for name, grid in landscape.measures.items():
         finite = grid[np.isfinite(grid)]
@@ -291,7 +291,7 @@ def _spans(landscape: Values) -> dict[str, float]:
 def _facts(
     report: Mapping[str, Any], kept: Sequence[int], measures: Mapping[str, np.ndarray], error: np.ndarray | None
 ) -> dict[str, Any]:
-    """What a report says of the values and of the axes, as it is of those that are left."""
+    """The entries of a report about values and axes, for the remaining axes."""
     found: dict[str, Any] = {}
     plane = report.get("plane")
     if isinstance(plane, Mapping):

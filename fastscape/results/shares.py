@@ -1,4 +1,4 @@
-"""How far a share of samples, such as an accuracy, may be off because the samples are a draw."""
+"""Computes the error of a share of samples, such as an accuracy, that comes from the draw of the samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastscape.results.values import Values
 __all__ = ["SHARES", "binomial_error", "wilson_interval"]
 
 SHARES = "shares"
-"""Where a report has the measures that are shares, and of how many samples each is."""
+"""The key of a report for the measures that are shares, with the number of samples of each."""
 
 
 def binomial_error(values: Values, metric: str = "accuracy") -> np.ndarray:
@@ -21,7 +21,7 @@ def binomial_error(values: Values, metric: str = "accuracy") -> np.ndarray:
 
         sqrt(p (1 - p) / n)
 
-    Of a mean over repeats it is an upper bound, as the same samples serve all directions.
+    For a mean over repeats it is an upper bound, as all directions use the same samples.
 
     Args:
         values: Values with a report.
@@ -29,10 +29,10 @@ def binomial_error(values: Values, metric: str = "accuracy") -> np.ndarray:
             "accuracy".
 
     Returns:
-        The standard error, in the shape of the grid; NaN where the share is.
+        The standard error, in the shape of the grid; NaN if the share is.
 
     Raises:
-        ValueError: When the measure is unknown, or no share.
+        ValueError: When the measure is unknown, or is no share.
 
     Example:
         >>> import numpy as np
@@ -49,7 +49,7 @@ def binomial_error(values: Values, metric: str = "accuracy") -> np.ndarray:
 def wilson_interval(
     values: Values, metric: str = "accuracy", confidence: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The interval of Wilson for a share p of n samples, which is right for shares near 0 and 1 too.
+    """Wilson's interval for a share p of n samples, which is also valid for shares near 0 and 1.
 
         (p + z^2 / 2n  -+  z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
 
@@ -63,7 +63,7 @@ def wilson_interval(
         Lower and upper ends, each in the shape of the grid.
 
     Raises:
-        ValueError: When the measure is unknown, or no share, or the confidence is not between 0 and 1.
+        ValueError: When the measure is unknown or is no share, or the confidence is not between 0 and 1.
 
     Example:
         >>> import numpy as np
@@ -86,7 +86,7 @@ def wilson_interval(
 
 
 def _share(values: Values, metric: str) -> tuple[np.ndarray, int]:
-    """A measure that is a share, and of how many samples it is."""
+    """A measure that is a share, and the number of its samples."""
     shares: Any = values.report.get(SHARES)
     shares = shares if isinstance(shares, Mapping) else {}
     n = shares.get(metric)

@@ -1,4 +1,4 @@
-"""The sharpness of a model, as plain values: one entry for each measure, with all that a reader needs to quote it."""
+"""The sharpness of a model, as plain values: one entry for each measure, with everything that a citation needs."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class SharpnessValue:
     """One measure of sharpness at one model.
 
     Args:
-        name: Of the measure.
+        name: The name of the measure.
         value: The value.
-        standard_error: Of the value, over what was drawn: directions, groups of samples, probes. 0 where nothing was
-            drawn; None where the value is a bound.
-        unit: Of value and standard error.
-        formula: What is computed.
-        definition: The same in words.
+        standard_error: The standard error of the value over random draws: directions, groups of samples, probes. 0 if
+            nothing was drawn; None if the value is a bound.
+        unit: The unit of value and standard error.
+        formula: The formula of the measure.
+        definition: The definition in words.
         source: Paper and section.
-        invariant_to: Which changes of the weights that leave the function as it is leave the value as it is, too.
+        invariant_to: The changes of the weights that change neither the function nor the value.
         cost: `evaluations` and `gradients` of the loss over all samples, `products` with its Hessian, and `seconds`.
-        details: What the value depends on (`settings`), what to know of it (`said`), and more, as plain values.
+        details: The options that the value depends on (`settings`), a note (`said`), and more, as plain values.
     """
 
     name: str
@@ -55,7 +55,7 @@ class SharpnessValue:
 
     @property
     def said(self) -> str:
-        """What to know of this value; empty where there is nothing."""
+        """A note about this value; empty if there is none."""
         return str(self.details.get("said", ""))
 
 
@@ -66,9 +66,9 @@ class SharpnessValues(Mapping[str, SharpnessValue], JsonFile):
     Args:
         values_by_name: The measures, in their order.
         size: How many real numbers move.
-        samples: Over how many samples the loss is a mean.
-        loss: That mean, at the model.
-        report: How they were computed, as plain values.
+        samples: The number of samples over which the loss is a mean.
+        loss: The mean loss at the model.
+        report: How the measures were computed, as plain values.
     """
 
     FORMAT: ClassVar[JsonFormat] = JsonFormat(
@@ -105,7 +105,7 @@ class SharpnessValues(Mapping[str, SharpnessValue], JsonFile):
 
     @classmethod
     def of_dict(cls: type[V], plain: dict[str, Any]) -> V:
-        """The values of what `as_dict` gives. See `JsonFile.of_dict`."""
+        """The values from the output of `as_dict`. See `JsonFile.of_dict`."""
         measures = {name: _read(name, given) for name, given in plain.pop("measures").items()}
         made = cls(measures, **plain)
         _check_numbers(made)
@@ -119,8 +119,8 @@ def check_alike(reports: Mapping[str, SharpnessValues]) -> None:
         reports: The reports, by the names of their models.
 
     Raises:
-        ValueError: When there are fewer than two, they share no measure, or one that they share was computed with
-            other settings.
+        ValueError: When there are fewer than two reports, when they share no measure, or when a shared measure was
+            computed with different settings.
     """
     if len(reports) < 2:
         raise ValueError(f"a comparison needs at least two reports, got {len(reports)}")
@@ -137,7 +137,7 @@ def check_alike(reports: Mapping[str, SharpnessValues]) -> None:
 
 
 def _plain(found: SharpnessValue) -> SharpnessValue:
-    """The value with dictionaries in the place of views of them, which cannot be copied."""
+    """The value with dictionaries instead of views of dictionaries, which cannot be copied."""
     return SharpnessValue(**{**vars(found), "cost": dict(found.cost), "details": dict(found.details)})
 
 

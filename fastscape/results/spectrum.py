@@ -1,4 +1,4 @@
-"""What is known of the spectrum of a curvature matrix: eigenvalues at its ends, their density, trace and norm."""
+"""The spectrum of a curvature matrix, as plain values: eigenvalues at its ends, their density, trace and norm."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Estimate:
 
     Args:
         value: The estimate.
-        standard_error: Of it; 0 where it is exact.
-        probes: From how many independent probes; 0 where it is exact.
+        standard_error: The standard error of the estimate; 0 if it is exact.
+        probes: The number of independent probes; 0 if the estimate is exact.
     """
 
     value: float
@@ -40,17 +40,17 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Density:
-    """How eigenvalues are distributed.
+    """The density of eigenvalues.
 
     Args:
         at: Eigenvalues [m], evenly spaced.
         values: The density of all n eigenvalues there [m]; its integral is 1.
-        standard_error: Of the values [m], over probes, and of what the quadrature leaves; 0 where they are exact.
-        width: Standard deviation of the normal distribution that each eigenvalue is spread by.
-        probes: From how many probes; 0 where it is exact.
+        standard_error: The standard error of the values [m], over probes and by the quadrature; 0 if they are exact.
+        width: Standard deviation of the normal distribution that replaces each eigenvalue.
+        probes: The number of probes; 0 if the density is exact.
 
     Raises:
-        ValueError: When the arrays have other lengths.
+        ValueError: When the arrays differ in length.
     """
 
     at: np.ndarray
@@ -71,7 +71,7 @@ class LayerCurvature:
         size: The number of its rows.
         trace: The sum of its eigenvalues.
         largest: Its largest eigenvalue.
-        residual: Of that, as a fraction of the largest absolute eigenvalue of the block.
+        residual: The residual of the largest eigenvalue, as a fraction of the block's largest absolute eigenvalue.
     """
 
     size: int
@@ -89,16 +89,16 @@ class SpectrumValues(JsonFile):
         size: Number of its rows n, the real numbers that move.
         samples: The number of samples of the mean.
         eigenvalues: The eigenvalues at both ends [k], from the largest down.
-        residuals: `||H v - lambda v||` of each [k], as a fraction of the largest absolute eigenvalue: an eigenvalue
-            is within that distance.
+        residuals: `||H v - lambda v||` of each [k], as a fraction of the largest absolute eigenvalue: a true
+            eigenvalue is within this distance.
         trace: The sum of all eigenvalues.
-        frobenius: The root of the sum of their squares.
-        density: How all eigenvalues are distributed.
-        layers: What is known of each tensor, by name. Default: nothing.
-        report: How they were computed, as plain values.
+        frobenius: The root of the sum of the squares of all eigenvalues.
+        density: The density of all eigenvalues.
+        layers: The curvature of each tensor, by name. Default: no tensors.
+        report: How the spectrum was computed, as plain values.
 
     Raises:
-        ValueError: When arrays that belong together have other lengths.
+        ValueError: When arrays that belong together differ in length.
     """
 
     FORMAT: ClassVar[JsonFormat] = JsonFormat("fastscape-spectrum", 1, "a spectrum", "is no spectrum", "Spectrum")
@@ -132,7 +132,7 @@ class SpectrumValues(JsonFile):
 
     @property
     def smallest(self) -> float:
-        """The smallest eigenvalue, that is the most negative one."""
+        """The smallest eigenvalue, that is the most negative eigenvalue."""
         return float(self.eigenvalues[-1])
 
     def as_dict(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class SpectrumValues(JsonFile):
 
     @classmethod
     def of_dict(cls: type[V], plain: dict[str, Any]) -> V:
-        """The values of what `as_dict` gives. See `JsonFile.of_dict`."""
+        """The values from the output of `as_dict`. See `JsonFile.of_dict`."""
         layers = {
             name: LayerCurvature(**{**layer, "trace": Estimate(**layer["trace"])})
             for name, layer in plain.pop("layers").items()
@@ -161,7 +161,7 @@ class SpectrumValues(JsonFile):
 
 
 def _freeze(made: Any, names: tuple[str, ...]) -> None:
-    """Makes frozen arrays [n] of what was given, all of one length."""
+    """Turns the given sequences into frozen arrays [n], all of one length."""
     for name in names:
         array = np.array(getattr(made, name), dtype=np.float64)
         array.setflags(write=False)

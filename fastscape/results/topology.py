@@ -1,4 +1,4 @@
-"""The topology of a grid of values, as plain values: basins, holes, and how far they can be trusted."""
+"""The topology of a grid of values, as plain values: basins, holes, and the errors of their heights."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class TopologyValues:
 
     Args:
         axes: Coordinates by the name of the axis, in the order of the grid's dimensions.
-        measure: What the heights are of: "loss" or the name of another measure.
-        scale: "log10" where heights are log10 of it, or "linear".
-        heights: The heights [H, W, ...]; NaN outside, where the measure is not finite.
+        measure: The measure of the heights: "loss" or the name of a metric.
+        scale: "log10" if heights are log10 of the measure, else "linear".
+        heights: The heights [H, W, ...]; NaN outside, that is if the measure is not finite.
         labels: The number of the basin that each point drains into [H, W, ...]; -1 outside.
-        pairs: Every feature of positive persistence in the dimensions that were asked for: by dimension, then the
-            most persistent first.
+        pairs: Every feature of positive persistence in the requested dimensions: by dimension, then the most
+            persistent first.
         basins: The basins deeper than the threshold, the lowest minimum first. A shallower basin counts to the basin
             across its saddle.
         errors: Half-widths of the band that holds the heights, by their source, in heights: "samples", "directions",
-            "interpolation", or "given". What is not known is not in it.
-        threshold: Basins up to this depth are none, in heights.
-        report: That of the landscape, with "topology" for the options of the call.
+            "interpolation", or "given". Unknown errors are left out.
+        threshold: The depth up to which basins do not count, in heights.
+        report: The report of the landscape, with "topology" for the options of the call.
 
     Raises:
         ValueError: When shapes, scale or numbers do not fit each other.
@@ -89,20 +89,20 @@ class TopologyValues:
     def error(self) -> float:
         """Half-width of the band, in heights: the sum over its sources.
 
-        Where two functions differ nowhere by more than this, their features can be paired so that births and deaths
-        differ by no more, and those that are left over have a persistence of at most twice as much (stability theorem
-        of Cohen-Steiner, Edelsbrunner and Harer 2007).
+        If two functions differ by at most this error everywhere, their features can be paired so that births and
+        deaths differ by at most the error. Features without a partner have a persistence of at most twice the error
+        (stability theorem of Cohen-Steiner, Edelsbrunner and Harer 2007).
         """
         return float(sum(self.errors.values()))
 
     @property
     def marks(self) -> dict[str, tuple[float, ...]]:
-        """Where models lie, by name. See `Values.marks`."""
+        """The coordinates of models, by name. See `Values.marks`."""
         return {name: tuple(at) for name, at in self.report.get("marks", {}).items()}
 
     @property
     def dimensions(self) -> tuple[int, ...]:
-        """Of which dimensions the pairs are."""
+        """The dimensions of the pairs."""
         asked = self.report.get("topology", {}).get("dimensions")
         return tuple(sorted({pair.dimension for pair in self.pairs})) if asked is None else tuple(asked)
 
@@ -110,13 +110,13 @@ class TopologyValues:
         """The persistence diagram of a dimension.
 
         Args:
-            dimension: Which. Default 0.
+            dimension: The dimension of the pairs. Default 0.
 
         Returns:
             Birth and death of each pair [n, 2], in heights, the most persistent first; a death may be infinite.
 
         Raises:
-            ValueError: When the pairs of this dimension were not asked for.
+            ValueError: When the pairs of this dimension were not requested.
         """
         if dimension not in self.dimensions:
             known = ", ".join(map(str, self.dimensions))
@@ -137,7 +137,7 @@ class TopologyValues:
             Its coordinate along each axis.
 
         Raises:
-            TypeError: When that is no index with a number for each axis.
+            TypeError: When `at` is no index with a number for each axis.
         """
         if not isinstance(at, Sequence | np.ndarray) or len(at) != len(self.axes):
             raise TypeError(
@@ -147,7 +147,7 @@ class TopologyValues:
         return tuple(float(axis[k]) for axis, k in zip(self.axes.values(), at, strict=True))
 
     def volume(self, level: float | None = None) -> np.ndarray:
-        """How large the basins are below a level.
+        """The volume of the basins below a level.
 
         The region of a basin is the connected part of {height <= level} that contains its minimum. If the level is at
         or above the saddle, it is the part of {height < saddle}: a region ends where it meets a deeper region. A
@@ -159,12 +159,12 @@ class TopologyValues:
 
         Returns:
             The volume of every basin [B], in the product of the units of the axes: the length of an interval, an
-            area, and so on. 0 where the minimum is above the level.
+            area, and so on. 0 if the minimum is above the level.
         """
         return np.array([extent.volume for extent in self._extents(level)])
 
     def width(self, level: float | None = None) -> np.ndarray:
-        """How wide the basins are below a level, along each axis.
+        """The width of the basins below a level, along each axis.
 
         Args:
             level: As for `volume`.
@@ -177,7 +177,7 @@ class TopologyValues:
         return np.array(found, dtype=np.float64).reshape(len(self.basins), len(self.axes))
 
     def share(self, level: float | None = None) -> np.ndarray:
-        """What share of the whole grid the basins have below a level.
+        """The share of the whole grid that the basins have below a level.
 
         Args:
             level: As for `volume`.
@@ -185,7 +185,7 @@ class TopologyValues:
         Returns:
             The volume of every basin divided by the volume of all cells, including cells outside [B].
         """
-        with np.errstate(invalid="ignore"):  # where both are infinite
+        with np.errstate(invalid="ignore"):  # if both are infinite
             return self.volume(level) / whole(cell_sizes(self.axes))
 
     def _extents(self, level: float | None) -> list[Extent]:
@@ -201,7 +201,7 @@ class TopologyValues:
         return list(found.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values: dictionaries, lists, numbers and texts; None for what is infinite or outside."""
+        """Everything as plain values: dictionaries, lists, numbers and texts; None if infinite or outside."""
         return {
             "axes": {name: axis.tolist() for name, axis in self.axes.items()},
             "measure": self.measure,
@@ -230,7 +230,7 @@ class TopologyValues:
 
         Raises:
             OSError: When the file cannot be written.
-            ValueError: When the name has another ending.
+            ValueError: When the name has a different ending.
         """
         return topologies.saved(vars(self), Path(path))
 
@@ -245,8 +245,8 @@ class TopologyValues:
             The topology, bit for bit.
 
         Raises:
-            OSError: When there is no such file, or it cannot be read.
-            ValueError: When the file is damaged, or holds something else; it names the file.
+            OSError: When the file does not exist, or cannot be read.
+            ValueError: When the file is damaged, or holds no topology; the error names the file.
         """
         return topologies.read(Path(path), cls)
 

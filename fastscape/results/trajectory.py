@@ -29,16 +29,16 @@ class Trajectory:
         w = theta + sum_k points[k] d_k + r,   r orthogonal to every d_k,   off_plane = |r|
 
     Args:
-        name: What it is called in a picture.
+        name: The name of the path in a picture.
         points: Coordinates [n, axes], the first point first.
-        steps: Of the training [n]. Default: unknown.
+        steps: Steps of the training [n]. Default: unknown.
         off_plane: Distances [n] of the checkpoints from the plane, in units of the weights. Default: unknown.
-        loss: The loss [n] of each checkpoint itself; NaN where it was not evaluated. Default: unknown.
-        height: The loss [n] of the plane at the points; NaN where it was not evaluated. Default: unknown.
-        measures: What was recorded beside the weights, by name [n] each. Default: nothing.
+        loss: The loss [n] of each checkpoint itself; NaN if it was not evaluated. Default: unknown.
+        height: The loss [n] of the plane at the points; NaN if it was not evaluated. Default: unknown.
+        measures: Further numbers that the training recorded, by name [n] each. Default: none.
 
     Raises:
-        ValueError: When there are not as many of something as points.
+        ValueError: When an argument has not one number per point.
 
     Example:
         >>> from fastscape.results import Trajectory
@@ -81,13 +81,13 @@ class Trajectory:
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
-        """What is known of every point besides its place, by name [n] each; measures by "measure:" and their name."""
+        """The numbers of every point besides its coordinates, by name [n] each; "measure:" precedes measures."""
         own = {name: getattr(self, name) for name in COLUMNS}
         known = {name: column for name, column in own.items() if column is not None}
         return known | {f"{MEASURE}{name}": column for name, column in self.measures.items()}
 
     def as_plain(self) -> dict[str, Any]:
-        """The path as plain values, as a report has it."""
+        """The path as plain values, for a report."""
         own = {name: getattr(self, name) for name in COLUMNS}
         found = {"name": str(self.name), "points": self.points.tolist()}
         found |= {name: column.tolist() for name, column in own.items() if column is not None}
@@ -97,20 +97,20 @@ class Trajectory:
     def export(self, path: str | os.PathLike[str]) -> Path:
         """Writes the path for other programs: .csv, or .h5 and .hdf5 with the names of the code of Li et al.
 
-        A CSV has a row for each point and the columns step, x, y, off_plane, loss, height and measures, as far as they
-        are known. HDF5 has `proj_xcoord` and `proj_ycoord`, which `plot_2D.py` of that code reads as `proj_file`, the
-        other columns, and a group of the measures; the landscape exported as .h5 is its `surf_file` and `dir_file`.
+        A CSV has a row for each point, and the columns step, x, y, off_plane, loss, height and measures, if known.
+        HDF5 has `proj_xcoord` and `proj_ycoord`, which `plot_2D.py` of that code reads as `proj_file`, the other
+        columns, and a group of the measures. The landscape exported as .h5 is its `surf_file` and `dir_file`.
 
         Args:
-            path: A name with one of these endings. Missing folders are created.
+            path: A file name with one of these endings. Missing folders are created.
 
         Returns:
             The file.
 
         Raises:
             ImportError: When h5py is not installed, for .h5 and .hdf5.
-            OSError: When the file cannot be written; an older one is as it was.
-            ValueError: When the name has another ending, or a measure a name that HDF5 cannot hold.
+            OSError: When the file cannot be written; an older file stays as it was.
+            ValueError: When the name has a different ending, or HDF5 cannot hold the name of a measure.
 
         Example:
             >>> import tempfile
@@ -138,7 +138,7 @@ class Trajectory:
 
         Args:
             plain: As `as_plain` gives it.
-            axes: Numbers of a point.
+            axes: The number of axes.
 
         Returns:
             The path.
@@ -149,7 +149,7 @@ class Trajectory:
 
 
 COLUMNS = ("steps", "off_plane", "loss", "height")
-"""What may be known of every point of a path besides its place and its measures."""
+"""The possible columns of a path besides its coordinates and its measures."""
 
 
 def _frozen(given: Any) -> np.ndarray:

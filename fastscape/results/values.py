@@ -1,4 +1,4 @@
-"""What a landscape is made of: named axes, measures on their grid, and a report of how they were made."""
+"""The values of a landscape: named axes, measures on their grid, and a report of how they were made."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from fastscape.results.trajectory import Trajectory
 __all__ = ["REPEAT", "Values"]
 
 REPEAT = "repeat"
-"""The name of the axis that counts repeats along other random directions, before the mean over them is taken."""
+"""The name of the axis that counts repeats along different random directions, before the mean over repeats."""
 
-LISTED = 8  # metrics that a text names
+LISTED = 8  # metrics that `repr` names
 
 V = TypeVar("V", bound="Values")
 
@@ -29,15 +29,15 @@ class Values:
         axes: Coordinates [H], [W], ... by the name of the axis, in the order of the grid's dimensions.
         measures: Grids [H, W, ...] by name, the loss first.
         report: How the values were made, as plain values that JSON can hold.
-        standard_error: Standard error of the loss as a mean over samples, in the shape of the loss; None where the
-            losses of single samples were not seen.
-        evaluated: At which points the values were computed, in the shape of the loss; elsewhere they are predicted
-            from those. Default: at all.
-        repeats: Where random directions were drawn several times, the measures along each of them [R, H, W, ...] by
-            name; `measures` has the means over them. Default: they were drawn once.
+        standard_error: Standard error of the loss as a mean over samples, in the shape of the loss; None if the losses
+            of single samples are unknown.
+        evaluated: Whether the values at each point were computed, in the shape of the loss; other values are predicted
+            from computed values. Default: all were computed.
+        repeats: If random directions were drawn several times, the measures along each direction [R, H, W, ...] by
+            name; `measures` has the means over the directions. Default: directions were drawn once.
 
     Raises:
-        ValueError: When an array has another shape than the axes say, or repeats are of what is no measure.
+        ValueError: When the shape of an array does not fit the axes, or the name of repeats is no measure.
 
     Example:
         >>> import numpy as np
@@ -58,7 +58,7 @@ class Values:
         self._settle(_copied)
 
     def _settle(self, taken: Callable[..., np.ndarray]) -> None:
-        """Freezes the arrays, each taken by a function, and checks their shapes."""
+        """Freezes the arrays, each after a given function, and checks their shapes."""
         self._set("axes", MappingProxyType({name: _frozen(taken(axis)) for name, axis in self.axes.items()}))
         self._set("measures", MappingProxyType({name: _frozen(taken(grid)) for name, grid in self.measures.items()}))
         self._set("repeats", MappingProxyType({name: _frozen(taken(stack)) for name, stack in self.repeats.items()}))
@@ -101,7 +101,7 @@ class Values:
         evaluated: np.ndarray | None = None,
         repeats: Mapping[str, np.ndarray] | None = None,
     ) -> V:
-        """Values of arrays that were read from a file, and that nobody else will write to: they are not copied."""
+        """Values of arrays that were read from a file; they are not copied, so nothing else may write to them."""
         made = cls.__new__(cls)
         names = "axes", "measures", "report", "standard_error", "evaluated", "repeats"
         parts = axes, measures, report, standard_error, evaluated, repeats or {}
@@ -115,13 +115,13 @@ class Values:
 
     @classmethod
     def _restored(cls: type[V], *parts: Any) -> V:
-        """The values with these parts; also of a class that is called with others."""
+        """The values with these parts, even if the class takes different arguments."""
         made = cls.__new__(cls)
         Values.__init__(made, *parts)
         return made
 
     def with_report(self: V, report: Mapping[str, Any]) -> V:
-        """The same values with another report."""
+        """The same values with a different report."""
         made = type(self).__new__(type(self))
         vars(made).update({**vars(self), "report": MappingProxyType(dict(report))})  # arrays are frozen, so shared
         return made
@@ -148,18 +148,18 @@ class Values:
 
     @property
     def repeated(self) -> int:
-        """How many times random directions were drawn for the axes, R; 1 where the values are along one of them."""
+        """How many times random directions were drawn for the axes, R; 1 if they were drawn once."""
         return len(next(iter(self.repeats.values()))) if self.repeats else 1
 
     def quantiles(self, q: float | Sequence[float], metric: str = "loss") -> np.ndarray:
         """Quantiles over the random directions, as `numpy.quantile` gives them.
 
         Args:
-            q: From 0 to 1, or several.
+            q: A number from 0 to 1, or several.
             metric: "loss" or the name of a metric. Default "loss".
 
         Returns:
-            The quantile in the shape of the grid [H, W], or of several [n, H, W]. NaN where a direction has NaN;
+            The quantile in the shape of the grid [H, W], or several quantiles [n, H, W]. NaN if a direction has NaN;
             infinite values count as the largest or smallest.
 
         Raises:
@@ -176,18 +176,18 @@ class Values:
         stack = self._along_each(metric)
         with np.errstate(invalid="ignore"):
             found, low, high = (np.quantile(stack, q, axis=0, method=way) for way in ("linear", "lower", "higher"))
-            beyond = low + high  # numpy interpolates to infinite ones, and also by 0, which makes NaN
+            beyond = low + high  # numpy interpolates infinite values even by 0, which makes NaN
         found = np.where(np.isfinite(low) & np.isfinite(high), found, beyond)
         return np.asarray(np.where(low == high, low, found))
 
     def spread(self, metric: str = "loss") -> np.ndarray:
-        """How far single directions are from their mean: the standard deviation over the random directions.
+        """The spread of single directions around their mean: the standard deviation over the random directions.
 
         Args:
             metric: "loss" or the name of a metric. Default "loss".
 
         Returns:
-            `sqrt(sum over r of (value_r - mean)^2 / (R - 1))` in the shape of the grid; NaN where a direction is not
+            `sqrt(sum over r of (value_r - mean)^2 / (R - 1))` in the shape of the grid; NaN if a direction is not
             finite.
 
         Raises:
@@ -197,16 +197,16 @@ class Values:
             return np.asarray(self._along_each(metric).std(axis=0, ddof=1))
 
     def direction_error(self, metric: str = "loss") -> np.ndarray:
-        """The standard error of the mean over random directions, of which R were drawn.
+        """The standard error of the mean over R random directions.
 
-        It stands beside `standard_error`, which is that over samples: the mean over all directions and all samples of
-        the population is uncertain by both.
+        `standard_error` is the standard error over samples. The mean over all directions and all samples of the
+        population is uncertain by both errors.
 
         Args:
             metric: "loss" or the name of a metric. Default "loss".
 
         Returns:
-            `spread / sqrt(R)` in the shape of the grid; NaN where a direction is not finite.
+            `spread / sqrt(R)` in the shape of the grid; NaN if a direction is not finite.
 
         Raises:
             ValueError: When the directions were drawn once, or the metric is unknown.
@@ -225,20 +225,20 @@ class Values:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What each axis runs along, by the name of the axis."""
+        """The label of each axis, which says what the axis runs along, by its name."""
         several = [f"direction {k}" for k in range(1, 1 + len(self.axes))]
         unnamed = several if len(self.axes) > 1 else ["each direction" if self.repeats else "the direction"]
         return dict(zip(self.axes, self.report.get("labels", unnamed), strict=False))
 
     @property
     def marks(self) -> dict[str, tuple[float, ...]]:
-        """Where models lie, by name; without a report the model is at the origin. A run says it, see `Space.marks`."""
+        """The coordinates of models, by name, see `Space.marks`; if the report has none, the model at the origin."""
         origin = {"the model": [0.0] * len(self.axes)}
         return {name: tuple(at) for name, at in self.report.get("marks", origin).items()}
 
     @property
     def paths(self) -> list[Trajectory]:
-        """The paths that the directions brought along."""
+        """The paths that belong to the directions."""
         return [Trajectory.of_plain(path, len(self.axes)) for path in self.report.get("paths", [])]
 
     @property
@@ -249,7 +249,7 @@ class Values:
 
 
 def _copied(array: Any, dtype: Any = np.float64) -> np.ndarray:
-    return np.array(array, dtype=dtype)  # whoever owns the given one may write to it
+    return np.array(array, dtype=dtype)  # the owner of the given array may write to it
 
 
 def _kept(array: Any, dtype: Any = np.float64) -> np.ndarray:

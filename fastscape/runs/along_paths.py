@@ -49,7 +49,7 @@ class AlongPaths:
     stops: list[_Stop]
     backing: Backing
     progress: bool
-    samples: int = 0
+    samples: float = 0.0
     sums: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +94,7 @@ class AlongPaths:
     @property
     def paths(self) -> list[Trajectory]:
         """The paths, with the losses evaluated along them."""
-        means = (self.sums / max(self.samples, 1)).tolist() if self.backing.leads else None
+        means = (self.sums / (self.samples or 1.0)).tolist() if self.backing.leads else None
         if self.backing.ranks is not None and self.stops:
             means = self.backing.ranks.shared("along the paths", means)
         paths = list(self.space.paths)

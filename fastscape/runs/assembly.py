@@ -41,14 +41,14 @@ def precision_error(request: Request, work: Work, done: Evaluated) -> dict[str, 
     return error_of(values, widened(request, problem, done.space), *where)
 
 
-def measured_everywhere(work: Work, done: Evaluated, refinement: Refinement, samples: int) -> np.ndarray:
+def measured_everywhere(work: Work, done: Evaluated, refinement: Refinement, samples: float) -> np.ndarray:
     """The estimate from a draw of the samples for the values over all samples, at every point.
 
     Args:
         work: The work on the draw.
         done: The values, and how they were computed.
         refinement: The refinement, which knows the evaluated points.
-        samples: Number of samples of the full loss.
+        samples: Number of samples, by weight, of the full loss.
 
     Returns:
         The measures [G, measures], predicted where they were not evaluated; in a last column, if it is known, the
@@ -64,10 +64,11 @@ def measured_everywhere(work: Work, done: Evaluated, refinement: Refinement, sam
 
 def _error(work: Work, done: Evaluated, grids: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """The standard errors of the loss, if the losses of single samples are known."""
-    if not work.problem.objective.squares:
+    moments = work.problem.objective.moments
+    if not moments:
         return None
-    squares = done.values[:, -1].numpy().reshape(work.grid.shape)
-    return standard_error(grids["loss"], squares, done.loss_samples)
+    last = done.values[:, -moments:].numpy().reshape(*work.grid.shape, moments)
+    return standard_error(grids["loss"], last, done.loss_samples)
 
 
 def values_of(request: Request, work: Work, done: Evaluated, schedule: Schedule, available: int | None) -> Values:
@@ -100,7 +101,7 @@ def _shares(work: Work, done: Evaluated) -> dict[str, Any]:
     if not done.shares:
         return {}
     objective = work.problem.objective
-    sizes = done.counts.expand(len(objective.grids) + objective.squares).tolist()
+    sizes = done.counts.expand(len(objective.grids) + objective.moments).tolist()
     found = {name: round(size) for name, size in zip(objective.grids, sizes, strict=False)}
     return {SHARES: {name: found[name] for name in done.shares}}
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from fastscape.model import Data, held, statistics_of, whole_copy
 from fastscape.results import BarriersValues, BarrierValues, Values, not_finite_said, options_of, warn, with_defaults
 from fastscape.runs.checks import check_whole
-from fastscape.runs.options import BarrierOptions, LineOptions
+from fastscape.runs.options import NOT_OF_BARRIER, BarrierOptions, LineOptions
 from fastscape.runs.paired import with_paired_errors
 from fastscape.runs.request import line_request
 from fastscape.runs.run import computed
@@ -94,7 +94,7 @@ def barriers_of(
 
 def _checked(given: BarrierOptions, call: str) -> dict[str, Any]:
     """All options, after checking the options of the line itself."""
-    options = cast(dict[str, Any], with_defaults(BarrierOptions, given, call))
+    options = cast(dict[str, Any], with_defaults(BarrierOptions, given, call, elsewhere=NOT_OF_BARRIER))
     check_whole("points", options["points"], 3)
     if not isinstance(options["progress"], bool):
         raise TypeError(f"progress must be True or False, got {options['progress']!r:.80}")

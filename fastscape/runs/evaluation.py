@@ -45,9 +45,9 @@ class Evaluated:
     shares: tuple[str, ...] = ()
 
     @property
-    def loss_samples(self) -> int:
-        """Number of samples of the loss."""
-        return round(float(self.counts.flatten()[0]))
+    def loss_samples(self) -> float:
+        """Number of samples, by weight, of the loss."""
+        return float(self.counts.flatten()[0])
 
 
 def evaluate(
@@ -96,7 +96,7 @@ def evaluate(
                     _over(points, evaluator, schedule, planned, advance=bar.advance, stops=stops)
                     schedule.part_done(samples, counts)
                     stops.act(schedule.say_stopped)
-                if number + 1 == schedule.parts and schedule.enough(samples):
+                if number + 1 == schedule.parts and schedule.enough(samples, counts):
                     break
             means = schedule.complete() / counts
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,8 +46,9 @@ def gathered(
     """
     ranks = None if backing.ranks is None else backing.ranks.part("samples")
     points = _spread(work.grid)
+    aim: dict[str, Any] = {"aim": request.enough, "moments": work.problem.objective.moments}
     schedule = Streaming(
-        len(points), work.measures, size=1, digest=digest.hexdigest, aim=request.enough, backing=Backing(ranks=ranks)
+        len(points), work.measures, size=1, digest=digest.hexdigest, **aim, backing=Backing(ranks=ranks)
     )
     schedule.title = "choosing the samples"
     read: list[Batch] = []

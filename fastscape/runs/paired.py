@@ -7,11 +7,10 @@ samples at three points.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from fastscape.model import by_sample
+from fastscape.model import by_sample, weights_by_sample
 from fastscape.results import EXCESS_ERRORS, Values, farthest_points
 from fastscape.runs.evaluation import Evaluated
 from fastscape.runs.preparation import Work
@@ -45,19 +44,21 @@ def with_paired_errors(work: Work, done: Evaluated, values: Values) -> Values:
     start = at(0)
     if not start:
         return values
-    end = at(last)
+    end, weights = at(last), weights_by_sample(problem, done.plan.microbatch)
     errors: dict[str, dict[int, float | None]] = {name: {0: 0.0, last: 0.0} for name in start}  # exactly 0
     for index in sorted({place for name in start for place in places[name]} - {0, last}):
         here, t = at(index), float(axis[index])
         for name in start:
             if index in places[name]:
-                errors[name][index] = _standard_error(here[name] - ((1 - t) * start[name] + t * end[name]))
+                excess = here[name] - ((1 - t) * start[name] + t * end[name])
+                errors[name][index] = _standard_error(excess, weights[name])
     found = {name: [known[place] for place in places[name]] for name, known in errors.items()}
     return values.with_report({**values.report, EXCESS_ERRORS: found})
 
 
-def _standard_error(each: Tensor) -> float | None:
-    """The standard error of a mean over samples [n]; None for a single sample."""
+def _standard_error(each: Tensor, weights: Tensor) -> float | None:
+    """The standard error of sum v / sum w over samples [n], see `standard_error`; None for a single sample."""
     if len(each) < 2:
         return None
-    return float(each.std(correction=1) / np.sqrt(len(each)))
+    residuals = each - each.sum() / weights.sum() * weights
+    return float((residuals.square().sum() * len(each) / (len(each) - 1)).sqrt() / weights.sum())

@@ -44,6 +44,7 @@ from fastscape.results import warn
 from fastscape.runs.axes import chosen_axes
 from fastscape.runs.backing import Backing
 from fastscape.runs.curvature import differentiated_by, with_curvature
+from fastscape.runs.negative_variances import negative_variances
 from fastscape.runs.progress import Say, quiet
 from fastscape.runs.reporting import about
 from fastscape.runs.request import Request
@@ -81,7 +82,7 @@ class Work:
     @property
     def measures(self) -> int:
         """Number of sums per point."""
-        return len(self.problem.objective.grids) + self.problem.objective.squares
+        return len(self.problem.objective.grids) + self.problem.objective.moments
 
     @property
     def recut(self) -> bool:
@@ -149,6 +150,7 @@ def prepared(
         warn(message)
     grid, reach, said = chosen_axes(request.axes, problem, space, plan, backing, say)
     said += unheeded(request, space, problem, theta, seen, facts["centre"])
+    said += negative_variances(request, space, grid)
     problem, doubts = with_curvature(request, problem, space, grid, plan, wide)
     said += doubts
     report = about(request, origin, space)
@@ -245,7 +247,7 @@ def _sized(
 
 def _check_losses(request: Request, objective: Objective) -> None:
     """Refuses a loss that gives only means over batches, if its standard error is needed."""
-    if request.enough is None or objective.squares:
+    if request.enough is None or objective.moments:
         return
     if objective.custom is not None:
         name, instead = f"objective {name_of(objective.custom)}", "let it return one value a sample [n] as loss"

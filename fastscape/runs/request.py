@@ -16,8 +16,8 @@ from fastscape.results import Values, axis_names, with_defaults
 from fastscape.runs.checks import check_options
 from fastscape.runs.data_sets import measured_on
 from fastscape.runs.device import own_gpu
-from fastscape.runs.options import LineOptions, SurfaceOptions
-from fastscape.runs.space_asked import batchnorm_of, check_model, directions_given, space_asked
+from fastscape.runs.options import NOT_OF_LINE, NOT_OF_SURFACE, LineOptions, SurfaceOptions
+from fastscape.runs.space_asked import batchnorm_of, check_end, check_model, directions_given, space_asked
 from fastscape.sampling import SAMPLES_A_PART, Enough
 from fastscape.weights import (
     PRECISIONS,
@@ -188,7 +188,7 @@ def surface_request(
     Returns:
         The request.
     """
-    options = with_defaults(SurfaceOptions, given, "surface")
+    options = with_defaults(SurfaceOptions, given, "surface", elsewhere=NOT_OF_SURFACE)
     options["batchnorm"] = batchnorm_of(model, given, options["directions"])
     axes = {name: _axis(name, given, options) for name in axis_names(2)}
     return request_of(model, data, axes, options, shown=shown)
@@ -215,7 +215,7 @@ def line_request(model: nn.Module, data: Data, given: LineOptions) -> Request:
         TypeError: When `progress` asks for rounds, which a line does not have.
         ValueError: When a coordinate is beyond the ends of a curve.
     """
-    options = cast(dict[str, Any], with_defaults(LineOptions, given, "line"))
+    options = cast(dict[str, Any], with_defaults(LineOptions, given, "line", elsewhere=NOT_OF_LINE))
     if not isinstance(options["progress"], bool):
         raise TypeError(
             f"progress must be True or False for a line, which has no rounds to show, got {options['progress']!r}"
@@ -223,6 +223,9 @@ def line_request(model: nn.Module, data: Data, given: LineOptions) -> Request:
     to, along = options.pop("to"), options.pop("along")
     options["directions"] = directions_given(model, to, along, options["directions"])
     options["batchnorm"] = batchnorm_of(model, given, options["directions"])
+    for name, end in {"to": to, "along": along}.items():
+        if end is not None:
+            check_end(name, options)
     if along is not None and "x" not in given:
         options["x"] = FROM_END_TO_END
     axes = {"x": _axis("x", given, options)}

@@ -37,7 +37,7 @@ class Known:
 
     Args:
         points: The numbers of the points in the grid [n], int64.
-        values: Their sums or means [n, measures]; the squares of the losses may follow in further columns.
+        values: Their sums or means [n, measures]; the moments of the loss may follow in further columns.
         summed: Whether they are sums over the samples, else means.
         parts: Number of parts of the data that they cover.
         source: Where they are stored, in words.
@@ -112,7 +112,7 @@ class Recheck:
 
     def _compare(self, known: Known, found: Tensor, counts: Tensor, last: tuple[Problem, Tensor] | None) -> None:
         """Refuses means [n, measures or more] that differ from the known values by more than rounding."""
-        named = len(self.work.problem.objective.names)  # the columns of squares add nothing
+        named = len(self.work.problem.objective.names)  # the moments add nothing
         found, counts = found[:, :named], counts[:named] if counts.dim() else counts
         means = known.values[:, :named] / counts if known.summed else known.values[:, :named]
         far = _relative(found, means, counts)

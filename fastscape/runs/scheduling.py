@@ -43,8 +43,8 @@ def schedule_of(
     if request.refines:
         return rounds_of(request, work, size, backing, request.options["tolerance"] or 0.0, trend)
     if request.streams:
-        aim = request.enough
-        return Streaming(points, measures, size=size, digest=digest.hexdigest, aim=aim, backing=backing)
+        aim: dict[str, Any] = {"aim": request.enough, "moments": work.problem.objective.moments}
+        return Streaming(points, measures, size=size, digest=digest.hexdigest, **aim, backing=backing)
     alone = backing.store is None and backing.ranks is None
     return Blocks(points, measures, size=None if alone else size, backing=backing)
 
@@ -120,7 +120,7 @@ def _store_asked(request: Request, work: Work, settings: dict[str, Any]) -> Stor
     # The header has further hashes for each later part.
     settings = settings | {"counts": counts.tolist()} if counts.dim() and not request.streams else settings
     return StoreAsked(
-        settings, work.grid.axes, objective.grids, objective.squares, not request.refines, given,
+        settings, work.grid.axes, objective.grids, objective.moments, not request.refines, given,
         work.report["reach"] or {},
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ from fastscape.weights import (
     towards,
 )
 
-__all__ = ["batchnorm_of", "check_model", "directions_given", "space_asked"]
+__all__ = ["batchnorm_of", "check_end", "check_model", "directions_given", "space_asked"]
 
 
 def check_model(model: object, *, lent: bool = False) -> None:
@@ -120,6 +120,27 @@ def batchnorm_of(model: nn.Module, given: Mapping[str, Any], directions: Any) ->
     return suits if isinstance(model, nn.Module) and statistics_of(model) else "running"
 
 
+def check_end(name: str, options: Mapping[str, Any]) -> None:
+    """Refuses options of random directions on a line that leads to a model or along a curve.
+
+    Args:
+        name: What says where the line leads: "to" or "along".
+        options: The other options.
+
+    Raises:
+        ValueError: When the line would need random directions.
+    """
+    if options["low_memory"] is True:
+        raise ValueError(
+            f"low_memory=True computes random directions again at every use, and {name} gives a direction, which "
+            "memory must hold; leave out low_memory"
+        )
+    if type(options["repeats"]) is int and options["repeats"] > 1:
+        raise ValueError(
+            f"repeats={options['repeats']} draws random directions again, and {name} gives a direction; leave out one"
+        )
+
+
 def space_asked(model: nn.Module, options: SurfaceOptions, axes: int) -> SpaceAsked:
     """The requested space, with the defaults of its source and its scheme.
 
@@ -139,7 +160,10 @@ def space_asked(model: nn.Module, options: SurfaceOptions, axes: int) -> SpaceAs
     if is_sharded(model):
         _check_shared_out(source, options)
     if options["low_memory"] and not isinstance(source, Random):
-        raise ValueError("low_memory=True computes random directions anew at every use; leave out directions or it")
+        raise ValueError(
+            "low_memory=True computes random directions again at every use, and directions were given; leave out "
+            "directions or low_memory"
+        )
     scheme, name = _scheme(source, options, axes)
     perturb = source.perturb if options["perturb"] is None else options["perturb"]
     normalize = options["normalize"] or source.normalize or scheme.normalize

@@ -59,7 +59,7 @@ def _of_options(request: Request) -> Iterator[str]:
     options = dict(request.options)
     for name, usual in {"seed": 0, "distribution": "normal"}.items():
         if options["directions"] is not None and options[name] != usual:
-            yield f"{name}={options[name]!r} does nothing: it is for random directions, and directions were given"
+            yield f"{name}={options[name]!r} does nothing: it is for random directions, and directions are given"
     for name in request.axes:
         given = options.get(name)
         if not (isinstance(given, list) and len(given) == 3 and type(given[2]) is int):

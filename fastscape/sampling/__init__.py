@@ -1,4 +1,4 @@
-"""Which points are evaluated, how far an axis goes, and how many samples are enough.
+"""Chooses which points are evaluated, how far an axis goes, and how many samples are enough.
 
 Nothing here evaluates a model. It receives values, and returns what to evaluate next and how good a prediction is.
 """

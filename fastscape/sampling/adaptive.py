@@ -1,11 +1,11 @@
-"""Adaptive sampling: chooses the points of a grid to evaluate, predicts the remaining ones and judges the prediction.
+"""Adaptive sampling: chooses the points of a grid to evaluate, predicts the other points, judges the prediction.
 
-A round takes the points where most is to be learnt, and some at random, and predicts their values from the points that
-are known; then they are evaluated. How far a prediction is off anywhere is estimated by leaving out known points, and
-put right by the points that were predicted before they were known. The surface is good enough when that estimate is
-within the tolerance, with something to spare, and when every edge of a region without finite values is known to the
-point. The choice of points does not depend on the tolerance, so a smaller tolerance continues where a larger one has
-stopped.
+A round takes the most informative points and some random points. Their values are first predicted from the known
+points, and then evaluated. The error of the prediction at unknown points is estimated by leaving out known points, and
+is corrected by the points that were predicted before they were evaluated. The surface is good enough if this estimate,
+with a margin, is within the tolerance, and if every edge of a region without finite values is known to the point. The
+choice of points does not depend on the tolerance, so a smaller tolerance continues a run that a larger tolerance
+has ended.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from fastscape.sampling.trust import HeldOut, Tested, Trust, judged
 
 __all__ = ["Refinement", "Trust"]
 
-GROWTH = 0.15  # of the points known so far, in one round; and if so much of the grid is known that few are saved:
-MANY, GROWTH_OF_MANY = 0.2, 0.35
-LEAST, LEAST_TOLD = 8, 4  # points of a round: in general, and where a trend is known
-ANYWHERE = 0.25  # of a round's points are drawn from all alike
-WORTH_REFINING = 256  # points of a plane, four times as many with every further axis; and along an axis
-SHORTEST, SHORTEST_IN_SPACE = 12, 5  # points, in a plane or on a line, and in more dimensions
+GROWTH = 0.15  # of the points known so far, in one round
+MANY, GROWTH_OF_MANY = 0.2, 0.35  # likewise, if more than this part of the grid is known, as few points are saved then
+LEAST, LEAST_TOLD = 8, 4  # points of a round: in general, and if a trend is known
+ANYWHERE = 0.25  # of a round's points are drawn uniformly
+WORTH_REFINING = 256  # points of a plane, four times as many with every further axis
+SHORTEST, SHORTEST_IN_SPACE = 12, 5  # points along an axis: in a plane or on a line, and in more dimensions
 
 
 class Refinement:
     """The state of one refinement.
 
-    With a trend, what is interpolated is the difference to it, in heights. The errors stay fractions of the range of
-    the heights themselves, and the points that are held out judge the sum.
+    With a trend, the difference of the heights to the trend is interpolated. The errors stay fractions of the range of
+    the heights themselves, and held-out points judge the sum of trend and difference.
 
     Args:
         axes: Coordinates along each axis, of any number of axes.
@@ -44,9 +44,9 @@ class Refinement:
         size: Points that are evaluated together: a round is a multiple of it. Default 1.
         seed: Of the random points. Default 0.
         threshold: Of the persistence of pairs of a minimum and a saddle, as a fraction of the range of the heights:
-            each above it is to be certain, too. Default: none need be.
-        trend: Values [G, measures or fewer] that are known everywhere, of a cheaper evaluation, the loss first. Where
-            one is not finite, or has no logarithm and needs one, the nearest other one stands for it. Default: none.
+            each pair above it must be certain, too. Default: no pair need be certain.
+        trend: Values [G, measures or fewer] of a cheaper evaluation, known everywhere, the loss first. The nearest
+            other value replaces a value that is not finite, or that needs a logarithm and has none. Default: no trend.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Refinement:
 
     @property
     def _losses(self) -> np.ndarray:
-        """Those that are known."""
+        """The known losses [n]."""
         return self.values[self.known, :1].ravel()
 
     def wanted(self) -> np.ndarray:
@@ -107,7 +107,7 @@ class Refinement:
         return first_points(self._relief.axes, size=self.size, told=self._relief.trend is not None)
 
     def _next(self) -> np.ndarray:
-        """Points at edges, where there are any, or else those that teach most."""
+        """Points at edges; without edges, points that settle pairs in doubt, or else the most informative points."""
         now = self._now()
         count, least = int(self.known.sum()), LEAST if self._relief.trend is None else LEAST_TOLD
         count = max(round((GROWTH_OF_MANY if count > MANY * len(self.known) else GROWTH) * count), least)
@@ -116,7 +116,7 @@ class Refinement:
         if self.pairs is not None and len(points := self.pairs.wanted(count)):
             return points
         count = max(round(count / self.size), 1) * self.size
-        if len(now.unknown) - count < self.size:  # a rest is not worth a round of its own
+        if len(now.unknown) - count < self.size:  # a few remaining points are not worth a further round
             return self._held_out.ask(now.unknown[:0], now.unknown)
         where, at = now.looked_at, self._at
         anywhere = round(ANYWHERE * count)
@@ -150,19 +150,19 @@ class Refinement:
             self.trust = self.pairs.judged(self._now(), base, self.trust, float(factors[0]), float(spans[0]))
 
     def _now(self) -> Standing:
-        """What the known points say."""
+        """The known points, and their predictions."""
         if self._standing is None:
             self._standing = self._standing_of(self.known)
         return self._standing
 
     def _standing_of(self, which: np.ndarray) -> Standing:
-        """What some of the known points say."""
+        """Some of the known points, and their predictions."""
         relief, losses = self._relief, self._losses
         differences = relief.heights(self.values, losses) - relief.base(self.values.shape[1], losses)
         return Standing(self._at, relief.shape, which.copy(), differences, self.rounds)
 
     def _tested(self) -> Tested:
-        """What the points of the round show of the prediction that knew nothing of them."""
+        """Compares the points of the round with the prediction that was made without them."""
         points = self._held_out.points
         which = self.known.copy()
         which[points] = False
@@ -178,7 +178,7 @@ class Refinement:
         return ranges_of(self._relief.heights(self.values[self.known], self._losses))
 
     def topology(self) -> dict[str, Any] | None:
-        """How many pairs of a minimum and a saddle there are, and whether all are certain; None where nobody asked."""
+        """The number of pairs of a minimum and a saddle, and whether all are certain; None without a threshold."""
         if self.pairs is None:
             return None
         if self.known.all():
@@ -202,11 +202,11 @@ class Refinement:
         return int(2 * scipy.ndimage.distance_transform_cdt(np.pad(~known, 1), "chessboard").max() - 1)
 
     def filled(self, values: np.ndarray, *, quickly: bool = False) -> np.ndarray:
-        """Predicts what is not known.
+        """Predicts the values of unknown points.
 
         Args:
             values: Values [G, measures], the loss first; what they hold at unknown points does not matter.
-            quickly: Whether a linear interpolation will do. Default False.
+            quickly: Whether a linear interpolation suffices. Default False.
 
         Returns:
             Values [G, measures]; inside a region without finite losses the values of its nearest known point, at
@@ -226,7 +226,7 @@ class Refinement:
             whole[lost] = values[missing[scipy.spatial.KDTree(self._at[missing]).query(self._at[lost])[1]]]
         predicted = (now.seen.roughly if quickly else now.seen.at)(self._at[clear]) + base[clear]
         held = np.concatenate([heights[self.known], base])
-        for k in range(1, values.shape[1]):  # an accuracy above 1 would be no accuracy
+        for k in range(1, values.shape[1]):  # keeps an accuracy at most 1, for example
             finite = held[np.isfinite(held[:, k]), k]
             predicted[:, k] = np.clip(predicted[:, k], finite.min(), finite.max()) if len(finite) else np.nan
         if self.logarithmic:

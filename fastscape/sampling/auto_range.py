@@ -9,7 +9,7 @@ from typing import NamedTuple
 __all__ = ["Reach", "not_found", "reach_of"]
 
 FACTOR = 10  # times the loss at the centre
-SHARE = 0.001  # of the mean at reach 1, as which a centre near 0 counts: ten times nothing is nothing
+SHARE = 0.001  # of the mean at reach 1: a smaller centre counts as this much, as ten times 0 is 0
 STEPS = 12  # half powers of two, up and down from 1
 
 
@@ -34,11 +34,11 @@ class Reach(NamedTuple):
 def reach_of(loss_at: Callable[[float], float], name: str) -> Reach:
     """The first reach at which the loss has risen tenfold.
 
-    With `mean(r) = (loss(r) + loss(-r)) / 2`, the loss has risen at r when `mean(r)` is above 0 and at least
-    `10 max(loss(0), 0.001 mean(1))`, or when one of both losses is NaN or infinite. The reaches 2^(k/2),
-    k = -12 ... 12, are tried in turn from 1. If the loss has risen at 1, the search goes down as long as it has, and
-    the result is the smallest reach of that run. If not, the search goes up until the loss has risen. If the mean does
-    not grow steadily, a smaller reach may have risen too.
+    With `mean(r) = (loss(r) + loss(-r)) / 2`, the loss has risen at r if `mean(r)` is above 0 and at least
+    `10 max(loss(0), 0.001 mean(1))`, or if one of both losses is NaN or infinite. The reaches 2^(k/2),
+    k = -12 ... 12, are tried in turn from 1. If the loss has risen at 1, the search goes down as long as the loss has
+    risen, and the result is the smallest reach of this run. If not, the search goes up until the loss has risen. If
+    the mean does not grow steadily, the loss may have risen at a smaller reach too.
 
     If `mean(1)` is not finite, the mean of the largest smaller reach with a finite mean replaces it.
 
@@ -47,7 +47,7 @@ def reach_of(loss_at: Callable[[float], float], name: str) -> Reach:
         name: What the axis is called in error messages: "x" or "y".
 
     Returns:
-        The reach; the largest where the loss has risen nowhere, the smallest where it has risen everywhere.
+        The reach; the largest if the loss has risen nowhere, the smallest if it has risen everywhere.
 
     Raises:
         ValueError: When the loss at the centre is not finite, or a loss is below 0 by more than 0.001 `mean(1)`.
@@ -79,7 +79,10 @@ class _Walk:
         self.loss_at, self.name, self.centre = loss_at, name, loss_at(0.0)
         self.scale: float | None = None  # of the losses: their mean at reach 1
         if not math.isfinite(self.centre):
-            raise ValueError(f"the loss at the centre is {self.centre}, of which there is no tenfold; {self._instead}")
+            raise ValueError(
+                f"an axis without a range ends at ten times the loss at the centre, which is {self.centre}; "
+                f"{self._instead}"
+            )
 
     @property
     def _instead(self) -> str:
@@ -94,10 +97,10 @@ class _Walk:
         if self.scale is None:
             self.scale = sum(ends) / 2
         for at, loss in ((0.0, self.centre), (-reach, ends[0]), (reach, ends[1])):
-            if loss < -SHARE * self.scale:  # what is nearer to 0 may be rounding
+            if loss < -SHARE * self.scale:  # a loss nearer to 0 may be rounding
                 raise ValueError(
-                    f"the loss at {self.name}={at:.6g} is {loss:.6g}, and below 0 a tenfold says nothing; "
-                    f"{self._instead}"
+                    f"an axis without a range needs losses of at least 0, and the loss at {self.name}={at:.6g} is "
+                    f"{loss:.6g}; {self._instead}"
                 )
         return ends
 
@@ -114,7 +117,7 @@ def _reach(k: int) -> float:
 
 
 def not_found(name: str, reach: float) -> str:
-    """What is said of an axis at whose end the loss has not risen for the first time.
+    """Warns of an axis whose end is not the first reach at which the loss has risen.
 
     Args:
         name: Of the axis.

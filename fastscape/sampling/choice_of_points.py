@@ -1,4 +1,4 @@
-"""Chooses points of a grid: the points of the first round, and the points that teach most."""
+"""Chooses points of a grid: the points of the first round, and the most informative points of later rounds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from fastscape.sampling.later import scipy
 __all__ = ["along_a_curve", "farthest", "first_points", "spread_out"]
 
 FIRST = 56  # points of a plane; twice as many with every further axis
-FIRST_OF_MANY = 20  # points, where something is known of all
-ONE_BY_ONE = 512  # points of a round; what is beyond is drawn at random
+FIRST_OF_MANY = 20  # likewise, if a trend is known
+ONE_BY_ONE = 512  # points of a round that are chosen in turn; further points are drawn at random
 
 
 def first_points(axes: tuple[np.ndarray, ...], *, size: int = 1, told: bool = False) -> np.ndarray:
@@ -18,12 +18,12 @@ def first_points(axes: tuple[np.ndarray, ...], *, size: int = 1, told: bool = Fa
 
     Args:
         axes: Coordinates along each axis.
-        size: The number of points is a multiple of it, where there are as many. Default 1.
-        told: Whether something is known of all points, so that a narrow feature is not missed. Default False.
+        size: The number of points is a multiple of it, if the grid has enough points. Default 1.
+        told: Whether a trend is known at all points, so that a narrow feature is not missed. Default False.
 
     Returns:
-        Numbers of points: the corners, the model, and others that are spread so evenly that every row and column has
-        one at least; with `told` fewer.
+        Numbers of points: the corners, the point nearest to the model, and further points. They are spread so evenly
+        that every row and column has at least one point; with `told` there are fewer points.
 
     Source: Roberts 2018, "The unreasonable effectiveness of quasirandom sequences", for the sequence.
     """
@@ -32,7 +32,7 @@ def first_points(axes: tuple[np.ndarray, ...], *, size: int = 1, told: bool = Fa
     model = [[int(np.abs(axis).argmin()) for axis in axes]]
     fixed = np.concatenate([corners, model])
     further = 2 ** max(len(shape) - 2, 0)
-    rows = max(shape) + len(fixed) if len(shape) > 1 else 0  # on a line every point is a row of its own
+    rows = max(shape) + len(fixed) if len(shape) > 1 else 0  # on a line every point is a row
     count = (FIRST_OF_MANY * further if told else max(FIRST * further, rows)) - len(fixed)
     k = np.arange(count)
     places = np.empty((count, len(shape)), dtype=np.int64)
@@ -40,7 +40,7 @@ def first_points(axes: tuple[np.ndarray, ...], *, size: int = 1, told: bool = Fa
     ratio = _ratio(len(shape) - 1)
     power = 1
     for axis, n in enumerate(shape):
-        # Along the longest axis evenly, along others in an order that leaves no gap and follows no line.
+        # Points are even along the longest axis; along other axes their order leaves no gap and follows no line.
         order = k if axis == longest else np.argsort(np.argsort((k * ratio**-power) % 1))
         power += axis != longest
         places[:, axis] = order * n // count
@@ -101,22 +101,22 @@ def along_a_curve(numbers: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def spread_out(
     worth: np.ndarray, points: np.ndarray, known: np.ndarray, count: int, generator: np.random.Generator
 ) -> np.ndarray:
-    """Chooses points that are worth much and far from those that are known, and from each other.
+    """Chooses points that are worth much, and that are far from known points and from each other.
 
     Args:
-        worth: What each point is worth next to one that is far away [n], from 0.
+        worth: The worth of each point, apart from its distance to known points [n], at least 0.
         points: Where they are [n, D].
         known: Where the known points are [m, D].
         count: How many are chosen, at most n.
-        generator: Of random numbers, for very many.
+        generator: Of random numbers, for choices of very many points.
 
     Returns:
-        The numbers of those that were chosen [count], the most worthy first.
+        The numbers of the chosen points [count], the point that is worth most first.
     """
     before = scipy.spatial.KDTree(known).query(points)[0]
     distances, chosen = before.copy(), []
     for _ in range(min(count, ONE_BY_ONE)):
-        # What was to be learnt here is partly learnt by a point chosen nearby.
+        # A point that is chosen nearby already gives a part of the information.
         gain = worth * distances * np.square(distances / before)
         best = int(gain.argmax())
         if gain[best] <= 0:

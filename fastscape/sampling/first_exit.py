@@ -1,9 +1,9 @@
 """Finds where a score first leaves its range along each direction: a scan from the model on, then a root search.
 
 A score may leave and return, so the scan takes small steps, and the first step outside counts. The scan does not see
-an excursion between two steps. If already the first step is outside, the scan starts again with steps that are sixteen
+an excursion between two steps. If even the first step is outside, the scan starts again with steps that are sixteen
 times as small, so a radius is never of the size of a step. The method of Chandrupatla (1997) then searches between the
-last step inside and the first step outside: it interpolates where the score is smooth and halves where it jumps.
+last step inside and the first step outside: it interpolates if the score is smooth, and halves if it jumps.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ import numpy as np
 __all__ = ["Exits", "Scan", "first_exits"]
 
 FINER = 16
-"""How many steps a scan has that starts again within the first step of the scan before."""
+"""How many steps a new scan takes within the first step of the previous scan."""
 
-_FINEST = 2.0**-40  # of the limit: a score that has left there has left at once
+_FINEST = 2.0**-40  # of the limit: a score that is outside at this radius leaves at once
 
 Excess = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""How far the scores are outside [m], of the numbers of directions [m] and radii along them [m]; inside at most 0."""
+"""Maps numbers of directions [m] and radii along them [m] to how far the scores are outside [m]; inside at most 0."""
 
 
 class Scan(NamedTuple):
-    """How radii are looked for.
+    """How radii are searched for.
 
     Args:
         limit: The largest radius.
-        steps: Of the scan up to there.
-        tolerance: Of a radius, relative to it.
-        together: Points that are cheap to evaluate at once: where fewer directions are left, each is looked at some
-            steps ahead, which may turn out to be too far.
+        steps: Steps of the scan up to the limit.
+        tolerance: The largest error of a radius, relative to the radius.
+        together: Points that are cheap to evaluate at once. If fewer directions are left, each is evaluated some steps
+            ahead, possibly beyond its exit.
     """
 
     limit: float
@@ -44,13 +44,13 @@ class Scan(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Exits:
-    """Where scores leave.
+    """Where scores leave their range.
 
     Args:
         inside: For each direction the largest radius below the exit at which the score was seen inside [n]; the limit
-            where it was never seen outside.
-        outside: The smallest radius at which it was seen outside [n]; infinite where it never was.
-        spacing: Between the radii of the scan that saw it [n].
+            if the score was never seen outside.
+        outside: The smallest radius at which the score was seen outside [n]; infinite if it never was.
+        spacing: The step between the radii of the scan that found the exit [n].
     """
 
     inside: np.ndarray
@@ -62,8 +62,8 @@ class _Ray:
     """The scan along one direction.
 
     Args:
-        scan: How radii are looked for.
-        at_model: How far the score is outside at the model; not above 0.
+        scan: How radii are searched for.
+        at_model: How far the score is outside at the model; at most 0.
     """
 
     def __init__(self, scan: Scan, at_model: float) -> None:
@@ -81,7 +81,7 @@ class _Ray:
         return np.arange(self.seen + 1, min(self.seen + most, self.last) + 1) * self.spacing
 
     def told(self, excess: np.ndarray) -> None:
-        """What was found at the next radii."""
+        """Takes the excess at the next radii."""
         left = np.flatnonzero(excess > 0)
         passed = int(left[0]) if len(left) else len(excess)
         if passed:
@@ -97,16 +97,16 @@ class _Ray:
 
 
 def first_exits(excess: Excess, count: int, at_model: float, scan: Scan) -> Exits:
-    """Where along each direction the score first leaves its range.
+    """Finds where the score first leaves its range along each direction.
 
     Args:
         excess: How far scores are outside.
-        count: Directions.
-        at_model: How far the score at the model is; at most 0.
-        scan: How radii are looked for.
+        count: Number of directions.
+        at_model: How far the score is outside at the model; at most 0.
+        scan: How radii are searched for.
 
     Returns:
-        An interval for each radius, as narrow as the tolerance; it is wider where the score leaves at once.
+        An interval for each radius, as narrow as the tolerance, or wider if the score leaves at once.
     """
     rays = [_Ray(scan, at_model) for _ in range(count)]
     while active := [k for k, ray in enumerate(rays) if not ray.done]:
@@ -126,8 +126,8 @@ def _narrowed(excess: Excess, rays: Sequence[_Ray], tolerance: float) -> Exits:
 
     Args:
         excess: As for `first_exits`.
-        rays: Scans that are done.
-        tolerance: Of a radius, relative to it.
+        rays: Finished scans.
+        tolerance: The largest error of a radius, relative to the radius.
 
     Returns:
         The intervals.
@@ -136,7 +136,7 @@ def _narrowed(excess: Excess, rays: Sequence[_Ray], tolerance: float) -> Exits:
         np.array([getattr(ray, name) for ray in rays]) for name in ("inside", "outside", "below", "above", "spacing")
     )
     a, b, fa, fb = inside.copy(), outside.copy(), below, above
-    share = np.full(len(a), 0.5)  # of the way from a to b: where to look next
+    share = np.full(len(a), 0.5)  # of the way from a to b: the next radius
     while True:
         wide = np.flatnonzero(np.isfinite(outside) & (outside - inside > tolerance * outside) & (inside > 0))
         if not len(wide):

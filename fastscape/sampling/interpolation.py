@@ -1,4 +1,4 @@
-"""Predicts grid points from known ones by interpolation between scattered values, and marks where it must not."""
+"""Predicts grid points by interpolation between known points, and marks points that it must not interpolate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastscape.sampling.smooth import Smooth, Told
 __all__ = ["Scatter"]
 
 AROUND = 3  # times as many known points as a plane has parameters: a plane is fitted to this many
-LEVEL = 1e-6  # of the squares of the distances: keeps a plane level where the points around say nothing of its slope
+LEVEL = 1e-6  # of the squares of the distances: keeps a plane level if the points around do not determine its slope
 
 
 class Scatter:
@@ -22,8 +22,8 @@ class Scatter:
     many simplices, and some of them are flat if points are on a grid. There, planes are fitted to the nearest points.
 
     Args:
-        points: Where they are [n, D], at scales that are alike; the corners of the region are among them.
-        values: One column for each measure [n, M]. Where the first is not finite nothing is interpolated.
+        points: Coordinates [n, D], on similar scales; the corners of the region are among the points.
+        values: One column for each measure [n, M]. A point whose first value is not finite is not interpolated from.
     """
 
     def __init__(self, points: np.ndarray, values: np.ndarray) -> None:
@@ -35,28 +35,28 @@ class Scatter:
         return scipy.spatial.Delaunay(self.points)
 
     def kinds(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of points of a plane, whether the triangle of known ones around each is finite.
+        """For points of a plane, whether the values at the surrounding triangle of known points are finite.
 
         Args:
             points: Points [q, 2].
 
         Returns:
-            For each 1 where the values at all three corners are finite, -1 where none is, 0 where the edge of a region
-            without values runs through; and the number of the triangle.
+            For each point 1 if the values at all three corners are finite, -1 if no value is, 0 if the edge of a
+            region without values runs through the triangle; and the number of the triangle.
         """
         triangles = self._triangles.find_simplex(points, tol=1e-9)
         corners = self.finite[self._triangles.simplices[triangles]].sum(1)
         return np.where(corners == 3, 1, np.where(corners == 0, -1, 0)), triangles
 
     def middles(self, points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-        """In every triangle the point that is nearest to its middle.
+        """The point in every triangle that is nearest to its middle.
 
         Args:
             points: Points [q, 2].
             triangles: The triangle that contains each point; -1 for points that do not count.
 
         Returns:
-            The numbers of these points, one for each triangle.
+            The numbers of these points, one point for each triangle.
         """
         counting = np.flatnonzero(triangles >= 0)
         middles = self.points[self._triangles.simplices[triangles[counting]]].mean(1)
@@ -66,7 +66,7 @@ class Scatter:
 
     @cached_property
     def _columns(self) -> np.ndarray:
-        """Which measures are finite wherever the first one is: through others no smooth surface goes."""
+        """Which measures are finite at every point with a finite first measure: only these have a smooth surface."""
         return np.asarray(np.isfinite(self.values[self.finite]).all(0))
 
     @cached_property
@@ -75,7 +75,7 @@ class Scatter:
         return Smooth(self.points[self.finite], self.values[self.finite][:, self._columns])
 
     def at(self, points: np.ndarray) -> np.ndarray:
-        """Predicts values by smooth surfaces, and where there is none linearly.
+        """Predicts measures by their smooth surfaces, and measures without a smooth surface linearly.
 
         Args:
             points: Points [q, D].
@@ -86,13 +86,13 @@ class Scatter:
         return self._joined(points, self.smooth.at(points)) if self._any(points) else self._nothing(points)
 
     def told(self, points: np.ndarray) -> Told:
-        """Predicts values, and how far they are from the truth.
+        """Predicts values and their errors.
 
         Args:
             points: Points [q, D].
 
         Returns:
-            As `Smooth.told`, for all measures; nothing is expected of those that are predicted linearly.
+            As `Smooth.told`, for all measures; errors are NaN for measures that are predicted linearly.
         """
         if not self._any(points):
             return Told(*[self._nothing(points)] * 3)
@@ -123,20 +123,20 @@ class Scatter:
         return values
 
     def roughly(self, points: np.ndarray) -> np.ndarray:
-        """Predicts values faster and less well, linearly between three points; by fitted planes where D is not 2.
+        """Predicts values faster and less well: linearly between three points, or by fitted planes if D is not 2.
 
         Args:
             points: Points [q, D].
 
         Returns:
-            Values [q, M]; NaN where they are not finite.
+            Values [q, M]; NaN if the values around are not finite.
         """
         if self.points.shape[1] != 2:
             return self._by_planes(points) if self._any(points) else self._nothing(points)
         return scipy.interpolate.LinearNDInterpolator(self._triangles, self.values)(points)
 
     def _by_planes(self, points: np.ndarray) -> np.ndarray:
-        """The value at each point [q, M] of the plane that fits the nearest known ones best, the nearer the better."""
+        """Values [q, M] of planes that are fitted to the nearest known points; nearer points have more weight."""
         known, values = self.points[self.finite], self.values[self.finite]
         count = min(AROUND * (known.shape[1] + 1), len(known))
         distances, near = scipy.spatial.KDTree(known).query(points, k=count)
@@ -145,7 +145,7 @@ class Scatter:
         weights = 1.0 / (squares / scale[:, None] + LEVEL)
         offsets = (known[near] - points[:, None]) / np.sqrt(scale)[:, None, None]
         weights = weights / weights.sum(1, keepdims=True)
-        # With the mean taken off, the value at the point itself is what is left without the slope.
+        # After centring, the value of a plane at the point is the mean, less slope times middle.
         middle, mean = np.einsum("qk,qkd->qd", weights, offsets), np.einsum("qk,qkm->qm", weights, values[near])
         offsets = offsets - middle[:, None]
         weighted = weights[..., None] * offsets

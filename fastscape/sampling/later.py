@@ -1,4 +1,4 @@
-"""scipy, which is imported at its first use: only who asks for a tolerance needs it, and its import takes time."""
+"""Imports scipy at its first use: only runs with a tolerance need scipy, and its import takes time."""
 
 from __future__ import annotations
 

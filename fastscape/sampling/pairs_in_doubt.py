@@ -1,9 +1,10 @@
 """Finds the pairs of a minimum and a saddle that a refinement is not certain of, and points that would settle them.
 
 Between evaluated points the heights are predicted, each with an expected error. Two further surfaces are a few such
-errors below and above the prediction. The merge trees of the three say what else the surface may be. A basin of the
-lower surface alone may be hidden there; a saddle of the upper surface may be a wall that was not seen. If the three
-agree on a pair, and its minimum and saddle were evaluated, nothing within the errors changes it.
+errors below and above the prediction. The merge trees of the three surfaces show how the true surface may differ. A
+basin that only the lower surface has may be hidden there; a saddle of the upper surface may be a wall that was not
+seen. If the three trees agree on a pair, and its minimum and saddle were evaluated, no surface within the errors
+changes the pair.
 """
 
 from __future__ import annotations
@@ -22,20 +23,21 @@ from fastscape.sampling.trust import Trust
 
 __all__ = ["Doubts", "Pairs", "doubts_of", "pairs_above"]
 
-BEGINS = 0.2  # of the threshold: a surface that is known no better has more to learn elsewhere
-SPREAD = 3.0  # times the error that is expected of a point: 99 of 100 are within
-IN_A_ROW = 12  # rounds of points that settle a doubt, then one of those that teach most
-MOST = 16  # pairs in doubt whose ways out are looked for at once
+BEGINS = 0.2  # of the threshold: as long as the error is larger, other points are more informative
+SPREAD = 3.0  # times the expected error of a point: 99 of 100 errors are within
+IN_A_ROW = 12  # rounds of points that settle doubts, before a round of the most informative points
+MOST = 16  # pairs in doubt whose ways out are searched at once
 WAYS, APART = 8, 2  # ways out of one basin, and grid steps between them
 
 
 class Doubts(NamedTuple):
-    """What is not certain of the pairs above a threshold.
+    """The doubts about the pairs above a threshold.
 
     Args:
         pairs: How many pairs the prediction has.
-        uncertain: How many of them, and of others that may be there, are in doubt.
-        points: The numbers of unknown points that would settle it, the most doubtful first; none where all is certain.
+        uncertain: How many pairs are in doubt, including pairs that the prediction may lack.
+        points: The numbers of unknown points that would settle the doubts, the most doubtful first; none without
+            doubts.
     """
 
     pairs: int
@@ -52,11 +54,11 @@ def doubts_of(heights: np.ndarray, spread: np.ndarray, known: np.ndarray, thresh
     """Which pairs are in doubt.
 
     Args:
-        heights: Of the prediction, in the shape of the grid; NaN outside.
-        spread: How far each may be off, in the same shape; 0 where it is known.
-        known: Where it is.
+        heights: Heights of the prediction, in the shape of the grid; NaN outside.
+        spread: How far each height may be off, in the same shape; 0 at known points.
+        known: Whether each point is known, in the same shape.
         threshold: Pairs of less persistence do not count.
-        accuracy: A minimum or a saddle need not be known better.
+        accuracy: The error that a minimum or a saddle may have.
 
     Returns:
         The pairs in doubt, and the points that would settle them.
@@ -76,10 +78,10 @@ def doubts_of(heights: np.ndarray, spread: np.ndarray, known: np.ndarray, thresh
 class Pairs:
     """The pairs of a minimum and a saddle of a refinement, round after round.
 
-    What is asked for depends on what is known alone, and on no tolerance.
+    The requested points depend only on the known points, and on no tolerance.
 
     Args:
-        threshold: Of their persistence, as a fraction of the range of the heights.
+        threshold: Of the persistence of the pairs, as a fraction of the range of the heights.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -88,18 +90,18 @@ class Pairs:
         self._seen: _Seen | None = None
 
     def judged(self, now: Standing, base: np.ndarray, trust: Trust, factor: float, span: float) -> Trust:
-        """Looks for pairs that may be otherwise.
+        """Searches for pairs in doubt.
 
         Args:
-            now: What the known points say.
-            base: What is added to what is interpolated [G].
+            now: The known points, and their predictions.
+            base: The trend, which is added to interpolated heights [G].
             trust: How good the prediction is.
-            factor: By what the square of an expected error is multiplied.
+            factor: Multiplies the square of an expected error.
             span: The range of the heights.
 
         Returns:
-            The trust, with how many pairs the prediction has above the threshold, and how many may be otherwise: -1
-            while the prediction is not good enough to say.
+            The trust, with how many pairs of the prediction are above the threshold, and how many pairs are in doubt:
+            -1 as long as the prediction is not good enough to tell.
         """
         self._points = self._points[:0]
         if trust.edge or trust.at_most > BEGINS * self.threshold:
@@ -118,10 +120,10 @@ class Pairs:
         """The numbers of the points that would settle most; none if all is certain or other points have priority.
 
         Args:
-            count: How many at most.
+            count: The largest number of points.
 
         Returns:
-            The numbers.
+            The numbers of the points.
         """
         self._in_a_row = self._in_a_row + 1 if len(self._points) and self._in_a_row < IN_A_ROW else 0
         self.rounds += self._in_a_row > 0
@@ -129,7 +131,7 @@ class Pairs:
 
 
 class _Seen(NamedTuple):
-    """The prediction everywhere [G]: heights, the squares of their errors, the distances to the points behind it."""
+    """The prediction everywhere [G]: heights, squares of expected errors, and the reach of the points behind it."""
 
     known: np.ndarray
     heights: np.ndarray
@@ -138,7 +140,7 @@ class _Seen(NamedTuple):
 
     @staticmethod
     def of(now: Standing, before: _Seen | None) -> _Seen:
-        """Predicts again what new points have changed; NaN outside."""
+        """Predicts again the heights that new points may change; NaN outside."""
         clear = now.unknown[now.kinds == 1]
         heights, variances, reach = (np.full(len(now.known), value) for value in (np.nan, 0.0, np.inf))
         inside = now.known.copy()
@@ -159,7 +161,7 @@ class _Seen(NamedTuple):
 
 
 class _Found:
-    """The points that were asked for, and how much is in doubt at each; pairs are told apart by their minima."""
+    """The requested points, with how much height is in doubt at each; a pair is known by its minimum."""
 
     def __init__(self, known: np.ndarray, spread: np.ndarray, accuracy: float) -> None:
         self.known, self.spread, self.accuracy = known, spread, accuracy
@@ -167,7 +169,7 @@ class _Found:
         self.pairs: set[int] = set()
 
     def ask(self, point: int, pair: int, doubt: float | None = None) -> None:
-        """Asks for a point, unless it is known or all but known."""
+        """Requests a point, unless it is known or its doubt is within the accuracy."""
         if point < 0 or self.known[point]:
             return
         doubt = float(self.spread[point]) if doubt is None else doubt
@@ -204,13 +206,13 @@ class _Level:
         return float("inf") if point < 0 else float(self.surface.ravel()[point])
 
     def above(self, threshold: float) -> list[int]:
-        """The basins whose pairs are of more persistence, the deepest minimum first."""
+        """The basins whose pairs have more persistence, the deepest minimum first."""
         flat, saddles = self.surface.ravel(), self.tree.saddles
         deaths = np.where(saddles < 0, np.inf, flat[saddles])
         return np.flatnonzero(deaths - flat[self.tree.minima] > threshold).tolist()
 
     def home(self, point: int, among: set[int]) -> int:
-        """The basin among some that contains a point, after every basin that is not among them has merged."""
+        """The basin of `among` that contains a point, after all other basins have merged."""
         basin = int(self.tree.labels.ravel()[point])
         while basin >= 0 and basin not in among:
             basin = int(self.tree.parents[basin])
@@ -218,7 +220,7 @@ class _Level:
 
 
 def _homes(level: _Level, mid: _Level, own: list[int], threshold: float) -> Iterator[tuple[int, int, bool]]:
-    """For each basin above the threshold, the basin of the prediction that has it; whether it is the first there."""
+    """Each basin above the threshold, the basin of the prediction that has it, and whether it is the first there."""
     seen: set[int] = set()
     for basin in level.above(threshold):
         home = mid.home(level.minimum(basin), set(own))
@@ -227,14 +229,14 @@ def _homes(level: _Level, mid: _Level, own: list[int], threshold: float) -> Iter
 
 
 def _hidden_basins(low: _Level, mid: _Level, own: list[int], threshold: float, found: _Found) -> None:
-    """Where the surface may be deeper than predicted: in a basin that is known, or in one that is not."""
+    """Requests points at which the surface may be deeper than predicted: in a predicted basin, or in a new basin."""
     for basin, home, first in _homes(low, mid, own, threshold):
         point = low.minimum(basin)
         found.ask(point, mid.minimum(home) if first else point, mid.birth(home) - low.birth(basin) if first else None)
 
 
 def _hidden_walls(mid: _Level, high: _Level, own: list[int], threshold: float, found: _Found) -> None:
-    """Where a wall that was not seen may stand: a basin that ends later, or that is one only then."""
+    """Requests points of walls that were not seen: a wall makes a basin end later, or makes a new basin."""
     doubtful = []
     for basin, home, first in _homes(high, mid, own, threshold):
         later = high.death(basin) - mid.death(home) if first else high.death(basin) - high.birth(basin)
@@ -246,7 +248,7 @@ def _hidden_walls(mid: _Level, high: _Level, own: list[int], threshold: float, f
 
 
 def _hidden_gaps(low: _Level, mid: _Level, own: list[int], threshold: float, found: _Found) -> None:
-    """Where a wall of the prediction may have a gap that was not seen: a basin that ends earlier, or that is none."""
+    """Requests points of gaps in predicted walls that were not seen: a gap ends a basin earlier, or removes it."""
     ends: dict[int, float] = {}
     for basin, home, _ in _homes(low, mid, own, threshold):
         ends[home] = max(low.death(basin), ends.get(home, -np.inf))
@@ -261,12 +263,12 @@ def _hidden_gaps(low: _Level, mid: _Level, own: list[int], threshold: float, fou
 
 
 def _ways_out(wall: _Level, gap: _Level, found: _Found, basin: int) -> list[int]:
-    """Unknown points around a basin of one surface, below its saddle, at which another surface lets a way out.
+    """Unknown points around a basin of one surface, below its saddle, through which a different surface has a way out.
 
-    The lowest points are first, and no two are near each other: a point tells of its neighbours too.
+    The lowest points are first. No two points are near each other, as a point informs about its neighbours too.
 
     Returns:
-        Their numbers.
+        The numbers of the points.
     """
     level = wall.death(basin)
     below = scipy.ndimage.label(wall.surface < level)[0]

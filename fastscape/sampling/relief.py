@@ -1,4 +1,4 @@
-"""What is interpolated between the points of a grid: heights, or their difference to a trend."""
+"""Computes what a refinement interpolates between the points of a grid: heights, or their difference to a trend."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Relief"]
 
 @dataclass(frozen=True, eq=False)
 class Relief:
-    """A grid, and how high its values stand.
+    """A grid and the heights of its values.
 
     Args:
         axes: Coordinates along each axis.
         log: Whether heights are log10 of the loss, as long as no loss is negative.
-        trend: Values [G, measures or fewer] that are known everywhere, the loss first; None for none.
+        trend: Values [G, measures or fewer] that are known everywhere, the loss first; None without a trend.
     """
 
     axes: tuple[np.ndarray, ...]
@@ -39,28 +39,28 @@ class Relief:
         return np.stack(np.meshgrid(*unit, indexing="ij"), -1).reshape(-1, len(unit))
 
     def logarithmic(self, known: np.ndarray) -> bool:
-        """Whether heights are log10 of the loss, where some losses [n] are known."""
+        """Whether heights are log10 of the loss, by the known losses [n]."""
         finite = known[np.isfinite(known)]
         return self.log and bool(finite.size) and bool(finite.min() >= 0 and finite.max() > 0)
 
     def heights(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """Values [n, measures] with heights in the place of the losses; `known` are known losses [m]."""
+        """Values [n, measures] with heights instead of losses; `known` are known losses [m]."""
         if not self.logarithmic(known):
             return values
         return np.concatenate([logarithms(values[:, :1], known[known > 0].min()), values[:, 1:]], axis=1)
 
     def base(self, measures: int, known: np.ndarray) -> np.ndarray:
-        """The trend [G, measures], heights in the place of its losses; 0 where there is none.
+        """The trend [G, measures], with heights instead of losses; 0 without a trend.
 
-        Where it is not finite, or has no logarithm and needs one, the nearest other one stands for it: any known
-        surface will do, and the more the better it is.
+        The nearest other value replaces a value that is not finite, or that needs a logarithm and has none. A trend
+        may be any known surface; the more similar to the heights, the better.
 
         Args:
             measures: The number of columns.
             known: Losses that are known [m].
 
         Returns:
-            What is taken from the heights.
+            The numbers that are subtracted from the heights.
         """
         base = np.zeros((len(self.at), measures))
         if self.trend is None:

@@ -1,4 +1,4 @@
-"""Smooth surfaces through scattered values, and what leaving out each value says of them.
+"""Lays smooth surfaces through scattered values, and computes the error at each value if it is left out.
 
 Radial functions of the cube of the distance, with a linear part, in any number of dimensions. Leaving out a point
 needs no second surface: its error follows from the inverse of the matrix of the first surface.
@@ -15,22 +15,22 @@ from fastscape.sampling.later import scipy
 
 __all__ = ["Smooth", "Told"]
 
-AT_ONCE = 2000  # points; through more the surface is made of many, each through
-NEIGHBOURS, NEIGHBOURS_IN_SPACE = 36, 60  # points, in a plane or on a line, and in more dimensions
-JUDGED_AT_ONCE = 700  # points; of more, what is expected is told by the many surfaces already, which is faster
-AROUND = 6  # known points whose errors speak of a place
-NEAR = 1e-4  # the square of a distance that is as good as none
+AT_ONCE = 2000  # points of one surface; through more points there are many local surfaces
+NEIGHBOURS, NEIGHBOURS_IN_SPACE = 36, 60  # points of a local surface: in a plane or on a line, and in more dimensions
+JUDGED_AT_ONCE = 700  # points; with more points, local surfaces give the expected errors, which is faster
+AROUND = 6  # known points whose errors count at a place
+NEAR = 1e-4  # the square of a distance that counts as none
 LOOSE = 1e-10  # keeps the linear part defined if the points are on one line
-BATCH = 2**22  # numbers of a matrix that is held at once
+BATCH = 2**22  # numbers of matrices that are held at once
 
 
 class Told(NamedTuple):
-    """What a surface says of other places.
+    """Predictions of a surface at places between its points.
 
     Args:
         values: Predictions [q, M].
-        variances: The squares of the errors that are expected of them [q, M].
-        left_out: Root mean square of the errors that leaving out the points around shows [q, M].
+        variances: The squares of the expected errors of the predictions [q, M].
+        left_out: Root mean square of the leave-one-out errors of the points around [q, M].
     """
 
     values: np.ndarray
@@ -42,7 +42,7 @@ class Smooth:
     """The smooth surface through some points.
 
     Args:
-        points: Where they are [n, D], n at least 1, at scales that are alike.
+        points: Coordinates of the points [n, D], n at least 1, on similar scales.
         values: Finite values, one column for each measure [n, M].
 
     Source: Duchon 1977, "Splines minimizing rotation-invariant semi-norms in Sobolev spaces"; Rippa 1999, "An
@@ -75,7 +75,7 @@ class Smooth:
 
     @cached_property
     def _missed(self) -> tuple[np.ndarray, np.ndarray]:
-        """What every point would be missed by without its own value [n, M], and how free it would be there [n]."""
+        """The leave-one-out error at each point [n, M], and the squared power function there without the point [n]."""
         n = len(self.points)
         if self._whole:
             free = np.diagonal(self._inverse)[:n]
@@ -97,7 +97,7 @@ class Smooth:
         return self._missed[0]
 
     def nearest(self, points: np.ndarray) -> np.ndarray:
-        """The number of the known point that is nearest to each of others [q, D]."""
+        """The number of the known point that is nearest to each of some points [q, D]."""
         return np.asarray(self._tree.query(points)[1])
 
     def at(self, points: np.ndarray) -> np.ndarray:
@@ -117,16 +117,17 @@ class Smooth:
         return found
 
     def told(self, points: np.ndarray) -> Told:
-        """Predicts values, and how far they are from the truth.
+        """Predicts values and their errors.
 
-        The errors that leaving out points shows, by how free the surface is there, say how rough it is around them;
-        how rough it is, and how free between the points, says how far a prediction is off.
+        The square of a leave-one-out error, divided by the squared power function there, estimates how rough the
+        surface is around the point. The roughness times the squared power function at a place is the square of the
+        expected error.
 
         Args:
             points: Points [q, D].
 
         Returns:
-            Predictions and what is expected of them.
+            Predictions and their expected errors.
         """
         missed, freedoms = self._missed
         values, free = self._locally(points) if not self._whole else self._globally(points)
@@ -139,7 +140,7 @@ class Smooth:
         return Told(values, free[:, None] * rough, np.sqrt((weights * squares[near]).sum(1)))
 
     def _globally(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Predictions [q, M], and how free the surface is there [q]: its power function, squared."""
+        """Predictions [q, M], and the squared power function there [q], which says how free the surface is."""
         values, free = np.empty((len(points), self.values.shape[1])), np.empty(len(points))
         for part in _parts(len(points), len(self._weights)):
             row = _row(points[part], self.points)
@@ -148,7 +149,7 @@ class Smooth:
         return values, np.maximum(free, 0.0)
 
     def _locally(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same, of surfaces each through the nearest points."""
+        """The same by local surfaces, each through the nearest points."""
         values, free = np.empty((len(points), self.values.shape[1])), np.empty(len(points))
         count = self._neighbours
         for part in _parts(len(points), (count + self.points.shape[1] + 1) ** 2):
@@ -166,14 +167,14 @@ class Smooth:
         return np.asarray(self._tree.query(points, k=[self._neighbours])[0][:, 0])
 
     def _around(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The numbers of the nearest points [q, k], how far they reach [q], and their places in units of it."""
+        """The numbers of the nearest points [q, k], how far they reach [q], and their places in units of the reach."""
         distances, near = self._tree.query(points, k=self._neighbours)
         scale = distances[:, -1]
         return near, scale, (self.points[near] - points[:, None]) / scale[:, None, None]
 
 
 def _row(points: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The radial functions around known points [..., n, D] and the linear ones at points [..., q, D]."""
+    """The radial functions around known points [..., n, D] and the linear functions at points [..., q, D]."""
     squares = np.square(points[..., :, None, 0] - known[..., None, :, 0])
     for k in range(1, points.shape[-1]):
         squares += np.square(points[..., :, None, k] - known[..., None, :, k])
@@ -181,7 +182,7 @@ def _row(points: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _matrices(points: np.ndarray) -> np.ndarray:
-    """What is solved for the surface through points [..., n, D]: matrices [..., n + 1 + D, n + 1 + D]."""
+    """The matrices of the linear systems for surfaces through points [..., n, D]: [..., n + 1 + D, n + 1 + D]."""
     n, linear = points.shape[-2], points.shape[-1] + 1
     upper = _row(points, points)
     lower = np.concatenate([np.swapaxes(upper[..., n:], -1, -2), np.zeros((*points.shape[:-2], linear, linear))], -1)

@@ -1,4 +1,4 @@
-"""The state of a refinement after a round: what the known points of a grid say of the unknown points."""
+"""The state of a refinement after a round: the known points of a grid, and their predictions of unknown points."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from fastscape.sampling.smooth import Told
 
 __all__ = ["Standing", "ranges_of"]
 
-LOOKED_AT = 4096  # unknown points, at least; all of them on a grid that is not very fine
-FOR_ONE = 4  # known ones
+LOOKED_AT = 4096  # the most unknown points that are examined, or, if that is more:
+FOR_ONE = 4  # unknown points for each known point
 
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """What is known after a round.
+    """The known points after a round, and their predictions.
 
     Args:
-        at: Where the points of the grid are [G, D].
+        at: Coordinates of the points of the grid [G, D].
         shape: Points along each axis.
-        known: Which of them are known [G].
-        heights: What is interpolated [G, M]; what it holds at unknown points does not matter.
+        known: Which points are known [G].
+        heights: The heights to interpolate [G, M], or their differences to a trend; any numbers at unknown points.
         seed: Of the choice among the unknown points of a very fine grid.
     """
 
@@ -38,26 +38,26 @@ class Standing:
 
     @cached_property
     def seen(self) -> Scatter:
-        """The known points."""
+        """The interpolation between the known points."""
         return Scatter(self.at[self.known], self.heights[self.known])
 
     @cached_property
     def unknown(self) -> np.ndarray:
-        """The numbers of the unknown points, in the order in which all that depends on an order looks at them."""
+        """The numbers of the unknown points, in the order of all further arrays of unknown points."""
         unknown = np.flatnonzero(~self.known)
         return unknown if self.seen.finite.all() else along_a_curve(unknown, self.shape)
 
     @cached_property
     def _places(self) -> tuple[np.ndarray, np.ndarray]:
-        """Kinds and triangles of the unknown points; see `Scatter.kinds`. No triangles where D is not 2."""
+        """Kinds and triangles of the unknown points; see `Scatter.kinds`. All triangles are 0 if D is not 2."""
         if self.seen.finite.all() or len(self.shape) != 2:
             return self._by_the_nearest(), np.zeros(len(self.unknown), dtype=int)
         return self.seen.kinds(self.at[self.unknown])
 
     def _by_the_nearest(self) -> np.ndarray:
-        """The kinds of the unknown points, where each is taken for what the nearest known point is.
+        """The kinds of the unknown points, if each has the kind of the nearest known point.
 
-        An edge runs where two neighbours along an axis are not of one kind; it is known once both are, everywhere.
+        An edge runs between neighbours along an axis that differ in kind; it is known once all such neighbours are.
 
         Returns:
             The kinds, see `kinds`.
@@ -80,7 +80,7 @@ class Standing:
 
     @property
     def kinds(self) -> np.ndarray:
-        """Of the unknown points: 1 among finite values, -1 among others, 0 where an edge between them runs."""
+        """Kinds of the unknown points: 1 among finite values, -1 among other values, 0 at an edge between both."""
         return self._places[0]
 
     def kinds_of(self, numbers: np.ndarray) -> np.ndarray:
@@ -95,7 +95,7 @@ class Standing:
         return self.unknown[self.kinds == 0]
 
     def some_of_edge(self, count: int) -> np.ndarray:
-        """Of these, those in the middles of their triangles; where D is not 2, the farthest from what is known."""
+        """The edge points in the middles of their triangles; if D is not 2, the farthest from known points."""
         kinds, triangles = self._places
         if len(self.shape) != 2:
             return self.edge[farthest(self.at[self.edge], self.seen.points, count)]
@@ -103,7 +103,7 @@ class Standing:
 
     @cached_property
     def looked_at(self) -> np.ndarray:
-        """The numbers of the unknown points that are looked at closely: on a very fine grid some among the finite."""
+        """The numbers of the unknown points that are examined: all without an edge, a sample on a very fine grid."""
         clear = self.unknown[self.kinds != 0]
         most = max(LOOKED_AT, FOR_ONE * int(self.known.sum()))
         if len(clear) <= most:
@@ -112,23 +112,23 @@ class Standing:
 
     @cached_property
     def clear(self) -> np.ndarray:
-        """Which of them are among finite values."""
+        """Which points of `looked_at` are among finite values."""
         return np.asarray(self.kinds_of(self.looked_at) == 1)
 
     @cached_property
     def told(self) -> Told:
-        """What is predicted at those among finite values."""
+        """The predictions at the points of `looked_at` that are among finite values."""
         return self.seen.told(self.at[self.looked_at[self.clear]])
 
     def expected(self) -> np.ndarray:
-        """The mean over the grid of the squares of the errors that are expected [M]."""
+        """The mean over the grid of the squares of expected errors [M]."""
         if not self.clear.any():
             return np.zeros(self.heights.shape[1])
         share = (self.kinds == 1).sum() / len(self.known)
         return np.asarray(self.told.variances.mean(0) * share)
 
     def left_out(self) -> np.ndarray:
-        """The same by leaving out known points, each weighted by the unknown ones that are nearest to it [M]."""
+        """The same by leave-one-out errors [M]; a known point counts once for each unknown point nearest to it."""
         where = self.at[self.looked_at[self.clear]]
         if not len(where):
             return np.zeros(self.heights.shape[1])
@@ -137,7 +137,7 @@ class Standing:
         return np.asarray(share @ np.square(self.seen.left_out()) * (self.kinds == 1).sum() / len(self.known))
 
     def worth(self) -> np.ndarray:
-        """What each of the points that are looked at would teach, were it far from the known ones."""
+        """The worth of each point of `looked_at`, apart from its distance to known points."""
         worth = np.zeros(len(self.looked_at))
         where = self.at[self.looked_at[self.clear]]
         if len(where):
@@ -147,7 +147,7 @@ class Standing:
 
 
 def ranges_of(values: np.ndarray) -> np.ndarray:
-    """The range of every column, over what is finite; 1 where there is none."""
+    """The range of every column, over its finite values; 1 if there are none, or if the range is 0."""
     finite = [column[np.isfinite(column)] for column in values.T]
     spans = [np.ptp(column) if len(column) else 0.0 for column in finite]
     return np.array([span or 1.0 for span in spans])

@@ -1,4 +1,4 @@
-"""How far a prediction can be trusted: what leaving out points shows, put right by points that were held out."""
+"""Estimates the error of a prediction by leaving out known points, and corrects it by held-out points."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from fastscape.sampling.standing import Standing
 
 __all__ = ["HeldOut", "Tested", "Trust", "judged"]
 
-# Each of these times an estimate is above the error in all but a few of a hundred runs:
-SAFE = 1.4  # what is expected
-LEFT_OUT = 0.6  # what leaving out points shows: the holes are about twice as wide then
-SEEN_ANYWHERE = 1.0  # what was seen of held-out points that were drawn from all alike
-SEEN = 0.7  # what was seen of held-out points, most of which were sought where errors are large
+# Each of these factors times its estimate is above the error in all but a few of a hundred runs:
+SAFE = 1.4  # the expected error
+LEFT_OUT = 0.6  # the leave-one-out error, for which the holes are about twice as wide
+SEEN_ANYWHERE = 1.0  # the error at held-out points that were drawn uniformly
+SEEN = 0.7  # the error at held-out points, most of which were chosen because their errors are large
 SHRINKS = 2  # an error shrinks by about this power of the number of points
-BACK = 3  # rounds by whose held-out points an expectation is put right
-ALREADY = 16  # held-out points that an expectation is worth which nothing has tested yet
-SEEN_SHARE = 0.5  # of the known points: this many held-out points count as seen
-ENOUGH = 96  # of them from anywhere count alone
-QUIET = 64  # held-out points in a row without a surprise, where a surprise is possible
+BACK = 3  # rounds whose held-out points correct expected errors
+ALREADY = 16  # held-out points that an untested expectation is worth
+SEEN_SHARE = 0.5  # of the known points: this many of the latest held-out points count
+ENOUGH = 96  # if as many of these points were drawn uniformly, no other points count
+QUIET = 64  # latest held-out points that give the share of surprises, if surprises are possible
 
 
 class Trust(NamedTuple):
     """How far a prediction can be trusted; errors are fractions of the range of the heights.
 
     Args:
-        rms: Root mean square of the error over all points of the grid, estimated.
-        at_most: What it is at most, in at least 95 of 100 runs.
-        largest: The largest error at a point that was held out.
-        left_out: Root mean square, estimated by leaving out known points: for larger gaps than there are.
+        rms: Estimate of the root mean square error over all points of the grid.
+        at_most: A bound of this error, which holds in at least 95 of 100 runs.
+        largest: The largest error at a held-out point.
+        left_out: Estimate of this error by leaving out known points, so for larger gaps than there are.
         edge: Points at the edge of a region without finite values that are not known yet.
         held_out: How many points were held out.
-        others: `rms` for every other measure, of its own range.
-        pairs: How many pairs of a minimum and a saddle are above the threshold; 0 where nobody asked.
-        uncertain: How many of these, and of others that may be there, may be otherwise; -1 where nobody can say yet.
-        settling: Rounds whose points were to settle that.
+        others: `rms` for every other measure, as a fraction of its own range.
+        pairs: How many pairs of a minimum and a saddle are above the threshold; 0 without a threshold.
+        uncertain: How many pairs are in doubt, including pairs that the prediction may lack; -1 if not known yet.
+        settling: Rounds whose points were chosen to settle these doubts.
     """
 
     rms: float
@@ -60,11 +60,11 @@ class Tested(NamedTuple):
     """The points of a round, which were predicted before they were evaluated.
 
     Args:
-        errors: Prediction minus value [n, M], fractions of the ranges, where both are finite.
-        expected: The squares that were expected of them [n, M].
-        surprised: Whether a value was finite and not predicted so, or the reverse [points of the round].
-        anywhere: Which of the errors are of points that were drawn from all alike [n].
-        known: How many points they were predicted from.
+        errors: Prediction minus value [n, M], as fractions of the ranges, of points for which both are finite.
+        expected: The squares of the expected errors [n, M].
+        surprised: Whether a value was finite but was not predicted to be, or the reverse [points of the round].
+        anywhere: Which errors belong to points that were drawn uniformly [n].
+        known: How many points the predictions used.
     """
 
     errors: np.ndarray
@@ -82,7 +82,7 @@ class Tested(NamedTuple):
 class HeldOut:
     """The errors of points of several rounds that were predicted before they were evaluated.
 
-    `points` are the points of the current round, the last `anywhere` of them drawn from all alike.
+    `points` are the points of the current round; the last `anywhere` points were drawn uniformly.
 
     Args:
         generator: Of the random points.
@@ -94,40 +94,40 @@ class HeldOut:
         self.tests: list[Tested] = []
 
     def ask(self, sought: np.ndarray, anywhere: np.ndarray) -> np.ndarray:
-        """Holds out points that were sought, and others that were drawn from all alike; both together."""
+        """Holds out points that were chosen, and points that were drawn uniformly; returns both together."""
         self.points, self.anywhere = np.concatenate([sought, anywhere]), len(anywhere)
         return self.points
 
     def add(self, test: Tested) -> None:
-        """Takes what the points of the round show."""
+        """Adds the comparison of a round."""
         self.tests.append(test)
         self.points = np.empty(0, dtype=np.int64)
 
     @property
     def last(self) -> list[Tested]:
-        """What still counts."""
+        """The rounds that still correct expected errors."""
         return self.tests[-BACK:]
 
     def factors(self, measures: int) -> np.ndarray:
-        """By what the square of an expected error is multiplied [measures]: 1 where nothing was tested."""
+        """The factors that correct the squares of expected errors [measures]; 1 if nothing was tested."""
         found = np.full(measures, float(ALREADY))
         count = np.full(measures, float(ALREADY))
         for test in self.last:
             if len(test.errors):
                 mean = test.expected.mean(0)
-                mean[~(mean > 0)] = np.inf  # where nothing is expected nothing can be put right
+                mean[~(mean > 0)] = np.inf  # no factor corrects an expected error of 0
                 found += np.square(test.errors).sum(0) / mean
                 count += np.where(np.isfinite(mean), len(test.errors), 0)
         return found / count
 
     def seen(self, known: int) -> float:
-        """How large the errors of the heights at the last points were, less what more points have made of them.
+        """The errors of the heights at the latest held-out points, reduced by the effect of points known since.
 
         Args:
             known: How many points are known now.
 
         Returns:
-            A bound of their root mean square.
+            A bound of the root mean square error.
         """
         errors, anywhere = [np.zeros(0)], [np.zeros(0, dtype=bool)]
         for test in reversed(self.tests):
@@ -142,21 +142,21 @@ class HeldOut:
         return factor * float(np.sqrt(np.square(every).sum() / max(len(every), 1)))
 
     def surprised(self) -> float:
-        """The share of points that are taken for finite and are not, or the reverse; 1 where nobody can say yet."""
+        """The share of points that were wrongly predicted to be finite, or the reverse; 1 with too few tests."""
         every = np.concatenate([np.empty(0, dtype=bool), *(test.surprised for test in self.tests)])[-QUIET:]
         return float(every.mean()) if len(every) == QUIET else 1.0
 
 
 def judged(now: Standing, held_out: HeldOut, ranges: np.ndarray) -> Trust:
-    """How good the prediction is.
+    """Judges how good the prediction is.
 
     Args:
-        now: What the known points say.
-        held_out: What was seen of the predictions so far.
+        now: The known points, and their predictions.
+        held_out: The errors of the predictions so far.
         ranges: The ranges of the heights and of the further measures [M].
 
     Returns:
-        The trust that is to be put into it.
+        The trust in the prediction.
     """
     rms = np.sqrt(held_out.factors(len(ranges)) * now.expected()) / ranges
     left_out = float(np.sqrt(now.left_out()[0]) / ranges[0])

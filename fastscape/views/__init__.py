@@ -1,6 +1,6 @@
-"""What people look at: pictures, the interactive page, animations, walks of optimizers, and what a notebook shows.
+"""Pictures, the interactive page, animations, walks of optimizers, and the display of landscapes in notebooks.
 
-Everything here takes plain values and draws whatever marks, labels and paths they carry. matplotlib and plotly are
+Everything here takes plain values and draws the marks, labels and paths that they carry. matplotlib and plotly are
 imported when the first picture is drawn.
 """
 

@@ -1,4 +1,4 @@
-"""An alignment as a table: text of at most 100 columns for a terminal, and HTML for a notebook."""
+"""Alignments as tables: text of at most 100 columns for a terminal, and HTML for a notebook."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["alignment_html", "alignment_text"]
 
 WIDTH = 100
 NAME = 44  # letters of the name of a tensor
-ROWS = 60  # of a text; more are counted
+ROWS = 60  # rows of a text table; further rows are only counted
 
 _HEAD = "permutation", "units", "moved", "tensors"
 
 
 def alignment_text(found: AlignmentValues) -> str:
-    """The permutations, one in a row, with what was proved and what was not understood.
+    """The permutations as a text table, one per row, with the checked difference and operations not understood.
 
     Args:
         found: The alignment.
@@ -37,13 +37,13 @@ def alignment_text(found: AlignmentValues) -> str:
 
 
 def alignment_html(found: AlignmentValues) -> str:
-    """The same as a table for a notebook.
+    """The permutations as an HTML table for a notebook.
 
     Args:
         found: The alignment.
 
     Returns:
-        HTML, in which a row shows all its tensors when it is pointed at.
+        HTML, in which each row shows all its tensors under the pointer.
     """
     heads = "".join(f"<th style='text-align:left'>{head}</th>" for head in _HEAD)
     body = ""
@@ -59,7 +59,7 @@ def alignment_html(found: AlignmentValues) -> str:
 def _title(found: AlignmentValues) -> str:
     return (
         f"distance {found.distance_before:.4g} -> {found.distance_after:.4g}; outputs agree to {found.error:.1e} of "
-        f"their scale on {found.samples:,} samples (two evaluations alike: {found.noise:.1e})"
+        f"their scale on {found.samples:,} samples (repeated evaluation: {found.noise:.1e})"
     )
 
 
@@ -67,7 +67,7 @@ def _notes(found: AlignmentValues) -> list[str]:
     if not found.not_understood:
         return []
     said = ", ".join(f"{cleaned(name, NAME)} ({count})" for name, count in found.not_understood.items())
-    return ["", fill(f"Not understood, so that what they read stays as it is: {said}.", WIDTH)]
+    return ["", fill(f"Operations not understood, whose operands keep their order: {said}.", WIDTH)]
 
 
 def _row(name: str, one: Permutation) -> tuple[str, ...]:

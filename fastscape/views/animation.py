@@ -1,4 +1,4 @@
-"""Moving pictures: a training or a walk, or one landscape after the other."""
+"""Animations: a training or a walk on one landscape, or several landscapes in turn."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def animate(
     interval: int = 100,
     **given: Unpack[AnimationOptions],
 ) -> FuncAnimation:
-    """Animates a training or a walk on a landscape, or landscapes one after the other, for example one an epoch.
+    """Animates a training or a walk on a landscape, or several landscapes in turn, for example one per epoch.
 
-    A frame shows a path up to one of its points; its title says the step, and of a training the epoch and the loss of
-    the checkpoint itself, as far as they are known. All frames have one scale. Keep what is returned for as long as
-    the animation is shown: matplotlib does not.
+    Each frame shows the path up to one of its points. The title of the frame has the step; for a training also the
+    epoch and the checkpoint's own loss, if they are known. All frames have one scale. Keep the returned animation for
+    as long as it is shown, because matplotlib does not keep it.
 
     Args:
-        landscapes: The landscape that was walked on; or several, at least two, without a walk.
-        walk: A walk, as `Landscape.descend` returns it, or a path of the landscape, `landscape.paths[0]`. Default: for
-            one landscape the only path that it carries.
-        out: A file to write, whose name ends in .gif. Default: none is written.
+        landscapes: The landscape of the walk; or at least two landscapes, without a walk.
+        walk: A walk, as `Landscape.descend` returns it, or a path of the landscape, `landscape.paths[0]`. Default: if
+            one landscape is given, the only path that it carries.
+        out: File to write, whose name ends in .gif. Default: no file.
         interval: Milliseconds from frame to frame. Default 100.
         **given: As `AnimationOptions` says.
 
@@ -54,9 +54,9 @@ def animate(
 
     Raises:
         TypeError: When there is no such option, or the kind of picture has none.
-        ValueError: When there are several landscapes and a walk, or neither and not one path; when the names are not
-            as many, or came with a walk; when nothing of the walk lies on the landscape; when `out` ends otherwise,
-            `interval` is below 1, or a landscape cannot be drawn.
+        ValueError: When several landscapes come with a walk, or one landscape comes without a walk and carries no path
+            or several. When there is not one name per landscape, or names come with a walk. When no point of the walk
+            is on the landscape, `out` has a different ending, `interval` is below 1, or a landscape cannot be drawn.
 
     Example:
         >>> import os, tempfile
@@ -108,13 +108,13 @@ def animate(
 
 
 class _Content(io.BytesIO):
-    """A file in memory, whose name says its format."""
+    """A file in memory, whose name gives its format."""
 
     name = "animation.gif"
 
 
 def _write(animation: FuncAnimation, out: Path, interval: int) -> None:
-    """Writes an animation whole: it is drawn into memory, where matplotlib would draw it into the file."""
+    """Draws an animation into memory and then writes it whole; matplotlib would write the file piece by piece."""
     from matplotlib.animation import PillowWriter
 
     content = _Content()
@@ -130,24 +130,29 @@ def _write(animation: FuncAnimation, out: Path, interval: int) -> None:
 
 
 def _only(landscapes: Sequence[Values]) -> Trajectory | None:
-    """The path of a landscape, where it carries one; with several, nobody says which."""
+    """The only path that a landscape carries, or None; refuses several paths."""
     paths = carried(landscapes[0]).paths
     if len(paths) > 1:
         names = ", ".join(cleaned(path.name, LABEL) for path in paths[:8])
-        raise ValueError(f"a landscape with {len(paths)} paths came ({names}); write which, walk=landscape.paths[0]")
+        raise ValueError(
+            f"walk must be given for a landscape with several paths, got {len(paths)} paths ({names}); write for "
+            "example walk=landscape.paths[0]"
+        )
     return paths[0] if paths else None
 
 
 def _walked(
     landscape: Values, walk: Walk | Trajectory, drawn: dict[str, Any], options: Any
 ) -> tuple[Any, Callable[[int], None], int]:
-    """Draws the first points of a path, one more in every frame; the others stay whole."""
+    """Draws one path with one more point per frame; other paths are whole in every frame."""
     place = -1
     if isinstance(walk, Trajectory):
-        # One that the landscape carries is drawn as in every other picture of it, and once.
+        # A path that the landscape carries is drawn once, and looks as in every picture of the landscape.
         place = next((k for k, path in enumerate(carried(landscape).paths) if _same(path, walk)), -1)
         if checked_path(walk.as_plain(), bounds_of(landscape), []) is None:
-            raise ValueError("no point of the walk lies on the landscape; give one that was made on it")
+            raise ValueError(
+                "the walk must have a point on the landscape, got none; give a walk made on this landscape"
+            )
     given = [*paths_of(options["paths"]), *([walk] if place < 0 else [])]
     ax, found = paths_drawn_by(options["kind"])(landscape, **{**drawn, "paths": given})
 
@@ -163,7 +168,7 @@ def _same(path: Trajectory, other: Trajectory) -> bool:
 
 
 def _title(drawn: DrawnPath, k: int) -> str:
-    """What a frame says of a point of a path."""
+    """The title of a frame: step, and epoch and own loss if they are known."""
     path = drawn.path
     if isinstance(path, Walk):
         return f"step {k}"
@@ -182,7 +187,7 @@ def _redrawn(
     draw: Callable[..., Any],
     options: dict[str, Any],
 ) -> tuple[Callable[[int], None], int]:
-    """Draws another landscape in every frame."""
+    """Draws a different landscape in every frame."""
 
     def frame(k: int) -> None:
         ax.clear()

@@ -11,24 +11,24 @@ from fastscape.views.drawable import Drawable
 
 __all__ = ["draw_descent"]
 
-USUAL = 16  # arrows along an axis, at most
-SHORTEST, LONGEST = 0.3, 0.9  # lengths of arrows, as fractions of the distance between two
-DECADES = 3  # of steepness, from the shortest to the longest
+USUAL = 16  # largest number of arrows along an axis, by default
+SHORTEST, LONGEST = 0.3, 0.9  # lengths of arrows, as fractions of the distance between neighbouring arrows
+DECADES = 3  # decades of steepness between the shortest and the longest arrow
 
 
 def draw_descent(ax: Any, landscape: Values, shown: Drawable, count: Any) -> None:
     """Draws arrows along `-(dL/dx, dL/dy)` at some points of the grid.
 
-    Where the loss is not finite, or has no slope at all, there is none.
+    Points have no arrow if the loss is not finite or its slope is 0.
 
     Args:
-        ax: Where to draw.
+        ax: The axes to draw on.
         landscape: The landscape.
-        shown: The same, ready to be drawn.
-        count: True, or how many along an axis, at most.
+        shown: The landscape made ready to be drawn.
+        count: True for the default number, or the largest number of arrows along an axis.
 
     Raises:
-        ValueError: When the landscape has no derivatives, or the count is none.
+        ValueError: When the landscape has no derivatives, or the count is not valid.
     """
     if count is not True and (isinstance(count, bool | float) or not count >= 1):
         raise ValueError(
@@ -42,7 +42,7 @@ def draw_descent(ax: Any, landscape: Values, shown: Drawable, count: Any) -> Non
     drawn = np.isfinite(steepness) & (steepness > 0)
     if not drawn.any():
         return
-    # In units of a cell, so that arrows are as long to all sides; their directions stay those of the coordinates.
+    # In units of a cell, so that the length does not depend on the direction; directions are those of the coordinates.
     parts = [-unit.scaled(slope[drawn]) / cell for unit, slope, cell in zip(shown.units, slopes, cells, strict=True)]
     decades = np.log10(steepness[drawn] / steepness[drawn].max()) / DECADES + 1
     lengths = (SHORTEST + (LONGEST - SHORTEST) * np.clip(decades, 0, 1)) / np.hypot(*parts)
@@ -60,7 +60,7 @@ def _slopes(landscape: Values, shown: Drawable) -> np.ndarray:
 
 
 def _spread(axis: np.ndarray, most: int) -> tuple[np.ndarray, float]:
-    """The numbers of evenly many coordinates between the ends, at most so many, and the distance between two."""
+    """Indices of at most `most` evenly spaced coordinates between the ends, and their spacing."""
     last = len(axis) - 1
     stride = max(-(-last // most), 1)
     first = stride // 2 if last % stride == 0 else last % stride // 2

@@ -1,7 +1,7 @@
-"""The band below a picture: what the checkpoints of a path lose themselves, beside the plane below them.
+"""The band below a picture: the own losses of a path's checkpoints, and the losses of the plane below them.
 
-A path on a map looks as if the training had walked there. Each checkpoint lies beside the plane, at a distance that
-the band shows, and has a loss of its own, which need not be that of the plane.
+A path on a map looks as if the training had moved within the plane. In fact each checkpoint is off the plane, at a
+distance that the band shows, and its own loss may differ from the loss of the plane below it.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from fastscape.views.units import Unit
 
 __all__ = ["band_or_key", "places"]
 
-OFF = "#555555"  # the colour of what belongs to the axis on the right
-MARKERS = 60  # points of a curve: more markers would be a thick line
+OFF = "#555555"  # the colour of the axis on the right
+MARKERS = 60  # curves with more points have no markers, which would merge into a thick line
 
-HEADROOM = 11.0  # above the curves of a band, in letters for the inches of the figure
+HEADROOM = 11.0  # room for the legend above the curves: letter heights times this factor per height of the figure
 
 
 def places(options: Any, shown: Drawable, layout: Any, ratio: float | None = None, **subplot: Any) -> tuple[Any, Any]:
-    """The axes of a picture and those of its band; both new where none are given.
+    """The axes of a picture and the axes of its band; new axes if none are given.
 
     Args:
         options: "ax", "band" and "size".
         shown: The picture.
-        layout: As matplotlib lays a new figure out.
-        ratio: The height of the picture for its width, where both axes have one scale; else None.
+        layout: The layout of a new figure, as matplotlib names it.
+        ratio: The height of the picture divided by its width if both axes have one scale; else None.
         **subplot: Options of new axes.
 
     Returns:
-        Both axes; None for a band that there is not.
+        The axes of the picture and the axes of the band; None instead of the latter without a band.
 
     Raises:
-        ValueError: When there is nothing to draw in a band that is asked for, or no place for it.
+        ValueError: When a band is asked for and there is nothing to draw in it, or no place for it.
     """
     ax, wanted = cast(Any, options["ax"]), _wanted(shown.trajectories, options)
     given = options["band"] if wanted and not isinstance(options["band"], bool | None) else None
@@ -54,13 +54,13 @@ def places(options: Any, shown: Drawable, layout: Any, ratio: float | None = Non
 def band_or_key(
     landscape: Values, shown: Drawable, drawn: Sequence[DrawnPath], at: tuple[Any, Any], options: Any
 ) -> None:
-    """Draws the band of a picture, or the colours of the steps where it has none.
+    """Draws the band of a picture; without a band, draws the key to the colours of the steps.
 
     Args:
         landscape: The landscape.
         shown: The picture.
         drawn: The paths that were drawn on it.
-        at: Its axes and those of the band, or None.
+        at: The axes of the picture, and the axes of the band or None.
         options: "colorbar".
     """
     ax, band = at
@@ -79,17 +79,17 @@ def _wanted(paths: Sequence[Trajectory], options: Any) -> bool:
         return False
     if not known:
         raise ValueError(
-            f"band={str(band)[:80]} came, and no path has losses or distances off the plane; leave it out"
+            f"band must be left out if no path has losses or distances off the plane, got band={str(band)[:80]}"
         )
     if band is True and options["ax"] is not None:
         raise ValueError(
-            "band=True cannot be combined with ax, below which there is no room; write band=axes with axes for it"
+            "band=True cannot be combined with ax: there is no room below given axes; write band=axes with axes for it"
         )
     return True
 
 
 def _draw(ax: Any, landscape: Values, shown: Drawable, found: Sequence[DrawnPath]) -> None:
-    """Draws the losses of the checkpoints, those of the plane below them and the distances off the plane."""
+    """Draws the own losses of the checkpoints, the losses of the plane below them, and the distances off the plane."""
     from matplotlib.ticker import MaxNLocator
 
     drawn = [one for one in found if isinstance(one.path, Trajectory) and _known(one.path)]
@@ -106,7 +106,7 @@ def _draw(ax: Any, landscape: Values, shown: Drawable, found: Sequence[DrawnPath
         if _some(off := cast(Trajectory, one.path).off_plane):
             if beside is None:
                 beside = settled(ax.twinx()) if losses else ax
-                beside.set_in_layout(beside is ax)  # its labels have room below the colour bar
+                beside.set_in_layout(beside is ax)  # the labels on the right have room below the colour bar
             distances += _curve(beside, one, unit.scaled(_finite(off)), ":", "off the plane")
     ax.set_xlabel(counted(_paths(drawn)))
     if losses:
@@ -118,7 +118,7 @@ def _draw(ax: Any, landscape: Values, shown: Drawable, found: Sequence[DrawnPath
     ax.yaxis.set_major_locator(MaxNLocator(4))
     ax.grid(alpha=0.25)
     ax.margins(x=0.01)
-    for one in filter(None, {ax, beside}):  # the legend has room above all curves
+    for one in filter(None, {ax, beside}):  # makes room for the legend above all curves
         (low, high), room = one.get_ylim(), HEADROOM * em() / ax.figure.get_figheight()
         one.set_ylim(low, high + room * (high - low))
     _legend(ax if beside is None else beside, losses + distances)
@@ -137,7 +137,7 @@ def _curve(ax: Any, one: DrawnPath, heights: np.ndarray, line: str, name: str) -
 
 
 def _legend(ax: Any, lines: Sequence[Any]) -> None:
-    """What the lines mean; which path is which, the legend of the picture says."""
+    """Draws the legend of the line styles; the legend of the picture names the paths."""
     from matplotlib.lines import Line2D
 
     styles = {line.get_linestyle(): line.get_label().rpartition(": ")[2] for line in lines}
@@ -146,7 +146,7 @@ def _legend(ax: Any, lines: Sequence[Any]) -> None:
 
 
 def _key(ax: Any, drawn: Sequence[DrawnPath], found: Sequence[DrawnPath]) -> None:
-    """The colours of the steps, along the axis of the steps."""
+    """Draws the key to the colours of the steps, along the axis of the steps."""
     rows = sum(isinstance(one.path, Trajectory) and moments_of(one.path) is not None for one in found)
     if not rows:
         return
@@ -158,7 +158,7 @@ def _key(ax: Any, drawn: Sequence[DrawnPath], found: Sequence[DrawnPath]) -> Non
 
 
 def _vertical(landscape: Values, shown: Drawable, drawn: Sequence[DrawnPath]) -> Vertical:
-    """The scale of the losses: that of the picture, where it is of the loss; a unit that holds those of the paths."""
+    """The scale of the losses: the picture's scale if it shows the loss, in a unit that fits the paths' losses."""
     vertical = shown.vertical
     if vertical.metric != "loss":
         try:

@@ -1,4 +1,4 @@
-"""The picture of the barriers between all pairs of some models, by matplotlib: a matrix with numbers in its cells."""
+"""The picture of the barriers between all pairs of models, by matplotlib: a matrix with numbers in its cells."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["barriers"]
 
-_CELL, _AROUND = 0.85, 2.4  # inches of a cell, and of what is around all of them
-_MOST = 24  # models of which cells have numbers
+_CELL, _AROUND = 0.85, 2.4  # inches of a cell, and of the margins around the matrix
+_MOST = 24  # with more models, cells have no numbers
 _NAME = 18  # letters of the name of a model
 _WHICH = {
     "highest": "largest excess",
@@ -37,14 +37,14 @@ def barriers(
 ) -> Axes:
     """Draws the barriers between all pairs of models as a matrix, with standard errors in its cells.
 
-    White is no barrier: red lies above the line between the ends, blue below, and where both signs occur the colours
-    reach equally far on both sides. On the diagonal stands, in grey, the measure of each model itself.
+    White means no barrier, red a value above the chord between the ends, blue a value below it. If both signs occur,
+    the colours reach equally far on both sides. The grey diagonal has the measure of each model itself.
 
     Args:
         found: The barriers.
         measure: The name of a measure. Default "loss".
         which: As for `BarriersValues.matrix`.
-        cmap: The name of a colour map. Default: red and blue as above.
+        cmap: Name of a matplotlib colour map. Default: red and blue as above.
         ax: Where to draw. Default: a new figure.
 
     Returns:
@@ -72,11 +72,11 @@ def barriers(
     finite = values[np.isfinite(values)]
     low, high, colours = _colours(float(finite.min()), float(finite.max()), cmap)
     image = ax.imshow(np.ma.masked_invalid(values), cmap=colours, vmin=low, vmax=high)
-    ax.set_facecolor("0.85")  # of cells that are not finite
+    ax.set_facecolor("0.85")  # seen in cells that are not finite
     if count <= _MOST:
         _numbers(ax, image, values, errors, own)
     names = [literal(cleaned(name, _NAME)) for name in found.names]
-    ax.xaxis.tick_top()  # below, the note would lie on long names
+    ax.xaxis.tick_top()  # at the bottom, the note would overlap long names
     slanted: dict[str, Any] = {"rotation": 35, "ha": "left", "rotation_mode": "anchor"}
     ax.set_xticks(range(count), names, **(slanted if max(map(len, names)) > 6 else {}))
     ax.set_yticks(range(count), names)
@@ -88,7 +88,7 @@ def barriers(
 
 
 def _colours(low: float, high: float, cmap: str | None) -> tuple[float, float, str]:
-    """Where colours begin and end, and which they are: white is 0."""
+    """The ends of the colour scale, and the colour map; 0 is white."""
     if low < 0 < high:
         farthest = max(-low, high)
         return -farthest, farthest, cmap or "RdBu_r"
@@ -98,7 +98,7 @@ def _colours(low: float, high: float, cmap: str | None) -> tuple[float, float, s
 
 
 def _numbers(ax: Any, image: Any, values: np.ndarray, errors: np.ndarray, own: np.ndarray) -> None:
-    """Writes values into the cells, with standard errors below them, in a colour that can be read on the cell's."""
+    """Writes values and their standard errors into the cells, in a colour that contrasts with the cell."""
     count = len(values)
     size = max(min(10.0, 66.0 / count), 4.0) if count > 6 else 10.0
     for i in range(count):
@@ -120,6 +120,6 @@ def _luminance(colour: tuple[float, float, float, float]) -> float:
 
 def _below(found: BarriersValues, values: np.ndarray) -> list[str]:
     first, *_ = found.pairs.values()
-    said = f"Each pair: {line_said(first)}. In grey each model by itself. ± is a standard error over the samples."
+    said = f"Each pair: {line_said(first)}. Grey: each model itself. ± is the standard error over the samples."
     odd = int((~np.isfinite(values)).sum()) // 2
     return [said, *([f"{odd} of {len(found.pairs)} pairs have no finite value."] if odd else [])]

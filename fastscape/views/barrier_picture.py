@@ -1,4 +1,4 @@
-"""The picture of barriers, by matplotlib: lines between models, the chords between their ends, and arrows."""
+"""Pictures of barriers by matplotlib: measures along lines between models, their chords, and arrows for the excess."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["barrier"]
 
 _WIDE, _HIGH = 6.4, 4.9  # inches of a panel
-_SEEN = 0.03  # of the height of a panel: an arrow that is shorter is none
-_APART = 0.008  # of the line, between the arrows of several curves, which may stand at one place
-_STYLES = "-", "--", "-.", ":"  # of data sets
-_BY_CLASS = " of class "  # in the names of measures that are drawn where they are asked for
+_SEEN = 0.03  # fraction of the panel height: shorter arrows are not drawn
+_APART = 0.008  # fraction of the line: distance between arrows of several curves at the same place
+_STYLES = "-", "--", "-.", ":"  # one line style per data set
+_BY_CLASS = " of class "  # in the names of per-class measures, which are drawn only on request
 
 
 class _Curve(NamedTuple):
@@ -31,9 +31,9 @@ class _Curve(NamedTuple):
     Args:
         found: The barrier.
         measure: The name of the measure.
-        label: What it is called; nothing where the panel has one curve.
-        colour: Of the curve.
-        style: Of the line.
+        label: Its label in the legend; empty if the panel has one curve.
+        colour: The colour of the curve.
+        style: The line style.
     """
 
     found: BarrierValues
@@ -49,23 +49,23 @@ def barrier(
     measures: str | Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> list[Axes]:
-    """Draws the line between two models, or several lines on one scale, with an arrow for each barrier.
+    """Draws measures along the line between two models, or along several lines, with an arrow per barrier.
 
-    A panel shows a measure: its values along the line, in a band of two standard errors where those of the loss are
-    known, and thinly the chord between its ends. An arrow leads from the chord to the largest excess, and to the most
-    negative one, where they can be seen. Beside it, or in the legend of several curves, stand its value and the
-    standard error of this difference. Several data sets share a panel: the first is drawn through, others are dashed.
+    Each panel shows one measure on one scale, and its chord as a thin line. If standard errors of the loss are
+    known, a band shows two of them. Arrows lead from the chord to the largest and to the most negative excess, if
+    these are large enough to be seen. Numbers beside the arrows, or in the legend of several curves, are the excess
+    and its standard error. Several data sets share a panel: the first has a solid line, the rest dashed lines.
 
     Args:
-        reports: A barrier, or several by their names.
-        measures: Names of the measures, as they are for the first data set. Default: all but those of single classes.
-        ax: Where to draw a single measure. Default: a new figure with a panel for each.
+        reports: A barrier, or several barriers by name.
+        measures: Names of the measures, as for the first data set. Default: all except measures of single classes.
+        ax: Where to draw a single measure. Default: a new figure with a panel per measure.
 
     Returns:
         The axes of the panels.
 
     Raises:
-        ValueError: When a measure is unknown, or several are to be drawn on given axes.
+        ValueError: When a measure is unknown, or `ax` is given for several measures.
 
     Example:
         >>> import torch, fastscape
@@ -88,7 +88,7 @@ def barrier(
 
 
 def _measures(shown: Mapping[str, BarrierValues], wanted: str | Sequence[str] | None) -> list[str]:
-    """The measures that are drawn, which every report has."""
+    """The measures to draw: measures that every report has."""
     (_, first), *_ = shown.items()
     known = [name for name in first.panels if all(name in found.panels for found in shown.values())]
     if wanted is None:
@@ -96,7 +96,7 @@ def _measures(shown: Mapping[str, BarrierValues], wanted: str | Sequence[str] | 
     names = [wanted] if isinstance(wanted, str) else list(wanted)
     for name in names:
         if name not in known:
-            raise ValueError(f"measures has {name!r:.80}, which is none here; there are {', '.join(known):.200}")
+            raise ValueError(f"measures must be some of {', '.join(known):.200}, got {name!r:.80}")
     if not names:
         raise ValueError(f"measures must be some of {', '.join(known):.200}, got none")
     return names
@@ -117,7 +117,7 @@ def _draw(ax: Any, shown: Mapping[str, BarrierValues], name: str) -> None:
     ax.margins(x=0.03, y=0.12)
     low, high = ax.get_ylim()
     several = len(curves) > 1
-    taken: list[float] = []  # places of arrows
+    taken: list[float] = []  # where arrows are already
     for curve, line in zip(curves, lines, strict=True):
         found = curve.found[curve.measure]
         seen = [one for one in (found.highest, found.lowest) if _height(one, unit) > _SEEN * (high - low)]
@@ -127,7 +127,7 @@ def _draw(ax: Any, shown: Mapping[str, BarrierValues], name: str) -> None:
                 at += _APART
             taken.append(at)
             _arrow(ax, curve, excess, unit, at, numbered=not several)
-        if several:  # numbers beside arrows would lie on each other
+        if several:  # numbers beside the arrows would overlap
             said = " and ".join(map(_number, seen or [found.farthest]))
             line.set_label(literal(f"{cleaned(curve.label, LABEL)}: {said}"))
     ax.set(xlabel="t, the weights being (1 - t) a + t b", ylabel=literal(unit.labelled(cleaned(name, LABEL))))
@@ -151,7 +151,7 @@ def _curves(shown: Mapping[str, BarrierValues], name: str) -> list[_Curve]:
 
 
 def _curve(ax: Any, curve: _Curve, unit: Unit) -> Any:
-    """Draws a line, its ends, their chord and the band of the loss; returns the line."""
+    """Draws a curve, its end points, their chord and the band of the loss; returns the curve."""
     values_of, t = curve.found.line, curve.found.line.axes["x"]
     values = _finite(values_of.measures[curve.measure], unit)
     (line,) = ax.plot(t, values, curve.style, color=curve.colour, zorder=3)
@@ -168,7 +168,7 @@ def _finite(values: np.ndarray, unit: Unit) -> np.ndarray:
 
 
 def _arrow(ax: Any, curve: _Curve, excess: Excess, unit: Unit, at: float, *, numbered: bool) -> None:
-    """An arrow from the chord to the curve, at its place or so near that two can be told apart."""
+    """Draws an arrow from the chord to the curve, moved aside if another arrow is at the same place."""
     found = curve.found[curve.measure]
     chord = found.start + excess.at * (found.end - found.start)
     foot, head = (float(unit.scaled(np.array(height))) for height in (chord, chord + excess.value))
@@ -192,9 +192,9 @@ def _number(excess: Excess) -> str:
 
 
 def _below(shown: Mapping[str, BarrierValues]) -> list[str]:
-    """What numbers a reader wants beside the picture, and what it does not show."""
+    """The sentences of the note: facts of the lines, the meaning of lines and bands, and values that are missing."""
     facts = dict.fromkeys(line_said(found) for found in shown.values())
-    said = [f"{'; '.join(facts)}. Thin: the chord between the ends, from which excess is counted. Band: two standard "
-            "errors of the mean loss. ± is the standard error of the excess."]  # fmt: skip
+    said = [f"{'; '.join(facts)}. Thin line: the chord between the end points; the excess is measured from it. "
+            "Band: two standard errors of the mean loss. ± is the standard error of the excess."]  # fmt: skip
     odd = [sentence for found in shown.values() for name in found for sentence in not_finite_said(found.line, name)]
     return said + [f"{literal(sentence)}." for sentence in dict.fromkeys(odd)]

@@ -16,22 +16,22 @@ MODEL = 14  # letters of the name of a model
 
 _HEAD = "measure", "at 0", "at 1", "largest excess", "t", "most negative", "t", "off mean"
 _LEGEND = (
-    "Excess: the measure minus the line between its ends, at 0 and 1; ± its standard error over samples{bound}. The "
-    "largest is the barrier of a loss; of a measure that is good when it is high, such as an accuracy, the most "
-    "negative one is."
+    "Excess: the measure minus the chord between its values at 0 and 1; ± its standard error over the samples{bound}. "
+    "The barrier of a loss is its largest excess. The barrier of a measure that is better when higher, such as an "
+    "accuracy, is its most negative excess."
 )
-_BOUND = ", ≤ a bound of it"
-_MEAN = "Off mean: the value that is farthest from the mean of the ends, minus that mean."
+_BOUND = ", ≤ an upper bound of this error"
+_MEAN = "Off mean: the value farthest from the mean of both ends, minus this mean."
 
 
 def barrier_text(reports: BarrierValues | Mapping[str, BarrierValues]) -> str:
-    """What one line says, or several lines: a row for each measure.
+    """The barriers on one line or several as text tables, with a row per measure.
 
     Args:
-        reports: The barrier, or several by their names.
+        reports: The barrier, or several barriers by name.
 
     Returns:
-        Lines of at most 100 columns, but for names of measures that are longer.
+        Lines of at most 100 columns; longer only if the name of a measure is longer.
     """
     shown = {"": reports} if isinstance(reports, BarrierValues) else reports
     lines: list[str] = []
@@ -43,10 +43,10 @@ def barrier_text(reports: BarrierValues | Mapping[str, BarrierValues]) -> str:
 
 
 def barrier_html(reports: BarrierValues | Mapping[str, BarrierValues]) -> str:
-    """The same as tables for a notebook.
+    """The barriers on one line or several as HTML tables for a notebook.
 
     Args:
-        reports: The barrier, or several by their names.
+        reports: The barrier, or several barriers by name.
 
     Returns:
         HTML.
@@ -60,13 +60,13 @@ def barrier_html(reports: BarrierValues | Mapping[str, BarrierValues]) -> str:
 
 
 def barriers_text(found: BarriersValues) -> str:
-    """The barriers between all pairs: a matrix for each measure.
+    """The barriers between all pairs as text, with a matrix per measure.
 
     Args:
         found: The barriers.
 
     Returns:
-        Lines of at most 100 columns for up to some eight models.
+        Lines of at most 100 columns for up to about eight models.
     """
     first, *_ = found.pairs.values()
     lines = [fill(f"{len(found.names)} models, each pair: {line_said(first)}", WIDTH), ""]
@@ -77,7 +77,7 @@ def barriers_text(found: BarriersValues) -> str:
 
 
 def barriers_html(found: BarriersValues) -> str:
-    """The same as tables for a notebook.
+    """The barriers between all pairs as HTML tables for a notebook.
 
     Args:
         found: The barriers.
@@ -93,7 +93,7 @@ def barriers_html(found: BarriersValues) -> str:
 
 
 def line_said(found: BarrierValues) -> str:
-    """On how many points and samples a line was computed, and with which statistics.
+    """The number of points and samples of a line, and its batch-norm statistics.
 
     Args:
         found: The barrier.
@@ -140,7 +140,7 @@ def _number(value: float) -> str:
 
 
 def _matrix(found: BarriersValues, measure: str, *, narrow: bool = True) -> list[list[str]]:
-    """The rows of a matrix, with standard errors where there is room for them."""
+    """The rows of a matrix, with standard errors if there is room for them."""
     names = [cleaned(name, MODEL) for name in found.names]
     values, errors = found.matrix(measure), found.standard_errors(measure)
     own = found.own(measure)
@@ -160,7 +160,7 @@ def _cell(value: float, error: float) -> str:
 
 
 def _remarks(shown: Iterable[BarrierValues]) -> list[str]:
-    """What is to be known of all of them."""
+    """Sentences below all tables: the legend, and values that are not finite."""
     every = list(shown)
     bounds = any(not one.highest.paired or not one.lowest.paired for found in every for one in found.values())
     said = [_LEGEND.format(bound=_BOUND if bounds else "")]

@@ -22,13 +22,13 @@ _WIDTH = 40  # letters of an axis label
 
 
 def numbered(ax: Any, at: tuple[float, float], basin: Basin, offset: tuple[float, float] = (0, 0)) -> None:
-    """A dot with the number of a basin; hollow and grey where the basin may be noise.
+    """Draws a dot with the number of a basin; hollow and grey if the basin may be noise.
 
     Args:
-        ax: Where.
-        at: The place.
+        ax: The axes to draw on.
+        at: The place of the minimum.
         basin: The basin.
-        offset: Where the number stands instead, in points from the place, with a line to it. Default: there.
+        offset: Distance of the number from the place in points; a line connects them. Default: no distance.
     """
     face, ink = ("black", "white") if basin.certain else ("white", "0.35")
     shape = {"boxstyle": "circle,pad=0.22", "facecolor": face, "edgecolor": "white" if basin.certain else ink}
@@ -41,21 +41,22 @@ def numbered(ax: Any, at: tuple[float, float], basin: Basin, offset: tuple[float
 
 
 def offsets_of(places: np.ndarray, apart: float) -> list[tuple[float, float]]:
-    """Where the numbers of places stand, so that none hides another.
+    """Offsets of numbers from their places, so that no number hides a different number.
 
     Args:
         places: The places [n, 2], in points.
-        apart: How far numbers must be from each other, in points.
+        apart: The smallest distance between two numbers, in points.
 
     Returns:
-        Offsets from the places, in points: none where a number has room, else the nearest one that has, of a few.
+        Offsets from the places, in points: (0, 0) if the number has room at its place, else the nearest of a few
+        positions that has room.
     """
     turns = np.linspace(0, 2 * np.pi, 8, endpoint=False) + np.pi / 4
     around = np.stack([np.cos(turns), np.sin(turns)], axis=1)
     tries = np.concatenate([np.zeros((1, 2)), *(1.15 * apart * far * around for far in (1, 2, 3))])
     taken, found = np.empty((0, 2)), []
     for k, place in enumerate(places):
-        beside = np.concatenate([taken, places[k + 1 :]])  # where other places are, their numbers may be
+        beside = np.concatenate([taken, places[k + 1 :]])  # later numbers may be at their places
         room = [np.inf if not len(beside) else np.linalg.norm(place + one - beside, axis=1).min() for one in tries]
         if len(taken) and np.linalg.norm(place - taken, axis=1).min() < apart:
             best = next((j for j, free in enumerate(room) if j and free >= apart), int(np.argmax(room)))
@@ -67,19 +68,19 @@ def offsets_of(places: np.ndarray, apart: float) -> list[tuple[float, float]]:
 
 
 def draw_basins(ax: Any, shown: ShownTopology) -> Any:
-    """Draws the basins of a plane on its map, or those of a line on its curve.
+    """Draws the basins of a plane on its map, or the basins of a line on its curve.
 
-    Basins have outlines; each minimum is a dot with the number of its basin, each saddle a cross.
+    Basins have outlines. Each minimum is a dot with the number of its basin, each saddle a cross.
 
     Args:
-        ax: Where.
+        ax: The axes to draw on.
         shown: The topology, of one axis or two.
 
     Returns:
-        What has the colours; None for a line.
+        The drawn object whose colours the colour bar explains; None for a line.
     """
     grid = shown.drawable()
-    # Values of the grid have their own unit where they are drawn alone; here the scale is common.
+    # A map by itself chooses a unit for its values; here the scale is common.
     heights = shown.unit.scaled(shown.found.heights)[grid.order]
     labels = shown.found.labels[grid.order]
     plane = len(grid.axes) == 2
@@ -98,18 +99,18 @@ def draw_basins(ax: Any, shown: ShownTopology) -> Any:
 
 
 def _offsets(ax: Any, minima: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Where numbers stand beside their minima, on axes whose limits are settled and whose place is not."""
+    """Offsets of the numbers from their minima, on axes with final limits whose place may still change."""
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     box = ax.get_position()
     size = np.array([box.width, box.height]) * ax.figure.get_size_inches() * 72
-    if ax.get_aspect() != "auto":  # the shorter side is all that both have
+    if ax.get_aspect() != "auto":  # with equal scales, both sides are as long as the shorter one
         size[:] = size.min()
     places = (np.array(minima).reshape(-1, 2) - [left, bottom]) / [right - left, top - bottom] * size
     return offsets_of(places, 2.0 * letters())
 
 
 def _place(shown: ShownTopology, grid: Drawable, at: tuple[int, ...], height: float) -> tuple[float, float]:
-    """Where a point of the grid is drawn."""
+    """The position in the picture of a grid point."""
     coordinates = shown.found.coordinates(at)
     units = zip(grid.units, coordinates, strict=True)
     first, *second = (float(unit.scaled(np.array(coordinate))) for unit, coordinate in units)

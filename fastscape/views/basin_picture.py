@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 __all__ = ["basin"]
 
-_BEYOND = 1.08  # of the largest radius: where the picture ends
-_ROW = 0.05  # of the height of the curves: from the median of one model to that of the next
-_GREY = "0.4"  # of what stands for all models
+_BEYOND = 1.08  # the picture ends at this multiple of the largest radius
+_ROW = 0.05  # distance between the median bars of two models, as a fraction of the height of the curves
+_GREY = "0.4"  # colour of legend entries that apply to all models
 
 
 def basin(reports: BasinValues | Mapping[str, BasinValues], *, ax: Axes | None = None, **style: Any) -> Axes:
-    """Draws which share of the directions is still within the range at each radius, with the median radius.
+    """Draws the share of directions that are still within the range at each radius, with the median radius.
 
-    The curve falls by 1/n at the radius of each of n directions, and ends where some of them were looked at no
-    further. The band around it holds the share of all directions at each single radius with the confidence of the
-    call (Clopper and Pearson), the bar the median radius. The bar is at one half; those of several models are above
-    the curves, one above the other in the order of the models.
+    The curve falls by 1/n at the radius of each of n directions. It ends where the search along some direction ended.
+    The band is the confidence interval of the share over all directions, at each radius by itself (Clopper and
+    Pearson). The bar is the confidence interval of the median radius. For one model the bar is at one half; for
+    several models the bars are above the curves, stacked in the order of the models.
 
     Args:
-        reports: Radii, or several by the names of their models.
+        reports: Radii of one model, or of several models by name.
         ax: Where to draw. Default: a new figure.
         **style: Options of matplotlib's `Axes.plot`, for the curves.
 
@@ -67,9 +67,9 @@ def basin(reports: BasinValues | Mapping[str, BasinValues], *, ax: Axes | None =
     ax.set(xlim=(0, max(ends)), ylim=(-0.02, max(1.02, max(rows) + _ROW)), yticks=np.linspace(0, 1, 6))
     _name_band_and_bar(ax, shown, _GREY if len(shown) > 1 else colours[0])
     norms = sorted({str(found.settings.get("normalize", "none")) for found in shown.values()})
-    unit = f"{', '.join(norms)}-normalised" if norms != ["none"] else "as drawn"
+    unit = f"{', '.join(norms)}-normalised" if norms != ["none"] else "not normalised"
     ax.set(xlabel=f"radius, in units of the direction ({unit})", ylabel="share of directions still within the range")
-    # A single curve leaves the lower left free; several may come by anywhere, and the medians are above them.
+    # A single curve leaves the lower left free. Several curves may pass anywhere, and the medians are above them.
     place: dict[str, Any] = {"bbox_to_anchor": (0.0, 1.0), "ncols": 2} if len(shown) > 1 else {}
     ax.legend(fontsize=8, loc="lower left", **place)
     note(_below(shown), ax, own=own)
@@ -77,7 +77,7 @@ def basin(reports: BasinValues | Mapping[str, BasinValues], *, ax: Axes | None =
 
 
 def _curve(ax: Any, found: BasinValues, name: str | None, style: Mapping[str, Any]) -> float:
-    """Draws one curve, its band and its median; returns how far the picture must go."""
+    """Draws one curve, its band and its median; returns the radius up to which the picture must reach."""
     left = np.sort(found.radii[~found.censored])
     known = float(found.inside[found.censored].min()) if found.censored.any() else np.inf
     left = left[left <= known]
@@ -100,7 +100,7 @@ def _curve(ax: Any, found: BasinValues, name: str | None, style: Mapping[str, An
 
 
 def _bar(ax: Any, found: BasinValues, end: float, row: float, colour: Any) -> None:
-    """The interval of the median at some height; where it has no upper bound, up to the end of the picture."""
+    """Draws the interval of the median at a height; without an upper bound, up to the end of the picture."""
     median = found.median
     ax.plot([median.low, min(median.high, end)], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
     ax.plot([median.low], [row], "|", color=colour, markersize=10)
@@ -113,20 +113,20 @@ def _bar(ax: Any, found: BasinValues, end: float, row: float, colour: Any) -> No
 
 
 def _name_band_and_bar(ax: Any, shown: Mapping[str, BasinValues], colour: Any) -> None:
-    """Says in the legend what bands and bars are, without drawing more of them."""
+    """Adds legend entries for bands and bars, without drawing further ones."""
     held = ", ".join(f"{100 * each:g}" for each in sorted({found.confidence for found in shown.values()}))
-    ax.fill_between([], [], alpha=0.2, color=colour, linewidth=0, label=f"{held} % interval of the share")
-    ax.plot([], [], color=colour, linewidth=2.5, label=f"{held} % interval of the median")
+    ax.fill_between([], [], alpha=0.2, color=colour, linewidth=0, label=f"{held} % confidence interval of the share")
+    ax.plot([], [], color=colour, linewidth=2.5, label=f"{held} % confidence interval of the median")
 
 
 def _below(shown: Mapping[str, BasinValues]) -> list[str]:
-    """What numbers a reader wants beside the picture."""
+    """The sentences of the note: the range, the number of directions, and the relative median."""
     said = []
     for name, found in shown.items():
         lost = int(found.censored.sum())
         relative = found.quantile(0.5, unit="relative")
         facts = f"{basin_range(found)}; {found.count} random directions"
-        facts += f", along {lost} of which it never left" if lost else ""
+        facts += f"; along {lost} of them the score never leaves the range" if lost else ""
         if np.isfinite(relative.value):
             facts += f"; the median is {100 * relative.value:.3g} % of the norm of the weights"
         said.append(f"{cleaned(name, LABEL)}: {facts}." if name else f"{facts}.")

@@ -21,7 +21,7 @@ _QUANTILES = {"tenth": 0.1, "median": 0.5, "nine tenths": 0.9}
 
 
 def basin_text(found: BasinValues) -> str:
-    """Median, quantiles and mean of the radius in every unit, each with its interval, and what they are of.
+    """Median, quantiles and mean of the radius in every unit, with confidence intervals, and facts of the search.
 
     Args:
         found: The radii.
@@ -40,7 +40,7 @@ def basin_text(found: BasinValues) -> str:
 
 
 def basin_range(found: BasinValues) -> str:
-    """The score, and the range that it is to stay within.
+    """The score at the model, and the range that it must stay within.
 
     Args:
         found: The radii.
@@ -65,20 +65,23 @@ def _number(value: float) -> str:
 def _said(found: BasinValues) -> list[str]:
     confidence = 100 * found.confidence
     said = [
-        f"In brackets the interval that covers the quantile over all directions with {confidence:g} % or more (order "
-        "statistics), and that of the mean (Student's t). - is beyond what was looked at, or without a bound. "
-        "Radii are those of these samples; others have other ones."
+        f"In brackets: {confidence:g} % confidence intervals over all directions: of quantiles by order statistics, "
+        "with at least this coverage; of the mean by Student's t. -: beyond the limit of the search, or no bound. "
+        "The radii hold for these samples; different samples have different radii."
     ]
     if lost := int(found.censored.sum()):
         limit = found.inside[found.censored].min()
         instead = f": write a larger limit to find it, for example limit={4 * limit:.3g}"
         unknown = f", so the median is not known{instead}" if np.isinf(found.median.value) else ""
-        said.append(f"Along {lost} of {found.count} directions the score had not left at {limit:.4g}{unknown}.")
+        said.append(
+            f"Along {lost} of {found.count} directions the score is still within the range at {limit:.4g}{unknown}."
+        )
     resolution, tolerance = found.report.get("resolution", {}), found.settings.get("tolerance")
     if isinstance(resolution, dict) and "spacing" in resolution and isinstance(tolerance, int | float):
-        finer = f", and of {resolution['finest']:.2g} along the nearest ones" if resolution.get("finer") else ""
+        finest = resolution.get("finest", np.nan)
+        finer = f", down to {finest:.2g} along directions with short radii" if resolution.get("finer") else ""
         said.append(
-            f"Scanned in steps of {resolution['spacing']:.3g}{finer}; what leaves and comes back within a step is not "
-            f"seen. Single radii are known to {100 * tolerance:g} %."
+            f"Scanned in steps of {resolution['spacing']:.3g}{finer}; a score that leaves the range and returns "
+            f"within a step is not seen. Each radius is known to {100 * tolerance:g} %."
         )
     return said

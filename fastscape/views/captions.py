@@ -1,4 +1,4 @@
-"""The sentences by which a command, a picture and a page say what a landscape is."""
+"""Sentences that describe a landscape, for commands, pictures and pages."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ __all__ = [
 
 
 def caption(landscape: Values, metric: str = "loss", *, log: bool | None = None) -> str:
-    """What a reader must know of a picture: what it shows of which model, where, how exactly, and by which means.
+    """Describes a picture of the landscape for its reader, in a few sentences.
 
-    It says the measure with its scale and its value at the model, the samples, the directions, range and grid, how
-    many points were evaluated, standard errors, the precision and the version. What the report does not hold is left
-    out. Whether the samples are of training or of test data nobody but you knows; nor does it say `clip`.
+    The caption has the measure with its scale and its value at the model, the samples, the directions, the range and
+    the grid, the number of evaluated points, standard errors, the precision and the version. Facts that the report
+    does not have are left out. Add yourself whether the samples are training or test data, and the picture's `clip`.
 
     Args:
         landscape: The landscape.
         metric: The measure that is drawn: "loss" or the name of a metric. Default "loss".
-        log: The `log` of the picture. Default: as pictures have it, for a loss that is nowhere negative, and not on a
+        log: The `log` of the picture. Default: as for pictures, True for a loss that is nowhere negative; False for a
             line.
 
     Returns:
         Two to four sentences in one line.
 
     Raises:
-        ValueError: When the metric is unknown, or `log` is none of True, False and None, or asks for a logarithm of
-            values below 0.
+        ValueError: When the metric is unknown, `log` is none of True, False and None, or log=True is given for values
+            below 0.
 
     Example:
         >>> import numpy as np
@@ -67,13 +67,14 @@ def caption(landscape: Values, metric: str = "loss", *, log: bool | None = None)
 
 
 def _shown(landscape: Values, metric: str, log: bool | None) -> str:
-    """The measure, of which model on which samples, its scale, and its value at the model."""
+    """The measure, the model and the samples, the scale, and the value at the model."""
     report, metrics = landscape.report, landscape.report.get("metrics")
     if metric == "loss":
         what, function = "the loss", text_in(report, "loss") or text_in(report, "objective")
     else:
         what = f"{'the ' if is_loss(metric) else ''}{cleaned(metric, LABEL)}"
         function = text_in(metrics, metric)
+        function = "" if function == metric else function
     said = f"shown is {what}{f' ({function})' if function else ''}"
     said += f" of {model}" if (model := text_in(report, "model")) else ""
     said += f" on {samples}" if (samples := samples_said(landscape, metric)) else ""
@@ -89,7 +90,7 @@ def _scale(landscape: Values, metric: str, log: bool | None) -> str:
 
 
 def _grid(landscape: Values, metric: str) -> str:
-    """The grid, which points of it were evaluated or have no value, and how well the values are known."""
+    """The grid, the number of evaluated and of missing points, and the errors of the values."""
     section, repeats, error = section_said(landscape), repeats_said(landscape, metric), landscape.standard_error
     where = f" ({section[:1].lower()}{section[1:]})" if section else ""
     said = [f"the grid has {landscape.shape_text} points{where}, {range_said(landscape)}"]
@@ -103,13 +104,11 @@ def _grid(landscape: Values, metric: str) -> str:
 
 
 def _computed(landscape: Values) -> str:
-    """In which precision and state of the model, and by which version."""
+    """The precision and the state of the model during the run, and the version."""
     report, said = landscape.report, []
     if precision := text_in(report, "precision"):
         error = finite_in(report.get("precision_error"), "largest")
-        off = (
-            "" if error is None else f" (off by up to {error:.2g} of the largest loss at the points that were checked)"
-        )
+        off = "" if error is None else f" (off by up to {error:.2g} of the largest loss at the checked points)"
         said.append(f"in {precision}{off}")
     if (norm := text_in(report, "batchnorm")) not in ("", "running"):
         said.append(f'with batchnorm="{norm}"')
@@ -121,27 +120,27 @@ def _computed(landscape: Values) -> str:
 
 
 def model_said(landscape: Values) -> str:
-    """The class of the model of a landscape, as the report says it; nothing where the report says none.
+    """The class of the model of a landscape, from its report.
 
     Args:
         landscape: The landscape.
 
     Returns:
-        The name.
+        The name; empty if the report has none.
     """
     name = landscape.report.get("model", "")
     return name if isinstance(name, str) else ""
 
 
 def missing_said(landscape: Values, metrics: Sequence[str]) -> list[str]:
-    """How many points of a landscape have no value to draw.
+    """The number of points of a landscape that have no value to draw.
 
     Args:
         landscape: The landscape.
         metrics: The measures that are drawn, by name.
 
     Returns:
-        Sentences without their full stops; none where every value can be drawn.
+        Sentences without their full stops; none if every value can be drawn.
     """
     said = []
     for metric in metrics:
@@ -156,15 +155,15 @@ def missing_said(landscape: Values, metrics: Sequence[str]) -> list[str]:
 
 
 def repeats_said(landscape: Values, metric: str = "loss") -> str:
-    """Over how many random directions values are means, and how well these means are known.
+    """The number of random directions over which values are means, and the standard errors of these means.
 
     Args:
         landscape: The landscape.
         metric: "loss" or the name of another measure. Default "loss".
 
     Returns:
-        A sentence without its full stop; nothing where random directions were drawn once, or the measure is neither a
-        mean over them nor their spread.
+        A sentence without its full stop; empty if random directions were drawn once, or the measure is neither a mean
+        nor a spread over them.
     """
     sets = {1: "", 2: " pairs of"}.get(len(landscape.axes), " sets of")
     over = f"{landscape.repeated}{sets} random directions"
@@ -182,52 +181,52 @@ def repeats_said(landscape: Values, metric: str = "loss") -> str:
 
 
 def refinement_said(landscape: Values, metric: str = "loss") -> str:
-    """How many points of a landscape were evaluated, and how good the others are.
+    """The number of evaluated points of a landscape, and the error of the predicted points.
 
     Args:
         landscape: The landscape.
-        metric: "loss", which the tolerance is of, or the name of a metric. Default "loss".
+        metric: "loss", to which the tolerance applies, or the name of a metric. Default "loss".
 
     Returns:
-        A sentence without its full stop; nothing where every point was evaluated because that was asked for.
+        A sentence without its full stop; empty if every point was evaluated because no tolerance was given.
     """
     known, points = int(landscape.evaluated.sum()), landscape.evaluated.size
     found = landscape.report.get("refinement")
     if found is None and known == points:
         return ""
     said = f"{known} of {points} points were evaluated"
-    if found is None and landscape.report.get(SECTIONS):  # how well is known of the whole grid only
-        return f"{said}, the others predicted"
+    if found is None and landscape.report.get(SECTIONS):  # the error is known for the whole grid only
+        return f"{said}, the rest predicted"
     if found is None or known == points:
         return said
     try:
         return said + _on_samples(found) + _predicted(found, metric)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):  # a report that no run wrote
-        return f"{said}, the others predicted; the report does not say how well"
+        return f"{said}, the rest predicted; the report does not give their error"
 
 
 def refinement_short(landscape: Values, metric: str = "loss") -> str:
-    """How many points of a landscape were evaluated, and how good the others are, for one line below a picture.
+    """The number of computed points, and the error of the predicted points, for one line below a picture.
 
     Args:
         landscape: The landscape.
-        metric: "loss", which the tolerance is of, or the name of a metric. Default "loss".
+        metric: "loss", to which the tolerance applies, or the name of a metric. Default "loss".
 
     Returns:
-        The numbers of `refinement_said` that a reader of the picture wants; nothing if that says nothing.
+        The main numbers of `refinement_said`; empty if `refinement_said` is.
     """
     known, points = int(landscape.evaluated.sum()), landscape.evaluated.size
     found: Any = landscape.report.get("refinement")
     said = refinement_said(landscape, metric)
     if not said or known == points:
         return said
-    short = f"{known} of {points} points computed, the rest "
+    short = f"{known} of {points} points computed"
     try:
         error = float(found["rms"] if metric == "loss" else found["metrics_rms"][metric])
         missed = (
             "" if metric != "loss" or found["met"] else f", above the tolerance of {100 * found['tolerance']:.2g} %"
         )
-        return f"{short}to {100 * error:.2g} % of the range (rms){missed}"
+        return f"{short}; rms error {100 * error:.2g} % of the range{missed}"
     except (
         AttributeError,
         KeyError,
@@ -235,22 +234,22 @@ def refinement_short(landscape: Values, metric: str = "loss") -> str:
         ValueError,
         OverflowError,
     ):  # of a part, or a report that no run wrote
-        return f"{short}predicted"
+        return f"{short}, the rest predicted"
 
 
 def section_said(landscape: Values) -> str:
-    """Of which larger landscape this one is a part, and where.
+    """The slices and projections by which a landscape was made from a larger one.
 
     Args:
         landscape: The landscape.
 
     Returns:
-        A sentence without its full stop; nothing where the landscape is no slice and no projection.
+        A sentence without its full stop; empty if the landscape is neither a slice nor a projection.
     """
     try:
         said = "; then ".join(_section(one) for one in landscape.report.get(SECTIONS, ()))
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):  # a report that no run wrote
-        return "A slice or a projection; the report does not say which"
+        return "A slice or a projection; the report does not say which one"
     return said[:1].upper() + said[1:]
 
 
@@ -263,7 +262,7 @@ def _section(one: Any) -> str:
 
 
 def _on_samples(found: Any) -> str:
-    """On how many samples points were evaluated, where most were on a draw of them."""
+    """The number of samples, if most points were evaluated on a random part of the samples."""
     if "levels" not in found:
         return ""
     below, above = found["levels"]
@@ -271,13 +270,13 @@ def _on_samples(found: Any) -> str:
 
 
 def _predicted(found: Any, metric: str) -> str:
-    """How well the points are predicted that were not evaluated, as the report says it."""
+    """The error of the predicted points, from the report."""
     unseen = f"features narrower than {found['widest_gap'] + 1} grid steps may be missed"
     if metric != "loss":
         error = found["metrics_rms"][metric]
         of = cleaned(metric, LABEL)
-        return f", the others predicted with an rms error of {error:.2g} of the range of {of}; {unseen}"
+        return f", the rest predicted with an rms error of {error:.2g} of the range of {of}; {unseen}"
     scale = "log10 of the loss" if found["scale"] == "log10" else "the loss"
     met = "within the tolerance" if found["met"] else "NOT within the tolerance"
-    said = f", the others predicted with an rms error of {found['rms']:.2g} (at most {found['at_most']:.2g})"
+    said = f", the rest predicted with an rms error of {found['rms']:.2g} (at most {found['at_most']:.2g})"
     return f"{said} of the range of {scale}, {met} of {found['tolerance']:g}; {unseen}"

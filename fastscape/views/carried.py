@@ -1,7 +1,7 @@
-"""What a landscape carries besides its values: labels, marks and paths, as far as they can be drawn.
+"""Labels, marks and paths of a landscape, as far as they can be drawn.
 
-A report may come from a file that anybody wrote, or be made by hand. What is of another kind than a run writes is left
-out, and named together with the reason.
+A report may come from a file of unknown origin, or be made by hand. Parts that do not have the form that a run writes
+are left out, and named together with the reason.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from fastscape.views.texts import LABEL, cleaned
 
 __all__ = ["Carried", "LeftOut", "Mark", "bounds_of", "carried", "checked_path", "not_drawn"]
 
-MOST = 200  # marks, or paths: more of them hide each other
-MEASURES = 20  # of a path: more of them fit beside no pointer
-LARGEST = 1e15  # step: float64 holds no larger ones each by itself
-NAMED = 8  # of what is left out, in a sentence
+MOST = 200  # marks or paths of a picture: more would hide each other
+MEASURES = 20  # measures of a path: more do not fit beside the pointer
+LARGEST = 1e15  # the largest step: float64 does not distinguish larger neighbouring integers
+NAMED = 8  # parts left out that a sentence names
 COLUMNS = {
     "steps": "the steps",
     "off_plane": "the distances off the plane",
@@ -44,10 +44,10 @@ class Mark:
 
 
 class LeftOut(NamedTuple):
-    """What cannot be drawn, and why.
+    """A part of a landscape that cannot be drawn, and the reason.
 
     Args:
-        what: In words, for example 'the mark "a"'.
+        what: The part in words, for example 'the mark "a"'.
         why: The reason.
     """
 
@@ -57,13 +57,13 @@ class LeftOut(NamedTuple):
 
 @dataclass
 class Carried:
-    """What of a landscape can be drawn besides its values.
+    """The labels, marks and paths of a landscape that can be drawn.
 
     Args:
-        labels: What each axis runs along.
-        marks: Where models lie.
-        paths: Paths, NaN where a point has no place.
-        left_out: What cannot be drawn.
+        labels: The direction of each axis in words.
+        marks: The places of models.
+        paths: Paths; NaN if a point has no place.
+        left_out: The parts that cannot be drawn.
     """
 
     labels: list[str] = field(default_factory=list)
@@ -73,13 +73,13 @@ class Carried:
 
 
 def carried(landscape: Values) -> Carried:
-    """What of a landscape can be drawn besides its values.
+    """The labels, marks and paths of a landscape that can be drawn.
 
     Args:
         landscape: The landscape. Its report may hold anything.
 
     Returns:
-        Labels, marks and paths, and what of them is left out.
+        Labels, marks and paths, and the parts that are left out.
 
     Example:
         >>> import numpy as np
@@ -115,13 +115,13 @@ def bounds_of(landscape: Values) -> list[tuple[float, float]]:
 
 
 def not_drawn(left_out: Sequence[LeftOut]) -> str:
-    """The sentence that names what is left out.
+    """The sentence that names the parts left out.
 
     Args:
-        left_out: What is left out.
+        left_out: The parts left out.
 
     Returns:
-        A sentence without its full stop; nothing where nothing is left out.
+        A sentence without its full stop; empty if no part is left out.
 
     Example:
         >>> not_drawn([LeftOut("the mark a", "NaN"), LeftOut("the mark b", "NaN"), LeftOut("the paths", "no list")])
@@ -147,14 +147,14 @@ def _labels(landscape: Values, left_out: list[LeftOut]) -> Iterator[str]:
         if isinstance(label, str):
             yield cleaned(label, 2 * LABEL)
         else:
-            left_out.append(LeftOut(f"the label of {axis}", "it is no text"))
+            left_out.append(LeftOut(f"the label of {axis}", "not a text"))
             yield otherwise
 
 
 def _marks(landscape: Values, bounds: list[tuple[float, float]], left_out: list[LeftOut]) -> Iterator[Mark]:
     given = landscape.report.get("marks")
     if "marks" not in landscape.report:
-        given = landscape.marks  # that of a landscape which was made by hand
+        given = landscape.marks  # the default mark of a landscape made by hand
     if not isinstance(given, Mapping):
         left_out.append(LeftOut("the marks", "not places by name"))
         return
@@ -183,17 +183,16 @@ def _paths(landscape: Values, bounds: list[tuple[float, float]], left_out: list[
 def checked_path(
     path: Any, bounds: list[tuple[float, float]], left_out: list[LeftOut], unnamed: str = "a path"
 ) -> Trajectory | None:
-    """What of a path can be drawn.
+    """The part of a path that can be drawn.
 
     Args:
         path: A path as plain values, or anything else.
         bounds: The lowest and the highest coordinate of each axis.
-        left_out: A list that what cannot be drawn is added to.
-        unnamed: What something is called that is no path. Default "a path".
+        left_out: A list, to which the parts that cannot be drawn are added.
+        unnamed: The name in `left_out` of a value that is not a path. Default "a path".
 
     Returns:
-        The path: NaN where a point has no place, and without columns that are damaged; None where nothing of it lies
-        within the bounds.
+        The path: NaN if a point has no place, and without damaged columns. None if no point is within the bounds.
     """
     places = path.get("points") if isinstance(path, Mapping) else None
     places = _listed(places)
@@ -207,7 +206,7 @@ def checked_path(
     points[lost] = np.nan
     lows, highs = np.array(bounds).T
     outside = ((points < lows) | (points > highs)).any(axis=1)
-    for why, where in {"no finite place": lost, "outside the grid": outside}.items():
+    for why, where in {"no finite coordinates": lost, "outside the grid": outside}.items():
         if where.any():
             left_out.append(LeftOut(f"{where.sum()} of {len(points)} points of {said}", why))
     if not len(points):
@@ -244,14 +243,14 @@ def _measures(
 
 
 def _column(given: Any, count: int, said: str, left_out: list[LeftOut]) -> np.ndarray | None:
-    """A number for each point of a path, NaN where there is none."""
+    """A number per point of a path; NaN if a point has none."""
     given = _listed(given)
     if not isinstance(given, list | tuple) or len(given) != count:
         left_out.append(LeftOut(said, f"not {count} number{'s' * (count != 1)}"))
         return None
     odd = sum(isinstance(one, bool) or not isinstance(one, int | float) for one in given)
     if odd:
-        left_out.append(LeftOut(f"{odd} of {count} of {said}", "no numbers"))
+        left_out.append(LeftOut(f"{odd} of {count} of {said}", "not numbers"))
     return np.array([_numbers([one], 1)[0] for one in given])
 
 
@@ -260,7 +259,7 @@ def _listed(given: Any) -> Any:
 
 
 def _numbers(place: Any, count: int) -> list[float]:
-    """The coordinates of a place; NaN where it is none."""
+    """The coordinates of a place; NaN if it is not a place."""
     place = _listed(place)
     place = [place] if count == 1 and not isinstance(place, list | tuple) else place
     if not isinstance(place, list | tuple) or len(place) != count:

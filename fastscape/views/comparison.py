@@ -29,16 +29,16 @@ def compare(landscapes: Sequence[Values] | Values, **given: Unpack[SeveralOption
     """Draws landscapes side by side, with the same colours and heights for the same values.
 
     Args:
-        landscapes: The landscapes, each at least 2 x 2 points; or one, of which several measures are drawn.
-        **given: As `SeveralOptions` says; axes and scale are those of the comparison.
+        landscapes: The landscapes, each at least 2 x 2 points; or one landscape, to draw several of its measures.
+        **given: As `SeveralOptions` says; all pictures share one scale.
 
     Returns:
         The axes, in the order of the landscapes.
 
     Raises:
         TypeError: When there is no such option, or the kind of picture has none.
-        ValueError: When there is no landscape, the names or measures are not as many, the kind is unknown, or a
-            landscape cannot be drawn.
+        ValueError: When there is no landscape, when there is not one name and one measure per landscape, when the kind
+            is unknown, or a landscape cannot be drawn.
 
     Example:
         >>> import numpy as np, fastscape
@@ -64,7 +64,7 @@ def compare(landscapes: Sequence[Values] | Values, **given: Unpack[SeveralOption
     if len(names) != len(landscapes):
         raise ValueError(f"names must be one per landscape, got {len(names)} for {len(landscapes)} landscapes")
     log, scale, label = common_scale(landscapes, metrics, log=options["log"], clip=clip)
-    colours = colours_of(metrics[0], scale, options["cmap"])
+    colours = colours_of(metrics[0], scale, options["cmap"], log=bool(log))
     cmap = colours["cmap"]
     figure = plt.figure(figsize=(5.2 * len(landscapes) + 1, 5.0), layout="constrained")
     projection = "3d" if kind == "surface3d" else None
@@ -76,13 +76,13 @@ def compare(landscapes: Sequence[Values] | Values, **given: Unpack[SeveralOption
         drawn["ax"] = figure.add_subplot(1, len(landscapes), k, projection=projection)
         ax = draw(landscape, **drawn)
         if kind == "surface3d":
-            box = box_of(landscape)  # the layout knows nothing of the labels beside it
+            box = box_of(landscape)  # the layout does not reserve room for the labels beside the box
             ax.set_box_aspect(box, zoom=0.85 if box is None else 0.75)
-        ax.xaxis.set_major_locator(MaxNLocator(5))  # more of their labels touch each other at this width
+        ax.xaxis.set_major_locator(MaxNLocator(5))  # more tick labels would touch each other at this width
         ax.set_title(fill(literal(cleaned(str(name), LABEL)), 32) if name else "")
         axes.append(ax)
     unit = Unit.of(np.array(scale))
-    shades = ScalarMappable(Normalize(*unit.scaled(np.array(colour_ends(metrics[0], *scale)))), cmap)
+    shades = ScalarMappable(Normalize(*unit.scaled(np.array(colour_ends(metrics[0], *scale, log=bool(log))))), cmap)
     figure.colorbar(shades, ax=axes, label=literal(unit.labelled(cleaned(label, 2 * LABEL))), shrink=0.8)
     return axes
 
@@ -90,7 +90,7 @@ def compare(landscapes: Sequence[Values] | Values, **given: Unpack[SeveralOption
 def _paired(
     landscapes: Sequence[Values] | Values, metric: str | Sequence[str]
 ) -> tuple[Sequence[Values], Sequence[str]]:
-    """The landscapes, and which measure is drawn of each."""
+    """The landscapes, and the measure to draw for each."""
     metrics = [metric] if isinstance(metric, str) else list(metric)
     if isinstance(landscapes, Values):
         return [landscapes] * len(metrics), metrics
@@ -102,7 +102,7 @@ def _paired(
 
 
 def of_one(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those options of several pictures that each one of them takes."""
+    """The options of several pictures that each single picture takes."""
     return {name: value for name, value in given.items() if name not in ("kind", "names")}
 
 
@@ -117,12 +117,12 @@ def common_scale(
 
     Args:
         landscapes: The landscapes.
-        metric: As for a picture, or one for each landscape.
-        log: As for a picture; by default logarithms are drawn where that is the default of all of them.
+        metric: As for a picture, or one metric per landscape.
+        log: As for a picture. By default logarithms are drawn if this is the default of every landscape.
         clip: As for a picture.
 
     Returns:
-        Whether heights are logarithms, the lowest and the highest of all, and their label.
+        Whether heights are logarithms, the lowest and the highest height of all landscapes, and the label of heights.
 
     Raises:
         ValueError: When there is no landscape, or `heights` refuses its arguments.
@@ -165,7 +165,7 @@ def drawn_by(kind: str) -> Callable[..., Any]:
 
 
 def paths_drawn_by(kind: str) -> Callable[..., Any]:
-    """The function that draws a kind of picture, and says which paths it has drawn.
+    """The function that draws a kind of picture and returns the drawn paths.
 
     Args:
         kind: "contour" or "surface3d".

@@ -1,4 +1,4 @@
-"""The band around a curve that is a mean over random directions: how far the directions lie apart."""
+"""The band around a curve that is a mean over random directions: the spread over the directions."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from fastscape.views.units import FAR
 __all__ = ["direction_band", "mean_label"]
 
 LOW, HIGH = 0.1, 0.9  # quantiles at the edges of the band
-FEW = 8  # directions: so many are drawn one by one, more would be a thick band themselves
+FEW = 8  # up to this number, directions are also drawn one by one; more would merge into a band
 
 
 def mean_label(landscape: Values, shown: Drawable) -> str:
-    """What the curve is called in a legend.
+    """The label of the curve in a legend.
 
     Args:
         landscape: The landscape.
         shown: The picture.
 
     Returns:
-        The label, with the number of directions where it is a mean over several.
+        The label, with the number of directions if the curve is a mean over several.
     """
     if shown.vertical.metric not in landscape.repeats:
         return shown.label
-    name = literal(cleaned(shown.vertical.metric, LABEL))  # a logarithm is one of the mean
+    name = literal(cleaned(shown.vertical.metric, LABEL))  # log curves show the logarithm of the mean
     return f"{name}, mean of {landscape.repeated} directions"
 
 
 def direction_band(ax: Any, landscape: Values, shown: Drawable, clip: float | None, colour: Any) -> list[Any]:
-    """Draws the band between two quantiles over the directions of a line, and few directions one by one.
+    """Draws the band between two quantiles over the directions of a line; a few directions are also drawn one by one.
 
     Args:
         ax: The axes.
         landscape: The landscape, of one axis.
         shown: The picture.
-        clip: Values above it are drawn at it; None for none.
-        colour: Of the curve of the means.
+        clip: Larger values are drawn at `clip`; None for no limit.
+        colour: The colour of the mean curve.
 
     Returns:
-        What a legend names; nothing where the curve is no mean over directions.
+        The objects for the legend; none if the curve is not a mean over directions.
     """
     metric, (x,) = shown.vertical.metric, shown.axes
     if metric not in landscape.repeats:

@@ -1,4 +1,4 @@
-"""A landscape made ready to be drawn by matplotlib: sorted, in units that it can draw, with what it carries."""
+"""A landscape made ready for matplotlib: sorted, in units that it can draw, with labels, marks and paths."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Vertical(NamedTuple):
     """The scale of the heights of a picture.
 
     Args:
-        metric: What they are of.
-        log: Whether they are logarithms.
-        smallest: The value whose logarithm stands for that of 0.
-        unit: Their unit.
-        label: Their label, for matplotlib.
+        metric: The measure that the heights show.
+        log: Whether heights are logarithms.
+        smallest: The value whose logarithm is drawn for values of 0.
+        unit: The unit of the heights.
+        label: The label of the heights, for matplotlib.
     """
 
     metric: str
@@ -37,13 +37,13 @@ class Vertical(NamedTuple):
     label: str
 
     def of(self, values: np.ndarray) -> np.ndarray:
-        """Where values stand in the picture.
+        """The heights of values in the picture.
 
         Args:
-            values: Values of the metric, of which some may be NaN or infinite.
+            values: Values of the metric; some may be NaN or infinite.
 
         Returns:
-            Heights in their unit; NaN for what has none.
+            Heights in their unit; NaN for values without a height.
         """
         fit = np.isfinite(values) & (values >= 0 if self.log else True)
         known = np.where(fit, values, np.nan)
@@ -52,21 +52,20 @@ class Vertical(NamedTuple):
 
 @dataclass(frozen=True)
 class Drawable:
-    """What a picture of a landscape shows.
+    """The content of a picture of a landscape.
 
     Args:
-        axes: Increasing coordinates, of each axis, in its unit.
+        axes: Increasing coordinates of each axis, in the unit of the axis.
         units: The unit of each axis.
         heights: Heights in the shape of the grid, in their unit.
         vertical: The scale of the heights.
-        order: The index of a grid of the landscape that sorts it.
+        order: The index that sorts a grid of the landscape.
         evaluated: Which points were evaluated.
-        carried: Labels of the axes, and marks in their units.
+        carried: Labels of the axes, and marks in units of the axes.
         paths: Every path that the landscape carries or that was given, with its points [n, axes] in units of the axes;
-            NaN where a point has no place.
-        extremes: The smallest and the largest value, before they were clipped; infinite ones count.
-        notes: Sentences without their full stops: of which landscape it is a part, and on values that are predicted or
-            missing.
+            NaN if a point has no place.
+        extremes: The smallest and the largest value before clipping; infinite values count.
+        notes: Sentences without their full stops: slices and projections, and predicted or missing values.
     """
 
     axes: list[np.ndarray]
@@ -92,14 +91,14 @@ class Drawable:
 
     @property
     def trajectories(self) -> list[Trajectory]:
-        """The paths that no walk on this landscape has made."""
+        """The paths that are not walks on this landscape."""
         return [path for path, _ in self.paths if isinstance(path, Trajectory)]
 
     def said(self, *more: LeftOut) -> list[str]:
-        """What stands below the picture.
+        """The sentences below the picture.
 
         Args:
-            *more: What else cannot be drawn.
+            *more: Further parts that cannot be drawn.
 
         Returns:
             Sentences without their full stops.
@@ -117,7 +116,7 @@ def paths_of(given: Any) -> list[Walk | Trajectory]:
         The paths.
 
     Raises:
-        ValueError: When one of them is something else.
+        ValueError: When a path is something else.
     """
     single = isinstance(given, Walk | Trajectory | np.ndarray)
     return [_path(one) for one in ([given] if single else given)]
@@ -143,19 +142,19 @@ def _no_path(came: str) -> str:
 
 
 def drawable(landscape: Values, options: Any, metrics: Sequence[str] = ()) -> Drawable:
-    """What a picture of a landscape shows.
+    """The content of a picture of a landscape.
 
     Args:
         landscape: The landscape.
-        options: "metric", "log", "clip", and where they are given "scale", the lowest and the highest height, and
-            "paths", see `paths_of`.
-        metrics: Further measures that are drawn beside it.
+        options: "metric", "log", "clip", and if given, "scale", the lowest and the highest height, and "paths", see
+            `paths_of`.
+        metrics: Further measures that are drawn in the same picture.
 
     Returns:
-        Axes, heights, and what is drawn on them, with texts that matplotlib can draw.
+        Axes, heights, marks and paths, with texts that matplotlib can draw.
 
     Raises:
-        ValueError: When `heights` refuses its arguments, a path is none, or an axis is none that can be drawn.
+        ValueError: When `heights` refuses its arguments, or a path or an axis cannot be drawn.
     """
     order = np.ix_(*ordered(landscape))
     axes = [np.sort(axis) for axis in landscape.axes.values()]
@@ -212,7 +211,7 @@ def vertical_of(landscape: Values, options: Any) -> Vertical:
 def _placed(
     landscape: Values, paths: Sequence[Walk | Trajectory], units: list[Unit], found: Carried
 ) -> Iterator[tuple[Walk | Trajectory, np.ndarray]]:
-    """Paths with their points in units of the axes; what cannot be drawn of given ones is left out, and said."""
+    """Paths with points in units of the axes; parts of given paths that cannot be drawn are left out and named."""
     bounds = bounds_of(landscape)
     for path in paths:
         drawn = path

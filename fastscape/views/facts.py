@@ -1,4 +1,4 @@
-"""What a report says, in words for a sentence. A report may hold anything: what no run wrote is left out."""
+"""Facts of a report in words for a sentence. A report may hold anything; facts of a wrong form are left out."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ __all__ = [
     "value_at_the_model",
 ]
 
-MOST = 2**64  # larger counts and seeds are none
-MOST_AXES = 8  # of which each is named by itself
+MOST = 2**64  # larger counts and seeds are left out
+MOST_AXES = 8  # largest number of axes that are named one by one
 
 _ALONG = {  # one axis, several axes
     "random": ("runs along a random direction", "run along random directions"),
@@ -52,11 +52,11 @@ def text_in(facts: Any, name: str) -> str:
     """A text of a report.
 
     Args:
-        facts: Facts by name, or whatever came in their place.
-        name: Which.
+        facts: Facts by name, or any other value.
+        name: The name of the text.
 
     Returns:
-        The text in one line, of at most 100 letters; nothing where there is none.
+        The text in one line, of at most 100 letters; empty if there is none.
     """
     found = facts.get(name) if isinstance(facts, Mapping) else None
     return cleaned(found, TITLE) if isinstance(found, str) and found else ""
@@ -66,11 +66,11 @@ def count_in(facts: Any, name: str) -> int | None:
     """A count of a report.
 
     Args:
-        facts: Facts by name, or whatever came in their place.
-        name: Which.
+        facts: Facts by name, or any other value.
+        name: The name of the count.
 
     Returns:
-        The count; None where there is none.
+        The count; None if there is none.
     """
     found = facts.get(name) if isinstance(facts, Mapping) else None
     return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < MOST else None
@@ -80,11 +80,11 @@ def finite_in(facts: Any, name: str) -> float | None:
     """A finite number of a report.
 
     Args:
-        facts: Facts by name, or whatever came in their place.
-        name: Which.
+        facts: Facts by name, or any other value.
+        name: The name of the number.
 
     Returns:
-        The number; None where there is none.
+        The number; None if there is none.
     """
     found = facts.get(name) if isinstance(facts, Mapping) else None
     known = isinstance(found, int | float) and not isinstance(found, bool) and abs(found) < np.inf
@@ -92,14 +92,14 @@ def finite_in(facts: Any, name: str) -> float | None:
 
 
 def samples_said(landscape: Values, metric: str = "loss") -> str:
-    """On how many samples a measure was computed, and of which of several data sets.
+    """The number of samples on which a measure was computed, and their data set if there are several.
 
     Args:
         landscape: The landscape.
         metric: "loss" or the name of another measure. Default "loss".
 
     Returns:
-        For example "200 samples", or '200 samples of "test"'; nothing where the report does not say it.
+        For example "200 samples", or '200 samples of "test"'; empty if the report does not have it.
     """
     sets, facts, of = landscape.report.get("data_sets"), landscape.report, ""
     names = [name for name in sets if isinstance(name, str)] if isinstance(sets, Mapping) else []
@@ -111,14 +111,14 @@ def samples_said(landscape: Values, metric: str = "loss") -> str:
 
 
 def value_at_the_model(landscape: Values, metric: str = "loss") -> float | None:
-    """A measure at the model itself: where the grid has it, that value, and else the loss that the report has.
+    """A measure at the model itself: the value on the grid if the model is a grid point, else the loss in the report.
 
     Args:
         landscape: The landscape.
         metric: "loss" or the name of another measure. Default "loss".
 
     Returns:
-        The value; None where it is not known.
+        The value; None if it is not known.
     """
     report = landscape.report
     sections = report.get(SECTIONS, ())
@@ -132,27 +132,27 @@ def value_at_the_model(landscape: Values, metric: str = "loss") -> float | None:
             place = tuple(int(found[0]) for found in at)
             value = float(landscape.measures[metric][place])
             return value if landscape.evaluated[place] and np.isfinite(value) else None
-    # Where samples are read by and by, the loss of the report is that of the first part.
+    # If samples are read in several parts, the loss in the report is the loss of the first part.
     if metric != "loss" or sections or report.get("stream") is not None:
         return None
     return finite_in(report.get("centre"), "loss")
 
 
 def directions_said(landscape: Values) -> str:
-    """Along which directions the axes run, how they are normalised and combined.
+    """The directions of the axes, their normalisation, and the scheme that combines them.
 
     Args:
         landscape: The landscape.
 
     Returns:
-        A sentence without its full stop; nothing where the report does not say it.
+        A sentence without its full stop; empty if the report does not have it.
     """
     report = landscape.report
     kinds = [kind for kind in _listed(report.get("directions"))[:MOST_AXES] if isinstance(kind, str) and kind]
     if not kinds:
         return ""
     counts = Counter(kinds)
-    one = len(landscape.axes) == 1 and not report.get(SECTIONS)  # a slice runs along those of the whole
+    one = len(landscape.axes) == 1 and not report.get(SECTIONS)  # a slice has the directions of the whole landscape
     said = f"The ax{'i' if one else 'e'}s {_along(landscape, kinds[0], one)}"
     if len(counts) > 1:
         each = (f"{'one' if n == 1 else n} {_along(landscape, kind, n == 1)}" for kind, n in counts.items())
@@ -167,13 +167,13 @@ def directions_said(landscape: Values) -> str:
 
 
 def moving_said(landscape: Values) -> str:
-    """How many parameters move.
+    """The number of parameters that move.
 
     Args:
         landscape: The landscape.
 
     Returns:
-        For example "112 of 131 parameters move (weights)"; nothing where the report does not say it.
+        For example "112 of 131 parameters move (weights)"; empty if the report does not have it.
     """
     moved, known = count_in(landscape.report, "perturbed"), count_in(landscape.report, "parameters")
     if moved is None:
@@ -186,7 +186,7 @@ def moving_said(landscape: Values) -> str:
 
 
 def range_said(landscape: Values) -> str:
-    """From where to where the axes run.
+    """The ranges of the axes.
 
     Args:
         landscape: The landscape.
@@ -207,12 +207,12 @@ def range_said(landscape: Values) -> str:
 
 
 def _listed(given: Any) -> list[Any]:
-    """The entries of what may be one thing or a list."""
+    """The entries of a list, or a single value as a list."""
     return list(given) if isinstance(given, list | tuple) else [given]
 
 
 def _along(landscape: Values, kind: str, one: bool) -> str:
-    """What one axis does, or several do, along directions of a kind."""
+    """The part of a sentence that says along which kind of directions one axis runs, or several axes run."""
     if kind in _ALONG:
         return _ALONG[kind][0 if one else 1]
     plane, kind = landscape.report.get("plane"), cleaned(kind, LABEL)

@@ -1,17 +1,19 @@
-"""What pictures by matplotlib have in common: new axes, the colour bar, a frame around what is drawn, and the note."""
+"""Parts that all matplotlib pictures share: new axes, the colour bar, outlines of lines and texts, and the note."""
 
 from __future__ import annotations
 
 import re
+from textwrap import fill
 from typing import Any, Literal
 
 from fastscape.views.sizes import Size, deep_size, flat_size, letters, settled
 
-__all__ = ["colour_bar", "new_axes", "note", "note_of_all", "outlined"]
+__all__ = ["ROUND", "colour_bar", "new_axes", "note", "note_of_all", "outlined"]
 
 WIDE = 0.58  # mean width of a letter, in units of its size
 BAND = 0.4  # the height of the band below a picture, in units of that of the picture
 TICKS = 6  # numbers at a colour bar, at most
+ROUND = [1, 2, 5, 10]  # steps between numbers, times a power of ten: 0.54, 0.55 and not 0.544, 0.552
 
 
 def new_axes(
@@ -28,11 +30,11 @@ def new_axes(
         layout: How matplotlib lays the figure out.
         ratio: The wanted height of the picture for its width. Default: what the figure has room for.
         size: The size of the picture without the band. Default: for a screen.
-        band: Whether there is one. Default False.
+        band: Whether to make axes for a band. Default False.
         **subplot: Options of the first axes.
 
     Returns:
-        Both axes; None for a band that is not wanted.
+        The axes of the picture and the axes of the band; None instead of the latter without a band.
     """
     import matplotlib.pyplot as plt
 
@@ -49,9 +51,9 @@ def colour_bar(coloured: Any, ax: Any, label: str, **options: Any) -> Any:
     """A colour bar with few round numbers.
 
     Args:
-        coloured: What has the colours.
-        ax: The axes that it stands beside.
-        label: Its label.
+        coloured: The drawn object whose colours the bar explains.
+        ax: The axes beside which the bar is drawn.
+        label: The label of the bar.
         **options: Of matplotlib's `Figure.colorbar`.
 
     Returns:
@@ -62,23 +64,23 @@ def colour_bar(coloured: Any, ax: Any, label: str, **options: Any) -> Any:
     first = ax if not isinstance(ax, list) else ax[0]
     bar = first.figure.colorbar(coloured, ax=ax, label=label, **options)
     low, high = bar.vmin, bar.vmax
-    # Those beyond the ends would stand at the ends, with the numbers of other heights.
-    bar.set_ticks([at for at in MaxNLocator(TICKS).tick_values(low, high) if low <= at <= high])
+    # matplotlib would draw ticks beyond the ends at the ends, labelled with wrong heights.
+    bar.set_ticks([at for at in MaxNLocator(TICKS, steps=ROUND).tick_values(low, high) if low <= at <= high])
     bar.ax.minorticks_off()
     settled(bar.ax)
     return bar
 
 
 def note(sentences: list[str], ax: Any, *, own: bool = False) -> None:
-    """Says below a picture, in one line, what it does not show.
+    """Writes below a picture, in one line, what it does not show.
 
-    Of more than one line the beginning is shown. The label of the text, as `get_label` returns it, has all, and
-    `landscape.caption()` says what must be known of a landscape.
+    If the sentences are longer than the line, the line has the first sentences and ends in "…"; no sentence is cut.
+    The label of the text has all sentences. `landscape.caption()` is a full description.
 
     Args:
-        sentences: The sentences; nothing is drawn where there are none.
+        sentences: The sentences; nothing is drawn if there are none.
         ax: The axes of the picture.
-        own: Whether the figure has no other picture. The line then is as long as the figure is wide. Default False.
+        own: Whether the figure has no other picture; the line is then as long as the figure is wide. Default False.
     """
     if own or not sentences:
         note_of_all(sentences, ax.figure)
@@ -95,14 +97,14 @@ def note(sentences: list[str], ax: Any, *, own: bool = False) -> None:
         at, of = (0.006, "subfigure fraction") if lowest else (-0.13, "axes fraction")
         style = {"fontsize": points, "va": "bottom", "bbox": ground}
         text = ax.annotate(shown, (0.0, at), xycoords=("axes fraction", of), **style)
-    text.set_label("\n".join(sentences))
+    text.set_label("_" + "\n".join(sentences))  # without "_", matplotlib would warn of it in every legend
 
 
 def note_of_all(sentences: list[str], figure: Any) -> None:
-    """Says below all panels of a figure, in one line, what they show and what not. See `note`.
+    """Writes below all panels of a figure, in one line, what they show and what they do not show. See `note`.
 
     Args:
-        sentences: The sentences; nothing is drawn where there are none.
+        sentences: The sentences; nothing is drawn if there are none.
         figure: The figure, whose layout is constrained.
     """
     points = letters()
@@ -113,27 +115,24 @@ def note_of_all(sentences: list[str], figure: Any) -> None:
 
 
 def _line(sentences: list[str], most: float) -> str:
-    """The beginning of sentences, as far as it fits: whole ones if possible, else whole words."""
-    shown, parts = "", [part for sentence in sentences for part in re.split(r"\.\s+(?=[A-Z])", sentence)]
-    for sentence in parts:
-        longer = f"{shown}{'; ' if shown else ''}{sentence.rstrip('.')}"
+    """As many whole sentences as fit one line; a first sentence that does not fit takes several lines."""
+    parts = [part.rstrip(".") for sentence in sentences for part in re.split(r"\.\s+(?=[A-Z±])", sentence)]
+    shown, count = parts[0], 1
+    for part in parts[1:]:
+        longer = f"{shown}{'. ' if part[:1].isupper() or part[:1] == '±' else '; '}{part}"
         if len(longer) > most:
             break
-        shown = longer
-    else:
-        return shown
-    if shown:
-        return f"{shown} …"
-    words = parts[0][: max(int(most) - 2, 1)].rpartition(" ")
-    return f"{words[0] or words[2]} …"
+        shown, count = longer, count + 1
+    shown += "" if count == len(parts) else " …"
+    return shown if count > 1 else fill(shown, max(int(most), 20), break_long_words=False, break_on_hyphens=False)
 
 
 def outlined(linewidth: float, colour: str) -> list[Any]:
-    """What draws a line or a text with a frame.
+    """Effects that draw an outline around a line or a text.
 
     Args:
-        linewidth: Of the frame, in points, with what it surrounds.
-        colour: Of the frame.
+        linewidth: The width of the outline in points, including the line inside it.
+        colour: The colour of the outline.
 
     Returns:
         Effects for `set_path_effects`.

@@ -18,19 +18,19 @@ from fastscape.views.units import Unit
 
 __all__ = ["live", "shown_by", "terminal_map"]
 
-WIDTH = 48  # letters of a map, each of which is as wide as a half of its height
-RAMP = " .:-=+*#%@"  # from low to high, where colours are not wanted
+WIDTH = 48  # letters per line of a map; a letter is half as wide as high
+RAMP = " .:-=+*#%@"  # from low to high, for terminals without colours
 UPPER_HALF = "\u2580"  # a letter that shows two points, one above the other
 
 
 def shown_by(progress: Any) -> tuple[bool, Callable[[Values], Any] | None]:
-    """What an argument `progress` asks for.
+    """Reads an argument `progress`.
 
     Args:
         progress: True, False, "live", or a function of a landscape.
 
     Returns:
-        Whether to show a progress bar, and what shows the surface after every round.
+        Whether to show a progress bar, and the function that shows the surface after every round.
 
     Raises:
         TypeError: When it is something else.
@@ -45,11 +45,11 @@ def shown_by(progress: Any) -> tuple[bool, Callable[[Values], Any] | None]:
 
 
 def live() -> Callable[[Values], None]:
-    """What shows one estimate after the other, each in the place of the one before.
+    """A function that shows one estimate after the other, each in the place of the previous one.
 
     Returns:
-        A function of a landscape: in a notebook it draws a contour map, in a terminal a map of coloured letters, and
-        where standard error is neither it does nothing.
+        A function of a landscape. In a notebook it draws a contour map, in a terminal a map of coloured letters. If
+        standard error is neither a notebook nor a terminal, it does nothing.
     """
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if getattr(shell, "kernel", None) is not None:
@@ -58,13 +58,13 @@ def live() -> Callable[[Values], None]:
 
 
 class _Notebook:
-    """One picture in a notebook, exchanged again and again."""
+    """One picture in a notebook, which each estimate replaces."""
 
     handle: Any = None
 
     def __call__(self, landscape: Values) -> None:
         if min(landscape.shape) < 2 or not np.isfinite(landscape.loss).any():
-            return  # there is nothing to draw yet, and a picture must not end a run
+            return  # there is nothing to draw yet, and an error of a picture must not end a run
         from IPython.display import Image, display  # type: ignore[import-not-found]
 
         image = Image(_picture(landscape), format="png")
@@ -75,7 +75,7 @@ class _Notebook:
 
 
 class _Terminal:
-    """A map above the progress bar, written over the one before."""
+    """A map above the progress bar, written over the previous map."""
 
     lines = 0
 
@@ -84,7 +84,7 @@ class _Terminal:
         errors = f"rms {found['rms']:.2g}, tolerance {found['tolerance']:g}"
         said = f"round {found['rounds']}: {found['evaluated']} of {landscape.loss.size} points, {errors}"
         columns, rows = shutil.get_terminal_size()
-        # Below the map are this sentence and the bar; what does not fit could not be written over.
+        # Below the map are this sentence and the bar; lines beyond the screen could not be overwritten.
         width = max(min(WIDTH, columns - 1, 2 * (rows - 4)), 2)
         drawn = [*terminal_map(landscape, width=width), said[: columns - 1]]
         back = f"\x1b[{self.lines}F\x1b[J" if self.lines else ""
@@ -93,7 +93,7 @@ class _Terminal:
 
 
 def _picture(landscape: Values) -> bytes:
-    from matplotlib.figure import Figure  # of no window, and in no list of pyplot's, which belongs to one thread
+    from matplotlib.figure import Figure  # without a window, and not managed by pyplot, which is for one thread
 
     content = io.BytesIO()
     figure = Figure(figsize=(7.0, 5.5), layout="compressed")
@@ -107,11 +107,12 @@ def terminal_map(landscape: Values, *, width: int = WIDTH) -> list[str]:
 
     Args:
         landscape: The landscape, a plane.
-        width: Letters of a line. Default 48.
+        width: Letters per line. Default 48.
 
     Returns:
-        The lines: two points a letter in the colours of the pictures, or with `NO_COLOR` in the environment a letter
-        for each, the darker the higher; points without a height are blank. One line says so where none has one.
+        The lines: each letter shows two points in the colours of the pictures. With `NO_COLOR` in the environment each
+        letter shows one point, the darker the higher. Points without a height are blank. If no point has a height, one
+        line says so.
     """
     try:
         z = heights(landscape)[0]
@@ -121,7 +122,7 @@ def terminal_map(landscape: Values, *, width: int = WIDTH) -> list[str]:
     rows = width // (2 if plain else 1)
     across = np.linspace(0, z.shape[0] - 1, min(width, z.shape[0])).round().astype(int)
     down = np.linspace(z.shape[1] - 1, 0, min(rows, z.shape[1])).round().astype(int)
-    z = Unit.of(z).scaled(z)  # from -1e308 to 1e308 is farther than float64 goes
+    z = Unit.of(z).scaled(z)  # float64 cannot hold the distance from -1e308 to 1e308
     low, high = np.nanmin(z), np.nanmax(z)
     share = ((z - low) / ((high - low) or 1.0))[np.ix_(across, down)].T
     if plain:
@@ -132,7 +133,7 @@ def terminal_map(landscape: Values, *, width: int = WIDTH) -> list[str]:
 
 
 def _coloured(upper: np.ndarray, lower: np.ndarray) -> str:
-    """A line of letters, each with one colour in front and another behind."""
+    """A line of letters, each with a foreground and a background colour."""
     from matplotlib import colormaps
 
     colours = colormaps["viridis"]

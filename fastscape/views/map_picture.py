@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 __all__ = ["areas", "contour", "map_of"]
 
-LOW = 0.6  # height of a map for its width, below which a label beside it takes two lines
-WIDTH = 44  # letters of an axis label, where maps stand side by side
+LOW = 0.6  # in maps with a smaller ratio of height to width, the label beside the map takes two lines
+WIDTH = 44  # letters of an axis label, if maps are side by side
 
 
 @documented(ContourOptions)
 def contour(landscape: Values, **given: Unpack[ContourOptions]) -> Axes:
-    """Draws a contour map with labelled axes, a colour bar, and a cross at every model that lies in the plane.
+    """Draws a contour map with labelled axes, a colour bar, and a cross at every model in the plane.
 
-    Paths of a training are drawn in the colours of their steps, with a hollow marker at the start, a filled one at the
-    end, and names where epochs begin, or without the measure "epoch" round steps. Each checkpoint lies beside the
-    plane and has a loss of its own: the band below the map shows it beside the loss of the plane below it, and its
-    distance off the plane. Axes that are known to be orthonormal have one scale.
+    Paths of a training are drawn in the colours of their steps, with a hollow marker at the start and a filled marker
+    at the end. Names mark the first points of epochs, or round steps if there is no measure "epoch". Each checkpoint
+    is off the plane and has its own loss. The band below the map shows this loss, the loss of the plane below the
+    checkpoint, and the distance off the plane. Axes that are known to be orthonormal have one scale.
 
-    Numbers beyond 1e30 or below 1e-30 are drawn in units of a power of ten, which the labels name; so they are in
-    every picture. A note below the picture names what of the landscape is not drawn, and why.
+    As in every picture, numbers beyond 1e30 or below 1e-30 are drawn in units of a power of ten, which the labels
+    name. A note below the picture names the parts of the landscape that are not drawn, with the reason.
 
     Args:
         landscape: The landscape, at least 2 x 2 points.
@@ -52,9 +52,9 @@ def contour(landscape: Values, **given: Unpack[ContourOptions]) -> Axes:
 
     Raises:
         TypeError: When there is no such option.
-        ValueError: When the landscape has fewer than 2 x 2 points, a coordinate is not finite or there twice, `levels`
-            is below 1, or `heights` refuses its arguments; when there is nothing to draw because `filled` is off and
-            `linewidth` 0; when a band is asked for and there is nothing in it, or no place for it.
+        ValueError: When the landscape has fewer than 2 x 2 points, a coordinate is not finite or occurs twice,
+            `levels` is below 1, or `heights` refuses its arguments. When there is nothing to draw because `filled` is
+            off and `linewidth` is 0. When a band is asked for and there is nothing to draw in it, or no place for it.
 
     Example:
         >>> import numpy as np
@@ -92,7 +92,9 @@ def map_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     similar = 0.5 <= np.ptp(x) / np.ptp(y) <= 2 or spans is not None
     ratio = float(np.ptp(y) / np.ptp(x)) if similar else None
     ax, band = places(options, shown, "compressed", ratio)
-    colours = {**colours_of(shown.vertical.metric, edges, options["cmap"]), "extend": beyond_clip(shown, options)}
+    vertical = shown.vertical
+    colours = colours_of(vertical.metric, edges, options["cmap"], log=vertical.log)
+    colours["extend"] = beyond_clip(shown, options)
     coloured = areas(ax, (x, y, z), edges, options, colours)
     if options["colorbar"]:
         colour_bar(coloured, ax, shown.label)
@@ -104,7 +106,7 @@ def map_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     limits = {"xlim": ax.get_xlim(), "ylim": ax.get_ylim()}
     taken = _names_of_marks(ax, shown)
     drawn = draw_paths(ax, [(path, (*points.T,)) for path, points in shown.paths], taken=taken)
-    if shown.trajectories:  # unlike a walk, it may leave the grid
+    if shown.trajectories:  # unlike a walk, a trajectory may leave the grid
         ax.set(**limits)
     _crosses(ax, shown)
     low = ratio is not None and ratio < LOW
@@ -116,7 +118,7 @@ def map_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
 
 
 def _names_of_marks(ax: Any, shown: Drawable) -> list[np.ndarray]:
-    """Where the names of models will stand, as fractions of the map: at their beginning, middle and end."""
+    """The places of the names of models, as fractions of the map: their beginning, middle and end."""
     limits = [np.sort(limit) for limit in (ax.get_xlim(), ax.get_ylim())]
     width = 0.7 * ax.figure.get_figwidth()
     found = []
@@ -129,13 +131,13 @@ def _names_of_marks(ax: Any, shown: Drawable) -> list[np.ndarray]:
 
 
 def _crosses(ax: Any, shown: Drawable) -> None:
-    """Shows on a map where models lie."""
+    """Draws a cross with a name at every model on a map."""
     x = shown.axes[0]
     for mark in shown.carried.marks:
         style = {"ms": 12 * weight(), "markeredgewidth": 2 * weight(), "label": mark.name}
         (cross,) = ax.plot(*np.transpose([mark.at]), "+", color="white", **style)
         cross.set_path_effects(outlined(3 * weight(), "black"))  # seen in a hole, too, which is white
-        # To the side where there is more room; a long name must not take the room of the map.
+        # Names go to the side with more room; a long name must not shrink the map.
         side, offset = ("right", -6) if mark.at[0] > np.mean(x[[0, -1]]) else ("left", 6)
         at = {"xytext": (offset * weight(), 6 * weight()), "textcoords": "offset points", "ha": side}
         text = ax.annotate(mark.name, mark.at, color="white", fontsize=letters(0.9), zorder=13, **at)
@@ -149,21 +151,23 @@ def areas(
     options: Any,
     colours: dict[str, Any],
 ) -> Any:
-    """Draws the areas between heights, and the lines.
+    """Draws the areas between heights, and the contour lines.
 
     Args:
-        ax: Where.
+        ax: The axes to draw on.
         grid: Coordinates [H] and [W], and heights [H, W].
-        edges: The heights of the lines.
+        edges: The heights of the contour lines.
         options: "filled", "linewidth", "labels", "scale" and "levels".
-        colours: As `colours_of` returns them, and "extend" where values lie beyond the levels.
+        colours: As `colours_of` returns them, and "extend" if values are beyond the levels.
 
     Returns:
-        What has the colours, for a colour bar.
+        The drawn object whose colours a colour bar explains.
     """
     x, y, z = grid
     filled, linewidth = options["filled"], options["linewidth"]
-    beyond = options["scale"] is not None or np.ndim(cast(Any, options["levels"])) > 0  # else all is within
+    beyond = (
+        options["scale"] is not None or np.ndim(cast(Any, options["levels"])) > 0
+    )  # else no value is beyond the levels
     extend = "both" if beyond else colours.get("extend", "neither")
     colours = {name: value for name, value in colours.items() if name != "extend"}
     coloured = ax.contourf(x, y, z.T, levels=edges, **colours, extend=extend) if filled else None

@@ -1,4 +1,4 @@
-"""The merge tree of basins, by matplotlib: a leaf at the height of each minimum, a join at that of each saddle."""
+"""The merge tree of basins, by matplotlib: leaves at the heights of minima, joins at the heights of saddles."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from fastscape.views.topology_shown import GREY, ShownTopology
 
 __all__ = ["MARGIN", "MOST", "draw_tree", "tree_places"]
 
-MARGIN = 0.04  # below the lowest leaf, whose number has a circle, as a fraction of the heights
-MOST = 40  # basins of a tree that can be read
+MARGIN = 0.04  # room for the number of the lowest leaf below it, as a fraction of the range of heights
+MOST = 40  # basins of a tree; a larger tree could not be read
 
 
 def tree_places(basins: Sequence[Basin]) -> dict[int, float]:
-    """Where the branches of a merge tree stand, so that none crosses another.
+    """Orders the branches of a merge tree so that no branches cross.
 
-    Right of a basin stand those that join it, each with all that joined it before, the lower saddle first: its way to
-    the left then passes over branches that have ended below.
+    Basins that join a basin are on its right, the lower saddle first. Each comes with all basins that joined it
+    before. Its link to the left then passes only over branches that have ended below.
 
     Args:
-        basins: Of which each that joins another one comes with that one.
+        basins: The basins; with each basin also the basin that it joins.
 
     Returns:
-        0, 1, 2 and so on, by the number of the basin.
+        The position 0, 1, 2 and so on, by the number of the basin.
 
     Example:
         >>> from fastscape import Landscape, topology
@@ -51,14 +51,14 @@ def draw_tree(ax: Any, shown: ShownTopology) -> list[str]:
     """Draws the merge tree.
 
     Args:
-        ax: Where.
+        ax: The axes to draw on.
         shown: The topology.
 
     Returns:
-        Sentences that say what is left out.
+        Sentences that name the basins left out.
     """
     basins = shown.found.basins
-    # Whatever a basin joins is at least as deep.
+    # A basin joins only basins that are at least as deep.
     kept = sorted(sorted(basins, key=lambda basin: (-basin.depth, basin.number))[:MOST])
     places = tree_places(kept)
     low, high = shown.ends
@@ -81,12 +81,12 @@ def draw_tree(ax: Any, shown: ShownTopology) -> list[str]:
 
 
 def _room(count: int) -> float:
-    """How wide the text beside the tree is, in basins."""
+    """The width of the text beside the tree, in units of one basin."""
     return max(0.6, 0.2 * count)
 
 
 def _scale(ax: Any, shown: ShownTopology, count: int) -> None:
-    """How much twice the error is, beside the tree."""
+    """Draws a scale bar of twice the error beside the tree."""
     low, high = shown.ends
     x, top = max(count, 1.6) - 0.3 + _room(count) / 2, high - 0.03 * (high - low)
     bottom = top - shown.band

@@ -1,4 +1,4 @@
-"""How landscapes and reports show themselves in a notebook: a small picture, a few lines, and the page on demand."""
+"""Landscapes and reports in a notebook: a small picture, a few lines of text, and the interactive page on demand."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from fastscape.views.texts import LABEL, cleaned
 __all__ = ["PageInNotebook", "displayed", "displayed_report", "summary"]
 
 HEIGHT = 900  # pixels of the page
-MOST = 42_000  # bytes of a picture; base64 makes a third more of them
-RESOLUTIONS = 100, 80, 60, 45, 30  # dots per inch: the first whose picture is small enough
+MOST = 42_000  # bytes of a picture; base64 adds a third
+RESOLUTIONS = 100, 80, 60, 45, 30  # dots per inch; the first with a small enough picture is used
 WIDTH = 6.5  # inches of a picture
 METRICS = 3
 
 
 def displayed(landscape: Values) -> str | None:
-    """A landscape as HTML: a picture and a summary of about six lines, of less than 60 kB together.
+    """A landscape as HTML: a picture and a summary of about six lines, together less than 60 kB.
 
     Args:
         landscape: The landscape.
 
     Returns:
-        HTML that refers to nothing outside itself; None when there is nothing to draw, and a notebook then shows the
-        text of the landscape.
+        HTML that refers to nothing outside itself. None if there is nothing to draw; the notebook then shows the text
+        of the landscape.
 
     Example:
         >>> import numpy as np
@@ -54,7 +54,7 @@ def displayed(landscape: Values) -> str | None:
     """
     try:
         picture = _image(repr(landscape), _figure_of(landscape))
-    except ValueError:  # it says what cannot be drawn, and nobody asked for a picture
+    except ValueError:  # the landscape cannot be drawn, which is no error here: the user did not ask for a picture
         return None
     rows = "".join(
         f'<tr><th style="text-align:left">{name}</th><td style="text-align:left">{html.escape(said)}</td></tr>'
@@ -68,14 +68,14 @@ def displayed(landscape: Values) -> str | None:
 
 
 def summary(landscape: Values) -> dict[str, str]:
-    """What a reader asks of a landscape first, in about six lines.
+    """The main facts of a landscape in about six lines.
 
     Args:
         landscape: The landscape.
 
     Returns:
-        Some of "model", "grid", "loss", one entry for each of the first three metrics, "samples" and "warnings", each
-        with one line of text. What the report does not hold is left out.
+        Some of "model", "grid", "loss", one entry per metric for up to three metrics, "samples" and "warnings", each
+        with one line of text. Facts that the report does not have are left out.
     """
     known = overview(landscape)
     found = {"model": known.get("model", ""), "grid": known.get("grid", range_said(landscape))}
@@ -98,10 +98,10 @@ def displayed_report(report: BasinValues | SpectrumValues | TopologyValues, text
 
     Args:
         report: The report.
-        text: Its text.
+        text: The text of the report.
 
     Returns:
-        HTML that refers to nothing outside itself; without a picture when there is nothing to draw.
+        HTML that refers to nothing outside itself; without a picture if there is nothing to draw.
     """
     try:
         picture = _image(repr(report), _figure_of_report(report))
@@ -112,12 +112,12 @@ def displayed_report(report: BasinValues | SpectrumValues | TopologyValues, text
 
 @dataclass(frozen=True, repr=False)
 class PageInNotebook:
-    """The interactive page, which a notebook shows in a frame: what `landscape.explore()` returns.
+    """The interactive page, which a notebook shows in a frame; `landscape.explore()` returns it.
 
     Args:
         page: The page, as `fastscape.views.page` makes it.
-        title: What it is of.
-        height: Pixels of the frame. Default 900.
+        title: The name of the landscape.
+        height: Height of the frame in pixels. Default 900.
     """
 
     page: str
@@ -128,7 +128,7 @@ class PageInNotebook:
         return f'the interactive page of {self.title}; a notebook shows it, landscape.to_html("page.html") writes it'
 
     def _repr_html_(self) -> str:
-        # In a frame of its own, its styles and scripts touch nothing else in the notebook.
+        # In its own frame, the styles and scripts of the page do not affect the notebook.
         return (
             f'<iframe title="{html.escape(self.title)}" srcdoc="{html.escape(self.page)}" width="100%" '
             f'height="{self.height:d}" style="border: 0"></iframe>'
@@ -140,14 +140,14 @@ class PageInNotebook:
 
         Args:
             landscape: The landscape, of two or three axes.
-            height: Pixels of the frame. Default 900.
-            **options: Those of `fastscape.to_html`.
+            height: Height of the frame in pixels. Default 900.
+            **options: The options of `fastscape.to_html`.
 
         Returns:
             The page.
 
         Raises:
-            ValueError: When `fastscape.to_html` would refuse the landscape, or the height is no count.
+            ValueError: When `fastscape.to_html` would refuse the landscape, or the height is not a number of pixels.
         """
         if height is not None and (isinstance(height, bool) or not isinstance(height, int) or height < 1):
             raise ValueError(f"height must be a number of pixels, got {height!r:.80}; write height={HEIGHT}")
@@ -180,7 +180,7 @@ def _figure_of_report(report: BasinValues | SpectrumValues | TopologyValues) -> 
 
 
 def _new(layout: Literal["compressed", "constrained"], height: float) -> tuple[Any, Any]:
-    """A figure of no window, and in no list of pyplot's, which belongs to one thread."""
+    """A figure without a window, not managed by pyplot, which is for one thread."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height), layout=layout)
@@ -188,10 +188,10 @@ def _new(layout: Literal["compressed", "constrained"], height: float) -> tuple[A
 
 
 def _image(said: str, figure: Any) -> str:
-    """A figure as an image in the largest resolution that is small enough."""
+    """A figure as an image, in the largest resolution whose file is small enough."""
     from matplotlib import rcParams
 
-    # Some settings of notebooks make figures transparent, and black letters are not seen on a dark page.
+    # Some settings of notebooks make figures transparent, and black letters cannot be read on a dark page.
     figure.set_facecolor(rcParams["axes.facecolor"])
     small = next((made for dpi in RESOLUTIONS if len(made := _png(figure, dpi)) <= MOST), None)
     if small is None:
@@ -201,7 +201,7 @@ def _image(said: str, figure: Any) -> str:
 
 
 def _png(figure: Any, dpi: int) -> bytes:
-    """A figure as PNG of 256 colours, which takes a third of the bytes."""
+    """A figure as PNG with 256 colours, which takes a third of the bytes of true colours."""
     from PIL import Image
 
     drawn, content = io.BytesIO(), io.BytesIO()

@@ -1,4 +1,4 @@
-"""What can be said of a picture, once for all that draw one."""
+"""The options of pictures, defined once for all functions that draw them."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
@@ -27,43 +27,43 @@ SectionKind = Literal["slice", "min", "mean"]
 
 
 class _OneMeasure(TypedDict, total=False):
-    """What a picture of one measure takes."""
+    """The options of pictures of one measure."""
 
     metric: Annotated[str, Option("loss", '"loss" or the name of a metric. Default "loss".')]
 
 
 class _SeveralMeasures(TypedDict, total=False):
-    """What pictures side by side take, of which each may be of another measure."""
+    """The options of pictures side by side, each of which may show a different measure."""
 
     metric: Annotated[
         str | Sequence[str],
         Option(
             "loss",
-            '"loss" or the name of a metric; or such a name for each landscape, or several for one landscape, for '
-            'example `["loss", "loss of test"]`. Default "loss".',
+            '"loss" or the name of a metric; or a list of one name per landscape, or of several names for one '
+            'landscape, for example `["loss", "loss of test"]`. Default "loss".',
         ),
     ]
 
 
 class _Heights(TypedDict, total=False):
-    """How a picture makes heights of values."""
+    """The options by which a picture turns values into heights."""
 
     log: Annotated[
         bool | None,
-        Option(None, "Whether to draw log10 of the values. Default: for a loss that is nowhere negative, yes."),
+        Option(None, "Whether to draw log10 of the values. Default: True for a loss that is nowhere negative."),
     ]
     clip: Annotated[
         float | None,
         Option(
             None,
-            "Values above it are drawn at it, and those of a metric of both signs below -clip at -clip. Default: none "
-            "are.",
+            "Values above `clip` are drawn at `clip`; for a metric of both signs also values below -clip at -clip. "
+            "Default: no limit.",
         ),
     ]
 
 
 class _Shades(TypedDict, total=False):
-    """How a picture colours heights."""
+    """The options by which a picture colours heights."""
 
     cmap: Annotated[
         str | None,
@@ -77,114 +77,110 @@ class _Shades(TypedDict, total=False):
         int | Sequence[float] | None,
         Option(
             None,
-            "Number of levels, about: they lie at round values. Or the levels themselves, rising, in what is drawn, "
-            "with `log` log10 of the values. Default: 25 on a map, 15 below a surface.",
+            "Approximate number of levels, at round values. Or the levels themselves as increasing heights, with "
+            "`log` log10 of the values. Default: 25 on a map, 15 below a surface.",
         ),
     ]
 
 
 class _Coloured(_Heights, _Shades, total=False):
-    """What every picture takes that colours values."""
+    """The options of all pictures that colour values."""
 
 
 class _Picture(_Coloured, total=False):
-    """What every picture of a plane takes."""
+    """The options of all pictures of planes."""
 
     paths: Annotated[
         Sequence[Walk | Trajectory | Any],
         Option(
             (),
-            "Paths to draw besides those that the landscape carries: walks of optimizers, as `Landscape.descend` "
-            "returns them, trajectories, or arrays of points [n, 2]. Default: none.",
+            "Further paths to draw besides the paths that the landscape carries: walks of optimizers, as "
+            "`Landscape.descend` returns them, trajectories, or arrays of points [n, 2]. Default: none.",
         ),
     ]
 
 
 class _Lines(TypedDict, total=False):
-    """What lines of one height take."""
+    """The options of contour lines."""
 
     linewidth: Annotated[
         float,
-        Option(0.5, "Width of the contour lines in points; 0 for none, which wants `filled`. Default 0.5."),
+        Option(0.5, "Width of the contour lines in points; 0, for no lines, needs `filled`. Default 0.5."),
     ]
     filled: Annotated[
-        bool, Option(True, "Whether the areas between the lines are filled, or the lines coloured. Default True.")
+        bool, Option(True, "Whether to fill the areas between the lines; otherwise lines are coloured. Default True.")
     ]
-    labels: Annotated[bool, Option(False, "Whether the lines are labelled with their values. Default False.")]
+    labels: Annotated[bool, Option(False, "Whether to label the lines with their values. Default False.")]
 
 
 class _Map(_Lines, total=False):
-    """What a map takes."""
+    """The options of maps."""
 
     arrows: Annotated[
         bool | int,
         Option(
             False,
-            "Whether to draw arrows of descent, for a landscape with `curvature=`, or how many along an axis, at "
-            "most; True for 16. An arrow points along `-(dL/dx, dL/dy)`, which is the way that a small step of "
-            "gradient descent in the coordinates goes, whatever metric is drawn. It is perpendicular to the lines of "
-            "the loss where both axes have one scale. Its length says how steep the loss is, on a log scale of three "
+            "Whether to draw arrows of descent, for a landscape with `curvature=`; or the largest number of arrows "
+            "along an axis; True for 16. An arrow points along `-(dL/dx, dL/dy)`, the direction of a small step of "
+            "gradient descent in the coordinates, for every metric. If both axes have one scale, it is perpendicular "
+            "to the contour lines of the loss. Its length shows the steepness of the loss, on a log scale of three "
             "decades. Default False.",
         ),
     ]
     points: Annotated[
         bool,
-        Option(
-            False, "Whether to draw a dot at every point that was evaluated, if others were predicted. Default False."
-        ),
+        Option(False, "Whether to draw a dot at every evaluated point, if some points were predicted. Default False."),
     ]
 
 
 class _Surface(TypedDict, total=False):
-    """What a surface in three dimensions takes."""
+    """The options of surfaces in three dimensions."""
 
-    elevation: Annotated[float, Option(40.0, "Height of the viewer, in degrees. Default 40.")]
-    azimuth: Annotated[float, Option(-60.0, "Direction of the viewer, in degrees. Default -60.")]
-    floor: Annotated[bool, Option(True, "Whether contours are drawn below the surface. Default True.")]
+    elevation: Annotated[float, Option(40.0, "Elevation of the viewer, in degrees. Default 40.")]
+    azimuth: Annotated[float, Option(-60.0, "Azimuth of the viewer, in degrees. Default -60.")]
+    floor: Annotated[bool, Option(True, "Whether to draw contours below the surface. Default True.")]
 
 
 class _Placed(TypedDict, total=False):
-    """What a picture takes that has one pair of axes."""
+    """The options of pictures with one pair of axes."""
 
-    ax: Annotated["Axes | Axes3D | None", Option(None, "Where to draw. Default: a new figure.")]
+    ax: Annotated["Axes | Axes3D | None", Option(None, "Axes to draw on. Default: a new figure.")]
     colorbar: Annotated[bool, Option(True, "Whether to draw the colour bar. Default True.")]
 
 
 class _Scaled(TypedDict, total=False):
-    """What a picture takes that has one scale."""
+    """The options of pictures with one scale."""
 
     scale: Annotated[
         tuple[float, float] | None,
-        Option(
-            None, "The lowest and the highest height of the colours, and of the axis. Default: those of the landscape."
-        ),
+        Option(None, "Lowest and highest height of the colours and of the axis. Default: the range of the landscape."),
     ]
 
 
 class _Sized(TypedDict, total=False):
-    """What a picture takes that makes its own figure."""
+    """The options of pictures that make their own figure."""
 
     size: Annotated[
         Size | None,
         Option(
             None,
             'Size of the new figure: "column" of a paper (3.4 inches wide, letters of 8 points), "slide" (10 x 5.6 '
-            "inches, letters of 18 points), or (width, height) in inches, with the letters that matplotlib is set to. "
+            "inches, letters of 18 points), or (width, height) in inches, with letters as set in matplotlib. "
             "Default: 7 x 5.5 inches at most.",
         ),
     ]
 
 
 class _Alone(_Placed, _Scaled, _Sized, total=False):
-    """What a picture takes that stands alone."""
+    """The options of single pictures."""
 
     band: Annotated[
         "bool | Axes | None",
         Option(
             None,
-            "Whether a band below the picture shows the losses of the checkpoints of paths, those of the plane below "
-            "them and the distances off the plane; or axes to draw it on. Default: where these are known and `ax` is "
-            "not given.",
+            "Whether to draw a band below the picture with the own losses of the checkpoints of paths, the losses of "
+            "the plane below them, and the distances off the plane; or axes to draw the band on. Default: True if "
+            "these are known and `ax` is not given.",
         ),
     ]
 
@@ -200,16 +196,17 @@ class SectionsOptions(_OneMeasure, _Coloured, _Lines, _Scaled, total=False):
         SectionKind,
         Option(
             "slice",
-            '"slice": the values where the other axes have the coordinates `at`. "min": along the other axes the '
-            'point where the loss is smallest. "mean": the mean along them. Default "slice".',
+            'Treatment of the axes that a panel does not show. "slice": values at the coordinates `at` of these axes. '
+            '"min": values at the point of smallest loss along these axes. "mean": the mean along these axes. Default '
+            '"slice".',
         ),
     ]
     at: Annotated[
         Mapping[str, float] | None,
         Option(
             None,
-            "Where slices are: coordinates by the name of the axis, of which the nearest on the grid count. Default: "
-            "0, where the model is, or the middle of an axis that does not reach it.",
+            "Places of the slices: coordinates by the name of the axis; the nearest grid coordinates are used. "
+            "Default: 0, the coordinate of the model, or the middle of an axis that does not reach 0.",
         ),
     ]
 
@@ -222,8 +219,8 @@ class TopologyPictureOptions(_Shades, _Lines, _Placed, _Scaled, total=False):
         Option(
             "all",
             '"map": the basins on the contour map of a plane, or on the curve of a line. "tree": the merge tree. '
-            '"diagram": births and deaths. "barcode": a bar from birth to death for each. "all": map, tree and '
-            'diagram side by side. Default "all".',
+            '"diagram": the persistence diagram of births and deaths. "barcode": a bar per feature from birth to '
+            'death. "all": map, tree and diagram side by side. Default "all".',
         ),
     ]
 
@@ -233,14 +230,14 @@ class Surface3dOptions(_OneMeasure, _Picture, _Surface, _Alone, total=False):
 
 
 class _Several(_Picture, _Map, _Surface, total=False):
-    """What several pictures on one scale take; some is of one kind alone."""
+    """The options of several pictures on one scale; some apply to one kind of picture only."""
 
     names: Annotated[
         Sequence[str] | None,
         Option(
             None,
-            "A title for each. Default: the class of its model, as the report says it, or of several measures the "
-            "measure; in frames its number.",
+            "A title per picture. Default: the class of the model, from the report; the name of the measure, if there "
+            "are several measures; the number of the frame, in animations.",
         ),
     ]
     kind: Annotated[Kind, Option("contour", '"contour" or "surface3d". Default "contour".')]
@@ -251,4 +248,4 @@ class SeveralOptions(_SeveralMeasures, _Several, total=False):
 
 
 class AnimationOptions(_OneMeasure, _Several, _Placed, total=False):
-    """The options of several pictures in one place, one after the other."""
+    """The options of animations."""

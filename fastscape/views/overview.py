@@ -1,4 +1,4 @@
-"""A landscape in some lines, for a terminal."""
+"""A landscape in a few lines of text, for a terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VERSIONS = "fastscape", "torch", "python"
 
 
 def overview(landscape: Values) -> dict[str, str]:
-    """What is asked first of a landscape, by name. What the report does not hold is left out.
+    """The main facts of a landscape by name. Facts that the report does not have are left out.
 
     Args:
         landscape: The landscape.
@@ -59,7 +59,7 @@ def _joined(*parts: str) -> str:
 
 
 def _plan(report: Mapping[str, Any]) -> str:
-    """How points were evaluated, in which precision and where."""
+    """The batching, the precision and the device of the run."""
     plan = report.get("plan")
     counts = {name: count_in(plan, name) for name in ("chunk", "microbatch")}
     precision, device = text_in(report, "precision"), text_in(report, "device")
@@ -69,18 +69,18 @@ def _plan(report: Mapping[str, Any]) -> str:
 
 
 def _progress(found: Any) -> str:
-    """How far a run with a store is, and whether a process is at it."""
+    """The progress of a run with a store, and whether a process is running it."""
     points, of, samples, parts = (count_in(found, name) for name in ("points", "of", "samples", "parts"))
     done = "" if points is None or of is None else f"{points} of {of} points"
     if samples is not None and parts is not None:
         done = f"{samples} samples, in {parts} part{'' if parts == 1 else 's'}"
     running = found.get("running") if isinstance(found, Mapping) else None
-    at_it = {True: "a process is at it", False: "no process is at it"}
+    at_it = {True: "a process is running", False: "no process is running"}
     return _joined(done, at_it[running] if isinstance(running, bool) else "")
 
 
 def _warnings(found: Any) -> str:
-    """The first warning, and how many there are."""
+    """The first warning, and the number of further warnings."""
     if not isinstance(found, list):
         return ""
     said = [cleaned(one, HOVER) for one in found[:1]]

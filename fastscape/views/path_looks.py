@@ -1,4 +1,4 @@
-"""How paths are told apart, and which of their points have a name: the same in every picture and on the page."""
+"""The colours and markers of paths, and the points that have a name: the same in every picture and on the page."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fastscape.results import Trajectory
 
 __all__ = ["Look", "counted", "kept", "look_of", "marks_of", "moments_of", "span_of"]
 
-MARKS = 10  # names along a path: more of them would hide it
+MARKS = 10  # names along a path: more would hide it
 
-# Colours at the first and at the last step. The last ones differ from each other for every kind of colour vision.
+# Colours at the first and at the last step. The colours at the last step are distinct for every kind of colour vision.
 _FAMILIES = [
     ("#e8d0ff", "#8a14ff"),
     ("#ffd0d0", "#ff1414"),
@@ -25,12 +25,12 @@ _MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 
 
 class Look(NamedTuple):
-    """How a path is drawn.
+    """Colours and marker of a path.
 
     Args:
-        first: Its colour at the first step of all paths, "#rrggbb".
-        last: At the last one.
-        marker: The letter that matplotlib has for its markers.
+        first: The colour at the first step of all paths, "#rrggbb".
+        last: The colour at the last step.
+        marker: The marker, as matplotlib names it.
 
     Example:
         >>> Look("#000000", "#ff0000", "o").at(0.5).tolist()
@@ -45,7 +45,7 @@ class Look(NamedTuple):
         """Colours along the path.
 
         Args:
-            fractions: Of the steps [...], 0 for the first and 1 for the last.
+            fractions: Fractions [...] of the range of steps, 0 for the first step and 1 for the last.
 
         Returns:
             Red, green and blue [..., 3], each from 0 to 1.
@@ -59,23 +59,23 @@ def look_of(number: int) -> Look:
     """The look of a path.
 
     Args:
-        number: Its number among the paths of a picture, from 0.
+        number: The number of the path among the paths of a picture, from 0.
 
     Returns:
-        The look, another one for each of 35 paths.
+        The look; different for each of 35 paths.
     """
     return Look(*_FAMILIES[number % len(_FAMILIES)], _MARKERS[number % len(_MARKERS)])
 
 
 def moments_of(path: Trajectory) -> np.ndarray | None:
-    """When each point of a path was reached.
+    """The step of each point of a path.
 
     Args:
         path: The path.
 
     Returns:
-        Its steps [n]; where these are unknown the numbers of its points, because checkpoints lie in their order; None
-        where nothing is known of it but places.
+        The steps [n]. If these are unknown, the numbers of the points, because checkpoints are in order; None if only
+        the places are known.
     """
     if path.steps is not None:
         return path.steps
@@ -83,26 +83,26 @@ def moments_of(path: Trajectory) -> np.ndarray | None:
 
 
 def counted(paths: Iterable[Trajectory]) -> str:
-    """What `moments_of` counts.
+    """The unit of the numbers of `moments_of`.
 
     Args:
         paths: The paths.
 
     Returns:
-        "step" or "point", or words for both.
+        "step", "point", or words for both.
     """
     kinds = {path.steps is None for path in paths if moments_of(path) is not None}
-    return "step or, where it is unknown, point" if len(kinds) > 1 else "point" if True in kinds else "step"
+    return "step or, if unknown, point" if len(kinds) > 1 else "point" if True in kinds else "step"
 
 
 def span_of(paths: Iterable[Trajectory]) -> tuple[float, float]:
     """The first and the last step of several paths.
 
     Args:
-        paths: The paths, of which some may know no steps.
+        paths: The paths; some may have no steps.
 
     Returns:
-        The steps; 0 and 1 where there are none, and at least as far apart as two numbers can be.
+        Two different steps; 0 and 1 if no path has steps.
     """
     steps = [moments for path in paths if (moments := moments_of(path)) is not None and len(moments)]
     if not steps:
@@ -112,13 +112,13 @@ def span_of(paths: Iterable[Trajectory]) -> tuple[float, float]:
 
 
 def marks_of(path: Trajectory) -> list[tuple[int, str]]:
-    """The points of a path that get a name: where an epoch begins, or else a round number of steps is reached.
+    """The points of a path that get a name: the first of each epoch, or if epochs are unknown, at round steps.
 
     Args:
         path: The path.
 
     Returns:
-        Numbers of points and their names, at most 10, none for the first point; nothing where only places are known.
+        Numbers of points and their names, at most 10, without the first point; empty if only the places are known.
 
     Example:
         >>> marks_of(Trajectory("SGD", np.zeros((4, 2)), steps=[0, 5, 10, 15], measures={"epoch": [0, 0.9, 1.8, 2.7]}))
@@ -136,14 +136,14 @@ def marks_of(path: Trajectory) -> list[tuple[int, str]]:
 
 
 def _passed(along: np.ndarray, least: float) -> dict[int, float]:
-    """At which points round numbers are reached, at least so far from each other: each point once, with its last."""
+    """The points that reach round numbers at least `least` apart; each point once, with the last number it reaches."""
     reached = np.maximum.accumulate(np.where(np.isfinite(along), along, -np.inf))
     known = reached[np.isfinite(reached)]
     if not len(known) or not 0 < known[-1] / 2 - known[0] / 2 < np.finfo(np.float64).max / 4:
         return {}
     first, last = float(known[0]), float(known[-1])
     power = 10.0 ** np.floor(np.log10((last - first) / MARKS))
-    # Of 1, 2, 5 and 10 times a power of ten, the first that is passed no more often than names have room.
+    # The first of 1, 2, 5 and 10 times a power of ten that gives no more names than there is room for.
     apart = next(step for k in (1, 2, 5, 10, 20) if (step := max(k * power, least)) * MARKS >= last - first)
     begin = np.floor(first / apart) + 1
     found = {}
@@ -160,15 +160,15 @@ def _named(what: str, found: dict[int, float]) -> list[tuple[int, str]]:
 
 
 def kept(places: np.ndarray, taken: list[np.ndarray], apart: float | Sequence[float]) -> list[int]:
-    """Which names have room, of several that would stand at places.
+    """Selects the names that have room.
 
     Args:
-        places: The places [n, axes], as fractions of the picture.
-        taken: Where names stand already; the places of those that are kept are added.
+        places: The places [n, axes] of the names, as fractions of the picture.
+        taken: Places of names that are drawn already; the places of selected names are added.
         apart: The smallest distance of two names, along one of the axes.
 
     Returns:
-        The numbers of those that are kept, in their order.
+        The numbers of the selected names, in their order.
     """
     found = []
     for k, place in enumerate(places):

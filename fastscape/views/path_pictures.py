@@ -1,4 +1,4 @@
-"""Paths in a picture by matplotlib: in the colours of their steps, with start, end and the epochs they reached."""
+"""Paths in a picture by matplotlib: in the colours of their steps, with start, end and names of epochs."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ Placed = tuple[Walk | Trajectory, tuple[np.ndarray, ...]]
 """A path, and the coordinates [n] of its points along each axis of the picture."""
 
 INK = "#111111"
-DOTS = 150  # points of a path: more dots than that would be a thick line
-APART = (3.5, 1.5)  # of two names along paths, in sizes of letters along x and y
-NAMES = 8  # in the legend
-SIZE = 7  # points of the markers at the ends
+DOTS = 150  # paths with more points have no dots, which would merge into a thick line
+APART = (3.5, 1.5)  # smallest distance of two names along paths, in letter sizes along x and y
+NAMES = 8  # paths that the legend names
+SIZE = 7  # size of the markers at the ends, in points
 
 
 @dataclass
 class DrawnPath:
-    """A path in a picture, of which as much can be shown as was walked at a point.
+    """A path in a picture, which can be shown up to any of its points.
 
     Args:
         path: The path.
-        coordinates: Of its points, along each axis of the picture.
-        look: How it is drawn; None for a walk.
-        wholes: Lines, each with the coordinates that it has when the whole path is shown.
-        segments: Collections of lines, each with its segments and the numbers of the points that these end at.
+        coordinates: The coordinates of its points, along each axis of the picture.
+        look: The colours and the marker; None for a walk.
+        wholes: Lines, each with its coordinates for the whole path.
+        segments: Collections of segments, each with its segments and the number of the point at which each ends.
         end: The marker at the last point that is shown.
         names: Texts, by the number of their point.
     """
@@ -67,17 +67,17 @@ class DrawnPath:
 def draw_paths(
     ax: Any, paths: Sequence[Placed], *, legend: bool = True, named: bool = True, taken: Sequence[np.ndarray] = ()
 ) -> list[DrawnPath]:
-    """Draws paths: walks in white, others in the colours of their steps, or in one where only places are known.
+    """Draws paths: walks in white, trajectories in the colours of their steps, or in one colour without known steps.
 
     Args:
-        ax: Axes of two or three dimensions, whose limits are settled.
+        ax: Axes of two or three dimensions, with final limits.
         paths: The paths.
-        legend: Whether there is one where a path is no walk. Default True.
-        named: Whether moments along a path have names. Default True.
-        taken: Where other names stand, as fractions of the picture. Default: nowhere.
+        legend: Whether to draw a legend if a path is not a walk. Default True.
+        named: Whether to write names along the paths. Default True.
+        taken: Places of names that are drawn already, as fractions of the picture. Default: none.
 
     Returns:
-        What was drawn, one for each path.
+        The drawn paths.
     """
     trajectories = [path for path, _ in paths if isinstance(path, Trajectory)]
     span, names = span_of(trajectories), [*taken]
@@ -87,7 +87,7 @@ def draw_paths(
     for path, coordinates in paths:
         drawn = DrawnPath(path, coordinates)
         if isinstance(path, Walk):
-            # The dark line below has wider dots; an outline of each dot would hide the dot before it.
+            # The dark line below has wider dots; outlines of the dots themselves would hide the previous dots.
             for colour, wide, dot, name in (("black", 3.5, 8, "_dark"), ("white", 1.5, 4, path.name)):
                 form = {"color": colour, "linewidth": wide * weight(), "markersize": dot * weight()}
                 _line(drawn, ax, ".-", zorder=11, label=name, **cast(Any, form))
@@ -110,7 +110,7 @@ def draw_along(ax: Any, paths: Sequence[Placed]) -> list[DrawnPath]:
         paths: The paths, with places on the curve.
 
     Returns:
-        What was drawn, one for each path.
+        The drawn paths.
     """
     trajectories = [path for path, _ in paths if isinstance(path, Trajectory)]
     span, found = span_of(trajectories), []
@@ -127,13 +127,13 @@ def draw_along(ax: Any, paths: Sequence[Placed]) -> list[DrawnPath]:
 
 
 def add_stems(drawn: DrawnPath, ax: Any, feet: np.ndarray, tops: np.ndarray) -> None:
-    """Draws where the checkpoints of a path stand themselves, above or below the points that they are projected to.
+    """Draws the own losses of a path's checkpoints on stems, above or below the projected points.
 
     Args:
         drawn: The path.
-        ax: Axes, of which the last coordinate is the height.
-        feet: Heights [n] of the points.
-        tops: Heights [n] of the checkpoints; NaN for those that are not drawn.
+        ax: Axes, whose last coordinate is the height.
+        feet: Heights [n] of the projected points.
+        tops: Heights [n] of the own losses; NaN for losses that are not drawn.
     """
     assert drawn.look is not None
     place = drawn.coordinates[:-1]
@@ -148,12 +148,12 @@ def add_stems(drawn: DrawnPath, ax: Any, feet: np.ndarray, tops: np.ndarray) -> 
 
 
 def step_key(ax: Any, found: Sequence[DrawnPath], place: Any = None) -> None:
-    """Draws the colours of the steps as a bar, with a row for each path that has them.
+    """Draws the colours of the steps as a bar, with a row per path that has such colours.
 
     Args:
         ax: The axes of the picture.
-        found: What was drawn on them.
-        place: Axes for the bar, whose limits are the first and the last step. Default: new ones beside the picture.
+        found: The paths drawn on these axes.
+        place: Axes for the bar, whose limits are the first and the last step. Default: new axes beside the picture.
     """
     known = [one for one in found if isinstance(one.path, Trajectory) and moments_of(one.path) is not None]
     if not known:
@@ -179,7 +179,7 @@ def step_key(ax: Any, found: Sequence[DrawnPath], place: Any = None) -> None:
 
 
 def _draw(drawn: DrawnPath, path: Trajectory, ax: Any, span: tuple[float, float]) -> None:
-    """The line of a path, its start and its end."""
+    """Draws the line of a path, its start and its end."""
     look = drawn.look
     assert look is not None
     dots = "." if len(path) <= DOTS else ""
@@ -187,7 +187,7 @@ def _draw(drawn: DrawnPath, path: Trajectory, ax: Any, span: tuple[float, float]
         line = _line(drawn, ax, f"{dots}-", color=look.last, linewidth=1.5, markersize=5, zorder=11, label=path.name)
         line.set_path_effects(outlined(3.5, "white"))
     else:
-        # The colours lie on a dark line, so that they are seen on any other colour; its dots are wider than they are.
+        # A wider dark line below makes the colours visible on every background.
         style: dict[str, Any] = {
             "linewidth": 3.6 * weight(),
             "markersize": 5 * weight(),
@@ -214,12 +214,12 @@ def _draw(drawn: DrawnPath, path: Trajectory, ax: Any, span: tuple[float, float]
 
 
 def _name(drawn: DrawnPath, path: Trajectory, ax: Any, limits: list[np.ndarray], taken: list[np.ndarray]) -> None:
-    """Names the epochs that a path reaches, as far as they have room."""
+    """Writes names along a path, as far as there is room."""
     marks = marks_of(path)
     spread = zip(drawn.coordinates[:2], limits, strict=True)
     share = np.stack([(along - low) / (high - low) for along, (low, high) in spread], axis=1)
     share = np.where(((share >= 0) & (share <= 1)).all(axis=1, keepdims=True), share, np.nan)
-    taken += [place for place in share[[0, -1]] if np.isfinite(place).all()]  # of the markers at the ends
+    taken += [place for place in share[[0, -1]] if np.isfinite(place).all()]  # the markers at the ends
     width, height = 0.7 * ax.figure.get_figwidth(), 0.7 * ax.figure.get_figheight()
     apart = (APART[0] * em() / width, APART[1] * em() / height)
     for k in kept(share[[number for number, _ in marks]].reshape(-1, 2), taken, apart):
@@ -232,7 +232,7 @@ def _name(drawn: DrawnPath, path: Trajectory, ax: Any, limits: list[np.ndarray],
             text = ax.text(*at, f"  {name}", **style)
         else:
             before, after = share[[max(number - 1, 0), min(number + 1, len(share) - 1)]]
-            rises = (after - before).prod() > 0  # where the line rises to the right, there is more room below it
+            rises = (after - before).prod() > 0  # if the line rises to the right, there is more room below it
             text = ax.annotate(name, at, (5, -11 if rises else 4), textcoords="offset points", **style)
         text.set(path_effects=outlined(2, "white"), in_layout=False, clip_on=True)
         drawn.names[number] = text
@@ -247,11 +247,13 @@ def _legend(ax: Any, found: Sequence[DrawnPath]) -> None:
         style: dict[str, Any] = {"color": "white", "marker": ".", "path_effects": outlined(3, "black")}
         if look is not None:
             style = {"color": look.last, "marker": look.marker, "markersize": 5}
-        handles.append(Line2D([], [], label=f" {one.path.name}", **style))  # one that begins with _ would be left out
+        handles.append(
+            Line2D([], [], label=f" {one.path.name}", **style)
+        )  # matplotlib leaves out labels that begin with _
     if len(found) > NAMES:
         handles.append(Line2D([], [], linestyle="none", label=f"and {len(found) - NAMES} more"))
     only = found[0].look if len(found) == 1 else None
-    ink = INK if only is None else only.last  # as the ends are drawn; several paths have several colours
+    ink = INK if only is None else only.last  # the colour of the ends; several paths have several colours
     ends = {"start": ("white", ink), "end": (ink, "white")}
     for name, (face, edge) in ends.items():
         style = {"markerfacecolor": face, "markeredgecolor": edge, "linestyle": "none", "marker": "o"}
@@ -268,7 +270,7 @@ def _line(drawn: DrawnPath, ax: Any, form: str, at: tuple[np.ndarray, ...] | Non
 
 
 def _add(drawn: DrawnPath, ax: Any, segments: np.ndarray, ends: np.ndarray, **style: Any) -> None:
-    """Adds segments [n, 2, axes], which do not widen the axes."""
+    """Adds segments [n, 2, axes] without changing the limits of the axes."""
     from matplotlib.collections import LineCollection
 
     if segments.shape[-1] == 2:

@@ -15,11 +15,11 @@ from fastscape.views.topology_shown import GREY, ShownTopology
 __all__ = ["draw_barcode", "draw_diagram"]
 
 _NAMES = {0: "basins", 1: "loops", 2: "voids"}
-_LOOKS = {0: ("o", "#0072b2"), 1: ("^", "#d55e00"), 2: ("s", "#009e73")}  # of the colours of Okabe and Ito
+_LOOKS = {0: ("o", "#0072b2"), 1: ("^", "#d55e00"), 2: ("s", "#009e73")}  # colours of Okabe and Ito
 _OTHER = ("D", "#cc79a7")
-_BARS = 60  # of a barcode that can be read
-_NUMBERED = 25  # basins of a diagram
-_TOGETHER = 4  # of them in one text, where their points lie together
+_BARS = 60  # bars of a barcode; more could not be read
+_NUMBERED = 25  # basins with a number in the diagram
+_TOGETHER = 4  # numbers in one text, if points are close together
 
 
 def _name(dimension: int) -> str:
@@ -27,19 +27,19 @@ def _name(dimension: int) -> str:
 
 
 def draw_diagram(ax: Any, shown: ShownTopology) -> list[str]:
-    """Draws the persistence diagram: births below, deaths beside them, and the band in which features may be noise.
+    """Draws the persistence diagram: births along x, deaths along y, and the band in which features may be noise.
 
     Args:
-        ax: Where.
+        ax: The axes to draw on.
         shown: The topology.
 
     Returns:
-        Sentences that say what is left out; none are.
+        An empty list, because no feature is left out.
     """
     low, high = shown.ends
     margin = 0.05 * (high - low)
     first, last = low - margin, high + 3 * margin
-    never = high + 1.7 * margin  # where features are that never end
+    never = high + 1.7 * margin  # the height of features that never end
     ends = np.array([first, last])
     ax.plot(ends, ends, color="0.3", linewidth=1, label="_diagonal")
     if shown.band > 0:
@@ -62,7 +62,7 @@ def draw_diagram(ax: Any, shown: ShownTopology) -> list[str]:
 
 
 def _numbers(ax: Any, shown: ShownTopology, never: float, near: float) -> None:
-    """The numbers of basins beside their points; those of points that lie together stand in one text."""
+    """Writes the numbers of basins beside their points; points that are close together share one text."""
     groups: list[tuple[tuple[float, float], list[str]]] = []
     numbered = [(basin, pair) for pair in shown.found.pairs if (basin := shown.basin_of(pair)) is not None]
     for basin, pair in numbered[:_NUMBERED]:
@@ -79,7 +79,7 @@ def _numbers(ax: Any, shown: ShownTopology, never: float, near: float) -> None:
 
 
 def _points(ax: Any, shown: ShownTopology, pairs: Sequence[Pair], never: float) -> None:
-    """The features of one dimension."""
+    """Draws the features of one dimension."""
     marker, colour = _LOOKS.get(pairs[0].dimension, _OTHER)
     lasting = [pair for pair in pairs if shown.lasting(pair)]
     noise = [pair for pair in pairs if not shown.lasting(pair)]
@@ -102,11 +102,11 @@ def draw_barcode(ax: Any, shown: ShownTopology) -> list[str]:
     """Draws a bar from birth to death for each feature: by dimension, the most persistent first.
 
     Args:
-        ax: Where.
+        ax: The axes to draw on.
         shown: The topology.
 
     Returns:
-        Sentences that say what is left out.
+        Sentences that name the features left out.
     """
     low, high = shown.ends
     margin = 0.05 * (high - low)
@@ -117,7 +117,7 @@ def draw_barcode(ax: Any, shown: ShownTopology) -> list[str]:
     for row, pair in enumerate(pairs):
         lasting = shown.lasting(pair)
         colour = _LOOKS.get(pair.dimension, _OTHER)[1]
-        # Of a dimension with nothing but noise, that has the name.
+        # In a dimension with noise only, the noise has the label.
         first = pair.dimension not in named and (lasting or pair.dimension not in sure)
         name = _name(pair.dimension) if lasting else f"{_name(pair.dimension)}, may be noise"
         label = name if first else f"_bar {row}"
@@ -136,4 +136,4 @@ def draw_barcode(ax: Any, shown: ShownTopology) -> list[str]:
     if named:
         ax.legend(fontsize=letters(), loc="lower right")
     lost = len(shown.found.pairs) - len(pairs)
-    return [f"The barcode shows the {_BARS} features that last longest of {len(shown.found.pairs)}."] if lost else []
+    return [f"The barcode shows the {_BARS} most persistent of {len(shown.found.pairs)} features."] if lost else []

@@ -1,4 +1,4 @@
-"""The two axes of a plane: what maps, surfaces, walks and pages need."""
+"""The two axes of a plane, sorted and checked, for maps, surfaces, walks and pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastscape.results import Values
 
 __all__ = ["ordered", "plane_of", "scale_of"]
 
-SLIVER = 20  # times as long as the other: an axis that would leave nothing of it, if both had one scale
+SLIVER = 20  # if one axis is longer by this factor, one scale would shrink the shorter axis to almost nothing
 
 
 def plane_of(landscape: Values, purpose: str) -> tuple[np.ndarray, np.ndarray]:
@@ -16,13 +16,13 @@ def plane_of(landscape: Values, purpose: str) -> tuple[np.ndarray, np.ndarray]:
 
     Args:
         landscape: The landscape.
-        purpose: What it is wanted for: "draw", for example.
+        purpose: The purpose as a verb for errors, for example "draw".
 
     Returns:
         Coordinates [H] and [W], at least two of each, in the order of the landscape; `ordered` sorts them.
 
     Raises:
-        ValueError: When the landscape is no plane, has fewer points, or `ordered` refuses an axis.
+        ValueError: When the landscape is not a plane, has fewer points, or `ordered` refuses an axis.
     """
     if len(landscape.axes) > 2:
         last = list(landscape.axes)[-1]
@@ -41,16 +41,16 @@ def plane_of(landscape: Values, purpose: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ordered(landscape: Values) -> list[np.ndarray]:
-    """How the axes of a landscape are sorted.
+    """The indices that sort the axes of a landscape.
 
     Args:
         landscape: The landscape.
 
     Returns:
-        For each axis, the numbers of its coordinates in increasing order.
+        For each axis, the indices of its coordinates in increasing order.
 
     Raises:
-        ValueError: When an axis has a coordinate that is not finite or one twice, or spans more than float64 holds.
+        ValueError: When a coordinate is not finite or occurs twice, or an axis spans more than float64 holds.
     """
     orders = []
     for name, axis in landscape.axes.items():
@@ -68,13 +68,13 @@ def ordered(landscape: Values) -> list[np.ndarray]:
 
 
 def scale_of(landscape: Values) -> list[float] | None:
-    """The lengths of both axes where they are known to be orthonormal, and a picture can show them at one scale.
+    """The lengths of both axes, if they are known to be orthonormal and a picture can show them at one scale.
 
     Args:
         landscape: The landscape.
 
     Returns:
-        The lengths; None where each axis has a scale of its own.
+        The lengths; None if each axis has its own scale.
     """
     low_high = [(float(axis.min()), float(axis.max())) for axis in landscape.axes.values()]
     spans = [high / 2 - low / 2 for low, high in low_high]

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["sections"]
 
 _SIDE = {3: 2.7, 4: 2.3, 5: 2.05}  # inches of a panel, by the number of axes
-_LEAST = 1.8  # likewise, of more axes
+_LEAST = 1.8  # inches of a panel, for more axes
 _WIDTH = 24  # letters of an axis label
 _SMALL = 8  # size of letters
 _HOW = {
-    "slice": "Slices: each panel is where the axes that it does not show are at",
-    "min": "Minimum: each panel shows, along the axes that it does not show, the point where the loss is smallest, so "
-    "that neighbours may lie far apart along them",
+    "slice": "Slices: each panel fixes the axes that it does not show at",
+    "min": "Minimum: each panel has the values at the point of smallest loss along the axes that it does not show. "
+    "These points may be far apart for neighbouring points of a panel",
     "mean": "Mean: each panel shows the mean over the range of the axes that it does not show",
 }
 
@@ -40,22 +40,22 @@ _HOW = {
 def sections(landscape: Values, **given: Unpack[SectionsOptions]) -> list[Axes]:
     """Draws a landscape of several axes as a triangle of panels on one colour scale.
 
-    Below the diagonal stands a map for each pair of axes, on it a curve for each axis. What is done with the other
-    axes is said below: slices through one point, or projections along them. Models are crosses; in slices beside
-    which a model lies its cross is grey. Paths are drawn as they are seen along the other axes.
+    Below the diagonal is a map for each pair of axes, on the diagonal a curve for each axis. A note below says how the
+    panels treat the axes that they do not show: slices through one point, or projections. Models are crosses, which
+    are grey in slices that do not contain the model. Paths are projected along the axes that a panel does not show.
 
     Args:
-        landscape: The landscape, of two axes or more, each at least 2 points.
+        landscape: The landscape, of two axes or more, each axis of at least 2 points.
         **given: As `SectionsOptions` says.
 
     Returns:
-        The axes of the panels, row by row: the curve along the first axis, the map of the first two, the curve along
-        the second one, and so on.
+        The axes of the panels, row by row: the curve along the first axis, the map of the first two axes, the curve
+        along the second axis, and so on.
 
     Raises:
         TypeError: When there is no such option.
-        ValueError: When the landscape has fewer axes or points, `how` is unknown, `at` names another axis or lies
-            beyond it, or comes with projections; or as `contour`.
+        ValueError: When the landscape has fewer axes or points, or `how` is unknown. When `at` names an unknown axis,
+            is outside the range of an axis, or comes with projections. Otherwise as for `contour`.
 
     Example:
         >>> import numpy as np
@@ -84,26 +84,26 @@ def sections(landscape: Values, **given: Unpack[SectionsOptions]) -> list[Axes]:
 
 
 def _places(landscape: Values, options: Any) -> dict[str, float]:
-    """Where slices are: a coordinate of the grid for each axis; none for projections."""
+    """The places of the slices: a grid coordinate per axis; empty for projections."""
     given = options["at"]
     if options["how"] != "slice":
         if given is not None:
             raise ValueError(
-                f"at={dict(given)!r:.80} cannot be combined with how={options['how']!r}; only slices are at a place"
+                f"at={dict(given)!r:.80} cannot be combined with how={options['how']!r}; it is for how='slice'"
             )
         return {}
     asked = dict(given or {})
     for name in asked:
         if name not in landscape.axes:
-            raise ValueError(f"at has {name!r:.80}, which is no axis here; there are {', '.join(landscape.axes)}")
+            raise ValueError(f"at must name axes of the landscape, {', '.join(landscape.axes)}, got {name!r:.80}")
     found = {}
     for name, axis in landscape.axes.items():
         usual = 0.0 if axis.min() <= 0 <= axis.max() else float(np.sort(axis)[len(axis) // 2])
         coordinate = asked.get(name, usual)
         if not axis.min() <= coordinate <= axis.max():
             raise ValueError(
-                f"at has {name}={coordinate:g}, beyond the axis from {axis.min():g} to {axis.max():g}; choose one "
-                "on it"
+                f"at must be within the axes, got {name}={coordinate:g} for the axis from {axis.min():g} to "
+                f"{axis.max():g}"
             )
         found[name] = float(axis[np.abs(axis - coordinate).argmin()])
     return found
@@ -111,13 +111,13 @@ def _places(landscape: Values, options: Any) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class _Sections:
-    """What is drawn in all panels.
+    """The content of all panels.
 
     Args:
         landscape: The landscape.
-        shown: It, made ready to be drawn.
+        shown: The landscape made ready to be drawn.
         options: The options.
-        places: Where slices are.
+        places: The places of the slices.
     """
 
     landscape: Values
@@ -148,18 +148,18 @@ class _Sections:
         return self.shown.vertical.of(values[order])
 
     def said(self) -> list[str]:
-        """What stands below the panels."""
+        """The sentences below the panels."""
         how = self.options["how"]
         where = ", ".join(f"{name} = {at:.4g}" for name, at in self.places.items())
         said = [f"{_HOW[how]} {where}".rstrip() + "."]
         if how == "slice" and any(not self.within(mark.at) for mark in self.shown.carried.marks):
-            said.append("Grey crosses: models that do not lie in the slice.")
+            said.append("Grey crosses: models outside the slice.")
         if self.shown.paths:
-            said.append("Paths are seen along the other axes, and need not lie in what is drawn.")
+            said.append("Paths are projected along the axes not shown; their points may be outside a slice.")
         return said + [f"{sentence}." for sentence in self.shown.said()]
 
     def within(self, at: tuple[float, ...], kept: tuple[int, ...] = ()) -> bool:
-        """Whether a place lies in the slices, along all axes but some."""
+        """Whether a place is within the slices, along all axes except `kept`."""
         if not self.places:
             return True
         steps = [np.diff(axis).max() / 2 for axis in self.shown.axes]
@@ -176,11 +176,11 @@ def _drawn(made: _Sections, panels: Mapping[tuple[int, int], np.ndarray]) -> lis
     every = np.concatenate([heights.ravel() for heights in panels.values()])
     scale = options["scale"]
     if not np.isfinite(every).any():
-        raise ValueError(f"{options['metric']} is finite at no point of these panels; choose other places with at=")
+        raise ValueError(f"{options['metric']} must be finite somewhere in these panels; choose other slices with at=")
     edges = levels_of(
         every if scale is None else shown.unit.scaled(np.array(scale)), options["levels"], shown.unit, 15
     )
-    colours = colours_of(shown.vertical.metric, edges, options["cmap"])
+    colours = colours_of(shown.vertical.metric, edges, options["cmap"], log=shown.vertical.log)
     side = _SIDE.get(count, max(_LEAST, _SIDE[3]) if count < 3 else _LEAST)
     figure = plt.figure(figsize=(side * count + 0.6, side * count + 0.5), layout="constrained")
     grid = figure.add_gridspec(count, count)
@@ -205,7 +205,7 @@ def _drawn(made: _Sections, panels: Mapping[tuple[int, int], np.ndarray]) -> lis
 
 
 def _curve(made: _Sections, ax: Any, k: int, heights: np.ndarray, ends: tuple[float, float]) -> None:
-    """The heights along an axis."""
+    """Draws the heights along an axis."""
     x = made.shown.axes[k]
     ax.plot(x, heights, color="C0", linewidth=1.4)
     for mark in made.shown.carried.marks:
@@ -218,7 +218,7 @@ def _curve(made: _Sections, ax: Any, k: int, heights: np.ndarray, ends: tuple[fl
 
 
 def _marks(made: _Sections, ax: Any, axes: tuple[int, int]) -> None:
-    """Where models lie, as crosses; their names are in the map of the first two axes alone."""
+    """Draws models as crosses; only the map of the first two axes has their names."""
     marks = made.shown.carried.marks
     for mark in marks:
         at = mark.at[axes[0]], mark.at[axes[1]]
@@ -234,7 +234,7 @@ def _marks(made: _Sections, ax: Any, axes: tuple[int, int]) -> None:
 
 
 def _labels(shown: Drawable, ax: Any, place: tuple[int, int], count: int) -> None:
-    """Labels at the left and below the triangle alone, and beside the curves."""
+    """Labels the axes only at the left of the triangle, below it, and beside the curves."""
     from matplotlib.ticker import MaxNLocator
 
     row, column = place
@@ -254,7 +254,7 @@ def _labels(shown: Drawable, ax: Any, place: tuple[int, int], count: int) -> Non
 
 
 def _bar(figure: Any, grid: Any, coloured: Any, label: str, count: int) -> None:
-    """The colour bar, in the free corner."""
+    """Draws the colour bar in the free corner."""
     corner = figure.add_subplot(grid[0, 1:])
     corner.axis("off")
     place = corner.inset_axes((0.12 if count > 2 else 0.25, 0.5, 0.85 if count > 2 else 0.7, 0.08))

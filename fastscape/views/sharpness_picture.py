@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["sharpness"]
 
-_MOST = 12.0  # times as long as the first bar; beyond that the scale is logarithmic
-_FLATTER = "pac_bayes"  # begins the names of measures that are larger where the loss is flatter
-_WIDE, _ROW, _AROUND = 8.0, 0.2, 1.5  # inches: of the picture, of a bar, of what is above and below
+_MOST = 12.0  # the scale is logarithmic if a bar is longer than the first bar by this factor
+_FLATTER = "pac_bayes"  # prefix of measures that are larger if the loss is flatter
+_WIDE, _ROW, _AROUND = 8.0, 0.2, 1.5  # inches: width of the picture, height of a bar, margins above and below
 
 
 def sharpness(reports: SharpnessValues | Mapping[str, SharpnessValues], *, ax: Axes | None = None) -> Axes:
     """Draws bars for every measure, with twice the standard error, each measure in units of the first model.
 
-    Every bar has its value beside it. What is no bar is drawn where the value is not positive or not finite.
+    Every bar has its value beside it. A value that is not positive or not finite has no bar.
 
     Args:
-        reports: One report, or several by the names of their models.
-        ax: Where to draw. Default: a new figure.
+        reports: One report, or several reports by the name of the model.
+        ax: Axes to draw on. Default: a new figure.
 
     Returns:
         The axes that were drawn on.
@@ -67,7 +67,7 @@ def sharpness(reports: SharpnessValues | Mapping[str, SharpnessValues], *, ax: A
             ax.annotate(_said(found), (end, at), (4, 0), textcoords="offset points", fontsize=7, va="center")
     ax.set_yticks(range(len(measures)), [_named(measure, first[measure]) for measure in measures], fontsize=8)
     ax.set_ylim(len(measures) - 0.45, -0.55)  # from the top down
-    if farthest > _MOST:  # in which the others would be no bars
+    if farthest > _MOST:  # on a linear scale the other bars could not be seen
         ax.set_xscale("log")
         ax.set_xlim(0.5 / _MOST, farthest * 6)
     else:
@@ -93,7 +93,7 @@ def _said(found: SharpnessValue) -> str:
 
 
 def _named(measure: str, found: SharpnessValue) -> str:
-    """Its name and unit, and a word where a long bar means a flat loss."""
+    """The name of a measure with its unit, and a hint if a long bar means a flat loss."""
     said = [] if found.unit == "1" else [f"({found.unit})"]
     said += ["larger is flatter"] if measure.startswith(_FLATTER) else []
     return f"{literal(measure)}\n{', '.join(said)}"
@@ -104,4 +104,4 @@ def _below(shown: Mapping[str, SharpnessValues]) -> list[str]:
     for name, report in shown.items():
         facts = f"{report.size:,} weights, {report.samples:,} samples, loss {report.loss:.4g}"
         said.append(f"{literal(cleaned(name, LABEL))}: {facts}" if name else facts)
-    return [". ".join(said) + ". Bars have two standard errors; worst cases are lower bounds."]
+    return [*said, "Error bars: two standard errors. Worst cases are lower bounds."]

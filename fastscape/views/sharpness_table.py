@@ -16,14 +16,14 @@ MODEL = 20  # letters of the name of a model
 
 _HEAD = "measure", "value", "±", "unit", "invariant", "cost"
 _LEGEND = (
-    "± is the standard error over what is drawn, 0 where nothing is. Invariant to L, layer scaling; N, neuron "
-    "scaling; O, neuron order. Cost: e evaluations and g gradients of the loss over all samples, p products with its "
-    "Hessian."
+    "± is the standard error over random draws, 0 for measures without random draws. Invariant to: L layer scaling, N "
+    "neuron scaling, O neuron order. Cost: e evaluations and g gradients of the loss over all samples, p products "
+    "with its Hessian."
 )
 
 
 def sharpness_text(report: SharpnessValues) -> str:
-    """One report: a row for each measure, and below what to know of each value.
+    """One report as a text table: a row per measure, and the settings of each measure below.
 
     Args:
         report: The report.
@@ -41,13 +41,13 @@ def sharpness_text(report: SharpnessValues) -> str:
 
 
 def side_by_side_text(reports: Mapping[str, SharpnessValues]) -> str:
-    """Several reports: a row for each measure that all have, a column for each model.
+    """Several reports as a text table: a row per measure that all reports have, a column per model.
 
     Args:
-        reports: The reports, by the names of their models.
+        reports: The reports, by the name of the model.
 
     Returns:
-        Lines; at most 100 columns wide for up to four models.
+        Lines of at most 100 columns for up to four models.
     """
     names = [cleaned(name, MODEL) for name in reports]
     (_, first), *_ = reports.items()
@@ -61,7 +61,7 @@ def side_by_side_text(reports: Mapping[str, SharpnessValues]) -> str:
     for name, report in zip(names, reports.values(), strict=True):
         lines.append(_note(name, _title(report)))
     if len(others := {report.report.get("data_hash") for report in reports.values()}) > 1 and None not in others:
-        lines.append(fill("The models were measured on other samples, which alone may make values differ.", WIDTH))
+        lines.append(fill("The models were measured on different samples, which alone may make values differ.", WIDTH))
     return "\n".join(lines)
 
 
@@ -72,7 +72,7 @@ def sharpness_html(report: SharpnessValues) -> str:
         report: The report.
 
     Returns:
-        HTML, in which a row shows its formula when it is pointed at.
+        HTML, in which each row shows its formula under the pointer.
     """
     rows = [(_row(found), f"{found.formula}. {found.definition} {found.source}") for found in report.values()]
     return as_html(_title(report), _HEAD, rows)
@@ -82,7 +82,7 @@ def side_by_side_html(reports: Mapping[str, SharpnessValues]) -> str:
     """Several reports as a table for a notebook.
 
     Args:
-        reports: The reports, by the names of their models.
+        reports: The reports, by the name of the model.
 
     Returns:
         HTML.
@@ -125,7 +125,7 @@ def _row(found: SharpnessValue) -> tuple[str, ...]:
 
 
 def _short(invariance: str) -> str:
-    """One letter, as the legend has it."""
+    """The letter of an invariance in the legend."""
     return {"neuron order": "O"}.get(invariance, invariance[:1].upper())
 
 
@@ -147,7 +147,7 @@ def _with_error(found: SharpnessValue) -> str:
 
 
 def _shortly(found: SharpnessValue) -> str:
-    """The same in 16 letters, for several columns."""
+    """A value with its error in 16 letters, for several columns."""
     return f"{found.value:.3g}" + (f"±{found.standard_error:.1g}" if found.standard_error else "")
 
 

@@ -14,12 +14,12 @@ Size = Literal["column", "slide"] | tuple[float, float]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SCREEN = (7.0, 5.5)  # inches, with the letters that matplotlib is set to
+SCREEN = (7.0, 5.5)  # inches; letters as set in matplotlib
 NAMED = {"column": ((3.4, 2.9), 8.0), "slide": ((10.0, 5.6), 18.0)}  # inches, points of letters
-USUAL = 10.0  # points of letters, for which widths of lines and sizes of markers are written
-SMALLEST = 5.5  # points of letters that can be read in print
-DEEP = 1.28  # the width of a picture in three dimensions for its height
-LOWEST = 0.4  # of the height of a picture for its width
+USUAL = 10.0  # points of letters to which the widths of lines and sizes of markers in this package refer
+SMALLEST = 5.5  # points of the smallest letters that can be read in print
+DEEP = 1.28  # ratio of width to height of a picture in three dimensions
+LOWEST = 0.4  # smallest ratio of height to width of a picture
 BESIDE, ABOVE = (13.0, 0.15), (6.5, 0.05)  # letters and inches that labels and the colour bar take
 
 
@@ -27,13 +27,13 @@ def inches(size: Size | None) -> tuple[float, float]:
     """The width and the height of a picture.
 
     Args:
-        size: "column", "slide", or the inches themselves; None for a screen.
+        size: "column", "slide", or (width, height) in inches; None for a screen.
 
     Returns:
-        Both, in inches.
+        Width and height, in inches.
 
     Raises:
-        ValueError: When the size is none.
+        ValueError: When the size is none of these.
     """
     if size is None:
         return SCREEN
@@ -53,10 +53,10 @@ def inches(size: Size | None) -> tuple[float, float]:
 
 @contextmanager
 def sized(size: Size | None) -> Iterator[None]:
-    """Letters and lines that fit a size, for what is drawn meanwhile; matplotlib's settings are as before afterwards.
+    """Sets letters and lines to fit a size while the context is open; restores matplotlib's settings afterwards.
 
     Args:
-        size: As `inches` takes it. Inches and None leave the letters as matplotlib is set to.
+        size: As `inches` takes it. Inches and None leave letters as set in matplotlib.
 
     Yields:
         Nothing.
@@ -92,13 +92,13 @@ def sized(size: Size | None) -> Iterator[None]:
 
 
 def at_size(draw: Callable[P, T]) -> Callable[P, T]:
-    """Lets a function draw at the size that its option "size" says.
+    """Makes a function draw at the size that its option "size" gives.
 
     Args:
         draw: The function, which takes "size" and "ax" by name.
 
     Returns:
-        The function, which refuses a size for axes that are there already.
+        The function, which refuses a size for given axes.
     """
 
     @wraps(draw)
@@ -119,10 +119,10 @@ def letters(share: float = 0.7) -> float:
     """The size of small letters.
 
     Args:
-        share: Of the letters that matplotlib is set to. Default 0.7.
+        share: Fraction of the font size set in matplotlib. Default 0.7.
 
     Returns:
-        The size in points, not below what can be read in print.
+        The size in points, not below the smallest that can be read in print.
     """
     import matplotlib as mpl
 
@@ -138,12 +138,12 @@ def em() -> float:
 
 
 def weight() -> float:
-    """By how much lines and markers are larger than usual, because the letters are."""
+    """The factor by which lines and markers are larger than usual, in proportion to the letters."""
     return em() * 72 / USUAL
 
 
 def settled(ax: Any) -> Any:
-    """Axes whose numbers keep their size, also those that matplotlib makes later, under other settings.
+    """Fixes the size of tick labels, also of labels that matplotlib makes later under different settings.
 
     Args:
         ax: The axes.
@@ -163,14 +163,15 @@ def settled(ax: Any) -> Any:
 
 
 def flat_size(size: Size | None, ratio: float | None) -> tuple[float, float]:
-    """The inches of a new figure for a map, whose axes have one scale, with its labels and its colour bar.
+    """The inches of a new figure for a map whose axes have one scale, with its labels and its colour bar.
 
     Args:
         size: As `inches` takes it.
-        ratio: The height of the map for its width; None where it takes what room there is.
+        ratio: The height of the map divided by its width; None if the map fills the room there is.
 
     Returns:
-        Width and height, in inches. Inches that were given stay; of a column the width stays, else the larger side.
+        Width and height, in inches. Given inches stay as they are; a column keeps its width, other sizes the larger
+        side.
     """
     width, height = inches(size)
     if ratio is None or isinstance(size, tuple):
@@ -183,7 +184,7 @@ def flat_size(size: Size | None, ratio: float | None) -> tuple[float, float]:
 
 
 def deep_size(size: Size | None) -> tuple[float, float]:
-    """The inches of a new figure in three dimensions, which a wide one would leave blank on both sides.
+    """The inches of a new figure in three dimensions, narrow enough to have no blank sides.
 
     Args:
         size: As `inches` takes it.

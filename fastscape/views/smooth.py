@@ -2,10 +2,10 @@
 
     f(x, y) = sum_ab H_a(u) Z_ab H_b(v),   u = (x - x_i) / (x_i+1 - x_i),   v likewise along y
 
-H are the four cubic Hermite polynomials, and Z the heights of the four corners of a cell with their slopes along x and
-y and their twists. A slope is that of the parabola through a grid point and its two neighbours, at the border through
-the three nearest; of two points it is that of the line. So f passes through all values, is continuous with its
-gradient, is exact for parabolas on any spacing, and a hole (NaN) reaches two cells far and no further.
+H are the four cubic Hermite polynomials. Z are the heights of the four corners of a cell, with their slopes along x
+and y and their twists. A slope is the slope of the parabola through a grid point and its two neighbours; at the
+border, through the three nearest points; for two points, the slope of the line. So f passes through all values, is
+continuous with its gradient, and is exact for parabolas on any spacing. A hole (NaN) reaches up to two cells far.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 __all__ = ["Smooth"]
 
-FAR = 100  # the power of two up to which numbers are as they are: those of float64 end at 1024
+FAR = 100  # the largest power of two for which numbers are not rescaled; float64 ends at 1024
 
 
 class Smooth:
@@ -25,11 +25,11 @@ class Smooth:
 
     Args:
         x: Coordinates [H] along the first axis, at least two different ones, in any order.
-        y: Coordinates [W] along the second.
+        y: Coordinates [W] along the second axis.
         z: Heights [H, W]; `z[i, j]` belongs to `x[i], y[j]`.
 
     Raises:
-        ValueError: When an axis has fewer than two coordinates, or one of them twice.
+        ValueError: When an axis has fewer than two coordinates, or a coordinate occurs twice.
 
     Example:
         >>> import numpy as np
@@ -61,11 +61,11 @@ class Smooth:
 
         Args:
             x: Coordinate along the first axis.
-            y: Along the second.
+            y: Coordinate along the second axis.
 
         Returns:
-            Height, slope along x, slope along y; NaN near a hole, beyond the border those on it. A slope that float64
-            cannot hold is infinite.
+            Height, slope along x, slope along y; NaN near a hole. Beyond the border, the values at the border. A slope
+            that float64 cannot hold is infinite.
         """
         power_x, power_y, power_z = self._powers
         i, width, u = _cell(self._x, _times(x, -power_x))
@@ -78,7 +78,7 @@ class Smooth:
             for a, b in ((along_x[0], along_y[0]), (along_x[1], along_y[0]), (along_x[0], along_y[1]))
         )
         if any(self._powers):
-            # Between the largest numbers the surface may rise above them; the order lets NaN be NaN.
+            # Between the largest numbers the surface may rise above them; the order of arguments keeps NaN.
             height = max(min(_times(height, power_z), sys.float_info.max), -sys.float_info.max)
             slope_x, slope_y = _times(slope_x, power_z - power_x), _times(slope_y, power_z - power_y)
         return height, slope_x, slope_y
@@ -93,7 +93,7 @@ def _power(values: np.ndarray) -> int:
 
 
 def _times(values: Any, power: int) -> Any:
-    while power:  # in steps, because the power may be none that float64 has
+    while power:  # in steps, because float64 may not have the power itself
         step = max(min(power, 1000), -1000)
         values, power = values * 2.0**step, power - step
     return values
@@ -122,7 +122,7 @@ def slopes(t: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def _cell(t: np.ndarray, at: float) -> tuple[int, float, float]:
-    """The number of the cell that a coordinate lies in, its width, and how far into it, from 0 to 1."""
+    """The index of the cell that contains a coordinate, the width of the cell, and the position in it from 0 to 1."""
     i = min(max(int(np.searchsorted(t, at, side="right")) - 1, 0), len(t) - 2)
     width = float(t[i + 1] - t[i])
     at = min(max(at, float(t[0])), float(t[-1]))
@@ -130,7 +130,7 @@ def _cell(t: np.ndarray, at: float) -> tuple[int, float, float]:
 
 
 def _hermite(u: float, width: float) -> tuple[np.ndarray, np.ndarray]:
-    """What value and slope at 0, and value and slope at 1, add to the value at u and to the slope there."""
+    """The weights of the value and slope at 0 and at 1 in the value and in the slope at u."""
     value = [(1 + 2 * u) * (1 - u) ** 2, u * (1 - u) ** 2 * width, u * u * (3 - 2 * u), u * u * (u - 1) * width]
     slope = [6 * u * (u - 1) / width, (3 * u - 1) * (u - 1), 6 * u * (1 - u) / width, u * (3 * u - 2)]
     return np.array(value), np.array(slope)

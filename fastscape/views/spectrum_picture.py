@@ -1,4 +1,4 @@
-"""The picture of a spectrum, by matplotlib: the density of the eigenvalues, and those at both ends one by one."""
+"""The picture of a spectrum, by matplotlib: the density of the eigenvalues, and ticks for eigenvalues at both ends."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _NAMES = {
     "fisher": "Fisher matrix",
     "empirical-fisher": "empirical Fisher matrix",
 }
-_LOWEST = 0.1  # of the peak of a single eigenvalue, below which nothing is drawn
+_LOWEST = 0.1  # lower edge of the picture, as a fraction of the peak of a single eigenvalue
 
 
 def spectrum(found: SpectrumValues, *, ax: Axes | None = None, log: bool = True, **style: Any) -> Axes:
-    """Draws the density of the eigenvalues, with twice its standard error around it, and a tick for each known one.
+    """Draws the density of the eigenvalues with a band of two standard errors, and a tick per known eigenvalue.
 
-    The lower edge of a logarithmic picture is a tenth of the height that one eigenvalue of all n has, as the density
-    spreads it, so that a single outlier is seen.
+    The density spreads every eigenvalue over a peak. The lower edge of a logarithmic picture is a tenth of the peak of
+    one of the n eigenvalues, so that a single outlier can be seen.
 
     Args:
         found: The spectrum.
-        ax: Where to draw. Default: a new figure.
-        log: Whether the density is drawn on a logarithmic scale. Default True.
+        ax: Axes to draw on. Default: a new figure.
+        log: Whether to draw the density on a logarithmic scale. Default True.
         **style: Options of matplotlib's `Axes.plot`, for the density.
 
     Returns:
@@ -73,7 +73,7 @@ def spectrum(found: SpectrumValues, *, ax: Axes | None = None, log: bool = True,
 
 
 def _said(found: SpectrumValues) -> list[str]:
-    """What numbers a reader wants beside the picture."""
+    """The sentences of the note: sizes, extreme eigenvalues, trace and norm, and the width of the density."""
     worst = float(found.residuals.max())
     return [
         f"{found.size:,} weights, {found.samples:,} samples. Eigenvalues from {found.smallest:.4g} to "

@@ -11,7 +11,7 @@ from fastscape.results import Trajectory, Values, colour_ends, documented, with_
 from fastscape.views.bands import band_or_key, places
 from fastscape.views.carried import LeftOut, Mark
 from fastscape.views.drawable import Drawable, drawable
-from fastscape.views.figure_parts import colour_bar, note, outlined
+from fastscape.views.figure_parts import ROUND, colour_bar, note, outlined
 from fastscape.views.levels import beyond_clip, colours_of, crowded_said, levels_of
 from fastscape.views.options import Surface3dOptions
 from fastscape.views.path_pictures import DrawnPath, Placed, add_stems, draw_paths
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 __all__ = ["box_of", "surface3d", "surface_of"]
 
 FLOOR = 0.4  # the distance of the contours below a surface, as a fraction of its height
-HIGHEST = 1.35  # the height of a picture, where checkpoints have losses above the surface, in units of its height
-LABELS = 14.5  # by how much a picture is smaller, the larger its letters are for its height
-RASTERISED = 2000  # points of a surface, of which more are pixels in a vector file
-LABEL_WIDTH = 28  # letters of an axis label in three dimensions, where the layout leaves no room
+HIGHEST = 1.35  # largest height of a picture with own losses above the surface, in units of the surface's height
+LABELS = 14.5  # how fast a picture shrinks as its letters grow in proportion to its height
+RASTERISED = 2000  # surfaces with more points are pixels in a vector file
+LABEL_WIDTH = 28  # letters of an axis label in three dimensions, for which the layout reserves no room
 
 
 @documented(Surface3dOptions)
 def surface3d(landscape: Values, **given: Unpack[Surface3dOptions]) -> Axes3D:
-    """Draws the surface in three dimensions above its contours, with a pin at every model that is a grid point.
+    """Draws the surface in three dimensions above its contours, with a pin at every model on it.
 
-    Paths of a training lie on the surface, as on a map; the losses that their checkpoints have themselves stand above
-    or below it, on stems. The band below the picture is that of `contour`.
+    Paths of a training are drawn on the surface, as on a map. The own losses of their checkpoints are drawn on stems
+    above or below the surface. The band below the picture is the same as for `contour`.
 
     Args:
         landscape: The landscape, at least 2 x 2 points.
@@ -49,9 +49,9 @@ def surface3d(landscape: Values, **given: Unpack[Surface3dOptions]) -> Axes3D:
 
     Raises:
         TypeError: When there is no such option.
-        ValueError: When the landscape has fewer than 2 x 2 points, a coordinate is not finite or there twice, `levels`
-            is below 1, or `heights` refuses its arguments; when a band is asked for and there is nothing in it, or no
-            place for it.
+        ValueError: When the landscape has fewer than 2 x 2 points, a coordinate is not finite or occurs twice,
+            `levels` is below 1, or `heights` refuses its arguments. When a band is asked for and there is nothing to
+            draw in it, or no place for it.
 
     Example:
         >>> import numpy as np
@@ -87,7 +87,7 @@ def surface_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     ax, band = places(options, shown, "constrained", projection="3d")
     if options["ax"] is None:
         box = box_of(landscape)
-        # The layout knows nothing of labels in three dimensions; beside a flat box, or large, they need more room.
+        # The layout ignores labels in three dimensions. Beside a flat box, or if they are large, they need more room.
         free = 1.366 - LABELS * em() / (ax.figure.get_figheight() / (1 if band is None else 1.4))
         zoom = free * (0.85 if box is not None or (band is not None and options["band"] is not band) else 1.0)
         ax.set_box_aspect(box, zoom=zoom)
@@ -95,13 +95,29 @@ def surface_of(landscape: Values, **given: Any) -> tuple[Any, list[DrawnPath]]:
     top = low + height_of(low, high)
     drawn, unknown = _on_top(ax, shown, (low, top), scale is None)
     floor = ax.get_zlim()[0] if options["floor"] else None
-    lost = [_pin(ax, shown, mark, (floor, top)) for mark in shown.carried.marks]
-    unknown += lost if "marks" in landscape.report else []  # nobody asked for the mark of one without
+    reported = "marks" in landscape.report  # without a report only a mark at a grid point is drawn
+    marks = [mark for mark in shown.carried.marks if reported or _on_grid(shown, mark)]
+    lost = [_pin(ax, shown, mark, (floor, top)) for mark in marks]
+    unknown += lost if reported else []
+    pinned = [mark for mark, left_out in zip(marks, lost, strict=True) if left_out is None]
+    between = _between_said(shown, pinned) if reported else []
     ax.computed_zorder = False  # otherwise the surface is drawn over the pins and the paths
     _dress(ax, shown, low, options)
     band_or_key(landscape, shown, drawn, (ax, band), options)
-    note([*shown.said(*filter(None, unknown)), *crowded_said(shown, options)], ax, own=options["ax"] is None)
+    said = [*shown.said(*filter(None, unknown)), *between, *crowded_said(shown, options)]
+    note(said, ax, own=options["ax"] is None)
     return ax, drawn
+
+
+def _between_said(shown: Drawable, pinned: list[Mark]) -> list[str]:
+    """Says which pins are between grid points, where no loss was evaluated and the surface is interpolated."""
+    between = [mark.name for mark in pinned if not _on_grid(shown, mark)]
+    heights = "its height is" if len(between) == 1 else "their heights are"
+    return [f"between grid points: {', '.join(between)}; {heights} interpolated"] if between else []
+
+
+def _on_grid(shown: Drawable, mark: Mark) -> bool:
+    return all(at in axis for at, axis in zip(mark.at, shown.axes, strict=True))
 
 
 def _surface(
@@ -109,12 +125,13 @@ def _surface(
 ) -> None:
     """Draws the surface, its colour bar and its contours."""
     (x, y), z, (low, high) = shown.axes, shown.heights, ends
-    first, last = colour_ends(shown.vertical.metric, low, high)
-    colours: dict[str, Any] = {**colours_of(shown.vertical.metric, ends, options["cmap"]), "vmin": first, "vmax": last}
+    metric, log = shown.vertical.metric, shown.vertical.log
+    first, last = colour_ends(metric, low, high, log=log)
+    colours: dict[str, Any] = {**colours_of(metric, ends, options["cmap"], log=log), "vmin": first, "vmax": last}
     x_HW, y_HW = np.meshgrid(x, y, indexing="ij")
-    # Every cell is drawn: matplotlib would thin the grid to 50 lines and cut off the minimum.
+    # Every cell is drawn: by default matplotlib thins the grid to 50 lines, which cuts off the minimum.
     every = {"rcount": z.shape[0], "ccount": z.shape[1]}
-    # In a file of lines, such as PDF, many cells are drawn as pixels: a megabyte of polygons shows no more.
+    # In a vector file, such as PDF, many cells are drawn as pixels: a megabyte of polygons would show no more.
     surface = ax.plot_surface(x_HW, y_HW, z, **colours, linewidth=0, rasterized=z.size > RASTERISED, **every)
     if options["colorbar"]:
         colour_bar(surface, ax, shown.label, shrink=0.6, pad=0.04, extend=beyond_clip(shown, options))
@@ -128,13 +145,13 @@ def _surface(
 def _on_top(
     ax: Any, shown: Drawable, ends: tuple[float, float], may_rise: bool
 ) -> tuple[list[DrawnPath], list[LeftOut | None]]:
-    """Draws the paths on the surface and the losses of their checkpoints; returns what of these cannot be drawn."""
+    """Draws the paths on the surface and their checkpoints' own losses; returns the parts that cannot be drawn."""
     lowest, highest = ax.get_zlim()[0], ends[0] + (HIGHEST if may_rise else 1) * (ends[1] - ends[0])
     surface = Smooth(shown.axes[0], shown.axes[1], shown.heights)
     at_height, unknown = list[Placed](), list[LeftOut | None]()
     for path, points in shown.paths:
         at = _on_surface(points, surface)
-        # Without the rest, which would widen the axes.
+        # Losses beyond the picture are left out, because they would widen the axes.
         at_height.append((path, (*np.where(np.isnan(at), np.nan, points.T), at)))
     drawn = draw_paths(ax, at_height)
     for one in drawn:
@@ -151,7 +168,7 @@ def _on_top(
 
 
 def _dress(ax: Any, shown: Drawable, low: float, options: Surface3dOptions) -> None:
-    """Labels the axes, with no height below the lowest of the surface, and turns them."""
+    """Labels the axes, without ticks below the lowest height of the surface, and sets the view."""
     from matplotlib.ticker import MaxNLocator
 
     # The colour bar says what the heights are; on the left side of the scene, a label would be cut off.
@@ -162,13 +179,13 @@ def _dress(ax: Any, shown: Drawable, low: float, options: Surface3dOptions) -> N
         one.set_major_locator(MaxNLocator(ticks))
         one.labelpad = 8 * weight() ** 1.6 + 7 * weight() * one.get_label_text().count("\n")
     floor, top = ax.get_zlim()
-    ax.set_zticks([at for at in MaxNLocator(ticks).tick_values(low, top) if low <= at <= top])
+    ax.set_zticks([at for at in MaxNLocator(ticks, steps=ROUND).tick_values(low, top) if low <= at <= top])
     ax.set_zlim(floor, top)
     ax.view_init(options["elevation"], options["azimuth"])
 
 
 def box_of(landscape: Values) -> tuple[float, float, float] | None:
-    """The lengths of the sides of a surface: one scale for both axes, where they are orthonormal.
+    """The lengths of the sides of a surface: one scale for both axes if they are orthonormal.
 
     Args:
         landscape: The landscape.
@@ -188,24 +205,25 @@ def _ends(z: np.ndarray) -> tuple[float, float]:
 
 
 def _on_surface(points: np.ndarray, surface: Smooth) -> np.ndarray:
-    """The heights [n] of a path in this picture, whatever it was walked on; NaN beyond the border."""
+    """The heights [n] of a path on this picture's surface, whatever it was walked on; NaN beyond the border."""
     at_x, at_y = points.T
     within = (at_x >= surface.x[0]) & (at_x <= surface.x[-1]) & (at_y >= surface.y[0]) & (at_y <= surface.y[-1])
     return np.where(within, [surface.at(*at)[0] for at in points.tolist()], np.nan)
 
 
 def _pin(ax: Any, shown: Drawable, mark: Mark, ends: tuple[float | None, float]) -> LeftOut | None:
-    """Shows where a model stands, also where the front of the surface hides its foot; or says why it cannot."""
+    """Draws a pin at a model, visible also if the surface hides its foot; returns the reason if it cannot be drawn."""
     (x, y), (at_x, at_y), said = shown.axes, mark.at, f'the mark "{mark.name}"'
     floor, top = ends
-    if at_x not in x or at_y not in y:
-        return LeftOut(said, "between grid points")  # where the height of the model is not known
-    foot = shown.heights[x.tolist().index(at_x), y.tolist().index(at_y)]
+    if _on_grid(shown, mark):
+        foot = shown.heights[x.tolist().index(at_x), y.tolist().index(at_y)]
+    else:  # on the surface that is drawn, as paths are
+        foot = Smooth(x, y, shown.heights).at(at_x, at_y)[0]
     if np.isnan(foot):
         return LeftOut(said, "no value there")
     ax.plot([at_x, at_x], [at_y, at_y], [foot, top], "-", color="black", linewidth=weight(), zorder=10)
     ax.plot([at_x], [at_y], [foot], "o", color="black", markersize=4 * weight(), zorder=10, label=mark.name)
-    if floor is not None:  # seen also where the pin hides the dip that it marks
+    if floor is not None:  # on the floor, because the pin may hide the dip that it marks
         ax.plot([at_x], [at_y], [floor], "+", color="black", ms=7 * weight(), zorder=0.5, label="_below")
     ax.text(
         at_x,

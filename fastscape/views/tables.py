@@ -8,17 +8,17 @@ from html import escape
 __all__ = ["WIDTH", "as_html", "columns"]
 
 WIDTH = 100
-"""Columns of a terminal that a table has at most."""
+"""The largest width of a text table, in columns of a terminal."""
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows with their columns below each other; numbers, in all but the first one, from the left too.
+    """Formats rows as aligned columns; all cells are aligned left, numbers too.
 
     Args:
         rows: Cells of each row, the head first.
 
     Returns:
-        The lines, a rule behind the head.
+        The lines, with a rule after the head.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     made = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -29,9 +29,9 @@ def as_html(title: str, head: Sequence[str], rows: Sequence[tuple[Sequence[str],
     """A table for a notebook.
 
     Args:
-        title: Above it; none where it is empty.
+        title: The caption above the table; none if it is empty.
         head: The names of the columns.
-        rows: Cells of each row, and what is shown when it is pointed at.
+        rows: Cells of each row, and the text shown under the pointer.
 
     Returns:
         HTML, in which every text is escaped.

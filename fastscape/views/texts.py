@@ -1,4 +1,4 @@
-"""Texts that others wrote, such as the names of marks in a file, made fit for a picture and a sentence."""
+"""Cleans texts of unknown origin, such as names of marks in a file, for pictures and sentences."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from typing import Any
 __all__ = ["HOVER", "LABEL", "TITLE", "cleaned", "literal"]
 
 LABEL = 40  # letters of a name within a picture or a sentence
-TITLE = 100  # of a name that stands alone
-HOVER = 300  # of a name that is asked for, by pointing at it
+TITLE = 100  # letters of a name that stands alone
+HOVER = 300  # letters of a name that is shown under the pointer
 
 
 def cleaned(text: Any, most: int) -> str:
-    """A text in one line, without what cannot be printed, and not longer than a reader wants it.
+    """A text in one line, without characters that do not print, and of limited length.
 
     Args:
-        text: The text, or whatever came in its place.
+        text: The text, or any other value.
         most: The largest number of letters, at least 2.
 
     Returns:
-        The text: letters that do not print, such as line breaks and marks that turn the direction of writing, are
-        spaces; one that is too long ends in "…". It is "(unnamed)" where there are no letters, or something else came.
+        The text. Characters that do not print, such as line breaks and marks that change the direction of writing, are
+        replaced by spaces. A text that is too long ends in "…". The result is "(unnamed)" if there are no letters, or
+        the value is not a text.
 
     Example:
         >>> cleaned("a very" + chr(10) + "long name", 10)
         'a very lo…'
     """
     text = text if isinstance(text, str) else ""
-    # A few letters more than wanted, because spaces may go; nobody reads a hundred thousand of them.
+    # Cut early, because a text may have a hundred thousand letters; some more than wanted, because spaces are removed.
     begun = "".join(letter if letter.isprintable() else " " for letter in text[: 2 * most])
     line = " ".join(begun.split())
     if len(line) > most or len(text) > 2 * most:
@@ -36,13 +37,13 @@ def cleaned(text: Any, most: int) -> str:
 
 
 def literal(text: str) -> str:
-    """A text for matplotlib: with its formulas between dollars, or where they are none, as it is written.
+    """A text for matplotlib: formulas between dollars are kept if they are valid; otherwise dollars are plain letters.
 
     Args:
         text: The text.
 
     Returns:
-        The text, in which dollars are escaped where matplotlib would end in an error.
+        The text, in which dollars are escaped if matplotlib would raise an error.
     """
     from matplotlib.mathtext import MathTextParser
 

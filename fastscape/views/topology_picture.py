@@ -27,17 +27,18 @@ _BESIDE: dict[str, Callable[[Any, ShownTopology], list[str]]] = {
     "barcode": draw_barcode,
 }
 _KINDS = {"all": ("map", "tree", "diagram"), "map": ("map",), **{name: (name,) for name in _BESIDE}}
-_NO_MAP = "The map is left out: it would be a slice, whose basins are not those of more than two axes."
+_NO_MAP = "The map is left out: it would show a slice, whose basins differ from the basins of the whole landscape."
 
 
 @documented(TopologyPictureOptions)
 def topology(found: TopologyValues, **given: Unpack[TopologyPictureOptions]) -> list[Axes]:
-    """Draws the topology of a landscape: its basins on the map, how they merge, and which features outlast the errors.
+    """Draws the topology of a landscape: its basins on the map, their merge tree, and the persistence diagram.
 
-    On the map each basin has an outline and the number of the table at its minimum; crosses are saddles. The merge
-    tree has a leaf at the height of each minimum, and a join where a basin meets a deeper one; its axis is that of the
-    colours. In the diagram a point lies above the diagonal by as much as the feature lasts, and the band around the
-    diagonal holds what lasts for no more than twice the error of the heights: hollow and grey, it may be noise.
+    On the map each basin has an outline and, at its minimum, its number in the table; crosses are saddles. The merge
+    tree has a leaf at the height of each minimum, and a join where a basin meets a deeper basin; its axis is also the
+    scale of the colours. In the diagram, the height of a point above the diagonal is the persistence of the feature.
+    The band along the diagonal contains features with a persistence up to twice the error of the heights. These may be
+    noise, and are hollow and grey.
 
     Args:
         found: The topology, as `fastscape.topology` returns it.
@@ -48,8 +49,8 @@ def topology(found: TopologyValues, **given: Unpack[TopologyPictureOptions]) -> 
 
     Raises:
         TypeError: When there is no such option.
-        ValueError: When `kind` is unknown, `ax` comes for several panels, a map is asked for that there is not, there
-            are no heights, or the options of heights and colours are refused as by `contour`.
+        ValueError: When `kind` is unknown, `ax` comes for several panels, a map is asked for three axes or more, there
+            are no heights, or `contour` would refuse the options of heights and colours.
 
     Example:
         >>> import numpy as np, fastscape
@@ -80,18 +81,18 @@ def topology(found: TopologyValues, **given: Unpack[TopologyPictureOptions]) -> 
 
 @documented(TopologyPictureOptions)
 def topologies(several: Mapping[str, TopologyValues], **given: Unpack[TopologyPictureOptions]) -> list[Axes]:
-    """Draws topologies side by side, on one scale: a column for each, with the panels of `topology` below each other.
+    """Draws topologies side by side, on one scale: a column per topology, with the panels of `topology` in rows.
 
     Args:
         several: Topologies by name, of one measure, all with heights in log10 or none.
-        **given: As `TopologyPictureOptions` says; the axes are those of the comparison.
+        **given: As `TopologyPictureOptions` says, without `ax`.
 
     Returns:
-        The axes, those of the first topology first.
+        The axes, column by column.
 
     Raises:
         TypeError: When there is no such option.
-        ValueError: When there is none, two have no scale in common, `ax` came, or as `topology`.
+        ValueError: When there is no topology, two have no common scale, `ax` is given, or as for `topology`.
 
     Example:
         >>> import numpy as np, fastscape
@@ -106,7 +107,7 @@ def topologies(several: Mapping[str, TopologyValues], **given: Unpack[TopologyPi
     options = with_defaults(TopologyPictureOptions, given, "topologies")
     if options["ax"] is not None:
         raise ValueError(
-            "ax cannot be combined with several topologies, which have a figure of their own; draw each with topology"
+            "ax cannot be combined with several topologies, which need their own figure; draw each with topology"
         )
     if not several:
         raise ValueError("at least one topology is needed, got none; give several by name")
@@ -129,7 +130,10 @@ def _kinds(several: list[TopologyValues], options: Any) -> tuple[str, ...]:
     kinds: tuple[str, ...] = chosen("kind", options["kind"], _KINDS)
     most = max(found.heights.ndim for found in several)
     if most > 2 and kinds == ("map",):
-        raise ValueError(f"a topology of {most} axes has no map; draw kind='tree', or compute that of a plane")
+        raise ValueError(
+            f"kind='map' must have a topology of one or two axes, got {most}; write kind='tree', or compute the "
+            "topology of a plane"
+        )
     return tuple(kind for kind in kinds if most <= 2 or kind != "map")
 
 
@@ -139,7 +143,7 @@ def _said(shown: ShownTopology, options: Any) -> list[str]:
 
 
 def _panels(axes: Sequence[Any], shown: ShownTopology, kinds: Sequence[str]) -> list[str]:
-    """Draws the panels of a topology; returns what is left out."""
+    """Draws the panels of a topology; returns sentences that name the parts left out."""
     of = dict(zip(kinds, axes, strict=True))
     said = [sentence for kind, ax in of.items() if kind != "map" for sentence in _BESIDE[kind](ax, shown)]
     coloured = draw_basins(of["map"], shown) if "map" in of else None
@@ -149,12 +153,12 @@ def _panels(axes: Sequence[Any], shown: ShownTopology, kinds: Sequence[str]) -> 
 
 
 def _bar(of: dict[str, Any], coloured: Any, label: str) -> None:
-    """The colour bar of the map; where there is a tree, it is the vertical axis of that."""
+    """Draws the colour bar of the map; with a merge tree, along the vertical axis of the tree."""
     tree = of.get("tree")
     if tree is None:
         colour_bar(coloured, of["map"], label)
         return
-    bottom = MARGIN / (1 + MARGIN)  # where the heights begin
+    bottom = MARGIN / (1 + MARGIN)  # the place of the lowest height
     tree.figure.colorbar(
         coloured, cax=tree.inset_axes((-0.055, bottom, 0.045, 1.0 - bottom)), label=label, ticklocation="left"
     )

@@ -16,26 +16,26 @@ from fastscape.views.units import Unit
 
 __all__ = ["GREY", "ShownTopology", "height_name", "shown_together"]
 
-GREY = "0.6"  # the colour of what may be noise
-_CARRIED = "labels", "marks", "paths", "plane"  # what a picture takes from a report
+GREY = "0.6"  # the colour of features that may be noise
+_CARRIED = "labels", "marks", "paths", "plane"  # the parts of a report that a picture shows
 
 
 def height_name(found: TopologyValues) -> str:
-    """What the heights of a topology are called."""
+    """The name of the heights of a topology."""
     return cleaned(f"log10 {found.measure}" if found.scale == "log10" else found.measure, 2 * LABEL)
 
 
 @dataclass(frozen=True)
 class ShownTopology:
-    """What a picture of a topology shows.
+    """The content of a picture of a topology.
 
     Args:
         found: The topology.
         unit: The unit of the heights.
-        label: Their label.
-        edges: The heights of the lines of a map, of which the first and the last end the scale.
+        label: The label of the heights.
+        edges: The heights of the contour lines of a map; the first and the last are the ends of the scale.
         colours: As `colours_of` returns them.
-        options: Those of the picture.
+        options: The options of the picture.
     """
 
     found: TopologyValues
@@ -52,19 +52,19 @@ class ShownTopology:
 
     @property
     def band(self) -> float:
-        """Twice the error of the heights, in their unit: what lasts no longer may be noise."""
+        """Twice the error of the heights, in their unit; features of at most this persistence may be noise."""
         return self.scaled(2 * self.found.error)
 
     def scaled(self, height: float) -> float:
-        """A height in the unit; infinite ones stay."""
+        """A height in the unit; infinite heights stay infinite."""
         return float(self.unit.scaled(np.array(height)))
 
     def lasting(self, pair: Pair) -> bool:
-        """Whether a feature lasts for longer than the errors of the heights explain."""
+        """Whether a feature is more persistent than the errors of the heights explain."""
         return pair.persistence > 2 * self.found.error
 
     def basin_of(self, pair: Pair) -> Basin | None:
-        """The basin whose birth and death a pair is; None for one that is too shallow, or no basin."""
+        """The basin of a pair of birth and death; None if the pair is no basin, or a basin that is too shallow."""
         of = {basin.at: basin for basin in self.found.basins}
         return of.get(tuple(pair.birth_at)) if pair.dimension == 0 else None
 
@@ -78,15 +78,15 @@ class ShownTopology:
         return drawable(self.values(), {"metric": self.found.measure, "log": False, "clip": None})
 
     def said(self) -> list[str]:
-        """What stands below the picture."""
+        """The sentences below the picture."""
         found = self.found
         count = len(found.basins)
         said = f"{count} basin{'s' * (count != 1)} deeper than {found.threshold:.3g}"
         if not found.errors:
             return [f"{said}. The errors of the heights are not known."]
         sources = ", ".join(f"{cleaned(name, LABEL)} {error:.2g}" for name, error in found.errors.items())
-        known = f"the heights are taken to be right within {found.error:.2g} ({sources})"
-        return [literal(f"{said}; {known}. Grey and hollow: lasts for twice that or less, and may be noise.")]
+        known = f"the error of the heights is taken as {found.error:.2g} ({sources})"
+        return [literal(f"{said}; {known}. Grey and hollow: persistence of at most twice this error, may be noise.")]
 
 
 def shown_together(several: Sequence[TopologyValues], options: Any) -> list[ShownTopology]:
@@ -97,26 +97,26 @@ def shown_together(several: Sequence[TopologyValues], options: Any) -> list[Show
         options: "scale", "levels" and "cmap".
 
     Returns:
-        What pictures of them show.
+        The contents of their pictures.
 
     Raises:
-        ValueError: When the heights of one are log10 and those of another not, or of another measure, when there are
-            none, or the levels are none.
+        ValueError: When some heights are log10 and others are not, when the measures differ, when there are no
+            heights, or the levels are not valid.
     """
     first = several[0]
     for other in several[1:]:
         if (other.measure, other.scale) != (first.measure, first.scale):
             raise ValueError(
-                f"topologies of {height_name(first)} and of {height_name(other)} have no scale in common; compute "
-                "both with the same measure= and log="
+                f"topologies must have one scale, got {height_name(first)} and {height_name(other)}; compute both "
+                "with the same measure= and log="
             )
     heights = np.concatenate([found.heights.ravel() for found in several])
     if not np.isfinite(heights).any():
-        raise ValueError("there is no height to draw; all points are outside")
+        raise ValueError("the topology must have heights to draw, got none: all points are outside")
     scale = options["scale"]
     ends = heights if scale is None else np.array(scale, dtype=float)
     unit = Unit.of(ends)
     edges = levels_of(unit.scaled(ends), options["levels"], unit, 25)
-    colours = colours_of(first.measure, edges, options["cmap"])
+    colours = colours_of(first.measure, edges, options["cmap"], log=first.scale == "log10")
     label = literal(unit.labelled(height_name(first)))
     return [ShownTopology(found, unit, label, edges, colours, options) for found in several]

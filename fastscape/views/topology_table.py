@@ -13,18 +13,18 @@ from fastscape.views.texts import LABEL, cleaned
 
 __all__ = ["topology_text"]
 
-_SHOWN = 20  # basins
+_SHOWN = 20  # basins in the table
 _HOLES = {1: "loop", 2: "void"}
 
 
 def topology_text(found: TopologyValues) -> str:
-    """The basins with minimum, saddle, depth and size, and what is known of the error.
+    """The basins with minimum, saddle, depth and size, and the error of the heights.
 
     Args:
         found: The topology.
 
     Returns:
-        A table of at most twenty basins, and sentences of at most 100 columns.
+        A table of at most twenty basins, and sentences in lines of at most 100 columns.
     """
     heights = found.heights[np.isfinite(found.heights)]
     height = cleaned(f"log10 {found.measure}" if found.scale == "log10" else found.measure, LABEL)
@@ -68,7 +68,7 @@ def _said(found: TopologyValues) -> list[str]:
     if (more := len(found.basins) - _SHOWN) > 0:
         said.append(f"{_counted(more, 'more basin')} with higher minima.")
     if any(basin.at_edge for basin in found.basins):
-        said.append("* The minimum is at the border, or beside points without a value: it may be none.")
+        said.append("* The minimum is at the border, or beside points without a value: it may not be a minimum.")
     for dimension in found.dimensions:
         if dimension:
             spans = np.diff(found.diagram(dimension), axis=1)
@@ -79,11 +79,11 @@ def _said(found: TopologyValues) -> list[str]:
     sources = " + ".join(f"{error:.2g} ({cleaned(source, LABEL)})" for source, error in found.errors.items())
     if sources:
         said.append(
-            f"The heights are taken to be right within {found.error:.2g}: {sources}. Certain is a basin deeper than "
-            "twice that."
+            f"The error of the heights is taken as {found.error:.2g}: {sources}. A basin deeper than twice this error "
+            "is certain."
         )
     else:
         said.append(
-            "Nothing is known of the error of the values: every basin is one of these values, and none is certain."
+            "The error of the values is not known: each basin is a basin of these values, and no basin is certain."
         )
     return said

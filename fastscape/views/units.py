@@ -1,4 +1,4 @@
-"""Units for numbers that no picture can draw: matplotlib takes 1e-300 for 0, and a browser 1e300 for infinity."""
+"""Units for numbers that pictures cannot draw: matplotlib treats 1e-300 as 0, and a browser 1e300 as infinity."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 __all__ = ["FAR", "Unit", "height_of"]
 
-FAR = 30  # the largest power of ten that is drawn as it is; float32, which browsers draw in, ends at 38
+FAR = 30  # the largest power of ten drawn in units of 1; browsers draw in float32, which ends at 38
 
 
 class Unit(NamedTuple):
-    """A power of ten that numbers are divided by before they are drawn.
+    """A power of ten by which numbers are divided before they are drawn.
 
     Args:
-        exponent: The power; 0 for numbers that are drawn as they are.
+        exponent: The exponent of the power; 0 for a unit of 1.
 
     Example:
         >>> import numpy as np
@@ -31,10 +31,10 @@ class Unit(NamedTuple):
         """The unit of numbers.
 
         Args:
-            *values: The numbers; NaN is passed over.
+            *values: The numbers; NaN is ignored.
 
         Returns:
-            The power of ten of the largest of them if it lies beyond 1e30 or below 1e-30, else 1.
+            The power of ten of the largest number, if this number is beyond 1e30 or below 1e-30, else 1.
         """
         largest = max(float(np.nanmax(np.abs(array))) for array in values)
         exponent = int(np.floor(np.log10(largest))) if largest > 0 else 0
@@ -47,7 +47,7 @@ class Unit(NamedTuple):
             values: Numbers, in units of 1.
 
         Returns:
-            The numbers divided by the unit, in two steps, because 1e-324 is none that float64 knows.
+            The numbers divided by the unit, in two steps, because float64 has no 1e-324.
         """
         half = int(self.exponent / 2)
         return np.asarray(values) / 10.0**half / 10.0 ** (self.exponent - half) if self.exponent else values
@@ -59,20 +59,20 @@ class Unit(NamedTuple):
             label: The label of the numbers.
 
         Returns:
-            The label, with the unit where it is not 1.
+            The label, with the unit if it is not 1.
         """
         return f"{label}, in units of 1e{self.exponent}" if self.exponent else label
 
 
 def height_of(low: float, high: float) -> float:
-    """How high a picture is that reaches from one height to another.
+    """The height of a picture between two heights.
 
     Args:
         low: The lowest height.
         high: The highest.
 
     Returns:
-        Their difference; of heights that are the same to rounding, one that can be seen at their size.
+        The difference; for heights that are equal up to rounding, a difference that can be seen at their size.
     """
     size = max(abs(low), abs(high))
     return high - low if high - low > 1e-12 * size else max(size, 1.0)

@@ -1,9 +1,10 @@
-"""Optimizers that walk on a landscape: descending into the abyss.
+"""Optimizers that walk on a landscape.
 
     p_0 = start,   p_t+1 = step(p_t, gradient of f at p_t),   f a smooth surface through the (log) values
 
-Differs from the notebook that it was made from (Luciani, Huang and Danisch): the gradient is that of a smooth surface,
-in units of the coordinates, and not the difference to the next grid point; and a walk stops at the border.
+Differences to the notebook of Luciani, Huang and Danisch, from which this is made: the gradient is the gradient of a
+smooth surface, in units of the coordinates, instead of the difference to the next grid point. A walk stops at the
+border.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ __all__ = ["OPTIMIZERS", "Walk", "descend"]
 
 Ended = Literal["steps", "border", "hole", "not finite"]
 
-# Of the notebook: NADAM(0.1, (0.99, 0.999)).
+# As in the notebook: NADAM(0.1, (0.99, 0.999)).
 BETAS = (0.99, 0.999)
 MOMENTUM = 0.9
 
-# Those that want matrices or sparse gradients.
+# Optimizers that need matrices or sparse gradients.
 _UNFIT = {"Optimizer", "SparseAdam", "Muon"}
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -37,7 +38,7 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     for name, kind in vars(torch.optim).items()
     if inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer) and name not in _UNFIT
 } | {"momentum": torch.optim.SGD}
-"""Those that `descend` knows by name: the optimizers of torch, and SGD with momentum."""
+"""The optimizers that `descend` knows by name: the optimizers of torch, and SGD with momentum."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,12 +47,12 @@ class Walk:
 
     Args:
         x: Coordinates [n] along the first direction, the start first.
-        y: Coordinates [n] along the second.
+        y: Coordinates [n] along the second direction.
         height: Heights [n] of the smooth surface.
-        ended: "steps" when all steps were walked; "border" when the last one led over it, and the path ends on it;
-            "hole" when the next point had no value, "not finite" when there was no next point.
-        optimizer: Its name.
-        label: What the heights are, for example "log10 loss".
+        ended: "steps" if all steps were walked. "border" if the last step crossed the border; the path ends on the
+            border. "hole" if the next point had no value. "not finite" if the next point was not finite.
+        optimizer: The name of the optimizer.
+        label: The label of the heights, for example "log10 loss".
 
     Example:
         >>> import numpy as np
@@ -74,7 +75,7 @@ class Walk:
 
     @property
     def name(self) -> str:
-        """What the walk is called in a picture: its optimizer."""
+        """The name of the walk in a picture: its optimizer."""
         return self.optimizer
 
     @property
@@ -108,20 +109,20 @@ def descend(
         start: Coordinates (x, y) of the start, within the grid.
         optimizer: The name of an optimizer of `torch.optim` in any case, or "momentum" for SGD with a momentum of
             0.9; or a class. Default "nadam".
-        steps: Steps to walk, at least 0. Default 30.
+        steps: Number of steps, at least 0. Default 30.
         lr: The learning rate, in coordinates for a gradient of 1. Default 0.1.
         metric: As for a picture. Default "loss".
         log: As for a picture: whether to walk on log10 of the values.
-        **options: Further arguments of the optimizer. Optimizers with betas get (0.99, 0.999) by default,
-            or where betas are None.
+        **options: Further arguments of the optimizer. Optimizers with betas get (0.99, 0.999) by default, also if
+            betas are None.
 
     Returns:
         The walk, and why it ended.
 
     Raises:
-        TypeError: When the optimizer is none, or does not take an option.
-        ValueError: When the optimizer has no such name, the start lies outside the grid or in a hole, `steps` is
-            negative, or the landscape is no plane of at least 2 x 2 points.
+        TypeError: When the optimizer is not an optimizer, or does not take an option.
+        ValueError: When there is no optimizer of this name, the start is outside the grid or in a hole, `steps` is
+            negative, or the landscape is not a plane of at least 2 x 2 points.
 
     Example:
         >>> import numpy as np
@@ -150,7 +151,7 @@ def descend(
 def _walk(
     surface: Smooth, point: Tensor, optimizer: torch.optim.Optimizer, steps: int
 ) -> tuple[list[tuple[float, float, float]], Ended]:
-    """The points of a walk, each with its height, and why it ended."""
+    """The points of a walk with their heights, and the reason for its end."""
 
     def closure() -> float:
         height, *slopes = surface.at(*point.tolist())
@@ -176,7 +177,7 @@ def _walk(
 
 
 def _cut(surface: Smooth, before: list[float], after: list[float]) -> list[float]:
-    """Where a step ends: `after`, or where it leaves the grid."""
+    """The end of a step: `after`, or the point where the step leaves the grid."""
     fraction = 1.0
     bounds = [(float(axis[0]), float(axis[-1])) for axis in (surface.x, surface.y)]
     for (low, high), a, b in zip(bounds, before, after, strict=True):
@@ -200,14 +201,16 @@ def _start(start: Sequence[float], surface: Smooth) -> tuple[float, float]:
             f"{spans[1][1]:g}, got ({x:g}, {y:g})"
         )
     if not np.isfinite(surface.at(x, y)[0]):
-        raise ValueError(f"start=({x:g}, {y:g}) lies in or beside a hole of the landscape; begin elsewhere")
+        raise ValueError(
+            f"start must not be in or beside a hole of the landscape, got ({x:g}, {y:g}); begin elsewhere"
+        )
     return x, y
 
 
 def _optimizer(
     optimizer: Any, lr: float, options: dict[str, Any]
 ) -> tuple[str, Callable[[Tensor], torch.optim.Optimizer]]:
-    """The name of an optimizer, and what makes it for a point."""
+    """The name of an optimizer, and the function that makes the optimizer for a point."""
     if isinstance(optimizer, str):
         if optimizer.lower() not in OPTIMIZERS:
             raise ValueError(f"optimizer must be one of {', '.join(sorted(OPTIMIZERS))}, got {optimizer!r}")

@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from torch import Tensor, nn
 
+from fastscape.results import check_file
 from fastscape.weights.complex_pairs import pairs_of
 from fastscape.weights.other_model import Other, check_present, every_tensor
 from fastscape.weights.recording import Recording
@@ -167,6 +168,7 @@ def readable(given: object, whose: str) -> Readable:
     """
     if isinstance(given, str | os.PathLike):
         path = Path(given)
+        check_file(path, f"{whose} must be a module, a state dict, or a file with one by torch.save or safetensors")
         return TensorFile(path) if path.suffix == ".safetensors" else InMemory(mapped(path))
     if isinstance(given, nn.Module):
         tensors: Mapping[str, Tensor] | None = every_tensor(given)

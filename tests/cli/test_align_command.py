@@ -44,7 +44,7 @@ def test_one_checkpoint_is_aligned_to_another(trained, tmp_path):
 
 def test_what_cannot_be_aligned(trained, tmp_path, capsys, monkeypatch):
     b = trained / "b.safetensors"
-    assert "--to must be the model to come near to, got nothing" in fails(capsys, monkeypatch, "align", b)
+    assert "--to must be the reference model, got nothing" in fails(capsys, monkeypatch, "align", b)
     wrong = fails(capsys, monkeypatch, "align", b, "--to", b, "--out", tmp_path / "x.pt")
     assert "--out must end in .safetensors, got" in wrong
     assert "--method must be weights or activations" in fails(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from torch.utils.data import TensorDataset
 
 import fastscape
@@ -156,7 +157,7 @@ def test_a_surface_with_a_store_goes_on_and_info_shows_it(checkpoint, tmp_path):
     assert "  points            16" in said
     assert "  of                25" in said
     assert "  running           False" in said
-    assert "progress            16 of 25 points, no process is at it\n" in run("info", store)
+    assert "progress            16 of 25 points, no process is running\n" in run("info", store)
 
 
 def test_pictures_can_be_left_out(checkpoint, tmp_path):
@@ -266,7 +267,7 @@ def test_as_many_samples_as_the_standard_error_needs(checkpoint, tmp_path, capsy
     line = ["line", checkpoint, "--x", -1, 1, 3, "--no-pictures", "--out", tmp_path / "line.npz"]
     output = run(*line, "--samples", 300, "--target-standard-error", 0.0001)
     assert "300 of 300 samples" in output
-    assert "the standard error is not everywhere within 0.0001 of the range" in output
+    assert "at some points the standard error is above 0.0001 of the range" in output
     assert " of 64 samples" not in run(*line)
     assert Landscape.load(tmp_path / "line.npz").report["samples"] == 64
     assert "target_standard_error must be a fraction of the range, above 0 and below 1, got 2.0" in fails(
@@ -321,6 +322,8 @@ def bowls(tmp_path):
         ("plane", "--linear", "--start", 0.9, -0.5, "--optimizer", "adam", "--steps", 4, "--lr", 0.05),
         ("plane", "steep"),
         ("plane", "steep", "--kind", "surface3d"),
+        ("line", "--size", "slide"),
+        ("plane", "--start", 0.9, -0.5, "--optimizer", "adam", "--steps", 4, "--size", "5X4.5"),
         ("volume",),
         ("volume", "--how", "min", "--metric", "accuracy"),
     ],
@@ -354,11 +357,28 @@ def test_plot_draws_landscapes_from_files(arguments, bowls, tmp_path):
             "--metric must come once for several landscapes or a walk, got loss, accuracy",
         ),
         (("plane", "--out", "x.xyz"), "xyz"),
+        (("plane", "--size", "5"), "--size must be column, slide or the width and height in inches, got 5; write for"),
+        (("plane", "--size", "0x4"), "got 0x4; write for example --size 5x4"),
+        (
+            ("plane", "steep", "--size", "column"),
+            "--size is for the picture of one line, or of one measure of a plane",
+        ),
+        (("volume", "--size", "column"), "got a landscape of 3 axes, which has several panels; leave it out"),
+        (("plane", "--metric", "loss", "--metric", "accuracy", "--size", "slide"), "got 2 measures; leave it out"),
     ],
 )
 def test_plot_refuses_what_it_cannot_draw(arguments, message, bowls, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert message in fails(capsys, monkeypatch, "plot", *(bowls.get(str(a), a) for a in arguments))
+
+
+@pytest.mark.parametrize(("size", "pixels"), [("column", (510, 435)), ("6x3.5", (900, 525))])
+@pytest.mark.parametrize("kind", [("plane",), ("line",), ("plane", "--kind", "surface3d")])
+def test_plot_draws_at_the_size_that_is_asked_for(size, pixels, kind, bowls, tmp_path):
+    out = tmp_path / "picture.png"
+    run("plot", bowls[kind[0]], *kind[1:], "--size", size, "--out", out)
+    assert plt.imread(out).shape[1] == pixels[0]
+    assert plt.imread(out).shape[0] <= pixels[1]
 
 
 def test_explore_writes_a_page_and_opens_it(bowls, monkeypatch, tmp_path):

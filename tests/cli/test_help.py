@@ -113,6 +113,19 @@ def test_choices_are_those_of_the_library():
     assert either(["a", "b"]) == "a or b"
 
 
+def test_defaults_that_are_numbers_or_names_are_the_librarys(monkeypatch):
+    for kind, name, default in (
+        (SharpnessOptions, "rho", "0.05"),
+        (SpectrumOptions, "tolerance", "1e-5"),
+        (SurfaceOptions, "timeout", "300"),
+        (ConnectOptions, "curve", "bezier"),
+    ):
+        assert shown(kind, name).text.endswith(f" Default: {default}.")
+    assert "Default" not in shown(ConnectOptions, "store").text + shown(SurfaceOptions, "low_memory").text
+    said = " ".join(" ".join(screen(monkeypatch, 80, "sharpness")).replace("│", " ").split())
+    assert "Samples per group of m_sharpness. Default: 64." in said
+
+
 def test_a_trajectory_says_its_own_defaults(monkeypatch):
     said = " ".join(" ".join(screen(monkeypatch, 80, "trajectory")).replace("│", " ").split())
     for text in ("along the paths, with a margin", "range. Default: 0.01.", "Tensors that move. Default: all."):

@@ -417,7 +417,7 @@ def test_one_model_at_a_time(capsys, monkeypatch):
         ),
         (
             lambda s: s | {"3.bias": torch.ones(4)},
-            "--weights must fit the model, got others in last.pt: size mis",
+            "--weights must fit the model, got last.pt: size mis",
         ),
         (lambda s: {f"net.{n}": t for n, t in s.items()}, "; they have net.0.weight, net.0.bias, net.1.weight"),
         (lambda s: {"epoch": 3}, "must hold a state dict"),

@@ -156,7 +156,7 @@ def test_surfaces_sharpness_and_basins_of_several():
         (("barrier", *OWN, *weights("a.pt", "a.pt")), "the models must be different files, got "),
         (("trajectory", *OWN), "--weights must be the checkpoints of a training, or folders of a Recorder, got none"),
         (("trajectory", *OWN, *weights("a.pt", ".")), "or folders of a Recorder, got both"),
-        (("align", *OWN, *weights("a.pt")), "--to must be the model to come near to, got nothing"),
+        (("align", *OWN, *weights("a.pt")), "--to must be the reference model, got nothing"),
         (
             ("align", *OWN, *weights("a.pt"), "--to", "d.pt"),
             "--to must be a state dict from torch.save or safetensors",

@@ -126,6 +126,6 @@ def test_a_loss_that_torch_differentiates_otherwise_is_warned_of():
     data = torch.randn(20, 4), torch.randint(3, (20,))
     for call in (fastscape.hessian, fastscape.spectrum, fastscape.sharpness):
         options = {"k": 1} if call is fastscape.hessian else {}
-        with pytest.warns(UserWarning, match=r"other derivatives than its values, as what is detached"):
+        with pytest.warns(UserWarning, match=r"derivatives that do not match its values, as it is detached"):
             found = call(Detached(), data, progress=False, **options)
         assert any("detached" in message for message in found.report["warnings"])

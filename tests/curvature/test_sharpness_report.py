@@ -148,7 +148,7 @@ def test_side_by_side(case, report):
     assert repr(both) == "SideBySide(first, second)"
     assert both._repr_html_().count("<tr") == 3
     moved = fastscape.sharpness(other, (case[1][0] + 1, case[1][1]), measures=["trace"])
-    assert "measured on other samples" in str(report.beside(moved))
+    assert "measured on different samples" in str(report.beside(moved))
 
 
 def test_four_models_fit_into_a_hundred_columns(report):

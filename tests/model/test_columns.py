@@ -27,21 +27,21 @@ def test_names_read_well_in_a_legend():
     assert COLUMNS.names == (*first, *(f"{name} of test" for name in first))
 
 
-@pytest.mark.parametrize("squares", [False, True])
-def test_a_batch_has_the_sums_of_its_set(squares):
-    row = torch.arange(1.0, 8 + squares)
-    first, second = (COLUMNS.placed(row, of, squares=squares) for of in (0, 1))
-    assert first.tolist() == [*range(1, 8), *[0] * 7, *([8] if squares else [])]
-    assert second.tolist() == [*[0] * 7, *range(1, 8), *([0] if squares else [])]
-    assert Columns(("train",)).placed(row, 0, squares=squares) is row
+@pytest.mark.parametrize("moments", [0, 1, 3])
+def test_a_batch_has_the_sums_of_its_set(moments):
+    row = torch.arange(1.0, 8 + moments)
+    first, second = (COLUMNS.placed(row, of, moments=moments) for of in (0, 1))
+    assert first.tolist() == [*range(1, 8), *[0] * 7, *(range(8, 8 + moments))]
+    assert second.tolist() == [*[0] * 7, *range(1, 8), *([0] * moments)]
+    assert Columns(("train",)).placed(row, 0, moments=moments) is row
 
 
 def test_every_sum_is_over_its_own_samples():
     counts = [5, 5, 5, 2, 1, 2, 1, 3, 3, 3, 1, 2, 1, 2]
     size = attrgetter("samples")
-    assert COLUMNS.counts(SAMPLES, squares=False, size=size).tolist() == counts
-    assert COLUMNS.counts(SAMPLES, squares=True, size=size).tolist() == [*counts, 5]
-    assert Columns().seen(SEEN).counts(SAMPLES[:2], squares=True, size=size).tolist() == 5  # one for all
+    assert COLUMNS.counts(SAMPLES, moments=0, size=size).tolist() == counts
+    assert COLUMNS.counts(SAMPLES, moments=1, size=size).tolist() == [*counts, 5]
+    assert Columns().seen(SEEN).counts(SAMPLES[:2], moments=1, size=size).tolist() == 5  # one for all
 
 
 def test_sums_over_classes():

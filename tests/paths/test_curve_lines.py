@@ -331,7 +331,11 @@ def test_what_does_not_belong_to_a_curve_is_refused():
             "normalize='filter' cannot be combined with directions that have a scheme of",
         ),
         ({"perturb": "weights"}, ValueError, r"the curve moves 0\.bias, 2\.bias, and perturb= leaves them"),
-        ({"low_memory": True}, ValueError, "low_memory=True computes random directions anew"),
+        (
+            {"low_memory": True},
+            ValueError,
+            "and along gives a direction, which memory must hold; leave out low_memory",
+        ),
         ({"x": (-1, 2, 4)}, ValueError, "x must stay on the curve, which begins at 0 and ends at 1, got"),
         ({"x": [0.0, 1.5]}, ValueError, "x must stay on the curve, which begins at 0 and ends at 1, got"),
         ({"x": "auto"}, ValueError, "x must stay on the curve, which begins at 0 and ends at 1, got"),

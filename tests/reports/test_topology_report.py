@@ -29,8 +29,8 @@ def test_the_table():
         "1      1, 0     0.1      0.9    1       0      1.3 x 1.9  10.8 %  yes",
         "",
         "0 loops, 0 of them more persistent than twice the error.",
-        "The heights are taken to be right within 0.044: 0.044 (samples). Certain is a basin deeper than",
-        "twice that.",
+        "The error of the heights is taken as 0.044: 0.044 (samples). A basin deeper than twice this error is",
+        "certain.",
     ]  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def test_the_table_of_many_basins_is_short_and_says_what_lies_at_the_edge():
     assert "11 more basins with higher minima." in said
     assert "0 *" in said
     assert "* The minimum is at the border" in said
-    assert "Nothing is known of the error" in said
+    assert "The error of the values is not known" in said
     assert max(map(len, said.splitlines())) <= 100
 
 
@@ -99,7 +99,7 @@ def test_distances_are_those_of_an_assignment():
 
 def test_distances_that_cannot_be_taken():
     one = line([0.0, 3.0, 1.0])
-    with pytest.raises(ValueError, match=r"the heights of one are linear and those of the other log10"):
+    with pytest.raises(ValueError, match=r"heights on the same scale, got linear and log10; compute"):
         one.distance(line([1.0, 3.0, 2.0], log=True))
     with pytest.raises(ValueError, match=r"kind must be one of 'bottleneck', 'wasserstein'.*, got 'sup'"):
         one.distance(one, "sup")

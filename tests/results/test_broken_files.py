@@ -146,7 +146,11 @@ def test_data_sets_of_other_sizes_are_not_looked_at(packed, tmp_path):
             {"shape": (7,), "chunks": (10**7,), "maxshape": (None,)},
             "has parts of 80000000 bytes, and 56",
         ),
-        ("train_loss", {"shape": (7,), "external": [("/dev/zero", 0, 56)]}, "train_loss lies in another file"),
+        (
+            "train_loss",
+            {"shape": (7,), "external": [("/dev/zero", 0, 56)]},
+            "train_loss is stored in a different file",
+        ),
         ("train_loss", {"shape": (7,), "dtype": "S5"}, "it has no xcoordinates or no train_loss"),
     ],
 )
@@ -212,7 +216,7 @@ def test_scattered_points_make_no_mesh(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("0,0,1\n0,0,2\n1,1,3\n1,0,4\n", "one point is there twice, another is not"),
+        ("0,0,1\n0,0,2\n1,1,3\n1,0,4\n", "one point occurs twice, and a different point is missing"),
         ("0,nan,1\n0,0,2\n1,nan,3\n1,0,4\n", "the axis y has coordinates that are not finite"),
         ("0,0,1\n0,inf,2\n", "the axis y has coordinates that are not finite"),
         ("0,0,1,2\n", "its rows have 4 cells for 3 columns"),

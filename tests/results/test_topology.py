@@ -187,7 +187,7 @@ def put(at, value):
         ({"pairs": put((1, 2), int(np.ravel_multi_index((3, 4), (4, 5))))}, "a pair ends before it begins"),
         ({"basins": put((0, 0), -1)}, "a basin is of points that the grid does not have"),
         ({"basins": put((1, 0), 0)}, "a basin lies above its saddle|below one that comes before it|another one"),
-        ({"basins": put((1, 2), 2)}, "a basin has the number of another one"),
+        ({"basins": put((1, 2), 2)}, "the number of a basin, or of the basin that it joins, is wrong"),
         ({"basins": put((1, 1), -1)}, "a basin lies above its saddle"),
         (
             {"heights": lambda a: a.astype(np.float32)[:2]},

@@ -219,7 +219,8 @@ def test_a_flat_score_is_censored():
     with pytest.raises(ValueError, match="never left along 8 of 8 directions"):
         found.mean()
     assert (
-        "Along 8 of 8 directions the score had not left at 0.3, so the median is not known: write a larger limit to "
+        "Along 8 of 8 directions the score is still within the range at 0.3, "
+        "so the median is not known: write a larger limit to "
         "find it, for example limit=1.2." in found.summary().replace("\n", " ")
     )
     assert found.share_inside(0.3).value == 1
@@ -234,7 +235,7 @@ def test_a_limit_changes_no_radius_below_it():
     np.testing.assert_allclose(cut.radii[kept], whole.radii[kept], rtol=1e-3)
     assert cut.report["warnings"] == []
     lost = int(cut.censored.sum())
-    assert f"Along {lost} of 31 directions the score had not left at 0.15.\n" in cut.summary()
+    assert f"Along {lost} of 31 directions the score is still within the range at 0.15.\n" in cut.summary()
     assert cut.median.value == pytest.approx(whole.median.value, rel=1e-3)
     assert cut.median.low == pytest.approx(whole.median.low, rel=1e-3)
     assert cut.quantile(0.9).value == math.inf

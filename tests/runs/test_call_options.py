@@ -48,6 +48,19 @@ EVERY = {**options_of(SurfaceOptions), **options_of(LineOptions), **options_of(V
 MODEL, DATA = nn.Linear(3, 2), (torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("to", r"line leads to a different model; .* write directions=fastscape.through\(model, b, c\)"),
+        ("along", r"line follows a curve; .* write directions=curve.plane\(\)"),
+        ("z", "a surface has two axes, x and y; use volume for more"),
+    ],
+)
+def test_a_surface_names_the_call_that_has_an_option(name, said):
+    with pytest.raises(TypeError, match=f"surface has no option '{name}'; {said}"):
+        fastscape.surface(MODEL, DATA, **{name: MODEL})
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_shows_every_option(name):
     call, kind = CALLS[name]
@@ -135,9 +148,9 @@ def test_each_call_refuses_the_options_of_the_other():
     with pytest.raises(TypeError, match="line has no option 'tolerance'"):
         fastscape.line(MODEL, DATA, tolerance=0.1)
     with pytest.raises(
-        TypeError, match="surface has no option 'to'; give one of loss, metrics, objective, batchnorm,"
+        TypeError, match="surface has no option 'quartz'; give one of loss, metrics, objective, batchnorm,"
     ):
-        fastscape.surface(MODEL, DATA, to=MODEL)
+        fastscape.surface(MODEL, DATA, quartz=1)
     with pytest.raises(
         TypeError, match="reproduce has no option 'plan'; give one of loss, metrics, objective, directions,"
     ):

@@ -224,7 +224,9 @@ def test_what_cannot_be_repeated_is_refused(options, error, said):
 
 
 def test_a_line_to_another_model_has_one_direction():
-    with pytest.raises(ValueError, match="directions were given; leave out one"):
+    with pytest.raises(
+        ValueError, match="repeats=2 draws random directions again, and to gives a direction; leave out"
+    ):
         fastscape.line(MODEL, DATA, to=copy.deepcopy(MODEL), repeats=2, **LINE)
 
 

@@ -275,12 +275,12 @@ def test_the_last_round_decides():
 def test_how_good_predictions_are_is_said():
     known = int((BOWL > 1.5).sum())
     assert refinement_said(bowl()) == (
-        f"{known} of 2601 points were evaluated, the others predicted with an rms error of 0.0012 (at most 0.0017) of "
+        f"{known} of 2601 points were evaluated, the rest predicted with an rms error of 0.0012 (at most 0.0017) of "
         "the range of the loss, within the tolerance of 0.005; features narrower than 6 grid steps may be missed"
     )
     assert "the range of log10 of the loss, NOT within" in refinement_said(bowl(scale="log10", met=False))
     assert refinement_said(bowl(metrics_rms={"accuracy": 0.04}), "accuracy") == (
-        f"{known} of 2601 points were evaluated, the others predicted with an rms error of 0.04 of the range of "
+        f"{known} of 2601 points were evaluated, the rest predicted with an rms error of 0.04 of the range of "
         "accuracy; features narrower than 6 grid steps may be missed"
     )
     assert refinement_said(Landscape(AXIS, AXIS, BOWL)) == ""
@@ -317,7 +317,7 @@ def test_pictures_say_what_is_predicted_and_show_what_is_not():
     (dots,) = (line for line in ax.lines if line.get_label() == "evaluated")
     known = np.argwhere(landscape.evaluated)
     np.testing.assert_array_equal(np.stack(dots.get_data(), 1), AXIS[known])
-    assert "points computed, the rest to" in noted(ax)
+    assert "points computed; rms error" in noted(ax)
     assert "may be missed" in landscape.caption()
     assert not any(line.get_label() == "evaluated" for line in landscape.contour().lines)
     plt.close("all")

@@ -241,8 +241,8 @@ def test_what_decides():
     assert spread(np.array([3.0, 1.0]), np.array([0.1, np.inf])).error == np.inf  # never enough
     losses = np.array([[1.0, 2.0, 4.0], [5.0, 5.0, 5.0]])
     sums = np.stack([losses.sum(1), (losses**2).sum(1)], axis=1)
-    assert spread_of_sums(sums, 3).error == pytest.approx(losses[0].std(ddof=1) / 3**0.5)
-    assert spread_of_sums(sums, 1) is None
+    assert spread_of_sums(sums, 3, 1).error == pytest.approx(losses[0].std(ddof=1) / 3**0.5)
+    assert spread_of_sums(sums, 1, 1) is None
     assert joint([None, None]) is None
     aim = Enough(0.1)
     assert [aim.possible(*counts) for counts in [(1, 1000), (2, 99), (2, 100)]] == [False, False, True]

@@ -59,12 +59,13 @@ def test_landscapes_follow_each_other_on_one_scale(kind, tmp_path):
         (
             (landscape(SGD, ADAM),),
             {},
-            r"a landscape with 2 paths came \(SGD, Adam\); write which, walk=landscape.paths",
+            r"walk must be given for a landscape with several paths, got 2 paths \(SGD, Adam\); "
+            r"write for example walk=landscape.paths",
         ),
         (
             (EPOCHS[0], Trajectory("far", [[9.0, 9.0], [8.0, 8.0]])),
             {},
-            "no point of the walk lies on the landscape; give one that was made on it",
+            "the walk must have a point on the landscape, got none; give a walk made on this landscape",
         ),
         (
             (EPOCHS[0], "training"),

@@ -28,8 +28,8 @@ def test_the_curve_falls_at_every_radius():
     assert "8 random directions; the median is 22.5 % of the norm" in said
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
         "median radius 0.45",
-        "95 % interval of the share",
-        "95 % interval of the median",
+        "95 % confidence interval of the share",
+        "95 % confidence interval of the median",
     ]
     assert "filter-normalised" in ax.get_xlabel()
 
@@ -40,7 +40,7 @@ def test_it_ends_where_nothing_is_known():
     assert curve.get_xdata()[-1] == 0.33
     assert curve.get_ydata()[-1] == 1 - 3 / 8
     assert ax.get_legend().get_texts()[0].get_text() == "median radius above 0.33"
-    assert "along 5 of which it never left" in noted(ax)
+    assert "along 5 of them the score never leaves the range" in noted(ax)
     nothing = basin(values([1.0, 2.0], limit=0.5))
     assert nothing.lines[0].get_ydata().tolist() == [1.0, 1.0]
 
@@ -49,7 +49,7 @@ def test_several_models_share_a_picture():
     ax = basin({"first $": values([0.1, 0.2, 0.3]), "second": values([0.4], normalize="layer")}, linestyle="--")
     named = [text.get_text() for text in ax.get_legend().get_texts()]
     assert [name.partition(":")[0] for name in named[:2]] == [r"first \$", "second"]
-    assert named[2:] == ["95 % interval of the share", "95 % interval of the median"]
+    assert named[2:] == ["95 % confidence interval of the share", "95 % confidence interval of the median"]
     assert {line.get_color() for line in ax.lines} >= {"C0", "C1"}
     assert ax.get_xlim()[1] > 0.4
     assert "filter, layer-normalised" in ax.get_xlabel()
@@ -69,7 +69,7 @@ def test_the_medians_of_several_models_hide_no_other_one():
         np.testing.assert_allclose(line.get_xdata(), [same.median.low, same.median.high])
     np.testing.assert_allclose(bars[2].get_xdata(), [cut.median.low, ax.get_xlim()[1]])
     assert math.isinf(cut.median.high)
-    assert ax.get_legend().get_texts()[-1].get_text() == "90, 95 % interval of the median"
+    assert ax.get_legend().get_texts()[-1].get_text() == "90, 95 % confidence interval of the median"
     assert max(ax.get_yticks()) == 1
     alone = [line for line in basin(same).lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 2.5]
     assert [line.get_ydata()[0] for line in alone] == [0.5]

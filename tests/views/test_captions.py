@@ -114,7 +114,7 @@ def test_the_loss_at_the_model_is_of_the_model_alone():
         ({"directions": None}, "at the model it is 1. 112 of 131 parameters move (weights). The grid"),
         ({"reach": {"y": {"reach": 1.0}}}, "from -1 to 1 along x and from -1 to 1 (found automatically) along y"),
         ({"precision": "bfloat16", "precision_error": {"largest": 0.012}, "batchnorm": "batch", "training": True},
-         "Computed in bfloat16 (off by up to 0.012 of the largest loss at the points that were checked) with "
+         "Computed in bfloat16 (off by up to 0.012 of the largest loss at the checked points) with "
          'batchnorm="batch" in training mode by fastscape 0.1.0.'),
         ({"loss": None, "objective": "my.module.f"}, "Shown is the loss (my.module.f) of Net on"),
     ],
@@ -148,7 +148,7 @@ def test_of_a_tolerance_it_says_how_many_were_evaluated_and_how_good_the_others_
     found = {"rms": 0.0123, "at_most": 0.02, "tolerance": 0.05, "widest_gap": 2, "met": True, "scale": "log10"}
     made = Landscape(AXIS, AXIS, LOSS, None, {**RUN, "refinement": found}, evaluated=some)
     assert (
-        "along x and y; 22 of 25 points were evaluated, the others predicted with an rms error of 0.012 (at most "
+        "along x and y; 22 of 25 points were evaluated, the rest predicted with an rms error of 0.012 (at most "
         "0.02) of the range of log10 of the loss, within the tolerance of 0.05; features narrower than 3 grid "
         "steps may be "
         "missed. Computed"

@@ -12,6 +12,7 @@ from fastscape.results import Values
 from fastscape.views import page, refinement_said
 from fastscape.views.captions import section_said
 from fastscape.views.carried import carried, not_drawn
+from fastscape.views.smooth import Smooth
 
 AXIS = np.linspace(-1, 1, 5)
 REPORT = {
@@ -126,10 +127,13 @@ LEFT_OUT = [
     ({"marks": {"a": [9.0, 0.0]}}, [('the mark "a"', "outside the grid")]),
     ({"marks": {"a": [0.0]}}, [('the mark "a"', "not 2 finite numbers")]),
     ({"marks": 3}, [("the marks", "not places by name")]),
-    ({"labels": ["x", 2]}, [("the label of y", "it is no text")]),
+    ({"labels": ["x", 2]}, [("the label of y", "not a text")]),
     (
         {"paths": [{"name": "p", "points": [[0, 0], [np.nan, 0], [9, 9], None]}]},
-        [('2 of 4 points of the path "p"', "no finite place"), ('1 of 4 points of the path "p"', "outside the grid")],
+        [
+            ('2 of 4 points of the path "p"', "no finite coordinates"),
+            ('1 of 4 points of the path "p"', "outside the grid"),
+        ],
     ),
     (
         {"marks": {str(k): [0, 0] for k in range(201)}},
@@ -151,10 +155,10 @@ LEFT_OUT = [
         },
         [
             ('the distances off the plane of the path "p"', "not 2 numbers"),
-            ('1 of 2 of the losses of the path "p"', "no numbers"),
+            ('1 of 2 of the losses of the path "p"', "not numbers"),
             ('the losses of the plane of the path "p"', "not 2 numbers"),
             ('the steps of the path "p"', "not all of them numbers up to 1e+15"),
-            ('2 of 2 of "lr" of the path "p"', "no numbers"),
+            ('2 of 2 of "lr" of the path "p"', "not numbers"),
             ('"(unnamed)" of the path "p"', "not 2 numbers"),
             ('"text" of the path "p"', "not 2 numbers"),
         ],
@@ -204,8 +208,13 @@ def test_pins_stand_at_every_mark_whose_height_is_known():
     loss[0, 0] = np.nan
     marks = {"a": [0.0, 0.5], "b": [0.1, 0.0], "c": [-1.0, -1.0]}
     ax = Landscape(AXIS, AXIS, loss, report={"marks": marks}).surface3d()
-    assert [line.get_label() for line in ax.lines][1::2] == ["a"]
-    assert 'Not drawn: the mark "b" (between grid points), the mark "c" (no value there)' in noted(ax)
+    pins = {line.get_label(): line for line in ax.lines if line.get_label() in marks}
+    assert pins.keys() == {"a", "b"}
+    (height,) = pins["b"].get_data_3d()[2]  # between two grid points of the surface that is drawn
+    heights = np.log10(loss) if ax.figure.axes[-1].get_ylabel().startswith("log10") else loss
+    assert height == pytest.approx(Smooth(AXIS, AXIS, heights).at(0.1, 0.0)[0])
+    assert 'Not drawn: the mark "c" (no value there)' in noted(ax)
+    assert "between grid points: b; its height is interpolated" in noted(ax)
 
 
 def test_a_line_with_odd_things():
@@ -219,14 +228,14 @@ def test_a_line_with_odd_things():
     assert [text.get_text().strip() for text in ax.texts] == ["B", r"\$x^{"]
     assert noted(ax) == (
         'Not drawn: the labels (not a list of 1), the mark "far" (outside the grid), the mark "text" (not 1 finite '
-        'number), 1 of 3 points of the path "p" (no finite place)'
+        'number), 1 of 3 points of the path "p" (no finite coordinates)'
     )
     np.testing.assert_allclose(of(ax, "p").get_ydata(), [1.25, 1.0, np.nan])
 
 
 def test_a_prediction_that_the_report_says_nothing_of():
     some = Landscape(AXIS, AXIS, PLANE.loss, report={"refinement": {"odd": 1}}, evaluated=np.eye(5))
-    said = "5 of 25 points were evaluated, the others predicted; the report does not say how well"
+    said = "5 of 25 points were evaluated, the rest predicted; the report does not give their error"
     assert refinement_said(some) == said
     assert refinement_said(some.with_report({"refinement": [1]})) == said
 
@@ -249,7 +258,7 @@ def test_of_which_landscape_a_part_is_stands_below_it():
     assert section_said(part) == "Slice at z = 0.5"
     assert section_said(part.project("y", how="mean")) == "Slice at z = 0.5; then mean along y"
     assert section_said(whole.project("x", "z")) == "Smallest loss along x and z"
-    assert refinement_said(part) == "15 of 25 points were evaluated, the others predicted"
+    assert refinement_said(part) == "15 of 25 points were evaluated, the rest predicted"
     assert section_said(part.with_report({"sections": [3]})).startswith("A slice or a projection")
     assert "Slice at z = 0.5" in noted(part.contour())
     assert "Slice at z = 0.5. 15 of 25 points" in page(part)

@@ -86,7 +86,7 @@ def test_it_is_written_whole(tmp_path):
             "x must have coordinates that all differ, got 0 twice",
         ),
         (bowl(), {"names": ["a", "b"]}, "names must be one per landscape, got 2 for 1 landscapes"),
-        ([bowl(), bowl(low=3.0)], {}, "share no range of x"),
+        ([bowl(), bowl(low=3.0)], {}, "must share a range of x, got none"),
         (Landscape(np.arange(2.0), np.arange(2.0), np.full((2, 2), np.nan)), {}, "finite at no point"),
     ],
 )
@@ -98,7 +98,7 @@ def test_what_cannot_be_explored_is_refused(landscapes, options, message):
 def test_landscapes_without_a_common_measure_are_refused():
     lost = np.full((5, 5), np.inf)
     one = Landscape(np.arange(5.0), np.arange(5.0), lost, {"a": np.ones((5, 5))})
-    with pytest.raises(ValueError, match=r"no measure in common that is finite somewhere \(a; loss\)"):
+    with pytest.raises(ValueError, match=r"must share a measure that is finite somewhere, got none \(a; loss\)"):
         page([one, Landscape(one.x, one.y, np.ones((5, 5)))])
 
 

@@ -36,7 +36,7 @@ def test_the_pointer_names_the_basin(show, turned):
     deep, shallow = found.basins
     shown = show(landscape, topology=found)
     assert pointed(shown, 1.2, 0.0).endswith(
-        f"basin 0 of 2: minimum {deep.minimum:.4g}, joins no deeper one (certain)"
+        f"basin 0 of 2: minimum {deep.minimum:.4g}, joins no deeper basin (certain)"
     )
     other = f"saddle {shallow.saddle:.4g} to basin 0, depth {shallow.depth:.4g} (certain)"
     assert pointed(shown, -1.2, 0.2).endswith(f"basin 1 of 2: minimum {shallow.minimum:.4g}, {other}")
@@ -45,7 +45,7 @@ def test_the_pointer_names_the_basin(show, turned):
     assert text[5, 4].startswith("basin 1 of 2<br>minimum")  # rows are those of y
     assert text[5, 16].startswith("basin 0 of 2<br>minimum")
     assert "%{text}" in shown.drawn("data[0].hovertemplate")
-    assert "Basins are those of log10 loss that are deeper than" in shown.page.locator(".note").inner_text()
+    assert "Basins of log10 loss are shown if they are deeper than" in shown.page.locator(".note").inner_text()
 
 
 def test_outlines_lie_between_the_basins_and_a_switch_hides_them(show):
@@ -118,7 +118,7 @@ def test_a_landscape_writes_its_basins(tmp_path):
 def test_topologies_of_other_grids_are_refused(tmp_path):
     other = Landscape(np.arange(3.0), np.arange(3.0), np.eye(3)).topology()
     with pytest.raises(
-        ValueError, match="a topology on 3 x 3 points is of another grid than the landscape with 21 x 11"
+        ValueError, match="the topology must be of the landscape's grid with 21 x 11 points, got one of 3 x 3"
     ):
         page(wells(), topology=other)
     with pytest.raises(ValueError, match="topologies must be one or None per landscape, got 2 for 1 landscapes"):

@@ -131,10 +131,10 @@ ODD = {
     ),
     "a list of marks": ({"marks": [1, 2]}, "Not drawn: the marks (not places by name)."),
     "no marks": ({"marks": None}, "Not drawn: the marks (not places by name)."),
-    "labels": ({"labels": [1, "y"]}, "Not drawn: the label of x (it is no text)."),
+    "labels": ({"labels": [1, "y"]}, "Not drawn: the label of x (not a text)."),
     "paths": (
         {"paths": [{"name": "a", "points": [[0, 0], [np.nan, 0], [7, 0]]}, {"name": "b", "points": []}, 5]},
-        'Not drawn: 1 of 3 points of the path "a" (no finite place), 1 of 3 points of the path "a" (outside the '
+        'Not drawn: 1 of 3 points of the path "a" (no finite coordinates), 1 of 3 points of the path "a" (outside the '
         'grid), the path "b" (no points), path 3 (without "name" and "points").',
     ),
     "one point": ({"paths": [{"name": "a", "points": [[0, 0]]}]}, ""),

@@ -57,9 +57,12 @@ def four() -> Values:
 @pytest.mark.parametrize(
     ("landscapes", "message"),
     [
-        (four(), r"a landscape of 4 axes came, and a page shows two or three; write landscape\.slice"),
-        ([wells(), four()], "a landscape of 4 axes came"),
-        ([wells(), Landscape(np.arange(2.0), np.arange(2.0), np.eye(2))], "of three axes and of fewer came together"),
+        (four(), r"a landscape on a page must have two or three axes, got 4; write landscape\.slice"),
+        ([wells(), four()], "must have two or three axes, got 4"),
+        (
+            [wells(), Landscape(np.arange(2.0), np.arange(2.0), np.eye(2))],
+            "must have the same number of axes, got 2 and 3",
+        ),
         (
             Values({"x": np.arange(2.0), "y": np.zeros(1), "z": np.arange(2.0)}, {"loss": np.ones((2, 1, 2))}),
             "one point",
@@ -209,7 +212,7 @@ def test_what_has_no_value_is_above_every_level(show):
     holes = np.argwhere(values > found["cmax"])
     assert holes.tolist() == [[3, loss.shape[1] - 1 - 4, 5]]  # y falls
     note = shown.page.locator(".note").inner_text()
-    assert f"1 of {loss.size} points have no value; the surfaces close before them." in note
+    assert f"1 of {loss.size} points have no value; the surfaces end just before them." in note
     assert f"1 of {loss.size} points are infinite" in note
     shown.set("at-0", 3)
     assert shown.drawn("data[1].surfacecolor")[loss.shape[1] - 1 - 4][5] is None

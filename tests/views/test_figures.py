@@ -113,7 +113,7 @@ def test_two_by_two_points_draw(draw):
 @pytest.mark.parametrize("levels", [0, True, "many", [0.5], [2.0, 1.0], [0.0, np.nan], {}])
 def test_levels_that_are_none_are_refused(levels):
     with pytest.raises(
-        ValueError, match="levels must be a number of at least 1, or two or more values that rise, got"
+        ValueError, match="levels must be a number of at least 1, or two or more increasing values, got"
     ):
         LANDSCAPE.contour(levels=levels)
 
@@ -211,5 +211,5 @@ def test_a_line_with_several_measures_has_an_axis_on_the_right():
 
 @pytest.mark.parametrize("metric", ["", [], ["loss", "loss"]])
 def test_a_line_wants_names_each_once(metric):
-    with pytest.raises(ValueError, match="metric must be names, each once, got"):
+    with pytest.raises(ValueError, match="metric must be different names, got"):
         LINE.plot(metric=metric)

@@ -139,12 +139,12 @@ def test_a_note_is_one_line_within_the_page(draw, size):
     for text in notes(ax):
         assert text.get_window_extent().x1 <= ax.figure.bbox.x1
     if ax.get_xlabel().startswith("x (along direction 1"):
-        assert noted(ax) == "138 of 961 points computed, the rest to 0.4 % of the range (rms)"
+        assert noted(ax) == "138 of 961 points computed; rms error 0.4 % of the range"
 
 
 def test_a_prediction_beyond_its_tolerance_is_said():
     missed = PLANE.with_report({**PLANE.report, "refinement": {**REFINED, "rms": 0.03, "met": False}})
-    assert noted(missed.contour()).endswith("to 3 % of the range (rms), above the tolerance of 1 %")
+    assert noted(missed.contour()).endswith("rms error 3 % of the range, above the tolerance of 1 %")
 
 
 @pytest.mark.parametrize("ending", ["pdf", "svg"])

@@ -26,10 +26,10 @@ ODD = [
         ({"objective": "my.f", "loss": None}, {"loss": "my.f"}),
         ({"marks": {"the model": [1.0]}, "loss": "f"}, {"loss": "f, 2 at the model"}),
         ({"plan": {"batching": "loop", "chunk": 4}, "device": "cpu"}, {"plan": "loop, chunk 4, on cpu"}),
-        ({"progress": {"points": 3, "of": 5, "running": True}}, {"progress": "3 of 5 points, a process is at it"}),
+        ({"progress": {"points": 3, "of": 5, "running": True}}, {"progress": "3 of 5 points, a process is running"}),
         (
             {"progress": {"parts": 1, "samples": 64, "running": False}},
-            {"progress": "64 samples, in 1 part, no process is at it"},
+            {"progress": "64 samples, in 1 part, no process is running"},
         ),
         ({"warnings": []}, {"warnings": "none"}),
         ({"warnings": ["one", "two"]}, {"warnings": "one (and 1 more)"}),

@@ -82,7 +82,7 @@ def test_checkpoints_without_steps_are_counted():
     assert ax.figure.axes[1].get_xlabel() == "point"
     np.testing.assert_allclose(coloured(ax)[0].get_colors()[14, :3], look_of(0).at(0.5))
     assert names(ax)[0].startswith("point ")
-    assert landscape(path, SGD).contour().figure.axes[1].get_xlabel() == "step or, where it is unknown, point"
+    assert landscape(path, SGD).contour().figure.axes[1].get_xlabel() == "step or, if unknown, point"
     assert not coloured(landscape().contour(paths=[SGD.points]))
 
 
@@ -118,10 +118,12 @@ def test_a_band_is_drawn_where_something_is_known_and_there_is_room():
     band = landscape(off).contour().figure.axes[1]
     assert band.get_ylabel() == "off the plane"
     assert len(band.lines) == 1
-    with pytest.raises(ValueError, match="band=True came, and no path has losses or distances off the plane; leave"):
+    with pytest.raises(
+        ValueError, match="band must be left out if no path has losses or distances off the plane, got band=True"
+    ):
         landscape(bare).contour(band=True)
     with pytest.raises(
-        ValueError, match="band=True cannot be combined with ax, below which there is no room; write band=axes"
+        ValueError, match="band=True cannot be combined with ax: there is no room below given axes; write band=axes"
     ):
         ONE.surface3d(ax=plt.figure().add_subplot(projection="3d"), band=True)
     for ax in compare([ONE, ONE]):
@@ -211,7 +213,7 @@ def test_levels_are_given_as_numbers_or_heights(draw):
     assert found
     assert all(levels == given for levels in found)
     with pytest.raises(
-        ValueError, match=r"levels must be a number of at least 1, or two or more values that rise, got \[2, 1\]; for"
+        ValueError, match=r"levels must be a number of at least 1, or two or more increasing values, got \[2, 1\]; for"
     ):
         draw(ONE, levels=[2, 1])
 
@@ -222,8 +224,8 @@ def test_what_cannot_be_drawn_of_given_paths_is_named(draw):
     ax = draw(landscape(), paths=[np.array([[0, 0], [np.nan, 1], [50, 0]]), np.full((2, 2), 99.0)])
     ax.figure.canvas.draw()
     assert noted(ax) == (
-        'Not drawn: 1 of 3 points of the path "path" (no finite place), 1 of 3 points of the path "path", 2 of 2 '
-        'points of the path "path" (outside the grid)'
+        'Not drawn: 1 of 3 points of the path "path" (no finite coordinates), 1 of 3 points of the path "path", 2 of '
+        '2 points of the path "path" (outside the grid)'
     )
     assert ax.get_xlim() == before
     with pytest.raises(

@@ -114,7 +114,7 @@ def test_axes_are_labelled_at_the_edges_of_the_triangle():
     ("how", "said"),
     [
         ("slice", "at x1 = 0, x2 = 0, x3 = 0."),
-        ("min", "the point where the loss is smallest"),
+        ("min", "at the point of smallest loss"),
         ("mean", "the mean over the range of the axes"),
     ],
 )
@@ -150,7 +150,7 @@ def test_paths_are_seen_along_the_other_axes():
         assert lines
         places = [np.array(line.get_data()).T for line in ax.lines if len(line.get_xdata()) == 3]
         assert any(np.allclose(place, points[:, kept]) for place in places)
-    assert "Paths are seen along the other axes" in noted(panels[0])
+    assert "Paths are projected along the axes not shown" in noted(panels[0])
 
 
 def test_holes_infinite_values_and_slices_without_a_value(maps):
@@ -175,9 +175,9 @@ def test_holes_infinite_values_and_slices_without_a_value(maps):
     ("options", "message"),
     [
         ({"how": "max"}, "how must be one of 'slice', 'min', 'mean', got 'max'"),
-        ({"at": {"q": 0.0}}, r"at has 'q', which is no axis here; there are x1, x2, x3"),
-        ({"at": {"x1": 99.0}}, r"at has x1=99, beyond the axis from"),
-        ({"at": {"x1": 0.0}, "how": "min"}, "only slices are at a place"),
+        ({"at": {"q": 0.0}}, r"at must name axes of the landscape, x1, x2, x3, got 'q'"),
+        ({"at": {"x1": 99.0}}, r"at must be within the axes, got x1=99 for the axis from"),
+        ({"at": {"x1": 0.0}, "how": "min"}, "it is for how='slice'"),
         ({"filled": False, "linewidth": 0.0}, r"filled=False with linewidth=0\.0 draws nothing"),
         ({"metric": "nothing"}, "metric='nothing' is unknown"),
     ],

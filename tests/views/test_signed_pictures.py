@@ -6,7 +6,7 @@ import pytest
 from matplotlib.quiver import Quiver
 
 import fastscape
-from fastscape import Landscape
+from fastscape import Landscape, views
 from fastscape.results import colour_ends, heights
 
 X, Y = np.linspace(-1, 1, 21), np.linspace(-3, 3, 15)
@@ -136,3 +136,24 @@ def test_the_page_has_zero_in_the_middle_too(show, window):
     assert -low == high == pytest.approx(np.abs(valley().metrics["dL_dx"]).max())
     low, high = window.page.evaluate(read, "accuracy")
     assert (low, high) == pytest.approx((valley().metrics["accuracy"].min(), valley().metrics["accuracy"].max()))
+
+
+@pytest.mark.parametrize(
+    "draw", [views.contour, views.surface3d, lambda one, **given: views.compare([one], **given)[0]]
+)
+def test_logarithms_of_a_metric_around_1_have_no_middle(draw):
+    axis = np.linspace(-1, 1, 9)
+    around = 0.1 + 2 * (axis[:, None] ** 2 + axis**2)
+    landscape = Landscape(axis, axis, 1 + around, {"ratio": around})
+    assert around.min() < 1 < around.max()
+    found = {shade.get_cmap().name for shade in draw(landscape, metric="ratio", log=True).collections[:1]}
+    assert found == {"viridis"}
+
+
+@pytest.mark.parametrize("draw", [views.contour, views.surface3d])
+def test_the_numbers_of_a_narrow_range_are_round(draw):
+    axis = np.linspace(-1, 1, 9)
+    figure = draw(Landscape(axis, axis, 3.4 + 0.15 * (axis[:, None] ** 2 + axis**2))).figure
+    figure.canvas.draw()
+    (bar,) = [ax for ax in figure.axes if ax.get_ylabel() == "log10 loss"]
+    np.testing.assert_allclose(bar.get_yticks(), [0.54, 0.55, 0.56])

@@ -203,7 +203,7 @@ def test_all_stand_beside_each_other_and_the_colours_are_the_axis_of_the_tree():
         assert where[0] == pytest.approx(where[1], abs=0.5)
     assert bar.get_ylabel() == "loss"
     assert "3 basins deeper than" in below(tree)
-    assert "the heights are taken to be right within 0.01 (given 0.01)" in below(tree)
+    assert "the error of the heights is taken as 0.01 (given 0.01)" in below(tree)
     assert not topology(shown, colorbar=False)[1].child_axes
     tree.figure.canvas.draw()
 
@@ -234,7 +234,7 @@ def test_three_axes_have_no_map():
     axes = topology(shown)
     assert [ax.get_xlabel() for ax in axes] == ["basins", "birth, loss"]
     assert "The map is left out" in below(axes[0])
-    with pytest.raises(ValueError, match="a topology of 3 axes has no map"):
+    with pytest.raises(ValueError, match="kind='map' must have a topology of one or two axes, got 3"):
         topology(shown, kind="map")
 
 
@@ -271,11 +271,11 @@ def test_huge_heights_have_a_unit():
         (lambda: topologies({}), "at least one topology is needed, got none; give several by name"),
         (
             lambda: topologies({"a": found(), "b": topology_of(wells())}),
-            "of loss and of log10 loss have no scale in common",
+            "topologies must have one scale, got loss and log10 loss",
         ),
         (
             lambda: topologies({"a": found()}, ax=topology(found(), kind="tree")[0]),
-            "ax cannot be combined with several topologies, which have a figure of their own; draw",
+            "ax cannot be combined with several topologies, which need their own figure; draw",
         ),
         (
             lambda: topology(found(), ax=topology(found(), kind="tree")[0]),
@@ -283,7 +283,7 @@ def test_huge_heights_have_a_unit():
         ),
         (
             lambda: topology(found(), levels=0),
-            "levels must be a number of at least 1, or two or more values that rise, got 0; for",
+            "levels must be a number of at least 1, or two or more increasing values, got 0; for",
         ),
     ],
 )

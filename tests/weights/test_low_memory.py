@@ -134,5 +134,5 @@ def test_a_users_scheme_works_too(problem):
 
 
 def test_directions_of_the_users_own_must_be_kept(problem):
-    with pytest.raises(ValueError, match="leave out directions"):
+    with pytest.raises(ValueError, match="and to gives a direction, which memory must hold; leave out low_memory"):
         fastscape.line(*problem, to=problem[0], low_memory=True)

@@ -176,7 +176,9 @@ def test_random_directions_that_are_given_are_those_that_are_taken():
 
 
 def test_low_memory_is_for_random_directions():
-    with pytest.raises(ValueError, match="low_memory=True computes random directions anew"):
+    with pytest.raises(
+        ValueError, match="low_memory=True computes random directions again at every use, and directions were given"
+    ):
         fastscape.surface(model(), DATA, directions=STEPS, low_memory=True, **GRID)
 
 

@@ -431,10 +431,14 @@ def test_a_start_with_other_statistics_is_not_marked_and_it_is_said():
     with pytest.warns(UserWarning, match=r"start does not lie in this plane.*1\.running_mean"):
         found = fastscape.surface(models[-1], data, directions=fastscape.start_to_end(models), **GRID)
     assert list(found.marks) == ["the model"]
-    with_states = fastscape.surface(
-        models[-1], data, directions=fastscape.start_to_end(models), perturb="states", **GRID
-    )
+    with pytest.warns(
+        UserWarning, match=r"1\.running_var is negative at 1 of 9 points, of which x=-1, y=-1 is nearest"
+    ):
+        with_states = fastscape.surface(
+            models[-1], data, directions=fastscape.start_to_end(models), perturb="states", **GRID
+        )
     assert list(with_states.marks) == ["the model", "start"]
+    assert np.argwhere(np.isnan(with_states.loss)).tolist() == [[0, 0]]
 
 
 def test_a_recorded_start_of_a_model_with_tied_weights_is_marked(tmp_path):

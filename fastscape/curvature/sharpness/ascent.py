@@ -121,15 +121,16 @@ def m_sharpness(around: Surroundings, *, m: int, rho: float, steps: int) -> Foun
     """
     groups = around.groups(m)
     zero, scale = torch.zeros_like(around.weights), torch.ones_like(around.weights)
-    sizes, values, finite = [], [], True
+    sizes, weights, values, finite = [], [], [], True
     for group in groups:
         start = around.slope(zero, group)
         rises = partial(_rise, around, scale, start.loss, partial(around.slope, batches=group))
         climb = _climbed(rises, zero, (0.0, start.gradient), rho, steps)
         sizes.append(sum(batch.samples for batch in group))
+        weights.append(around.samples_in(group))
         values.append(climb.best)
         finite = finite and climb.finite
-    share = np.array(sizes) / sum(sizes)
+    share = np.array(weights) / sum(weights)
     mean = float(share @ np.array(values))
     count = len(groups)
     error = (

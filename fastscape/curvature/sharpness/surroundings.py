@@ -142,6 +142,10 @@ class Surroundings:
             for batch in self.problem.free().batches(samples)
         ]
 
+    def samples_in(self, batches: Sequence[Batch]) -> float:
+        """The number of samples, by weight, over which the losses of some batches are a mean."""
+        return float(self.problem.objective.counts(batches).flatten()[0])
+
     @cached_property
     def may_be_cut(self) -> bool:
         """Whether the losses of small batches add up to those of the data; of few samples nobody has looked yet."""
@@ -174,7 +178,7 @@ class Surroundings:
         there = self.theta.clone()
         there[self.entries] += move.to(there)
         used = self._batches if batches is None else batches
-        samples = sum(batch.samples for batch in used)
+        samples = self.samples_in(used)
         total = torch.zeros(len(self.entries), dtype=torch.float64, device=self.theta.device)
         loss = 0.0
         for index, batch in enumerate(used):
@@ -182,7 +186,7 @@ class Surroundings:
             one, gradient = self._of_batch(there, batch, index)
             loss += one
             total += gradient[self.entries]
-        self.cost.gradients += samples / self.problem.size
+        self.cost.gradients += sum(batch.samples for batch in used) / self.problem.size
         return Slope(loss / samples, total / samples)
 
     def _of_batch(self, at: Tensor, batch: Batch, index: int) -> tuple[float, Tensor]:

@@ -1,4 +1,4 @@
-"""Layers that can be evaluated faster where many points share the samples: one trick a room."""
+"""Evaluates single layers faster if many points share the samples: one method per file."""
 
 from fastscape.engine.layers.absent import Absent
 from fastscape.engine.layers.hoisting import Hoist

@@ -1,4 +1,4 @@
-"""A tensor that is not there, and is asked for when somebody reads it."""
+"""A stand-in for a tensor that is not in memory, and is requested when code reads it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["ABOUT", "Absent"]
 ABOUT = {
     getattr(torch.Tensor, name).__get__ for name in ("shape", "dtype", "device", "ndim", "layout", "requires_grad")
 } | {torch.Tensor.dim, torch.Tensor.size, torch.Tensor.numel, torch.Tensor.is_floating_point}
-"""What can be said of a tensor without reading it."""
+"""Functions of a tensor that need none of its entries."""
 
 
 class Absent(torch.Tensor):
-    """Stands in the place of a tensor, with its shape, dtype and device and without memory.
+    """Stands in the place of a tensor, with its shape, dtype and device, but without memory.
 
-    Whatever reads it gets the tensor instead, which is asked for at that moment.
+    A function that reads it gets the tensor itself, which is requested at that moment.
     """
 
     read: Callable[[], Tensor]
@@ -47,7 +47,7 @@ class Absent(torch.Tensor):
     def __torch_function__(
         cls, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Says what can be said without the tensor; everything else gets the tensor."""
+        """Answers functions that need no entries; every other function gets the tensor."""
         if func in ABOUT:
             with torch._C.DisableTorchFunctionSubclass():
                 return func(*args, **(kwargs or {}))
@@ -57,6 +57,6 @@ class Absent(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Whatever passes `__torch_function__` gets the tensor too."""
+        """Functions that bypass `__torch_function__` get the tensor too."""
         args, kwargs = tree_map(lambda arg: arg.read() if isinstance(arg, cls) else arg, (args, dict(kwargs or {})))
         return func(*args, **kwargs)

@@ -1,14 +1,14 @@
-"""Layers of all points are computed together, from the parts of the basis and not from the weights of each point.
+"""Computes layers of all points together, from the parts of the basis instead of the weights of each point.
 
     layer(x, sum_k c_k W_k) = sum_k c_k layer(x, W_k)
 
 Shapes: parts [K, *shape], the rows of the basis as tensors of the model; coefficients [K], or [filters, K] when each
 filter has its own.
 
-A linear or convolutional layer is linear in its weights. Where its input does not depend on the point (the first
-layer, and those behind frozen ones), the K results on the right are computed once for each microbatch, and a point
-costs K multiplications an output instead of a matrix product. Exact up to the order of the sums. Under vmap torch
-knows which tensors depend on the point, so nothing has to be guessed. Where the input does depend on it, a layer that
+A linear or convolutional layer is linear in its weights. If its input does not depend on the point (the first layer,
+and layers behind frozen layers), the K results on the right are computed once per microbatch. A point then costs K
+multiplications per output instead of a matrix product. The result is exact up to the order of the sums. Under vmap,
+torch knows which tensors depend on the point, so nothing is guessed. If the input depends on the point, a layer that
 is a matrix product may be computed from the same parts: see `products`.
 """
 
@@ -36,11 +36,11 @@ _LAYERS: dict[Any, int] = {F.linear: -1, torch.conv1d: -2, torch.conv2d: -3, tor
 
 
 class Hoist:
-    """What the points of a run share: the parts of the basis, and the results of layers for each of them.
+    """What the points of a run share: the parts of the basis, and the results of layers for each part.
 
     Args:
         space: The space of the points.
-        dtype: Of their weights.
+        dtype: Of the weights of the points.
         plan: Whether layers are hoisted, and how products are computed.
         budget: Bytes of results that may be kept from one chunk of points to the next.
     """
@@ -56,7 +56,7 @@ class Hoist:
     def _parts(self, space: Space) -> dict[str, Part]:
         wanted = {"layers": self.plan.hoist, "products": self.plan.products != "materialised"}
         vectors = space.basis.vectors
-        assert not isinstance(vectors, Tensorwise)  # whose points are evaluated one by one
+        assert not isinstance(vectors, Tensorwise)  # points of such a basis are evaluated one by one
         return parts_of(vectors, space.layout, self.dtype, **wanted)
 
     def coefficients(self, c: Tensor, layout: Layout) -> dict[str, Tensor]:
@@ -79,12 +79,12 @@ class Hoist:
         """The weights of one point for one microbatch, inside vmap.
 
         Args:
-            tensors: The ordinary tensors by name; unread ones may hold anything.
+            tensors: The ordinary tensors by name; tensors that are never read may hold anything.
             c: Coefficients of the point by name.
             batch: The number of the microbatch. Its layers have the same order for every chunk of points.
 
         Returns:
-            The tensors, hoisted ones in the place of those with parts.
+            The tensors; a hoisted weight replaces every tensor that has parts.
         """
         place = ((batch, call) for call in itertools.count())
         return {
@@ -98,15 +98,15 @@ class Hoist:
         }
 
     def ranges(self, layout: Layout) -> tuple[tuple[int, int], ...]:
-        """The entries of the flat buffer that evaluations have read so far, once there was one; before it, all.
+        """The entries of the flat buffer that evaluations have read so far; all before the first evaluation.
 
-        The others need not be written for the next chunk of points.
+        Other entries need not be written for the next chunk of points.
 
         Args:
             layout: The flat buffer.
 
         Returns:
-            The first entry of each range and the one behind its last.
+            For each range its first entry and the entry behind its last.
         """
         if not self.seen:
             return ((0, layout.size),)
@@ -116,10 +116,10 @@ class Hoist:
         return ranges
 
     def turn(self, space: Space) -> None:
-        """Goes on with other directions.
+        """Continues with different directions.
 
         Args:
-            space: Along these.
+            space: The space along these directions.
         """
         self.parts = self._parts(space)
         self.forget()
@@ -130,11 +130,11 @@ class Hoist:
         self._kept.clear()
 
     def shared(self, key: tuple[Any, ...], compute: Callable[[], Tensor]) -> Tensor:
-        """The results of one layer for each part: computed, or kept from the chunk before.
+        """The results of one layer for each part: computed, or kept from the previous chunk.
 
         Args:
-            key: The layer's weight, the microbatch, and the number of the call in it.
-            compute: Computes them.
+            key: The layer's weight, the microbatch, and the number of the call in the microbatch.
+            compute: Computes the results.
 
         Returns:
             Results [K, ...].
@@ -152,7 +152,7 @@ class Hoist:
 class HoistedWeight(torch.Tensor):
     """The weight `sum_k c_k W_k` of one point; a layer that is computed from the parts needs none of its entries.
 
-    Any other use gives the ordinary tensor: its entries are then read from the point's own memory, or computed.
+    Any other use gets the ordinary tensor: its entries are read from the point's own memory, or computed.
     """
 
     weight_name: str
@@ -211,7 +211,7 @@ class HoistedWeight(torch.Tensor):
         if func in LAYERS and (made := _product(cls, func, args, kwargs)) is not None:
             return made
         if func is F.linear and len(args) == 3 and args[2] is not None and isinstance(args[1], cls):
-            # torch's rule for vmap adds the bias to a copy of the product; in place it is a sixth of the layer less.
+            # torch's rule for vmap adds the bias to a copy of the product; adding in place saves a sixth of the layer.
             return cls.__torch_dispatch__(func, types, args[:2]).add_(args[2])
         return cls.__torch_dispatch__(func, types, args, kwargs)
 
@@ -219,7 +219,7 @@ class HoistedWeight(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Whatever passes `__torch_function__` gets the ordinary tensor too: this one has no memory."""
+        """Functions that bypass `__torch_function__` get the ordinary tensor too: a hoisted weight has no memory."""
         args, kwargs = tree_map(lambda arg: arg.plain() if isinstance(arg, cls) else arg, (args, dict(kwargs or {})))
         return func(*args, **kwargs)
 
@@ -232,10 +232,10 @@ def _shareable(cls: type, func: Any, args: tuple[Any, ...], kwargs: Mapping[str,
     inputs = args[0]
     if not weight.hoist.plan.hoist or weight.part.transposed:
         return False
-    # Wrapped: it depends on the point, or the model differentiates or maps over its input.
+    # A wrapped input depends on the point, or the model differentiates or maps over it.
     if isinstance(inputs, cls) or torch._C._functorch.is_functorch_wrapped_tensor(inputs) or inputs.requires_grad:
         return False
-    # A filter of an embedding is a row, not a channel; and looking up may renormalise or scale gradients.
+    # A filter of an embedding is a row, not a channel; and a lookup may renormalise or scale gradients.
     plain = len(args) == 2 and kwargs.get("max_norm") is None and not kwargs.get("scale_grad_by_freq")
     return func is not F.embedding or (weight.coefficients.dim() == 1 and plain)
 
@@ -256,7 +256,7 @@ def _layer(func: Any, inputs: Tensor, weight: HoistedWeight, bias: Any = None, *
 
 
 def _product(cls: type, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
-    """The layer as a product with the parts of its weight; None where it is none, or is not to be computed so."""
+    """The layer as a product with the parts of its weight; None if it is no product, or the plan computes weights."""
     given = given_to(func, args, kwargs)
     weight = given.get("weight")
     if not isinstance(weight, HoistedWeight) or any(isinstance(given.get(name), cls) for name in ("input", "bias")):

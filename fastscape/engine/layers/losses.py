@@ -1,9 +1,9 @@
-"""Functions that are slow under vmap, in a form that is not.
+"""Faster forms of functions that are slow under vmap.
 
     cross_entropy(x, t) = log sum_j exp(x_j - max x) - (x_t - max x)
 
 torch decomposes the cross-entropy of many small batches into a softmax over rows of a few classes, one row at a time,
-and into gathers, masks and divisions; for a small network that is a tenth of a point.
+and into gathers, masks and divisions; for a small network this takes a tenth of the time of a point.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ IGNORED = -100  # torch's default for `ignore_index`
 
 
 class BatchedFunctions(TorchFunctionMode):
-    """While it is active, calls in their plain form are replaced; all others stay as they are."""
+    """While active, replaces plain calls of the cross-entropy; all other calls stay as they are."""
 
     def __torch_function__(
         self,
@@ -39,7 +39,7 @@ class BatchedFunctions(TorchFunctionMode):
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-    """`torch.nn.functional.cross_entropy` of class numbers, as exact: what is subtracted is the largest score.
+    """`torch.nn.functional.cross_entropy` of class numbers, equally exact, as the largest score is subtracted.
 
     Args:
         outputs: Scores [n, classes].

@@ -18,7 +18,7 @@ from fastscape.weights import Layout
 
 __all__ = ["Part", "combined", "parts_of", "ranges_of"]
 
-# A launch of the interpolation costs as much as it takes to write some thousand entries, and more of them pay less.
+# A launch of the interpolation costs as much as writing some thousand entries, and each further launch saves less.
 WORTH_A_LAUNCH = 1024  # entries
 MOST_RANGES = 64
 
@@ -42,7 +42,7 @@ class Part:
 
     @cached_property
     def like(self) -> Tensor:
-        """What has the shape, dtype and device of the tensor, and no memory."""
+        """A tensor of the same shape, dtype and device, but without memory."""
         return torch.empty((), dtype=self.dtype, device=self.rows.device).expand(self.shape)
 
     def whole(self) -> Tensor:
@@ -55,9 +55,9 @@ class Part:
 
     @cached_property
     def matrices(self) -> Tensor | Seeded | None:
-        """The parts [K, O, I], or seeded ones of as many entries; None of a tensor that is no matrix.
+        """The parts [K, O, I], or seeded parts with as many entries; None if the tensor is no matrix.
 
-        The kernel of a convolution is one where it has a single pixel.
+        The weight of a convolution is a matrix if its kernel is a single pixel.
         """
         if any(size != 1 for size in self.shape[2:]):
             return None
@@ -73,7 +73,7 @@ class Part:
 def parts_of(
     vectors: Tensor | Seeded, layout: Layout, dtype: torch.dtype, *, layers: bool = True, products: bool = True
 ) -> dict[str, Part]:
-    """The rows of a basis as parts of those tensors of a model from which layers can be computed.
+    """The parts of a basis, for each tensor of a model whose layer can be computed from its parts.
 
     Args:
         vectors: The basis [K, P].
@@ -84,11 +84,11 @@ def parts_of(
         products: Whether to include parts that are matrices. Default True.
 
     Returns:
-        By name.
+        The parts by name.
     """
     found = {}
     for entry in layout.entries:
-        # A layer's weight has two dimensions at least. Complex weights have another split than shape.
+        # A layer's weight has at least two dimensions. The split of complex weights differs from their shape.
         if len(entry.shape) < 2 or entry.split != entry.shape or not entry.numel:
             continue
         straight, transposed = entry.order[0] == 0, entry.order == (1, 0)
@@ -99,21 +99,21 @@ def parts_of(
             seeded = replace(vectors, theta=theta, first=vectors.first + entry.offset)
             part = Part(seeded, entry.shape, dtype, transposed)
             straight = entry.order == tuple(range(len(entry.order)))
-        # Filters may have their own coefficients. They are along the first dimension, or the filters of a matrix.
+        # Filters may have their own coefficients. They are along the first dimension, or are the filters of a matrix.
         if (straight and layers) or ((straight or transposed) and products and part.matrices is not None):
             found[entry.name] = part
     return found
 
 
 def ranges_of(layout: Layout, names: Collection[str]) -> tuple[tuple[int, int], ...]:
-    """Few ranges of the flat buffer that hold some of its tensors, and other tensors in between.
+    """A few ranges of the flat buffer that cover some of its tensors, and other tensors in between.
 
     Args:
         layout: The flat buffer.
         names: Of the tensors.
 
     Returns:
-        The first entry of each range and the one behind its last, in order.
+        For each range its first entry and the entry behind its last, in order.
     """
     starts = [entry.offset for entry in layout.entries]
     stops = [*starts[1:], layout.size]  # with the padding behind each tensor

@@ -28,7 +28,7 @@ from fastscape.weights import in_channels_last
 
 __all__ = ["Patches", "worthwhile"]
 
-TIMED = 5  # how often each way is timed; the fastest counts
+TIMED = 5  # how often each computation is timed; the fastest time counts
 
 
 class Patches:
@@ -36,7 +36,8 @@ class Patches:
 
     Args:
         problem: What is evaluated.
-        points: All weights of some points by name. What a convolution reads at all of them, it reads everywhere.
+        points: All weights of some points by name. A convolution that reads the samples at all these points reads them
+            at every point.
         batches: The microbatches.
         channels_last: Whether the output has its channels last.
         budget: Bytes of patches that may be kept; a convolution that needs more stays as it is.
@@ -71,7 +72,7 @@ class Patches:
                 kept[f"{name}.patches" if name else "patches"] = patches
 
     def exchange(self, batches: Sequence[Batch]) -> None:
-        """Cuts the patches of other samples, no larger than those before.
+        """Cuts the patches of different samples, no more than before.
 
         Args:
             batches: The microbatches.
@@ -90,10 +91,10 @@ def worthwhile(problem: Problem, batch: Batch, *, channels_last: bool) -> bool:
     Args:
         problem: What is evaluated, whose convolutions may read the samples.
         batch: A microbatch in the plan's memory format, on the CPU.
-        channels_last: Whether that has the channels last.
+        channels_last: Whether the microbatch has its channels last.
 
     Returns:
-        Whether it is, for any convolution that could read them.
+        Whether a product is faster for any convolution that could read the samples.
     """
     images = batch.inputs
     if not isinstance(images, Tensor) or images.dim() != 4 or not images.is_floating_point():
@@ -122,7 +123,7 @@ class _Product(nn.Conv2d):
 
 
 def _product(patches: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """What the convolution gives [n, o, h, w], with its channels last in memory."""
+    """The output of the convolution [n, o, h, w], with its channels last in memory."""
     return F.linear(patches, weight.reshape(len(weight), -1), bias).permute(0, 3, 1, 2)
 
 
@@ -136,13 +137,13 @@ def _cut(conv: nn.Conv2d, images: Tensor) -> Tensor:
 
 
 def _usable(module: nn.Module) -> TypeGuard[nn.Conv2d]:
-    """Whether a module is a plain convolution of real numbers: no subclass, which may do something else."""
+    """Whether a module is a plain convolution of real numbers; a subclass may compute something different."""
     plain = type(module) is nn.Conv2d and module.groups == 1 and module.padding_mode == "zeros"
     return plain and not isinstance(module.padding, str) and not cast(nn.Conv2d, module).weight.is_complex()
 
 
 def _reading_samples(problem: Problem, model: nn.Module, weights: Mapping[str, Tensor], batch: Batch) -> set[str]:
-    """The names of the convolutions that are called once, with the samples as they are."""
+    """The names of the convolutions that are called once, with the unchanged samples."""
     calls: Counter[str] = Counter()
     same: set[str] = set()
 

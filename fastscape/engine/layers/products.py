@@ -1,12 +1,12 @@
-"""Linear layers of many points as products with the vectors of the basis, which all points share.
+"""Computes linear layers of many points as products with the vectors of the basis, which all points share.
 
     y_g = x_g (sum_k c_gk B_k)^T + b_g
 
 Shapes: x [G, R, I], the rows of each point; B [K, O, I]; c [G, K], or [G, O, K] when each filter has its own;
 b [G, O]; y [G, R, O].
 
-`hoisting` has the layers whose input is the same at every point. Here it is not, so that there is a product for every
-point; but the weights of the points need not be in memory for it, see `fastscape.kernels.perturbed_linear`. A
+`hoisting` computes layers whose input is the same at every point. Here the input differs, so every point has its own
+product. The weights of the points need not be in memory for it, see `fastscape.kernels.perturbed_linear`. A
 convolution whose kernel is one pixel is the same product, with a row for each pixel that it reads.
 """
 
@@ -26,7 +26,7 @@ from fastscape.kernels import Backend, Method, Seeded, method_for, perturbed_lin
 __all__ = ["LAYERS", "given_to", "multiplied"]
 
 _CONVOLUTIONS: dict[Any, int] = {torch.conv1d: 1, torch.conv2d: 2, torch.conv3d: 3}
-"""With the dimensions of an image."""
+"""Convolutions, with the number of dimensions of an image."""
 
 _OF_A_LAYER = "input", "weight", "bias"
 
@@ -35,26 +35,26 @@ LAYERS: dict[Any, tuple[str, ...]] = {
     torch.addmm: ("bias", "input", "weight"),
     **dict.fromkeys(_CONVOLUTIONS, (*_OF_A_LAYER, "stride", "padding", "dilation", "groups")),
 }
-"""Functions that may be such a product, with the names of their arguments."""
+"""Functions that may be computed as such a product, with the names of their arguments."""
 
 
 def given_to(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """What a function of `LAYERS` was given, by name."""
+    """The arguments of a function of `LAYERS`, by name."""
     return {**dict(zip(LAYERS[func], args, strict=False)), **kwargs}
 
 
 def multiplied(func: Any, given: Mapping[str, Any], part: Part, coefficients: Tensor, plan: Plan) -> Tensor | None:
-    """What a layer gives at one point, inside vmap.
+    """The output of a layer at one point, inside vmap.
 
     Args:
-        func: One of `LAYERS`.
-        given: What it was given, see `given_to`.
+        func: A function of `LAYERS`.
+        given: Its arguments by name, see `given_to`.
         part: The rows of the basis for its weight.
         coefficients: Of the point: [K], or [filters, K].
         plan: How products are computed, and by which kernels.
 
     Returns:
-        Its output; None where the layer has to be left to torch.
+        The output; None if torch has to compute the layer.
     """
     inputs, matrices = given.get("input"), part.matrices
     if plan.products == "materialised" or matrices is None or not _is_plain(inputs, coefficients, part.dtype):
@@ -71,16 +71,16 @@ def multiplied(func: Any, given: Mapping[str, Any], part: Part, coefficients: Te
     flat, bias = rows.reshape(count, -1), given.get("bias")
     made = _Product.apply(flat, matrices, coefficients, bias, method, plan.kernels)
     made = made.reshape(*rows.shape[:-1], made.shape[-1])
-    # A model may take what a convolution gives for contiguous.
+    # A model may assume that the output of a convolution is contiguous.
     return made.movedim(-1, 1).contiguous() if func in _CONVOLUTIONS else made
 
 
 def _is_plain(inputs: Any, coefficients: Tensor, dtype: torch.dtype) -> bool:
-    """Whether an input depends on the point as the weight does, and nobody keeps account of more than that."""
+    """Whether an input depends on the point as the weight does, without gradients, autocast or other transforms."""
     functorch = torch._C._functorch
     if not isinstance(inputs, Tensor) or not functorch.is_batchedtensor(inputs) or inputs.dtype != dtype:
         return False
-    # A model that differentiates, or maps over something of its own, uses other levels than the points.
+    # A model that differentiates, or uses vmap itself, has different levels than the points.
     level = functorch.maybe_current_level()
     if not functorch.maybe_get_level(inputs) == functorch.maybe_get_level(coefficients) == level:
         return False
@@ -92,7 +92,7 @@ def _is_plain(inputs: Any, coefficients: Tensor, dtype: torch.dtype) -> bool:
 
 
 def _rows(func: Any, given: Mapping[str, Any], part: Part) -> Tensor | None:
-    """The rows [..., I] that a layer multiplies with a matrix; None where it is none, or is to be refused by torch."""
+    """The rows [..., I] that a layer multiplies with a matrix; None if it is no product, or torch must refuse it."""
     inputs, bias, dims = given["input"], given.get("bias"), _CONVOLUTIONS.get(func, 0)
     filters, features = part.shape[::-1] if part.transposed else part.shape[:2]
     if part.transposed != (func is torch.addmm) or len(part.shape) != dims + 2 or given.keys() - set(LAYERS[func]):
@@ -107,7 +107,7 @@ def _rows(func: Any, given: Mapping[str, Any], part: Part) -> Tensor | None:
 
 
 def _pixels(images: Tensor, given: Mapping[str, Any], dims: int) -> Tensor | None:
-    """The pixels [n, *places, c] that a convolution with a kernel of one pixel reads; None where it is no product."""
+    """The pixels [n, *places, c] that a convolution with a kernel of one pixel reads; None if it is no product."""
     strides, padding = given.get("stride", 1), given.get("padding", 0)
     strides = (strides,) * dims if isinstance(strides, int) else tuple(strides)
     padded = padding not in (0, "valid") if isinstance(padding, int | str) else any(padding)
@@ -136,7 +136,7 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keeps nothing; torch wants one of a function that is mapped."""
+        """Keeps nothing; torch requires this method of a function under vmap."""
 
     @staticmethod
     def vmap(
@@ -156,7 +156,7 @@ class _Product(torch.autograd.Function):
 
 
 def _first(tensor: Any, dim: int | None, count: int) -> Any:
-    """A tensor with the points along its first dimension, also where it is the same at all of them."""
+    """A tensor with the points along its first dimension; expanded if all points share it."""
     if tensor is None:
         return None
     return tensor.expand(count, *tensor.shape) if dim is None else tensor.movedim(dim, 0)

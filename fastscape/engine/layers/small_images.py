@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 __all__ = ["convolve", "skip_padding", "worthwhile"]
 
-FEW = 0.7  # of the products: with more of them inside, the libraries are as fast
+FEW = 0.7  # of the products: if more of them are inside the image, the libraries are as fast
 WIDE = 1 << 16  # input times output channels: below, a product is too small to pay for its call
 
 
 class SmallImages(nn.Conv2d):
-    """A convolution that skips the padding where an image is small."""
+    """A convolution that skips the padding of small images."""
 
     def forward(self, input: Tensor) -> Tensor:
         stride, padding, dilation = (cast(tuple[int, int], p) for p in (self.stride, self.padding, self.dilation))
@@ -34,10 +34,10 @@ class SmallImages(nn.Conv2d):
 
 
 def skip_padding(model: nn.Module) -> None:
-    """Lets the convolutions of a model skip the padding, wherever that is worthwhile for the images.
+    """Lets the convolutions of a model skip the padding, if that is worthwhile for the images.
 
     Args:
-        model: A private copy of a module. Its plain convolutions get another class.
+        model: A private copy of a module. Its plain convolutions get a different class.
     """
     for module in model.modules():
         if _usable(module):
@@ -47,7 +47,7 @@ def skip_padding(model: nn.Module) -> None:
 def worthwhile(
     images: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int]
 ) -> bool:
-    """Whether a convolution has few products without padding, wide ones, and a weight that they read without a copy.
+    """Whether a convolution without padding has few and wide products, which read its weight without a copy.
 
     Args:
         images: Images [n, c, height, width].
@@ -73,7 +73,7 @@ def worthwhile(
 def convolve(
     images: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padding: list[int], dilation: list[int]
 ) -> Tensor:
-    """The convolution, a product for each tap.
+    """The convolution, as one product per tap.
 
     Args:
         images: Images [n, c, height, width].
@@ -113,7 +113,7 @@ def convolve(
             elif len(columns) == width:
                 target.view(-1, channels).addmm_(source.reshape(-1, inputs), tap)
             else:
-                for line, pixels in zip(target, source, strict=True):  # a row is one block of memory, a part of it too
+                for line, pixels in zip(target, source, strict=True):  # a row, or a part of it, is one block of memory
                     line.view(-1, channels).addmm_(pixels.reshape(-1, inputs), tap)
     return made.permute(2, 3, 0, 1).to(images.dtype, memory_format=torch.channels_last)
 
@@ -127,7 +127,7 @@ def _(
 
 
 def _usable(module: nn.Module) -> TypeGuard[nn.Conv2d]:
-    """Whether a module is a plain convolution with more than one tap: no subclass, which may do something else."""
+    """Whether a module is a plain convolution with more than one tap; a subclass may compute something different."""
     if type(module) is not nn.Conv2d or module.groups != 1 or module.padding_mode != "zeros":
         return False
     return not isinstance(module.padding, str) and module.kernel_size != (1, 1)

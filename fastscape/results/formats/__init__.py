@@ -1,6 +1,6 @@
-"""The files that hold a landscape: one room a format, and a table of what reads and writes each ending.
+"""Reads and writes the files of a landscape: one module per format, and a table of the formats by ending.
 
-A room has `written(values, ending) -> bytes`, and where the format can be read back `read(path) -> Values`.
+A module has `written(values, ending) -> bytes`, and if the format can be read again `read(path) -> Values`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["FORMATS", "exported", "loaded", "saved"]
 
 
 class _Format(NamedTuple):
-    """What writes a file, and what reads it again; None for a format that only other programs read."""
+    """The functions that write a file and read it again; None for a format that only other programs read."""
 
     written: Callable[[Values, str], bytes]
     read: Callable[[Path], Values] | None = None
@@ -49,7 +49,7 @@ def saved(values: Values, path: Path) -> Path:
 
     Raises:
         OSError: When the file cannot be written.
-        ValueError: When the name has another ending, or the values could not be read again: see `check_values`.
+        ValueError: When the name has a different ending, or the values could not be read again: see `check_values`.
     """
     npz.check_path(path)
     check_values(values)
@@ -58,7 +58,7 @@ def saved(values: Values, path: Path) -> Path:
 
 
 def exported(values: Values, path: Path) -> Path:
-    """Writes values in the format of another program, which the ending of the name says.
+    """Writes values in the format of a different program, by the ending of the name.
 
     Args:
         values: The values.
@@ -70,8 +70,8 @@ def exported(values: Values, path: Path) -> Path:
     Raises:
         ImportError: When the package for the format is not installed.
         OSError: When the file cannot be written.
-        ValueError: When the name has another ending, a metric has the name of something else in the file, it is of
-            another number of axes than the landscape, or the values could not be read again: see `check_values`.
+        ValueError: When the name has a different ending, when the file needs the name of a metric itself or has a
+            different number of axes, or when the values could not be read again: see `check_values`.
     """
     others = [ending for ending in FORMATS if ending != ".npz"]
     ending = path.suffix.lower()
@@ -83,7 +83,7 @@ def exported(values: Values, path: Path) -> Path:
 
 
 def loaded(path: Path) -> Values:
-    """Reads a file in the format that the ending of its name says; without one of these endings as .npz.
+    """Reads a file in the format of its ending; any other ending counts as .npz.
 
     Args:
         path: The file.
@@ -93,8 +93,8 @@ def loaded(path: Path) -> Values:
 
     Raises:
         ImportError: When the package for the format is not installed.
-        FileNotFoundError: When there is no such file.
-        OSError: When it cannot be read.
+        FileNotFoundError: When the file does not exist.
+        OSError: When the file cannot be read.
         ValueError: When the file is damaged, or holds no landscape.
     """
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Reads HDF5 in a process of its own: the library in C runs in circles or dies on some damaged files."""
+"""Reads HDF5 in a separate process, as the C library runs in circles or dies on some damaged files."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["parts_apart"]
 
 PROGRAM = stored.__file__
 
-_PATIENCE = 60.0  # seconds, and one more for every megabyte: for systems that cannot limit the time of a process
+_PATIENCE = 60.0  # seconds, and one second per megabyte: for systems that cannot limit the time of a process
 _LINE = 1 << 26  # letters
 _NO_END = "HDF5 runs in circles on it, dies of it, or asks for more memory than it can need"
 
 
 def parts_apart(path: Path) -> Iterator[tuple[str, Any]]:
-    """What an HDF5 file holds, as `fastscape.results.formats.stored.parts` yields it.
+    """The parts of an HDF5 file, as `fastscape.results.formats.stored.parts` yields them.
 
-    The process may take some seconds of the processor and some times the memory of the file, besides what numbers
-    need. Where no process can be started, the file is read in this one.
+    The process may take some seconds of the processor and some times the memory of the file, besides the time and
+    memory that numbers need. If no process can be started, this process reads the file.
 
     Args:
         path: The file.
@@ -37,14 +37,14 @@ def parts_apart(path: Path) -> Iterator[tuple[str, Any]]:
         Names, and the report or the numbers.
 
     Raises:
-        OSError: When there is no such file, or it cannot be read.
-        ValueError: When there is nothing of that kind, or HDF5 does not finish reading it.
+        OSError: When the file does not exist, or cannot be read.
+        ValueError: When the file has no such parts, or HDF5 does not finish reading it.
     """  # noqa: DOC501 - that nothing was said is a ValueError
-    with path.open("rb"):  # an error of the system is one of this process
+    with path.open("rb"):  # an error of the system is raised in this process
         pass
     program = f"import runpy, sys; sys.path[:] = {sys.path!r}; runpy.run_path({PROGRAM!r}, run_name='__main__')"
     process = None
-    with contextlib.suppress(OSError, TypeError, ValueError):  # no interpreter is known, or there are no processes
+    with contextlib.suppress(OSError, TypeError, ValueError):  # there is no known interpreter, or no process
         process = subprocess.Popen(
             [sys.executable, "-c", program, str(path.absolute())],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -59,7 +59,7 @@ def parts_apart(path: Path) -> Iterator[tuple[str, Any]]:
     except _NeverBegunError:
         if process.wait() <= 0:
             raise
-        yield from stored.parts(path)  # an interpreter that cannot do it
+        yield from stored.parts(path)  # the interpreter cannot read the file
     finally:
         timer.cancel()
         process.kill()

@@ -1,4 +1,4 @@
-"""What formats that name their columns have in common."""
+"""Converts values to named columns and back, for formats with named columns."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 def columns(values: Values, taken: Set[str] = frozenset()) -> dict[str, np.ndarray]:
-    """The measures, the standard error, where some values were predicted which were not (1), and repeats, by name.
+    """The measures, the standard error, repeats, and if some values were predicted which were not (1), by name.
 
-    Of what is known along several random directions, that along direction r is named "loss[r]".
+    The loss along direction r of several random directions is named "loss[r]"; likewise for other measures.
 
     Args:
         values: The values.
@@ -28,7 +28,7 @@ def columns(values: Values, taken: Set[str] = frozenset()) -> dict[str, np.ndarr
         Grids by name, the loss first.
 
     Raises:
-        ValueError: When a metric has the name of something else.
+        ValueError: When a metric has the name of a different column.
     """
     check_names(values, taken)
     found = dict(values.measures)
@@ -45,10 +45,10 @@ def _single(values: Values) -> dict[str, np.ndarray]:
 
 
 def by_name(grids: Iterable[tuple[str, T]]) -> dict[str, T]:
-    """What a file holds, by name.
+    """The contents of a file, by name.
 
     Args:
-        grids: Names and grids, or anything else.
+        grids: Names and grids, or names and any other content.
 
     Returns:
         The grids.
@@ -65,11 +65,11 @@ def by_name(grids: Iterable[tuple[str, T]]) -> dict[str, T]:
 
 
 class Beside(NamedTuple):
-    """What stands beside the measures, in the order in which values take it.
+    """The columns besides the measures, in the order of the arguments of `Values`.
 
     Args:
-        standard_error: Of the loss; None where it was not there.
-        evaluated: Which points were evaluated; None where it was not said.
+        standard_error: The standard error of the loss; None if the file has none.
+        evaluated: Which points were evaluated; None if the file does not say so.
         repeats: The measures along each of several random directions, by name.
     """
 
@@ -79,16 +79,16 @@ class Beside(NamedTuple):
 
 
 def beside(grids: dict[str, np.ndarray]) -> Beside:
-    """Takes out of the columns what is no measure.
+    """Removes the columns that are no measures.
 
     Args:
         grids: Grids by name, as `columns` gives them.
 
     Returns:
-        What stands beside the measures.
+        The columns besides the measures.
 
     Raises:
-        ValueError: When it is not said of every point whether it was evaluated.
+        ValueError: When the file does not say for every point whether it was evaluated.
     """
     error, evaluated = grids.pop("standard_error", None), grids.pop("evaluated", None)
     if evaluated is not None and not np.isin(evaluated, (0, 1)).all():
@@ -97,7 +97,7 @@ def beside(grids: dict[str, np.ndarray]) -> Beside:
 
 
 def _repeats(grids: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Takes out what is known along single directions: of some measures, and of each as many, from 0 on."""
+    """Removes the columns along single directions: equally many for each of some measures, numbered from 0."""
     found: dict[str, dict[int, np.ndarray]] = {}
     for name, grid in grids.items():
         one = re.fullmatch(r"(.+)\[(0|[1-9]\d{0,8})\]", name, re.DOTALL)
@@ -105,7 +105,7 @@ def _repeats(grids: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             found.setdefault(one[1], {})[int(one[2])] = grid
     counts = {len(single) for single in found.values()}
     whole = all(max(single) + 1 == len(single) for single in found.values())
-    if len(counts) != 1 or not whole or "loss" not in found or counts == {1}:  # names of someone else's
+    if len(counts) != 1 or not whole or "loss" not in found or counts == {1}:  # names of a different program
         return {}
     for name, single in found.items():
         for r in single:
@@ -114,7 +114,7 @@ def _repeats(grids: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def check_names(values: Values, taken: Set[str] = frozenset()) -> None:
-    """Refuses a metric with the name of something else in a file; see `columns`."""
+    """Refuses a metric with the name of a different part of a file; see `columns`."""
     if same := (taken | {*values.axes, "standard_error", "evaluated", *_single(values)}) & values.metrics.keys():
         raise ValueError(f"a metric is named {min(same)!r}, as a part of what is written; give it another name")
 

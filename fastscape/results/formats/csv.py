@@ -1,4 +1,4 @@
-"""CSV: one row for each grid point, the last axis running fastest. It has no report."""
+"""Reads and writes CSV: one row for each grid point, the last axis running fastest, and no report."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from fastscape.results.values import Values
 
 __all__ = ["read", "written"]
 
-_CELLS = 10_000  # that are text at one time, which takes many times the room of numbers
+_CELLS = 10_000  # cells that are text at one time, as text takes many times the memory of numbers
 _LINE = 1 << 20  # letters
 _COMMA, _NEWLINE = b",\n"
 
 
 def written(values: Values, _: str) -> bytes:
-    """The content of a file: the coordinates of a point, its measures, and what else is known of it."""
+    """The content of a file: for each point its coordinates, its measures, and further columns."""
     found = columns(values)
     text = io.StringIO(newline="")
     csv.writer(text).writerow([*values.axes, *found])
-    # What a coordinate is as text is made once, and not for every point.
+    # The text of a coordinate is made once, and not for every point.
     *outer, inner = (list(map(repr, axis.tolist())) for axis in values.axes.values())
     grids = [grid.reshape(-1, len(inner)) for grid in found.values()]
     for start, *rows in zip(map(",".join, itertools.product(*outer)), *grids, strict=True):
@@ -52,7 +52,7 @@ def read(path: Path) -> Values:
         The values, without a report.
 
     Raises:
-        OSError: When there is no such file, or it cannot be read.
+        OSError: When the file does not exist, or cannot be read.
         ValueError: When the file holds no whole grid.
     """
     try:
@@ -83,7 +83,7 @@ def _values(file: IO[str], name: str) -> Values:
     seen = np.zeros(len(table), dtype=bool)
     seen[np.minimum(place, len(table) - 1)] = True  # NaN is sorted behind all other coordinates
     if not seen.all():
-        raise ValueError("its rows are no whole grid: one point is there twice, another is not")
+        raise ValueError("its rows are no whole grid: one point occurs twice, and a different point is missing")
     grids = by_name((name, _placed(table[:, k], place, shape)) for k, name in enumerate(names) if k >= count)
     apart = beside(grids)
     return Values.keeping(axes, grids, {"imported": name}, *apart)
@@ -97,7 +97,7 @@ def _lines(file: IO[str]) -> Iterator[str]:
 
 
 def _table(file: IO[str], width: int) -> np.ndarray:
-    """The numbers [rows, columns] of what is still to come."""
+    """The numbers [rows, columns] of the rest of a file."""
     numbers = array("d")
     for block in _blocks(file):
         found = _plain(block, width)
@@ -123,7 +123,7 @@ def _blocks(file: IO[str]) -> Iterator[str]:
 
 
 def _plain(block: str, width: int) -> np.ndarray | None:
-    """The numbers [rows, columns] of lines as `written` makes them; None where there is anything else."""
+    """The numbers [rows, columns] of lines as `written` makes them; None if there is anything else."""
     text = block.replace("\r\n", "\n").strip("\n")
     if not text.isascii():
         return None
@@ -132,7 +132,7 @@ def _plain(block: str, width: int) -> np.ndarray | None:
     if len(ends) % width or not (ends.reshape(-1, width) == [_COMMA] * (width - 1) + [_NEWLINE]).all():
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # so numpy says that it has met something that is no number
+        warnings.simplefilter("error")  # so numpy reports text that is no number
         try:
             numbers = np.fromstring(text.replace("\n", ","), sep=",")
         except (ValueError, DeprecationWarning):
@@ -141,7 +141,7 @@ def _plain(block: str, width: int) -> np.ndarray | None:
 
 
 def _any(block: str, width: int) -> Iterator[np.ndarray]:
-    """The numbers [rows, columns] of lines that another program may have made, some at a time."""
+    """The numbers [rows, columns] of lines that a different program may have made, some at a time."""
     rows = filter(None, csv.reader(io.StringIO(block, newline="")))
     while some := list(itertools.islice(rows, max(_CELLS // width, 1))):
         part = np.array(some, dtype=np.float64)
@@ -151,7 +151,7 @@ def _any(block: str, width: int) -> Iterator[np.ndarray]:
 
 
 def _different(column: np.ndarray) -> np.ndarray:
-    """The different numbers of a column, increasing: as `np.unique` gives them, without sorting all where it can."""
+    """The different numbers of a column, increasing, as by `np.unique`, but without sorting all if possible."""
     if not len(column):
         return column
     changes = np.flatnonzero(column[1:] != column[:-1]) + 1

@@ -1,7 +1,7 @@
-"""The HDF5 layout of the code of Li et al.: `train_loss` with one row for each y coordinate, accuracies in percent.
+"""Reads and writes the HDF5 layout of Li et al.: `train_loss` with a row per y coordinate, accuracies in percent.
 
-Where the axes are principal components, the share of the variance of each stands there by the name that this code
-gives it in its files of directions.
+If the axes are principal components, the file has the share of the variance of each component, by the name that the
+code of Li et al. uses in its files of directions.
 
 In files of the reference code a value of -1 means that a point was not computed: a loss, or an accuracy in percent.
 """
@@ -57,7 +57,7 @@ def written(values: Values, _: str) -> bytes:
 
 
 def _explained(values: Values) -> list[float]:
-    """The share of the variance of each principal component, as the report says it; nothing where it does not."""
+    """The share of the variance of each principal component, by the report; empty if the report does not say it."""
     plane = values.report.get("plane")
     shares = plane.get("explained") if isinstance(plane, Mapping) else None
     if not isinstance(shares, list | tuple) or not all(isinstance(share, float) for share in shares):
@@ -79,7 +79,7 @@ def read(path: Path) -> Values:
 
     Raises:
         ImportError: When h5py is not installed.
-        OSError: When there is no such file, or it cannot be read.
+        OSError: When the file does not exist, or cannot be read.
         ValueError: When the file holds no grid.
     """
     package("h5py", "hdf5")
@@ -108,7 +108,7 @@ def _values(arrays: dict[str, Any], name: str) -> Values:
 
 
 def _names(report: Mapping[str, Any], count: int) -> Sequence[str]:
-    """The names of the axes, which the layout does not hold: of a slice or a projection the report says them."""
+    """The names of the axes, which the layout does not hold; for a slice or a projection the report says them."""
     sections = report.get(SECTIONS)
     last = sections[-1] if isinstance(sections, list) and sections else None
     names = last.get("axes") if isinstance(last, Mapping) else None
@@ -118,7 +118,7 @@ def _names(report: Mapping[str, Any], count: int) -> Sequence[str]:
 
 
 def _without(arrays: Mapping[str, np.ndarray], missing: np.ndarray) -> Mapping[str, np.ndarray]:
-    """The arrays with NaN at the points that were not computed, and for accuracies that were not."""
+    """The arrays with NaN at points that were not computed, and for accuracies that were not computed."""
     for name, array in arrays.items():
         unknown = missing.reshape(array.shape)
         array[unknown | (array == _NOT_COMPUTED) if name in _PERCENT else unknown] = np.nan
@@ -126,7 +126,7 @@ def _without(arrays: Mapping[str, np.ndarray], missing: np.ndarray) -> Mapping[s
 
 
 def _measured(arrays: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray]]:
-    """What a file measures, each by its name here and in the shape of the axes; the loss first."""
+    """The measures of a file, each by its name in this library and in the shape of the axes; the loss first."""
     for name, array in arrays.items():
         # A non-square file of the reference code says [x, y], but was filled as [y, x].
         grid = array.reshape(shape[::-1]).T

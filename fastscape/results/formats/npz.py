@@ -1,13 +1,13 @@
-"""The library's own format: one .npz file without pickle, which holds every value bit for bit.
+"""Reads and writes the library's own format: one .npz file without pickle, which holds every value bit for bit.
 
 header              JSON: format, version, names of the axes, measures and parts of the file, report
 x, y, ...           coordinates of each axis
 values              every measure [measures, H, W, ...], the loss first
-standard_error      of the loss, where it is known
-evaluated           which points were computed, where some were predicted
-repeats             measures along each of several random directions [measures, R, H, W, ...], where there are
+standard_error      of the loss, if it is known
+evaluated           which points were computed, if some were predicted
+repeats             measures along each of several random directions [measures, R, H, W, ...], if there are any
 
-What is written is not compressed; a file that was compressed by hand is read, too. Every part has a checksum.
+Files are written without compression; files that were compressed by hand are read too. Every part has a checksum.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy as np
 from fastscape.results.axes import AXES
 from fastscape.results.checks import check_values, clipped, parsed, report_in
 from fastscape.results.formats.columns import by_name
+from fastscape.results.missing_files import check_file
 from fastscape.results.values import Values
 
 __all__ = ["check_path", "read", "read_parts", "written"]
@@ -35,9 +36,9 @@ FORMAT, VERSION = "fastscape-landscape", 1
 
 T = TypeVar("T")
 
-_TIGHTEST = 1032  # deflate makes nothing smaller than by this
-_OF_NO_SHAPE = 64  # no header and no axis is smaller compressed than by this
-_SMALL = 1 << 20  # bytes that may be read without a thought
+_TIGHTEST = 1032  # the largest factor of compression by deflate
+_OF_NO_SHAPE = 64  # the largest factor of compression of a header or an axis
+_SMALL = 1 << 20  # bytes that may be read without a check
 
 
 def check_path(path: str | os.PathLike[str]) -> Path:
@@ -50,7 +51,7 @@ def check_path(path: str | os.PathLike[str]) -> Path:
         The path.
 
     Raises:
-        ValueError: When the name has another ending.
+        ValueError: When the name has a different ending.
     """
     path = Path(path)
     if path.suffix != ".npz":
@@ -73,7 +74,7 @@ def written(values: Values, _: str) -> bytes:
         "version": VERSION,
         "axes": list(values.axes),
         "measures": list(values.measures),
-        "parts": ["header", *arrays],  # of which the directory of the archive can lose one without a word
+        "parts": ["header", *arrays],  # a damaged directory of the archive may lack one
         "repeats": {"measures": list(values.repeats), "count": values.repeated},
         "report": dict(values.report),
     }
@@ -82,7 +83,7 @@ def written(values: Values, _: str) -> bytes:
 
 
 def read(path: Path) -> Values:
-    """Reads a file that `written` made. What it says of sizes is compared with what it holds before memory is taken.
+    """Reads a file that `written` made. Declared sizes are compared with the content before memory is taken.
 
     Args:
         path: The file.
@@ -91,28 +92,29 @@ def read(path: Path) -> Values:
         The values, bit for bit.
 
     Raises:
-        OSError: When there is no such file, or it cannot be read.
+        OSError: When the file does not exist, or cannot be read.
         ValueError: When the file is damaged, or is no landscape.
     """
     return read_parts(path, _values, "landscape", "Landscape.save")
 
 
 def read_parts(path: Path, made: Callable[[Parts], T], what: str, writer: str) -> T:
-    """Reads an archive of arrays, whatever is made of them.
+    """Reads an archive of arrays, and makes an object of them.
 
     Args:
         path: The file.
-        made: Makes what is read of its parts, or raises anything where they are none.
-        what: What the file is to hold, in errors.
-        writer: The method that writes such files, in errors.
+        made: Makes the object from the parts of the archive, or raises any exception if they do not fit.
+        what: The expected content, as errors name it.
+        writer: The method that writes such files, as errors name it.
 
     Returns:
-        What was made.
+        The object.
 
     Raises:
-        OSError: When there is no such file, or it cannot be read.
-        ValueError: When the file is damaged, or holds something else.
+        OSError: When the file does not exist, or cannot be read.
+        ValueError: When the file is damaged, or has a different content.
     """
+    check_file(path, f"a {what} must be a .npz file that {writer} wrote")
     with path.open("rb") as file:
         try:
             with zipfile.ZipFile(file if file.seekable() else io.BytesIO(file.read())) as archive:
@@ -131,7 +133,7 @@ def _values(parts: Parts) -> Values:
     if header["format"] != FORMAT or header["version"] != VERSION:
         reader = ", which Topology.load reads" if header["format"] == "fastscape-topology" else ""
         raise ValueError(f"its header says {header['format']!r}, version {header['version']!r}{reader}")
-    # A header without names is older than axes of other names.
+    # A header without names is from before axes had other names.
     names = header.get("axes", [name for name in AXES if name in parts.sizes])
     if unknown := parts.sizes.keys() - {"header", *names, "values", "standard_error", "evaluated", "repeats"}:
         raise ValueError(f"it holds {min(unknown)!r}, which no landscape has")
@@ -150,7 +152,7 @@ def _values(parts: Parts) -> Values:
 
 
 def _repeats(parts: Parts, header: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """What is known along each of several directions, of which older files have nothing."""
+    """The measures along each of several directions; older files have none."""
     if "repeats" not in parts.sizes:
         return {}
     names, count = header["repeats"]["measures"], header["repeats"]["count"]
@@ -160,13 +162,13 @@ def _repeats(parts: Parts, header: Mapping[str, Any], shape: tuple[int, ...]) ->
 
 
 class Parts:
-    """The arrays of an archive, each read when what is declared of it fits what is there.
+    """The arrays of an archive; each is read only if its declared size fits its content.
 
     Args:
         archive: The archive.
 
     Raises:
-        ValueError: When its directory does not fit what it holds.
+        ValueError: When its directory does not fit its content.
     """
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
@@ -185,18 +187,18 @@ class Parts:
         """An array.
 
         Args:
-            name: Its name.
-            kinds: Letters of the kinds of entries that it may have. Default: numbers.
-            shape: The shape that it must have. Default: any along a line, if it is not compressed to nothing.
+            name: The name of the array.
+            kinds: Letters of the allowed kinds of entries. Default: numbers.
+            shape: The required shape. Default: any length of one dimension, unless it is compressed too much.
 
         Returns:
             The array.
 
         Raises:
-            ValueError: When it is a different array, or not whole.
+            ValueError: When the array has a different kind or shape, or is not whole.
         """
         info = self.sizes[name]
-        if shape is None or kinds == "U":  # no axes say how large it must be
+        if shape is None or kinds == "U":  # no axes say how large the array must be
             most = max(_OF_NO_SHAPE * info.compress_size, _SMALL)
             if info.file_size > most:
                 raise ValueError(f"{name} declares {info.file_size} bytes, packed into {info.compress_size}")
@@ -214,6 +216,6 @@ class Parts:
             member.seek(0)
             array = np.lib.format.read_array(member, allow_pickle=False)
             member.read()  # to the end, where the checksum is compared
-        if array.dtype.kind == "b" and (array.view(np.uint8) > 1).any():  # which numpy takes as they are
+        if array.dtype.kind == "b" and (array.view(np.uint8) > 1).any():  # numpy accepts such entries
             raise ValueError(f"{name} has entries that are neither true nor false")
         return array

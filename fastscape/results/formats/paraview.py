@@ -1,6 +1,6 @@
-"""ParaView's files: surfaces (.vts, .vtp) at the heights of the picture, and volumes (.vti, .vtr), with the measures.
+"""Writes ParaView files: surfaces (.vts, .vtp) at the heights of the picture, and volumes (.vti, .vtr), with measures.
 
-A volume is .vti where the coordinates of each axis are evenly spread, which renderers are fastest with, and else .vtr.
+A volume is .vti, which renders fastest, if the coordinates of each axis are evenly spread, and else .vtr.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fastscape.results.values import Values
 __all__ = ["written"]
 
 _VOLUMES = ".vti", ".vtr"
-_EVEN = 1e-9  # of an axis, by which a coordinate may be elsewhere
+_EVEN = 1e-9  # of an axis: the tolerance for evenly spread coordinates
 
 
 def written(values: Values, ending: str) -> bytes:
@@ -27,7 +27,7 @@ def written(values: Values, ending: str) -> bytes:
 
     Args:
         values: The values.
-        ending: ".vts" or ".vtp" of a plane, ".vti" or ".vtr" of three axes.
+        ending: ".vts" or ".vtp" for a plane, ".vti" or ".vtr" for three axes.
 
     Returns:
         The content of the file.
@@ -47,7 +47,7 @@ def written(values: Values, ending: str) -> bytes:
 
 
 def _check_axes(values: Values, ending: str) -> None:
-    """Refuses a landscape of which such a file would hold something else."""
+    """Refuses a landscape that does not fit such a file."""
     axes = len(values.axes)
     if ending not in _VOLUMES:
         if axes == 1:

@@ -1,6 +1,6 @@
-"""The numbers in an HDF5 file, each read when what it declares is there: a kilobyte can declare a terabyte.
+"""Reads the numbers of an HDF5 file after a check that they are there, as a kilobyte can declare a terabyte.
 
-This is also the program of a process of its own, and so imports nothing from here: see `formats.apart`.
+This file is also the program of a separate process, so it imports nothing from this library: see `formats.apart`.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ import numpy as np
 __all__ = ["AXES", "EXPLAINED", "LOSS", "parts"]
 
 AXES, LOSS = ("xcoordinates", "ycoordinates"), "train_loss"
-EXPLAINED = "explained_variance_ratio_"  # of the principal components that are the axes: no measure at points
+EXPLAINED = "explained_variance_ratio_"  # of principal components as axes; it is no measure at points
 
-_OF_NO_SHAPE = 64  # no axis is smaller compressed than by this
-_SMALL = 1 << 20  # bytes that may be read without a thought
-_SECONDS = 3  # of the processor for a file of any content, besides those that its numbers take
-_A_SECOND = 10_000_000  # bytes of numbers
+_OF_NO_SHAPE = 64  # the largest factor of compression of an axis
+_SMALL = 1 << 20  # bytes that may be read without a check
+_SECONDS = 3  # of the processor for any file, besides the time for its numbers
+_A_SECOND = 10_000_000  # bytes of numbers per second
 
 
 def parts(path: Path) -> Iterator[tuple[str, Any]]:
-    """What a file holds, one after the other.
+    """The parts of a file, one after the other.
 
     Args:
         path: The file.
 
     Yields:
-        "report" and its text where there is one; then names and numbers: of the axes [n], then of `train_loss` and
-        of whatever else has as many numbers as there are grid points.
+        "report" and its text if the file has a report; then names and numbers: of the axes [n], then of `train_loss`
+        and of every data set with one number per grid point.
 
     Raises:
-        ValueError: When there are none, or not those that are declared.
+        ValueError: When the file has no such numbers, or fewer than it declares.
     """
     import h5py
 
@@ -68,12 +68,12 @@ def parts(path: Path) -> Iterator[tuple[str, Any]]:
 def _of_numbers(data: Any) -> bool:
     try:
         return data.dtype.kind in "biuf"
-    except TypeError:  # of a kind that numpy does not have
+    except TypeError:  # numpy does not have this kind
         return False
 
 
 def _length(name: str, axis: Any) -> int:
-    """The length of an axis, of which nothing else says how long it must be."""
+    """The length of an axis, which nothing else in the file determines."""
     stored = axis.id.get_storage_size()
     if axis.ndim != 1 or axis.nbytes > max(_OF_NO_SHAPE * stored, _SMALL):
         raise ValueError(f"{name} has the shape {axis.shape}, of which {stored} bytes are stored")
@@ -81,9 +81,9 @@ def _length(name: str, axis: Any) -> int:
 
 
 def _numbers(name: str, data: Any) -> np.ndarray:
-    """The numbers of a data set of which every part was written, and into this file."""
+    """The numbers of a data set, if every part was written, and into this file."""
     if data.is_virtual or data.external:
-        raise ValueError(f"{name} lies in another file")
+        raise ValueError(f"{name} is stored in a different file")
     there, wanted, what = data.id.get_storage_size(), data.nbytes, "bytes"
     if data.chunks is not None:
         whole = math.prod(data.chunks) * data.dtype.itemsize
@@ -91,18 +91,18 @@ def _numbers(name: str, data: Any) -> np.ndarray:
             raise ValueError(f"{name} has parts of {whole} bytes, and {data.nbytes} in all")
         wanted = math.prod(-(-n // chunk) for n, chunk in zip(data.shape, data.chunks, strict=True))
         there, what = data.id.get_num_chunks(), "parts"
-    if there != wanted:  # what was never written would be read as zeros
+    if there != wanted:  # parts that were never written would be read as zeros
         raise ValueError(f"{name} declares {wanted} {what}, of which {there} are there")
     return np.asarray(data[()], dtype=np.float64)
 
 
-# ------------------------------------------------------------------------------- in a process of its own
+# ------------------------------------------------------------------------------- in a separate process
 
-_held: list[int] = []  # bytes, in a process of its own, that it may take in all whatever the numbers need
+_held: list[int] = []  # bytes that a separate process may take besides the memory of the numbers
 
 
 def _allow(numbers: int, largest: int) -> None:
-    """Lets a process of its own take the time and the memory that numbers need."""
+    """Lets a separate process take the time and the memory that numbers need."""
     if _held:
         _limit(_SECONDS + numbers // _A_SECOND, _held[0] + 4 * largest)
 
@@ -116,7 +116,7 @@ def _limit(seconds: int, held: int) -> None:
 
 
 def _send(name: str, given: Any) -> None:
-    """Writes a line, and behind it the numbers that it announces."""
+    """Writes a line, followed by the numbers that it announces."""
     numbers = isinstance(given, np.ndarray)
     text = given.decode() if isinstance(given, bytes) else "" if numbers else str(given)
     sys.stdout.buffer.write(json.dumps([name, list(given.shape) if numbers else text]).encode() + b"\n")
@@ -125,11 +125,11 @@ def _send(name: str, given: Any) -> None:
 
 
 def _main(path: Path) -> None:
-    """Sends what a file holds; all that can happen to it while it reads is its end."""
-    with contextlib.suppress(ImportError, OSError, ValueError):  # where a system has no such limits
+    """Sends the parts of a file; a damaged file can only end this process."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # some systems have no such limits
         import resource
 
-        import h5py  # noqa: F401 - what it needs itself is no memory of the file
+        import h5py  # noqa: F401 - the memory of h5py itself does not count for the file
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         pages = int(Path("/proc/self/statm").read_text().split()[0])

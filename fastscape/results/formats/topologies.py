@@ -1,4 +1,4 @@
-"""The file of a topology: one .npz without pickle. What follows from the heights is not written, but found again.
+"""Reads and writes the file of a topology: one .npz without pickle. Reading computes again what follows from heights.
 
 header              JSON: format, version, names, scale, errors, threshold, report
 axis_0, axis_1, ... coordinates of each axis
@@ -38,7 +38,7 @@ def saved(fields: Mapping[str, Any], path: Path) -> Path:
     """Writes a topology, whole or not at all.
 
     Args:
-        fields: What `TopologyValues` holds, by name.
+        fields: The fields of `TopologyValues`, by name.
         path: A file name that ends in .npz.
 
     Returns:
@@ -46,7 +46,7 @@ def saved(fields: Mapping[str, Any], path: Path) -> Path:
 
     Raises:
         OSError: When the file cannot be written.
-        ValueError: When the name has another ending.
+        ValueError: When the name has a different ending.
     """
     if path.suffix != ".npz":
         raise ValueError(f"the name of a topology's file must end in .npz, got {path.name!r:.200}")
@@ -72,17 +72,17 @@ def saved(fields: Mapping[str, Any], path: Path) -> Path:
 
 
 def read(path: Path, made: Callable[..., T]) -> T:
-    """Reads a file that `saved` made. Sizes that it declares are compared with what it holds.
+    """Reads a file that `saved` made. Declared sizes are compared with the content.
 
     Args:
         path: The file.
-        made: The class that is made of what `TopologyValues` takes, by name.
+        made: The class, which takes the arguments of `TopologyValues` by name.
 
     Returns:
         The topology.
 
     Raises:
-        OSError: When there is no such file, or it cannot be read.
+        OSError: When the file does not exist, or cannot be read.
         ValueError: When the file is damaged, or is no topology.
     """
     return read_parts(path, lambda parts: made(**_values(parts)), "topology", "Topology.save")
@@ -106,7 +106,7 @@ def _values(parts: Parts) -> dict[str, Any]:
     check_depth(report)
     check_report(report, len(axes))
     (pairs, basins), measures = map(_count, header["counts"]), header["measures"]
-    if basins > math.prod(shape) or pairs > 2 ** len(shape) * math.prod(shape):  # each of which ends with a cell
+    if basins > math.prod(shape) or pairs > 2 ** len(shape) * math.prod(shape):  # each pair ends with a cell
         raise ValueError(f"its header says {header['counts']!r} pairs and basins, more than the grid can have")
     heights, labels = parts.array("heights", "f", shape), parts.array("labels", "i", shape)
     if np.isinf(heights).any() or (np.isnan(heights) != (labels < 0)).any():
@@ -124,7 +124,7 @@ def _values(parts: Parts) -> dict[str, Any]:
 
 
 def _pairs(found: np.ndarray, heights: np.ndarray, report: Mapping[str, Any]) -> tuple[Pair, ...]:
-    """The pairs, each with heights above the one before it in time."""
+    """The pairs, each with a death above its birth."""
     dimensions, births, deaths = found.T
     asked, flat = report["topology"]["dimensions"], heights.ravel()
     if not isinstance(asked, list) or not all(type(d) is int and 0 <= d < heights.ndim for d in asked):
@@ -148,7 +148,7 @@ def _check_basins(places: np.ndarray, heights: np.ndarray, labels: np.ndarray) -
     if (at < 0).any() or (saddles < -1).any() or (places[:, :2] >= heights.size).any():
         raise ValueError("a basin is of points that the grid does not have")
     if (labels.ravel()[at] != numbers).any() or (joins < -1).any() or (joins >= numbers).any():
-        raise ValueError("a basin has the number of another one")
+        raise ValueError("the number of a basin, or of the basin that it joins, is wrong")
     minima, passes = heights.ravel()[at], np.where(saddles < 0, np.inf, heights.ravel()[saddles])
     if ((saddles < 0) != (joins < 0)).any() or not (minima < passes).all() or (np.diff(minima) < 0).any():
         raise ValueError("a basin lies above its saddle, or below one that comes before it")

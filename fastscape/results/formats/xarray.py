@@ -1,4 +1,4 @@
-"""Values as an `xarray.Dataset`, which lives in memory and not in a file."""
+"""Converts values to an `xarray.Dataset`, which is in memory and not in a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["to_xarray"]
 def to_xarray(values: Values) -> Any:
     """Measures over named coordinates, the report as JSON in the attributes.
 
-    Where random directions repeat, "loss along each direction" has them as one more dimension, "repeat".
+    If random directions repeat, "loss along each direction" has a further dimension, "repeat".
 
     Args:
         values: The values.
@@ -27,7 +27,7 @@ def to_xarray(values: Values) -> Any:
 
     Raises:
         ImportError: When xarray is not installed.
-        ValueError: When a metric has the name of something else in the dataset.
+        ValueError: When a metric has the name of a different part of the dataset.
     """
     names, axes = tuple(values.axes), dict(values.axes)
     stacks = {f"{name} along each direction": stack for name, stack in values.repeats.items()}

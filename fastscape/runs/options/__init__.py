@@ -8,6 +8,7 @@ from fastscape.results import options_of
 from fastscape.runs.options.aligned import AlignOptions
 from fastscape.runs.options.basins import BasinOptions
 from fastscape.runs.options.connecting import ConnectOptions
+from fastscape.runs.options.elsewhere import NOT_OF_BARRIER, NOT_OF_LINE, NOT_OF_SURFACE
 from fastscape.runs.options.ends import BarrierOptions
 from fastscape.runs.options.exactly import ExactnessOptions, ToleranceOptions
 from fastscape.runs.options.measured import MeasureFunctions, MeasureOptions
@@ -26,6 +27,9 @@ from fastscape.runs.options.where import (
 
 __all__ = [
     "CUBE",
+    "NOT_OF_BARRIER",
+    "NOT_OF_LINE",
+    "NOT_OF_SURFACE",
     "RECORDED",
     "USUAL",
     "AlignOptions",

@@ -26,7 +26,7 @@ class Rounds(Schedule):
     Args:
         refinement: Chooses the points, and predicts the remaining points from them.
         measures: Number of sums per point.
-        named: How many of the sums are measures; the squares of the losses may follow.
+        named: How many of the sums are measures; the moments of the loss may follow.
         counts: Number of samples of each sum, see `Objective.counts_of_grids`.
         backing: Store and processes. Default: none.
     """

@@ -162,11 +162,12 @@ class Schedule:
             counts: Number of samples of each sum, see `Objective.counts_of_grids`.
         """
 
-    def enough(self, samples: int) -> bool:
+    def enough(self, samples: int, counts: Tensor) -> bool:
         """Whether to stop reading data; called after every part.
 
         Args:
             samples: Number of samples so far.
+            counts: Number of samples of each sum so far, see `Objective.counts_of_grids`.
 
         Returns:
             Whether the values are accurate enough; by default all data are read.

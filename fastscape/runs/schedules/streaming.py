@@ -31,6 +31,7 @@ class Streaming(Schedule):
         size: Points of a block.
         digest: The digest of the data so far.
         aim: The target at which reading stops. Default: all data are read.
+        moments: Number of moments of the loss among the sums. Default 0.
         backing: Store and processes. Default: none.
     """
 
@@ -44,10 +45,11 @@ class Streaming(Schedule):
         size: int,
         digest: Callable[[], str],
         aim: Enough | None = None,
+        moments: int = 0,
         backing: Backing | None = None,
     ) -> None:
         super().__init__(points, measures, backing)
-        self.digest, self.aim = digest, aim
+        self.digest, self.aim, self.moments = digest, aim, moments
         self.sums.zero_()
         blocks = blocks_of(points, size)
         self.missing = blocks if self.ranks is None else blocks[self.ranks.number :: len(self.ranks.teams)]
@@ -116,11 +118,12 @@ class Streaming(Schedule):
         if self.ranks is not None:  # the next sums overwrite the sums that the header names until then
             self.ranks.shared(f"kept {self.parts}")
 
-    def enough(self, samples: int) -> bool:
+    def enough(self, samples: int, counts: Tensor) -> bool:
         """Whether the means are accurate enough; the same in all processes. See `Schedule.enough`."""
         if self.aim is None or not self.aim.possible(self.parts, samples):
             return False
-        found = spread_of_sums(self.sums[joined_points(self.missing)].numpy(), samples)
+        sums = self.sums[joined_points(self.missing)].numpy()
+        found = spread_of_sums(sums, float(counts.flatten()[0]), self.moments)
         if self.ranks is not None:  # each process knows the sums of its own points
             every = self.ranks.collected(f"spread {self.parts}", found if self.backing.keeps else None)
             found = joint(None if one is None else Spread(*one) for one in every)

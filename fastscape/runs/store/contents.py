@@ -23,7 +23,7 @@ class StoreAsked:
         settings: The settings that determine the values, as plain values by name.
         axes: Coordinates by the name of the axis.
         measures: Names of the measures that are summed at every point.
-        squares: Whether the squares of the losses are summed too.
+        moments: Number of moments of the loss that are summed too.
         ordered: Whether the points of a block are neighbours. Default True.
         directions: The directions [D, P], if they were given. Default: random directions.
         reach: The chosen ranges of axes, as in the report. Default: no range was chosen.
@@ -32,7 +32,7 @@ class StoreAsked:
     settings: Mapping[str, Any]
     axes: Mapping[str, np.ndarray]
     measures: Sequence[str]
-    squares: bool
+    moments: int
     ordered: bool = True
     directions: np.ndarray | None = None
     reach: Mapping[str, Any] = field(default_factory=dict)
@@ -54,4 +54,4 @@ class StoreAsked:
     def rows(self, size: int) -> tuple[int, int]:
         """The shape of the sums, for blocks of a size."""
         points = math.prod(map(len, self.axes.values()))
-        return rows_of(points, size, ordered=self.ordered), len(self.measures) + self.squares
+        return rows_of(points, size, ordered=self.ordered), len(self.measures) + self.moments

@@ -13,6 +13,7 @@ __all__ = ["check_declared"]
 _OF_NO_SHAPE = 64  # largest compression ratio of an axis
 _SMALL = 1 << 20  # number of bytes that may always be read
 _SUMS = ("sums", "sums_0", "sums_1", "order")
+_MOMENTS = 0, 1, 3  # numbers of columns that may follow the measures
 
 
 def check_declared(
@@ -36,9 +37,9 @@ def check_declared(
     for name, array in _opened(path, group, grids, points).items():
         if array.shape != shape:
             raise ValueError(f"{path / name} must declare the shape {shape}, got {array.shape}")
-    for name, array in _opened(path, group, _SUMS, points * (measures + 1)).items():
+    for name, array in _opened(path, group, _SUMS, points * (measures + max(_MOMENTS))).items():
         known = {points, rows_of(points, array.chunks[0], ordered=False)}
-        if array.shape[0] not in known or array.shape[1:] not in {(), (measures,), (measures + 1,)}:
+        if array.shape[0] not in known or array.shape[1:] not in {(), *((measures + k,) for k in _MOMENTS)}:
             raise ValueError(f"{path / name} declares the shape {array.shape} for {points} points")
 
 

@@ -175,7 +175,7 @@ def _unfinished(path: Path, group: Any, header: Mapping[str, Any], axes: dict[st
         for k, part in known.items():
             sums[np.arange(k * size, k * size + len(part)) if order is None else order[k]] = part
         progress = {"points": sum(map(len, known.values())), "of": len(sums), "running": running(path)}
-    # The squares of the losses may follow the measures.
+    # The moments of the loss may follow the measures.
     with np.errstate(invalid="ignore"):  # a data set that was not read yet has no samples
         means = (sums / np.asarray(samples)).T
     grids = {n: mean.reshape(shape) for n, mean in zip(settings["measures"], means, strict=False)}

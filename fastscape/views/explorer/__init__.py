@@ -1,10 +1,10 @@
 """One page for the browser that shows landscapes and lets optimizers walk on them. It needs no server and no network.
 
 The page holds everything: plotly.js, the values bit for bit, and its scripts. page.html is the frame; plane.html and
-volume.html have the controls. Of a plane, page.js listens to the controls, scene.js draws, paths.js knows what is
-drawn of a training and at which of its steps, walk.js computes what `heights`, `Smooth` and `descend` compute in
-Python. Of a volume, volume.js listens and levels.js draws. maps.js has what both do alike, shades.js the
-colours; basins.js knows the basins of both.
+volume.html have the controls. For a plane, page.js handles the controls and scene.js draws. paths.js has the steps and
+measures of trainings. walk.js computes in the browser what `heights`, `Smooth` and `descend` compute in Python. For a
+volume, volume.js handles the controls and levels.js draws. Both share maps.js, texts.js, shades.js (colours) and
+basins.js.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _PLANE = Frame(
     ("texts.js", "walk.js", "paths.js", "basins.js", "shades.js", "scene.js", "maps.js", "page.js"),
 )
 _VOLUME = Frame(
-    "Drag a picture to turn it, scroll to zoom, point at it to read values. The outer surface is where the landscape "
-    "has the height of the slider; those within it are lower.",
+    "Drag a picture to turn it, scroll to zoom, point at it to read values. The outer surface is the level set at the "
+    "height of the slider; the surfaces inside it are at lower levels.",
     "volume.html",
     "",
     ("texts.js", "walk.js", "paths.js", "basins.js", "shades.js", "scene.js", "maps.js", "levels.js", "volume.js"),
@@ -54,23 +54,23 @@ def to_html(
 ) -> Path:
     """Writes an interactive page with landscapes side by side into one file that works without a network.
 
-    A plane is a surface on which optimizers walk. A landscape of three axes is shown by its level surfaces: a slider
-    moves the level, others move slices.
+    A plane is shown as a surface on which optimizers walk. A landscape of three axes is shown by level surfaces; one
+    slider moves the level, three sliders move slices.
 
     Args:
-        landscapes: One landscape or several, all of two axes or all of three, each of at least 2 points. Several share
-            scale and camera, and start or level.
+        landscapes: One landscape or several, all of two axes or all of three, each axis of at least 2 points. Several
+            landscapes share the scale, the camera, and the start or the level.
         path: A file name that ends in .html or .htm. Missing folders are created.
-        names: A name for each. Default: the class of its model, as the report says it.
-        title: Of the page. Default: made from the names.
-        topology: That of the landscape, or one for each of several or None. The page then names the basin under the
-            pointer, and can outline them. Default: none.
+        names: A name per landscape. Default: the class of its model, from the report.
+        title: The title of the page. Default: made from the names.
+        topology: The topology of the landscape; for several landscapes a list with one or None per landscape. The page
+            then names the basin under the pointer, and can outline basins. Default: no topology.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: When the name has another ending, or `page` refuses its arguments.
+        ValueError: When the name has a different ending, or `page` refuses its arguments.
 
     Example:
         >>> import numpy as np, tempfile, fastscape
@@ -98,23 +98,25 @@ def page(
 ) -> str:
     """The interactive page as text.
 
-    What cannot be drawn, such as a mark whose place is NaN, is left out, and a sentence on the page says so and why.
+    Parts that cannot be drawn, such as a mark whose place is NaN, are left out; a sentence on the page names them with
+    the reason.
 
     Args:
         landscapes: One landscape or several, all of two axes or all of three.
-        names: A name for each. Default: the class of its model, as the report says it.
-        title: Of the page. Default: made from the names.
-        topology: That of the landscape, or one for each of several or None. Default: none.
+        names: A name per landscape. Default: the class of its model, from the report.
+        title: The title of the page. Default: made from the names.
+        topology: The topology of the landscape; for several landscapes a list with one or None per landscape. Default:
+            no topology.
 
     Returns:
         HTML that refers to nothing outside itself.
 
     Raises:
-        TypeError: When something else came as a topology.
-        ValueError: When there is no landscape or more than 12, names or topologies are not as many, a landscape has
-            other than two or three axes, of at least 2 different finite points each, planes and volumes come together,
-            planes share no region, a topology is of another grid, or the landscapes have no measure in common that is
-            finite somewhere.
+        TypeError: When `topology` is something else.
+        ValueError: When there is no landscape or more than 12, or when there is not one name and one topology per
+            landscape. When a landscape has one axis or more than three, or an axis has fewer than 2 different finite
+            points. When planes and volumes come together, planes share no region, a topology is of a different grid,
+            or the landscapes have no common measure that is finite somewhere.
 
     Example:
         >>> import numpy as np
@@ -154,11 +156,14 @@ def _are_volumes(landscapes: list[Values]) -> bool:
     counts = {len(one.axes) for one in landscapes}
     if max(counts, default=0) > 3:
         raise ValueError(
-            f"a landscape of {max(counts)} axes came, and a page shows two or three; write landscape.slice(...) or "
+            f"a landscape on a page must have two or three axes, got {max(counts)}; write landscape.slice(...) or "
             "landscape.project(...) for fewer"
         )
     if 3 in counts and len(counts) > 1:
-        raise ValueError("landscapes of three axes and of fewer came together; write a page for each kind")
+        came = " and ".join(map(str, sorted(counts)))
+        raise ValueError(
+            f"the landscapes of a page must have the same number of axes, got {came}; write one page each"
+        )
     if 3 in counts and min(size for one in landscapes for size in one.shape) < 2:
         raise ValueError(
             "a page needs at least 2 x 2 x 2 points, got an axis of one point; or write landscape.slice(...)"
@@ -167,7 +172,7 @@ def _are_volumes(landscapes: list[Values]) -> bool:
 
 
 def _packed(landscape: Values, name: str, volume: bool) -> dict[str, Any]:
-    """What the page wants to know of a landscape: axes in increasing order, and every measure that can be drawn."""
+    """The data of a landscape for the page: axes in increasing order, and every measure that can be drawn."""
     if not volume:
         plane_of(landscape, "explore")
     order = np.ix_(*ordered(landscape))
@@ -186,17 +191,17 @@ def _check_together(landscapes: list[Values], shown: list[dict[str, Any]], volum
         low = max(axis.min() for axis in axes)
         high = min(axis.max() for axis in axes)
         if not volumes and not low < high:
-            raise ValueError(f"the landscapes share no range of {name}, so no start lies on all; explore them apart")
+            raise ValueError(f"the landscapes must share a range of {name}, got none; write one page per landscape")
     measures = [dict(one["values"]) for one in shown]
     if not set.intersection(*map(set, measures)):
         found = "; ".join(", ".join(cleaned(name, LABEL) for name in one) for one in measures)[:HOVER]
         raise ValueError(
-            f"the landscapes have no measure in common that is finite somewhere ({found}); explore them apart"
+            f"the landscapes must share a measure that is finite somewhere, got none ({found}); write one page each"
         )
 
 
 def _name_apart(shown: list[dict[str, Any]]) -> None:
-    """Says of each landscape which of its measures the page does not offer, because another one lacks them."""
+    """Names for each landscape the measures that the page does not offer, because a different landscape lacks them."""
     common = set.intersection(*(set(dict(one["values"])) for one in shown))
     for one in shown:
         apart = [cleaned(name, LABEL) for name, _ in one["values"] if name not in common]

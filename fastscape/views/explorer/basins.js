@@ -1,23 +1,23 @@
 "use strict";
 
-// The basins of a landscape: what is said of them, and their outlines on the surface of a plane. Knows no page.
+// The basins of a landscape: their texts, and their outlines on the surface of a plane. Does not access the page.
 const basins = (() => {
   const { escaped, scaled } = texts;
   const INK = "#111111";
-  const GREY = "#888888"; // of what may be noise
+  const GREY = "#888888"; // colour of basins that may be noise
 
-  /** The basins of the page with their arrays read; null where nobody computed them. */
+  /** The basins of a landscape with decoded arrays; null if they were not computed. */
   function prepared(found) {
     return found === null ? null : { ...found, numbers: walking.decoded(found.numbers) };
   }
 
-  /** What is said of the basin of a grid point: one text, or none. */
+  /** The text on the basin of a grid point, in a list; an empty list outside all basins. */
   function said(map, k) {
     const number = map.basins === null ? -1 : map.basins.numbers[k];
     return number < 0 ? [] : [map.basins.said[number]];
   }
 
-  /** What the surface of a plane has for the pointer: a text for each of its points that are drawn. */
+  /** The texts under the pointer on the surface of a plane: a text per drawn point. */
   function hover(map, columns, rows) {
     if (map.basins === null) return {};
     const two = (text) => escaped(text).replace(": ", "<br>").replace(", depth", "<br>depth"); // lines that fit
@@ -25,7 +25,7 @@ const basins = (() => {
     return { text: rows.map((j) => columns.map((i) => all[map.basins.numbers[i * map.y.length + j]] ?? "")) };
   }
 
-  /** The borders between basins, from corner to corner of the cells around the points of the grid [2 n], each with a gap behind it. */
+  /** The borders between basins: segments between corners of the cells around grid points, each followed by a gap. */
   function borders({ x, y, basins: { numbers } }) {
     const edge = (t, k) => (k < 0 ? t[0] : k + 1 >= t.length ? t[t.length - 1] : t[k] / 2 + t[k + 1] / 2);
     const apart = (a, b) => numbers[a] >= 0 && numbers[b] >= 0 && numbers[a] !== numbers[b];
@@ -40,7 +40,7 @@ const basins = (() => {
     return found;
   }
 
-  /** The minima of the basins with their numbers; the places are still to come. */
+  /** The trace of the minima of the basins with their numbers, without their places. */
   function minima({ certain, said: all }) {
     return {
       type: "scatter3d", mode: "markers+text", showlegend: false, hovertemplate: "%{hovertext}<extra></extra>",
@@ -49,7 +49,7 @@ const basins = (() => {
     };
   }
 
-  /** The outlines of the basins of a plane on its surface, and their minima; placed: as scene.js puts points. */
+  /** The traces of the outlines and minima of the basins of a plane, on its surface; placed: the function of scene.js. */
   function traces(map, scale, placed) {
     if (map.basins === null || !map.outlined) return [];
     const at = (point) => (point === null ? [null, null, null] : [...point, map.smooth.at(...point)[0]]);
@@ -61,7 +61,7 @@ const basins = (() => {
       { ...common, ...placed(map, scale, lines), line: { color: "#ffffff", width: 5 } },
       { ...common, ...placed(map, scale, below), line: { color: INK, width: 3 } },
       { ...minima(map.basins), ...placed(map, scale, map.basins.minima.map(at)) },
-      { ...minima(map.basins), ...placed(map, scale, map.basins.minima.map((point) => [...point, floor])) }, // what the surface may hide
+      { ...minima(map.basins), ...placed(map, scale, map.basins.minima.map((point) => [...point, floor])) }, // also on the floor, because the surface may hide minima
     ];
   }
 

@@ -1,4 +1,4 @@
-"""What a page holds of the basins of a landscape."""
+"""The basins of a landscape as data for a page."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def packed_basins(found: TopologyValues, landscape: Values) -> dict[str, Any]:
     """The basins of a landscape for JSON.
 
     Args:
-        found: Its topology.
+        found: The topology of the landscape.
         landscape: The landscape.
 
     Returns:
-        The number of the basin of each point, -1 outside, and in the order of these numbers what is said of each
-        basin, where its minimum lies and whether it is certain; and a sentence on all of them.
+        The number of the basin of each point, -1 outside all basins. In the order of these numbers, for each basin a
+        sentence, the place of its minimum, and whether it is certain. And a sentence on all basins.
 
     Raises:
-        ValueError: When the topology is of another grid.
+        ValueError: When the topology is of a different grid.
     """
     same = list(found.axes) == list(landscape.axes) and all(
         np.array_equal(axis, landscape.axes[name]) for name, axis in found.axes.items()
@@ -36,8 +36,8 @@ def packed_basins(found: TopologyValues, landscape: Values) -> dict[str, Any]:
     if not same:
         points = " x ".join(map(str, found.heights.shape))
         raise ValueError(
-            f"a topology on {points} points is of another grid than the landscape with {landscape.shape_text}; write "
-            "topology=landscape.topology()"
+            f"the topology must be of the landscape's grid with {landscape.shape_text} points, got one of {points}; "
+            "write topology=landscape.topology()"
         )
     height = cleaned(height_name(found), LABEL)
     return {
@@ -45,7 +45,7 @@ def packed_basins(found: TopologyValues, landscape: Values) -> dict[str, Any]:
         "said": [_said(found, basin) for basin in found.basins],
         "minima": [found.coordinates(basin.at) for basin in found.basins],
         "certain": [bool(basin.certain) for basin in found.basins],
-        "about": f"Basins are those of {height} that are deeper than {found.threshold:.3g}.",
+        "about": f"Basins of {height} are shown if they are deeper than {found.threshold:.3g}.",
     }
 
 
@@ -53,6 +53,6 @@ def _said(found: TopologyValues, basin: Basin) -> str:
     if math.isfinite(basin.depth):
         depth = f"saddle {basin.saddle:.4g} to basin {basin.joins}, depth {basin.depth:.4g}"
     else:
-        depth = "joins no deeper one"
+        depth = "joins no deeper basin"
     certain = ("certain" if basin.certain else "may be noise") if found.errors else "error not known"
     return f"basin {basin.number} of {len(found.basins)}: minimum {basin.minimum:.4g}, {depth} ({certain})"

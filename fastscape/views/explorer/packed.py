@@ -1,4 +1,4 @@
-"""What the pages of planes and of volumes hold alike: values for JSON, and the frame around both kinds of page."""
+"""Parts shared by the pages of planes and of volumes: values for JSON, and the frame of the page."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["Frame", "common_packed", "encoded", "framed"]
 
 
 class Frame(NamedTuple):
-    """What a kind of page has within the frame that all have.
+    """The parts of a page that depend on its kind.
 
     Args:
-        intro: The sentences at its top.
-        controls: The file of its controls.
-        below: HTML that stands below them.
-        scripts: The files of its scripts, in their order.
+        intro: The sentences at the top of the page.
+        controls: The file of the controls.
+        below: HTML below the controls.
+        scripts: The files of the scripts, in the order in which they run.
     """
 
     intro: str
@@ -41,12 +41,12 @@ class Frame(NamedTuple):
 
 
 def common_packed(landscape: Values, name: str, order: tuple[np.ndarray, ...]) -> dict[str, Any]:
-    """What any page wants to know of a landscape, with every measure that can be drawn.
+    """The data of a landscape that every kind of page needs, with every measure that can be drawn.
 
     Args:
         landscape: The landscape.
-        name: Its name.
-        order: The index of a grid of the landscape that sorts it.
+        name: The name of the landscape.
+        order: The index that sorts a grid of the landscape.
 
     Returns:
         Plain values for JSON.
@@ -56,7 +56,7 @@ def common_packed(landscape: Values, name: str, order: tuple[np.ndarray, ...]) -
     """
     drawable = {metric: z for metric, z in landscape.measures.items() if np.isfinite(z).any()}
     if not drawable:
-        heights(landscape)  # says why not
+        heights(landscape)  # raises an error that gives the reason
     found = carried(landscape)
     lost = [
         LeftOut(f'the heights of "{cleaned(metric, LABEL)}"', "finite nowhere")
@@ -67,7 +67,7 @@ def common_packed(landscape: Values, name: str, order: tuple[np.ndarray, ...]) -
         "name": name,
         "axes": [cleaned(axis, LABEL) for axis in landscape.axes],
         "said": [(metric, _said(landscape, metric)) for metric in drawable],
-        # Pairs, because the keys of an object in JavaScript have an order and meanings of their own.
+        # Pairs, because keys of a JavaScript object have their own order, and some have special meanings.
         "marks": [(cleaned(mark.name, HOVER), mark.at) for mark in found.marks],
         **_paths(found),
         "spans": scale_of(landscape),
@@ -78,7 +78,7 @@ def common_packed(landscape: Values, name: str, order: tuple[np.ndarray, ...]) -
 
 
 def _said(landscape: Values, metric: str) -> str:
-    """What stands below the heights of a measure, without its full stop."""
+    """The sentences below the picture of a measure, without the last full stop."""
     said = section_said(landscape), refinement_said(landscape, metric), repeats_said(landscape, metric)
     return ". ".join(filter(None, said))
 
@@ -91,13 +91,13 @@ def _paths(found: Carried) -> dict[str, Any]:
 
 
 def _places(points: np.ndarray) -> list[list[float | None]]:
-    """Points for JSON, which has no NaN: None where there is no place."""
+    """Points for JSON, which has no NaN: None if a point has no place."""
     finite = np.isfinite(points).all(axis=1)
     return [at if drawn else [None] * len(at) for at, drawn in zip(points.tolist(), finite.tolist(), strict=True)]
 
 
 def _known(path: Trajectory, number: int) -> dict[str, Any]:
-    """What the page knows of the points of a path besides their places, and how it is drawn."""
+    """Steps, losses and measures of the points of a path, and how the path is drawn."""
     own = {name: getattr(path, name) for name in ("off_plane", "loss", "height")} | {"steps": moments_of(path)}
     measures = [(cleaned(name, LABEL), encoded(column)) for name, column in path.measures.items()]
     return {
@@ -125,10 +125,10 @@ def framed(frame: Frame, shown: list[dict[str, Any]], names: Sequence[str], titl
     """A page as text.
 
     Args:
-        frame: Its kind.
-        shown: What it holds.
-        names: Of the landscapes.
-        title: Of the page; None for one of the names.
+        frame: The parts that depend on the kind of page.
+        shown: The data of the landscapes.
+        names: The names of the landscapes.
+        title: The title of the page; None for a title made from the names.
 
     Returns:
         HTML that refers to nothing outside itself.
@@ -148,8 +148,8 @@ def framed(frame: Frame, shown: list[dict[str, Any]], names: Sequence[str], titl
         "controls": read[frame.controls],
         "below": frame.below,
         "scripts": "\n".join(f"<script>\n{read[name]}\n</script>" for name in frame.scripts),
-        # Inside a script, only "</" and "<!--" could end or hide something; NaN is no JSON, and the page would end
-        # there.
+        # Inside a script element, only "</" and "<!--" could end it or hide a part. NaN is not JSON, and would end the
+        # page with an error.
         "landscapes": json.dumps(shown, allow_nan=False).replace("<", "\\u003c"),
         "plotly": _plotly(),
     }

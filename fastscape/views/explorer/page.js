@@ -1,8 +1,8 @@
 "use strict";
 
-// The controls of the page and what follows from them: walk.js walks, paths.js knows the trainings, scene.js draws.
+// Handles the controls of the page of planes: walk.js walks, paths.js has the trainings, scene.js draws.
 const explorer = (() => {
-  const ADAPTIVE = ["adam", "nadam"]; // those that have betas
+  const ADAPTIVE = ["adam", "nadam"]; // optimizers with betas
   const ENDED = {
     steps: "",
     border: ", stopped at the border",
@@ -10,41 +10,41 @@ const explorer = (() => {
     "not finite": ", stopped because the next step is infinite",
   };
 
-  const STARTS = [[0.15, 0.85], [0.85, 0.85], [0.15, 0.15]]; // of a walk, not on the near side, whose rim would hide it
-  const DEGREES = 300; // where the camera stands at first
-  const ROOM = 1.05; // the height of a picture, in units of that of the surface
-  const HIGHEST = 1.35; // likewise, where checkpoints have losses above it
+  const STARTS = [[0.15, 0.85], [0.85, 0.85], [0.15, 0.15]]; // possible starts of a walk; the rim of the near side would hide a walk there
+  const DEGREES = 300; // the first angle of the camera
+  const ROOM = 1.05; // the height of a picture, in units of the surface's height
+  const HIGHEST = 1.35; // the largest height of a picture with own losses above the surface, in the same units
 
-  const GLIDE = 250; // milliseconds between two looks at a camera that may still move
-  const GLIDES = 4; // looks that must find it at rest: a slow machine draws less than one picture in between
+  const GLIDE = 250; // milliseconds between two checks of a camera that may still move
+  const GLIDES = 4; // checks that must find the camera at rest: a slow machine may not draw a frame between two checks
 
   const { LETTERS, cleaned, nearest, notDrawn, rounded, scaled, shown, soon, unitOf } = texts;
   const { drive, element } = maps;
   const listed = maps.listed(prepared);
-  const moments = trainings.moments(listed.flatMap((map) => map.paths)); // steps, of which the slider chooses one
-  let scale = null; // of the heights of all maps
+  const moments = trainings.moments(listed.flatMap((map) => map.paths)); // the steps that the slider selects from
+  let scale = null; // the common scale of the heights of all maps
 
-  /** What this page knows of a landscape besides: its axes, and which points were evaluated. */
+  /** The further data of a plane: its axes, their units, and the evaluated points. */
   function prepared({ evaluated, x, y }) {
     const axes = { x: walking.decoded(x), y: walking.decoded(y) };
     return { ...axes, units: [axes.x, axes.y].map(unitOf), evaluated: evaluated === null ? null : walking.decoded(evaluated) };
   }
 
-  /** The number that a control holds, or null when it is none or out of bounds. */
+  /** The number in a control; null if it is missing or out of bounds. */
   function number(id) {
     const { type, value, valueAsNumber } = element(id);
-    // A slider holds a number in its range, whatever the rounding of its step makes browsers say.
+    // A slider always has a number in its range, also if a rounded step makes browsers call it invalid.
     return type === "range" || (value !== "" && element(id).checkValidity()) ? valueAsNumber : null;
   }
 
-  /** Ranges of the controls, from the landscapes. */
+  /** Sets the ranges of the controls from the landscapes. */
   function prepareControls() {
     const start = highest(listed[0]);
     for (const [k, name] of ["x", "y"].entries()) {
       element(name).labels[0].firstChild.textContent = `${listed[0].names[k]} `;
       const low = Math.max(...listed.map((map) => map[name][0]));
       const high = Math.min(...listed.map((map) => map[name].at(-1)));
-      // Few digits, and rounded down: the last step must not lie beyond the border. On an axis of 1e-320 there is none.
+      // Few digits, and rounded down, so that the last step is not beyond the border. An axis of 1e-320 has no such step.
       const step = Number((((high - low) / 400) * (1 - 1e-12)).toPrecision(12)) || "any";
       Object.assign(element(name), { min: low, max: high, step, value: low + start[k] * (high - low) });
     }
@@ -58,7 +58,7 @@ const explorer = (() => {
     maps.offer(listed, ["evaluated", "basins"]);
   }
 
-  /** Where a walk starts at first: of three places off the middle, as shares of the axes, the one with the highest loss. */
+  /** The first start of a walk: the place with the highest loss among STARTS, as fractions of the axes. */
   function highest({ x, y, values }) {
     const [first] = values.values();
     const at = (t, share) => nearest(t, t[0] * (1 - share) + t.at(-1) * share);
@@ -67,7 +67,7 @@ const explorer = (() => {
     return STARTS[finite.indexOf(Math.max(...finite))];
   }
 
-  /** Says below a picture which colours its paths have. */
+  /** Writes the key to the colours of paths below a picture. */
   function explain(map) {
     const known = map.paths.filter(({ steps }) => steps !== null);
     for (const { name, look, steps } of map.paths) {
@@ -81,11 +81,11 @@ const explorer = (() => {
     if (!map.paths.length) return;
     const own = trainings.moments(map.paths);
     const steps = known.length ? `colours: ${trainings.kind(known)} ${shown(own[0])} to ${shown(own.at(-1))}; ` : "";
-    const losses = map.paths.some(({ loss }) => loss !== null) ? "; diamonds on stems: the losses of checkpoints themselves" : "";
+    const losses = map.paths.some(({ loss }) => loss !== null) ? "; diamonds on stems: own losses of the checkpoints" : "";
     map.keys.append(`${steps}hollow ring: start${losses}`);
   }
 
-  /** New heights for every map, on one scale, and their pictures. */
+  /** Sets new heights for every map, on one scale, and draws them. */
   function redraw() {
     scale = maps.scaled(listed);
     const { metric, log } = scale;
@@ -94,7 +94,7 @@ const explorer = (() => {
       map.dotted = element("evaluated").checked;
       map.outlined = element("basins").checked;
     }
-    scale.top = scale.low + ROOM * scale.height; // as far as there are losses of checkpoints
+    scale.top = scale.low + ROOM * scale.height; // withoutRoom raises it for own losses of checkpoints
     for (const map of listed) {
       const { missing, infinite } = map.facts.get(metric);
       const points = `of ${map.heights.length} points`;
@@ -103,19 +103,19 @@ const explorer = (() => {
         map.basins?.about ?? "",
         missing ? `${missing} ${points} have no value and are left out.` : "",
         Math.max(map.x.length, map.y.length) > scenes.MOST.surface + 1
-          ? "The picture leaves out grid points that no screen could show; the walk uses all of them."
+          ? "The picture leaves out grid points that are too fine for a screen; the walk uses all grid points."
           : "",
         infinite ? `${infinite} ${points} are infinite and drawn at the largest or smallest value.` : "",
         notDrawn([...map.leftOut, ...withoutHeight(map), ...withoutRoom(map, metric, log)]),
       ].filter(Boolean).join(" ");
     }
     train();
-    // Without a complete set of numbers there is no walk to draw; one on other heights would be wrong.
+    // With a number missing there is no walk to draw; the previous walk is on different heights and would be wrong.
     if (!walk()) for (const map of listed) map.walk = { x: [], y: [], height: [], ended: "no start" };
     return Promise.all(listed.map((map) => scenes.draw(map.div, map, scale, number("rotation"))));
   }
 
-  /** Gives every mark and every point of a path its height, or null; returns what has none, each with the reason. */
+  /** Sets the height of every mark and every point of a path, or null; returns the parts without a height, with the reason. */
   function withoutHeight(map) {
     const height = ([x, y]) => {
       const inside = x !== null && map.x[0] <= x && x <= map.x.at(-1) && map.y[0] <= y && y <= map.y.at(-1);
@@ -137,7 +137,7 @@ const explorer = (() => {
     return lost;
   }
 
-  /** Gives every checkpoint the height of its own loss, or null; returns for which paths there are such beyond the picture. */
+  /** Sets the height of every checkpoint's own loss, or null; returns the own losses that are beyond the picture. */
   function withoutRoom(map, metric, log) {
     const [low, high] = [scenes.floorOf(scale), scale.low + HIGHEST * scale.height].map((height) => scaled(height, -scale.unit));
     return map.paths.flatMap((path) => {
@@ -153,7 +153,7 @@ const explorer = (() => {
     });
   }
 
-  /** Lets every path reach the step of the slider, and says what is known there. */
+  /** Sets the last point of every path to the step of the slider, and writes the facts of this point. */
   function train() {
     const step = moments[number("moment")] ?? Infinity;
     element("moment-shown").value = moments.length ? `${trainings.kind(listed.flatMap((map) => map.paths))} ${shown(step)}` : "";
@@ -166,16 +166,16 @@ const explorer = (() => {
     }
   }
 
-  /** Draws the paths up to the step of the slider, on the maps that are drawn. */
+  /** Updates the paths of all maps to the step of the slider. */
   function moveTraining() {
     train();
     for (const map of listed) scenes.movePaths(map, scale);
   }
 
-  /** Walks with what the controls say, and tells it. Returns whether there is something new to draw. */
+  /** Walks with the settings of the controls, and writes the result. Returns whether there is a new walk to draw. */
   function walk() {
     const [steps, lr, beta1, beta2] = ["steps", "lr", "beta1", "beta2"].map(number);
-    // What is said in Python is where the walk starts.
+    // The walk starts at the rounded coordinates of the Python call.
     const [x, y] = ["x", "y"].map((id) => rounded(number(id), Number(element(id).min), Number(element(id).max)));
     const optimizer = element("optimizer").value;
     const adaptive = ADAPTIVE.includes(optimizer);
@@ -185,7 +185,7 @@ const explorer = (() => {
     for (const map of listed) {
       if (complete) map.walk = walking.descend(map.smooth, [x, y], optimizer, steps, { lr, betas: [beta1, beta2] });
       read(map, nearest(map.x, x), nearest(map.y, y), "nearest grid point: ");
-      map.told.textContent = complete ? told(map.walk) : "A number is missing or out of its bounds; correct it to walk.";
+      map.told.textContent = complete ? told(map.walk) : "A number is missing or out of bounds; correct it to walk.";
     }
     const betas = adaptive ? `, betas=(${beta1}, ${beta2})` : "";
     const way = `, metric=${JSON.stringify(element("metric").value)}, log=${element("log").checked ? "True" : "False"}`;
@@ -195,18 +195,18 @@ const explorer = (() => {
     return complete;
   }
 
-  /** Walks again, on the maps that are drawn. */
+  /** Updates the walks of all maps. */
   function moveWalks() {
     if (walk()) for (const map of listed) scenes.moveLine(map, scale);
   }
 
-  /** A walk in words. */
+  /** The description of a walk. */
   function told({ x, y, height, ended }) {
     if (ended === "no start") return "The start has no value near it; move it.";
     const last = x.length - 1;
     const to = `(${shown(x[last])}, ${shown(y[last])})`;
     const metric = cleaned(scale.metric, LETTERS.name);
-    const [from, until] = [height[0], height[last]].map((at) => shown(scale.log ? 10 ** at : at)); // as beside the pointer
+    const [from, until] = [height[0], height[last]].map((at) => shown(scale.log ? 10 ** at : at)); // values, as under the pointer
     if (!last && ended === "steps") return `start of a walk: ${to}, ${metric} ${from}`;
     return `${last} step${last === 1 ? "" : "s"} to ${to}, ${metric} from ${from} to ${until}${ENDED[ended]}`;
   }
@@ -218,7 +218,7 @@ const explorer = (() => {
     for (const map of listed) drive(map, scenes.turned(degrees, scenes.cameraOf(map.div)));
   }
 
-  /** Lets the other cameras and the slider follow a camera that was moved by hand. */
+  /** Moves the other cameras and the slider along with a camera that the user moved. */
   function moved(map) {
     if (map.driven) return;
     const camera = scenes.cameraOf(map.div);
@@ -228,7 +228,7 @@ const explorer = (() => {
     glide(map, camera, GLIDES);
   }
 
-  /** A camera glides on after plotly has told of its last movement: looks again until it stands still. */
+  /** A camera keeps moving after the last event of plotly: checks again until it is at rest. */
   function glide(map, before, looks) {
     clearTimeout(map.gliding);
     map.gliding = setTimeout(() => {
@@ -238,13 +238,13 @@ const explorer = (() => {
     }, GLIDE);
   }
 
-  /** Shows the values at a grid point: of the loss and of every metric, as they are. */
+  /** Writes the values of the loss and of all metrics at a grid point. */
   function read(map, i, j, where = "") {
     const at = Array.from(map.values, ([name, values]) => `${cleaned(name, LETTERS.name)} ${shown(values[i * map.y.length + j])}`);
     map.pointed.textContent = where + [`${map.names[0]} ${shown(map.x[i])}`, `${map.names[1]} ${shown(map.y[j])}`, ...at, ...basins.said(map, i * map.y.length + j)].join(", ");
   }
 
-  /** Shows the values under the pointer. */
+  /** Writes the values under the pointer. */
   function point(map, { points: [{ data, x, y }] }) {
     const number = (t, at, unit) => nearest(t.map((coordinate) => scaled(coordinate, unit)), at);
     if (data.type === "surface") read(map, number(map.x, x, map.units[0]), number(map.y, y, map.units[1]));
@@ -256,7 +256,7 @@ const explorer = (() => {
     }
     element("moment").addEventListener("input", soon(moveTraining));
     element("rotation").addEventListener("input", soon(turn));
-    // plotly tells of no finger that turns the picture, and calls its touch a click.
+    // plotly sends no event when a finger turns the picture, and reports a touch as a click.
     for (const map of listed) for (const event of ["touchmove", "touchend"]) map.div.addEventListener(event, soon(() => moved(map)));
     maps.listen(listed, { redraw, switches: ["evaluated", "basins"], moved, point, camera: (map) => scenes.first(map, DEGREES) });
   }

@@ -1,13 +1,13 @@
 "use strict";
 
-// The colours of heights, as pictures by matplotlib have them, and of the page, which is light or dark. Knows no page.
+// The colours of heights, as in the matplotlib pictures, and the colours of the page, which is light or dark.
 const shades = (() => {
-  // The maps of colours of the pictures by matplotlib: even in lightness; the other one for what has a middle.
+  // The colour maps of the matplotlib pictures: VIRIDIS with even lightness, COOLWARM for measures of both signs.
   const VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"];
   const COOLWARM = ["#3b4cc0", "#688aef", "#99baff", "#c9d8ef", "#edd1c2", "#f7a889", "#e26952", "#b40426"];
-  const LEVELS = 15; // of the base contours
+  const LEVELS = 15; // levels of the contours on the floor
 
-  /** The colour at a fraction of a map of colours. */
+  /** The colour at a fraction of a colour map. */
   function coloured(palette, fraction) {
     const place = fraction * (palette.length - 1);
     const k = Math.min(Math.floor(place), palette.length - 2);
@@ -16,19 +16,19 @@ const shades = (() => {
     return `rgb(${mix(0)},${mix(1)},${mix(2)})`;
   }
 
-  /** A smooth colour scale: of heights of both signs, whose colours end beyond them, one with a middle. */
+  /** A smooth colour scale; for heights of both signs, a scale with a middle. */
   function smoothColours({ signed }) {
     const palette = signed ? COOLWARM : VIRIDIS;
     return palette.map((colour, k) => [k / (palette.length - 1), colour]);
   }
 
-  /** A colour scale whose colours do not blend: the bands between level lines. */
+  /** A colour scale of uniform bands between level lines. */
   function bands({ signed }) {
     const colour = (k) => coloured(signed ? COOLWARM : VIRIDIS, k / (LEVELS - 1));
     return Array.from({ length: LEVELS }, (_, k) => k).flatMap((k) => [[k / LEVELS, colour(k)], [(k + 1) / LEVELS, colour(k)]]);
   }
 
-  /** The colours of text and of lines behind the scene, as the page has them: light or dark. */
+  /** The colours of text and of grid lines on the page, which is light or dark. */
   function inks() {
     const style = getComputedStyle(document.documentElement);
     const [ink, grid, ground] = ["--ink", "--grid", "--ground"].map((name) => style.getPropertyValue(name).trim());

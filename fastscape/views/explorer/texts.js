@@ -1,10 +1,10 @@
 "use strict";
 
-// Texts and numbers as every page shows them. Knows no page.
+// Texts and numbers for all pages. Does not access the page.
 const texts = (() => {
-  const LETTERS = { caption: 100, hover: 300, label: 60, name: 40 }; // of texts that others wrote
-  const FAR = 30; // the largest power of ten that is drawn as it is; float32, which browsers draw in, ends at 38
-  const NAMED = 8; // things that are left out, in a sentence
+  const LETTERS = { caption: 100, hover: 300, label: 60, name: 40 }; // largest lengths of texts of unknown origin
+  const FAR = 30; // the largest power of ten drawn in units of 1; browsers draw in float32, which ends at 38
+  const NAMED = 8; // parts left out that a sentence names
 
   const INVISIBLE = "\u200b"; // between signs that plotly would take for a command
 
@@ -13,7 +13,7 @@ const texts = (() => {
     return text.replace(/[&<>]/g, (letter) => `&#${letter.charCodeAt(0)};`).replaceAll("%{", `%${INVISIBLE}{`);
   }
 
-  /** A text in one line, without what cannot be printed, and not longer than a reader wants it. */
+  /** A text in one line, without characters that do not print, and of limited length. */
   function cleaned(text, most) {
     const line = text.slice(0, 2 * most).replace(/[\p{C}\p{Z}]/gu, " ").replace(/ +/g, " ").trim();
     const letters = Array.from(line);
@@ -21,7 +21,7 @@ const texts = (() => {
     return (long ? `${letters.slice(0, most - 1).join("")}…` : line) || "(unnamed)";
   }
 
-  /** A text within the picture: plotly knows a few tags and no other HTML, and takes "constructor" for one of its own. */
+  /** A text within the picture: plotly reads a few HTML tags, and misreads names such as "constructor". */
   function plain(text) {
     const said = cleaned(text, LETTERS.label).replaceAll("<", `<${INVISIBLE}`);
     return said in {} ? INVISIBLE + said : said;
@@ -32,14 +32,14 @@ const texts = (() => {
     return Array.from(cleaned(text, LETTERS.hover).matchAll(/.{1,50}/gu), ([line]) => escaped(line)).join("<br>");
   }
 
-  /** The power of ten that numbers are divided by, because a browser draws in float32: 0 where it can draw them. */
+  /** The power of ten by which numbers are divided, because browsers draw in float32; 0 if they can draw the numbers. */
   function unitOf(values) {
     const largest = values.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
     const exponent = largest > 0 ? Math.floor(Math.log10(largest)) : 0;
     return Math.abs(exponent) > FAR ? exponent : 0;
   }
 
-  /** A number in a unit; in two steps, because 1e-324 is none that float64 knows. */
+  /** A number in a unit; divided in two steps, because float64 has no 1e-324. */
   function scaled(value, unit) {
     const half = Math.trunc(unit / 2);
     return unit && value !== null ? value / 10 ** half / 10 ** (unit - half) : value;
@@ -55,7 +55,7 @@ const texts = (() => {
     return Number.isFinite(number) ? String(Number(number.toPrecision(4))) : Number.isNaN(number) ? "no value" : String(number);
   }
 
-  /** A number between two others with four digits, or as many as keep it within a thousandth of their distance. */
+  /** A number between two limits, with four digits or as many as keep it accurate to a thousandth of their distance. */
   function rounded(number, low, high) {
     for (let digits = 4; digits < 17; digits++) {
       const short = Number(number.toPrecision(digits));
@@ -64,7 +64,7 @@ const texts = (() => {
     return number;
   }
 
-  /** The sentence that names what is left out: pairs of what and why. */
+  /** The sentence that names the parts left out, given as pairs of part and reason. */
   function notDrawn(things) {
     const reason = ([, why], k, named) => (k + 1 < named.length && named[k + 1][1] === why ? "" : ` (${why})`);
     const said = things.slice(0, NAMED).map((thing, k, named) => thing[0] + reason(thing, k, named));
@@ -72,12 +72,12 @@ const texts = (() => {
     return things.length ? `Not drawn: ${said.join(", ")}.` : "";
   }
 
-  /** The number of the grid point next to a coordinate. */
+  /** The index of the grid point nearest to a coordinate. */
   function nearest(t, at) {
     return t.reduce((best, coordinate, k) => (Math.abs(coordinate - at) < Math.abs(t[best] - at) ? k : best), 0);
   }
 
-  /** Does something once before the next picture, however often it is asked for. */
+  /** A function that runs an action once before the next frame, however often it is called. */
   function soon(action) {
     let asked = false;
     return () => {

@@ -1,29 +1,29 @@
 "use strict";
 
-// The controls of the page of landscapes of three axes, and what follows from them; levels.js draws.
+// Handles the controls of the page of landscapes of three axes; levels.js draws.
 const explorer = (() => {
   const { LETTERS, cleaned, nearest, notDrawn, scaled, shown, soon, unitOf } = texts;
-  const FIRST = 0.2; // share of the points at or below the level at first
+  const FIRST = 0.2; // fraction of the points at or below the first level
   const { element } = maps;
   const listed = maps.listed(({ t }) => {
     const axes = t.map(walking.decoded);
     return { t: axes, units: axes.map(unitOf) };
   });
-  let scale = null; // of the heights of all maps
+  let scale = null; // the common scale of the heights of all maps
 
   function prepareControls() {
     for (const d of [0, 1, 2]) {
       const [{ names, t, marks }] = listed;
       element(`wall-${d}`).nextElementSibling.textContent = names[d];
       element(`at-${d}`).ariaLabel = names[d];
-      // Through the first model, or where there is none through the middle.
+      // Slices go through the first model, or through the middle if there is no model.
       const start = marks.length ? nearest(t[d], marks[0].at[d]) : Math.floor(t[d].length / 2);
       Object.assign(element(`at-${d}`), { max: t[d].length - 1, value: start });
     }
     maps.offer(listed, ["basins"]);
   }
 
-  /** What the controls ask for; the level in heights. */
+  /** The settings of the controls for a map; the level is a height. */
   function wanted(map) {
     const opacity = element("opacity");
     return {
@@ -33,19 +33,19 @@ const explorer = (() => {
     };
   }
 
-  /** The height of the slider. */
+  /** The height at the slider. */
   function level() {
     const [low, high] = [scale.low, scale.low + scale.height].map((height) => scaled(height, -scale.unit));
     return low + element("level").valueAsNumber * (high - low);
   }
 
-  /** The grid point of a map at which a slice stands: that next to the coordinate of the first map. */
+  /** The index of the grid point of a slice of a map: the grid point nearest to the slice of the first map. */
   function numberOf(map, d) {
     const number = element(`at-${d}`).valueAsNumber;
     return map === listed[0] ? number : nearest(map.t[d], listed[0].t[d][number]);
   }
 
-  /** New heights for every map, on one scale, and their pictures. */
+  /** Sets new heights for every map, on one scale, and draws them. */
   function redraw() {
     scale = maps.scaled(listed);
     const ends = listed.map((map) => walking.facts(map.heights));
@@ -59,23 +59,23 @@ const explorer = (() => {
     return Promise.all(listed.map((map) => levels.draw(map.div, map, scale, wanted(map))));
   }
 
-  /** Says below a picture what it shows and what not. */
+  /** Writes below a picture what it shows and what it leaves out. */
   function explain(map, metric) {
     const { missing, infinite } = map.facts.get(metric);
     const points = `of ${map.heights.length} points`;
     map.note.textContent = [
       map.said.get(metric) ? `${map.said.get(metric)}.` : "",
-      missing ? `${missing} ${points} have no value; the surfaces close before them.` : "",
+      missing ? `${missing} ${points} have no value; the surfaces end just before them.` : "",
       infinite ? `${infinite} ${points} are infinite and drawn at the largest or smallest value.` : "",
       map.t.some(({ length }) => length > levels.MOST + 1)
-        ? "The surfaces leave out grid points, so that they follow the slider; the counts and the values under the pointer use all."
+        ? "The surfaces leave out grid points, so that they follow the slider fast; counts and values under the pointer use all grid points."
         : "",
       map.basins?.about ?? "",
       notDrawn(map.leftOut),
     ].filter(Boolean).join(" ");
   }
 
-  /** Says where the level is, how much lies below it, and where the slices are. */
+  /** Writes the level, the fraction of points below it, and the places of the slices. */
   function tell() {
     const at = level();
     const log = element("log").checked;
@@ -83,7 +83,7 @@ const explorer = (() => {
     for (const map of listed) {
       const known = map.heights.filter(Number.isFinite);
       const share = known.filter((height) => height <= at).length / known.length;
-      map.told.textContent = `${shown(100 * share)} % of the grid points lie at or below the level`;
+      map.told.textContent = `${shown(100 * share)} % of the grid points are at or below the level`;
     }
     for (const d of [0, 1, 2]) element(`at-${d}-shown`).value = shown(listed[0].t[d][numberOf(listed[0], d)]);
   }
@@ -98,7 +98,7 @@ const explorer = (() => {
     return Promise.all(listed.map((map) => levels.moveWall(map.div, map, scale, d, wanted(map).walls[d])));
   }
 
-  /** Shows the values at the grid point under the pointer: of the loss and of every metric, as they are. */
+  /** Writes the values of the loss and of all metrics at the grid point under the pointer. */
   function point(map, { points: [{ x, y, z }] }) {
     const numbers = [x, y, z].map((at, d) => nearest(map.t[d].map((coordinate) => scaled(coordinate, map.units[d])), at));
     const k = (numbers[0] * map.t[1].length + numbers[1]) * map.t[2].length + numbers[2];
@@ -112,7 +112,7 @@ const explorer = (() => {
     for (const d of [0, 1, 2]) {
       element(`wall-${d}`).addEventListener("input", soon(() => moveWall(d)));
       element(`at-${d}`).addEventListener("input", soon(() => {
-        element(`wall-${d}`).checked = true; // whoever moves a slice wants to see it
+        element(`wall-${d}`).checked = true; // moving a slice makes it visible
         moveWall(d);
       }));
     }

@@ -20,6 +20,7 @@ STAGES = {
     "products": "Linear layers at many points",
     "points": "A point under every plan",
     "surfaces": "Whole surfaces",
+    "values": "Every way against the CPU",
     "memory": "Peak memory",
 }
 """By name, what each measures. Files and tables are in this order."""

@@ -249,6 +249,11 @@ def _surfaces(done: Entries) -> str:
     return "\n\n".join(parts)
 
 
+def _values(done: Entries) -> str:
+    heads = "difference in shares of the range, float64", "largest", "allowed"
+    return _rows(heads, ((title, f["largest difference"], f["allowed"]) for title, f in done.items()))
+
+
 def _memory(done: Entries) -> str:
     names = "peak megabytes", "predicted megabytes", "of it weights", "of the prediction", "chunk"
     return _rows(("", *names), ((title, *(found[name] for name in names)) for title, found in done.items()))
@@ -265,6 +270,7 @@ SHOWN: dict[str, Callable[[Entries], str]] = {
     "products": _products,
     "points": _points,
     "surfaces": _surfaces,
+    "values": _values,
     "memory": _memory,
 }
 

@@ -232,6 +232,7 @@ def _surfaces(done: Entries) -> str:
     rows = [
         (
             title,
+            f.get("seconds of the first call"),
             f["seconds"],
             f["ms a point"],
             f.get("evaluated", f["points"]),
@@ -240,7 +241,7 @@ def _surfaces(done: Entries) -> str:
         )
         for title, f in whole.items()
     ]
-    heads = "", "seconds", "ms per point of the grid", "points evaluated", "plan", "fallback"
+    heads = "", "seconds, first call", "seconds", "ms per point of the grid", "points evaluated", "plan", "fallback"
     parts = [_rows(heads, rows)] if rows else []
     equal = {title: found for title, found in done.items() if title not in whole}
     for title, found in equal.items():

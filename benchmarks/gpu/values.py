@@ -7,6 +7,7 @@ difference is an error in what only a GPU does: graphs, streams, kernels, weight
 from __future__ import annotations
 
 import copy
+import importlib.util
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,7 +19,8 @@ import torch
 from torch import nn
 
 import fastscape
-from benchmarks.gpu.setting import Entry, Setting
+from benchmarks.gpu.setting import Entry, NotOfferedError, Setting
+from benchmarks.gpu.surfaces import FLOAT32
 from benchmarks.problems import PROBLEMS, Problem
 from fastscape import Plan
 
@@ -41,8 +43,9 @@ SURFACES: dict[str, dict[str, Any]] = {
     "vmap": {"plan": Plan("vmap", chunk=7)},
     "vmap, hoist": {"plan": Plan("vmap", chunk=7, hoist=True)},
     "products shared": {"plan": Plan("vmap", chunk=7, products="shared")},
-    "products fused": {"plan": Plan("vmap", chunk=7, products="fused")},
+    "products fused, float32": {"plan": Plan("vmap", chunk=7, products="fused"), "precision": "float32"},
     "products auto": {"plan": Plan("vmap", chunk=7, products="auto")},
+    "compiled, graphs": {"plan": Plan("loop", chunk=4, compile=True, graphs=True)},
     "layers": {"plan": Plan("layers", chunk=4)},
     "layers, weights in main memory": {"plan": Plan("layers", chunk=4), "lend": True, "keep": "cpu"},
     "weights in main memory": {"lend": True, "keep": "cpu"},
@@ -62,9 +65,9 @@ SURFACES: dict[str, dict[str, Any]] = {
     "derivatives": {"curvature": "plane", "x": (-1.0, 1.0, 3), "y": (-1.0, 1.0, 2)},
     "per class": {"per_class": True, "metrics": {"accuracy": fastscape.accuracy}},
 }
-"""By label, the options of a surface, the same on both sides except for the plan, which the CPU chooses itself."""
+"""By label, the options of a surface. The CPU gets all but those in `OF_THE_DEVICE`."""
 
-OF_THE_DEVICE = "plan", "keep", "lend"
+OF_THE_DEVICE = "plan", "keep", "lend", "precision"
 OF_CLASSES = ("per class",)  # needs one class for each sample
 PROBLEM_NAMES = "resnet20", "language-model"
 
@@ -76,8 +79,10 @@ def entries(setting: Setting) -> list[Entry]:
         for label, options in SURFACES.items():
             if label in OF_CLASSES and name == "language-model":
                 continue
-            run = partial(compared, setting, name, partial(surface, options), ROUNDING)
-            made.append(Entry(f"surface, {name}: {label}", run, 3, 0))
+            slow = "compiled" in label
+            allowed = FLOAT32 if "precision" in options else ROUNDING
+            run = partial(compared, setting, name, partial(surface, options), allowed)
+            made.append(Entry(f"surface, {name}: {label}", run, 60 if slow else 3, 2 if slow else 0))
     for label, (values, allowed) in OTHERS.items():
         made.append(Entry(label, partial(compared, setting, PROBLEM_NAMES[0], values, allowed), 5, 1))
     return made
@@ -153,15 +158,15 @@ def barrier(problem: Problem, card: bool) -> Values:
     """The barrier between two models."""
     data = problem.inputs, problem.targets
     found = fastscape.barrier(problem.model, _other(problem), data, loss=problem.loss, points=5, progress=False)
-    return [np.asarray(found.value, dtype=float).reshape(-1)]
+    loss = dict(found.items())["loss"]
+    return [np.asarray([loss.start, loss.end, loss.highest.value, loss.lowest.value])]
 
 
 def spectrum(problem: Problem, card: bool) -> Values:
     """The largest eigenvalues of the Hessian."""
     data = problem.inputs, problem.targets
-    found = fastscape.spectrum(
-        problem.model, data, loss=problem.loss, k=1, probes=1, steps=10, trace_probes=4, progress=False
-    )
+    asked = {"k": 1, "probes": 2, "steps": 10, "trace_probes": 4, "progress": False}
+    found = fastscape.spectrum(problem.model, data, loss=problem.loss, **asked)
     return [np.asarray(found.largest, dtype=float)]
 
 
@@ -206,6 +211,8 @@ def aligned(problem: Problem, card: bool) -> Values:
 
 def stored(problem: Problem, card: bool) -> Values:
     """A surface that was written to a store, and what a second call reads from it."""
+    if importlib.util.find_spec("zarr") is None:
+        raise NotOfferedError("a store needs zarr, which is not installed here")
     with tempfile.TemporaryDirectory() as folder:
         options = {"store": Path(folder) / "store"}
         return [*surface(options, problem, card), *surface(options, problem, card)]

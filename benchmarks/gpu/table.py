@@ -251,8 +251,20 @@ def _surfaces(done: Entries) -> str:
 
 
 def _values(done: Entries) -> str:
-    heads = "difference in shares of the range, float64", "largest", "allowed"
-    return _rows(heads, ((title, f["largest difference"], f["allowed"]) for title, f in done.items()))
+    """Differences in shares of the range: ways below each other, networks side by side."""
+    rows: dict[tuple[str, float], dict[str, float]] = defaultdict(dict)
+    networks: dict[str, None] = {}
+    for title, found in done.items():
+        network, colon, way = title.removeprefix("surface, ").partition(": ")
+        way, network = (way, network) if colon else (title, "")
+        networks[network] = None
+        rows[way, found["allowed"]][network] = found["largest difference"]
+    names = [network for network in networks if network]
+    shown = [
+        (way, *(row.get(name, row.get("") if name == names[0] else None) for name in names), allowed)
+        for (way, allowed), row in rows.items()
+    ]
+    return _rows(("largest difference in shares of the range", *names, "allowed"), shown)
 
 
 def _memory(done: Entries) -> str:

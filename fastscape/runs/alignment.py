@@ -169,7 +169,12 @@ def _pair(request: Request, options: AlignOptions) -> _Pair:
                 "the same architecture"
             )
         theirs[name] = there[name].detach().to(problem.still[name])
-    names = [name for name in given if _may_move(request.model, name, problem.still[name])]
+    names = [
+        name
+        for name, tensor in given.items()
+        if _may_move(request.model, name, problem.still[name])
+        and (isinstance(tensor, nn.Parameter) or not _masks(problem.still[name], theirs[name]))
+    ]
     for whose, tensors in (("the model", problem.still), ("the model that to gives", theirs)):
         odd = [name for name in names if not tensors[name].isfinite().all()]
         if odd:
@@ -182,6 +187,11 @@ def _may_move(model: nn.Module, name: str, tensor: Tensor) -> bool:
     path, _, leaf = name.rpartition(".")
     stays = leaf in model.get_submodule(path)._non_persistent_buffers_set
     return (tensor.is_floating_point() or tensor.is_complex()) and not stays and tensor.dim() > 0
+
+
+def _masks(mine: Tensor, theirs: Tensor) -> bool:
+    """Whether a buffer is the same in both models and has infinite entries, as the mask of an attention has."""
+    return bool(mine.isinf().any()) and torch.equal(mine, theirs)
 
 
 def _batches(problem: Problem, samples: int) -> list[Batch]:

@@ -12,6 +12,7 @@ __all__ = ["ROUND", "colour_bar", "new_axes", "note", "note_of_all", "outlined"]
 
 WIDE = 0.58  # mean width of a letter, in units of its size
 BAND = 0.4  # the height of the band below a picture, in units of that of the picture
+NOTE = "note"  # the group id of a note
 TICKS = 6  # numbers at a colour bar, at most
 ROUND = [1, 2, 5, 10]  # steps between numbers, times a power of ten: 0.54, 0.55 and not 0.544, 0.552
 
@@ -75,7 +76,8 @@ def note(sentences: list[str], ax: Any, *, own: bool = False) -> None:
     """Writes below a picture, in one line, what it does not show.
 
     If the sentences are longer than the line, the line has the first sentences and ends in "…"; no sentence is cut.
-    The label of the text has all sentences. `landscape.caption()` is a full description.
+    The label of the text has all sentences. `landscape.caption()` is a full description. A further note below the same
+    axes, as of a second landscape, joins the earlier one, and no sentence is written twice.
 
     Args:
         sentences: The sentences; nothing is drawn if there are none.
@@ -85,6 +87,7 @@ def note(sentences: list[str], ax: Any, *, own: bool = False) -> None:
     if own or not sentences:
         note_of_all(sentences, ax.figure)
         return
+    sentences = list(dict.fromkeys([*_taken_off(ax), *sentences]))
     points = letters()
     shown = _line(sentences, 72 * ax.get_position().width * ax.figure.get_figwidth() / (WIDE * points))
     if not hasattr(ax, "text2D"):
@@ -98,6 +101,15 @@ def note(sentences: list[str], ax: Any, *, own: bool = False) -> None:
         style = {"fontsize": points, "va": "bottom", "bbox": ground}
         text = ax.annotate(shown, (0.0, at), xycoords=("axes fraction", of), **style)
     text.set_label("_" + "\n".join(sentences))  # without "_", matplotlib would warn of it in every legend
+    text.set_gid(NOTE)
+
+
+def _taken_off(ax: Any) -> list[str]:
+    """The sentences of the earlier notes of these axes, which are removed."""
+    earlier = [text for text in ax.texts if text.get_gid() == NOTE]
+    for text in earlier:
+        text.remove()
+    return [sentence for text in earlier for sentence in text.get_label()[1:].split("\n")]
 
 
 def note_of_all(sentences: list[str], figure: Any) -> None:

@@ -234,6 +234,26 @@ def test_weights_that_are_not_finite(data):
         fastscape.align(a, data, to=mlp(), progress=False)
 
 
+def test_a_mask_of_an_attention_is_no_weight(data):
+    class Masked(nn.Module):
+        def __init__(self, seed, last=-torch.inf):
+            super().__init__()
+            self.body = mlp(seed)
+            self.register_buffer("mask", torch.tensor([0.0, 0.0, last]))
+
+        def forward(self, inputs):
+            return self.body(inputs) * self.mask.exp()
+
+    found = fastscape.align(Masked(0), data, to=Masked(1), progress=False)
+    plain = fastscape.align(mlp(0), data, to=mlp(1), progress=False)
+    state, expected = found.model.state_dict(), plain.model.state_dict()
+    assert state.pop("mask").tolist() == [0.0, 0.0, -torch.inf]
+    assert {f"body.{name}" for name in expected} == state.keys()
+    assert all(torch.equal(state[f"body.{name}"], tensor) for name, tensor in expected.items())
+    with pytest.raises(ValueError, match="the model that to gives has values that are not finite in mask"):
+        fastscape.align(Masked(0, 0.0), data, to=Masked(1), progress=False)
+
+
 def test_a_model_that_draws_at_random_is_refused(data):
     class Noisy(nn.Module):
         def __init__(self):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from mpl_toolkits.mplot3d import Axes3D
-from noted import noted
+from noted import noted, notes
 
 from fastscape import Landscape
 
@@ -74,6 +74,21 @@ def test_the_pin_stands_only_where_its_height_is_known():
     landscape = Landscape(even, even, 1 + even[:, None] ** 2 + even**2)
     assert not landscape.surface3d().lines
     assert [line.get_label() for line in landscape.contour().lines] == ["the model"]
+
+
+def test_landscapes_in_the_same_axes_share_one_note():
+    x, loss = np.linspace(0, 1, 5), np.linspace(1, 2, 5)
+    half = Landscape(x, None, np.where(x < 0.5, np.nan, loss))
+    plain = Landscape(x, None, loss)
+    ax = half.plot()
+    (alone,) = notes(ax)
+    said = noted(ax)
+    for _ in range(2):
+        half.plot(ax=ax)
+    assert alone not in ax.texts or len(notes(ax)) == 1
+    assert noted(ax) == said  # no sentence is written twice
+    plain.plot(ax=ax)
+    assert noted(ax) == said  # a landscape without a note takes none away
 
 
 @pytest.mark.parametrize("draw", DRAW)

@@ -84,10 +84,14 @@ def note(sentences: list[str], ax: Any, *, own: bool = False) -> None:
         ax: The axes of the picture.
         own: Whether the figure has no other picture; the line is then as long as the figure is wide. Default False.
     """
-    if own or not sentences:
-        note_of_all(sentences, ax.figure)
+    of_all = _sentences(ax.figure.texts)
+    if own or of_all or not sentences:
+        note_of_all(list(dict.fromkeys([*of_all, *sentences])), ax.figure)
         return
-    sentences = list(dict.fromkeys([*_taken_off(ax), *sentences]))
+    earlier = [text for text in ax.texts if text.get_gid() == NOTE]
+    sentences = list(dict.fromkeys([*_sentences(earlier), *sentences]))
+    for text in earlier:
+        text.remove()
     points = letters()
     shown = _line(sentences, 72 * ax.get_position().width * ax.figure.get_figwidth() / (WIDE * points))
     if not hasattr(ax, "text2D"):
@@ -104,12 +108,10 @@ def note(sentences: list[str], ax: Any, *, own: bool = False) -> None:
     text.set_gid(NOTE)
 
 
-def _taken_off(ax: Any) -> list[str]:
-    """The sentences of the earlier notes of these axes, which are removed."""
-    earlier = [text for text in ax.texts if text.get_gid() == NOTE]
-    for text in earlier:
-        text.remove()
-    return [sentence for text in earlier for sentence in text.get_label()[1:].split("\n")]
+def _sentences(texts: list[Any]) -> list[str]:
+    """The sentences of the notes among these texts."""
+    labels = [text.get_label().removeprefix("_") for text in texts if text.get_gid() == NOTE]
+    return [sentence for label in labels for sentence in label.split("\n")]
 
 
 def note_of_all(sentences: list[str], figure: Any) -> None:
@@ -124,6 +126,7 @@ def note_of_all(sentences: list[str], figure: Any) -> None:
         room = 72 * 0.98 * figure.get_figwidth() / (WIDE * points)
         text = figure.supxlabel(_line(sentences, room), x=0.01, ha="left", fontsize=points)
         text.set_label("\n".join(sentences))
+        text.set_gid(NOTE)
 
 
 def _line(sentences: list[str], most: float) -> str:
@@ -135,8 +138,9 @@ def _line(sentences: list[str], most: float) -> str:
         if len(longer) > most:
             break
         shown, count = longer, count + 1
-    shown += "" if count == len(parts) else " …"
-    return shown if count > 1 else fill(shown, max(int(most), 20), break_long_words=False, break_on_hyphens=False)
+    if count == 1:
+        shown = fill(shown, max(int(most), 20), break_long_words=False, break_on_hyphens=False)
+    return shown if count == len(parts) else f"{shown} …"
 
 
 def outlined(linewidth: float, colour: str) -> list[Any]:

@@ -76,19 +76,21 @@ def test_the_pin_stands_only_where_its_height_is_known():
     assert [line.get_label() for line in landscape.contour().lines] == ["the model"]
 
 
-def test_landscapes_in_the_same_axes_share_one_note():
+@pytest.mark.parametrize("beside", [False, True])
+def test_landscapes_in_the_same_axes_share_one_note(beside):
     x, loss = np.linspace(0, 1, 5), np.linspace(1, 2, 5)
     half = Landscape(x, None, np.where(x < 0.5, np.nan, loss))
-    plain = Landscape(x, None, loss)
-    ax = half.plot()
-    (alone,) = notes(ax)
-    said = noted(ax)
+    more = Landscape(x, None, np.where(x < 0.9, np.nan, loss))
+    ax = half.plot(ax=plt.subplots(1, 2)[1][0] if beside else None)
+    (alone,) = noted(ax).split("\n")
     for _ in range(2):
         half.plot(ax=ax)
-    assert alone not in ax.texts or len(notes(ax)) == 1
-    assert noted(ax) == said  # no sentence is written twice
-    plain.plot(ax=ax)
-    assert noted(ax) == said  # a landscape without a note takes none away
+        Landscape(x, None, loss).plot(ax=ax)  # without a note, it takes none away
+    assert noted(ax) == alone
+    more.plot(ax=ax)
+    assert len(notes(ax)) == 1
+    first, second = noted(ax).split("\n")
+    assert (first, first != second) == (alone, True)
 
 
 @pytest.mark.parametrize("draw", DRAW)

@@ -21,7 +21,7 @@ from fastscape.runs import (
     barriers_of,
     curve_between,
 )
-from fastscape.weights import Other
+from fastscape.weights import OtherGiven
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -111,7 +111,7 @@ def barriers(
 
 
 @documented(ConnectOptions)
-def connect(a: nn.Module, b: Other, data: Data, **given: Unpack[ConnectOptions]) -> Curve:
+def connect(a: nn.Module, b: OtherGiven, data: Data, **given: Unpack[ConnectOptions]) -> Curve:
     """A curve of low loss through weight space from one model to another, trained on the data.
 
     The curve is `theta(t) = sum_k C_k(t) c_k`, where c_0 = a and c_n = b are fixed and the bends between them move.
@@ -124,7 +124,8 @@ def connect(a: nn.Module, b: Other, data: Data, **given: Unpack[ConnectOptions])
 
     Args:
         a: The first model, at t = 0. It is not changed.
-        b: The last model, at t = 1: a module of the same architecture, or its state dict. It is not changed.
+        b: The last model, at t = 1: a module of the same architecture, its state dict, or the path of a file with a
+            state dict. It is not changed.
         data: As for `surface`, read once, with one draw of any augmentation; of several data sets, the first is used.
         **given: The options of `fastscape.runs.ConnectOptions`.
 

@@ -41,6 +41,7 @@ from fastscape.weights import (
     listed,
     model_given,
     named_as,
+    other_read,
     tensors_of,
     warn_of_other_code,
 )
@@ -149,8 +150,8 @@ def _aligned(request: Request, options: AlignOptions) -> tuple[AlignmentValues, 
 
 def _pair(request: Request, options: AlignOptions) -> _Pair:
     """Both models as tensors by name, after checking that they have the same architecture."""
-    other = options["to"]
-    assert other is not None
+    assert options["to"] is not None
+    other = other_read(options["to"], "to")
     warn_of_other_code(request.model, other)
     there = named_as(list(every_tensor(request.model)), model_given(request.model, other))
     check_present(there, "the model that to gives")

@@ -20,7 +20,7 @@ from fastscape.runs.options import NOT_OF_BARRIER, BarrierOptions, LineOptions
 from fastscape.runs.paired import with_paired_errors
 from fastscape.runs.request import line_request
 from fastscape.runs.run import computed
-from fastscape.weights import Other, every_tensor, model_given, readable
+from fastscape.weights import Other, every_tensor, model_given, other_read
 
 __all__ = ["ModelGiven", "barrier_of", "barriers_of"]
 
@@ -132,11 +132,9 @@ def _said_of_statistics(model: nn.Module, given: BarrierOptions) -> list[str]:
 
 def _tensors(given: object, name: str) -> Other:
     """A given model; if it is a file, its tensors are read."""
-    if isinstance(given, str | os.PathLike):
-        return readable(given, name).tensors()
-    if not isinstance(given, nn.Module | Mapping):
+    if not isinstance(given, nn.Module | Mapping | str | os.PathLike):
         raise TypeError(f"{name:.80} cannot be read, got {type(given).__name__}; {_WANTED}")
-    return given
+    return other_read(given, name)
 
 
 def _module(given: object, first: nn.Module, name: str) -> nn.Module:

@@ -24,7 +24,18 @@ from fastscape.runs.checks import check_whole
 from fastscape.runs.options import ConnectOptions
 from fastscape.runs.single_point import Point, at_model
 from fastscape.runs.space_asked import check_model
-from fastscape.weights import Layout, Other, every_tensor, listed, model_given, named_as, staying, warn_of_other_code
+from fastscape.weights import (
+    Layout,
+    Other,
+    OtherGiven,
+    every_tensor,
+    listed,
+    model_given,
+    named_as,
+    other_read,
+    staying,
+    warn_of_other_code,
+)
 
 __all__ = ["curve_between"]
 
@@ -54,12 +65,12 @@ class _Asked(NamedTuple):
     owns_batches: bool
 
 
-def curve_between(a: nn.Module, b: Other, data: Data, given: ConnectOptions) -> Curve:
+def curve_between(a: nn.Module, b: OtherGiven, data: Data, given: ConnectOptions) -> Curve:
     """Trains a curve between two models.
 
     Args:
         a: The first model. It is not changed.
-        b: The last model, or its state dict.
+        b: The last model, its state dict, or the path of a file with one.
         data: The user's data.
         given: The options that the user gave.
 
@@ -71,8 +82,12 @@ def curve_between(a: nn.Module, b: Other, data: Data, given: ConnectOptions) -> 
     """
     options: dict[str, Any] = dict(with_defaults(ConnectOptions, given, "connect"))
     check_model(a)
+    b = other_read(b, "b")
     if not isinstance(b, nn.Module | Mapping):
-        raise TypeError(f"b must be a torch.nn.Module like the first, or its state dict, got {type(b).__name__}")
+        raise TypeError(
+            "b must be a torch.nn.Module like the first, its state dict, or the path of a file with one, got "
+            f"{type(b).__name__}"
+        )
     _check(options)
     band = options["curve"] == "band"
     bends = options["bends"] if options["bends"] is not None else IMAGES if band else 1

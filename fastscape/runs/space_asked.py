@@ -14,7 +14,7 @@ from fastscape.runs.options import SurfaceOptions
 from fastscape.weights import (
     LINES,
     SURFACES,
-    Other,
+    OtherGiven,
     Random,
     Scheme,
     Source,
@@ -24,6 +24,7 @@ from fastscape.weights import (
     every_tensor,
     is_sharded,
     listed,
+    other_read,
     packed_modules,
     schemes_of,
     source_of,
@@ -67,12 +68,12 @@ def check_model(model: object, *, lent: bool = False) -> None:
         )
 
 
-def directions_given(model: nn.Module, to: Other | None, along: Curve | None, directions: Any) -> Any:
+def directions_given(model: nn.Module, to: OtherGiven | None, along: Curve | None, directions: Any) -> Any:
     """The directions of a line that may lead to another model, or along a curve.
 
     Args:
         model: The user's model.
-        to: The other model, or None.
+        to: The other model, also the path of a file with its state dict, or None.
         along: The curve, or None.
         directions: The directions that the user gave, or None.
 
@@ -99,7 +100,7 @@ def directions_given(model: nn.Module, to: Other | None, along: Curve | None, di
     if to is None:
         return directions
     check_model(model)
-    return towards(model, to)
+    return towards(model, other_read(to, "to"))
 
 
 def batchnorm_of(model: nn.Module, given: Mapping[str, Any], directions: Any) -> BatchNorm:

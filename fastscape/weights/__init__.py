@@ -7,7 +7,7 @@ here evaluates a model.
 from fastscape.kernels import Distribution
 from fastscape.weights.basis import Basis, basis_of, basis_seeded
 from fastscape.weights.basis_rows import BasisRows, Rows
-from fastscape.weights.checkpoints import readable
+from fastscape.weights.checkpoints import OtherGiven, other_read, readable
 from fastscape.weights.deferred import Deferred, as_kept, equal
 from fastscape.weights.derivatives import check_differentiable, coefficient_rows
 from fastscape.weights.directions import (
@@ -109,6 +109,7 @@ __all__ = [
     "NamedPerturb",
     "Norm",
     "Other",
+    "OtherGiven",
     "Perturb",
     "Place",
     "PlaneOfModels",
@@ -156,6 +157,7 @@ __all__ = [
     "model_given",
     "named_as",
     "never_gathered",
+    "other_read",
     "owners",
     "packed_modules",
     "pca",

@@ -22,9 +22,20 @@ from fastscape.weights.other_model import Other, check_present, every_tensor
 from fastscape.weights.recording import Recording
 from fastscape.weights.tensor_files import Kept, TensorFile, mapped, weights_in
 
-__all__ = ["InMemory", "Readable", "Training", "TrainingGiven", "TrainingsGiven", "readable", "trainings_of"]
+__all__ = [
+    "InMemory",
+    "OtherGiven",
+    "Readable",
+    "Training",
+    "TrainingGiven",
+    "TrainingsGiven",
+    "other_read",
+    "readable",
+    "trainings_of",
+]
 
-TrainingGiven: TypeAlias = "str | os.PathLike[str] | Recording | Sequence[Other | str | os.PathLike[str]]"
+OtherGiven: TypeAlias = "Other | str | os.PathLike[str]"
+TrainingGiven: TypeAlias = "str | os.PathLike[str] | Recording | Sequence[OtherGiven]"
 TrainingsGiven: TypeAlias = "TrainingGiven | Mapping[str, TrainingGiven]"
 
 
@@ -180,6 +191,22 @@ def readable(given: object, whose: str) -> Readable:
         )
     check_present(tensors, whose)
     return InMemory(tensors)
+
+
+def other_read(given: OtherGiven, whose: str) -> Other:
+    """Another model as a user gives it, in memory.
+
+    Args:
+        given: A module, a state dict, or the path of a file with one.
+        whose: Its name in an error.
+
+    Returns:
+        The tensors of the file; anything else as it came, unchecked.
+
+    Raises:
+        ValueError: When a file cannot be read.
+    """
+    return readable(given, whose).tensors() if isinstance(given, str | os.PathLike) else given
 
 
 def _check_apart(training: Training) -> None:

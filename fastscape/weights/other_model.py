@@ -126,8 +126,8 @@ def model_given(model: nn.Module, other: object) -> Other:
         return other
     if not isinstance(other, Mapping):
         raise TypeError(
-            f"to must be a torch.nn.Module of the same architecture, or its state dict, got {type(other).__name__}; a "
-            "direction is given as directions=[...]"
+            f"to must be a torch.nn.Module of the same architecture, its state dict, or the path of a file with one, "
+            f"got {type(other).__name__}; a direction is given as directions=[...]"
         )
     inside = [key for key, value in other.items() if isinstance(value, Mapping | nn.Module)]
     if inside:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastscape.model import Custom
 from fastscape.results import Option
 from fastscape.runs.options.running import DeviceOptions
-from fastscape.weights import Other
+from fastscape.weights import OtherGiven
 
 __all__ = ["AlignOptions"]
 
@@ -17,11 +17,11 @@ class AlignOptions(DeviceOptions, total=False):
     """The options of `align`."""
 
     to: Annotated[
-        "Other | None",
+        "OtherGiven | None",
         Option(
             None,
             "The reference model: a module of the same architecture, also wrapped (`DataParallel`, `AveragedModel`, "
-            "`torch.compile`), or its state dict. Required. Default: none.",
+            "`torch.compile`), its state dict, or the path of a file with one. Required. Default: none.",
             GROUP,
             Path,
         ),

@@ -18,7 +18,7 @@ from fastscape.weights import (
     Direction,
     Distribution,
     Norm,
-    Other,
+    OtherGiven,
     Perturb,
     Scheme,
     Source,
@@ -183,11 +183,12 @@ class OtherModel(TypedDict, total=False):
     """The end of a line."""
 
     to: Annotated[
-        "Other | None",
+        "OtherGiven | None",
         Option(
             None,
             "Another model of the same architecture, which is at coordinate 1: a module, also wrapped "
-            "(`DataParallel`, `AveragedModel`, `torch.compile`), or its state dict. Default: none.",
+            "(`DataParallel`, `AveragedModel`, `torch.compile`), its state dict, or the path of a file with one. "
+            "Default: none.",
             GROUP,
             Path,
             again="none, needed if the report says so",

@@ -106,7 +106,7 @@ def test_a_tied_model_and_a_state_dict_that_names_the_weight_twice():
 @pytest.mark.parametrize(
     ("to", "error", "message"),
     [
-        ([B], TypeError, r"to must be a torch\.nn\.Module of the same architecture, its state dict, or the path of a file with one, got list; a"),
+        ([B], TypeError, r"to must be a torch\.nn\.Module of the same architecture, .* file with one, got list; a"),
         (torch.ones(3), TypeError, "to must be a torch.nn.Module.*, got Tensor"),
         (
             {"epoch": 3, "model": state(B)},

@@ -30,7 +30,7 @@ def main() -> None:
         ("xarray", "xarray", plane.to_xarray),
         ("hdf5", "h5py", lambda: plane.export("plane.h5")),
         ("paraview", "pyvista", lambda: plane.export("plane.vts")),
-        ("topology", "gudhi", lambda: plane.topology(dimensions=1)),
+        ("topology", "gudhi", lambda: plane.topology(dimensions=(0, 1))),
         ("topology", "gudhi", lambda: plane.topology().distance(plane.topology())),
         ("training", "lightning", lambda: recorder("lightning")),
         ("training", "transformers", lambda: recorder("transformers")),

@@ -31,6 +31,7 @@ from benchmarks.gpu import (
     setting,
     surfaces,
     table,
+    values,
     worker,
 )  # fmt: skip
 from benchmarks.gpu.judging import Worst
@@ -360,9 +361,9 @@ def test_wrong_values_are_seen():
     truth = torch.tensor([1.0, 2.0], dtype=torch.float64)
     allowed = torch.full((2,), 0.1, dtype=torch.float64)
     cases = {"right": [1.05, 2.0], "far": [1.0, 2.2], "missing": [1.0, torch.nan], "endless": [torch.inf, 2.0]}
-    for name, values in cases.items():
+    for name, given in cases.items():
         worst = Worst()
-        worst.take(torch.tensor(values), truth, allowed, name)
+        worst.take(torch.tensor(given), truth, allowed, name)
         assert worst.found()["wrong"] == (name != "right"), name
         assert worst.found()["case"] == name
     worst = Worst()
@@ -609,3 +610,34 @@ def test_only_the_stages_that_are_named_are_measured(bare_day, tmp_path):
 def test_the_whole_page_keeps_the_section():
     results = {"problems": {}, "versions": {"torch": "2"}, "processor": "a processor", "threads": 2}
     assert f"{table.START}\n\n{table.section()}\n\n{table.STOP}" in report.page(results)
+
+
+@pytest.mark.parametrize(
+    ("truth", "ours", "wrong"),
+    [
+        ([1.0, 3.0], [1.0, 3.0], False),
+        ([1.0, 3.0], [1.0, 3.0 + 1e-6], True),
+        ([2.0], [2.0 + 1e-6], True),  # without a range, a share of the value
+        ([0.0, 0.0], [0.0, 1e-6], True),
+        ([1.0, 2.0, np.inf], [1.0, 2.0, np.inf], False),
+        ([1.0, 2.0, np.inf], [1.0, 2.1, np.inf], True),  # an infinite value hides no other
+        ([1.0, 2.0, np.inf], [1.0, 2.0, -np.inf], True),
+        ([1.0, 2.0, np.inf], [1.0, 2.0, 3.0], True),
+        ([1.0, 2.0, 3.0], [1.0, 2.0, np.nan], True),
+        ([1.0, np.nan], [1.0, np.nan], False),
+        ([np.nan], [np.nan], False),
+        ([np.nan], [np.inf], True),
+        ([1.0, 2.0], [1.0, 2.0, 3.0], True),
+    ],
+)
+def test_values_of_a_card_that_differ_are_wrong(truth, ours, wrong):
+    found = values.compared(SETTING, "mlp", lambda _, card: [np.array(ours if card else truth)], 1e-9)
+    assert found["wrong"] == wrong
+
+
+def test_what_an_entry_of_values_lacks_is_said():
+    def without(problem, card):
+        raise ImportError("zarr is not installed")
+
+    with pytest.raises(NotOfferedError, match="zarr is not installed"):
+        values.compared(SETTING, "mlp", without, 1e-9)
